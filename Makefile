@@ -1,0 +1,51 @@
+# `make run` and `make test` need Python 3.11 or later and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+# One stamp file for each lock file: a target installs what it needs, once, and again when the lock changes.
+$(VENV)/%.installed: requirements/%.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing requirements/$*.txt into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: run
+run: $(VENV)/base.installed ## start the chat on PORT (8000), with SQLite and a demo account
+	@$(BIN)/python -m nousproject
+
+.PHONY: test
+test: $(VENV)/test.installed ## the whole suite; SQLite unless DATABASE_URL says otherwise
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/dev.installed ## every quality gate: lint, format, types, Django's checks, the suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	DEBUG= SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	  ALLOWED_HOSTS=example.org REDIS_URL=redis://127.0.0.1:6379/0 \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/test.installed ## measure the site beside a bare relay; prints the table of docs/benchmarks.md
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: format
+format: $(VENV)/dev.installed ## let ruff lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(VENV)/dev.installed ## resolve requirements/*.in into *.txt, with hashes, for every platform and Python
+	for name in base prod test dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
