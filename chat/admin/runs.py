@@ -1,0 +1,25 @@
+"""Runs: what was asked of which model, how it ended, and what it took."""
+
+from django.contrib import admin
+
+from ..models import Run
+from .readonly import ReadOnly
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = [
+        "created_at",
+        "conversation",
+        "agent",
+        "model",
+        "status",
+        "launched_by",
+        "total_tokens",
+        "error_code",
+        "finished_at",
+    ]
+    list_filter = ["status", "agent", "model", "error_code", "created_at"]
+    list_select_related = ["conversation", "launched_by"]
+    search_fields = ["id", "conversation__id", "conversation__title", "error_message"]
+    date_hierarchy = "created_at"

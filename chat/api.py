@@ -1,0 +1,96 @@
+"""JSON over HTTP, authenticated by the session (docs/protocol.md, "HTTP"): commands in, wire objects out."""
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods
+from msgspec import Meta, Struct
+
+from . import objects, store
+from .commands import Refused
+
+MAX_BODY = 64 * 1024
+STATUS = {"not_found": 404, "forbidden": 403, "conflict": 409, "too_large": 413}
+
+View = Callable[..., HttpResponse]
+
+
+class NewConversation(Struct, frozen=True, forbid_unknown_fields=True):
+    title: Annotated[str, Meta(max_length=200)] = ""
+    agent: str | None = None
+
+
+class Conversations(Struct, frozen=True):
+    conversations: list[objects.Conversation]
+
+
+class Messages(Struct, frozen=True):
+    messages: list[objects.Message]
+    more: bool
+
+
+def endpoint(*methods: str) -> Callable[[View], View]:
+    """A view for signed-in people that answers in JSON, refusals too."""
+
+    def decorate(view: View) -> View:
+        @require_http_methods(methods)
+        @functools.wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return _refusal(401, "unauthorized", "Sign in first.")
+            try:
+                return view(request, *args, **kwargs)
+            except Refused as refused:
+                return _refusal(STATUS.get(refused.code, 400), refused.code, str(refused))
+
+        return wrapped
+
+    return decorate
+
+
+@endpoint("GET", "POST")
+def conversations(request: HttpRequest) -> HttpResponse:
+    if request.method == "GET":
+        return _json(200, Conversations(store.conversations_of(request.user.pk)))
+    wanted = _body(request)
+    created = store.create_conversation(request.user, wanted.title, wanted.agent)
+    return _json(201, created)
+
+
+@endpoint("GET")
+def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    before = _number(request, "before", None, 1, 2**31 - 1)
+    limit = _number(request, "limit", store.PAGE, 1, 100) or store.PAGE
+    return _json(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
+
+
+def _body(request: HttpRequest) -> NewConversation:
+    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
+        raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.")
+    try:
+        return msgspec.json.decode(request.body or b"{}", type=NewConversation)
+    except msgspec.ValidationError as error:
+        raise Refused("invalid", f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise Refused("bad_json", "The request's body is not valid JSON.") from None
+
+
+def _number(request: HttpRequest, name: str, default: int | None, low: int, high: int) -> int | None:
+    given = request.GET.get(name)
+    if not given:
+        return default
+    if not given.isascii() or not given.isdigit() or len(given) > 10 or not low <= int(given) <= high:
+        raise Refused("invalid", f"`{name}` has to be a number from {low} to {high}.")
+    return int(given)
+
+
+def _json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(answer), content_type="application/json", status=status)
+
+
+def _refusal(status: int, code: str, message: str) -> HttpResponse:
+    return _json(status, {"code": code, "message": message})

@@ -1,0 +1,54 @@
+"""What a site's asgi.py needs of the chat: `application(get_asgi_application())`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import OriginValidator
+from django.conf import settings
+from django.urls import path
+
+from . import supervisor
+from .conf import conf
+from .routing import websocket_urlpatterns
+
+
+def application(http: Any) -> ProtocolTypeRouter:
+    """`http` answers requests, the chat its sockets and the server's lifespan."""
+    return ProtocolTypeRouter({"http": http, "websocket": websocket(), "lifespan": lifespan})
+
+
+def websocket() -> Any:
+    """The chat's sockets, for a site that routes others of its own beside them."""
+    prefix = conf.WEBSOCKET_URL.removeprefix("/")
+    return SameOrigin(AuthMiddlewareStack(URLRouter([path(prefix, URLRouter(websocket_urlpatterns))])))
+
+
+class SameOrigin(OriginValidator):  # type: ignore[misc]  # channels has no types
+    """Browsers have to come from ALLOWED_HOSTS: cookies alone do not tell which site's page opened a socket.
+
+    A client without an Origin header is no browser (RFC 6455, 4.1: browsers MUST send it) and cannot have been lured.
+    """
+
+    def __init__(self, app: Any) -> None:
+        hosts = settings.ALLOWED_HOSTS
+        if settings.DEBUG and not hosts:
+            hosts = ["localhost", "127.0.0.1", "[::1]"]
+        super().__init__(app, hosts)
+
+    def valid_origin(self, parsed_origin: Any) -> bool:
+        return parsed_origin is None or bool(self.validate_origin(parsed_origin))
+
+
+async def lifespan(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+) -> None:
+    """Servers that have the ASGI lifespan (uvicorn, hypercorn) wait for it; daphne has none, see `supervisor.py`."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await supervisor.current().drain(conf.DRAIN_SECONDS)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await send({"type": "lifespan.startup.complete"})

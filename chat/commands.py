@@ -1,0 +1,97 @@
+"""What a browser may ask: the closed list of commands, typed and validated. See docs/protocol.md, "Commands"."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+MAX_FRAME_CHARS = 256 * 1024
+"""A longer frame is refused unread."""
+
+Ref = Annotated[str, Meta(max_length=64)]
+
+
+class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
+    ref: Ref | None = None
+
+
+class MessageSend(Command, frozen=True, tag="message.send"):
+    client_id: UUID
+    text: str
+    mode: Literal["interrupt", "queue"] | None = None
+
+
+class RunStart(Command, frozen=True, tag="run.start"):
+    message: UUID | None = None
+
+
+class RunStop(Command, frozen=True, tag="run.stop"):
+    run: UUID
+
+
+class RunSync(Command, frozen=True, tag="run.sync"):
+    run: UUID
+
+
+class RunAck(Command, frozen=True, tag="run.ack"):
+    run: UUID
+    seq: Annotated[int, Meta(ge=0)]
+
+
+class HistoryLoad(Command, frozen=True, tag="history.load"):
+    before: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+
+
+class Typing(Command, frozen=True, tag="typing"):
+    on: bool
+
+
+class Ping(Command, frozen=True, tag="ping"):
+    pass
+
+
+AnyCommand = MessageSend | RunStart | RunStop | RunSync | RunAck | HistoryLoad | Typing | Ping
+COMMANDS: tuple[type[Command], ...] = AnyCommand.__args__
+
+_decoder = msgspec.json.Decoder(AnyCommand)
+_names = {command.__struct_config__.tag for command in COMMANDS}
+
+
+class _Envelope(Struct):
+    type: object = None
+    ref: object = None
+
+
+class Refused(Exception):
+    """A command that cannot be done. `code` is from docs/protocol.md, `message` a sentence for people."""
+
+    def __init__(self, code: str, message: str, ref: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.ref = code, message, ref
+
+
+def parse(frame: str | None) -> AnyCommand:
+    """One frame's text as a command. Raises Refused, with the frame's `ref` where it could be read."""
+    if frame is None:
+        raise Refused("bad_json", "A frame has to be text that holds one JSON object.")
+    if len(frame) > MAX_FRAME_CHARS:
+        raise Refused("too_large", f"A frame may have at most {MAX_FRAME_CHARS:,} characters.")
+    try:
+        return _decoder.decode(frame)
+    except msgspec.ValidationError as error:
+        raise _explain(frame, error) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise Refused("bad_json", "This frame is not valid JSON.") from None
+
+
+def _explain(frame: str, error: msgspec.ValidationError) -> Refused:
+    try:
+        envelope = msgspec.json.decode(frame, type=_Envelope)
+    except msgspec.ValidationError:
+        return Refused("bad_json", "A frame has to be one JSON object.")
+    ref = envelope.ref if isinstance(envelope.ref, str) and len(envelope.ref) <= 64 else None
+    if not isinstance(envelope.type, str) or envelope.type not in _names:
+        return Refused("unknown_command", f"There is no such command; known are {', '.join(sorted(_names))}.", ref)
+    return Refused("invalid", f"{error}.", ref)

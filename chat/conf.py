@@ -1,0 +1,112 @@
+"""Every setting of the app with its default and its meaning; the only reader of `settings.NOUS_CHAT`.
+
+    NOUS_CHAT = {"MODEL": "openai:gpt-4o", "DISCONNECT_GRACE": 10}
+
+A name that is not here, or a value of another type, is an error that `manage.py check` reports.
+"""
+
+import os
+from typing import Any, Literal
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.functional import SimpleLazyObject, empty
+
+from .engine.discover import model_from_environment
+
+
+def default_model() -> str:
+    """`NOUS_CHAT_MODEL`, else the provider whose key the environment holds, else the built-in demo."""
+    return os.environ.get("NOUS_CHAT_MODEL") or model_from_environment(os.environ) or "demo:tour"
+
+
+class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `AGENTS`; what is left out comes from the settings beside it."""
+
+    name: str = "Assistant"
+    model: str | None = None
+    instructions: str = ""
+    starters: tuple[str, ...] = ()
+    """Example prompts that an empty conversation offers."""
+
+
+class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=None):
+    """The settings. Times are in seconds."""
+
+    MODEL: str = msgspec.field(default_factory=default_model)
+    """`provider:model` of agents that name none."""
+
+    AGENTS: dict[str, AgentConf] = msgspec.field(
+        default_factory=lambda: {
+            "assistant": AgentConf(
+                instructions="You are a helpful assistant in a chat. Answer in plain text.",
+                starters=(
+                    "What can I try here?",
+                    "Explain how streaming works, step by step",
+                    "Write a short poem about patience",
+                ),
+            )
+        }
+    )
+    """The site's agents by slug. The first is the one that a new conversation gets."""
+
+    WEBSOCKET_URL: str = "/ws/chat/"
+    """Where the sockets live; starts and ends with a slash."""
+
+    PERMISSIONS: str = "chat.permissions.Permissions"
+    """Dotted path of the class that decides who may do what."""
+
+    CANCEL_ON_DISCONNECT: Literal["abandoned", "always", "never"] = "abandoned"
+    """When leaving ends a run: nobody is reading any more; its launcher left; never."""
+
+    DISCONNECT_GRACE: float = 5.0
+    """How long a run waits for a reader to come back before it counts as abandoned."""
+
+    DRAIN_SECONDS: float = 20.0
+    """How long running answers may go on after the server was told to end."""
+
+    HOST_TIMEOUT: float = 10.0
+    """How long a process may be silent before its runs are marked interrupted."""
+
+    MAX_MESSAGE_CHARS: int = 32_000
+    """The longest text that a person may post."""
+
+    HISTORY_TOKENS: int = 32_000
+    """How much of the conversation a model is sent, newest first, by the estimate of `history.py`."""
+
+    CONNECT_TIMEOUT: float = 10.0
+    """How long the provider may take to accept a connection."""
+
+    FIRST_TOKEN_TIMEOUT: float = 60.0
+    """How long the provider may take to send the first token."""
+
+    IDLE_TIMEOUT: float = 60.0
+    """How long the provider may be silent between two tokens."""
+
+    TOTAL_TIMEOUT: float = 600.0
+    """How long one answer may take in all."""
+
+
+def read() -> Conf:
+    """`settings.NOUS_CHAT`, validated. Raises ImproperlyConfigured with the name and what is wrong."""
+    given: dict[str, Any] = getattr(settings, "NOUS_CHAT", {})
+    try:
+        checked = msgspec.convert(given, Conf)
+    except msgspec.ValidationError as error:
+        raise ImproperlyConfigured(f"settings.NOUS_CHAT: {error}") from error
+    if not checked.AGENTS:
+        raise ImproperlyConfigured("settings.NOUS_CHAT: AGENTS needs at least one agent.")
+    return checked
+
+
+conf: Conf = SimpleLazyObject(read)  # type: ignore[assignment]  # reads the settings at first use
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "NOUS_CHAT":
+        conf._wrapped = empty  # type: ignore[attr-defined]
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,281 @@
+"""The socket's edge: authenticate, commands in, frames out. What they mean is decided in `store` and `supervisor`.
+
+Channels' own dispatch hops to a thread for every message and handles them one after another, so that a slow query would
+hold up deltas. Here the two directions are two loops: `_listen` hears commands, `_pump` passes frames through unread.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Never
+from uuid import UUID
+
+from channels.consumer import AsyncConsumer
+from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
+
+from . import commands, events, groups, inbox, objects, store, supervisor
+from .commands import Refused
+from .credit import Credit
+
+logger = logging.getLogger("nous_chat.consumers")
+
+RESTART = events.Closing(reason="The server is restarting.", reconnect_in=2.0)
+
+
+class Closed(Exception):
+    """This socket is not to stay open; `code` is one of docs/protocol.md."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Socket(AsyncConsumer):
+    """What both kinds of sockets share: who is there, the two loops, and an end that is always reached."""
+
+    mailbox: groups.Mailbox
+    supervisor: supervisor.Supervisor
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.supervisor = supervisor.current()
+        await receive()  # websocket.connect: a code can only be sent to a socket that was accepted
+        await send({"type": "websocket.accept"})
+        try:
+            self.user = scope["user"]
+            if not self.user.is_authenticated:
+                raise Closed(4401)
+            await self.supervisor.open()
+            async with groups.mailbox() as self.mailbox:
+                await self._serve()
+        except Closed as closed:
+            await self._close(closed.code)
+        except asyncio.CancelledError:
+            if self.supervisor.draining:
+                await self.transmit(events.encode(RESTART))
+                await self._close(1012)
+            raise
+        except Exception:
+            logger.exception("A socket ended with an error")
+            await self._close(1011)
+
+    async def enter(self) -> None:
+        """Join groups, then send the snapshot. Raises Closed."""
+        raise NotImplementedError
+
+    async def handle(self, command: commands.AnyCommand) -> None:
+        """Do one command, and answer it. Raises Refused."""
+        raise NotImplementedError
+
+    async def leave(self) -> None:
+        """The socket is gone."""
+
+    async def _serve(self) -> None:
+        await self.enter()
+        pump = asyncio.create_task(self._pump())
+        try:
+            await self._listen()
+        finally:
+            pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await pump
+            await self.leave()
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await self._hear(message.get("text"))
+
+    async def _hear(self, frame: str | None) -> None:
+        ref = None
+        try:
+            command = commands.parse(frame)
+            ref = command.ref
+            await self.handle(command)
+        except Refused as refused:
+            await self._refuse(refused.ref or ref, refused.code, str(refused))
+        except (OperationalError, InterfaceError):
+            logger.exception("The database did not answer")
+            await self._refuse(ref, "unavailable", "The server cannot store anything right now. Try again soon.")
+        except Exception:
+            logger.exception("A command failed")
+            await self._refuse(ref, "internal", "Something went wrong here. It has been logged; try again.")
+
+    async def _refuse(self, ref: str | None, code: str, message: str) -> None:
+        await self.answer(events.Error(ref=ref, code=code, message=message))
+
+    async def _pump(self) -> None:
+        """Pass on what comes for this socket. Started and cancelled by `_serve`; what goes wrong closes the socket."""
+        try:
+            while True:
+                await self.hand_over(await self.mailbox.receive())
+        except Exception:
+            logger.exception("Frames can no longer be passed on")
+            await self._close(1011)
+
+    async def hand_over(self, message: groups.LayerMessage) -> None:
+        if message["type"] == "frame":
+            await self.transmit(message["text"])
+
+    async def answer(self, event: events.Event) -> None:
+        """Send an event to this socket alone."""
+        await self.transmit(events.encode(event))
+
+    async def transmit(self, text: str) -> None:
+        with suppress(OSError, RuntimeError):  # uvicorn raises these when the reader has left; daphne does not
+            await self._send({"type": "websocket.send", "text": text})
+
+    async def _close(self, code: int) -> None:
+        with suppress(OSError, RuntimeError):
+            await self._send({"type": "websocket.close", "code": code})
+
+
+class ConversationConsumer(Socket):
+    """One person in one conversation."""
+
+    async def enter(self) -> None:
+        try:
+            self.conversation_id = UUID(self.scope["url_route"]["kwargs"]["conversation_id"])
+        except ValueError:
+            raise Closed(4404) from None
+        await self.mailbox.join(groups.conversation(self.conversation_id))
+        try:
+            entered = await database_sync_to_async(store.enter)(self.user.pk, self.conversation_id)
+        except Refused:
+            raise Closed(4404) from None
+        self._person = objects.Person(entered.you.id, entered.you.name)
+        self._credit = Credit()
+        self._typing = False
+        await self.answer(
+            events.Snapshot(
+                you=entered.you,
+                conversation=entered.conversation,
+                participants=entered.participants,
+                messages=entered.messages,
+                more=entered.more,
+                runs=entered.runs,
+            )
+        )
+        for run in entered.runs:
+            await self.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
+
+    async def leave(self) -> None:
+        self.supervisor.left(self.conversation_id, self.mailbox.name)
+        await self._show_typing(False)
+
+    async def hand_over(self, message: groups.LayerMessage) -> None:
+        if message["type"] == "roll_call":
+            here = {"type": "present", "conversation": self.conversation_id.hex}
+            await groups.tell(groups.owner(self.conversation_id), here)
+        elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
+            await super().hand_over(message)
+
+    async def handle(self, command: commands.AnyCommand) -> None:
+        match command:
+            case commands.MessageSend():
+                await self.supervisor.see_through(self._send_message(command))
+            case commands.RunStart():
+                await self.supervisor.see_through(self._start_run(command))
+            case commands.RunStop():
+                await self.supervisor.see_through(self._stop_run(command))
+            case commands.RunSync(run=run, ref=ref):
+                await self.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
+            case commands.RunAck(run=run, seq=seq, ref=ref):
+                if self._credit.acknowledge(run.hex, seq):
+                    await self.supervisor.sync(run, self.conversation_id, self.mailbox.name)
+                await self._acknowledge(ref)
+            case commands.HistoryLoad(before=before, limit=limit, ref=ref):
+                page = database_sync_to_async(store.page)
+                messages, more = await page(self.user.pk, self.conversation_id, before, limit)
+                await self.answer(events.HistoryPage(messages=messages, more=more, ref=ref))
+            case commands.Typing(on=on, ref=ref):
+                await self._show_typing(on)
+                await self._acknowledge(ref)
+            case commands.Ping(ref=ref):
+                await self.answer(events.Pong(ref=ref))
+
+    async def _send_message(self, command: commands.MessageSend) -> None:
+        self._refuse_while_draining()
+        posted = await database_sync_to_async(store.post_message)(
+            self.user.pk,
+            self.conversation_id,
+            command.text,
+            command.client_id,
+            command.mode,
+            self.supervisor.host,
+        )
+        ack = events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id)
+        if posted.repeated:
+            await self.answer(ack)
+            return
+        await groups.publish(groups.conversation(self.conversation_id), events.MessageCreated(message=posted.message))
+        await self.answer(ack)
+        if posted.start is not None:
+            self.supervisor.start(posted.start, self.conversation_id, self.mailbox.name)
+        if posted.stop is not None:
+            await self.supervisor.stop(posted.stop, self.conversation_id)
+        await inbox.announce(self.conversation_id)
+
+    async def _start_run(self, command: commands.RunStart) -> None:
+        self._refuse_while_draining()
+        run_id = await database_sync_to_async(store.request_run)(
+            self.user.pk, self.conversation_id, command.message, self.supervisor.host
+        )
+        await self.answer(events.Ack(ref=command.ref, run=run_id))
+        self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)
+        await inbox.announce(self.conversation_id)
+
+    async def _stop_run(self, command: commands.RunStop) -> None:
+        ended = await database_sync_to_async(store.request_stop)(self.user.pk, self.conversation_id, command.run)
+        await self.supervisor.stop(command.run, self.conversation_id)
+        await self.answer(events.Ack(ref=command.ref, run=command.run))
+        if ended is not None:
+            finished = events.RunFinished.of(ended.run, ended.message)
+            await groups.publish(groups.conversation(self.conversation_id), finished)
+            await inbox.announce(self.conversation_id)
+
+    async def _show_typing(self, on: bool) -> None:
+        if on != self._typing:
+            self._typing = on
+            typing = events.Typing(user=self._person, on=on)
+            await groups.publish(groups.conversation(self.conversation_id), typing)
+
+    async def _acknowledge(self, ref: str | None) -> None:
+        if ref is not None:
+            await self.answer(events.Ack(ref=ref))
+
+    def _refuse_while_draining(self) -> None:
+        if self.supervisor.draining:
+            raise Refused("unavailable", "The server is restarting. Send it again in a moment.")
+
+
+class InboxConsumer(Socket):
+    """One person's list of conversations."""
+
+    async def enter(self) -> None:
+        await self.mailbox.join(groups.person(self.user.pk))
+        conversations = await database_sync_to_async(store.conversations_of)(self.user.pk)
+        await self.answer(events.InboxSnapshot(you=objects.Person.of(self.user), conversations=conversations))
+
+    async def handle(self, command: commands.AnyCommand) -> None:
+        match command:
+            case commands.Ping(ref=ref):
+                await self.answer(events.Pong(ref=ref))
+            case _:
+                self._nothing_else()
+
+    def _nothing_else(self) -> Never:
+        raise Refused("unknown_command", "The inbox understands ping. Send this to a conversation's socket.")
+
+
+class UnknownConsumer(Socket):
+    """Any other address below the prefix."""
+
+    async def enter(self) -> None:
+        raise Closed(4404)

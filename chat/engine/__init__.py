@@ -1,0 +1,48 @@
+"""The engine: an agent and a question in, typed events out. Usable from any script; it knows nothing of Django.
+
+    agent.py       what answers                    runner.py      run_stream and run
+    events.py      what a stream says              messages.py    what goes in, and the result
+    providers/     a module for each wire          sse.py         bytes to server-sent events
+    coalesce.py    many deltas to few frames       connections.py the HTTP client that runs share
+    exceptions.py  what can go wrong               usage.py       token counts
+"""
+
+from .agent import Agent
+from .coalesce import Coalescer
+from .connections import connections
+from .discover import find_local_model, model_from_environment
+from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall
+from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
+from .limits import Limits
+from .messages import Message, Result
+from .providers.demo import DemoProvider
+from .providers.provider import Completion, Provider
+from .runner import run, run_stream
+from .usage import Usage
+
+__all__ = [
+    "Agent",
+    "Coalescer",
+    "Completion",
+    "ConfigurationError",
+    "DeadlineError",
+    "DemoProvider",
+    "EngineError",
+    "Error",
+    "Event",
+    "Finish",
+    "Limits",
+    "Message",
+    "Provider",
+    "ProviderError",
+    "Result",
+    "TextDelta",
+    "ThinkingDelta",
+    "ToolCall",
+    "Usage",
+    "connections",
+    "find_local_model",
+    "model_from_environment",
+    "run",
+    "run_stream",
+]

@@ -1,0 +1,44 @@
+"""Which model answers where nobody named one: that of a key in the environment, or one that runs on this machine. The
+site asks once, at its start."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import httpx
+import msgspec
+
+from .providers.vendors import OPENAI_WIRE, base_url, setting
+
+
+def model_from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The default model of the first provider whose key is set, as "provider:model"."""
+    for name, vendor in OPENAI_WIRE.items():
+        if vendor.default_model and setting(environ, name, "API_KEY"):
+            return f"{name}:{vendor.default_model}"
+    return None
+
+
+def find_local_model(timeout: float = 0.3, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The first model that Ollama, else LM Studio, offers on its usual port (or <NAME>_BASE_URL), as "provider:model".
+    Waits at most `timeout` seconds for each."""
+    with httpx.Client(timeout=timeout, trust_env=False) as client:
+        for name, path in (("ollama", "/api/tags"), ("lmstudio", "/v1/models")):
+            address = base_url(environ, name).removesuffix("/v1") + path
+            try:
+                offered = msgspec.json.decode(client.get(address).content)
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+                continue
+            for model in _names(offered):
+                if "embed" not in model:  # both list models that cannot talk
+                    return f"{name}:{model}"
+    return None
+
+
+def _names(offered: object) -> Iterator[str]:
+    """Ollama: {"models": [{"name"}]}; LM Studio: {"data": [{"id"}]}."""
+    if not isinstance(offered, dict):
+        return
+    for model in offered.get("models") or offered.get("data") or ():
+        name = isinstance(model, dict) and (model.get("name") or model.get("id"))
+        if isinstance(name, str):
+            yield name

@@ -1,0 +1,53 @@
+"""A "provider:model" string in, a provider out. The runner calls it.
+
+The model part may hold any character, ":" too; without it the provider's default model is meant. Keys and addresses
+come from the environment: <NAME>_API_KEY and <NAME>_BASE_URL.
+"""
+
+import os
+from collections.abc import Mapping
+
+from ..exceptions import ConfigurationError
+from .demo import demo
+from .openai import OpenAIProvider
+from .provider import Provider
+from .vendors import OPENAI_WIRE, base_url, setting
+
+__all__ = ["provider_for"]
+
+
+def provider_for(model: str | Provider, environ: Mapping[str, str] = os.environ) -> Provider:
+    """Raises ConfigurationError where the string names no provider or the environment lacks what it needs."""
+    if not isinstance(model, str):
+        return model
+    name, colon, rest = model.strip().partition(":")
+    if name == "demo":
+        return demo(rest)
+    if name in OPENAI_WIRE:
+        return _openai_wire(name, rest, environ)
+    if name in ("anthropic", "gemini"):
+        raise ConfigurationError(f"This version cannot speak to {name} yet. Choose another provider.")
+    known = ", ".join(["demo", *OPENAI_WIRE])
+    if not colon:
+        raise ConfigurationError(f'{model!r} is no model. Write "provider:model", with one of {known}.')
+    raise ConfigurationError(f"There is no provider {name!r}. Known are {known}.")
+
+
+def _openai_wire(name: str, model: str, environ: Mapping[str, str]) -> Provider:
+    vendor = OPENAI_WIRE[name]
+    model = model or vendor.default_model
+    if not model:
+        raise ConfigurationError(f'Which model of {name}? Write "{name}:model".')
+    url = base_url(environ, name)
+    if not url.startswith(("http://", "https://")):
+        variable = f"{name.upper()}_BASE_URL"
+        raise ConfigurationError(f'{variable} must be the address of the API: "https://host/v1".')
+    variable = f"{name.upper()}_API_KEY"
+    key = setting(environ, name, "API_KEY")
+    if not key and not vendor.local:
+        raise ConfigurationError(f"There is no key for {name}. Set {variable} and start again.")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError(f"{variable} holds characters that no key has. Copy the key again.")
+    return OpenAIProvider(
+        name, model, url, key, variable, limit_field=vendor.limit_field, strict=vendor.strict
+    )

@@ -1,0 +1,76 @@
+"""What all providers over HTTP share: a Request goes out, the deltas of the answer come back, failures as EngineErrors.
+The runner calls `stream`; a vendor's module brings the address, the headers, the body and the parser."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import msgspec
+
+from ..connections import connections
+from ..exceptions import EngineError
+from .body import Body
+from .failures import Failures
+from .parser import Delta, Parser
+from .provider import Completion, Request
+from .transport import Deadlines, Exchange
+
+
+class HTTPProvider(ABC):
+    """One model behind one address. `key_variable` is where the key came from, for the advice in errors."""
+
+    def __init__(self, name: str, model: str, base_url: str, key: str = "", key_variable: str = "the key") -> None:
+        self.name = name
+        self.model = model
+        self.base_url = base_url.rstrip("/")
+        self._key = key
+        self._failures = Failures(name, model, self.base_url, key_variable, key)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}:{self.model}>"
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
+        parser = self.parser()
+        deadlines = Deadlines(request.limits)
+        async with connections() as client, Exchange(client, deadlines, self._failures) as exchange:
+            response = await exchange.post(self.url(), self.headers(), _encode(self.body(request)))
+            if response.status_code != 200:
+                said = await exchange.read_all(64 * 1024)
+                raise self._failures.status(response.status_code, response.headers, said)
+            body = Body(parser, self._failures)
+            try:
+                while not body.done:
+                    before = parser.progress
+                    deltas = body.take(await exchange.read())
+                    if parser.progress != before:
+                        deadlines.heard()
+                    for delta in deltas:
+                        yield delta
+                if body.failure:
+                    raise body.failure
+            except EngineError:
+                yield parser.completion()
+                raise
+            await exchange.drain()
+            yield parser.completion()
+
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @abstractmethod
+    def headers(self) -> Mapping[str, str]: ...
+
+    @abstractmethod
+    def body(self, request: Request) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def parser(self) -> Parser: ...
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    """JSON. Half a character (what is left of an emoji cut in two) becomes a question mark: no wire can carry it."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")

@@ -1,0 +1,48 @@
+"""Who speaks OpenAI's wire, a line each, for they differ by address and key alone; and what the environment says of
+them. `provider_for` and discover.py read it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Vendor(NamedTuple):
+    """`default_model` answers where somebody set a key and named no model: cheap, quick, and not about to be retired.
+    `local` ones need no key. `limit_field` and `strict`: see OpenAIProvider."""
+
+    base_url: str
+    default_model: str = ""
+    local: bool = False
+    limit_field: str = "max_tokens"
+    strict: bool = False
+
+
+OPENAI_WIRE = {
+    "openai": Vendor("https://api.openai.com/v1", "gpt-6-luna", limit_field="max_completion_tokens"),
+    "groq": Vendor("https://api.groq.com/openai/v1", "openai/gpt-oss-120b"),
+    "mistral": Vendor("https://api.mistral.ai/v1", "mistral-small-latest", strict=True),
+    "openrouter": Vendor("https://openrouter.ai/api/v1", "openrouter/auto"),
+    "together": Vendor("https://api.together.xyz/v1", "openai/gpt-oss-120b"),
+    "deepseek": Vendor("https://api.deepseek.com/v1", "deepseek-flash"),
+    "xai": Vendor("https://api.x.ai/v1", "grok-4.3"),
+    "ollama": Vendor("http://127.0.0.1:11434/v1", local=True),
+    "lmstudio": Vendor("http://127.0.0.1:1234/v1", local=True),
+    "vllm": Vendor("http://127.0.0.1:8000/v1", local=True),
+    "sglang": Vendor("http://127.0.0.1:30000/v1", local=True),
+    "llamacpp": Vendor("http://127.0.0.1:8080/v1", local=True),
+    "custom": Vendor("", local=True),
+}
+
+
+def setting(environ: Mapping[str, str], name: str, what: str) -> str:
+    """`setting(environ, "groq", "API_KEY")` is GROQ_API_KEY without the blanks and line ends that pasting leaves."""
+    return environ.get(f"{name.upper()}_{what}", "").strip()
+
+
+def base_url(environ: Mapping[str, str], name: str) -> str:
+    """<NAME>_BASE_URL or the usual one, "" where there is none. People give the addresses of local servers with and
+    without their `/v1`."""
+    vendor = OPENAI_WIRE[name]
+    url = setting(environ, name, "BASE_URL").rstrip("/") or vendor.base_url
+    if vendor.base_url and vendor.local and url.count("/") == 2:
+        url += "/v1"
+    return url

@@ -1,0 +1,141 @@
+"""What a browser may hear: the closed list of events. See docs/protocol.md, "Events".
+
+An event is encoded once, by whoever publishes it; everything after that passes the text through unread.
+"""
+
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from . import objects
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+    pass
+
+
+class Snapshot(Event, frozen=True, tag="snapshot"):
+    you: objects.You
+    conversation: objects.Conversation
+    participants: list[objects.Participant]
+    messages: list[objects.Message]
+    more: bool
+    runs: list[objects.Run]
+
+
+class InboxSnapshot(Event, frozen=True, tag="snapshot"):
+    you: objects.Person
+    conversations: list[objects.Conversation]
+
+
+class MessageCreated(Event, frozen=True, tag="message.created"):
+    message: objects.Message
+
+
+class RunStarted(Event, frozen=True, tag="run.started"):
+    run: UUID
+    message: objects.Message
+
+
+class RunDelta(Event, frozen=True, tag="run.delta", omit_defaults=True):
+    run: UUID
+    seq: int
+    text: str | None = None
+    thinking: str | None = None
+
+
+class RunState(Event, frozen=True, tag="run.state"):
+    run: UUID
+    seq: int
+    message: objects.Message
+    ref: str | None = None
+
+
+class RunFinished(Event, frozen=True, tag="run.finished"):
+    run: UUID
+    message: objects.Message | None
+    status: str
+    usage: objects.Usage | None
+    cost: Decimal | None
+    error: objects.Failure | None
+    stopped_by: objects.Person | None
+    ref: str | None = None
+
+    @classmethod
+    def of(cls, run: objects.Run, message: objects.Message | None, ref: str | None = None) -> "RunFinished":
+        return cls(
+            run=run.id,
+            message=message,
+            status=run.status,
+            usage=run.usage,
+            cost=run.cost,
+            error=run.error,
+            stopped_by=run.stopped_by,
+            ref=ref,
+        )
+
+
+class Typing(Event, frozen=True, tag="typing"):
+    user: objects.Person
+    on: bool
+
+
+class ConversationUpdated(Event, frozen=True, tag="conversation.updated"):
+    conversation: objects.Conversation
+
+
+class HistoryPage(Event, frozen=True, tag="history.page"):
+    messages: list[objects.Message]
+    more: bool
+    ref: str | None
+
+
+class Ack(Event, frozen=True, tag="ack"):
+    ref: str | None
+    message: UUID | None = None
+    client_id: UUID | None = None
+    run: UUID | None = None
+
+
+class Error(Event, frozen=True, tag="error"):
+    ref: str | None
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+class Closing(Event, frozen=True, tag="closing"):
+    reason: str
+    reconnect_in: float
+
+
+class Pong(Event, frozen=True, tag="pong"):
+    ref: str | None
+
+
+AnyEvent = (
+    Snapshot
+    | InboxSnapshot
+    | MessageCreated
+    | RunStarted
+    | RunDelta
+    | RunState
+    | RunFinished
+    | Typing
+    | ConversationUpdated
+    | HistoryPage
+    | Ack
+    | Error
+    | Closing
+    | Pong
+)
+EVENTS: tuple[type[Event], ...] = AnyEvent.__args__
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: Event) -> str:
+    """One frame's text."""
+    return _encoder.encode(event).decode()

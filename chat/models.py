@@ -1,0 +1,171 @@
+"""The rows: Conversation, Participant, Message, Run. `store.py` is their only writer."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Conversation(models.Model):
+    """A room: people, an agent, and what they said in order."""
+
+    class Mode(models.TextChoices):
+        """What a message does while a run is active."""
+
+        INTERRUPT = "interrupt", _("interrupt")
+        QUEUE = "queue", _("queue")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    title = models.CharField(_("title"), max_length=200, blank=True)
+    agent = models.CharField(_("agent"), max_length=100, help_text=_("slug of an agent in the settings"))
+    mode = models.CharField(_("mode"), max_length=10, choices=Mode.choices, default=Mode.INTERRUPT)
+    last_seq = models.PositiveIntegerField(_("last message number"), default=0)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    updated_at = models.DateTimeField(_("last change"), default=timezone.now, db_index=True)
+    people: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Participant", related_name="nous_conversations"
+    )
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        ordering = ["-updated_at"]
+
+    def __str__(self) -> str:
+        return self.title or str(_("New conversation"))
+
+
+class Participant(models.Model):
+    """A person's membership in a conversation."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", _("owner")
+        MEMBER = "member", _("member")
+        VIEWER = "viewer", _("viewer")
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_participations")
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
+    joined_at = models.DateTimeField(_("joined"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("participant")
+        verbose_name_plural = _("participants")
+        ordering = ["joined_at", "pk"]
+        constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="nous_chat_participant_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.get_role_display()})"
+
+
+class Message(models.Model):
+    """One posted text. An answer's row exists from its run's start; its text is checkpointed as it grows."""
+
+    class Role(models.TextChoices):
+        USER = "user", _("person")
+        ASSISTANT = "assistant", _("assistant")
+        SYSTEM = "system", _("system")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    seq = models.PositiveIntegerField(_("number"))
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_messages"
+    )
+    text = models.TextField(_("text"), blank=True)
+    thinking = models.TextField(_("thinking"), blank=True)
+    client_id = models.UUIDField(_("the browser's id"), null=True, blank=True, editable=False)
+    replaces = models.OneToOneField(
+        "self", models.SET_NULL, null=True, blank=True, related_name="replaced_by", editable=False
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ["conversation", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="nous_chat_message_order"),
+            models.UniqueConstraint(fields=["conversation", "author", "client_id"], name="nous_chat_message_sent_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq}: {self.text[:60]}"
+
+
+class Run(models.Model):
+    """One answer being made, or made: an agent calling a model."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        AWAITING_APPROVAL = "awaiting_approval", _("awaiting approval")
+        COMPLETED = "completed", _("completed")
+        STOPPED = "stopped", _("stopped")
+        FAILED = "failed", _("failed")
+        INTERRUPTED = "interrupted", _("interrupted")
+
+    ACTIVE = (Status.QUEUED, Status.RUNNING, Status.AWAITING_APPROVAL)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="runs")
+    message = models.OneToOneField(
+        Message, models.CASCADE, null=True, blank=True, related_name="run", help_text=_("the answer it writes")
+    )
+    replaces = models.ForeignKey(
+        Message, models.SET_NULL, null=True, blank=True, related_name="+", help_text=_("the answer it makes again")
+    )
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.QUEUED)
+    seq = models.PositiveIntegerField(_("number of the newest stored frame"), default=0)
+    agent = models.CharField(_("agent"), max_length=100)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    launched_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_runs"
+    )
+
+    host = models.CharField(_("process that makes it"), max_length=100)
+    heartbeat_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
+    stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
+    stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+
+    finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)
+    error_code = models.CharField(_("error"), max_length=50, blank=True)
+    error_message = models.TextField(_("error message"), blank=True)
+    retry_after = models.FloatField(_("retry after (s)"), null=True, blank=True)
+    input_tokens = models.PositiveIntegerField(_("input tokens"), null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(_("output tokens"), null=True, blank=True)
+    total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
+    cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
+    reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
+    cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["heartbeat_at"],
+                condition=Q(status__in=["queued", "running"]),
+                name="nous_chat_run_heartbeat",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=Q(status__in=["queued", "running", "awaiting_approval"]),
+                name="nous_chat_one_active_run",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent}: {self.get_status_display()}"

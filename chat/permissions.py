@@ -1,0 +1,39 @@
+"""Who may do what in a conversation. A host site replaces it: NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}.
+
+Every method gets rows that are already read and makes no query that grows with the conversation.
+"""
+
+from functools import lru_cache
+
+from django.utils.module_loading import import_string
+
+from .conf import conf
+from .models import Participant, Run
+
+
+class Permissions:
+    """Owners and members post; viewers read; a run is stopped by its launcher, an owner, or staff."""
+
+    def can_see(self, participant: Participant) -> bool:
+        return participant.user.is_active
+
+    def can_post(self, participant: Participant) -> bool:
+        return participant.role in (Participant.Role.OWNER, Participant.Role.MEMBER)
+
+    def can_stop(self, participant: Participant, run: Run) -> bool:
+        return (
+            run.launched_by_id == participant.user_id
+            or participant.role == Participant.Role.OWNER
+            or getattr(participant.user, "is_staff", False)
+        )
+
+
+@lru_cache(maxsize=1)
+def _policy(path: str) -> Permissions:
+    policy: Permissions = import_string(path)()
+    return policy
+
+
+def policy() -> Permissions:
+    """The site's policy: an instance of the class that `PERMISSIONS` names."""
+    return _policy(conf.PERMISSIONS)

@@ -1,0 +1,11 @@
+"""The sockets' addresses below `WEBSOCKET_URL`."""
+
+from django.urls import path
+
+from .consumers import ConversationConsumer, InboxConsumer, UnknownConsumer
+
+websocket_urlpatterns = [
+    path("", InboxConsumer.as_asgi()),
+    path("<str:conversation_id>/", ConversationConsumer.as_asgi()),
+    path("<path:rest>", UnknownConsumer.as_asgi()),
+]

@@ -1,0 +1,208 @@
+"""One run from start to end: engine events in; frames to the group and rows to the store out. Made by `supervisor`.
+
+A run is two tasks. The *stream task* reads the provider into a Coalescer; stop, abandonment and shutdown cancel it, at
+most once, because a second cancellation would interrupt the closing of the provider's connection. The *run task* is
+never cancelled: it publishes what the Coalescer yields and then writes the one end that fits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
+from uuid import UUID
+
+from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
+from msgspec.structs import replace
+
+from . import agents, engine, events, groups, objects, store
+from .models import Run
+
+logger = logging.getLogger("nous_chat.runs")
+
+T = TypeVar("T")
+
+MAX_HELD_CHARS = 64 * 1024
+"""The provider is read no further while this much waits to be published."""
+
+ABANDONED = objects.Failure("abandoned", "Everybody had left the conversation.")
+SHUTDOWN = objects.Failure("shutdown", "The server was restarted while this answer was being written.")
+INTERNAL = objects.Failure("internal", "Something went wrong here. It has been logged; try again.")
+
+
+class LiveRun:
+    """A run of this process. `follow` is its run task; everything else may be called from the same loop at any time."""
+
+    def __init__(self, run_id: UUID, conversation_id: UUID, host: str, launcher: str | None) -> None:
+        self.id = run_id
+        self.conversation_id = conversation_id
+        self.launcher = launcher
+        """The channel of the socket that launched it."""
+        self.answer_waiting = True
+        """Whether another run may follow it; not in a process that is about to end."""
+
+        self._host = host
+        self._group = groups.conversation(conversation_id)
+        self._message: objects.Message | None = None
+        self._seq = 0
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._stored_seq = 0
+        self._coalescer = engine.Coalescer()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
+        self._cancelled: str | None = None
+        self._cancel_reason: objects.Failure | None = None
+
+    async def follow(self) -> UUID | None:
+        """The run task: from `queued` to its end. Returns the id of the run that is to follow, if one is.
+
+        Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. Nothing escapes from it but what
+        the database keeps raising after all retries.
+        """
+        started = await _persist(store.start_run, self.id, self._host)
+        if started is None:
+            return None
+        self._message = started.message
+        await groups.publish(self._group, events.RunStarted(run=self.id, message=started.message))
+        self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
+        self._stream.add_done_callback(lambda _: self._wake.set())
+        if self._cancelled is not None:  # somebody stopped it while it was starting
+            self._stream.cancel()
+        while not self._stream.done():
+            await self._wake.wait()
+            self._wake.clear()
+            await self._flush()
+        await self._flush()
+        finished = await _persist(store.finish_run, self.id, self._host, self._ending())
+        if finished is None:  # declared dead and taken over; whoever did so has told everybody
+            return None
+        await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
+        return finished.next
+
+    async def _read(self, started: store.Started) -> engine.Finish | engine.Error:
+        """The stream task. Started by `follow`, cancelled by `cancel` once; CancelledError is all that escapes."""
+        agent = agents.build(agents.find(started.agent))
+        loop = asyncio.get_running_loop()
+        async with aclosing(engine.run_stream(agent, started.prompt)) as stream:
+            async for event in stream:
+                match event:
+                    case engine.TextDelta() | engine.ThinkingDelta():
+                        self._coalescer.add(event, loop.time())
+                        self._schedule(loop)
+                        if self._coalescer.held > MAX_HELD_CHARS:
+                            self._room.clear()
+                            await self._room.wait()
+                    case engine.Finish() | engine.Error():
+                        return event
+        raise RuntimeError("An agent's stream has to end with Finish or Error.")
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        due = self._coalescer.due(loop.time())
+        if due is None:
+            return
+        if due <= 0:
+            self._wake.set()
+        elif self._timer is None:
+            self._timer = loop.call_later(due, self._wake.set)
+
+    async def _flush(self) -> None:
+        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for delta in self._coalescer.take(asyncio.get_running_loop().time()):
+            self._seq += 1
+            text = store.storable(delta.text)
+            if isinstance(delta, engine.TextDelta):
+                self._text.append(text)
+                frame = events.RunDelta(run=self.id, seq=self._seq, text=text)
+            else:
+                self._thinking.append(text)
+                frame = events.RunDelta(run=self.id, seq=self._seq, thinking=text)
+            await groups.publish(self._group, frame)
+        self._room.set()
+
+    def _ending(self) -> store.Ending:
+        """What the stream task's end means. A run that completed before a stop reached it has completed."""
+        assert self._stream is not None
+        written = self._written()
+        if self._stream.cancelled():
+            return store.Ending(
+                status=self._cancelled or Run.Status.STOPPED,
+                written=written,
+                error=self._cancel_reason,
+                answer_waiting=self.answer_waiting and self._cancel_reason is None,
+            )
+        bug = self._stream.exception()
+        if bug is not None:
+            logger.error("Run %s failed", self.id, exc_info=bug)
+            return store.Ending(status=Run.Status.FAILED, written=written, error=INTERNAL)
+        last = self._stream.result()
+        result, error = last.result, None
+        if isinstance(last, engine.Error):
+            retry_after = getattr(last.error, "retry_after", None)
+            error = objects.Failure(last.error.code, last.error.message, retry_after)
+        elif result.refusal and not written.text:
+            error = objects.Failure("refused", result.refusal)
+        return store.Ending(
+            status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
+            written=written,
+            usage=result.usage,
+            finish_reason=result.finish_reason,
+            error=error,
+            answer_waiting=self.answer_waiting,
+        )
+
+    def _written(self) -> store.Written:
+        self._text = ["".join(self._text)]
+        self._thinking = ["".join(self._thinking)]
+        return store.Written(self._seq, self._text[0], self._thinking[0])
+
+    # --- What others ask of it
+
+    def cancel(self, status: str, reason: objects.Failure | None = None) -> None:
+        """End the stream; the run ends with `status`. Asking again changes nothing."""
+        if self._cancelled is not None:
+            return
+        self._cancelled, self._cancel_reason = status, reason
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def state(self) -> events.RunState | None:
+        """Everything published so far; None before the run has started."""
+        if self._message is None or self._message.run is None:
+            return None
+        written = self._written()
+        run = replace(self._message.run, seq=written.seq)
+        message = replace(self._message, text=written.text, thinking=written.thinking, run=run)
+        return events.RunState(run=self.id, seq=written.seq, message=message)
+
+    def checkpoint(self) -> store.Checkpoint | None:
+        """What the next heartbeat is to store; None where nothing came since the last one that was `stored`."""
+        if self._message is None or self._seq == self._stored_seq:
+            return None
+        return store.Checkpoint(self.id, self._message.id, self._written())
+
+    def stored(self, checkpoint: store.Checkpoint) -> None:
+        self._stored_seq = checkpoint.written.seq
+
+
+RETRIES = (0.1, 0.3, 1.0, 3.0, 10.0)
+"""Pauses in seconds before a write is tried again: a locked SQLite, a database that restarts."""
+
+
+async def _persist(write: Callable[..., T], *args: Any) -> T:
+    for pause in (*RETRIES, None):
+        try:
+            result: T = await database_sync_to_async(write)(*args)
+            return result
+        except (OperationalError, InterfaceError) as error:
+            if pause is None:
+                raise
+            logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable")

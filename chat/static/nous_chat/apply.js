@@ -1,0 +1,283 @@
+// The rules of docs/protocol.md: an event of a conversation comes in, the state is brought up to date, and what the
+// views and the socket have to do goes out. No page, no clock, no network; conversation.js performs the changes.
+
+/**
+ * @typedef {object} State
+ * @property {object|null} you              Person with a role; null until the first snapshot
+ * @property {object|null} conversation
+ * @property {object[]} participants
+ * @property {Map<string, object>} messages by key, see keyOf; a bubble that is not sent yet has `id: null`
+ * @property {Set<string>} replaced         ids of answers that another one was made instead of
+ * @property {Map<string, RunState>} runs
+ * @property {Map<string, string>} typing   names of the others who are typing, by their id
+ * @property {boolean} more                 are there older messages than those loaded?
+ * @property {number} last                  the highest message seq heard of
+ * @property {boolean} filling              is a page on its way that fills a hole between messages?
+ * @property {object|null} unanswered       `{status, error, stopped_by}` when what was said last got no answer
+ *
+ * @typedef {object} RunState
+ * @property {string} status
+ * @property {number} seq      the newest frame that is in the message's text
+ * @property {string|null} key of its message
+ * @property {boolean} behind  a frame was lost; waits for run.state
+ *
+ * @typedef {{type: "put", key: string}                                  a message is new or changed as a whole
+ *   | {type: "append", key: string, part: "text"|"thinking", text: string}
+ *   | {type: "drop", key: string}                                        a message is shown no longer
+ *   | {type: "send", command: object}                                    the protocol asks for this command
+ *   | {type: "conversation"} | {type: "typing"} | {type: "history"}} Change
+ */
+
+const ACTIVE = new Set(["queued", "running", "awaiting_approval"]);
+
+/** @returns {State} */
+export function emptyState() {
+  return {
+    you: null, conversation: null, participants: [], messages: new Map(), replaced: new Set(), runs: new Map(),
+    typing: new Map(), more: false, last: 0, filling: false, unanswered: null,
+  };
+}
+
+export const isActive = (run) => ACTIVE.has(run.status);
+
+/** The id of the run that is active, or null. @param {State} state */
+export function activeRun(state) {
+  for (const [id, run] of state.runs) if (isActive(run)) return id;
+  return null;
+}
+
+/** The newest message that is shown and that the server has. @param {State} state */
+export function lastMessage(state) {
+  let last = null;
+  for (const message of state.messages.values()) {
+    if (message.id && !state.replaced.has(message.id) && (!last || message.seq > last.seq)) last = message;
+  }
+  return last;
+}
+
+/** Tokens of all answers that are loaded. @param {State} state */
+export function totalTokens(state) {
+  let total = 0;
+  for (const message of state.messages.values()) total += message.run?.usage?.total_tokens ?? 0;
+  return total;
+}
+
+/**
+ * One key from the first sight of a message to its last: my own by its client_id, so that the stored message takes the
+ * place of the bubble; an answer by its run, so that it takes the place of the dots.
+ */
+export function keyOf(state, message) {
+  if (message.client_id && message.author?.id === state.you?.id) return message.client_id;
+  return message.run?.id ?? message.id;
+}
+
+/**
+ * Folds one event into the state, the only function that changes it.
+ * @param {State} state
+ * @param {{type: string}} event an event of the protocol, or `bubble` / `bubble.gone` of this page
+ * @returns {Change[]}
+ */
+export function apply(state, event) {
+  return rules[event.type]?.(state, event) ?? [];
+}
+
+const rules = {
+  snapshot(state, event) {
+    const changes = [{ type: "conversation" }, { type: "typing" }, { type: "history" }];
+    const fresh = state.you === null;
+    state.you = event.you;
+    const known = new Set([...state.messages.values()].map((message) => message.id));
+    const joins = !event.more || event.messages.some((message) => known.has(message.id));
+    if (!fresh && !joins) changes.push(...forget(state));
+    state.more = fresh || !joins ? event.more : state.more && event.more;
+    state.conversation = event.conversation;
+    state.participants = event.participants;
+    state.typing.clear();
+    state.filling = false;
+    if (fresh || !joins) state.last = event.messages.at(-1)?.seq ?? 0;
+
+    for (const message of event.messages) changes.push(...store(state, message));
+    for (const run of event.runs) changes.push(...expect(state, run));
+    const alive = new Set(event.runs.map((run) => run.id));
+    for (const [id, run] of state.runs) {
+      run.behind = false;
+      if (isActive(run) && !alive.has(id)) changes.push(sync(id));
+    }
+    state.unanswered = lastMessage(state)?.role === "user" && !activeRun(state) ? { status: null } : null;
+    return changes;
+  },
+
+  "message.created"(state, { message }) {
+    state.unanswered = null;
+    const changes = [...hole(state, message.seq), ...store(state, message)];
+    if (message.author && state.typing.delete(message.author.id)) changes.push({ type: "typing" });
+    return changes;
+  },
+
+  "run.started"(state, { message }) {
+    state.unanswered = null;
+    return [...hole(state, message.seq), ...store(state, message)];
+  },
+
+  "run.delta"(state, event) {
+    const run = runState(state, event.run);
+    if (!isActive(run) || run.behind || event.seq <= run.seq) return [];
+    if (event.seq > run.seq + 1 || !state.messages.get(run.key)?.id) {
+      run.behind = true;
+      return [sync(event.run)];
+    }
+    run.seq = event.seq;
+    const message = state.messages.get(run.key);
+    const changes = [];
+    for (const part of ["thinking", "text"]) {
+      if (!event[part]) continue;
+      message[part] += event[part];
+      changes.push({ type: "append", key: run.key, part, text: event[part] });
+    }
+    return changes;
+  },
+
+  "run.state"(state, event) {
+    const run = runState(state, event.run);
+    run.behind = false;
+    return event.message ? [...hole(state, event.message.seq), ...store(state, event.message, event.seq)] : [];
+  },
+
+  "run.finished"(state, event) {
+    const run = runState(state, event.run);
+    run.status = event.status;
+    if (event.message) return [...hole(state, event.message.seq), ...store(state, event.message)];
+    const { status, error, stopped_by } = event;
+    state.unanswered = activeRun(state) ? null : { status, error, stopped_by };
+    return run.key && state.messages.delete(run.key) ? [{ type: "drop", key: run.key }] : [{ type: "conversation" }];
+  },
+
+  typing(state, { user, on }) {
+    if (user.id === state.you?.id) return [];
+    if (on) state.typing.set(user.id, user.name);
+    else state.typing.delete(user.id);
+    return [{ type: "typing" }];
+  },
+
+  "conversation.updated"(state, { conversation }) {
+    state.conversation = conversation;
+    // While a run is active its start, which counts as a message, may still be on its way.
+    return [{ type: "conversation" }, ...(conversation.running ? [] : hole(state, conversation.last_seq + 1))];
+  },
+
+  "history.page"(state, event) {
+    const changes = event.messages.flatMap((message) => store(state, message));
+    if (event.ref === "fill") state.filling = false;
+    else state.more = event.more;
+    return [...changes, { type: "history" }];
+  },
+
+  ack(state, event) {
+    const changes = [];
+    const bubble = event.client_id && state.messages.get(event.client_id);
+    if (bubble && !bubble.id) {
+      bubble.unsent = false;
+      changes.push({ type: "put", key: event.client_id });
+    }
+    if (event.run && !state.runs.has(event.run)) {
+      const agent = state.conversation?.agent ?? null;
+      changes.push(...expect(state, { id: event.run, status: "queued", seq: 0, message: null, agent }));
+    }
+    return changes;
+  },
+
+  /** The server's answer to a command that apply asked for; what the person asked for is conversation.js's matter. */
+  error(state, { ref, code }) {
+    if (ref === "fill") state.filling = false;
+    const id = ref?.startsWith("sync:") && code === "not_found" ? ref.slice(5) : null;
+    if (!id || !state.runs.has(id)) return [];
+    const run = state.runs.get(id);
+    run.status = "interrupted";
+    if (state.messages.get(run.key)?.id !== null) return [{ type: "conversation" }];
+    state.messages.delete(run.key);
+    return [{ type: "drop", key: run.key }];
+  },
+
+  /** A message of mine before the server has it: `{client_id, text, created_at}`. */
+  bubble(state, { client_id, text, created_at }) {
+    state.unanswered = null;
+    if (state.messages.has(client_id)) return [];
+    state.messages.set(client_id, {
+      id: null, unsent: true, seq: Infinity, role: "user", author: state.you, text, thinking: "", client_id, created_at,
+      replaces: null, run: null,
+    });
+    return [{ type: "put", key: client_id }];
+  },
+
+  /** It was refused. */
+  "bubble.gone"(state, { client_id }) {
+    if (state.messages.get(client_id)?.id !== null) return [];
+    state.messages.delete(client_id);
+    return [{ type: "drop", key: client_id }];
+  },
+};
+
+/** Takes a message as the server has it, unless what stands here is newer. `seq` is that of the text it carries. */
+function store(state, message, seq = message.run?.seq ?? 0) {
+  state.last = Math.max(state.last, message.seq);
+  const key = keyOf(state, message);
+  if (message.run) {
+    const run = runState(state, message.run.id);
+    const over = !isActive(message.run);
+    const older = !over && (!isActive(run) || (run.key && state.messages.get(run.key)?.id && seq < run.seq));
+    if (older) return [];
+    Object.assign(run, { status: message.run.status, seq: Math.max(seq, run.seq), key });
+  }
+  state.messages.set(key, { ...message });
+  const changes = state.replaced.has(message.id) ? [] : [{ type: "put", key }];
+  if (message.replaces) {
+    state.replaced.add(message.replaces);
+    changes.push(...hide(state, message.replaces));
+  }
+  return changes;
+}
+
+/** The answer that another one replaces stays in the state (its tokens were spent), but is shown no longer. */
+function hide(state, id) {
+  for (const [key, message] of state.messages) if (message.id === id) return [{ type: "drop", key }];
+  return [];
+}
+
+/** An active run: if it has no message yet, an empty one stands in, so that waiting is seen. */
+function expect(state, run) {
+  const known = runState(state, run.id);
+  if (!isActive(known)) return [];
+  known.status = run.status;
+  state.unanswered = null;
+  if (run.message || known.key) return [];
+  known.key = run.id;
+  state.messages.set(run.id, {
+    id: null, seq: Infinity, role: "assistant", author: null, text: "", thinking: "", client_id: null,
+    created_at: run.created_at ?? null, replaces: null, run,
+  });
+  return [{ type: "put", key: run.id }];
+}
+
+/** What is known of a run; a run that is heard of for the first time counts as running. */
+function runState(state, id) {
+  if (!state.runs.has(id)) state.runs.set(id, { status: "running", seq: 0, key: null, behind: false });
+  return state.runs.get(id);
+}
+
+/** Messages count 1, 2, 3 ...: if the one with `seq` comes before its predecessor, a frame was lost. */
+function hole(state, seq) {
+  const missing = seq - state.last - 1;
+  if (missing < 1 || state.filling) return [];
+  state.filling = true;
+  return [send({ type: "history.load", before: seq, limit: Math.min(missing, 100), ref: "fill" })];
+}
+
+/** Too much was missed to join on to what is loaded: the stored messages go, the unsent bubbles stay. */
+function forget(state) {
+  const stored = [...state.messages].filter(([, message]) => message.id).map(([key]) => key);
+  for (const key of stored) state.messages.delete(key);
+  return stored.map((key) => ({ type: "drop", key }));
+}
+
+const sync = (run) => send({ type: "run.sync", run, ref: `sync:${run}` });
+const send = (command) => ({ type: "send", command });

@@ -1,0 +1,89 @@
+// What the person wrote and the server has not confirmed: the draft, and the commands that wait for their ack. Kept in
+// sessionStorage, so that neither a reload nor a lost connection loses a word. Called by conversation.js.
+
+export class Outbox {
+  #key; #storage;
+  #by = null;
+  #commands = new Map(); // by ref
+  #draft = "";
+
+  /**
+   * @param {string} conversation its id
+   * @param {Storage|null} storage null where the browser forbids it: then nothing survives a reload
+   */
+  constructor(conversation, storage) {
+    this.#key = `nous-chat:${conversation}`;
+    this.#storage = storage;
+  }
+
+  /**
+   * Takes up what an earlier page left, if it was the same person's.
+   * @param {string} by the person's id
+   * @returns {boolean} false if this person's things have been taken up already
+   */
+  open(by) {
+    if (this.#by === by) return false;
+    if (this.#by !== null) { // somebody else has signed in meanwhile
+      this.#commands.clear();
+      this.#draft = "";
+    }
+    this.#by = by;
+    const kept = this.#read();
+    if (kept?.by === by) {
+      this.#draft ||= kept.draft;
+      this.#commands = new Map([...kept.unsent.map((command) => [command.ref, command]), ...this.#commands]);
+    }
+    this.#save();
+    return true;
+  }
+
+  get draft() { return this.#draft; }
+
+  set draft(text) {
+    this.#draft = text;
+    this.#save();
+  }
+
+  /** Keeps a command until it is settled. @param {{ref: string}} command */
+  add(command) {
+    this.#commands.set(command.ref, command);
+    this.#save();
+  }
+
+  /** @param {string|null} ref */
+  has(ref) {
+    return this.#commands.has(ref);
+  }
+
+  /** The server has answered: returns the command and forgets it. */
+  settle(ref) {
+    const command = this.#commands.get(ref);
+    if (this.#commands.delete(ref)) this.#save();
+    return command;
+  }
+
+  /** All that waits, in the order of writing. */
+  get commands() { return [...this.#commands.values()]; }
+
+  /** The messages among them. */
+  get messages() { return this.commands.filter((command) => command.type === "message.send"); }
+
+  #read() {
+    try {
+      return JSON.parse(this.#storage?.getItem(this.#key) ?? "null");
+    } catch {
+      return null;
+    }
+  }
+
+  #save() {
+    if (this.#by === null) return;
+    const nothing = !this.#draft && this.messages.length === 0;
+    try {
+      if (nothing) this.#storage?.removeItem(this.#key);
+      else this.#storage?.setItem(this.#key, JSON.stringify({ by: this.#by, draft: this.#draft, unsent: this.messages }));
+    } catch {
+      // The storage is full: the page still has it all.
+    }
+  }
+}

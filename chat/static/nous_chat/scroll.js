@@ -1,0 +1,84 @@
+// Where the reader is in the conversation: at the end it follows, away from the end nothing moves under his eyes and a
+// button says how much is new. Called by messages.js before and after it changes the page.
+
+import { el, icon } from "./dom.js";
+import { words } from "./words.js";
+
+const NEAR_TOP = 240;
+
+export class Scroller {
+  #viewport; #column; #onTop; #observer;
+  #following = true;
+  #unseen = 0;
+  #top = 0;
+
+  /**
+   * @param {HTMLElement} viewport scrolls
+   * @param {HTMLElement} column grows in it; its children are the messages
+   * @param {() => void} onTop called when the reader nears the beginning
+   */
+  constructor(viewport, column, onTop) {
+    this.#viewport = viewport;
+    this.#column = column;
+    this.#onTop = onTop;
+    this.#observer = new ResizeObserver(() => this.#following && this.#pin());
+    this.label = el("span");
+    this.button = el("button", { type: "button", class: "to-end", hidden: true, onclick: () => this.toEnd() },
+      this.label, icon("down"));
+    viewport.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.#show();
+  }
+
+  start() {
+    this.#observer.observe(this.#viewport);
+    this.#observer.observe(this.#column);
+  }
+
+  stop() {
+    this.#observer.disconnect();
+  }
+
+  toEnd() {
+    this.#following = true;
+    this.#pin();
+    this.#show();
+  }
+
+  /** A new message stands at the end. */
+  arrived() {
+    if (this.#following) return;
+    this.#unseen += 1;
+    this.#show();
+  }
+
+  /** Changes the page; the line at the top of the window stays where it is. @param {() => void} change */
+  steady(change) {
+    if (this.#following) return change();
+    const edge = this.#viewport.getBoundingClientRect().top;
+    const anchor = [...this.#column.querySelectorAll("article")].find((each) => each.getBoundingClientRect().bottom > edge);
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    if (anchor?.isConnected) this.#viewport.scrollTop += anchor.getBoundingClientRect().top - before;
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#viewport;
+    const left = scrollHeight - scrollTop - clientHeight;
+    if (scrollTop < this.#top && left > 1) this.#following = false;
+    else if (left < 24) this.#following = true;
+    this.#top = scrollTop;
+    this.#show();
+    if (!this.#following && scrollTop < NEAR_TOP) this.#onTop();
+  }
+
+  #pin() {
+    this.#viewport.scrollTop = this.#top = this.#viewport.scrollHeight;
+  }
+
+  #show() {
+    if (this.#following) this.#unseen = 0;
+    this.button.hidden = this.#following;
+    this.button.toggleAttribute("data-unseen", this.#unseen > 0);
+    this.label.textContent = this.#unseen ? words.unseen(this.#unseen) : words.toEnd;
+  }
+}

@@ -1,0 +1,14 @@
+"""The pages and the JSON endpoints, for `path("chat/", include("chat.urls"))` under a prefix of the site's choice."""
+
+from django.urls import path
+
+from . import api, views
+
+app_name = "nous_chat"
+
+urlpatterns = [
+    path("", views.chat, name="home"),
+    path("<uuid:conversation_id>/", views.chat, name="conversation"),
+    path("api/conversations/", api.conversations, name="api-conversations"),
+    path("api/conversations/<uuid:conversation_id>/messages/", api.messages, name="api-messages"),
+]

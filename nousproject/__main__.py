@@ -1,0 +1,71 @@
+"""`make run`: from a fresh clone to a chat in the browser. Migrates, makes the demo account, and serves."""
+
+import os
+import secrets
+from pathlib import Path
+
+DATA_DIR = Path(__file__).resolve().parent.parent / "var"
+
+
+def main() -> None:
+    DATA_DIR.mkdir(exist_ok=True)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
+    os.environ.setdefault("DEBUG", "1")
+    os.environ.setdefault("SECRET_KEY", _kept("secret_key", 50))
+    os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+    os.environ.setdefault("NOUS_CHAT_MODEL", _model())
+    port = os.environ.get("PORT") or "8000"
+
+    import django
+
+    django.setup()
+
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    password = _demo_account()
+    print(f"Nous Chat    http://localhost:{port}/")
+    print(f"Sign in      demo / {password}")
+    print(f"Answers      {_answers(os.environ['NOUS_CHAT_MODEL'])}", flush=True)
+
+    from .server import serve
+
+    serve(["--port", port, "--bind", "127.0.0.1", "--verbosity", "0"])
+
+
+def _kept(name: str, size: int) -> str:
+    """A random secret, the same at each start, so that a restart signs nobody out."""
+    file = DATA_DIR / name
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(size))
+    return file.read_text()
+
+
+def _model() -> str:
+    """The provider whose key is set, else a model server on this machine, else the demo."""
+    from chat.engine.discover import find_local_model, model_from_environment
+
+    return model_from_environment(os.environ) or find_local_model() or "demo:tour"
+
+
+def _answers(model: str) -> str:
+    if model.startswith("demo:"):
+        return "the built-in demo, which is no model. Set OPENAI_API_KEY, or start Ollama, for a real one."
+    return model
+
+
+def _demo_account() -> str:
+    """Make or find the account `demo`; its password is DEMO_PASSWORD, else a random one. Returns it."""
+    from django.contrib.auth import get_user_model
+
+    password = os.environ.get("DEMO_PASSWORD") or _kept("demo_password", 9)
+    demo, _ = get_user_model().objects.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
+    if not demo.check_password(password):
+        demo.set_password(password)
+        demo.save()
+    return password
+
+
+if __name__ == "__main__":
+    main()

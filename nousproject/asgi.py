@@ -1,0 +1,18 @@
+"""The site as an ASGI application: `daphne nousproject.asgi:application`."""
+
+import os
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
+http = get_asgi_application()
+
+from chat import asgi as chat  # noqa: E402  needs the app registry that the line above fills
+
+if settings.DEBUG:  # without collectstatic; else WhiteNoise serves what it collected
+    from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+
+    http = ASGIStaticFilesHandler(http)
+
+application = chat.application(http)

@@ -1,0 +1,140 @@
+"""Fixtures: real servers for whole-site tests, and what in-process tests of consumers need."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from . import servers
+from .servers import Database, Server, Site, Upstream, environment
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    """The URL of a Redis: REDIS_URL, else one started for the session."""
+    if url := os.environ.get("REDIS_URL"):
+        yield url
+        return
+    server = servers.start_redis()
+    with servers.running(server):
+        yield f"redis://127.0.0.1:{server.port}/0"
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    """A provider on the OpenAI wire that behaves as the model's name tells it."""
+    server = servers.start_upstream()
+    with servers.running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def replay() -> Iterator[Upstream]:
+    """Recorded answers of real providers; skipped where the recordings are not beside the project."""
+    if not (servers.SHARED / "tools" / "replay_upstream.py").exists():
+        pytest.skip("the recordings are not here")
+    server = servers.start_replay()
+    with servers.running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    made = Database(tmp_path_factory.mktemp("databases"), os.environ.get("DATABASE_URL"))
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def start_site(database: Database, upstream: Upstream) -> Iterator[Callable[..., Site]]:
+    """Start sites: `start_site(NOUS_CHAT_MODEL="custom:words", REDIS_URL=redis)`. Each has a database of its own unless
+    DATABASE_URL is given; the in-memory layer, or the suite's Redis where REDIS_URL is set; the upstream as `custom`.
+    """
+    started: list[Site] = []
+
+    def start(**env: str) -> Site:
+        given: dict[str, str | None] = {
+            "DATABASE_URL": env.get("DATABASE_URL") or database.copy(),
+            "REDIS_URL": os.environ.get("REDIS_URL"),
+            "REDIS_PREFIX": os.urandom(4).hex(),
+            "CUSTOM_BASE_URL": f"{upstream.url}/v1",
+            "CUSTOM_API_KEY": "sk-test-0123456789",
+        }
+        site = Site(environment(**(given | env)))
+        started.append(site)
+        return site
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture
+def stop_after() -> Iterator[Callable[[Server], Any]]:
+    """Ends servers that a test starts by itself."""
+    kept: list[Server] = []
+
+    def keep(server: Any) -> Any:
+        kept.append(server)
+        return server
+
+    yield keep
+    for server in kept:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture
+def scenario(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Run a coroutine function as a test: `scenario(talk, ada)`.
+
+    The ORM then runs in this thread, inside the test's transaction, which channels must not close between calls.
+    """
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+    def run(coroutine_function: Callable[..., Any], *args: Any) -> Any:
+        async def whole() -> Any:
+            from chat import supervisor
+
+            try:
+                return await coroutine_function(*args)
+            finally:
+                await supervisor.current().drain(5)
+
+        return async_to_sync(whole)()
+
+    return run
+
+
+@pytest.fixture
+def people(db: None, django_user_model: Any) -> dict[str, Any]:
+    """Users by name."""
+    return {name: django_user_model.objects.create_user(name, password="x") for name in servers.PEOPLE}
+
+
+def browser_path() -> str | None:
+    """Chromium on PATH, else Playwright's own."""
+    import shutil
+
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanting = [item for item in items if item.get_closest_marker("browser")]
+    if not wanting or browser_path():
+        return
+    if os.environ.get("REQUIRE_BROWSER"):
+        raise pytest.UsageError("REQUIRE_BROWSER is set, but there is no Chromium, on PATH or of Playwright's.")
+    for item in wanting:
+        item.add_marker(pytest.mark.skip(reason="no Chromium on PATH or of Playwright's"))

@@ -1,0 +1,87 @@
+"""What a client that follows docs/protocol.md knows: frames in, a transcript and the commands it owes out. Pure."""
+
+from typing import Any
+
+Frame = dict[str, Any]
+
+
+class Reader:
+    """The rules of "Following a run", in Python. `messages` is the transcript by id; `events` everything heard."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Frame] = {}
+        self.runs: dict[str, Frame] = {}
+        self.seqs: dict[str, int] = {}
+        self.lost: set[str] = set()
+        self.finished: list[Frame] = []
+        self.events: list[Frame] = []
+        self.snapshot: Frame | None = None
+        self.delta_chars = 0
+
+    def apply(self, frame: Frame) -> list[Frame]:
+        """Take one event; returns the commands that it makes necessary."""
+        self.events.append(frame)
+        match frame["type"]:
+            case "snapshot":
+                self.snapshot = frame
+                for message in frame["messages"]:
+                    self._put(message)
+                for run in frame["runs"]:
+                    self.runs[run["id"]] = run
+            case "message.created":
+                self._put(frame["message"])
+            case "run.started":
+                run = frame["message"]["run"]
+                self.runs[run["id"]] = run
+                if frame["message"]["id"] not in self.messages:
+                    self._put(frame["message"])
+            case "run.delta":
+                return self._delta(frame)
+            case "run.state":
+                if frame["seq"] >= self.seqs.get(frame["run"], 0):
+                    self._put(frame["message"])
+                    self.lost.discard(frame["run"])
+            case "run.finished":
+                self.finished.append(frame)
+                self.runs.pop(frame["run"], None)
+                if frame["message"] is not None:
+                    self._put(frame["message"])
+        return []
+
+    def _delta(self, frame: Frame) -> list[Frame]:
+        run = frame["run"]
+        if run not in self.runs:
+            return []
+        last = self.seqs.get(run, 0)
+        message = next((m for m in self.messages.values() if m["run"] and m["run"]["id"] == run), None)
+        if message is None or frame["seq"] > last + 1:
+            if run in self.lost:
+                return []
+            self.lost.add(run)
+            return [{"type": "run.sync", "run": run}]
+        if frame["seq"] == last + 1:
+            for part in ("text", "thinking"):
+                message[part] += frame.get(part, "")
+                self.delta_chars += len(frame.get(part, ""))
+            self.seqs[run] = frame["seq"]
+        return []
+
+    def _put(self, message: Frame) -> None:
+        self.messages[message["id"]] = message
+        if message["replaces"]:
+            self.messages.pop(message["replaces"], None)
+        if message["run"]:
+            self.seqs[message["run"]["id"]] = message["run"]["seq"]
+
+    @property
+    def transcript(self) -> list[tuple[str, str]]:
+        """Role and text of each message, in order."""
+        return [(m["role"], m["text"]) for m in sorted(self.messages.values(), key=lambda m: m["seq"])]
+
+    @property
+    def answer(self) -> Frame:
+        """The newest answer."""
+        return max((m for m in self.messages.values() if m["role"] == "assistant"), key=lambda m: m["seq"])
+
+    def of_type(self, name: str) -> list[Frame]:
+        return [frame for frame in self.events if frame["type"] == name]

