@@ -55,8 +55,8 @@ class Ping(Command, frozen=True, tag="ping"):
 AnyCommand = MessageSend | RunStart | RunStop | RunSync | RunAck | HistoryLoad | Typing | Ping
 COMMANDS: tuple[type[Command], ...] = AnyCommand.__args__
 
-_decoder = msgspec.json.Decoder(AnyCommand)
-_names = {command.__struct_config__.tag for command in COMMANDS}
+_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_names = {str(command.__struct_config__.tag) for command in COMMANDS}
 
 
 class _Envelope(Struct):

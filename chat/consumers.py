@@ -32,7 +32,7 @@ class Closed(Exception):
         self.code = code
 
 
-class Socket(AsyncConsumer):
+class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     """What both kinds of sockets share: who is there, the two loops, and an end that is always reached."""
 
     mailbox: groups.Mailbox

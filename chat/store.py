@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Field, Model, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -272,7 +272,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
     if not _end(mine, ending):
         return None
-    Message.objects.filter(pk=run.message_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
     _touch(conversation)
     return _finished(run_id, following=_next_run(conversation, run, host) if ending.answer_waiting else None)
 
@@ -393,7 +393,9 @@ def _page(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[o
 def _each(model: type[Model], field: str, values: dict[UUID, Any]) -> Case:
     """For an UPDATE that gives each of several rows a value of its own."""
     cases = [When(pk=key, then=Value(value)) for key, value in values.items()]
-    return Case(*cases, default=F(field), output_field=model._meta.get_field(field))
+    column = model._meta.get_field(field)
+    assert isinstance(column, Field)
+    return Case(*cases, default=F(field), output_field=column)
 
 
 def _runs() -> QuerySet[Run]:

@@ -293,4 +293,4 @@ def _drain_at_shutdown(supervisor: Supervisor) -> None:
         supervisor.draining = True  # before daphne's sockets hear that they are cancelled
         return Deferred.fromFuture(asyncio.ensure_future(supervisor.drain(conf.DRAIN_SECONDS)))
 
-    reactor.addSystemEventTrigger("before", "shutdown", drain)  # type: ignore[attr-defined]
+    reactor.addSystemEventTrigger("before", "shutdown", drain)

@@ -24,9 +24,9 @@ class Reader:
         match frame["type"]:
             case "snapshot":
                 self.snapshot = frame
-                for message in frame["messages"]:
+                for message in frame.get("messages", []):
                     self._put(message)
-                for run in frame["runs"]:
+                for run in frame.get("runs", []):
                     self.runs[run["id"]] = run
             case "message.created":
                 self._put(frame["message"])

@@ -194,6 +194,12 @@ def environment(**extra: str | None) -> dict[str, str]:
     return kept | {name: value for name, value in given.items() if value is not None}
 
 
+def manage(env: dict[str, str], *arguments: str) -> str:
+    """Run a management command; returns what it printed."""
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout
+
+
 # --- The site
 
 

@@ -34,7 +34,8 @@ class ConversationAdmin(admin.ModelAdmin):
     readonly_fields = ["id", "agent", "created_at", "updated_at", "transcript"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
-        return super().get_queryset(request).annotate(message_count=Count("messages"))
+        rows: QuerySet[Conversation] = super().get_queryset(request)
+        return rows.annotate(message_count=Count("messages"))
 
     @admin.display(description=_("messages"), ordering="message_count")
     def message_count(self, row: Any) -> int:

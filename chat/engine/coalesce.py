@@ -1,8 +1,8 @@
 """Deltas in, fewer and larger deltas out, in the same order. Pure: the caller brings the time and does the sending.
 
-    coalescer.add(delta, now)          for each delta
-    coalescer.due(now)                 how many seconds until something should leave
-    coalescer.take(now)                what leaves
+coalescer.add(delta, now)          for each delta
+coalescer.due(now)                 how many seconds until something should leave
+coalescer.take(now)                what leaves
 """
 
 from .events import TextDelta, ThinkingDelta

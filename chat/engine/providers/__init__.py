@@ -48,6 +48,4 @@ def _openai_wire(name: str, model: str, environ: Mapping[str, str]) -> Provider:
         raise ConfigurationError(f"There is no key for {name}. Set {variable} and start again.")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError(f"{variable} holds characters that no key has. Copy the key again.")
-    return OpenAIProvider(
-        name, model, url, key, variable, limit_field=vendor.limit_field, strict=vendor.strict
-    )
+    return OpenAIProvider(name, model, url, key, variable, limit_field=vendor.limit_field, strict=vendor.strict)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..connections import connections
-from ..exceptions import EngineError
+from ..exceptions import ConfigurationError, EngineError
 from .body import Body
 from .failures import Failures
 from .parser import Delta, Parser
@@ -21,6 +21,8 @@ class HTTPProvider(ABC):
     """One model behind one address. `key_variable` is where the key came from, for the advice in errors."""
 
     def __init__(self, name: str, model: str, base_url: str, key: str = "", key_variable: str = "the key") -> None:
+        if "@" in base_url:
+            raise ConfigurationError(f"Put the key of {name} into {key_variable}, and none into the base URL.")
         self.name = name
         self.model = model
         self.base_url = base_url.rstrip("/")
@@ -43,10 +45,10 @@ class HTTPProvider(ABC):
                 while not body.done:
                     before = parser.progress
                     deltas = body.take(await exchange.read())
-                    if parser.progress != before:
-                        deadlines.heard()
                     for delta in deltas:
                         yield delta
+                    if parser.progress != before:  # only now: what the reader took to digest it is no silence
+                        deadlines.heard()
                 if body.failure:
                     raise body.failure
             except EngineError:

@@ -23,9 +23,7 @@ class DemoProvider:
     a Completion           is how it ends; without one it stops, with words counted as tokens
     """
 
-    def __init__(
-        self, model: str = "script", *, script: Iterable[Step] | Callable[[Request], Iterable[Step]]
-    ) -> None:
+    def __init__(self, model: str = "script", *, script: Iterable[Step] | Callable[[Request], Iterable[Step]]) -> None:
         self.name = "demo"
         self.model = model
         self._script = script if callable(script) else list(script)

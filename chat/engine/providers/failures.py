@@ -12,6 +12,7 @@ Error bodies come in these shapes (and as HTML, as plain text, and empty):
 """
 
 import email.utils
+import errno
 import re
 import time
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Failures:
     def __init__(self, name: str, model: str, base_url: str, key_variable: str, key: str) -> None:
         self._name = name
         self._model = model
-        self._url = _without_credentials(base_url)
+        self._url = base_url
         self._key_variable = key_variable
         self._key = key
 
@@ -92,24 +93,24 @@ class Failures:
                 advice = "The host name is unknown; check the base URL and the network."
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 advice = "The proxy that the environment names did not let it through."
-            case aiohttp.ClientConnectorError():
+            case aiohttp.ClientConnectorError() if cause.os_error.errno == errno.ECONNREFUSED:
                 advice = "It refuses connections; is it running, and is the base URL right?"
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
                 advice = "It closed the connection without an answer. Try again."
             case aiohttp.ClientResponseError():
                 return self._error("bad_response", f"{where} does not speak HTTP as it should: {cause.message}")
             case _:
-                advice = f"{type(cause).__name__}: {cause}"
+                advice = f"The network says: {cause}."
         return self._error("unreachable", f"No connection to {where}. {advice}")
 
     def cut(self) -> ProviderError:
         return self._error("stream_cut", f"{self._who} broke off in the middle of its answer. Try again.")
 
     def not_its_wire(self, what: str) -> ProviderError:
-        """`what` completes "... sent": "a web page"."""
+        """`what` completes "it sent": "a web page"."""
         return self._error(
             "bad_response",
-            f"{self._who} sent {what} instead of an answer. Is the base URL {self._url} right?",
+            f"{self._who} did not answer as it should: it sent {what}. Is the base URL {self._url} right?",
             200,
         )
 
@@ -124,18 +125,21 @@ class Failures:
             quote = f"status {status} and no explanation" if status else "no explanation"
         quote = quote if quote[-1] in ".!?…" else quote + "."
         name = self._name
-        wait = f" Try again in {retry_after:g} seconds." if retry_after else " Try again a little later."
+        place = f" Is the base URL {self._url} right?" if status in (404, 405) else ""
+        out_of_money = said.has("insufficient_quota")
+        wait = f" Try again in {retry_after:g} s." if retry_after else " Try again a little later."
+        wait = " Look at the account's plan and billing." if out_of_money else wait
         message = {
             "authentication": f"{name} refused the key: {quote} Check {self._key_variable}.",
             "model_not_found": f"{name} does not know the model {self._model!r}: {quote} Check its name.",
             "rate_limited": f"{name} asks to wait: {quote}{wait}",
             "overloaded": f"{name} is overloaded: {quote}{wait}",
-            "context_length": f"The messages are too long for {self._model}: {quote} Begin anew, or choose a model "
-            "with a larger context.",
-            "bad_request": f"{name} refused the request: {quote}",
+            "context_length": f"The messages are too long for {self._model}: {quote} Start a new chat, or choose a "
+            "model with a larger context.",
+            "bad_request": f"{name} refused the request: {quote}{place}",
             "server_error": f"{name} failed: {quote} Try again.",
         }[code]
-        return self._error(code, message, status, retry_after, retryable=not said.has("insufficient_quota"))
+        return self._error(code, message, status, retry_after, retryable=not out_of_money)
 
     def _error(
         self,
@@ -290,8 +294,3 @@ def _seconds(value: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds < 1e9 else None
-
-
-def _without_credentials(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

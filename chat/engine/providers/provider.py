@@ -37,9 +37,7 @@ class Provider(Protocol):
     @property
     def model(self) -> str: ...
 
-    def stream(
-        self, request: Request
-    ) -> AsyncGenerator[TextDelta | ThinkingDelta | ToolCall | Completion, None]:
+    def stream(self, request: Request) -> AsyncGenerator[TextDelta | ThinkingDelta | ToolCall | Completion, None]:
         """The answer, then one Completion. Raises EngineError where it fails, after a Completion with what is known
         if anything is. Closing the generator closes the connection."""
         ...

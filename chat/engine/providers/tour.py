@@ -19,37 +19,38 @@ _TOUR = f"""{_HONEST} But everything around me is real, so try it:
 - Open a **second window** beside this one. Both show the same words at the same time.
 - Invite a **second person**, and watch one another type.
 
-Say "long" for an answer long enough to do all that, "think" to see thinking, "slow" for a model that takes its time, \
-"code" for a code block, "error" for an answer that fails, "usage" for how tokens are counted.
+Say "long" for an answer long enough to do all that, "think" to see thinking, "slow" for a model that takes its \
+time, "code" for a code block, "error" for an answer that fails, "usage" for how tokens are counted.
 
 To talk to a real model, set a key and start again: `OPENAI_API_KEY=... make run`. An Ollama or LM Studio on this \
 machine is found without one.
 """
 
 _THOUGHTS = """The person wants to see thinking. A real model would weigh the question here, try an answer, find the \
-mistake in it, and try again. I only pretend, but the page treats it the same: thinking comes before the answer, apart \
-from it, and can be folded away."""
+mistake in it, and try again. I only pretend, but the page treats it the same: thinking comes before the answer, \
+apart from it, and can be folded away."""
 
-_THOUGHT = f"""{_HONEST} What you saw first is how a model's thinking looks, for those that show theirs. It is streamed and \
-kept like the answer itself, and it is not sent back as a part of what was said.
+_THOUGHT = f"""{_HONEST} What you saw first is how a model's thinking looks, for those that show theirs. It is \
+streamed and kept like the answer itself, and it is not sent back as a part of what was said.
 """
 
-_SLOW = f"""{_HONEST} Now I pretend to be a large model on a small machine. You can type your next message meanwhile, or \
-press Stop.
+_SLOW = f"""{_HONEST} Now I pretend to be a large model on a small machine. You can type your next message meanwhile, \
+or press Stop.
 """
 
 _CODE = f"""{_HONEST} This is how a few lines of code look:
 
 ```python
-from chat.engine import Agent, TextDelta, run_stream
-
-async for event in run_stream(Agent("openai:gpt-4o"), "Why is the sky blue?"):
-    match event:
-        case TextDelta(text):
-            print(text, end="", flush=True)
+def primes(limit: int) -> list[int]:
+    'All primes below the limit.'
+    found: list[int] = []
+    for number in range(2, limit):
+        if all(number % prime for prime in found):
+            found.append(number)
+    return found
 ```
 
-It is the whole of the engine's interface: one loop over typed events.
+Long lines and backslashes too, like `C:\\new\\table`, arrive as they were written.
 """
 
 _ERROR = f"""{_HONEST} You asked for an error, so in the middle of this very"""
@@ -63,8 +64,8 @@ _LONG = [
     f"{_HONEST} And you asked for something long. There is time now to press Stop, to reload, to open a second window.",
     "An answer begins with a question. Yours went to the server as one small frame, was written to the database, and \
 was told to everybody who is here, to you as well: the page shows what it was told, not what it hopes for.",
-    "Then a run began. It asked the model, and the model began to talk, a few letters at a time. Such a piece is called \
-a delta, and this paragraph alone is some sixty of them.",
+    "Then a run began. It asked the model, and the model began to talk, a few letters at a time. Such a piece is \
+called a delta, and this paragraph alone is some sixty of them.",
     "Sending every delta to every window would be wasteful, so they are gathered for a blink of an eye, forty \
 milliseconds or some fifty characters, and leave together as one frame. When the server is busy it gathers a little \
 longer. Nobody's eye can tell.",
@@ -75,8 +76,8 @@ comes in while I am talking: whoever joins late reads the same words from the be
 there after the restart, up to its last second, marked as interrupted.",
     "If you press Stop, the connection to the model is closed at once, and with it the meter. If you leave, the same \
 happens after a short grace, unless somebody else is still reading.",
-    "When an answer ends, its whole text goes round once more, so that every window ends with exactly what the database \
-holds. Then the tokens are counted, and it is your turn again.",
+    "When an answer ends, its whole text goes round once more, so that every window ends with exactly what the \
+database holds. Then the tokens are counted, and it is your turn again.",
     "That was the tour of an answer, told by one.",
 ]
 

@@ -2,6 +2,7 @@
 calls it; it knows no vendor's wire."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Self
@@ -12,6 +13,8 @@ import httpx
 from ..exceptions import EngineError
 from ..limits import Limits
 from .failures import Failures
+
+logger = logging.getLogger("nous_chat.engine")
 
 # What httpx raises, and what its aiohttp transport lets through untranslated.
 _BROKEN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError)
@@ -73,6 +76,7 @@ class Exchange:
             raise self._failures.deadline(code, limits) from None
         except _BROKEN as error:
             raise self._failures.unreachable(error, limits) from error
+        logger.debug("%s answered %s", self._response.url, self._response.status_code)
         self._chunks = self._response.aiter_bytes()
         return self._response
 
@@ -91,16 +95,17 @@ class Exchange:
             raise self._failures.cut() from error
 
     async def read_all(self, at_most: int) -> bytes:
-        """Everything that is left, or the first `at_most` bytes of it and a little."""
+        """What is left, or the first `at_most` bytes of it and a little, or what comes before it breaks off."""
         body = bytearray()
-        while len(body) < at_most and (chunk := await self.read()):
-            body += chunk
+        with suppress(EngineError):
+            while len(body) < at_most and (chunk := await self.read()):
+                body += chunk
         return bytes(body)
 
     async def drain(self) -> None:
         """After an answer's own end: its last bytes, so that the connection can be used again. They are there already,
         or nearly so; where not, it is not worth waiting for them."""
-        with suppress(EngineError, TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(0.1):
                 await self.read_all(64 * 1024)
 
@@ -108,5 +113,3 @@ class Exchange:
         if self._response is not None:
             with suppress(*_BROKEN):
                 await self._response.aclose()
-
-

@@ -218,8 +218,9 @@ export class Conversation {
     this.#parts.typing.textContent = typing.size ? words.typing([...typing.values()]) : "";
     this.#parts.readonly.hidden = !reader;
     if (conversation) this.#composer.address(conversation.agent.name);
-    this.#composer.element.hidden = reader;
-    this.#composer.enable(code !== 4403 && code !== 4404);
+    const barred = code === 4403 || code === 4404;
+    this.#composer.element.hidden = reader || (barred && !this.#composer.text);
+    this.#composer.enable(!barred);
     this.#composer.running(running);
     this.#messages.offerRetry(retry && last?.run && reasonOf(last.run, you) ? last.run.id : null);
     this.#foot(unanswered, retry);
@@ -237,7 +238,7 @@ export class Conversation {
           el("button", { type: "button", class: "starter", onclick: () => this.send(text) }, text))));
     } else if (unanswered && !this.#outbox.messages.length) {
       const reason = { stopped: words.stoppedBefore, failed: unanswered.error?.message || words.failedBefore };
-      children.push(el("p", { class: "unanswered" }, reason[unanswered.status] ?? words.unanswered, " ",
+      children.push(el("p", { class: "unanswered" }, el("span", {}, reason[unanswered.status] ?? words.unanswered),
         retry ? el("button", { type: "button", class: "quiet", onclick: () => this.#retry(null) }, words.retry) : null));
     }
     const shown = children.map((child) => child.textContent).join();

@@ -19,7 +19,7 @@ export class MessageView {
       part("thinking", "details", this.#parts.summary, (this.#parts.thought = el("div", { class: "thought" }))),
       part("dots", "div", el("span"), el("span"), el("span")),
       part("text"),
-      part("end", "p", (this.#parts.reason = el("span")), " ", this.#retry),
+      part("end", "p", (this.#parts.reason = el("span")), this.#retry),
       part("meta", "p"),
     );
     this.#parts.dots.setAttribute("aria-hidden", "true");
@@ -71,7 +71,7 @@ export class MessageView {
     const time = message.created_at && el("time", { datetime: message.created_at, title: words.date(message.created_at) },
       words.time(message.created_at));
     const unsent = message.unsent ? el("span", { class: "unsent" }, icon("clock"), words.unsent) : null;
-    this.#parts.by.replaceChildren(...[mark, el("span", { class: "name" }, name), time, unsent].filter(Boolean));
+    this.#parts.by.replaceChildren(...[mark, el("span", { class: "name" }, name), unsent ?? time].filter(Boolean));
     this.element.setAttribute("aria-label", name);
   }
 

@@ -72,7 +72,8 @@ export class Scroller {
   }
 
   #pin() {
-    this.#viewport.scrollTop = this.#top = this.#viewport.scrollHeight;
+    this.#viewport.scrollTop = this.#viewport.scrollHeight;
+    this.#top = this.#viewport.scrollTop;
   }
 
   #show() {

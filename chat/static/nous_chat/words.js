@@ -53,7 +53,7 @@ export const words = {
       output === null ? null : `${integer.format(output)} out`,
       total === null ? null : plural(total, "token", "tokens"),
     ].filter(Boolean).join(", "),
-  seconds: (value) => (value < 60 ? `${decimal.format(value)} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`),
+  seconds: (value) => (value < 60 ? `${decimal.format(value)}\u00a0s` : `${Math.floor(value / 60)}\u00a0min ${Math.floor(value % 60)}\u00a0s`),
   time: (iso) => clock.format(new Date(iso)),
   date: (iso) => calendar.format(new Date(iso)),
 

@@ -1,0 +1,112 @@
+"""`python manage.py nous_ask "prompt"`: the engine in a terminal, without site, database or browser. For trying a model
+and its key, and for seeing what really comes from a provider."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand
+
+from ...engine import Agent, Error, Event, Finish, TextDelta, run_stream
+
+
+class Command(BaseCommand):
+    help = "Ask a model and print its answer as it is made. Exit code 1 if it fails, 130 after Ctrl-C."
+    requires_system_checks = ()  # it shall run where the site does not
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("prompt")
+        parser.add_argument("--model", help="provider:model; the site's default without it")
+        parser.add_argument("--instructions", default="", help="what the model is told beforehand")
+        parser.add_argument("--jsonl", action="store_true", help="print each event as a line of JSON")
+        parser.add_argument(
+            "--debug", action="store_true", help="print what the provider sends, with its time, on stderr"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["debug"]:
+            _show_raw_events()
+        agent = Agent(options["model"] or _default_model(), instructions=options["instructions"])
+        try:
+            ok = asyncio.run(self._ask(agent, options["prompt"], jsonl=options["jsonl"]))
+        except KeyboardInterrupt:
+            self.stderr.write("")
+            sys.exit(130)
+        if not ok:
+            sys.exit(1)
+
+    async def _ask(self, agent: Agent, prompt: str, *, jsonl: bool) -> bool:
+        """Whether it ended well. Ctrl-C cancels the task that runs this, which closes the stream."""
+        async with aclosing(run_stream(agent, prompt)) as stream:
+            async for event in stream:
+                if jsonl:
+                    self.stdout.write(_line(event))
+                else:
+                    self._show(event)
+                self.stdout.flush()
+        return isinstance(event, Finish)
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case TextDelta(text):
+                self.stdout.write(text, ending="")
+            case Finish(result):
+                self.stdout.write("")
+                if result.refusal:
+                    self.stderr.write(result.refusal)
+            case Error(error):
+                self.stdout.write("")
+                self.stderr.write(error.message)
+
+
+def _line(event: Event) -> str:
+    """An event as JSON; the last one flat, so that one line holds all that a script wants to know."""
+    flat: object = event
+    match event:
+        case Finish(result):
+            calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in result.tool_calls]
+            flat = {
+                "type": "finish",
+                "text": result.text,
+                "thinking": result.thinking,
+                "tool_calls": calls,
+                "finish_reason": result.finish_reason,
+                "usage": result.usage,
+            }
+        case Error(error, result):
+            flat = {
+                "type": "error",
+                "code": error.code,
+                "message": error.message,
+                "status": getattr(error, "status", None),
+                "retry_after": getattr(error, "retry_after", None),
+                "text": result.text,
+            }
+    return msgspec.json.encode(flat).decode()
+
+
+def _default_model() -> str:
+    from ...conf import conf
+
+    return conf.MODEL
+
+
+def _show_raw_events() -> None:
+    """The engine's own debug log, each line with the seconds since now."""
+    start = time.time()
+
+    class Seconds(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return f"{record.created - start:8.3f}  {super().format(record)}"
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Seconds())
+    logger = logging.getLogger("nous_chat.engine")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(handler)

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { activeRun, apply, emptyState, lastMessage, totalTokens } from "../nous_chat/apply.js";
+import { ada, answer, bob, conversation, delta, finished, message, run, snapshot, started, state } from "./wire.js";
+
+function following(...events) {
+  const page = emptyState();
+  for (const event of [snapshot([message(1)]), ...events]) apply(page, event);
+  return page;
+}
+const sent = (changes) => changes.filter((change) => change.type === "send").map((change) => change.command);
+const shown = (changes) => changes.filter((change) => change.type === "put").map((change) => change.key);
+const text = (page, key = "r") => page.messages.get(key).text;
+
+test("deltas are appended, at their end only", () => {
+  const page = following(started(answer(2, "r")));
+  const changes = apply(page, delta("r", 1, "Hel"));
+  assert.deepEqual(changes, [{ type: "append", key: "r", part: "text", text: "Hel" }]);
+  apply(page, delta("r", 2, "lo"));
+  apply(page, { type: "run.delta", run: "r", seq: 3, thinking: "hm" });
+  assert.equal(text(page), "Hello");
+  assert.equal(page.messages.get("r").thinking, "hm");
+  assert.equal(activeRun(page), "r");
+});
+
+test("a repeated delta is ignored", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"), delta("r", 2, "b"));
+  assert.deepEqual(apply(page, delta("r", 2, "b")), []);
+  assert.deepEqual(apply(page, delta("r", 1, "a")), []);
+  assert.equal(text(page), "ab");
+});
+
+test("a gap asks for the state once and waits for it", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"));
+  assert.deepEqual(sent(apply(page, delta("r", 3, "c"))), [{ type: "run.sync", run: "r", ref: "sync:r" }]);
+  assert.deepEqual(apply(page, delta("r", 4, "d")), []);
+  assert.equal(text(page), "a");
+  apply(page, state(answer(2, "r", { text: "abcd" }), 4));
+  apply(page, delta("r", 5, "e"));
+  assert.equal(text(page), "abcde");
+});
+
+test("a state that is older than what stands here is not taken", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"), delta("r", 2, "b"));
+  apply(page, state(answer(2, "r", { text: "a" }), 1));
+  assert.equal(text(page), "ab");
+  apply(page, delta("r", 3, "c"));
+  assert.equal(text(page), "abc");
+});
+
+test("a delta of a run whose start was lost asks for the state", () => {
+  const page = following();
+  assert.deepEqual(sent(apply(page, delta("r", 1, "a"))).map((command) => command.type), ["run.sync"]);
+  apply(page, state(answer(2, "r", { text: "a" }), 1));
+  assert.equal(text(page), "a");
+});
+
+test("the end replaces the message, and nothing of that run comes after it", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"));
+  apply(page, finished(answer(2, "r", { text: "all of it" }), "completed", { usage: { total_tokens: 7 } }));
+  for (const late of [delta("r", 2, "b"), state(answer(2, "r", { text: "x" }), 9), started(answer(2, "r"))]) apply(page, late);
+  assert.equal(text(page), "all of it");
+  assert.equal(page.messages.get("r").run.status, "completed");
+  assert.equal(activeRun(page), null);
+  assert.equal(totalTokens(page), 7);
+});
+
+test("the end of a run that was never heard of brings its message", () => {
+  const page = following();
+  assert.deepEqual(shown(apply(page, finished(answer(2, "r", { text: "done" })))), ["r"]);
+  assert.equal(text(page), "done");
+});
+
+test("a run that was stopped before it began leaves a word and no message", () => {
+  const page = following({ type: "ack", ref: "retry", message: null, client_id: null, run: "r" });
+  assert.equal(page.messages.get("r").id, null, "the dots");
+  const ended = { type: "run.finished", run: "r", message: null, status: "stopped", error: null, stopped_by: bob };
+  assert.deepEqual(apply(page, ended), [{ type: "drop", key: "r" }]);
+  assert.equal(page.messages.size, 1);
+  assert.equal(page.unanswered.stopped_by, bob);
+});
+
+test("the stored message takes the place of the bubble", () => {
+  const page = following({ type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  assert.equal(page.messages.get("u").unsent, true);
+  apply(page, { type: "ack", ref: "u", message: "m-2", client_id: "u", run: null });
+  assert.equal(page.messages.get("u").unsent, false);
+  apply(page, { type: "message.created", message: message(2, { author: ada, client_id: "u", text: "hi" }) });
+  assert.equal(page.messages.size, 2);
+  assert.equal(page.messages.get("u").id, "m-2");
+});
+
+test("somebody else's client_id is no key: it cannot hide my message", () => {
+  const page = following({ type: "bubble", client_id: "u", text: "mine", created_at: "2026-11-23T09:31:00Z" });
+  apply(page, { type: "message.created", message: message(2, { author: bob, client_id: "u", text: "his" }) });
+  assert.equal(text(page, "u"), "mine");
+  assert.equal(text(page, "m-2"), "his");
+});
+
+test("a refused bubble goes", () => {
+  const page = following({ type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  assert.deepEqual(apply(page, { type: "bubble.gone", client_id: "u" }), [{ type: "drop", key: "u" }]);
+  assert.equal(page.messages.has("u"), false);
+});
+
+test("an answer made again hides the old one, and stays hidden after a snapshot", () => {
+  const old = finished(answer(2, "r", { text: "old" }), "failed");
+  const page = following(started(answer(2, "r")), old);
+  const changes = apply(page, started(answer(3, "s", { replaces: "m-r" })));
+  assert.deepEqual(changes, [{ type: "put", key: "s" }, { type: "drop", key: "r" }]);
+  assert.equal(lastMessage(page).id, "m-s");
+  const again = snapshot([message(1), old.message, answer(3, "s", { replaces: "m-r" })], { runs: [run("s")] });
+  assert.deepEqual(shown(apply(page, again)), ["m-1", "s"]);
+});
+
+test("two runs are counted apart", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"));
+  apply(page, finished(answer(2, "r", { text: "a" }), "stopped", { stopped_by: bob }));
+  apply(page, started(answer(3, "s")));
+  apply(page, delta("s", 1, "b"));
+  apply(page, delta("r", 2, "late"));
+  assert.equal(text(page, "r"), "a");
+  assert.equal(text(page, "s"), "b");
+  assert.equal(activeRun(page), "s");
+});
+
+test("a snapshot after reconnecting joins on to older pages", () => {
+  const page = emptyState();
+  apply(page, snapshot([message(51), message(52)], { more: true }));
+  apply(page, { type: "history.page", messages: [message(49), message(50)], more: true, ref: "earlier" });
+  apply(page, snapshot([message(52), message(53)], { more: true }));
+  assert.deepEqual([...page.messages.values()].map((each) => each.seq).sort(), [49, 50, 51, 52, 53]);
+  assert.equal(page.more, true);
+});
+
+test("a snapshot that does not join on starts anew, but keeps unsent bubbles", () => {
+  const page = following({ type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  const changes = apply(page, snapshot([message(80), message(81)], { more: true }));
+  assert.deepEqual([...page.messages.keys()], ["u", "m-80", "m-81"]);
+  assert.ok(changes.some((change) => change.type === "drop" && change.key === "m-1"));
+  assert.equal(page.more, true);
+});
+
+test("a snapshot in mid-answer never takes back what is ahead of the stored text", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"), delta("r", 2, "b"));
+  apply(page, snapshot([message(1), answer(2, "r", { text: "a" }, { seq: 1 })], { runs: [run("r", { seq: 1 })] }));
+  assert.equal(text(page), "ab");
+  apply(page, state(answer(2, "r", { text: "abc" }), 3));
+  assert.equal(text(page), "abc");
+});
+
+test("a snapshot brings the end of a run that ended meanwhile", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"));
+  const changes = apply(page, snapshot([message(1), answer(2, "r", { text: "abc" }, { status: "completed", seq: 3 })]));
+  assert.equal(text(page), "abc");
+  assert.equal(activeRun(page), null);
+  assert.deepEqual(sent(changes), []);
+});
+
+test("a run that a snapshot does not know is asked after", () => {
+  const page = following({ type: "ack", ref: "retry", message: null, client_id: null, run: "r" });
+  assert.deepEqual(sent(apply(page, snapshot([message(1)]))), [{ type: "run.sync", run: "r", ref: "sync:r" }]);
+  apply(page, { type: "error", ref: "sync:r", code: "not_found", message: "" });
+  assert.equal(activeRun(page), null);
+  assert.equal(page.messages.has("r"), false);
+});
+
+test("a queued run waits with dots, whose place its answer takes", () => {
+  const page = emptyState();
+  apply(page, snapshot([message(1)], { runs: [run("r", { status: "queued", message: null })] }));
+  assert.equal(page.messages.get("r").run.status, "queued");
+  assert.equal(activeRun(page), "r");
+  assert.deepEqual(shown(apply(page, started(answer(2, "r")))), ["r"]);
+  assert.equal(page.messages.get("r").seq, 2);
+});
+
+test("a missing message is asked for, once", () => {
+  const page = following();
+  const command = { type: "history.load", before: 4, limit: 2, ref: "fill" };
+  assert.deepEqual(sent(apply(page, started(answer(4, "r")))), [command]);
+  assert.deepEqual(sent(apply(page, { type: "message.created", message: message(9) })), []);
+  apply(page, { type: "history.page", messages: [message(2), message(3)], more: true, ref: "fill" });
+  assert.equal(page.more, false, "that page says nothing about the beginning");
+  const idle = conversation({ last_seq: 11 });
+  assert.equal(sent(apply(page, { type: "conversation.updated", conversation: idle })).length, 1);
+});
+
+test("a message without an answer is noticed", () => {
+  const page = following();
+  assert.deepEqual(page.unanswered, { status: null });
+  apply(page, started(answer(2, "r")));
+  assert.equal(page.unanswered, null);
+});
+
+test("typing is others' typing, and ends with their message", () => {
+  const page = following({ type: "typing", user: bob, on: true }, { type: "typing", user: ada, on: true });
+  assert.deepEqual([...page.typing.values()], ["Bob"]);
+  apply(page, { type: "message.created", message: message(2) });
+  assert.equal(page.typing.size, 0);
+});
+
+test("what is not known is ignored", () => {
+  assert.deepEqual(apply(following(), { type: "presence" }), []);
+});
+
+// Any order of losses, repeats, reconnections and stale checkpoints ends with exactly the stored text.
+test("a thousand bad lines, and always the stored text", () => {
+  for (let seed = 1; seed <= 1000; seed += 1) {
+    const random = generator(seed);
+    const page = emptyState();
+    const frames = Array.from({ length: 1 + Math.floor(random() * 40) }, (_, index) => `${index} `);
+    const row = (seq) => answer(2, "r", { text: frames.slice(0, seq).join("") }, { seq });
+    const checkpoint = (seq) => row(Math.max(0, seq - Math.floor(random() * 8)));
+    const hear = (event, seq) => {
+      for (const command of sent(apply(page, event))) {
+        if (command.type === "run.sync") hear(state(row(seq), seq), seq);
+        else if (command.type === "history.load") hear({ type: "history.page", messages: [message(1)], more: false, ref: "fill" }, seq);
+      }
+    };
+    hear(snapshot([message(1)]), 0);
+    if (random() < 0.8) hear(started(row(0)), 0);
+    for (let seq = 1; seq <= frames.length; seq += 1) {
+      if (random() < 0.1) {
+        const old = checkpoint(seq - 1);
+        hear(snapshot([message(1), old], { runs: [old.run] }), seq - 1);
+        if (random() < 0.5) hear(state(row(seq - 1), seq - 1), seq - 1);
+      }
+      if (random() < 0.2) continue; // lost
+      hear(delta("r", seq, frames[seq - 1]), seq);
+      if (random() < 0.2) hear(delta("r", seq, frames[seq - 1]), seq); // twice
+      const expected = frames.slice(0, page.runs.get("r").seq).join("");
+      assert.equal(text(page), expected, `seed ${seed}, frame ${seq}`);
+    }
+    const end = row(frames.length);
+    if (random() < 0.8) hear(finished(end), frames.length);
+    else hear(snapshot([message(1), { ...end, run: { ...end.run, status: "completed" } }]), frames.length);
+    assert.equal(text(page), frames.join(""), `seed ${seed}`);
+    assert.equal(activeRun(page), null);
+  }
+});
+
+function generator(seed) {
+  let value = seed;
+  return () => {
+    value = (value * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return value / 4_294_967_296;
+  };
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Outbox } from "../nous_chat/outbox.js";
+
+function memory() {
+  const items = new Map();
+  return {
+    items,
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
+}
+const command = (ref) => ({ type: "message.send", client_id: ref, text: "hi", ref });
+
+test("a message stays until it is settled, a reload in between", () => {
+  const storage = memory();
+  const before = new Outbox("c", storage);
+  before.open("1");
+  before.draft = "half a sen";
+  before.add(command("u"));
+  const after = new Outbox("c", storage);
+  assert.equal(after.open("1"), true);
+  assert.deepEqual(after.messages, [command("u")]);
+  assert.equal(after.draft, "half a sen");
+  after.settle("u");
+  after.draft = "";
+  assert.equal(storage.items.size, 0, "nothing is left behind");
+});
+
+test("what one person wrote is not sent by the next", () => {
+  const storage = memory();
+  const hers = new Outbox("c", storage);
+  hers.open("1");
+  hers.add(command("u"));
+  hers.draft = "secret";
+  const his = new Outbox("c", storage);
+  his.open("2");
+  assert.deepEqual([his.commands, his.draft], [[], ""]);
+});
+
+test("what was written before it is known who writes is kept", () => {
+  const box = new Outbox("c", memory());
+  box.add(command("u"));
+  box.draft = "and more";
+  box.open("1");
+  assert.deepEqual(box.commands, [command("u")]);
+  assert.equal(box.draft, "and more");
+  assert.equal(box.open("1"), false);
+});
+
+test("stops are sent again after reconnecting, but not after a reload", () => {
+  const storage = memory();
+  const box = new Outbox("c", storage);
+  box.open("1");
+  box.add({ type: "run.stop", run: "r", ref: "stop:r" });
+  assert.equal(box.commands.length, 1);
+  const after = new Outbox("c", storage);
+  after.open("1");
+  assert.equal(after.commands.length, 0);
+});
+
+test("a browser without storage only forgets at a reload", () => {
+  const box = new Outbox("c", null);
+  box.open("1");
+  box.add(command("u"));
+  assert.equal(box.settle("u").text, "hi");
+  assert.equal(box.settle("u"), undefined);
+});

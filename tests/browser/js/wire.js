@@ -1,0 +1,52 @@
+// Objects and events of docs/protocol.md for the tests, and a small server that follows the same contract.
+
+export const ada = { id: "1", name: "Ada", role: "owner" };
+export const bob = { id: "2", name: "Bob" };
+const agent = { slug: "assistant", name: "Assistant" };
+
+export function run(id, fields = {}) {
+  return {
+    id, conversation: "c", status: "running", seq: 0, message: `m-${id}`, agent, model: "demo:tour", launched_by: null,
+    usage: null, cost: null, finish_reason: null, error: null, stopped_by: null, created_at: "2026-11-23T09:30:00Z",
+    started_at: null, finished_at: null, ...fields,
+  };
+}
+
+export function message(seq, fields = {}) {
+  return {
+    id: `m-${seq}`, conversation: "c", seq, role: "user", text: `text ${seq}`, thinking: "", author: bob, client_id: null,
+    replaces: null, created_at: "2026-11-23T09:30:00Z", run: null, ...fields,
+  };
+}
+
+/** The answer of a run, as its row is. */
+export function answer(seq, runId, fields = {}, runFields = {}) {
+  const id = fields.id ?? `m-${runId}`;
+  return message(seq, {
+    role: "assistant", author: null, text: "", ...fields, id, run: run(runId, { message: id, ...runFields }),
+  });
+}
+
+export function conversation(fields = {}) {
+  return {
+    id: "c", title: "", agent: { ...agent, model: "demo:tour", starters: [] }, mode: "interrupt", last_seq: 0, running: false,
+    url: "/chat/c/", websocket: "/ws/chat/c/", created_at: "2026-11-23T09:30:00Z", updated_at: "2026-11-23T09:30:00Z", ...fields,
+  };
+}
+
+export function snapshot(messages = [], fields = {}) {
+  return {
+    type: "snapshot", you: ada, conversation: conversation(), participants: [], messages, more: false, runs: [], ...fields,
+  };
+}
+
+export const started = (message) => ({ type: "run.started", run: message.run.id, message });
+export const delta = (run, seq, text) => ({ type: "run.delta", run, seq, text });
+export const state = (message, seq) => ({ type: "run.state", run: message.run.id, seq, message, ref: null });
+export function finished(message, status = "completed", fields = {}) {
+  const ended = { ...message, run: { ...message.run, status, ...fields } };
+  return {
+    type: "run.finished", run: message.run.id, message: ended, status, usage: ended.run.usage, cost: null,
+    error: ended.run.error, stopped_by: ended.run.stopped_by, ref: null,
+  };
+}

@@ -1,0 +1,45 @@
+import pytest
+
+from chat.engine import ConfigurationError, DeadlineError, EngineError, ProviderError
+from chat.engine.exceptions import mask
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-abcDEF123_456-789",
+        "sk-ant-api03-abcdefgh",
+        "gsk_abcdefghijklmnopqrst",
+        "AIzaSyA-1234567890abcdef",
+        "xai-ABCDEFGHIJKLMNOPQRSTUV",
+    ],
+)
+def test_whatever_looks_like_a_key_is_masked(secret: str) -> None:
+    assert secret not in mask(f"Incorrect key {secret}.")
+    assert secret not in EngineError(f"with {secret}").message
+    assert secret not in repr(EngineError(f"with {secret}"))
+    assert secret not in str(ProviderError(f"with {secret}", "authentication", provider="openai"))
+
+
+def test_tokens_and_keys_in_addresses_are_masked() -> None:
+    assert mask("Authorization: Bearer eyJhbGciOi.JIUzI1NiIsInR5cCI6") == "Authorization: Bearer ***"
+    assert mask("https://host/v1?key=abc123&alt=sse") == "https://host/v1?key=***&alt=sse"
+
+
+def test_a_key_of_any_shape_is_masked_where_it_is_known() -> None:
+    assert mask("no such token: hunter2!", "hunter2!") == "no such token: ***"
+
+
+def test_sentences_about_keys_are_left_alone() -> None:
+    said = "Incorrect API key provided: invalid-*****2345. You can find your API key at https://x.com/account/api-keys."
+    assert mask(said) == said
+    assert mask("a bearer token is required") == "a bearer token is required"
+    assert mask("the task-oriented xai-grok-4-fast-reasoning") == "the task-oriented xai-grok-4-fast-reasoning"
+
+
+def test_errors_are_one_small_tree() -> None:
+    assert ConfigurationError("x").code == "configuration"
+    late = DeadlineError("x", "idle_timeout", provider="openai")
+    assert isinstance(late, ProviderError)
+    assert isinstance(late, EngineError)
+    assert (late.status, late.retry_after, late.retryable) == (None, None, False)

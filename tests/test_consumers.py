@@ -1,0 +1,566 @@
+"""A conversation over its socket, in this process: real consumers, a real provider, whichever channel layer is set."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat import supervisor
+from chat.models import Conversation, Message, Participant, Run
+
+from .client import InProcess
+from .servers import Upstream
+from .upstream import text
+
+Scenario = Callable[..., Any]
+
+
+@pytest.fixture
+def room(people: dict[str, Any]) -> Conversation:
+    """Ada owns it, Bob is a member."""
+    room = Conversation.objects.create(agent="assistant")
+    Participant.objects.create(conversation=room, user=people["ada"], role="owner")
+    Participant.objects.create(conversation=room, user=people["bob"], role="member")
+    return room
+
+
+@pytest.fixture
+def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Choose what the provider does: `model("words@n=5", IDLE_TIMEOUT=1)`."""
+    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
+    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
+
+    def choose(name: str, **others: Any) -> None:
+        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
+
+    choose("words@n=30")
+    return choose
+
+
+def test_an_answer_streams_to_everybody_and_is_stored(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            client_id = await ada.say("Hello", ref="1")
+            finished = await ada.hear("run.finished")
+            await bob.hear("run.finished")
+            assert (await ada.answered("1"))["type"] == "ack"
+            assert ada.of_type("message.created")[0]["message"]["client_id"] == client_id
+            assert finished["status"] == "completed"
+            assert finished["message"]["text"] == text(30)
+            assert finished["usage"]["total_tokens"] == finished["message"]["run"]["usage"]["total_tokens"] > 0
+            assert ada.transcript == bob.transcript == [("user", "Hello"), ("assistant", text(30))]
+            assert ada.delta_chars == len(text(30)), "the deltas alone were the text, too"
+            order = [e["type"] for e in bob.events if e["type"].startswith("run.")]
+            assert order[0] == "run.started"
+            assert order[-1] == "run.finished"
+
+    scenario(talk)
+    assert Message.objects.get(role="assistant").text == text(30)
+    run = Run.objects.get()
+    assert (run.status, run.finish_reason, run.model) == ("completed", "stop", "custom:words@n=30")
+
+
+def test_thinking_arrives_and_is_stored_apart(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
+    model("thinking@n=5")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Think")
+            message = (await ada.hear("run.finished"))["message"]
+            assert message["thinking"]
+            assert message["text"]
+            assert any("thinking" in delta for delta in ada.of_type("run.delta"))
+
+    scenario(talk)
+
+
+def test_the_snapshot_comes_first_and_holds_what_was(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.finished")
+        async with InProcess(people["bob"], room.pk) as bob:
+            snapshot = bob.events[0]
+            assert snapshot["you"] == {"id": str(people["bob"].pk), "name": "bob", "role": "member"}
+            assert [m["text"] for m in snapshot["messages"]] == ["Hello", text(30)]
+            assert [p["user"]["name"] for p in snapshot["participants"]] == ["ada", "bob"]
+            assert (snapshot["more"], snapshot["runs"]) == (False, [])
+            assert snapshot["conversation"]["title"] == "Hello"
+
+    scenario(talk)
+
+
+def test_who_joins_in_mid_stream_gets_it_from_the_start(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=60,delay=10")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.until(lambda: ada.of_type("run.delta"))
+            async with InProcess(people["bob"], room.pk) as bob:
+                state = await bob.hear("run.state")
+                assert text(60).startswith(state["message"]["text"])
+                await bob.hear("run.finished")
+                assert bob.transcript[-1] == ("assistant", text(60))
+
+    scenario(talk)
+
+
+def test_the_same_client_id_makes_one_message_and_gets_the_same_ack(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            client_id = await ada.say("Hello", ref="1")
+            await ada.hear("run.finished")
+            await ada.say("Hello", client_id=client_id, ref="2")
+            first, second = await ada.answered("1"), await ada.answered("2")
+            assert first | {"ref": None} == second | {"ref": None}
+            assert len(ada.of_type("message.created")) == 1
+
+    scenario(talk)
+    assert Message.objects.count() == 2
+
+
+def test_stop_keeps_the_partial_text_tells_everybody_and_reaches_the_provider(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    model("words@n=1000,delay=10")
+    aborted = upstream.stats()["aborted"]
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            run = (await ada.hear("run.started"))["run"]
+            await ada.hear("run.delta", 3)
+            await ada.send("run.stop", run=run, ref="stop")
+            assert (await ada.answered("stop"))["run"] == run
+            for peer in (ada, bob):
+                finished = await peer.hear("run.finished")
+                assert finished["status"] == "stopped"
+                assert finished["stopped_by"]["name"] == "ada"
+                assert finished["error"] is None
+                assert text(1000).startswith(finished["message"]["text"])
+                assert finished["message"]["text"]
+
+    scenario(talk)
+    assert upstream.stats()["aborted"] == aborted + 1
+    assert upstream.stats()["active"] == 0
+
+
+def test_stop_works_before_the_first_token(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
+    model("silent")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.send("run.stop", run=(await ada.hear("run.started"))["run"])
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["message"]["text"]) == ("stopped", "")
+
+    scenario(talk)
+
+
+def test_a_stop_reaches_the_run_even_if_nobody_tells_it(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The column is the authority: a stop whose message is lost takes effect with the next heartbeat."""
+    model("words@n=1000,delay=10")
+
+    async def lost(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(supervisor.Supervisor, "stop", lost)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.send("run.stop", run=(await ada.hear("run.started"))["run"])
+            assert (await ada.hear("run.finished"))["status"] == "stopped"
+
+    scenario(talk)
+
+
+def test_a_member_cannot_stop_what_somebody_else_asked(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=1000,delay=10")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            await bob.send("run.stop", run=(await bob.hear("run.started"))["run"], ref="x")
+            assert (await bob.answered("x"))["code"] == "forbidden"
+            await bob.send("ping", ref="y")
+            assert (await bob.answered("y"))["type"] == "pong"
+            await ada.send("run.stop", run=ada.of_type("run.started")[0]["run"])
+            await ada.hear("run.finished")
+
+    scenario(talk)
+
+
+def test_a_message_during_ones_own_run_interrupts_it_and_both_are_answered(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=200,delay=10")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("One")
+            await ada.hear("run.delta", 2)
+            model("echo")
+            await ada.say("Two")
+            await ada.hear("run.finished", 2)
+            first, second = ada.finished
+            assert (first["status"], second["status"]) == ("stopped", "completed")
+            assert [role for role, _ in ada.transcript] == ["user", "assistant", "user", "assistant"]
+            assert ada.answer["text"].strip() == "Two"
+
+    scenario(talk)
+
+
+def test_a_queued_message_waits_for_the_answer_and_gets_the_next(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=40,delay=10")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("One")
+            await bob.hear("run.started")
+            await bob.say("Two")
+            await bob.hear("message.created", 2)
+            await ada.hear("run.finished", 2)
+            assert [frame["status"] for frame in ada.finished] == ["completed", "completed"]
+            assert ada.finished[1]["message"]["run"]["launched_by"]["name"] == "bob"
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "code", "word"),
+    [
+        ("status@code=401", {}, "authentication", "key"),
+        ("status@code=429,retry_after=7", {}, "rate_limited", ""),
+        ("status@code=500", {}, "server_error", ""),
+        ("deaf", {"FIRST_TOKEN_TIMEOUT": 0.3}, "first_token_timeout", ""),
+        ("silent", {"FIRST_TOKEN_TIMEOUT": 0.3}, "first_token_timeout", ""),
+        ("stall@n=5", {"IDLE_TIMEOUT": 0.3}, "idle_timeout", ""),
+        ("drone@n=5,delay=20", {"IDLE_TIMEOUT": 0.3}, "idle_timeout", ""),
+        ("words@n=1000,delay=20", {"TOTAL_TIMEOUT": 0.5}, "total_timeout", ""),
+        ("cut@n=5", {}, "stream_cut", ""),
+        ("unfinished@n=5", {}, "stream_cut", ""),
+        ("garbage", {}, "bad_response", ""),
+    ],
+)
+def test_a_provider_that_fails_ends_the_run_with_a_code_a_sentence_and_the_text_so_far(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, name: str, others: Any, code: str, word: str
+) -> None:
+    model(name, **others)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            error = finished["error"]
+            assert (finished["status"], error["code"]) == ("failed", code)
+            assert error["message"].endswith((".", "?"))
+            assert word in error["message"]
+            assert "0123456789" not in str(finished), "no key is shown"
+            if "retry_after" in name:
+                assert error["retry_after"] == 7
+            if "n=5" in name:
+                assert finished["message"]["text"] == text(5)
+            model("words@n=7")
+            await ada.send("run.start", message=finished["message"]["id"], ref="again")
+            assert (await ada.answered("again"))["type"] == "ack"
+            again = await ada.hear("run.finished", 2)
+            assert (again["status"], again["message"]["text"]) == ("completed", text(7))
+            assert again["message"]["replaces"] == finished["message"]["id"]
+            assert ada.transcript == [("user", "Hello"), ("assistant", text(7))]
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-4o", "nosuch:model", "nothing"])
+def test_an_agent_that_is_not_set_up_says_what_to_do(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.NOUS_CHAT = {"MODEL": name}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["error"]["code"]) == ("failed", "configuration")
+
+    scenario(talk)
+
+
+def test_a_provider_that_is_down_is_unreachable(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSTOM_BASE_URL", "http://127.0.0.1:1/v1")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            assert (await ada.hear("run.finished"))["error"]["code"] == "unreachable"
+
+    scenario(talk)
+
+
+def test_bad_frames_get_an_error_and_the_socket_stays(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            for number, (frame, code) in enumerate(
+                [
+                    ("{", "bad_json"),
+                    ('{"type": "no"}', "unknown_command"),
+                    ('{"type": "run.stop"}', "invalid"),
+                    ('{"type": "message.send", "client_id": "%s", "text": " "}' % uuid.uuid4(), "empty"),
+                    ('{"type": "message.send", "client_id": "%s", "text": "%s"}' % (uuid.uuid4(), "x" * 1_000_000), "too_large"),
+                    ('{"type": "message.send", "client_id": "%s", "text": "%s"}' % (uuid.uuid4(), "x" * 50_000), "too_large"),
+                    ('{"type": "run.stop", "run": "%s"}' % uuid.uuid4(), "not_found"),
+                    ('{"type": "run.sync", "run": "%s"}' % uuid.uuid4(), "not_found"),
+                    ('{"type": "run.start", "message": "%s"}' % uuid.uuid4(), "conflict"),
+                    ('{"type": "run.start"}', "conflict"),
+                ],
+                start=1,
+            ):
+                await ada.transmit(frame)
+                error = await ada.hear("error", number)
+                assert error["code"] == code, frame[:80]
+                assert error["message"].endswith("."), error
+            await ada.transmit_bytes(b"\x00\xff")
+            assert (await ada.hear("error", number + 1))["code"] == "bad_json"
+            await ada.say("Still here")
+            assert (await ada.hear("run.finished"))["status"] == "completed"
+
+    scenario(talk)
+    assert Message.objects.count() == 2
+
+
+def test_a_run_that_is_over_cannot_be_stopped_and_syncs_to_its_end(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            run = (await ada.hear("run.finished"))["run"]
+            await ada.send("run.stop", run=run, ref="stop")
+            assert (await ada.answered("stop"))["code"] == "run_over"
+            await ada.send("run.sync", run=run, ref="sync")
+            assert (await ada.answered("sync"))["message"]["text"] == text(30)
+            await ada.send("run.ack", run=run, seq=3, ref="ack")
+            assert (await ada.answered("ack"))["type"] == "ack"
+
+    scenario(talk)
+
+
+def test_history_is_loaded_in_pages(scenario: Scenario, people: Any, room: Conversation) -> None:
+    Message.objects.bulk_create(
+        Message(conversation=room, seq=seq, role="user", author=people["ada"], text=str(seq)) for seq in range(1, 121)
+    )
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            assert ada.snapshot is not None
+            assert ada.snapshot["more"]
+            seen = [m["seq"] for m in ada.snapshot["messages"]]
+            while True:
+                await ada.send("history.load", before=seen[0], limit=40, ref=str(seen[0]))
+                page = await ada.answered(str(seen[0]))
+                seen = [m["seq"] for m in page["messages"]] + seen
+                if not page["more"]:
+                    break
+            assert seen == list(range(1, 121))
+
+    scenario(talk)
+
+
+def test_typing_is_shown_and_ends_with_the_socket(scenario: Scenario, people: Any, room: Conversation) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            async with InProcess(people["bob"], room.pk) as bob:
+                for on in (True, True, False, True):
+                    await bob.send("typing", on=on)
+                await ada.hear("typing", 3)
+            await ada.hear("typing", 4)
+            assert [frame["on"] for frame in ada.of_type("typing")] == [True, False, True, False]
+            assert ada.of_type("typing")[0]["user"]["name"] == "bob"
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("which", ["room", "none", "malformed"])
+def test_a_room_that_is_not_yours_and_one_that_is_not_there_close_alike(
+    scenario: Scenario, people: Any, room: Conversation, which: str
+) -> None:
+    address = {"room": room.pk, "none": uuid.uuid4(), "malformed": "not-a-uuid"}[which]
+
+    async def talk() -> None:
+        async with InProcess(people["eve"], address) as eve:
+            assert await eve.shut() == 4404
+            assert eve.events == []
+
+    scenario(talk)
+
+
+def test_who_is_not_signed_in_is_told_so(scenario: Scenario, room: Conversation) -> None:
+    from django.contrib.auth.models import AnonymousUser
+
+    async def talk() -> None:
+        for address in (room.pk, ""):
+            async with InProcess(AnonymousUser(), address) as nobody:
+                assert await nobody.shut() == 4401
+
+    scenario(talk)
+
+
+def test_leaving_ends_the_run_after_the_grace_with_the_text_kept(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    model("words@n=1000,delay=10", DISCONNECT_GRACE=0.2)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta", 3)
+        async with asyncio.timeout(20):
+            while upstream.stats()["active"]:
+                await asyncio.sleep(0.05)
+
+    scenario(talk)
+    run = Run.objects.get()
+    assert (run.status, run.error_code, run.stopped_by) == ("stopped", "abandoned", None)
+    assert run.message is not None
+    assert run.message.text
+    assert text(1000).startswith(run.message.text)
+
+
+@pytest.mark.parametrize("who", ["ada", "bob"])
+def test_a_run_goes_on_while_its_user_comes_back_or_somebody_else_reads(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, who: str
+) -> None:
+    model("words@n=100,delay=10", DISCONNECT_GRACE=0.3)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta", 2)
+        async with InProcess(people[who], room.pk) as reader:
+            finished = await reader.hear("run.finished")
+            assert (finished["status"], finished["message"]["text"]) == ("completed", text(100))
+
+    scenario(talk)
+
+
+def test_the_last_reader_who_leaves_counts_even_if_he_did_not_launch_the_run(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=1000,delay=10", DISCONNECT_GRACE=0.2)
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            async with InProcess(people["ada"], room.pk) as ada:
+                await ada.say("Hello")
+                await bob.hear("run.delta", 2)
+            await asyncio.sleep(0.5)
+            assert not bob.finished
+        async with asyncio.timeout(20):
+            while await Run.objects.filter(status="running").aexists():
+                await asyncio.sleep(0.05)
+
+    scenario(talk)
+    assert Run.objects.get().error_code == "abandoned"
+
+
+@pytest.mark.parametrize(("policy", "status"), [("always", "stopped"), ("never", "completed")])
+def test_the_site_can_choose_what_leaving_means(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, policy: str, status: str
+) -> None:
+    model("words@n=60,delay=10", CANCEL_ON_DISCONNECT=policy, DISCONNECT_GRACE=0)
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            async with InProcess(people["ada"], room.pk) as ada:
+                await ada.say("Hello")
+                await bob.hear("run.delta", 2)
+            assert (await bob.hear("run.finished"))["status"] == status
+
+    scenario(talk)
+
+
+def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_too_long(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=1000,delay=10")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta", 2)
+            draining = asyncio.create_task(supervisor.current().drain(0.3))
+            await asyncio.sleep(0)
+            await ada.say("Another", ref="late")
+            assert (await ada.answered("late"))["code"] == "unavailable"
+            await draining
+
+    scenario(talk)
+    run = Run.objects.get()
+    assert (run.status, run.error_code) == ("interrupted", "shutdown")
+    assert run.message is not None
+    assert run.message.text
+
+
+def test_a_slow_reader_gets_no_more_until_it_has_caught_up_then_everything(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=600,chars=1000,delay=1")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            run = (await ada.hear("run.started"))["run"]
+            while not ada.finished:
+                await ada.until(lambda seen=len(ada.events): len(ada.events) > seen)
+                await ada.send("run.ack", run=run, seq=ada.seqs[run])
+            await bob.hear("run.finished")
+            received = sum(len(delta.get("text", "")) for delta in bob.of_type("run.delta"))
+            assert received < 300_000, "bob acknowledged nothing"
+            assert ada.delta_chars > 500_000
+            assert bob.transcript == ada.transcript == [("user", "Hello"), ("assistant", text(600, 1000))]
+
+    scenario(talk)
+
+
+def test_the_inbox_hears_of_each_conversation(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
+    async def talk() -> None:
+        async with InProcess(people["bob"]) as inbox, InProcess(people["ada"], room.pk) as ada:
+            assert [c["id"] for c in inbox.events[0]["conversations"]] == [str(room.pk)]
+            await ada.say("Hello")
+            await inbox.until(
+                lambda: [u["conversation"]["running"] for u in inbox.of_type("conversation.updated")][-1:] == [False]
+                and ada.finished
+            )
+            updates = [u["conversation"] for u in inbox.of_type("conversation.updated")]
+            assert updates[0]["running"]
+            assert updates[0]["title"] == "Hello"
+            await inbox.say("Not here", ref="x")
+            assert (await inbox.answered("x"))["code"] == "unknown_command"
+            await inbox.send("ping", ref="y")
+            assert (await inbox.answered("y"))["type"] == "pong"
+
+    scenario(talk)
