@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from random import uniform
 from typing import Any, Never
 from uuid import UUID
 
@@ -20,8 +21,6 @@ from .commands import Refused
 from .credit import Credit
 
 logger = logging.getLogger("nous_chat.consumers")
-
-RESTART = events.Closing(reason="The server is restarting.", reconnect_in=2.0)
 
 
 class Closed(Exception):
@@ -45,7 +44,11 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         self.supervisor = supervisor.current()
         await receive()  # websocket.connect: a code can only be sent to a socket that was accepted
         await send({"type": "websocket.accept"})
+        self.supervisor.sockets.add(self)
         try:
+            if self.supervisor.draining:
+                await self.restart()
+                return
             self.user = scope["user"]
             if not self.user.is_authenticated:
                 raise Closed(4401)
@@ -56,12 +59,13 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             await self._close(closed.code)
         except asyncio.CancelledError:
             if self.supervisor.draining:
-                await self.transmit(events.encode(RESTART))
-                await self._close(1012)
+                await self.restart()
             raise
         except Exception:
             logger.exception("A socket ended with an error")
             await self._close(1011)
+        finally:
+            self.supervisor.sockets.discard(self)
 
     async def enter(self) -> None:
         """Join groups, then send the snapshot. Raises Closed."""
@@ -73,6 +77,14 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     async def leave(self) -> None:
         """The socket is gone."""
+
+    async def restart(self) -> None:
+        """The server is about to end: the browser is to come back, not all of them in the same moment."""
+        await self.answer(events.Closing(reason="The server is restarting.", reconnect_in=uniform(1, 3)))
+        try:
+            await self._send({"type": "websocket.close", "code": 1012})
+        except Exception:  # daphne's library refuses to send what RFC 6455 reserves, 1012 too
+            await self._close(4012)
 
     async def _serve(self) -> None:
         await self.enter()

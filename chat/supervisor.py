@@ -14,7 +14,7 @@ import uuid
 import weakref
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from channels.db import database_sync_to_async
@@ -37,6 +37,11 @@ ROLL_CALL = 1.0
 """Seconds in which a reader answers the question whether anybody is still there."""
 
 
+class Restartable(Protocol):
+    async def restart(self) -> None:
+        """Tell the reader to come back, and close."""
+
+
 class Supervisor:
     """Its tasks are of two kinds: `_tasks` write and are never cancelled, `_watches` only look, and are. `drain` ends
     both.
@@ -45,6 +50,9 @@ class Supervisor:
     def __init__(self) -> None:
         self.host = f"{socket.gethostname()[:50]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.draining = False
+        self.sockets: set[Restartable] = set()
+        """The open sockets of this process; each adds and removes itself."""
+
         self._runs: dict[UUID, LiveRun] = {}
         self._checks: dict[UUID, _Check] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -118,10 +126,13 @@ class Supervisor:
             await inbox.announce(finished.run.conversation)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new runs, let running ones go on for `seconds`, then cancel what is left and write its end."""
+        """Send browsers elsewhere, refuse new runs, let running ones go on for `seconds`, then cancel what is left and
+        write its end.
+        """
         self.draining = True
         for live in self._runs.values():
             live.answer_waiting = False
+        await asyncio.gather(*(socket.restart() for socket in self.sockets), return_exceptions=True)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for live in self._runs.values():

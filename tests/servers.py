@@ -51,10 +51,10 @@ class Server:
 
     def __init__(self, command: list[str], port: int, env: dict[str, str] | None = None) -> None:
         self.port = port
-        self._log = open(os.devnull if env is None else env.get("SERVER_LOG", os.devnull), "a")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL
-        )
+        with open((env or {}).get("SERVER_LOG", os.devnull), "a") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         try:
             wait_for(self._up, what=" ".join(command))
         except BaseException:
@@ -75,13 +75,11 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-        self._log.close()
 
     def kill(self) -> None:
         """SIGKILL: no chance to write anything."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        self._log.close()
 
 
 # --- Redis

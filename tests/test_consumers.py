@@ -513,9 +513,10 @@ def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_to
             await ada.say("Hello")
             await ada.hear("run.delta", 2)
             draining = asyncio.create_task(supervisor.current().drain(0.3))
-            await asyncio.sleep(0)
-            await ada.say("Another", ref="late")
-            assert (await ada.answered("late"))["code"] == "unavailable"
+            assert await ada.shut() == 1012
+            assert ada.events[-1]["type"] == "closing"
+            async with InProcess(people["bob"], room.pk) as bob:
+                assert await bob.shut() == 1012
             await draining
 
     scenario(talk)

@@ -242,7 +242,7 @@ def test_sigterm_lets_an_answer_finish_and_tells_browsers_to_come_back(start_sit
                 site.process.send_signal(signal.SIGTERM)
                 closing = await socket.hear("closing")
                 assert closing["reconnect_in"] > 0
-                assert await socket.shut() == 1012
+                assert await socket.shut() == 4012, "daphne"
             return conversation
 
     conversation = asyncio.run(talk())

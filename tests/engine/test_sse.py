@@ -106,7 +106,9 @@ def test_a_long_line_costs_linear_time_even_byte_by_byte() -> None:
     assert time.process_time() - start < 20
 
 
-line = st.binary(max_size=20) | st.sampled_from([b"data: a", b"data", b":", b"event: e", b"\xef\xbb\xbf", b"", b"id: 1"])
+line = st.binary(max_size=20) | st.sampled_from(
+    [b"data: a", b"data", b":", b"event: e", b"\xef\xbb\xbf", b"", b"id: 1"]
+)
 ends = st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b""])
 bodies = st.lists(st.tuples(line, ends)).map(lambda parts: b"".join(a + b for a, b in parts))
 

@@ -1,8 +1,9 @@
 // Shows a growing text. The seam for rich rendering: whoever offers append(text) and set(text) can stand here.
 // Called by message.js, at most once per animation frame.
 
-// A block of the page is closed at the next line end once it is this long, so that appending never lays out again
-// more than the last block, however long the answer is.
+// A block is closed at the next line end once it is this long, so that appending never lays out more than the last
+// block again, however long the answer is. The line end itself stands between the blocks: it is part of the text, but
+// not shown, so that copying over blocks gives the text, too.
 const BLOCK = 2000;
 
 export class TextView {
@@ -20,11 +21,12 @@ export class TextView {
     let rest = text;
     while (rest) {
       this.#tail ??= this.#element.appendChild(document.createElement("div")).appendChild(new Text());
-      const room = BLOCK - this.#tail.length;
-      const end = rest.length > room ? rest.indexOf("\n", Math.max(0, room)) + 1 : 0;
-      this.#tail.appendData(end ? rest.slice(0, end) : rest);
-      rest = end ? rest.slice(end) : "";
-      if (end) this.#tail = null;
+      const end = rest.indexOf("\n", Math.max(0, BLOCK - this.#tail.length));
+      this.#tail.appendData(end < 0 ? rest : rest.slice(0, end));
+      if (end < 0) return;
+      this.#element.append("\n");
+      this.#tail = null;
+      rest = rest.slice(end + 1);
     }
   }
 
