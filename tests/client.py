@@ -139,18 +139,21 @@ class InProcess(Talker):
 class Person:
     """Somebody with a session on a site."""
 
+    prefix = "/chat/"
+    socket_prefix = "/ws/chat/"
+
     def __init__(self, site: Site, http: httpx.AsyncClient) -> None:
         self.site = site
         self.http = http
 
     async def new_conversation(self, **fields: Any) -> str:
-        answer = await self.http.post("/chat/api/conversations/", json=fields, headers=self.csrf)
+        answer = await self.http.post(f"{self.prefix}api/conversations/", json=fields, headers=self.csrf)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
     async def messages(self, conversation: str) -> list[Frame]:
         """What the database holds."""
-        answer = await self.http.get(f"/chat/api/conversations/{conversation}/messages/?limit=100")
+        answer = await self.http.get(f"{self.prefix}api/conversations/{conversation}/messages/?limit=100")
         assert answer.status_code == 200, answer.text
         messages: list[Frame] = answer.json()["messages"]
         return messages
@@ -163,7 +166,7 @@ class Person:
     async def socket(self, conversation: str = "", site: Site | None = None) -> AsyncIterator[Socket]:
         """A socket to a conversation, or without one to the inbox; on another process of the same site if given."""
         port = (site or self.site).port
-        address = f"ws://127.0.0.1:{port}/ws/chat/" + (f"{conversation}/" if conversation else "")
+        address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "")
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         async with websockets.connect(
             address, additional_headers={"Cookie": cookie}, max_size=None, proxy=None
@@ -176,10 +179,10 @@ class Person:
 
 
 @contextlib.asynccontextmanager
-async def signed_in(site: Site, name: str, password: str = PASSWORD) -> AsyncIterator[Person]:
+async def signed_in(site: Site, name: str, at: str = "/accounts/login/") -> AsyncIterator[Person]:
     async with httpx.AsyncClient(base_url=site.url, timeout=20, trust_env=False) as http:
-        await http.get("/accounts/login/")
-        form = {"username": name, "password": password, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
-        answer = await http.post("/accounts/login/", data=form)
+        await http.get(at)
+        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
+        answer = await http.post(at, data=form)
         assert answer.status_code == 302, "sign-in failed"
         yield Person(site, http)

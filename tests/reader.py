@@ -17,6 +17,8 @@ class Reader:
         self.events: list[Frame] = []
         self.snapshot: Frame | None = None
         self.delta_chars = 0
+        self.healed = ""
+        """The text of the last run as it had been put together when its end came."""
 
     def apply(self, frame: Frame) -> list[Frame]:
         """Take one event; returns the commands that it makes necessary."""
@@ -30,11 +32,20 @@ class Reader:
                     self.runs[run["id"]] = run
             case "message.created":
                 self._put(frame["message"])
+            case "conversation.updated" if self.messages or self.snapshot:
+                if frame["conversation"]["last_seq"] > max((m["seq"] for m in self.messages.values()), default=0):
+                    return [{"type": "history.load", "before": frame["conversation"]["last_seq"] + 1}]
+            case "history.page":
+                for message in frame["messages"]:
+                    if message["id"] not in self.messages:
+                        self._put(message)
             case "run.started":
                 run = frame["message"]["run"]
                 self.runs[run["id"]] = run
                 if frame["message"]["id"] not in self.messages:
                     self._put(frame["message"])
+                if self._hole_before(frame["message"]["seq"]):
+                    return [{"type": "history.load", "before": frame["message"]["seq"]}]
             case "run.delta":
                 return self._delta(frame)
             case "run.state":
@@ -44,16 +55,17 @@ class Reader:
             case "run.finished":
                 self.finished.append(frame)
                 self.runs.pop(frame["run"], None)
+                self.healed = next((m["text"] for m in self.messages.values() if self._of(m, frame["run"])), "")
                 if frame["message"] is not None:
                     self._put(frame["message"])
         return []
 
     def _delta(self, frame: Frame) -> list[Frame]:
         run = frame["run"]
-        if run not in self.runs:
+        if any(end["run"] == run for end in self.finished):
             return []
         last = self.seqs.get(run, 0)
-        message = next((m for m in self.messages.values() if m["run"] and m["run"]["id"] == run), None)
+        message = next((m for m in self.messages.values() if self._of(m, run)), None)
         if message is None or frame["seq"] > last + 1:
             if run in self.lost:
                 return []
@@ -65,6 +77,13 @@ class Reader:
                 self.delta_chars += len(frame.get(part, ""))
             self.seqs[run] = frame["seq"]
         return []
+
+    def _hole_before(self, seq: int) -> bool:
+        return seq > 1 and not any(m["seq"] == seq - 1 for m in self.messages.values())
+
+    @staticmethod
+    def _of(message: Frame, run: str) -> bool:
+        return bool(message["run"]) and message["run"]["id"] == run
 
     def _put(self, message: Frame) -> None:
         self.messages[message["id"]] = message

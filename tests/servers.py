@@ -139,13 +139,14 @@ def start_replay() -> Upstream:
 class Database:
     """A migrated database with PEOPLE in it, made once and copied for each site: a file, or one on `DATABASE_URL`."""
 
-    def __init__(self, folder: Path, server_url: str | None = None) -> None:
+    def __init__(self, folder: Path, server_url: str | None = None, settings: str = "nousproject.settings") -> None:
         self._folder = folder
         self._server = server_url if server_url and server_url.startswith("postgres") else None
         self._template = self._new()
         self._copies: list[str] = []
         prepare = [sys.executable, "-m", "tests.prepare"]
-        subprocess.run(prepare, cwd=ROOT, env=environment(DATABASE_URL=self._template), check=True)
+        env = environment(DATABASE_URL=self._template, DJANGO_SETTINGS_MODULE=settings)
+        subprocess.run(prepare, cwd=ROOT, env=env, check=True)
 
     def copy(self) -> str:
         """The URL of a fresh copy."""
@@ -201,18 +202,18 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 # --- The site
 
 
-class Site(Server):
-    """One daphne process of the site."""
+NOUSPROJECT = ("nousproject.server",)
 
-    def __init__(self, env: dict[str, str], port: int | None = None, module: str = "nousproject.server") -> None:
-        self.env = env
-        self._module = module
+
+class Site(Server):
+    """One daphne process of a site. `command` is the module that serves it, and what follows its options."""
+
+    def __init__(self, env: dict[str, str], port: int | None = None, command: tuple[str, ...] = NOUSPROJECT) -> None:
+        self.env, self._command = env, command
         port = port or free_port()
-        super().__init__(
-            [sys.executable, "-m", module, "--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0"],
-            port,
-            env,
-        )
+        module, *application = command
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0"]
+        super().__init__([sys.executable, "-m", module, *options, *application], port, env)
 
     @property
     def url(self) -> str:
@@ -220,11 +221,11 @@ class Site(Server):
 
     def beside(self) -> "Site":
         """A second process of the same site."""
-        return Site(self.env, module=self._module)
+        return Site(self.env, command=self._command)
 
     def again(self) -> "Site":
         """The same address after this process has ended."""
-        return Site(self.env, self.port, self._module)
+        return Site(self.env, self.port, self._command)
 
 
 @contextlib.contextmanager

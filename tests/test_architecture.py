@@ -89,7 +89,7 @@ def test_rows_are_written_by_the_store_alone() -> None:
 
 
 def test_imports_point_one_way() -> None:
-    """consumers -> supervisor -> runs -> (store, history, events, engine); whoever is right of an arrow knows no left."""
+    """consumers -> supervisor -> runs -> (store, history, events, engine): what is right of an arrow knows no left."""
     order = ["consumers", "supervisor", "runs", "inbox", "groups", "store", "history", "objects", "agents", "conf"]
     for place, module in enumerate(order):
         found = imports(CHAT / f"{module}.py")

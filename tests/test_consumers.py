@@ -330,8 +330,14 @@ def test_bad_frames_get_an_error_and_the_socket_stays(
                     ('{"type": "no"}', "unknown_command"),
                     ('{"type": "run.stop"}', "invalid"),
                     ('{"type": "message.send", "client_id": "%s", "text": " "}' % uuid.uuid4(), "empty"),
-                    ('{"type": "message.send", "client_id": "%s", "text": "%s"}' % (uuid.uuid4(), "x" * 1_000_000), "too_large"),
-                    ('{"type": "message.send", "client_id": "%s", "text": "%s"}' % (uuid.uuid4(), "x" * 50_000), "too_large"),
+                    (
+                        '{"type": "message.send", "client_id": "%s", "text": "%s"}' % (uuid.uuid4(), "x" * 1_000_000),
+                        "too_large",
+                    ),
+                    (
+                        '{"type": "message.send", "client_id": "%s", "text": "%s"}' % (uuid.uuid4(), "x" * 50_000),
+                        "too_large",
+                    ),
                     ('{"type": "run.stop", "run": "%s"}' % uuid.uuid4(), "not_found"),
                     ('{"type": "run.sync", "run": "%s"}' % uuid.uuid4(), "not_found"),
                     ('{"type": "run.start", "message": "%s"}' % uuid.uuid4(), "conflict"),
@@ -536,7 +542,8 @@ def test_a_slow_reader_gets_no_more_until_it_has_caught_up_then_everything(
             await ada.say("Hello")
             run = (await ada.hear("run.started"))["run"]
             while not ada.finished:
-                await ada.until(lambda seen=len(ada.events): len(ada.events) > seen)
+                seen = len(ada.events)
+                await ada.until(lambda seen=seen: len(ada.events) > seen)
                 await ada.send("run.ack", run=run, seq=ada.seqs[run])
             await bob.hear("run.finished")
             received = sum(len(delta.get("text", "")) for delta in bob.of_type("run.delta"))
@@ -553,8 +560,10 @@ def test_the_inbox_hears_of_each_conversation(scenario: Scenario, people: Any, r
             assert [c["id"] for c in inbox.events[0]["conversations"]] == [str(room.pk)]
             await ada.say("Hello")
             await inbox.until(
-                lambda: [u["conversation"]["running"] for u in inbox.of_type("conversation.updated")][-1:] == [False]
-                and ada.finished
+                lambda: (
+                    [u["conversation"]["running"] for u in inbox.of_type("conversation.updated")][-1:] == [False]
+                    and ada.finished
+                )
             )
             updates = [u["conversation"] for u in inbox.of_type("conversation.updated")]
             assert updates[0]["running"]

@@ -59,7 +59,11 @@ def refused(code: str) -> Any:
 
 
 def test_a_message_queues_a_run_and_names_the_conversation(people: dict[str, Any], room: Conversation) -> None:
-    posted = post(people["ada"], room, "  What is   a\nmonad, and why does everybody keep writing tutorials about it all the time?")
+    posted = post(
+        people["ada"],
+        room,
+        "  What is   a\nmonad, and why does everybody keep writing tutorials about it all the time?",
+    )
     assert posted.message.seq == 1
     assert posted.message.author == objects.Person.of(people["ada"])
     assert Run.objects.get(pk=posted.start).status == "queued"
@@ -101,7 +105,9 @@ def test_a_nul_character_does_not_break_the_database(people: dict[str, Any], roo
     assert post(people["ada"], room, "a\x00b").message.text == "a\N{REPLACEMENT CHARACTER}b"
 
 
-def test_strangers_are_told_what_people_without_a_conversation_are_told(people: dict[str, Any], room: Conversation) -> None:
+def test_strangers_are_told_what_people_without_a_conversation_are_told(
+    people: dict[str, Any], room: Conversation
+) -> None:
     messages = []
     for conversation_id in (room.pk, uuid.uuid4()):
         with pytest.raises(Refused) as caught:
@@ -269,7 +275,9 @@ def test_a_run_of_another_conversation_is_not_found(people: dict[str, Any], room
         store.find_run(room.pk, run_id)
 
 
-def test_the_last_answer_is_made_again_beside_the_first_which_is_kept(people: dict[str, Any], room: Conversation) -> None:
+def test_the_last_answer_is_made_again_beside_the_first_which_is_kept(
+    people: dict[str, Any], room: Conversation
+) -> None:
     first = begin(people["ada"], room)
     end(first, "failed", "Ha", error=objects.Failure("stream_cut", "It broke."))
     run_id = store.request_run(people["ada"].pk, room.pk, first.message.id, HOST)
@@ -282,7 +290,9 @@ def test_the_last_answer_is_made_again_beside_the_first_which_is_kept(people: di
     assert Message.objects.get(pk=first.message.id).text == "Ha"
 
 
-def test_only_the_last_answer_can_be_made_again_and_not_during_a_run(people: dict[str, Any], room: Conversation) -> None:
+def test_only_the_last_answer_can_be_made_again_and_not_during_a_run(
+    people: dict[str, Any], room: Conversation
+) -> None:
     first = begin(people["ada"], room)
     with refused("conflict"):
         store.request_run(people["ada"].pk, room.pk, first.message.id, HOST)
@@ -299,9 +309,7 @@ def test_an_agent_is_not_asked_about_nothing(people: dict[str, Any], room: Conve
         store.request_run(people["ada"].pk, room.pk, None, HOST)
 
 
-def test_checkpoints_of_many_runs_are_two_updates(
-    people: dict[str, Any], django_assert_num_queries: Any
-) -> None:
+def test_checkpoints_of_many_runs_are_two_updates(people: dict[str, Any], django_assert_num_queries: Any) -> None:
     started = []
     for _ in range(5):
         room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)

@@ -19,7 +19,7 @@ class ParticipantInline(admin.TabularInline):
 
     model = Participant
     extra = 0
-    autocomplete_fields = ["user"]
+    raw_id_fields = ["user"]  # unlike autocomplete, it works where a site keeps its users out of the admin
     readonly_fields = ["joined_at"]
 
 

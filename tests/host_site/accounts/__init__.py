@@ -1,0 +1,1 @@
+"""The foreign site's people."""

@@ -1,0 +1,69 @@
+"""Settings are checked, and what is wrong is named."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from chat import agents, checks, conf, permissions
+
+
+def test_defaults_need_no_settings_at_all(settings: Any) -> None:
+    del settings.NOUS_CHAT
+    assert conf.conf.DISCONNECT_GRACE == 5
+    assert agents.default_slug() == "assistant"
+
+
+def test_a_setting_is_seen_as_soon_as_it_changes(settings: Any) -> None:
+    settings.NOUS_CHAT = {"DISCONNECT_GRACE": 1}
+    assert conf.conf.DISCONNECT_GRACE == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"DISCONECT_GRACE": 1}, "DISCONECT_GRACE"),
+        ({"DISCONNECT_GRACE": "long"}, "DISCONNECT_GRACE"),
+        ({"CANCEL_ON_DISCONNECT": "sometimes"}, "CANCEL_ON_DISCONNECT"),
+        ({"AGENTS": {"a": {"modle": "x"}}}, "modle"),
+        ({"AGENTS": {}}, "AGENTS"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: Any, given: dict[str, Any], word: str) -> None:
+    settings.NOUS_CHAT = given
+    with pytest.raises(ImproperlyConfigured, match=word):
+        conf.read()
+    (problem,) = checks.check_settings()
+    assert (problem.id, word in str(problem.msg)) == ("nous_chat.E001", True)
+
+
+def test_a_model_that_is_none_is_found_by_check(settings: Any) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"a": {"model": "gpt-4o"}, "b": {"model": "demo:tour"}}}
+    (problem,) = checks.check_settings()
+    assert problem.id == "nous_chat.E002"
+    assert "'a'" in str(problem.msg)
+
+
+def test_the_model_comes_from_the_environment_unless_the_settings_say(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOUS_CHAT_MODEL", "ollama:qwen3:8b")
+    settings.NOUS_CHAT = {}
+    assert conf.conf.MODEL == "ollama:qwen3:8b"
+    settings.NOUS_CHAT = {"MODEL": "demo:tour"}
+    assert conf.conf.MODEL == "demo:tour"
+
+
+def test_an_agent_that_the_site_has_dropped_is_replaced_by_the_default(settings: Any) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"new": {"name": "New"}}}
+    assert agents.find("old").name == "New"
+
+
+class Strict(permissions.Permissions):
+    def can_post(self, participant: Any) -> bool:
+        return False
+
+
+def test_a_site_can_replace_the_policy(settings: Any) -> None:
+    settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.Strict"}
+    assert type(permissions.policy()).__name__ == "Strict"

@@ -1,0 +1,153 @@
+"""Whatever is lost, doubled or late between the run and its readers: all end with exactly the stored text."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat import groups
+from chat.models import Conversation, Message, Participant, Run
+
+from .client import InProcess
+from .servers import Upstream
+from .upstream import text
+
+Scenario = Callable[..., Any]
+WORDS = 400
+
+
+@pytest.fixture
+def room(people: dict[str, Any], upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Conversation:
+    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
+    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
+    settings.NOUS_CHAT = {"MODEL": f"custom:words@n={WORDS},delay=5"}
+    room = Conversation.objects.create(agent="assistant")
+    for name in people:
+        Participant.objects.create(conversation=room, user=people[name])
+    return room
+
+
+@pytest.fixture
+def layer(settings: Any, request: pytest.FixtureRequest) -> Any:
+    from channels.layers import channel_layers
+
+    config = {"capacity": 5000, **request.param}
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.lossy.LossyChannelLayer", "CONFIG": config}}
+    return channel_layers["default"]
+
+
+@pytest.mark.parametrize("layer", [{"seed": seed} for seed in range(3)], indirect=True)
+def test_dropped_doubled_and_late_frames_are_healed(
+    scenario: Scenario, people: Any, room: Conversation, layer: Any
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            await bob.until(lambda: bob.of_type("run.delta"))
+            async with InProcess(people["eve"], room.pk) as eve:
+                for peer in (ada, bob, eve):
+                    await peer.hear("run.finished")
+                    # What the reader had put together before the end told it the whole:
+                    assert peer.healed == text(WORDS)[: len(peer.healed)]
+                    assert peer.answer["text"] == text(WORDS)
+                    await peer.until(lambda peer=peer: len(peer.transcript) == 2)
+                    assert peer.transcript == [("user", "Hello"), ("assistant", text(WORDS))]
+                assert ada.of_type("run.state"), "something was healed"
+
+    scenario(talk)
+    assert Message.objects.get(role="assistant").text == text(WORDS)
+    assert all(layer.counts.values()), "faults were injected"
+
+
+@pytest.mark.parametrize("layer", [{"drop": 0, "double": 0, "delay": 0}], indirect=True)
+def test_a_lost_end_is_found_by_asking(
+    scenario: Scenario, people: Any, room: Conversation, layer: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"MODEL": "custom:words@n=20"}
+    send = layer.group_send
+
+    async def without_ends(group: str, message: dict[str, Any]) -> None:
+        if '"run.finished"' not in message.get("text", ""):
+            await send(group, message)
+
+    monkeypatch.setattr(layer, "group_send", without_ends)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            run = (await ada.hear("run.started"))["run"]
+            async with asyncio.timeout(20):
+                while not await Run.objects.filter(status="completed").aexists():
+                    await asyncio.sleep(0.05)
+            assert not ada.finished
+            await ada.send("run.sync", run=run)
+            assert (await ada.hear("run.finished"))["message"]["text"] == text(20)
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("layer", [{}], indirect=True)
+def test_a_layer_that_is_away_costs_frames_and_nothing_else(
+    scenario: Scenario, people: Any, room: Conversation, layer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, away = layer.group_send, False
+
+    async def flaky(group: str, message: dict[str, Any]) -> None:
+        if away:
+            raise ConnectionError("Redis is away")
+        await send(group, message)
+
+    monkeypatch.setattr(layer, "group_send", flaky)
+
+    async def talk() -> None:
+        nonlocal away
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta", 3)
+            away = True
+            await asyncio.sleep(0.3)
+            away = False
+            assert (await ada.hear("run.finished"))["message"]["text"] == text(WORDS)
+
+    scenario(talk)
+
+
+def test_nothing_is_left_behind_by_a_mailbox(scenario: Scenario) -> None:
+    async def talk() -> None:
+        from channels.layers import get_channel_layer
+
+        layer = get_channel_layer()
+        async with groups.mailbox() as box:
+            await box.join("somewhere")
+            for _ in range(3):
+                await groups.tell("somewhere", {"type": "frame", "text": "x"})
+            assert (await box.receive())["text"] == "x"
+        assert not getattr(layer, "channels", {})
+        assert not getattr(layer, "groups", {})
+
+    scenario(talk)
+
+
+def test_many_runs_leave_no_task_and_no_connection_behind(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, upstream: Upstream
+) -> None:
+    settings.NOUS_CHAT = {"MODEL": "custom:words@n=500,delay=5"}
+    before = upstream.stats()
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            baseline = len(asyncio.all_tasks())
+            for number in range(1, 21):
+                await ada.say("Hello")
+                run = (await ada.hear("run.started", number))["run"]
+                await ada.send("run.stop", run=run)
+                await ada.hear("run.finished", number)
+            await asyncio.sleep(0.1)
+            assert len(asyncio.all_tasks()) <= baseline + 1
+
+    scenario(talk)
+    after = upstream.stats()
+    assert after["active"] == 0
+    assert Run.objects.filter(status="stopped").count() == 20
+    assert after["aborted"] - before["aborted"] == after["started"] - before["started"]
