@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import socket
+import sys
 from pathlib import Path
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "var"
@@ -15,6 +17,7 @@ def main() -> None:
     os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
     os.environ.setdefault("NOUS_CHAT_MODEL", _model())
     port = os.environ.get("PORT") or "8000"
+    _check_free(port)
 
     import django
 
@@ -31,6 +34,15 @@ def main() -> None:
     from .server import serve
 
     serve(["--port", port, "--bind", "127.0.0.1", "--verbosity", "0"])
+
+
+def _check_free(port: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except (OSError, ValueError, OverflowError) as error:
+            sys.exit(f"Port {port} cannot be used ({error}). Choose another: PORT=8001 make run")
 
 
 def _kept(name: str, size: int) -> str:

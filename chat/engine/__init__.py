@@ -1,10 +1,11 @@
 """The engine: an agent and a question in, typed events out. Usable from any script; it knows nothing of Django.
 
-agent.py       what answers                    runner.py      run_stream and run
-events.py      what a stream says              messages.py    what goes in, and the result
-providers/     a module for each wire          sse.py         bytes to server-sent events
-coalesce.py    many deltas to few frames       connections.py the HTTP client that runs share
-exceptions.py  what can go wrong               usage.py       token counts
+agent.py      what answers                  runner.py       run_stream and run: agent and question in, events out
+events.py     what a stream says            messages.py     what goes in, and the result
+providers/    a module for each wire        sse.py          bytes to server-sent events
+limits.py     how long, how much            connections.py  the HTTP client that all runs share
+usage.py      token counts                  exceptions.py   what can go wrong
+coalesce.py   many deltas, few frames       discover.py     which model, where nobody named one
 """
 
 from .agent import Agent

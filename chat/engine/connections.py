@@ -4,6 +4,7 @@ enters it once at its start, which keeps connections warm from one run to the ne
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
@@ -13,6 +14,9 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+reused: ContextVar[bool] = ContextVar("reused", default=False)
+"""Set to True in the context of a request that is sent over a connection which an earlier one had opened."""
 
 
 class _Shared:
@@ -55,13 +59,21 @@ def _tls() -> SSLContext:
 
 
 def _session() -> aiohttp.ClientSession:
-    """No bound on connections, since a run holds one for minutes, and no time limits but the providers' own.
+    """No bound on connections, since a run holds one for minutes, and no time limits but the providers' own. Idle ones
+    are kept for a little less than the 60 seconds after which most servers close them.
 
     The environment is trusted for proxies only where it names one: aiohttp would otherwise look into ~/.netrc, in a
     thread, for every request.
     """
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_tls()),
+        connector=aiohttp.TCPConnector(limit=0, ssl=_tls(), keepalive_timeout=50),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=bool(getproxies()),
+        trace_configs=[trace],
     )
+
+
+async def _note_reuse(*_: object) -> None:
+    reused.set(True)

@@ -38,7 +38,7 @@ async def run_stream(agent: Agent, prompt: str | Sequence[Message]) -> AsyncGene
     except EngineError as error:
         end = Error(error, answer.result())
     except Exception:
-        logger.exception("%s failed", agent.name)
+        logger.exception("Agent %r failed", agent.name)
         end = Error(EngineError("Something went wrong on our side. It has been logged; try again."), answer.result())
     yield end
 

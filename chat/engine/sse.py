@@ -45,9 +45,9 @@ class SSEDecoder:
             self._ended_in_cr = False
         if not chunk:
             return []
-        self._ended_in_cr = chunk[-1] == 13
+        self._ended_in_cr = chunk.endswith(b"\r")
         lines = chunk.splitlines()  # of bytes: at \n, \r\n, \r only
-        rest = b"" if chunk[-1] in b"\r\n" else lines.pop()
+        rest = b"" if chunk.endswith((b"\r", b"\n")) else lines.pop()
         if self._line and lines:
             lines[0] = bytes(self._line) + lines[0]
             self._line.clear()
@@ -75,9 +75,7 @@ class SSEDecoder:
                     self._size = 0
                 self._name = ""
             elif line.startswith(b"data:"):
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._size += len(line)
-                self._bound(self._size)
+                self._add(line, line[6:] if line[5:6] == b" " else line[5:])
             elif line[0] != 58:  # a colon there makes it a comment
                 self._other(line, events)
         return events
@@ -87,9 +85,14 @@ class SSEDecoder:
         if field == b"event":
             self._name = value.removeprefix(b" ").decode("utf-8", "replace")
         elif field == b"data":
-            self._data.append(b"")
+            self._add(line, b"")
         elif field not in (b"id", b"retry"):
             events.append(ServerSentEvent("", line))
+
+    def _add(self, line: bytes, data: bytes) -> None:
+        self._data.append(data)
+        self._size += len(line)
+        self._bound(self._size)
 
     def _bound(self, size: int) -> None:
         if size > self._max_event:

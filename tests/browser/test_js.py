@@ -17,7 +17,5 @@ def test_module(name: str, tmp_path: Path) -> None:
     shutil.copytree(MODULES, tmp_path / "nous_chat")
     shutil.copytree(HERE / "js", tmp_path / "js")
     (tmp_path / "package.json").write_text('{"type": "module"}')  # .js files are modules, as in the browser
-    done = subprocess.run(
-        [NODE, "--test", f"js/{name}"], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([NODE, "--test", f"js/{name}"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from chat.engine import Agent, Limits
 from chat.engine.providers.openai import OpenAIProvider
@@ -11,6 +12,16 @@ from chat.engine.providers.openai import OpenAIProvider
 from ..upstream import Upstream
 
 KEY = "sk-test-key-of-the-suite"
+
+settings.register_profile("engine", deadline=None, database=None)  # how fast the machine is proves nothing
+settings.load_profile("engine")
+
+
+@pytest.fixture(autouse=True)
+def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not through a proxy that the environment may name."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
 
 
 @pytest.fixture(scope="session")

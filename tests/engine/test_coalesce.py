@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
@@ -105,7 +105,7 @@ def test_under_load_frames_become_rarer_at_once_and_more_frequent_slowly() -> No
     assert coalescer.due(0.060) == pytest.approx(0.100)  # the characters stretch in proportion
     coalescer.take(0.160)
     times = steady(coalescer, 0.161, 6, every=0.002, text="a")
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert gaps[0] > 0.09
     assert gaps[5] > 0.07
     assert gaps[-1] < 0.045
@@ -139,7 +139,7 @@ def test_nothing_is_lost_or_reordered_and_the_bounds_hold(gaps: list[tuple[float
 
     assert merged([event for _, frame in frames for event in frame]) == merged([event for _, event in arrivals])
     times = [at for at, _ in frames]
-    assert all(b - a >= 0.016 - 1e-6 for a, b in zip(times, times[1:], strict=False))
+    assert all(b - a >= 0.016 - 1e-6 for a, b in pairwise(times))
     waiting = [at for at, event in arrivals if event.text]
     for at in waiting:
         leaves = next(time for time in times if time >= at)

@@ -1,6 +1,7 @@
 """The chat completions wire, quirk by quirk. Which server sends what: the docstring of providers/openai.py."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -236,6 +237,11 @@ class TestErrors:
         body = {"object": "error", "message": "too large", "type": "BadRequestError", "code": 400}
         assert play([sse(delta(content="a"), body)]).code == "bad_request"
 
+    def test_or_in_groqs_own_field(self) -> None:
+        played = play([sse(delta(content="a") | {"x_groq": {"id": "r", "error": "over_capacity"}})])
+        assert (played.text, played.code) == ("a", "server_error")
+        assert "over_capacity" in str(played.message)
+
     def test_or_in_a_chunk_that_is_no_chunk_otherwise(self) -> None:
         assert play([sse(delta(content="a"), {"choices": "none", "error": "No"})]).code == "server_error"
 
@@ -269,8 +275,9 @@ class TestTolerance:
     @pytest.mark.parametrize("chunk", [
         {"choices": [{"index": 0, "delta": "?"}]}, {"choices": 7}, [], 7, "ping", None, {"choices": [None]},
         delta(content=7), delta(content={"a": 1}), delta(reasoning=7), delta(reasoning_details={"a": 1}),
-        delta(tool_calls={"a": 1}), delta(tool_calls=[None, {}, {"function": 7}, {"index": [1], "function": {"name": 7}}]),
-        delta(refusal=7), {"usage": 7}, {"usage": {}}, {"x_groq": 7}, {"unknown": {"deep": [1, {}]}},
+        delta(tool_calls={"a": 1}), delta(tool_calls=[None, {}, {"function": 7}]), delta(refusal=7),
+        delta(tool_calls=[{"index": [1], "function": {"name": 7}}]),
+        {"usage": 7}, {"usage": {}}, {"x_groq": 7}, {"unknown": {"deep": [1, {}]}},
     ])  # fmt: skip
     def test_what_we_do_not_know_is_ignored(self, chunk: Any) -> None:
         played = play([sse(delta(content="a"), chunk, delta(content="b"), STOP)])
@@ -310,9 +317,9 @@ class TestTolerance:
 
 
 PIECES: list[Any] = [
-    delta(content="a🌊"), delta(reasoning="b"), call(0, id="a", name="x", arguments='{"y": "🌊"}'), STOP, {"error": "no"},
-    STOP | {"usage": USAGE}, b": comment\n\n", b"data: garbage\n\n", b"event: ping\n", b"error: {}\n", b"\xff\n",
-    b'{"a": 1}', delta(content=[{"text": "c"}]), b"data: [DONE]\n\n", delta(refusal="d"),
+    delta(content="a🌊"), delta(reasoning="b"), call(0, id="a", name="x", arguments='{"y": "🌊"}'), STOP,
+    {"error": "no"}, STOP | {"usage": USAGE}, b": comment\n\n", b"data: garbage\n\n", b"event: ping\n",
+    b"error: {}\n", b"\xff\n", b'{"a": 1}', delta(content=[{"text": "c"}]), b"data: [DONE]\n\n", delta(refusal="d"),
 ]  # fmt: skip
 
 
@@ -321,7 +328,7 @@ def test_any_cut_of_any_body_gives_the_same_answer(pieces: list[Any], cuts: list
     body = sse(*pieces, done=False)
     body = body.replace(b"\n", b"\r\n") if crlf else body
     places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    cut = play(body[a:b] for a, b in zip(places, places[1:], strict=False))
+    cut = play(body[a:b] for a, b in pairwise(places))
     assert cut == play([body]) == play(body[i : i + 1] for i in range(len(body)))
 
 
@@ -331,13 +338,14 @@ def test_no_bytes_at_all_raise_anything(body: bytes) -> None:
     assert play([b"data: " + body + b"\n\n"]) is not None
 
 
+fields = st.sampled_from(
+    ["choices", "delta", "content", "tool_calls", "function", "usage", "error", "index", "id", "text"]
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["choices", "delta", "content", "tool_calls", "function", "usage", "error", "index", "id", "text"]),
-        inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields, inner, max_size=4),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(json_values)

@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -80,17 +81,21 @@ def test_a_line_that_is_no_field_comes_out_whole() -> None:
 
 
 def test_an_endless_line_is_refused() -> None:
-    decoder = SSEDecoder(max_event=1000)
     with pytest.raises(EventTooLongError):
-        for _ in range(100):
-            decoder.decode(b"x" * 100)
+        pour(b"x" * 100)
 
 
 def test_an_endless_event_is_refused() -> None:
-    decoder = SSEDecoder(max_event=1000)
     with pytest.raises(EventTooLongError):
-        for _ in range(100):
-            decoder.decode(b"data: " + b"x" * 100 + b"\n")
+        pour(b"data: " + b"x" * 100 + b"\n")
+    with pytest.raises(EventTooLongError):
+        pour(b"data\n" * 100)
+
+
+def pour(piece: bytes) -> None:
+    decoder = SSEDecoder(max_event=1000)
+    for _ in range(100):
+        decoder.decode(piece)
 
 
 def test_many_small_events_are_no_large_one() -> None:
@@ -116,5 +121,5 @@ bodies = st.lists(st.tuples(line, ends)).map(lambda parts: b"".join(a + b for a,
 @given(bodies, st.lists(st.integers(0, 400)))
 def test_any_cut_of_any_bytes_gives_the_same_events(body: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    pieces = [body[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [body[a:b] for a, b in pairwise(places)]
     assert decode(*pieces) == decode(body) == byte_by_byte(body)

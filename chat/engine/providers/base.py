@@ -21,7 +21,7 @@ class HTTPProvider(ABC):
     """One model behind one address. `key_variable` is where the key came from, for the advice in errors."""
 
     def __init__(self, name: str, model: str, base_url: str, key: str = "", key_variable: str = "the key") -> None:
-        if "@" in base_url:
+        if "@" in base_url.partition("://")[2].partition("/")[0]:
             raise ConfigurationError(f"Put the key of {name} into {key_variable}, and none into the base URL.")
         self.name = name
         self.model = model

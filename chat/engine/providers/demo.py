@@ -29,8 +29,8 @@ class DemoProvider:
         self._script = script if callable(script) else list(script)
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
-        words = reasoning = 0
-        completion: Completion | None = None
+        words = thoughts = 0
+        ended = False
         for step in self._script(request) if callable(self._script) else self._script:
             match step:
                 case int() | float():
@@ -38,28 +38,21 @@ class DemoProvider:
                     continue
                 case EngineError():
                     raise step
-                case Completion():
-                    completion = step
                 case TextDelta(text):
                     words += len(text.split())
                 case ThinkingDelta(text):
-                    reasoning += len(text.split())
+                    thoughts += len(text.split())
+                case Completion():
+                    ended = True
                 case ToolCall():
                     pass
                 case _:
                     await step()
                     continue
-            if step is not completion:
-                yield step
-        asked = sum(len(message.text.split()) for message in request.messages)
-        asked += len(request.instructions.split())
-        usage = Usage(
-            input_tokens=asked,
-            output_tokens=words + reasoning,
-            total_tokens=asked + words + reasoning,
-            reasoning_tokens=reasoning,
-        )
-        yield completion or Completion("stop", usage)
+            yield step
+        if not ended:
+            asked = sum(len(text.split()) for text in (request.instructions, *(m.text for m in request.messages)))
+            yield Completion("stop", Usage(asked, words + thoughts, asked + words + thoughts, None, thoughts))
 
 
 def demo(model: str) -> DemoProvider:

@@ -77,7 +77,7 @@ class Failures:
     def unreachable(self, error: Exception, limits: Limits) -> EngineError:
         """No answer to a request: what httpx or aiohttp raised instead. httpx_aiohttp gives nearly everything the name
         ConnectTimeout, so it is aiohttp's own exception, the cause, that counts."""
-        cause = error.__cause__ or error
+        cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
         where = f"{self._name} at {self._url}"
         match cause:
             case aiohttp.ServerTimeoutError():
@@ -85,7 +85,7 @@ class Failures:
                     "connect_timeout",
                     f"No connection to {where} within {limits.connect:g} seconds. Try again.",
                 )
-            case aiohttp.InvalidURL() | httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | httpx.InvalidURL():
                 return ConfigurationError(f"{self._url!r} is no address of an HTTP API. Correct the base URL.")
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
                 advice = "The secure connection failed; check the address, the certificate, and SSL_CERT_FILE."
@@ -95,10 +95,13 @@ class Failures:
                 advice = "The proxy that the environment names did not let it through."
             case aiohttp.ClientConnectorError() if cause.os_error.errno == errno.ECONNREFUSED:
                 advice = "It refuses connections; is it running, and is the base URL right?"
+            case aiohttp.ClientConnectorError():
+                advice = f"The network says: {cause.os_error.strerror or cause.os_error}."
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
                 advice = "It closed the connection without an answer. Try again."
             case aiohttp.ClientResponseError():
-                return self._error("bad_response", f"{where} does not speak HTTP as it should: {cause.message}")
+                what = cause.message.partition("\n")[0].rstrip(":")
+                return self._error("bad_response", f"{where} does not speak HTTP as it should: {what}.")
             case _:
                 advice = f"The network says: {cause}."
         return self._error("unreachable", f"No connection to {where}. {advice}")

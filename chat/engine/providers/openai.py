@@ -10,7 +10,8 @@
     choices[0].delta.tool_calls                       gathered; ToolCall at the end
     choices[0].finish_reason                          Completion.finish_reason, the last that is no null
     usage, x_groq.usage                               Completion.usage, the last one
-    error; `event: error`; a line `error: {...}`      the stream fails, after what else the chunk says
+    error; x_groq.error; object "error"               the stream fails, after what else the chunk says
+    event: error; a line `error: {...}`               the same
     data: [DONE]                                      the end
 
 `<think>` tags in the text stay there. Other choices than the first, and fields that are not named here, are ignored.
@@ -227,13 +228,14 @@ class OpenAIParser(Parser):
 
     def _about(self, chunk: _Chunk, data: bytes) -> None:
         """What a chunk says beside its choices. Usage may come in several chunks, growing: the last counts."""
-        usage = chunk.usage
-        if not usage and isinstance(chunk.x_groq, dict):
-            usage = chunk.x_groq.get("usage")
+        groq = chunk.x_groq if isinstance(chunk.x_groq, dict) else {}
+        usage = chunk.usage or groq.get("usage")
         if usage and isinstance(usage, dict):
             self._usage = usage
         if chunk.error or chunk.object == "error":
             self._fail(data)
+        elif groq.get("error"):
+            self.error = groq["error"]
 
     def _fail(self, data: bytes) -> None:
         self.begun = True

@@ -71,7 +71,7 @@ def _strictly(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        logger.debug("ignored, %s: %r", error, data)
+        logger.debug("ignored: %s", error)
         return None
 
 

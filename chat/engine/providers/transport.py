@@ -10,6 +10,7 @@ from typing import Self
 import aiohttp
 import httpx
 
+from ..connections import reused
 from ..exceptions import EngineError
 from ..limits import Limits
 from .failures import Failures
@@ -71,7 +72,7 @@ class Exchange:
                 timeout=httpx.Timeout(None, connect=limits.connect, pool=limits.connect),
             )
             async with asyncio.timeout_at(when):
-                self._response = await self._client.send(request, stream=True)
+                self._response = await self._send(request)
         except TimeoutError:
             raise self._failures.deadline(code, limits) from None
         except _BROKEN as error:
@@ -79,6 +80,17 @@ class Exchange:
         logger.debug("%s answered %s", self._response.url, self._response.status_code)
         self._chunks = self._response.aiter_bytes()
         return self._response
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Again, if it was a kept connection that broke: the server had closed it while nobody used it, and only a new
+        one tells whether it answers. Each attempt uses one up, so this ends."""
+        while True:
+            reused.set(False)
+            try:
+                return await self._client.send(request, stream=True)
+            except httpx.TransportError as error:
+                if not (reused.get() and isinstance(error.__cause__, aiohttp.ClientConnectionError)):
+                    raise
 
     async def read(self) -> bytes:
         """The next bytes, b"" at the end."""

@@ -5,7 +5,6 @@
  * @typedef {object} State
  * @property {object|null} you              Person with a role; null until the first snapshot
  * @property {object|null} conversation
- * @property {object[]} participants
  * @property {Map<string, object>} messages by key, see keyOf; a bubble that is not sent yet has `id: null`
  * @property {Set<string>} replaced         ids of answers that another one was made instead of
  * @property {Map<string, RunState>} runs
@@ -13,7 +12,7 @@
  * @property {boolean} more                 are there older messages than those loaded?
  * @property {number} last                  the highest message seq heard of
  * @property {boolean} filling              is a page on its way that fills a hole between messages?
- * @property {object|null} unanswered       `{status, error, stopped_by}` when what was said last got no answer
+ * @property {object|null} unanswered       `{status, error}` when what was said last got no answer
  *
  * @typedef {object} RunState
  * @property {string} status
@@ -21,11 +20,11 @@
  * @property {string|null} key of its message
  * @property {boolean} behind  a frame was lost; waits for run.state
  *
- * @typedef {{type: "put", key: string}                                  a message is new or changed as a whole
+ * @typedef {{type: "message", key: string}                              a message is new, changed as a whole, or gone
  *   | {type: "append", key: string, part: "text"|"thinking", text: string}
- *   | {type: "drop", key: string}                                        a message is shown no longer
  *   | {type: "send", command: object}                                    the protocol asks for this command
- *   | {type: "conversation"} | {type: "typing"} | {type: "history"}} Change
+ *   | {type: "conversation"}
+ *   | {type: "history"}} Change                                          older messages may be asked for again
  */
 
 const ACTIVE = new Set(["queued", "running", "awaiting_approval"]);
@@ -33,17 +32,16 @@ const ACTIVE = new Set(["queued", "running", "awaiting_approval"]);
 /** @returns {State} */
 export function emptyState() {
   return {
-    you: null, conversation: null, participants: [], messages: new Map(), replaced: new Set(), runs: new Map(),
+    you: null, conversation: null, messages: new Map(), replaced: new Set(), runs: new Map(),
     typing: new Map(), more: false, last: 0, filling: false, unanswered: null,
   };
 }
 
 export const isActive = (run) => ACTIVE.has(run.status);
 
-/** The id of the run that is active, or null. @param {State} state */
-export function activeRun(state) {
-  for (const [id, run] of state.runs) if (isActive(run)) return id;
-  return null;
+/** The runs that are not over, as `[id, RunState]`, oldest first. @param {State} state */
+export function activeRuns(state) {
+  return [...state.runs].filter(([, run]) => isActive(run));
 }
 
 /** The newest message that is shown and that the server has. @param {State} state */
@@ -74,7 +72,7 @@ export function keyOf(state, message) {
 /**
  * Folds one event into the state, the only function that changes it.
  * @param {State} state
- * @param {{type: string}} event an event of the protocol, or `bubble` / `bubble.gone` of this page
+ * @param {{type: string}} event an event of the protocol, or one of this page: `bubble`, `bubble.gone`, `typing.faded`
  * @returns {Change[]}
  */
 export function apply(state, event) {
@@ -83,7 +81,7 @@ export function apply(state, event) {
 
 const rules = {
   snapshot(state, event) {
-    const changes = [{ type: "conversation" }, { type: "typing" }, { type: "history" }];
+    const changes = [{ type: "conversation" }, { type: "history" }];
     const fresh = state.you === null;
     state.you = event.you;
     const known = new Set([...state.messages.values()].map((message) => message.id));
@@ -91,7 +89,6 @@ const rules = {
     if (!fresh && !joins) changes.push(...forget(state));
     state.more = fresh || !joins ? event.more : state.more && event.more;
     state.conversation = event.conversation;
-    state.participants = event.participants;
     state.typing.clear();
     state.filling = false;
     if (fresh || !joins) state.last = event.messages.at(-1)?.seq ?? 0;
@@ -103,15 +100,14 @@ const rules = {
       run.behind = false;
       if (isActive(run) && !alive.has(id)) changes.push(sync(id));
     }
-    state.unanswered = lastMessage(state)?.role === "user" && !activeRun(state) ? { status: null } : null;
+    state.unanswered = lastMessage(state)?.role === "user" && activeRuns(state).length === 0 ? { status: null } : null;
     return changes;
   },
 
   "message.created"(state, { message }) {
     state.unanswered = null;
-    const changes = [...hole(state, message.seq), ...store(state, message)];
-    if (message.author && state.typing.delete(message.author.id)) changes.push({ type: "typing" });
-    return changes;
+    state.typing.delete(message.author?.id);
+    return [...hole(state, message.seq), ...store(state, message)];
   },
 
   "run.started"(state, { message }) {
@@ -147,16 +143,21 @@ const rules = {
     const run = runState(state, event.run);
     run.status = event.status;
     if (event.message) return [...hole(state, event.message.seq), ...store(state, event.message)];
-    const { status, error, stopped_by } = event;
-    state.unanswered = activeRun(state) ? null : { status, error, stopped_by };
-    return run.key && state.messages.delete(run.key) ? [{ type: "drop", key: run.key }] : [{ type: "conversation" }];
+    const { status, error } = event;
+    state.unanswered = activeRuns(state).length ? null : { status, error };
+    return run.key && state.messages.delete(run.key) ? [changed(run.key)] : [{ type: "conversation" }];
   },
 
   typing(state, { user, on }) {
-    if (user.id === state.you?.id) return [];
-    if (on) state.typing.set(user.id, user.name);
-    else state.typing.delete(user.id);
-    return [{ type: "typing" }];
+    if (!on) state.typing.delete(user.id);
+    else if (user.id !== state.you.id) state.typing.set(user.id, user.name);
+    return [];
+  },
+
+  /** It has been on for so long that the frame that ends it must be lost. */
+  "typing.faded"(state) {
+    state.typing.clear();
+    return [];
   },
 
   "conversation.updated"(state, { conversation }) {
@@ -177,7 +178,7 @@ const rules = {
     const bubble = event.client_id && state.messages.get(event.client_id);
     if (bubble && !bubble.id) {
       bubble.unsent = false;
-      changes.push({ type: "put", key: event.client_id });
+      changes.push(changed(event.client_id));
     }
     if (event.run && !state.runs.has(event.run)) {
       const agent = state.conversation?.agent ?? null;
@@ -195,7 +196,7 @@ const rules = {
     run.status = "interrupted";
     if (state.messages.get(run.key)?.id !== null) return [{ type: "conversation" }];
     state.messages.delete(run.key);
-    return [{ type: "drop", key: run.key }];
+    return [changed(run.key)];
   },
 
   /** A message of mine before the server has it: `{client_id, text, created_at}`. */
@@ -206,14 +207,14 @@ const rules = {
       id: null, unsent: true, seq: Infinity, role: "user", author: state.you, text, thinking: "", client_id, created_at,
       replaces: null, run: null,
     });
-    return [{ type: "put", key: client_id }];
+    return [changed(client_id)];
   },
 
   /** It was refused. */
   "bubble.gone"(state, { client_id }) {
     if (state.messages.get(client_id)?.id !== null) return [];
     state.messages.delete(client_id);
-    return [{ type: "drop", key: client_id }];
+    return [changed(client_id)];
   },
 };
 
@@ -226,10 +227,10 @@ function store(state, message, seq = message.run?.seq ?? 0) {
     const over = !isActive(message.run);
     const older = !over && (!isActive(run) || (run.key && state.messages.get(run.key)?.id && seq < run.seq));
     if (older) return [];
-    Object.assign(run, { status: message.run.status, seq: Math.max(seq, run.seq), key });
+    Object.assign(run, { status: message.run.status, seq, key });
   }
   state.messages.set(key, { ...message });
-  const changes = state.replaced.has(message.id) ? [] : [{ type: "put", key }];
+  const changes = state.replaced.has(message.id) ? [] : [changed(key)];
   if (message.replaces) {
     state.replaced.add(message.replaces);
     changes.push(...hide(state, message.replaces));
@@ -239,7 +240,7 @@ function store(state, message, seq = message.run?.seq ?? 0) {
 
 /** The answer that another one replaces stays in the state (its tokens were spent), but is shown no longer. */
 function hide(state, id) {
-  for (const [key, message] of state.messages) if (message.id === id) return [{ type: "drop", key }];
+  for (const [key, message] of state.messages) if (message.id === id) return [changed(key)];
   return [];
 }
 
@@ -255,7 +256,7 @@ function expect(state, run) {
     id: null, seq: Infinity, role: "assistant", author: null, text: "", thinking: "", client_id: null,
     created_at: run.created_at ?? null, replaces: null, run,
   });
-  return [{ type: "put", key: run.id }];
+  return [changed(run.id)];
 }
 
 /** What is known of a run; a run that is heard of for the first time counts as running. */
@@ -276,8 +277,9 @@ function hole(state, seq) {
 function forget(state) {
   const stored = [...state.messages].filter(([, message]) => message.id).map(([key]) => key);
   for (const key of stored) state.messages.delete(key);
-  return stored.map((key) => ({ type: "drop", key }));
+  return stored.map(changed);
 }
 
 const sync = (run) => send({ type: "run.sync", run, ref: `sync:${run}` });
+const changed = (key) => ({ type: "message", key });
 const send = (command) => ({ type: "send", command });

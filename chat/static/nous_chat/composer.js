@@ -1,5 +1,5 @@
-// Where a person writes. Keys, size, the draft and "is typing" are its own matter; what is to happen goes to the
-// callbacks. Called by conversation.js.
+// Where a person writes. Keys, size and "is typing" are its own matter; what is to happen goes to the callbacks. Called
+// by conversation.js.
 
 import { el, icon } from "./dom.js";
 import { words } from "./words.js";
@@ -7,8 +7,8 @@ import { words } from "./words.js";
 const TYPING_ENDS = 3000;
 
 export class Composer {
-  #on; #text; #send; #stop; #notice; #notes;
-  #active = false;
+  #on; #text; #send; #stop; #field; #readOnly; #notice; #sentence;
+  #running = false;
   #typing = false;
   #pause = 0;
 
@@ -20,20 +20,23 @@ export class Composer {
    * @param {(on: boolean) => void} on.typing
    */
   constructor(on) {
+    const button = (name, attributes) =>
+      el("button", { class: `round ${name}`, "aria-label": words[name], title: words[name], ...attributes }, icon(name));
     this.#on = on;
     this.#text = el("textarea", {
-      rows: "1", "aria-label": words.message, enterkeyhint: "send", autocomplete: "off",
+      rows: "1", "aria-label": words.message, enterkeyhint: "send", autocomplete: "off", dir: "auto",
       oninput: () => this.#changed(), onkeydown: (event) => this.#key(event), onblur: () => this.#idle(),
     });
-    this.#send = el("button", { class: "round send", "aria-label": words.send, title: words.send }, icon("send"));
-    this.#stop = el("button", { type: "button", class: "round stop", "aria-label": words.stop, title: words.stop,
-      onclick: () => this.#on.stop() }, icon("stop"));
-    this.#notes = el("span");
-    this.#notice = el("p", { class: "notice", hidden: true }, this.#notes,
+    this.#send = button("send");
+    this.#stop = button("stop", { type: "button", onclick: () => this.#on.stop() });
+    this.#field = el("div", { class: "field" }, this.#text, this.#stop, this.#send);
+    this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
+    this.#sentence = el("span");
+    this.#notice = el("p", { class: "notice", hidden: true }, this.#sentence,
       el("button", { type: "button", class: "bare", "aria-label": words.dismiss, onclick: () => this.say(null) }, icon("close")));
     this.element = el("form", { class: "composer", onsubmit: (event) => this.#submit(event) },
-      this.#notice, el("div", { class: "field" }, this.#text, this.#stop, this.#send));
-    this.running(false);
+      this.#notice, this.#readOnly, this.#field);
+    this.#buttons();
   }
 
   get text() { return this.#text.value; }
@@ -44,33 +47,30 @@ export class Composer {
     this.#buttons();
   }
 
+  /**
+   * While an answer is being made, Stop stands in the place of Send; written text brings Send back beside it.
+   * @param {{writer: boolean, barred: boolean, running: boolean, agent: string}} situation a reader has no field; who is
+   *   barred from the conversation keeps what he has written
+   */
+  show({ writer, barred, running, agent }) {
+    this.#running = running;
+    this.#readOnly.hidden = writer;
+    this.#field.hidden = !writer || (barred && this.text === "");
+    this.#text.readOnly = barred;
+    this.#text.placeholder = words.placeholder(agent);
+    this.#buttons();
+  }
+
   /** Gives a refused message back to its writer, before what he has written since. */
   giveBack(text) {
     this.text = this.text.trim() ? `${text}\n${this.text}` : text;
     this.#on.draft(this.text);
   }
 
-  /** While an answer is being made, Stop stands in the place of Send; written text brings Send back beside it. */
-  running(active) {
-    this.#active = active;
-    this.#buttons();
-  }
-
-  address(agent) {
-    this.#text.placeholder = words.placeholder(agent);
-  }
-
-  /** @param {boolean} on may this person write here? What he has written stays either way. */
-  enable(on) {
-    this.#text.readOnly = !on;
-    this.element.toggleAttribute("data-disabled", !on);
-    this.#buttons();
-  }
-
   /** Shows a sentence until it is dismissed; null takes it away. */
   say(sentence) {
     this.#notice.hidden = sentence === null;
-    this.#notes.textContent = sentence ?? "";
+    this.#sentence.textContent = sentence ?? "";
   }
 
   focus() {
@@ -79,8 +79,8 @@ export class Composer {
 
   #buttons() {
     const empty = this.text.trim() === "";
-    this.#stop.hidden = !this.#active;
-    this.#send.hidden = this.#active && empty;
+    this.#stop.hidden = !this.#running;
+    this.#send.hidden = this.#running && empty;
     this.#send.disabled = empty || this.#text.readOnly;
   }
 

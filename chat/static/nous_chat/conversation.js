@@ -1,15 +1,17 @@
 // One conversation on the page. Events come from its socket, apply.js says what they change, the views show it; what the
 // person does becomes commands. Made and dropped by nous-chat.js as conversations are opened.
 
-import { activeRun, apply, emptyState, isActive, lastMessage, totalTokens } from "./apply.js";
+import { activeRuns, apply, emptyState, lastMessage } from "./apply.js";
 import { Announcer } from "./announce.js";
 import { Bar, sentenceFor } from "./bar.js";
 import { Composer } from "./composer.js";
 import { el } from "./dom.js";
 import { Follower } from "./follow.js";
+import { Foot } from "./foot.js";
+import { Head } from "./head.js";
 import { reasonOf } from "./message.js";
 import { Messages } from "./messages.js";
-import { Outbox } from "./outbox.js";
+import { Outbox, uuid } from "./outbox.js";
 import { Socket } from "./socket.js";
 import { words } from "./words.js";
 
@@ -17,10 +19,10 @@ const TYPING_FADES = 60_000; // in case the frame that ends it is lost
 
 export class Conversation {
   #state = emptyState();
-  #options; #socket; #outbox; #follower; #announcer; #messages; #composer; #bar;
-  #parts = {};
-  #fading = new Map(); // person -> timer
+  #options; #socket; #outbox; #follower; #announcer; #bar; #head; #messages; #foot; #composer; #typing;
   #retrying = false;
+  #clock = 0;
+  #fading = 0;
 
   /**
    * @param {object} options
@@ -34,52 +36,49 @@ export class Conversation {
    * @param {(conversation: object, you: object) => void} options.onConversation it is known, or has changed
    */
   constructor(options) {
+    const send = (command) => this.#socket.send(command);
+    const retry = (message) => this.#retry(message);
     this.#options = options;
     this.#socket = new Socket(`${options.socket}${options.id}/`, {
       onEvent: (event) => this.#receive(event),
       onConnection: (connection) => this.#connected(connection),
     });
-    this.#outbox = new Outbox(options.id, storage());
-    this.#follower = new Follower(this.#state, (command) => this.#socket.send(command));
-    this.#announcer = new Announcer(options.region);
+    this.#outbox = new Outbox(options.id);
+    this.#follower = new Follower(this.#state, send);
+    this.#announcer = new Announcer(options.region, this.#state);
     this.#bar = new Bar({ login: options.login, onNow: () => this.#socket.reconnect() });
+    this.#head = new Head(options.heading);
+    this.#foot = new Foot({ send: (text) => this.send(text), retry: () => retry() });
+    this.#messages = new Messages(this.#state, {
+      foot: this.#foot.element,
+      onRetry: retry,
+      onEarlier: (before) => send({ type: "history.load", before, ref: "earlier" }),
+    });
+    this.#typing = el("p", { class: "typing" });
     this.#composer = new Composer({
       send: (text) => this.send(text),
       stop: () => this.stopRun(),
       draft: (text) => (this.#outbox.draft = text),
-      typing: (on) => this.#socket.send({ type: "typing", on }),
+      typing: (on) => send({ type: "typing", on }),
     });
-    const part = (name, tag, attributes = {}, ...children) =>
-      (this.#parts[name] = el(tag, { class: name, ...attributes }, ...children));
-    this.#messages = new Messages(this.#state, {
-      foot: part("foot", "div"),
-      onRetry: (message) => this.#retry(message),
-      onEarlier: (before) => this.#socket.send({ type: "history.load", before, ref: "earlier" }),
-    });
-    this.element = el("section", { class: "conversation", "aria-label": words.messages },
-      part("head", "header", {}, part("title", options.heading), part("total", "p", { title: words.totalHint, hidden: true })),
-      this.#bar.element,
-      this.#messages.element,
-      el("footer", {}, this.#messages.scroller.button, part("typing", "p"),
-        part("readonly", "p", { hidden: true }, words.readOnly), this.#composer.element),
-    );
+    this.element = el("section", { class: "conversation", "data-loading": true },
+      this.#head.element, this.#bar.element, this.#messages.element,
+      el("footer", {}, this.#messages.scroller.button, this.#typing, this.#composer.element));
   }
 
   start() {
-    this.element.toggleAttribute("data-loading", true);
     this.#messages.start();
-    this.#follower.start();
+    this.#clock = setInterval(() => this.#tick(), 1000);
     if (this.#options.person) this.#takeUp(this.#options.person);
     this.#socket.open();
   }
 
   stop() {
     this.#socket.close();
-    this.#follower.stop();
     this.#messages.stop();
-    this.#announcer.stop();
     this.#bar.stop();
-    for (const timer of this.#fading.values()) clearTimeout(timer);
+    clearInterval(this.#clock);
+    clearTimeout(this.#fading);
   }
 
   focus() {
@@ -94,22 +93,24 @@ export class Conversation {
 
   /** Puts an element before the title. */
   set lead(element) {
-    this.#parts.head.prepend(element);
+    this.#head.element.prepend(element);
   }
+
+  // --- What the person does
 
   /** Sends a message, now or when the connection is back. */
   send(text) {
     const client_id = uuid();
-    this.#keep({ type: "message.send", client_id, text, ref: client_id });
-    this.#show({ type: "bubble", client_id, text, created_at: new Date().toISOString() });
+    this.#post({ type: "message.send", client_id, text, ref: client_id });
+    this.#bubble(client_id, text);
     this.#messages.scroller.toEnd();
   }
 
-  /** Stops the run that is active, if there is one. */
+  /** Stops the answer that is being made; says whether there is one. */
   stopRun() {
-    const run = activeRun(this.#state);
-    if (run) this.#keep({ type: "run.stop", run, ref: `stop:${run}` });
-    return run !== null;
+    const [run] = activeRuns(this.#state)[0] ?? [];
+    if (run) this.#post({ type: "run.stop", run, ref: `stop:${run}` });
+    return run !== undefined;
   }
 
   #retry(message) {
@@ -119,44 +120,38 @@ export class Conversation {
     this.#messages.scroller.toEnd();
   }
 
-  /** Commands that must arrive: kept until their ack, sent again after each reconnect. Both are safe to repeat. */
-  #keep(command) {
+  /** For commands that must arrive: kept until their ack, sent again after each reconnect, which does no harm. */
+  #post(command) {
     this.#outbox.add(command);
     if (this.#state.you) this.#socket.send(command);
   }
 
+  // --- What the server says
+
   #receive(event) {
     if (event.type === "ack") this.#outbox.settle(event.ref);
-    if (event.type === "ack" || event.type === "error" || event.type === "snapshot") {
-      if (event.ref === "retry" || event.type === "snapshot") this.#retrying = false;
-    }
-    this.#show(event);
-    if (event.type === "error") this.#refused(event);
+    if (event.type === "snapshot" || event.ref === "retry") this.#retrying = false;
+    this.#apply(event);
     if (event.type === "snapshot") this.#arrived(event);
-    if (event.type === "typing") this.#fade(event);
+    if (event.type === "error") this.#refused(event);
+    if (event.type === "typing") this.#fade();
     this.#announce(event);
   }
 
-  #show(event) {
-    let more = false;
+  #apply(event) {
     for (const change of apply(this.#state, event)) {
-      if (change.type === "append") {
-        this.#messages.append(change.key, change.part, change.text);
-        if (change.part === "text") this.#announcer.append(change.key, change.text);
-        continue;
-      }
-      more = true;
-      if (change.type === "put" || change.type === "drop") this.#messages.put(change.key);
+      if (change.type === "append") this.#messages.append(change.key, change.part, change.text);
+      if (change.type === "message") this.#messages.put(change.key);
       if (change.type === "send") this.#socket.send(change.command);
       if (change.type === "history") this.#messages.loaded();
       if (change.type === "conversation") this.#options.onConversation(this.#state.conversation, this.#state.you);
     }
-    if (more || event.type === "error") this.#refresh();
+    if (event.type !== "run.delta") this.#refresh();
   }
 
   /** The first event of a socket: now whatever waits can go. */
   #arrived({ you }) {
-    this.element.toggleAttribute("data-loading", false);
+    this.element.removeAttribute("data-loading");
     this.#takeUp(you.id);
     this.#follower.reset();
     for (const command of this.#outbox.commands) this.#socket.send(command);
@@ -164,120 +159,76 @@ export class Conversation {
 
   #takeUp(person) {
     if (!this.#outbox.open(person)) return;
-    for (const { client_id, text } of this.#outbox.messages) {
-      this.#show({ type: "bubble", client_id, text, created_at: new Date().toISOString() });
-    }
+    for (const { client_id, text } of this.#outbox.messages) this.#bubble(client_id, text);
     if (!this.#composer.text) this.#composer.text = this.#outbox.draft;
+  }
+
+  #bubble(client_id, text) {
+    this.#apply({ type: "bubble", client_id, text, created_at: new Date().toISOString() });
   }
 
   #refused({ ref, code, message, retry_after }) {
     if (code === "unavailable" && this.#outbox.has(ref)) return; // goes again after reconnecting
     const command = this.#outbox.settle(ref);
-    if (ref?.startsWith("stop:") && (code === "run_over" || code === "not_found")) return; // that was the wish
-    if (ref?.startsWith("sync:") || ref === "fill") return; // nobody asked for it
+    if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
+    if (ref?.startsWith("sync:") || ref === "fill") return; // the person did not ask for it
     if (command?.type === "message.send") {
-      this.#show({ type: "bubble.gone", client_id: command.client_id });
+      this.#apply({ type: "bubble.gone", client_id: command.client_id });
       this.#composer.giveBack(command.text);
     }
     if (ref === "earlier") this.#messages.loaded();
-    const sentence = [message, retry_after ? words.retryAfter(retry_after) : null].filter(Boolean).join(" ");
-    this.say(sentence);
+    this.say(retry_after ? `${message} ${words.retryAfter(retry_after)}` : message);
   }
 
-  #fade({ user, on }) {
-    clearTimeout(this.#fading.get(user.id));
-    if (on) this.#fading.set(user.id, setTimeout(() => this.#show({ type: "typing", user, on: false }), TYPING_FADES));
+  #fade() {
+    clearTimeout(this.#fading);
+    this.#fading = setTimeout(() => this.#apply({ type: "typing.faded" }), TYPING_FADES);
   }
 
   #connected(connection) {
-    const before = this.element.dataset.connection;
-    this.element.dataset.connection = connection.name;
+    const { name, code } = connection;
+    const before = this.element.dataset.connection ?? "connecting";
+    this.element.dataset.connection = name;
+    if (code === 4404) this.element.removeAttribute("data-loading");
     this.#bar.show(connection);
-    this.#options.onConnection(connection.name);
+    this.#options.onConnection(name);
     this.#refresh();
-    if (connection.name === before || before === undefined) return;
-    if (connection.name === "live" && before !== "connecting") this.#announcer.say(words.connected);
-    if (connection.name === "reconnecting") this.#announcer.say(words.lost);
-    if (connection.name === "offline" || connection.name === "closed") this.#announcer.say(sentenceFor(connection));
-    if (connection.code === 4404) this.element.toggleAttribute("data-loading", false);
+    if (name === before || (name === "live" && before === "connecting")) return;
+    this.#announcer.say(name === "live" ? words.connected : sentenceFor(connection));
   }
 
-  /** Everything that follows from the state as a whole; not called for deltas. */
+  #tick() {
+    this.#follower.tick(Date.now());
+    this.#announcer.tick();
+  }
+
+  // --- What is shown of the state as a whole; deltas change none of it
+
   #refresh() {
-    const { conversation, typing, you, unanswered } = this.#state;
+    const state = this.#state;
     const { name: connection, code } = this.#socket.connection;
-    const running = activeRun(this.#state) !== null;
-    const reader = you?.role === "viewer";
-    const last = lastMessage(this.#state);
-    const retry = connection === "live" && !running && !reader && !this.#retrying;
-
-    this.#parts.title.textContent = conversation ? conversation.title || words.untitled : "\u00a0";
-    const total = totalTokens(this.#state);
-    this.#parts.total.hidden = total === 0;
-    this.#parts.total.textContent = this.#state.more ? words.atLeastTokens(total) : words.tokens(total);
-    this.#parts.typing.textContent = typing.size ? words.typing([...typing.values()]) : "";
-    this.#parts.readonly.hidden = !reader;
-    if (conversation) this.#composer.address(conversation.agent.name);
+    const running = activeRuns(state).length > 0;
+    const writer = state.you?.role !== "viewer";
     const barred = code === 4403 || code === 4404;
-    this.#composer.element.hidden = reader || (barred && !this.#composer.text);
-    this.#composer.enable(!barred);
-    this.#composer.running(running);
-    this.#messages.offerRetry(retry && last?.run && reasonOf(last.run, you) ? last.run.id : null);
-    this.#foot(unanswered, retry);
-  }
+    const last = lastMessage(state);
+    const retry = connection === "live" && writer && !running && !this.#retrying;
 
-  /** Under the last message: first steps, or that there is no answer. */
-  #foot(unanswered, retry) {
-    const { conversation, messages, you } = this.#state;
-    const children = [];
-    if (conversation && messages.size === 0 && you.role !== "viewer") {
-      children.push(el("div", { class: "first" },
-        el("p", { class: "greeting" }, words.greeting),
-        conversation.agent.starters.length ? el("p", { class: "hint" }, words.starters) : null,
-        ...conversation.agent.starters.map((text) =>
-          el("button", { type: "button", class: "starter", onclick: () => this.send(text) }, text))));
-    } else if (unanswered && !this.#outbox.messages.length) {
-      const reason = { stopped: words.stoppedBefore, failed: unanswered.error?.message || words.failedBefore };
-      children.push(el("p", { class: "unanswered" }, el("span", {}, reason[unanswered.status] ?? words.unanswered),
-        retry ? el("button", { type: "button", class: "quiet", onclick: () => this.#retry(null) }, words.retry) : null));
-    }
-    const shown = children.map((child) => child.textContent).join();
-    if (shown === this.#parts.foot.textContent) return; // leaves the focus alone
-    this.#parts.foot.replaceChildren(...children);
+    this.#head.show(state);
+    this.#messages.offerRetry(retry && last?.run && reasonOf(last.run, state.you) ? last.run.id : null);
+    this.#foot.show(state, { writer, retry });
+    this.#typing.textContent = state.typing.size ? words.typing([...state.typing.values()]) : "";
+    this.#composer.show({ writer, barred, running, agent: state.conversation?.agent.name ?? "" });
   }
 
   #announce(event) {
     const { you } = this.#state;
-    if (event.type === "snapshot") {
-      for (const [key, { text, run }] of this.#state.messages) if (run && isActive(run)) this.#announcer.skip(key, text);
+    const message = event.message;
+    if (event.type === "message.created" && message.author?.id !== you.id) {
+      this.#announcer.say(words.said(message.author?.name ?? words.somebody, message.text));
     }
-    if (event.type === "message.created" && event.message.author?.id !== you.id) {
-      this.#announcer.say(words.said(event.message.author?.name ?? words.somebody, event.message.text));
-    }
-    if (event.type === "run.started") {
-      this.#announcer.start(event.run, words.answerStarted(event.message.run?.agent?.name ?? words.assistant));
-    }
-    if (event.type === "run.state" && event.message) this.#announcer.whole(event.run, event.message.text);
-    if (event.type === "run.finished" && event.message) {
-      this.#announcer.whole(event.run, event.message.text);
-      this.#announcer.finish(event.run, reasonOf(event.message.run, you) ?? words.answerComplete);
+    if (event.type === "run.started") this.#announcer.started(event.run, words.answerStarted(message.run.agent.name));
+    if (event.type === "run.finished" && message) {
+      this.#announcer.finished(message, reasonOf(message.run, you) ?? words.answerComplete);
     }
   }
-}
-
-/** A browser may forbid storage; `crypto.randomUUID` needs HTTPS or localhost, `getRandomValues` does not. */
-function storage() {
-  try {
-    return window.sessionStorage;
-  } catch {
-    return null;
-  }
-}
-
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

@@ -1,13 +1,13 @@
-// Once a second: tells the server how far each active run has been applied, and asks after a run that has been silent
-// for ten seconds. Reads the state, writes nothing. Started by conversation.js.
+// Tells the server how far each active run has been applied, and asks after a run that has been silent for ten seconds.
+// Reads the state, writes nothing. Called once a second by conversation.js.
 
-import { isActive } from "./apply.js";
+import { activeRuns } from "./apply.js";
 
 const SILENCE = 10_000;
 
 export class Follower {
-  #state; #send; #timer;
-  #seen = new Map(); // run id -> {seq, at}
+  #state; #send;
+  #seen = new Map(); // run -> {seq, at}
 
   /**
    * @param {import("./apply.js").State} state
@@ -18,33 +18,22 @@ export class Follower {
     this.#send = send;
   }
 
-  start() {
-    this.#timer = setInterval(() => this.tick(Date.now()), 1000);
-  }
-
-  stop() {
-    clearInterval(this.#timer);
-  }
-
   /** A new socket knows of no acknowledgement yet. */
   reset() {
     this.#seen.clear();
   }
 
+  /** @param {number} now in ms */
   tick(now) {
-    for (const [id, run] of this.#state.runs) {
-      if (!isActive(run)) {
-        this.#seen.delete(id);
-        continue;
-      }
-      const seen = this.#seen.get(id);
-      if (seen?.seq === run.seq) {
+    for (const [run, { seq }] of activeRuns(this.#state)) {
+      const seen = this.#seen.get(run);
+      if (seen?.seq === seq) {
         if (now - seen.at < SILENCE) continue;
-        this.#send({ type: "run.sync", run: id, ref: `sync:${id}` });
-      } else if (run.seq > 0) {
-        this.#send({ type: "run.ack", run: id, seq: run.seq });
+        this.#send({ type: "run.sync", run, ref: `sync:${run}` });
+      } else if (seq > 0) {
+        this.#send({ type: "run.ack", run, seq });
       }
-      this.#seen.set(id, { seq: run.seq, at: now });
+      this.#seen.set(run, { seq, at: now });
     }
   }
 }

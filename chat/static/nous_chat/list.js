@@ -52,7 +52,7 @@ export class ConversationList {
   }
 
   #item(id) {
-    const title = el("span", { class: "title" });
+    const title = el("span", { class: "title", dir: "auto" });
     const dot = el("span", { class: "running", role: "img", "aria-label": words.answering, title: words.answering });
     const link = el("a", { href: this.#href(id), onclick: (event) => this.#click(event, id) }, title, dot);
     this.#mark(id, link);

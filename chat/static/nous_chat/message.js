@@ -11,14 +11,14 @@ export class MessageView {
 
   /** @param {() => void} onRetry */
   constructor(onRetry) {
-    const part = (name, tag = "div", ...children) => (this.#parts[name] = el(tag, { "data-part": name }, ...children));
+    const part = (name, tag, ...children) => (this.#parts[name] = el(tag, { "data-part": name, dir: "auto" }, ...children));
     this.#retry = el("button", { type: "button", class: "quiet", onclick: onRetry }, words.retry);
     this.#parts.summary = el("summary");
     this.element = el("article", {},
       part("by", "header"),
       part("thinking", "details", this.#parts.summary, (this.#parts.thought = el("div", { class: "thought" }))),
       part("dots", "div", el("span"), el("span"), el("span")),
-      part("text"),
+      part("text", "div"),
       part("end", "p", (this.#parts.reason = el("span")), this.#retry),
       part("meta", "p"),
     );

@@ -19,6 +19,7 @@ class NousChat extends HTMLElement {
 
   #conversation = null;
   #person = null;
+  #beginning = false;
   #inbox; #list; #nav; #menu; #stage; #region; #bar;
   #moved = () => this.#address(location.pathname);
   #pressed = (event) => this.#key(event);
@@ -46,7 +47,7 @@ class NousChat extends HTMLElement {
   }
 
   attributeChangedCallback(name, before, id) {
-    if (this.#stage && before !== id) this.#mount(id);
+    if (this.#stage && this.isConnected && before !== id) this.#mount(id);
   }
 
   #build() {
@@ -113,18 +114,27 @@ class NousChat extends HTMLElement {
 
   /** A conversation that is still empty is as good as a new one. */
   async #begin({ replace = false } = {}) {
-    const newest = this.#list.newest;
+    if (this.#beginning) return;
+    this.#beginning = true;
     try {
-      const fresh = newest?.last_seq === 0 ? newest : await createConversation(this.getAttribute("api"), this.getAttribute("csrf"));
-      this.#list.apply({ type: "conversation.updated", conversation: fresh });
-      this.#open(fresh.id, replace);
+      const { newest } = this.#list;
+      const empty = newest?.last_seq === 0;
+      const conversation = empty ? newest : await createConversation(this.getAttribute("api"), this.getAttribute("csrf"));
+      this.#list.apply({ type: "conversation.updated", conversation });
+      this.#open(conversation.id, replace);
       if (!replace) this.#conversation.focus();
     } catch (refusal) {
-      const sentence = refusal.status === 401 ? words.signedOut : refusal.message || words.unreachable;
-      if (this.#conversation) this.#conversation.say(sentence);
-      else this.#stage.replaceChildren(el("p", { class: "blank" }, sentence, " ",
-        el("button", { type: "button", class: "quiet", onclick: () => this.#begin({ replace }) }, words.retry)));
+      this.#complain(refusal, replace);
+    } finally {
+      this.#beginning = false;
     }
+  }
+
+  #complain({ status, message }, replace) {
+    const sentence = status === 401 ? words.signedOut : message || words.unreachable;
+    if (this.#conversation) return this.#conversation.say(sentence);
+    this.#stage.replaceChildren(el("p", { class: "blank" }, sentence, " ",
+      el("button", { type: "button", class: "quiet", onclick: () => this.#begin({ replace }) }, words.retry)));
   }
 
   #open(id, replace = false) {

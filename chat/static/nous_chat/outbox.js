@@ -2,18 +2,15 @@
 // sessionStorage, so that neither a reload nor a lost connection loses a word. Called by conversation.js.
 
 export class Outbox {
-  #key; #storage;
+  #key;
+  #storage = storage();
   #by = null;
   #commands = new Map(); // by ref
   #draft = "";
 
-  /**
-   * @param {string} conversation its id
-   * @param {Storage|null} storage null where the browser forbids it: then nothing survives a reload
-   */
-  constructor(conversation, storage) {
+  /** @param {string} conversation its id */
+  constructor(conversation) {
     this.#key = `nous-chat:${conversation}`;
-    this.#storage = storage;
   }
 
   /**
@@ -86,4 +83,22 @@ export class Outbox {
       // The storage is full: the page still has it all.
     }
   }
+}
+
+/** Null where the browser forbids it: then nothing survives a reload. */
+function storage() {
+  try {
+    return globalThis.sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
+/** A random UUID. `crypto.randomUUID` is there with HTTPS and on localhost only. */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -117,7 +117,7 @@ export class Socket {
   /** Milliseconds until the next try: what the server asked for, else longer each time; never all browsers at once. */
   #wait(code) {
     const spread = 0.5 + Math.random() / 2;
-    if (this.#announced !== null) return this.#announced * 1000 + 1000 * (1 - spread);
+    if (this.#announced !== null && this.#failures === 0) return (this.#announced + 1 - spread) * 1000;
     if (code === 4429) return CROWDED_WAIT * spread;
     return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures) * spread;
   }

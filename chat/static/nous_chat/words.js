@@ -4,8 +4,8 @@
 const LANGUAGE = "en";
 const integer = new Intl.NumberFormat(LANGUAGE);
 const decimal = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat(LANGUAGE, { hour: "numeric", minute: "2-digit" });
-const calendar = new Intl.DateTimeFormat(LANGUAGE, {
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat(undefined, {
   day: "numeric", month: "long", year: "numeric", hour: "numeric", minute: "2-digit",
 });
 
@@ -80,7 +80,6 @@ export const words = {
   missing: "This conversation does not exist, or it is not yours.",
   reconnectNow: "Reconnect now",
   connected: "Connected again.",
-  lost: "The connection was lost.",
   retryAfter: (seconds) => `Try again in ${plural(Math.ceil(seconds), "second", "seconds")}.`,
   unreachable: "The server could not be reached.",
 

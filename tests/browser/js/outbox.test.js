@@ -1,26 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Outbox } from "../nous_chat/outbox.js";
+import { Outbox, uuid } from "../nous_chat/outbox.js";
 
+/** A fresh sessionStorage. */
 function memory() {
   const items = new Map();
-  return {
+  return (globalThis.sessionStorage = {
     items,
     getItem: (key) => items.get(key) ?? null,
     setItem: (key, value) => items.set(key, value),
     removeItem: (key) => items.delete(key),
-  };
+  });
 }
 const command = (ref) => ({ type: "message.send", client_id: ref, text: "hi", ref });
 
 test("a message stays until it is settled, a reload in between", () => {
   const storage = memory();
-  const before = new Outbox("c", storage);
+  const before = new Outbox("c");
   before.open("1");
   before.draft = "half a sen";
   before.add(command("u"));
-  const after = new Outbox("c", storage);
+  const after = new Outbox("c");
   assert.equal(after.open("1"), true);
   assert.deepEqual(after.messages, [command("u")]);
   assert.equal(after.draft, "half a sen");
@@ -31,17 +32,18 @@ test("a message stays until it is settled, a reload in between", () => {
 
 test("what one person wrote is not sent by the next", () => {
   const storage = memory();
-  const hers = new Outbox("c", storage);
+  const hers = new Outbox("c");
   hers.open("1");
   hers.add(command("u"));
   hers.draft = "secret";
-  const his = new Outbox("c", storage);
+  const his = new Outbox("c");
   his.open("2");
   assert.deepEqual([his.commands, his.draft], [[], ""]);
 });
 
 test("what was written before it is known who writes is kept", () => {
-  const box = new Outbox("c", memory());
+  memory();
+  const box = new Outbox("c");
   box.add(command("u"));
   box.draft = "and more";
   box.open("1");
@@ -50,19 +52,25 @@ test("what was written before it is known who writes is kept", () => {
   assert.equal(box.open("1"), false);
 });
 
+test("ids are UUIDs", () => {
+  assert.match(uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.notEqual(uuid(), uuid());
+});
+
 test("stops are sent again after reconnecting, but not after a reload", () => {
   const storage = memory();
-  const box = new Outbox("c", storage);
+  const box = new Outbox("c");
   box.open("1");
   box.add({ type: "run.stop", run: "r", ref: "stop:r" });
   assert.equal(box.commands.length, 1);
-  const after = new Outbox("c", storage);
+  const after = new Outbox("c");
   after.open("1");
   assert.equal(after.commands.length, 0);
 });
 
 test("a browser without storage only forgets at a reload", () => {
-  const box = new Outbox("c", null);
+  globalThis.sessionStorage = null;
+  const box = new Outbox("c");
   box.open("1");
   box.add(command("u"));
   assert.equal(box.settle("u").text, "hi");

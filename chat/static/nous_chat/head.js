@@ -1,0 +1,24 @@
+// Above the messages: the title and what the conversation has cost. Called by conversation.js.
+
+import { totalTokens } from "./apply.js";
+import { el } from "./dom.js";
+import { words } from "./words.js";
+
+export class Head {
+  #title; #total;
+
+  /** @param {string} heading tag of the title */
+  constructor(heading) {
+    this.#title = el(heading, { class: "title" });
+    this.#total = el("p", { class: "total", title: words.totalHint });
+    this.element = el("header", { class: "head" }, this.#title, this.#total);
+  }
+
+  /** @param {import("./apply.js").State} state */
+  show(state) {
+    const total = totalTokens(state);
+    this.#title.textContent = state.conversation ? state.conversation.title || words.untitled : "\u00a0";
+    this.#total.hidden = total === 0;
+    this.#total.textContent = state.more ? words.atLeastTokens(total) : words.tokens(total);
+  }
+}

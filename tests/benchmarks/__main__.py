@@ -1,0 +1,121 @@
+"""`python -m tests.benchmarks [options]`: start everything, measure it, print the report.
+
+What it prints: docs/benchmarks.md. One server is measured at a time, the others idle; the relay is measured before the
+sites and again after them.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import uvloop
+
+from . import report
+from .engine import EngineCosts
+from .measure import machine, quiet, resident_mib
+from .targets import SITES, Bench
+from .windows import burst, stops, window
+
+SECTIONS = ("streams", "fan-out", "burst", "stop", "engine")
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make bench", description="The site beside a bare relay, in one run.")
+    parser.add_argument("--seconds", type=float, default=8, help="length of each window (%(default)s)")
+    parser.add_argument("--streams", type=_numbers, default=[1, 10, 50], help="numbers of streams (1,10,50)")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="this section alone; may be given again")
+    parser.add_argument("--sites", default="", help="sites whose names contain one of these, by comma: memory,postgres")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--quick", action="store_true", help="a few seconds in all, to see that it runs; says nothing")
+    chosen = parser.parse_args(arguments)
+    if chosen.quick:
+        chosen.seconds, chosen.streams = 0.6, [1, 4]
+    chosen.only = chosen.only or list(SECTIONS)
+    wanted = [part.strip().lower() for part in chosen.sites.split(",")]
+    chosen.sites = [name for name in SITES if any(part in name.lower() for part in wanted)]
+    return chosen
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+class Plan:
+    """How much of everything, for these options."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        quick = chosen.quick
+        self.only: list[str] = chosen.only
+        self.seconds: float = chosen.seconds
+        self.streams: list[int] = chosen.streams
+        self.fan_out = (2, 3) if quick else (5, 20)
+        self.burst = 5 if quick else 50
+        self.stops = 3 if quick else 20
+        self.engine = (5, 0.5, 0.05) if quick else (50, self.seconds, 1)
+        self.patience = 0.0 if quick else 20.0
+        self.seats = 4 + sum(self.streams) + self.fan_out[0] + self.burst + self.stops
+
+
+async def measure(bench: Bench, plan: Plan) -> report.Results:
+    results = report.Results(machine=machine(), missing=bench.missing)
+    results.busy = await quiet([], 2.0 if plan.patience else 0.0)
+    sites = [target for target in bench.targets if target.is_site]
+    for target in bench.targets:
+        _say(f"warming up: {target.name}")
+        await window(bench, target, 4, 1)
+        target.note_memory()
+    bench.patience = plan.patience
+    if "streams" in plan.only:
+        for streams in plan.streams:
+            for target in [*bench.targets, bench.targets[0]]:
+                _say(f"{streams} streams: {target.name}")
+                results.windows.append(await window(bench, target, streams, plan.seconds))
+    if "fan-out" in plan.only:
+        for target in sites:
+            streams, viewers = plan.fan_out
+            _say(f"{streams} streams x {viewers} viewers: {target.name}")
+            results.fan_out.append(await window(bench, target, streams, plan.seconds, viewers))
+    if "burst" in plan.only:
+        for target in bench.targets:
+            _say(f"{plan.burst} at once: {target.name}")
+            results.bursts.append(await burst(bench, target, plan.burst))
+    if "stop" in plan.only:
+        for target in bench.targets:
+            _say(f"{plan.stops} stops: {target.name}")
+            results.stops.append(await stops(bench, target, plan.stops))
+    results.memory = [report.Memory(t.name, t.resident, resident_mib(t.pid)) for t in bench.targets]
+    if "engine" in plan.only:
+        _say("the engine alone")
+        results.engine = await _engine_alone(bench, plan)
+    return results
+
+
+async def _engine_alone(bench: Bench, plan: Plan) -> EngineCosts:
+    arguments = [bench.upstream_url, *map(str, plan.engine)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.benchmarks.engine", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    return EngineCosts(**json.loads(printed))
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    chosen = options()
+    plan = Plan(chosen)
+    _say("starting an upstream, the relay and the site")
+    with Bench(chosen.sites, plan.seats) as bench:
+        results = uvloop.run(measure(bench, plan))
+    print(report.render(results))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(asdict(results), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Who reads: WebSocket clients that take the time of each delta, put the text together and acknowledge it.
+
+`SiteViewer` speaks the site's protocol, `RelayViewer` the relay's bare frames; a `Tally` counts for all of a window.
+They run in the benchmark's own process, on uvloop.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from array import array
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import websockets
+
+from .wire import WIDTH, Order, lags, microseconds
+
+QUIET = (websockets.ConnectionClosed, OSError)
+
+
+class Tally:
+    """What all viewers of a window have received. `lags` gathers milliseconds while `recording` is on."""
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.recording = False
+        self.lags = array("d")
+
+
+class Viewer:
+    """One connection. `ask` orders a stream; a viewer that does not ask only watches."""
+
+    def __init__(self, address: str, tally: Tally, headers: dict[str, str] | None = None) -> None:
+        self._address, self._headers, self._tally = address, headers, tally
+        self._text: list[str] = []
+        self.asked = self.first = 0.0
+        self.ready = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.over = asyncio.Event()
+        self.end = ""
+        """How the stream ended, in the server's word."""
+
+    async def open(self) -> None:
+        self._socket = await websockets.connect(
+            self._address,
+            additional_headers=self._headers,
+            compression=None,
+            max_size=None,
+            ping_interval=None,
+            open_timeout=30,
+            proxy=None,
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def ask(self, order: Order) -> None:
+        self.asked = time.monotonic()
+        await self._send(self._asking(order))
+
+    async def stop(self) -> None:
+        raise NotImplementedError
+
+    async def acknowledge(self) -> None:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        await self._socket.close()
+        await self._reading
+
+    @property
+    def text(self) -> str:
+        """What arrived live."""
+        return "".join(self._text)
+
+    @property
+    def sound(self) -> bool:
+        """Whether what is stored, where anything is, equals what arrived."""
+        return True
+
+    def _asking(self, order: Order) -> str:
+        raise NotImplementedError
+
+    def _hear(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+    def _take(self, text: str) -> None:
+        now = microseconds()
+        if not self._text:
+            self.first = time.monotonic()
+            self.begun.set()
+        self._text.append(text)
+        self._tally.delivered += len(text) // WIDTH
+        if self._tally.recording:
+            self._tally.lags.extend(lags(text, now))
+
+    async def _send(self, text: str) -> None:
+        with suppress(*QUIET):
+            await self._socket.send(text)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                self._hear(await self._socket.recv(decode=False))
+        except QUIET:
+            self.end = self.end or "closed"
+            self.over.set()
+
+
+class RelayViewer(Viewer):
+    """A frame is the text of a delta. It is acknowledged like the site's, so that both hear as much."""
+
+    async def open(self) -> None:
+        await super().open()
+        self.ready.set()
+
+    async def stop(self) -> None:
+        self._socket.transport.close()
+
+    async def acknowledge(self) -> None:
+        await self._send('{"type":"run.ack"}')
+
+    def _asking(self, order: Order) -> str:
+        return str(order)
+
+    def _hear(self, frame: bytes) -> None:
+        self._take(frame.decode())
+
+
+class _Frame(msgspec.Struct):
+    type: str
+    run: str | None = None
+    seq: int = 0
+    text: str = ""
+    message: Any = None
+    status: str = ""
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
+
+
+class SiteViewer(Viewer):
+    """Follows a conversation by the rules of docs/protocol.md."""
+
+    def __init__(self, address: str, tally: Tally, headers: dict[str, str] | None = None) -> None:
+        super().__init__(address, tally, headers)
+        self.gaps = 0
+        self._run: str | None = None
+        self._seq = self._acknowledged = 0
+        self._lost = False
+        self._stored: str | None = None
+
+    async def stop(self) -> None:
+        await self._send(json.dumps({"type": "run.stop", "run": self._run}))
+
+    async def acknowledge(self) -> None:
+        if self._seq > self._acknowledged:
+            self._acknowledged = self._seq
+            await self._send(json.dumps({"type": "run.ack", "run": self._run, "seq": self._seq}))
+
+    @property
+    def sound(self) -> bool:
+        return self._stored == self.text
+
+    def _asking(self, order: Order) -> str:
+        return json.dumps({"type": "message.send", "client_id": str(uuid.uuid4()), "text": str(order)})
+
+    def _hear(self, frame: bytes) -> None:
+        heard = _decode(frame)
+        match heard.type:
+            case "run.delta":
+                self._delta(heard)
+            case "snapshot":
+                self.ready.set()
+            case "run.started":
+                self._run, self._seq, self._acknowledged = heard.run, 0, 0
+            case "run.state" if heard.seq >= self._seq:
+                self._seq, self._text, self._lost = heard.seq, [heard.message["text"]], False
+            case "run.finished":
+                self._stored = heard.message["text"] if heard.message else ""
+                self.end = heard.status
+                self.over.set()
+            case "error":
+                self.end = f"error: {heard.message}"
+                self.over.set()
+
+    def _delta(self, heard: _Frame) -> None:
+        if heard.seq == self._seq + 1:
+            self._seq = heard.seq
+            self._take(heard.text)
+        elif heard.seq > self._seq and not self._lost:
+            self._lost = True
+            self.gaps += 1
+            asyncio.ensure_future(self._send(json.dumps({"type": "run.sync", "run": heard.run})))  # noqa: RUF006
+
+
+async def acknowledge(viewers: Iterable[Viewer]) -> None:
+    """Have each viewer acknowledge once a second, spread over it. Ends when it is cancelled."""
+    viewers = list(viewers)
+    while True:
+        for viewer in viewers:
+            await asyncio.sleep(1 / len(viewers))
+            await viewer.acknowledge()

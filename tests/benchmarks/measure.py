@@ -1,0 +1,98 @@
+"""Clocks and numbers: CPU time of processes, how busy the rest of the machine is, percentiles, what machine it is."""
+
+import asyncio
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+import psutil
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that so many percent are not above; 0 of none."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def median(values: Sequence[float]) -> float:
+    return percentile(values, 50)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process. On Linux from its CPU clock (clock_getcpuclockid(3)), which is exact; elsewhere
+    from psutil, whose steps of 10 ms are coarse for one stream."""
+    if sys.platform == "linux":
+        return time.clock_gettime((~pid << 3) | 2)
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def family_cpu_seconds(pids: Iterable[int]) -> float:
+    """The same for processes and their children, those that have ended too."""
+    spent = 0.0
+    for pid in pids:
+        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                spent += times.user + times.system
+                if process.pid == pid:
+                    spent += times.children_user + times.children_system
+    return spent
+
+
+def machine_cpu_seconds() -> float:
+    """What all cores together have spent on anything but waiting, time taken by other virtual machines included."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0))
+
+
+def resident_mib(pid: int) -> float:
+    return float(psutil.Process(pid).memory_info().rss) / 2**20
+
+
+async def quiet(ours: Sequence[int], seconds: float, most: float = 0.15) -> float:
+    """Wait at most `seconds` for a second in which what is not ours took no more than `most` of one core; returns what
+    it took in the last one."""
+    deadline = time.monotonic() + seconds
+    while True:
+        before, own = machine_cpu_seconds(), sum(map(cpu_seconds, ours))
+        await asyncio.sleep(min(1.0, max(seconds, 0.2)))
+        others = max(0.0, machine_cpu_seconds() - before - (sum(map(cpu_seconds, ours)) - own))
+        if others <= most or time.monotonic() >= deadline:
+            return others
+
+
+def machine() -> list[str]:
+    """Lines that name the machine, the day, and the versions of what costs time."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    memory = psutil.virtual_memory().total / 2**30
+    versions = []
+    for name in (
+        "django",
+        "channels",
+        "daphne",
+        "channels-redis",
+        "httpx",
+        "aiohttp",
+        "uvloop",
+        "uvicorn",
+        "websockets",
+    ):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+    return [
+        f"{date.today().isoformat()}, {model}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{platform.system()} {platform.release().split('-')[0]}",
+        f"Python {platform.python_version()}, {', '.join(versions)}",
+    ]

@@ -1,0 +1,60 @@
+"""The floor: what one would write by hand, without Django, Channels, a database or anybody to share with.
+
+`python -m tests.benchmarks.relay PORT UPSTREAM` serves, with uvicorn on uvloop, a WebSocket whose first frame is an
+order; the relay asks the upstream over plain httpx and sends the text of each delta as a frame. Closing stops it.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import uvicorn
+
+
+class Relay:
+    def __init__(self, upstream: str) -> None:
+        self._url = f"{upstream}/v1/chat/completions"
+        self._http = httpx.AsyncClient(timeout=None, trust_env=False, limits=httpx.Limits(max_connections=None))
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        assert scope["type"] == "websocket"
+        await receive()
+        await send({"type": "websocket.accept"})
+        order = await receive()
+        if order["type"] == "websocket.disconnect":
+            return
+        relaying = asyncio.create_task(self._relay(order["text"], send))
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        relaying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await relaying
+
+    async def _relay(self, order: str, send: Callable[[Any], Awaitable[None]]) -> None:
+        body = {"model": "bench", "messages": [{"role": "user", "content": order}], "stream": True}
+        async with self._http.stream("POST", self._url, json=body) as response:
+            async for line in response.aiter_lines():
+                if not line.startswith("data: ") or line == "data: [DONE]":
+                    continue
+                text = json.loads(line[6:])["choices"][0]["delta"].get("content")
+                if text:
+                    await send({"type": "websocket.send", "text": text})
+        await send({"type": "websocket.close", "code": 1000})
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        Relay(sys.argv[2]),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        lifespan="off",
+        log_level="warning",
+        ws_per_message_deflate=False,
+    )

@@ -1,0 +1,170 @@
+"""The processes of a benchmark: an upstream, the bare relay, and the site on each kind of layer and database.
+
+`Bench` starts them all before the first measurement and ends them after the last; between its windows a server idles.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from ..servers import Database, Server, Site, environment, free_port, redis_binary, running, start_redis
+from .clients import RelayViewer, SiteViewer, Tally, Viewer
+from .measure import resident_mib
+
+RELAY = "bare relay"
+SITES = ("memory, SQLite", "Redis, SQLite", "Redis, PostgreSQL")
+
+
+class Target:
+    """A server under test. `aux` are the pids of what works for it beside the process that is measured."""
+
+    def __init__(self, name: str, server: Server, aux: tuple[int, ...] = ()) -> None:
+        self.name, self.pid, self.aux = name, server.process.pid, aux
+        self.port = server.port
+        self.resident = 0.0
+        """MiB when it was warm."""
+
+    def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
+        """Viewers of one stream that is yet to be asked for, the first of which is to ask."""
+        return [RelayViewer(f"ws://127.0.0.1:{self.port}/", tally) for _ in range(viewers)]
+
+    def note_memory(self) -> None:
+        self.resident = resident_mib(self.pid)
+
+    @property
+    def is_site(self) -> bool:
+        return self.name != RELAY
+
+
+class SiteTarget(Target):
+    """`seats` are people with a conversation of their own each, used up one by one."""
+
+    def __init__(self, name: str, site: Site, seats: list[dict[str, str]], aux: tuple[int, ...]) -> None:
+        super().__init__(name, site, aux)
+        self._seats = seats
+
+    def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
+        seat = self._seats.pop()
+        address = f"ws://127.0.0.1:{self.port}/ws/chat/{seat['conversation']}/"
+        return [SiteViewer(address, tally, {"Cookie": seat["cookie"]}) for _ in range(viewers)]
+
+
+class Bench:
+    """`async`-free: starting and stopping happen outside every window. `seats` is how many streams a site will serve."""
+
+    def __init__(self, sites: list[str], seats: int) -> None:
+        self._sites, self._seats = sites, seats
+        self.targets: list[Target] = []
+        self.patience = 0.0
+        """Seconds to wait, before each window, for the machine to be quiet."""
+
+        self.missing: dict[str, str] = {}
+        """Sites that cannot be measured here, and why."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nous-bench-")))
+            self._folder.chmod(0o755)
+            self.upstream = stack.enter_context(_serving("upstream"))
+            self.targets.append(Target(RELAY, stack.enter_context(_serving("relay", self.upstream_url))))
+            for name in self._sites:
+                self._start_site(name, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def upstream_url(self) -> str:
+        return f"http://127.0.0.1:{self.upstream.port}"
+
+    def report(self) -> dict[str, Any]:
+        """What the upstream has seen since it was last asked."""
+        with urllib.request.urlopen(f"{self.upstream_url}/streams", timeout=10) as answer:
+            report: dict[str, Any] = json.load(answer)
+            return report
+
+    def _start_site(self, name: str, stack: ExitStack) -> None:
+        aux: list[int] = []
+        redis_url = database_url = None
+        if name.startswith("Redis"):
+            if redis_binary() is None:
+                self.missing[name] = "no Redis or Valkey here"
+                return
+            redis = start_redis()
+            stack.enter_context(running(redis))
+            aux.append(redis.process.pid)
+            redis_url = f"redis://127.0.0.1:{redis.port}/0"
+        if name.endswith("PostgreSQL"):
+            database_url = os.environ.get("DATABASE_URL", "")
+            if not database_url.startswith("postgres"):
+                if (found := _postgres_programs()) is None:
+                    self.missing[name] = "no PostgreSQL here, and none in DATABASE_URL"
+                    return
+                database_url, pid = stack.enter_context(_postgres(found, self._folder / "postgres"))
+                aux.append(pid)
+        database = Database(self._folder, database_url)
+        stack.callback(database.drop)
+        env = environment(
+            DEBUG=None,
+            ALLOWED_HOSTS="127.0.0.1",
+            PLAIN_HTTP="1",
+            DATABASE_URL=database.copy(),
+            REDIS_URL=redis_url,
+            NOUS_CHAT_MODEL="custom:bench",
+            CUSTOM_BASE_URL=f"{self.upstream_url}/v1",
+        )
+        people = [sys.executable, "-m", "tests.benchmarks.people", str(self._seats)]
+        seats = json.loads(subprocess.run(people, env=env, check=True, stdout=subprocess.PIPE).stdout)
+        site = Site(env)
+        stack.enter_context(running(site))
+        self.targets.append(SiteTarget(name, site, seats, tuple(aux)))
+
+
+@contextmanager
+def _serving(module: str, *arguments: str) -> Iterator[Server]:
+    port = free_port()
+    server = Server([sys.executable, "-m", f"tests.benchmarks.{module}", str(port), *arguments], port)
+    with running(server):
+        yield server
+
+
+def _postgres_programs() -> Path | None:
+    """The folder of initdb and pg_ctl: of PATH, else where Debian keeps the newest."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return folders[-1].parent if folders else None
+
+
+@contextmanager
+def _postgres(programs: Path, folder: Path) -> Iterator[tuple[str, int]]:
+    """A PostgreSQL of the benchmark's own, with its defaults: its URL and pid. It does not run as root."""
+    folder.mkdir()
+    as_user = []
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    data, port = folder / "data", free_port()
+
+    def call(program: str, *arguments: str) -> None:
+        command = [*as_user, str(programs / program), f"--pgdata={data}", *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+    call("initdb", "--username=bench", "--auth=trust", "--encoding=UTF8")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    call("pg_ctl", "--wait", f"--log={folder / 'log'}", f"--options={options}", "start")
+    try:
+        pid = int((data / "postmaster.pid").read_text().split()[0])
+        yield f"postgres://bench@127.0.0.1:{port}/postgres", pid
+    finally:
+        call("pg_ctl", "--mode=fast", "stop")

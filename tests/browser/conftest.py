@@ -1,0 +1,52 @@
+"""A real Chromium, and a page of a signed-in person in it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.conftest import browser_path
+from tests.servers import PASSWORD, Site
+
+# What Chromium otherwise asks of the network at its start, and what a container without a user namespace needs.
+QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    # Playwright's loop runs in this thread; the ORM is used in it, too, by fixtures of other tests.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox", *QUIET])
+        yield chromium
+        chromium.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`sign_in(site, "ada")`: a page of that person, in a browser window of its own. Whatever the page's scripts throw,
+    or its security policy refuses, fails the test.
+    """
+    problems: list[str] = []
+    with ExitStack() as closing:
+
+        def page_of(site: Site, name: str, **options: Any) -> Page:
+            context: BrowserContext = browser.new_context(base_url=site.url, **options)
+            closing.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.on("console", lambda said: "Content Security" in said.text and problems.append(said.text))
+            page.goto("/accounts/login/")
+            page.get_by_label("Username").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/chat/")
+            return page
+
+        yield page_of
+    assert not problems

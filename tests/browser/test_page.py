@@ -1,0 +1,270 @@
+"""What a person does on the page, in a real Chromium against a real site."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import servers
+from tests.servers import Site, Upstream
+from tests.test_site import add_participant, cases
+from tests.upstream import text
+
+pytestmark = pytest.mark.browser
+
+StartSite = Callable[..., Site]
+SignIn = Callable[..., Page]
+SLOW = "custom:words@n=2000,delay=20"
+
+
+def begin(page: Page) -> str:
+    """A new conversation, or the empty one that a first visit has made; returns its id."""
+    page.get_by_role("button", name="New conversation").first.click()
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
+    live(page)
+    return page.url.rstrip("/").rsplit("/", 1)[1]
+
+
+def live(page: Page) -> None:
+    expect(page.locator("nous-chat")).to_have_attribute("data-connection", "live")
+
+
+def say(page: Page, what: str) -> None:
+    page.get_by_role("textbox", name="Message").fill(what)
+    page.keyboard.press("Enter")
+
+
+def answer(page: Page) -> Locator:
+    return page.locator('article[data-role="assistant"]').last
+
+
+def shown(page: Page) -> str:
+    return str(answer(page).locator('[data-part="text"]').text_content())
+
+
+def ends(page: Page, status: str) -> None:
+    expect(answer(page)).to_have_attribute("data-status", status, timeout=60_000)
+
+
+def stored(page: Page, conversation: str) -> list[dict[str, Any]]:
+    answer = page.request.get(f"/chat/api/conversations/{conversation}/messages/")
+    messages: list[dict[str, Any]] = answer.json()["messages"]
+    return messages
+
+
+def posting(page: Page) -> dict[str, str]:
+    """The headers of a POST to the JSON endpoints."""
+    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+    return {"X-CSRFToken": token, "Content-Type": "application/json"}
+
+
+def test_a_conversation_from_the_first_visit_to_the_token_count(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=80,delay=10,first=300"), "ada")
+    conversation = begin(page)
+    say(page, "Hello, <b>world</b>")
+    expect(answer(page).locator('[data-part="dots"]')).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    ends(page, "completed")
+    assert shown(page) == text(80) == stored(page, conversation)[-1]["text"]
+    expect(page.locator('article[data-role="user"]')).to_contain_text("Hello, <b>world</b>")
+    usage = stored(page, conversation)[-1]["run"]["usage"]
+    expect(answer(page).locator('[data-part="meta"]')).to_contain_text(str(usage["total_tokens"]))
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(page.get_by_role("link", name="Hello, <b>world</b>")).to_be_visible()
+
+
+def test_stop_keeps_what_was_written_and_says_who_stopped_it(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL=SLOW), "ada")
+    conversation = begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
+    page.get_by_role("button", name="Stop").click()
+    ends(page, "stopped")
+    assert shown(page) == stored(page, conversation)[-1]["text"]
+    assert text(2000).startswith(shown(page))
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def test_escape_stops_too(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL=SLOW), "ada")
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    page.keyboard.press("Escape")
+    ends(page, "stopped")
+
+
+def test_a_failed_answer_says_why_and_is_made_again(start_site: StartSite, sign_in: SignIn, upstream: Upstream) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:cut@n=7"), "ada")
+    conversation = begin(page)
+    say(page, "Hello")
+    ends(page, "failed")
+    assert shown(page) == text(7)
+    sentence = stored(page, conversation)[-1]["run"]["error"]["message"]
+    expect(answer(page)).to_contain_text(sentence)
+    first = answer(page).get_attribute("data-message")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(f'article[data-message="{first}"]')).to_have_count(0)
+    ends(page, "failed")
+    expect(page.locator('article[data-role="assistant"]')).to_have_count(1)
+
+
+def test_a_reload_in_mid_stream_goes_on_whole(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=250,delay=20"), "ada")
+    conversation = begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w20 ")
+    page.reload()
+    live(page)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    ends(page, "completed")
+    assert shown(page) == text(250) == stored(page, conversation)[-1]["text"]
+
+
+def test_a_connection_that_breaks_is_shown_comes_back_and_loses_nothing(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=40,delay=20")
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    site.kill()
+    expect(page.locator("nous-chat")).to_have_attribute("data-connection", re.compile("reconnecting|offline"))
+    say(page, "Sent while away")
+    expect(page.locator('article[data-role="user"]')).to_contain_text("Sent while away")
+    again = site.again()
+    with servers.running(again):
+        live(page)
+        ends(page, "completed")
+        assert shown(page) == text(40)
+        assert [m["role"] for m in stored(page, conversation)] == ["user", "assistant"], "sent once"
+
+
+def test_what_a_dead_server_was_writing_is_marked_and_can_be_made_again(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=500,delay=20")
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w100 ")
+    site.kill()
+    with servers.running(site.again()):
+        ends(page, "interrupted")
+        assert shown(page) == stored(page, conversation)[-1]["text"]
+        expect(page.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def test_two_people_see_each_other_and_the_same_answer(
+    start_site: StartSite, sign_in: SignIn, stop_after: Callable[[Any], Any], redis: str
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=150,delay=20", REDIS_URL=redis)
+    other = stop_after(site.beside())
+    ada, bob = sign_in(site, "ada"), sign_in(other, "bob")
+    conversation = begin(ada)
+    add_participant(site, conversation, "bob")
+    bob.goto(f"/chat/{conversation}/")
+    live(bob)
+    ada.get_by_role("textbox", name="Message").press_sequentially("Hello ")
+    expect(bob.locator("nous-chat")).to_contain_text("ada is typing")
+    say(ada, "Hello both")
+    expect(bob.locator('article[data-role="user"]')).to_contain_text("Hello both")
+    for page in (ada, bob):
+        ends(page, "completed")
+        assert shown(page) == text(150)
+
+
+def test_signing_out_elsewhere_is_told_and_the_draft_is_kept(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site()
+    page = sign_in(site, "ada")
+    begin(page)
+    page.get_by_role("textbox", name="Message").fill("Half a thought")
+    page.context.clear_cookies()
+    page.reload()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password").fill(servers.PASSWORD)
+    page.keyboard.press("Enter")
+    live(page)
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("Half a thought")
+
+
+def test_older_messages_are_loaded_above_without_moving_what_is_read(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site()
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    fill = (
+        "from chat.models import Message as m, Conversation as c;"
+        f"c.objects.filter(pk='{conversation}').update(last_seq=120);"
+        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user', text=f'line {{n}}')"
+        " for n in range(1, 121))"
+    )
+    servers.manage(site.env, "shell", "-v0", "-c", fill)
+    page.reload()
+    live(page)
+    articles = page.locator("article[data-message]")
+    expect(articles.last).to_be_in_viewport()
+    for _ in range(20):
+        if articles.count() == 120:
+            break
+        page.mouse.move(640, 300)
+        page.mouse.wheel(0, -3000)
+        page.wait_for_timeout(200)
+    expect(articles).to_have_count(120)
+    assert [a.split()[-1] for a in articles.locator('[data-part="text"]').all_text_contents()] == [
+        str(n) for n in range(1, 121)
+    ]
+
+
+def test_hostile_text_from_a_model_stays_text(start_site: StartSite, sign_in: SignIn) -> None:
+    hostile = "<img src=x onerror=alert(1)><script>alert(2)</script><a href='javascript:alert(3)'>x</a>"
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo"), "ada")
+    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
+    begin(page)
+    say(page, hostile)
+    ends(page, "completed")
+    assert shown(page).strip() == hostile
+    assert answer(page).locator("img, script, a").count() == 0
+
+
+def test_the_element_works_on_a_foreign_page(database: Any, upstream: Upstream, tmp_path: Any, browser: Any) -> None:
+    settings = "tests.host_site.settings"
+    env = servers.environment(
+        DJANGO_SETTINGS_MODULE=settings,
+        DATABASE_URL=servers.Database(tmp_path, settings=settings).copy(),
+        NOUS_CHAT_MODEL="custom:words",
+        CUSTOM_BASE_URL=f"{upstream.url}/v1",
+        CUSTOM_API_KEY="sk-test-0123456789",
+    )
+    site = Site(env, command=("daphne", "tests.host_site.asgi:application"))
+    with servers.running(site):
+        page = browser.new_page(base_url=site.url)
+        page.goto("/enter/")
+        page.get_by_label("Email").fill("ada")
+        page.get_by_label("Password").fill(servers.PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/talk/")
+        made = page.request.post("/talk/api/conversations/", data="{}", headers=posting(page))
+        page.goto(f"/pages/{made.json()['id']}/")
+        live(page)
+        say(page, "Hello")
+        ends(page, "completed")
+        assert shown(page) == text(20)
+        expect(page.get_by_role("button", name="New conversation")).to_have_count(0)
+        page.close()
+
+
+@pytest.mark.parametrize("options", ["", "@split=1"])
+def test_recorded_answers_are_shown_and_stored_exactly(
+    sign_in: SignIn, start_site: StartSite, replay: Upstream, options: str
+) -> None:
+    site = start_site(CUSTOM_BASE_URL=f"{replay.url}/v1", DJANGO_SETTINGS_MODULE="tests.recorded")
+    page = sign_in(site, "ada")
+    for case in cases()[::4]:
+        slug, expected = case.values
+        asked = json.dumps({"agent": slug + options})
+        conversation = page.request.post("/chat/api/conversations/", data=asked, headers=posting(page)).json()["id"]
+        page.goto(f"/chat/{conversation}/")
+        live(page)
+        say(page, "Hello")
+        expect(answer(page)).to_have_attribute("data-status", re.compile("completed|failed"), timeout=60_000)
+        kept = stored(page, conversation)[-1]["text"]
+        assert shown(page) == kept == expected["text"], slug

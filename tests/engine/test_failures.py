@@ -1,0 +1,149 @@
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from chat.engine import ProviderError
+
+from .play import FAILURES
+
+
+def refused(status: int, body: object = b"", **headers: str) -> ProviderError:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return FAILURES.status(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+
+
+@pytest.mark.parametrize("body", [
+    {"error": {"message": "No such luck", "type": "invalid_request_error", "param": None, "code": None}},
+    {"error": {"message": "No such luck", "code": 400}},
+    {"type": "error", "error": {"type": "invalid_request_error", "message": "No such luck"}, "request_id": "r"},
+    {"error": {"code": 400, "message": "No such luck", "status": "INVALID_ARGUMENT", "details": [{"@type": "x"}, 7]}},
+    [{"error": {"code": 400, "message": "No such luck"}}],
+    {"detail": "No such luck"},
+    {"detail": [{"loc": ["body", "model"], "msg": "No such luck", "type": "value_error"}]},
+    {"code": "invalid-argument", "error": "No such luck"},
+    {"error": "No such luck"},
+    {"object": "error", "message": "No such luck", "type": "BadRequestError", "code": 400},
+    {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "No such luck"}]}, "code": None},
+    "No such luck",
+    b"No such luck",
+])  # fmt: skip
+def test_every_shape_of_error_body_is_read(body: object) -> None:
+    error = refused(400, body)
+    assert (error.code, error.status, error.provider) == ("bad_request", 400, "openai")
+    assert error.message.startswith("openai refused the request: ")
+    assert error.message.endswith("No such luck.")
+
+
+def test_what_the_server_behind_a_router_said_is_told_too() -> None:
+    error = refused(429, {"error": {"message": "Provider error", "code": 429, "metadata": {"raw": "busy upstream"}}})
+    assert "Provider error (busy upstream)" in error.message
+
+
+def test_an_empty_body_and_a_web_page_have_sentences_too() -> None:
+    assert "status 500" in refused(500).message
+    assert refused(502, b"<html><head><title>502 Bad Gateway</title>").message == (
+        "openai failed: 502 Bad Gateway. Try again."
+    )
+    lost = refused(404, b"<!DOCTYPE html><html>...")
+    assert lost.code == "bad_response"
+    assert "https://api.example/v1" in lost.message
+    assert refused(308, b"", location="https://elsewhere/v1").code == "bad_response"
+
+
+@pytest.mark.parametrize(("status", "message", "code"), [
+    (401, "Unauthorized", "authentication"),
+    (403, "Country not supported", "authentication"),
+    (400, "API key not valid. Please pass a valid API key.", "authentication"),
+    (400, "Incorrect API key provided.", "authentication"),
+    (404, "The model `x` does not exist or you do not have access to it.", "model_not_found"),
+    (400, "x/y is not a valid model ID", "model_not_found"),
+    (400, "Model Not Exist", "model_not_found"),
+    (404, "Invalid URL (POST /chat/completions)", "bad_request"),
+    (429, "Slow down", "rate_limited"),
+    (503, "Try later", "overloaded"),
+    (529, "Overloaded", "overloaded"),
+    (500, "The server is overloaded", "overloaded"),
+    (500, "Oops", "server_error"),
+    (502, "Oops", "server_error"),
+    (408, "Request timeout", "server_error"),
+    (400, "Your input exceeds the context window of this model.", "context_length"),
+    (400, "This model's maximum context length is 8192 tokens.", "context_length"),
+    (400, "prompt too long; exceeded max context length by 9 tokens", "context_length"),
+    (400, "prompt is too long: 210000 tokens > 200000 maximum", "context_length"),
+    (413, "Request too large", "context_length"),
+    (400, "Unsupported parameter: 'max_tokens'", "bad_request"),
+    (402, "Insufficient Balance", "bad_request"),
+])  # fmt: skip
+def test_the_status_or_else_the_words_give_the_code(status: int, message: str, code: str) -> None:
+    error = refused(status, {"error": {"message": message}})
+    assert error.code == code
+    assert message.rstrip(".") in error.message
+
+
+@pytest.mark.parametrize(("error", "code"), [
+    ({"error": {"code": "context_length_exceeded", "message": "?"}}, "context_length"),
+    ({"error": {"type": "overloaded_error", "message": "Overloaded"}}, "overloaded"),
+    ({"error": {"type": "invalid_request_error", "message": "?"}}, "bad_request"),
+    ({"error": {"message": "?", "code": 429}}, "rate_limited"),
+    ({"error": {"message": "?", "status_code": 400}}, "bad_request"),
+    ({"error": {"message": "Rate limit reached"}}, "rate_limited"),
+    ({"error": {"message": "failed to decode"}}, "server_error"),
+    ("", "server_error"),
+    (7, "server_error"),
+])  # fmt: skip
+def test_errors_inside_a_stream_have_no_status_but_words(error: Any, code: str) -> None:
+    assert FAILURES.in_stream(error).code == code
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [
+    ({"retry_after": "7"}, 7),
+    ({"retry_after": "0"}, 0),
+    ({"retry_after": "1", "retry_after_ms": "0"}, 1),
+    ({"retry_after": "2", "retry_after_ms": "1500"}, 1.5),
+    ({"retry_after": "soon"}, None),
+    ({"retry_after": "-1"}, None),
+    ({"retry_after": "nan"}, None),
+    ({}, None),
+])  # fmt: skip
+def test_the_time_to_wait_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
+    assert refused(429, **headers).retry_after == seconds
+
+
+def test_it_may_be_a_date_or_stand_in_the_body() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    assert 90 < (refused(429, retry_after=later).retry_after or 0) <= 100
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"}]
+    assert refused(429, {"error": {"code": 429, "message": "Quota", "details": details}}).retry_after == 48
+
+
+def test_it_means_nothing_on_other_answers() -> None:
+    assert refused(400, retry_after="7").retry_after is None
+
+
+def test_what_may_succeed_later_says_so() -> None:
+    assert refused(429).retryable
+    assert refused(503).retryable
+    assert refused(500).retryable
+    assert not refused(400).retryable
+    assert not refused(401).retryable
+    broke = refused(429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
+    assert (broke.code, broke.retryable) == ("rate_limited", False)
+    assert "billing" in broke.message
+
+
+def test_the_key_is_in_no_message_and_advice_is() -> None:
+    error = refused(401, {"error": {"message": "Bad key sk-the-key-itself"}})
+    assert "sk-the-key-itself" not in error.message
+    assert error.message == "openai refused the key: Bad key ***. Check OPENAI_API_KEY."
+
+
+def test_long_bodies_are_cut() -> None:
+    assert len(refused(400, b"x" * 60_000).message) < 1000
+
+
+def test_errors_that_nest_without_end_are_survived() -> None:
+    assert refused(400, b'{"error":' * 50_000).code == "bad_request"
+    assert refused(400, b'{"error":' * 200 + b'"deep"' + b"}" * 200).code == "bad_request"

@@ -1,0 +1,110 @@
+"""`manage.py nous_ask`, as a person starts it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..servers import environment
+from ..upstream import Upstream, text
+
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+KEY = "sk-the-key-of-nous-ask"
+
+
+def start(provider: Upstream, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-W", "error::ResourceWarning", MANAGE, "nous_ask", *arguments],
+        env=environment(CUSTOM_BASE_URL=provider.url, CUSTOM_API_KEY=KEY, **environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ask(provider: Upstream, *arguments: str, **environ: str) -> tuple[int, str, str]:
+    process = start(provider, *arguments, **environ)
+    out, err = process.communicate(timeout=60)
+    assert KEY not in out + err
+    return process.returncode, out, err
+
+
+def test_it_prints_the_answer(provider: Upstream) -> None:
+    assert ask(provider, "hello", "--model", "custom:words@n=5") == (0, text(5) + "\n", "")
+
+
+def test_it_prints_events_as_lines(provider: Upstream) -> None:
+    code, out, err = ask(provider, "hello", "--model", "custom:tools", "--jsonl")
+    lines: list[Any] = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert [line["type"] for line in lines] == ["text_delta", "tool_call", "tool_call", "finish"]
+    assert lines[0] == {"type": "text_delta", "text": "Looking. "}
+    assert lines[-1] == {
+        "type": "finish",
+        "text": "Looking. ",
+        "thinking": "",
+        "tool_calls": [
+            {"id": "call_0", "name": "weather", "arguments": {"city": "Oslo"}},
+            {"id": "call_1", "name": "weather", "arguments": {"city": "Rome"}},
+        ],
+        "finish_reason": "tool_calls",
+        "usage": {
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "total_tokens": 2,
+            "cached_tokens": None,
+            "reasoning_tokens": None,
+        },
+    }
+
+
+def test_an_error_is_a_line_and_an_exit_code(provider: Upstream) -> None:
+    code, out, _ = ask(provider, "hello", "--model", "custom:status@code=429,retry_after=7", "--jsonl")
+    assert code == 1
+    assert json.loads(out) == {
+        "type": "error",
+        "code": "rate_limited",
+        "message": "custom asks to wait: Refused with 429. Try again in 7 s.",
+        "status": 429,
+        "retry_after": 7.0,
+        "text": "",
+    }
+
+
+def test_or_a_sentence_after_the_text_so_far(provider: Upstream) -> None:
+    code, out, err = ask(provider, "hello", "--model", "custom:cut@n=3")
+    assert (code, out) == (1, text(3) + "\n")
+    assert "broke off" in err
+
+
+def test_the_sites_model_answers_where_none_is_named(provider: Upstream) -> None:
+    code, out, _ = ask(provider, "one two", "--instructions", "Be brief.", NOUS_CHAT_MODEL="custom:echo")
+    assert (code, out) == (0, "one two \n")
+    assert provider.last()["body"]["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_debug_shows_what_the_provider_sends_with_its_time(provider: Upstream) -> None:
+    code, out, err = ask(provider, "hello", "--model", "custom:words@n=2", "--debug")
+    assert (code, out) == (0, text(2) + "\n")
+    lines = err.splitlines()
+    assert lines[-1].endswith("message: [DONE]")
+    assert any('"content": "w1 "' in line for line in lines)
+    assert [float(line.split()[0]) for line in lines] == sorted(float(line.split()[0]) for line in lines)
+
+
+def test_ctrl_c_closes_the_stream(provider: Upstream) -> None:
+    before = provider.stats()["aborted"]
+    process = start(provider, "hello", "--model", "custom:words@n=100000,delay=5")
+    assert process.stdout is not None
+    assert process.stdout.read(6) == "w0 w1 "  # it is flushed as it comes
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == ""
+    deadline = time.monotonic() + 10
+    while provider.stats()["aborted"] == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert provider.stats()["aborted"] == before + 1

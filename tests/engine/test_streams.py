@@ -1,0 +1,358 @@
+"""Whole streams over real connections: deadlines, failures, and that closing a stream closes its connection."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from chat.engine import (
+    Agent,
+    Error,
+    Event,
+    Finish,
+    Limits,
+    Message,
+    Result,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+    connections,
+    run,
+    run_stream,
+)  # fmt: skip
+from chat.engine.providers.openai import OpenAIProvider
+
+from ..upstream import Upstream, text
+from .conftest import KEY
+
+Make = Callable[..., Agent]
+
+
+async def events_of(agent: Agent, prompt: str = "Hello there") -> list[Event]:
+    return [event async for event in run_stream(agent, prompt)]
+
+
+def ask(agent: Agent, prompt: str = "Hello there") -> Result:
+    return asyncio.run(run(agent, prompt))
+
+
+def failure(agent: Agent) -> Error:
+    last = asyncio.run(events_of(agent))[-1]
+    assert isinstance(last, Error), last
+    assert KEY not in last.error.message
+    return last
+
+
+def test_an_answer_is_its_deltas_and_one_finish(agent: Make) -> None:
+    *deltas, finish = asyncio.run(events_of(agent("words@n=30")))
+    assert all(isinstance(event, TextDelta) for event in deltas)
+    assert len(deltas) == 30
+    result = Result(text(30), "", (), "stop", Usage(2, 30, 32), provider="custom", model="words@n=30")
+    assert finish == Finish(result)
+
+
+def test_every_byte_may_come_alone(agent: Make) -> None:
+    assert ask(agent("words@n=30,split=1")).text == text(30)
+
+
+def test_thinking_tools_and_whole_answers_arrive(agent: Make) -> None:
+    kinds = [type(event) for event in asyncio.run(events_of(agent("thinking@n=2")))]
+    assert kinds == [ThinkingDelta, ThinkingDelta, TextDelta, TextDelta, Finish]
+    calls = ask(agent("tools")).tool_calls
+    assert [(call.name, call.arguments) for call in calls] == [
+        ("weather", {"city": "Oslo"}),
+        ("weather", {"city": "Rome"}),
+    ]
+    assert ask(agent("whole@n=5")).text == text(5)
+
+
+def test_messages_and_the_key_are_sent(agent: Make, provider: Upstream) -> None:
+    asyncio.run(run(agent("echo"), [Message("user", "One"), Message("assistant", "Two"), Message("user", "Three")]))
+    last = provider.last()
+    assert last["headers"]["authorization"] == f"Bearer {KEY}"
+    assert [message["content"] for message in last["body"]["messages"]] == ["One", "Two", "Three"]
+    assert ask(agent("echo"), "half of an emoji \ud83c").text == "half of an emoji ? "
+
+
+def test_it_streams(agent: Make) -> None:
+    """The first delta is here long before the last is made."""
+
+    async def first() -> str:
+        async with aclosing(run_stream(agent("words@n=1000,delay=20"), "x")) as stream:
+            async for event in stream:
+                assert isinstance(event, TextDelta)
+                return event.text
+        raise AssertionError
+
+    assert asyncio.run(asyncio.wait_for(first(), 15)) == "w0 "
+
+
+class TestDeadlines:
+    @pytest.mark.parametrize("model", ["deaf", "silent", "comments", "words@first=60000"])
+    def test_no_first_token(self, agent: Make, model: str) -> None:
+        last = failure(agent(model, first_token=0.2))
+        assert last.error.code == "first_token_timeout"
+        assert "0.2 seconds" in last.error.message
+
+    @pytest.mark.parametrize("model", ["stall@n=3", "drone@n=3"])
+    def test_silence_in_mid_stream_keeps_the_text(self, agent: Make, model: str) -> None:
+        last = failure(agent(model, idle=0.2))
+        assert (last.error.code, last.result.text) == ("idle_timeout", text(3))
+
+    def test_an_answer_that_does_not_end(self, agent: Make) -> None:
+        last = failure(agent("words@n=100000,delay=5", total=0.4))
+        assert last.error.code == "total_timeout"
+        assert text(100_000).startswith(last.result.text)
+        assert last.result.text
+
+    def test_no_connection(self) -> None:
+        with a_server(lambda connection: None, wait=False) as port:  # takes connections, but shakes no hands
+            provider = OpenAIProvider("custom", "x", f"https://127.0.0.1:{port}/v1", KEY)
+            last = failure(Agent(provider, limits=Limits(connect=0.2)))
+        assert last.error.code == "connect_timeout"
+        assert "0.2 seconds" in last.error.message
+
+    def test_the_time_that_the_reader_takes_is_no_silence(self, agent: Make) -> None:
+        async def read_slowly() -> list[Event]:
+            events = []
+            async with aclosing(run_stream(agent("words@n=3,delay=1", idle=0.3), "x")) as stream:
+                async for event in stream:
+                    events.append(event)
+                    await asyncio.sleep(0.4)
+            return events
+
+        assert isinstance(asyncio.run(read_slowly())[-1], Finish)
+
+    def test_an_answer_is_finished_when_it_says_so_not_when_the_connection_ends(self, agent: Make) -> None:
+        assert ask(agent("late@n=3", idle=30)).text == text(3)
+
+
+class TestFailures:
+    @pytest.mark.parametrize("model", ["cut@n=5", "unfinished@n=5"])
+    def test_a_connection_that_breaks_keeps_the_text(self, agent: Make, model: str) -> None:
+        last = failure(agent(model))
+        assert (last.error.code, last.result.text, last.result.usage) == ("stream_cut", text(5), None)
+
+    @pytest.mark.parametrize("model", ["garbage", "page", "endless", "line@size=20000000"])
+    def test_what_is_no_answer_is_said(self, agent: Make, model: str) -> None:
+        assert failure(agent(model)).error.code == "bad_response"
+
+    def test_an_error_in_mid_stream_keeps_the_text(self, agent: Make) -> None:
+        last = failure(agent("fails@n=5"))
+        assert (last.error.code, last.result.text) == ("server_error", text(5))
+
+    @pytest.mark.parametrize(("model", "code", "status"), [
+        ("status@code=401", "authentication", 401),
+        ("status@code=429,retry_after=7", "rate_limited", 429),
+        ("status@code=500", "server_error", 500),
+        ("status@code=302", "bad_response", 302),
+        ("unheard-of", "model_not_found", 404),
+    ])  # fmt: skip
+    def test_a_status_has_a_code(self, agent: Make, model: str, code: str, status: int) -> None:
+        error: Any = failure(agent(model)).error
+        assert (error.code, error.status, error.provider) == (code, status, "custom")
+        assert error.retry_after == (7 if status == 429 else None)
+
+    @pytest.mark.parametrize(("url", "code"), [
+        ("http://127.0.0.1:1/v1", "unreachable"),
+        ("http://no-such-host.invalid/v1", "unreachable"),
+        ("http://127.0.0.1:99999/v1", "configuration"),
+        ("http:///v1", "configuration"),
+        ("http://[::bad/v1", "configuration"),
+        ("ftp://127.0.0.1/v1", "configuration"),
+    ])  # fmt: skip
+    def test_an_address_that_is_wrong_is_said(self, url: str, code: str) -> None:
+        last = failure(Agent(OpenAIProvider("custom", "x", url, KEY)))
+        assert last.error.code == code
+        assert url in last.error.message
+
+    @pytest.mark.parametrize(("reply", "code"), [
+        (b"", "unreachable"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "bad_response"),
+        (b"HTTP/1.1 200 OK\r\ncontent-le", "unreachable"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\ndata: {", "stream_cut"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndata:\r\n", "stream_cut"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n", "bad_response"),
+        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\ndata: {}\n\n", "stream_cut"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "bad_response"),
+        (b"HTTP/1.1 503 Busy\r\ncontent-length: 900\r\nretry-after: 3\r\n\r\nBusy", "overloaded"),
+    ])  # fmt: skip
+    def test_broken_http_is_said(self, reply: bytes, code: str) -> None:
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(reply)
+
+        with a_server(answer) as port:
+            assert failure(Agent(OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY))).error.code == code
+
+    def test_a_server_without_tls_is_said(self) -> None:
+        with a_server(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+            last = failure(Agent(OpenAIProvider("custom", "x", f"https://127.0.0.1:{port}/v1", KEY)))
+        assert last.error.code == "unreachable"
+
+    def test_an_answer_without_a_length_ends_with_the_connection(self) -> None:
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            chunk = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + chunk)
+
+        with a_server(answer) as port:
+            assert ask(Agent(OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1"))).text == "Hi"
+
+
+class TestClosing:
+    """The provider sees its connection closed at once, and the client works on."""
+
+    def test_cancelling_the_reader_while_deltas_come(self, agent: Make, provider: Upstream) -> None:
+        asyncio.run(self.stop_twenty(agent("words@n=100000,delay=1"), provider, after=0.02))
+
+    def test_cancelling_the_reader_while_the_headers_are_awaited(self, agent: Make, provider: Upstream) -> None:
+        asyncio.run(self.stop_twenty(agent("deaf"), provider, after=0.02))
+
+    def test_cancelling_the_reader_while_the_first_token_is_awaited(self, agent: Make, provider: Upstream) -> None:
+        asyncio.run(self.stop_twenty(agent("silent"), provider, after=0.02))
+
+    def test_cancelling_the_reader_at_once(self, agent: Make, provider: Upstream) -> None:
+        asyncio.run(self.stop_twenty(agent("deaf"), provider, after=0))
+
+    def test_closing_the_stream_between_two_deltas(self, agent: Make, provider: Upstream) -> None:
+        async def scenario() -> None:
+            async with connections():
+                for number in range(1, 21):
+                    before = provider.stats()["aborted"]
+                    async with aclosing(run_stream(agent("words@n=100000,delay=1"), "x")) as stream:
+                        for _ in range(number):
+                            await anext(stream)
+                    await closed(provider, before + 1)
+                assert (await run(agent("words"), "x")).text == text(20)
+
+        asyncio.run(scenario())
+
+    async def stop_twenty(self, agent: Agent, provider: Upstream, after: float) -> None:
+        async with connections():
+            for _ in range(20):
+                before = provider.stats()
+                task = asyncio.create_task(events_of(agent))
+                await asyncio.sleep(after)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                if provider.stats()["started"] > before["started"]:
+                    await closed(provider, before["aborted"] + 1)
+            words = OpenAIProvider("custom", "words", provider.url, KEY)
+            assert (await run(Agent(words), "x")).text == text(20)
+
+
+async def closed(provider: Upstream, aborted: int) -> None:
+    """The upstream has counted so many, and none is active."""
+
+    async def seen() -> None:
+        # Its state is in another thread, so there is no event to wait for.
+        while (stats := provider.stats())["aborted"] < aborted or stats["active"]:
+            await asyncio.sleep(0.005)  # its state is in another thread
+
+    await asyncio.wait_for(seen(), 10)
+
+
+class TestConnections:
+    def test_one_is_used_again_for_the_next_run(self, agent: Make, provider: Upstream) -> None:
+        async def scenario() -> int:
+            async with connections():
+                await run(agent("words"), "x")
+                before = provider.stats()["connections"]
+                for _ in range(5):
+                    await run(agent("words"), "x")
+                return int(provider.stats()["connections"]) - before - 1  # that of the second look itself
+
+        assert asyncio.run(scenario()) == 0
+
+    def test_the_last_one_out_closes_the_client(self) -> None:
+        async def scenario() -> None:
+            async with connections() as one:
+                async with connections() as two:
+                    assert one is two
+                assert not one.is_closed
+            assert one.is_closed
+            async with connections() as three:
+                assert three is not one
+
+        asyncio.run(scenario())
+
+    def test_a_hundred_and_fifty_runs_at_once(self, agent: Make) -> None:
+        async def scenario() -> set[str]:
+            results = await asyncio.gather(*(run(agent("words@n=10,delay=10"), "x") for _ in range(150)))
+            return {result.text for result in results}
+
+        assert asyncio.run(scenario()) == {text(10)}
+
+    def test_one_that_the_server_closed_meanwhile_is_no_failure(self) -> None:
+        """It says nothing of closing, and the next request is on its way before the end of the connection is seen."""
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            body = b'{"choices": [{"message": {"content": "Hi"}}]}'
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+        async def scenario(url: str) -> None:
+            async with connections():
+                for _ in range(50):
+                    assert (await run(Agent(OpenAIProvider("custom", "x", url)), "x")).text == "Hi"
+
+        with a_server(answer) as port:
+            asyncio.run(scenario(f"http://127.0.0.1:{port}/v1"))
+
+    def test_cookies_are_not_kept(self) -> None:
+        asked = []
+
+        def answer(connection: socket.socket) -> None:
+            asked.append(connection.recv(65536).lower())
+            body = b'{"choices": [{"message": {"content": "Hi"}}]}'
+            head = b"HTTP/1.1 200 OK\r\nset-cookie: a=b; path=/\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+            connection.sendall(head % len(body) + body)
+
+        async def scenario(url: str) -> None:
+            async with connections():
+                for _ in range(2):
+                    await run(Agent(OpenAIProvider("custom", "x", url)), "x")
+
+        with a_server(answer) as port:
+            asyncio.run(scenario(f"http://localhost:{port}/v1"))
+        assert len(asked) == 2
+        assert b"cookie" not in asked[1]
+
+
+@contextmanager
+def a_server(answer: Callable[[socket.socket], Any], *, wait: bool = True) -> Iterator[int]:
+    """A port where each connection gets `answer` and is closed; `wait=False` leaves it open."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+    over = threading.Event()
+    kept = []
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            connection.settimeout(5)
+            with suppress(OSError):
+                answer(connection)
+            kept.append(connection)
+            if wait:
+                connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        thread.join()
+        for connection in kept:
+            connection.close()
+        listener.close()
