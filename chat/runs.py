@@ -101,19 +101,24 @@ class LiveRun:
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        due = self._coalescer.due(loop.time())
+        now = loop.time()
+        due = self._coalescer.due(now)
         if due is None:
             return
         if due <= 0:
             self._wake.set()
-        elif self._timer is None:
+        elif self._timer is None or now + due < self._timer.when():
+            self._disarm()
             self._timer = loop.call_later(due, self._wake.set)
 
-    async def _flush(self) -> None:
-        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def _flush(self) -> None:
+        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
+        self._disarm()
         for delta in self._coalescer.take(asyncio.get_running_loop().time()):
             self._seq += 1
             text = store.storable(delta.text)

@@ -12,10 +12,10 @@ from .agent import Agent
 from .coalesce import Coalescer
 from .connections import connections
 from .discover import find_local_model, model_from_environment
-from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall
+from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
-from .messages import Message, Result
+from .messages import Image, Message, Replay, Result
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider
 from .runner import run, run_stream
@@ -32,14 +32,17 @@ __all__ = [
     "Error",
     "Event",
     "Finish",
+    "Image",
     "Limits",
     "Message",
     "Provider",
     "ProviderError",
+    "Replay",
     "Result",
     "TextDelta",
     "ThinkingDelta",
     "ToolCall",
+    "ToolResult",
     "Usage",
     "connections",
     "find_local_model",

@@ -19,6 +19,15 @@ class ThinkingDelta(msgspec.Struct, frozen=True, tag_field="type", tag="thinking
     text: str
 
 
+class ToolResult(msgspec.Struct, frozen=True, tag_field="type", tag="tool_result"):
+    """What a call of a tool gave, as the model is told: `text`, and whether it is an error."""
+
+    id: str
+    name: str
+    text: str
+    failed: bool = False
+
+
 class Finish(msgspec.Struct, frozen=True, tag_field="type", tag="finish"):
     """The answer is complete. Nothing follows."""
 
@@ -32,6 +41,6 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     result: Result
 
 
-__all__ = ["Error", "Event", "Finish", "TextDelta", "ThinkingDelta", "ToolCall"]
+__all__ = ["Error", "Event", "Finish", "TextDelta", "ThinkingDelta", "ToolCall", "ToolResult"]
 
-Event = TextDelta | ThinkingDelta | ToolCall | Finish | Error
+Event = TextDelta | ThinkingDelta | ToolCall | ToolResult | Finish | Error

@@ -6,21 +6,47 @@ import msgspec
 
 from .usage import Usage
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A picture for a model that takes them: an address that the provider fetches, or the bytes themselves."""
+
+    url: str | None = None
+    data: bytes | None = None
+    media_type: str = "image/png"
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """An assistant's turn as its vendor wants it back: `content` is in the shape of that `wire`, and holds what no other
+    wire has a place for (signatures of thoughts, encrypted thoughts). Other wires rebuild the turn from its fields.
+    """
+
+    wire: str
+    content: Any
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One thing that was said. `name` tells who said it, where several people talk to one model."""
+    """One thing that was said. `name` tells who said it, where several people talk to one model.
+
+    Of an `assistant`: `tool_calls` are what it asked for in that turn, `replay` the turn as its vendor wants it back.
+    Of a `tool`: `text` is what the call `call_id` of the tool `name` gave, `failed` whether that is an error.
+    """
 
     role: Role
     text: str
     name: str | None = None
+    images: tuple[Image, ...] = ()
+    tool_calls: "tuple[ToolCall, ...]" = ()
+    replay: Replay | None = None
+    call_id: str = ""
+    failed: bool = False
 
     @property
     def spoken(self) -> str:
         """The text as a model gets it: with the name in front. Not every wire has a field for names, and those that
         have one refuse most of the names that people bear."""
-        return f"{self.name}: {self.text}" if self.name else self.text
+        return f"{self.name}: {self.text}" if self.name and self.role == "user" else self.text
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
@@ -41,7 +67,9 @@ class Result(msgspec.Struct, frozen=True):
 
     `finish_reason` is the provider's own word, None if it sent none. `usage` is None if the provider sent no count.
     `refusal` is what a model says instead of an answer, on wires that keep the two apart. `provider` and `model` tell
-    who answered.
+    who answered. `messages` are what the run adds to the history: turns with their tool calls, results, the answer.
+    `pending` are the calls that wait for a person's decision (`resume`). `output` is the answer as the agent's
+    `output_type`.
     """
 
     text: str = ""
@@ -52,3 +80,6 @@ class Result(msgspec.Struct, frozen=True):
     refusal: str = ""
     provider: str = ""
     model: str = ""
+    messages: tuple[Message, ...] = ()
+    pending: tuple[ToolCall, ...] = ()
+    output: Any = None

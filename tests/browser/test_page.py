@@ -200,7 +200,7 @@ def test_older_messages_are_loaded_above_without_moving_what_is_read(start_site:
     servers.manage(site.env, "shell", "-v0", "-c", fill)
     page.reload()
     live(page)
-    articles = page.locator("article[data-message]")
+    articles = page.get_by_role("log").locator("article")
     expect(articles.last).to_be_in_viewport()
     for _ in range(20):
         if articles.count() == 120:
