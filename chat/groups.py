@@ -73,6 +73,7 @@ class Mailbox:
         self.name = name
         self._layer = layer
         self._groups: set[str] = set()
+        self._forgotten = False
 
     async def join(self, group: str) -> None:
         self._groups.add(group)
@@ -83,23 +84,30 @@ class Mailbox:
         await _deliver(self._layer.group_discard(group, self.name))
 
     async def receive(self) -> LayerMessage:
-        message: LayerMessage = await self._layer.receive(self.name)
+        """The next message. A layer has no other way to end a channel than to cancel this."""
+        try:
+            message: LayerMessage = await self._layer.receive(self.name)
+        except asyncio.CancelledError:
+            self._forgotten = True
+            raise
         return message
 
     async def close(self) -> None:
-        """Leave every group, and the layer. A layer forgets a channel when a `receive` on it is cancelled."""
+        """Leave every group, and the layer, where a cancelled `receive` has not done so already: receiving again would
+        subscribe again.
+        """
         for group in list(self._groups):
             await self.leave(group)
-        while True:
+        while not self._forgotten:
             receiving = asyncio.ensure_future(self._layer.receive(self.name))
             await asyncio.sleep(0)
             if not receiving.done():
                 receiving.cancel()
                 with suppress(asyncio.CancelledError):
                     await receiving
-                return
-            if receiving.exception() is not None:
-                return
+                self._forgotten = True
+            elif receiving.exception() is not None:
+                self._forgotten = True
 
 
 @asynccontextmanager

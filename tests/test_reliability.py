@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 
 from chat import groups
 from chat.models import Conversation, Message, Participant, Run
@@ -113,18 +114,34 @@ def test_a_layer_that_is_away_costs_frames_and_nothing_else(
     scenario(talk)
 
 
-def test_nothing_is_left_behind_by_a_mailbox(scenario: Scenario) -> None:
-    async def talk() -> None:
-        from channels.layers import get_channel_layer
+@pytest.mark.parametrize("reading", [True, False], ids=["while it is read", "between two reads"])
+@pytest.mark.parametrize("backend", ["memory", "redis"])
+def test_nothing_is_left_behind_by_a_mailbox(
+    scenario: Scenario, settings: Any, request: pytest.FixtureRequest, backend: str, reading: bool
+) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    if backend == "redis":
+        config = {"hosts": [request.getfixturevalue("redis")], "prefix": "leftover"}
+        settings.CHANNEL_LAYERS = {
+            "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": config}
+        }
 
+    async def talk() -> None:
         layer = get_channel_layer()
-        async with groups.mailbox() as box:
+        async with asyncio.timeout(10) as limit, groups.mailbox() as box:
             await box.join("somewhere")
             for _ in range(3):
                 await groups.tell("somewhere", {"type": "frame", "text": "x"})
             assert (await box.receive())["text"] == "x"
-        assert not getattr(layer, "channels", {})
-        assert not getattr(layer, "groups", {})
+            if reading:
+                await box.receive(), await box.receive()
+                pending = asyncio.create_task(box.receive())
+                await asyncio.sleep(0.05)
+                pending.cancel()
+                await asyncio.gather(pending, return_exceptions=True)
+        assert not limit.expired(), "closing does not hang"
+        assert not layer.channels
+        assert not layer.groups
 
     scenario(talk)
 
