@@ -113,7 +113,11 @@ class Supervisor:
 
     def left(self, conversation_id: UUID, channel: str) -> None:
         """A socket of a conversation is gone: the owner of its run, if there is one, has to see who remains."""
-        if not self.draining and conf.CANCEL_ON_DISCONNECT != "never":
+        if self.draining or conf.CANCEL_ON_DISCONNECT == "never":
+            return
+        if self._runs_of(conversation_id):
+            self._left(conversation_id, channel)
+        else:
             message = {"type": "left", "conversation": conversation_id.hex, "channel": channel}
             _detached(groups.tell(groups.owner(conversation_id), message), self._tasks)
 
@@ -152,7 +156,7 @@ class Supervisor:
         group = groups.owner(live.conversation_id)
         following = None
         try:
-            await self._mailbox.join(group)
+            await self._reachable_at(group)
             following = await live.follow()
         except Exception:
             logger.exception("Run %s ended without its end being written; it will be reaped", live.id)
@@ -160,9 +164,16 @@ class Supervisor:
             del self._runs[live.id]
             if following is not None:
                 self.start(following, live.conversation_id, live.launcher)
-            elif all(other.conversation_id != live.conversation_id for other in self._runs.values()):
+            elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
         await inbox.announce(live.conversation_id)
+
+    async def _reachable_at(self, group: str) -> None:
+        assert self._mailbox is not None
+        try:
+            await self._mailbox.join(group)
+        except Exception:  # the layer is away: a stop then takes the column's way, and a sync the row's
+            logger.warning("Other processes cannot reach a run of this one", exc_info=True)
 
     async def _listen(self, mailbox: groups.Mailbox) -> None:
         """Hear what other processes ask of this one. Started by `open`, cancelled by `drain`; nothing escapes."""
@@ -212,17 +223,18 @@ class Supervisor:
         for live, checkpoint in written:
             live.stored(checkpoint)
 
-    async def _check(self, live: LiveRun) -> None:
+    async def _check(self, conversation_id: UUID) -> None:
         """Is anybody still reading? Started by `_left`, cancelled by `drain`; nothing escapes."""
-        check = self._checks[live.conversation_id] = _Check()
+        check = self._checks[conversation_id] = _Check()
         try:
             while check.again:
                 await asyncio.sleep(conf.DISCONNECT_GRACE)
                 check.again = False
-                if not await self._anybody(live.conversation_id, check):
-                    live.cancel(Run.Status.STOPPED, ABANDONED)
+                if not await self._anybody(conversation_id, check) and not self.draining:
+                    for live in self._runs_of(conversation_id):
+                        live.cancel(Run.Status.STOPPED, ABANDONED)
         finally:
-            del self._checks[live.conversation_id]
+            del self._checks[conversation_id]
 
     async def _anybody(self, conversation_id: UUID, check: "_Check") -> bool:
         check.present.clear()
@@ -249,16 +261,20 @@ class Supervisor:
         return state is not None
 
     def _left(self, conversation_id: UUID, channel: str) -> None:
-        for live in self._runs.values():
-            if live.conversation_id != conversation_id or self.draining:
-                continue
-            if conf.CANCEL_ON_DISCONNECT == "always":
-                if live.launcher == channel:
-                    live.cancel(Run.Status.STOPPED, ABANDONED)
-            elif conversation_id in self._checks:
-                self._checks[conversation_id].again = True
-            else:
-                _detached(self._check(live), self._watches)
+        live = self._runs_of(conversation_id)
+        if not live or self.draining:
+            return
+        if conf.CANCEL_ON_DISCONNECT == "always":
+            for launched in live:
+                if launched.launcher == channel:
+                    launched.cancel(Run.Status.STOPPED, ABANDONED)
+        elif conversation_id in self._checks:
+            self._checks[conversation_id].again = True
+        else:
+            _detached(self._check(conversation_id), self._watches)
+
+    def _runs_of(self, conversation_id: UUID) -> list[LiveRun]:
+        return [live for live in self._runs.values() if live.conversation_id == conversation_id]
 
 
 class _Check:
