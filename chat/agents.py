@@ -1,4 +1,8 @@
-"""The site's agents: from a slug in the settings to an engine Agent. Called by `store`, `objects` and `runs`."""
+"""The site's agents: from a slug in the settings to what the engine runs. Called by `store`, `objects` and `runs`."""
+
+from typing import Any
+
+from django.utils.module_loading import import_string
 
 from . import engine
 from .conf import AgentConf, conf
@@ -15,15 +19,25 @@ def find(slug: str) -> AgentConf:
 
 
 def model_of(agent: AgentConf) -> str:
-    return agent.model or conf.MODEL
+    """What a page shows as the model."""
+    return agent.agent or agent.model or conf.MODEL
 
 
-def build(agent: AgentConf) -> engine.Agent:
-    """The engine's Agent for a run. Cheap: it opens nothing."""
+def build(agent: AgentConf) -> engine.Agent | engine.OwnAgent:
+    """What the engine runs. Cheap: it opens nothing. Raises engine.ConfigurationError."""
+    try:
+        if agent.agent:
+            own: engine.Agent | engine.OwnAgent = import_string(agent.agent)
+            return own
+        tools = tuple(import_string(path) for path in agent.tools)
+    except ImportError as error:
+        raise engine.ConfigurationError(f"The settings name something that is not there: {error}.") from error
     return engine.Agent(
         model_of(agent),
         name=agent.name,
         instructions=agent.instructions,
+        fallback=agent.fallback,
+        tools=tools,
         limits=engine.Limits(
             connect=conf.CONNECT_TIMEOUT,
             first_token=conf.FIRST_TOKEN_TIMEOUT,
@@ -31,3 +45,8 @@ def build(agent: AgentConf) -> engine.Agent:
             total=conf.TOTAL_TIMEOUT,
         ),
     )
+
+
+def deps(agent: AgentConf, user: Any, conversation: Any) -> Any:
+    """What the agent's tools find as `context.deps`. Synchronous: it may query."""
+    return import_string(agent.deps)(user, conversation) if agent.deps else conversation

@@ -6,7 +6,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from . import conf, engine
-from .agents import model_of
+from .agents import build, model_of
 from .engine.providers import provider_for
 
 
@@ -19,7 +19,9 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     problems: list[CheckMessage] = []
     for slug, agent in settings.AGENTS.items():
         try:
-            provider_for(model_of(agent))
+            if not agent.agent:
+                provider_for(model_of(agent))
+            build(agent)
         except engine.ConfigurationError as error:
             problems.append(Error(f"Agent {slug!r}: {error}", id="nous_chat.E002"))
     return problems

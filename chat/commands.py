@@ -1,6 +1,6 @@
 """What a browser may ask: the closed list of commands, typed and validated. See docs/protocol.md, "Commands"."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -39,6 +39,13 @@ class RunAck(Command, frozen=True, tag="run.ack"):
     seq: Annotated[int, Meta(ge=0)]
 
 
+class ToolDecide(Command, frozen=True, tag="tool.decide"):
+    call: UUID
+    decision: Literal["approve", "reject"]
+    arguments: dict[str, Any] | None = None
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
 class HistoryLoad(Command, frozen=True, tag="history.load"):
     before: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -52,7 +59,7 @@ class Ping(Command, frozen=True, tag="ping"):
     pass
 
 
-AnyCommand = MessageSend | RunStart | RunStop | RunSync | RunAck | HistoryLoad | Typing | Ping
+AnyCommand = MessageSend | RunStart | RunStop | RunSync | RunAck | ToolDecide | HistoryLoad | Typing | Ping
 COMMANDS: tuple[type[Command], ...] = AnyCommand.__args__
 
 _decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)

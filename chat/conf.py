@@ -28,6 +28,16 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "Assistant"
     model: str | None = None
     instructions: str = ""
+    fallback: tuple[str, ...] = ()
+    """Models that are asked, one after another, where the ones before them fail before their first word."""
+    tools: tuple[str, ...] = ()
+    """Dotted paths of functions, or of what `engine.tool` made of them."""
+    deps: str = ""
+    """Dotted path of a function of the user and the Conversation; its tools find what it returns as `context.deps`.
+    Without it they find the Conversation."""
+    agent: str = ""
+    """Dotted path of an agent of the site's own: an `engine.Agent`, or anything with its `run_stream`. It answers as it
+    is; of the above only `name` and `deps` then count."""
     starters: tuple[str, ...] = ()
     """Example prompts that an empty conversation offers."""
 

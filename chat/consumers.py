@@ -196,6 +196,8 @@ class ConversationConsumer(Socket):
                 await self.supervisor.see_through(self._start_run(command))
             case commands.RunStop():
                 await self.supervisor.see_through(self._stop_run(command))
+            case commands.ToolDecide():
+                await self.supervisor.see_through(self._decide(command))
             case commands.RunSync(run=run, ref=ref):
                 await self.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
@@ -226,8 +228,10 @@ class ConversationConsumer(Socket):
         if posted.repeated:
             await self.answer(ack)
             return
-        await groups.publish(groups.conversation(self.conversation_id), events.MessageCreated(message=posted.message))
+        await self._publish(events.MessageCreated(message=posted.message))
         await self.answer(ack)
+        if posted.ended is not None:
+            await self._publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
         if posted.start is not None:
             self.supervisor.start(posted.start, self.conversation_id, self.mailbox.name)
         if posted.stop is not None:
@@ -248,15 +252,26 @@ class ConversationConsumer(Socket):
         await self.supervisor.stop(command.run, self.conversation_id)
         await self.answer(events.Ack(ref=command.ref, run=command.run))
         if ended is not None:
-            finished = events.RunFinished.of(ended.run, ended.message)
-            await groups.publish(groups.conversation(self.conversation_id), finished)
+            await self._publish(events.RunFinished.of(ended.run, ended.message))
             await inbox.announce(self.conversation_id)
+
+    async def _decide(self, command: commands.ToolDecide) -> None:
+        self._refuse_while_draining()
+        decided = await database_sync_to_async(store.decide)(
+            self.user.pk, self.conversation_id, command, self.supervisor.host
+        )
+        await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
+        await self.answer(events.Ack(ref=command.ref, run=decided.run))
+        if decided.start:
+            self.supervisor.start(decided.run, self.conversation_id, self.mailbox.name)
 
     async def _show_typing(self, on: bool) -> None:
         if on != self._typing:
             self._typing = on
-            typing = events.Typing(user=self._person, on=on)
-            await groups.publish(groups.conversation(self.conversation_id), typing)
+            await self._publish(events.Typing(user=self._person, on=on))
+
+    async def _publish(self, event: events.Event) -> None:
+        await groups.publish(groups.conversation(self.conversation_id), event)
 
     async def _acknowledge(self, ref: str | None) -> None:
         if ref is not None:

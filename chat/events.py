@@ -46,6 +46,12 @@ class RunDelta(Event, frozen=True, tag="run.delta", omit_defaults=True):
     thinking: str | None = None
 
 
+class RunTool(Event, frozen=True, tag="run.tool"):
+    run: UUID
+    seq: int
+    call: objects.Call
+
+
 class RunState(Event, frozen=True, tag="run.state"):
     run: UUID
     seq: int
@@ -121,6 +127,7 @@ AnyEvent = (
     | MessageCreated
     | RunStarted
     | RunDelta
+    | RunTool
     | RunState
     | RunFinished
     | Typing

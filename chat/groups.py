@@ -44,7 +44,7 @@ def person(user_id: Any) -> str:
 async def publish(group: str, event: events.Event) -> None:
     """Send an event to every socket in a group."""
     message: LayerMessage = {"type": "frame", "text": events.encode(event)}
-    if isinstance(event, events.RunDelta):
+    if isinstance(event, (events.RunDelta, events.RunTool)):
         message |= {"run": event.run.hex, "seq": event.seq}
     await tell(group, message)
 

@@ -2,37 +2,63 @@
 
 from collections.abc import Iterable
 
+import msgspec
+from msgspec.structs import replace
+
 from . import engine, models
 from .objects import Person
 
 TOKENS_PER_MESSAGE = 4
 CHARS_PER_TOKEN = 4
-"""A rough estimate, good enough to stay inside a budget: vendors' guides give about four characters a token."""
-
-
-def estimate(text: str) -> int:
-    return TOKENS_PER_MESSAGE + len(text) // CHARS_PER_TOKEN
+"""Vendors' guides give about four characters a token."""
 
 
 def prompt(newest_first: Iterable[models.Message], budget: int) -> list[engine.Message]:
     """The newest messages whose estimates fit into `budget` tokens, oldest first; at least the newest one.
 
-    Answers that hold no text are left out, so that a failed one does not make a model see an empty turn. A message
-    carries its author's name, which a provider shows the model when several people speak.
+    An answer is one piece: its tool calls and their results come with it or not at all. Answers that hold nothing are
+    left out, so that a failed one does not make a model see an empty turn. Where several people speak, each message
+    carries its author's name.
     """
-    chosen: list[models.Message] = []
+    chosen: list[tuple[models.Message, list[engine.Message]]] = []
     for row in newest_first:
-        if not row.text:
-            continue
-        budget -= estimate(row.text)
+        turns = _turns(row)
+        budget -= sum(estimate(turn) for turn in turns)
         if budget < 0 and chosen:
             break
-        chosen.append(row)
+        if turns:
+            chosen.append((row, turns))
     chosen.reverse()
-    several = len({row.author_id for row in chosen if row.role == models.Message.Role.USER}) > 1
-    return [_message(row, named=several) for row in chosen]
+    several = len({row.author_id for row, _ in chosen if row.role == models.Message.Role.USER}) > 1
+    return [
+        replace(turn, name=Person.of(row.author).name) if several and row.author is not None else turn
+        for row, turns in chosen
+        for turn in turns
+    ]
 
 
-def _message(row: models.Message, *, named: bool) -> engine.Message:
-    name = Person.of(row.author).name if named and row.author is not None else None
-    return engine.Message(row.role, row.text, name=name)  # type: ignore[arg-type]  # the choices of Role
+def estimate(turn: engine.Message) -> int:
+    """Tokens, roughly: good enough to stay inside a budget."""
+    calls = sum(len(call.raw) for call in turn.tool_calls)
+    return TOKENS_PER_MESSAGE + (len(turn.text) + calls) // CHARS_PER_TOKEN
+
+
+def transcript(run: models.Run) -> list[engine.Message]:
+    """What a run added to the history, as it was stored; empty for one that called no tool."""
+    return _decoder.decode(run.transcript) if run.transcript else []
+
+
+def stored(messages: Iterable[engine.Message]) -> str:
+    """The same for the row: empty where it holds nothing but text, which the message holds already."""
+    kept = list(messages)
+    return msgspec.json.encode(kept).decode() if any(turn.tool_calls for turn in kept) else ""
+
+
+def _turns(row: models.Message) -> list[engine.Message]:
+    run = getattr(row, "run", None)
+    if run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
+        return transcript(run)
+    return [engine.Message(row.role, row.text)] if row.text else []  # type: ignore[arg-type]  # the choices of Role
+
+
+_decoder = msgspec.json.Decoder(list[engine.Message])

@@ -1,4 +1,4 @@
-"""The rows: Conversation, Participant, Message, Run. `store.py` is their only writer."""
+"""The rows: Conversation, Participant, Message, Run, ToolCall. `store.py` is their only writer."""
 
 import uuid
 from typing import Any
@@ -143,6 +143,9 @@ class Run(models.Model):
     cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
+    transcript = models.TextField(
+        _("transcript"), blank=True, help_text=_("what a model is sent of this run later, with its tool calls; JSON")
+    )
 
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
@@ -169,3 +172,37 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent}: {self.get_status_display()}"
+
+
+class ToolCall(models.Model):
+    """One use of a tool in a run, and, where it needs one, the decision of a person on it."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("running")
+        AWAITING_APPROVAL = "awaiting_approval", _("awaiting approval")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        REJECTED = "rejected", _("rejected")
+        STOPPED = "stopped", _("stopped")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(Run, models.CASCADE, related_name="calls")
+    call_id = models.CharField(_("the model's id"), max_length=200)
+    name = models.CharField(_("tool"), max_length=100)
+    arguments = models.JSONField(_("arguments"), null=True, blank=True)
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.RUNNING)
+    result = models.TextField(_("result"), null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    reason = models.TextField(_("reason of a rejection"), blank=True)
+    changed = models.BooleanField(_("approved with other arguments"), default=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("tool call")
+        verbose_name_plural = _("tool calls")
+        ordering = ["created_at", "pk"]
+        constraints = [models.UniqueConstraint(fields=["run", "call_id"], name="nous_chat_call_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.get_status_display()}"

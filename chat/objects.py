@@ -103,6 +103,26 @@ class Run(Struct, frozen=True):
         )
 
 
+class Call(Struct, frozen=True):
+    id: UUID
+    name: str
+    arguments: dict[str, Any] | None
+    status: str
+    result: str | None
+    decided_by: Person | None
+
+    @classmethod
+    def of(cls, row: "models.ToolCall") -> Self:
+        return cls(
+            id=row.id,
+            name=row.name,
+            arguments=row.arguments,
+            status=row.status,
+            result=row.result,
+            decided_by=person(row.decided_by),
+        )
+
+
 class Message(Struct, frozen=True):
     id: UUID
     conversation: UUID
@@ -114,6 +134,7 @@ class Message(Struct, frozen=True):
     client_id: UUID | None
     replaces: UUID | None
     created_at: datetime
+    calls: tuple[Call, ...]
     run: Run | None
 
     @classmethod
@@ -130,6 +151,7 @@ class Message(Struct, frozen=True):
             client_id=row.client_id,
             replaces=row.replaces_id,
             created_at=row.created_at,
+            calls=() if run is None else tuple(Call.of(call) for call in run.calls.all()),
             run=None if run is None else Run.of(run),
         )
 

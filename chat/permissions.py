@@ -12,7 +12,7 @@ from .models import Participant, Run
 
 
 class Permissions:
-    """Owners and members post; viewers read; a run is stopped by its launcher, an owner, or staff."""
+    """Owners and members post; viewers read. A run's launcher, an owner, or staff may stop it and decide on calls."""
 
     def can_see(self, participant: Participant) -> bool:
         return participant.user.is_active
@@ -26,6 +26,9 @@ class Permissions:
             or participant.role == Participant.Role.OWNER
             or getattr(participant.user, "is_staff", False)
         )
+
+    def can_decide(self, participant: Participant, run: Run) -> bool:
+        return self.can_stop(participant, run)
 
 
 @lru_cache(maxsize=1)

@@ -7,16 +7,17 @@ never cancelled: it publishes what the Coalescer yields and then writes the one 
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connections
 from msgspec.structs import replace
 
 from . import agents, engine, events, groups, objects, store
+from .engine.approvals import pending
 from .models import Run
 
 logger = logging.getLogger("nous_chat.runs")
@@ -48,6 +49,9 @@ class LiveRun:
         self._seq = 0
         self._text: list[str] = []
         self._thinking: list[str] = []
+        self._calls: dict[str, objects.Call] = {}
+        self._call_ids: dict[str, UUID] = {}
+        self._ready: list[engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]] = []
         self._stored_seq = 0
         self._coalescer = engine.Coalescer()
         self._timer: asyncio.TimerHandle | None = None
@@ -66,8 +70,7 @@ class LiveRun:
         started = await _persist(store.start_run, self.id, self._host)
         if started is None:
             return None
-        self._message = started.message
-        await groups.publish(self._group, events.RunStarted(run=self.id, message=started.message))
+        await self._begin(started)
         self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
         self._stream.add_done_callback(lambda _: self._wake.set())
         if self._cancelled is not None:  # somebody stopped it while it was starting
@@ -77,17 +80,36 @@ class LiveRun:
             self._wake.clear()
             await self._flush()
         await self._flush()
-        finished = await _persist(store.finish_run, self.id, self._host, self._ending())
-        if finished is None:  # declared dead and taken over; whoever did so has told everybody
-            return None
-        await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
-        return finished.next
+        return await self._end(started)
+
+    async def _begin(self, started: store.Started) -> None:
+        """Tell everybody; a run that goes on after approvals takes up what it had."""
+        message = self._message = started.message
+        if message.run is None or message.run.seq == 0:
+            await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
+            return
+        self._seq = self._stored_seq = message.run.seq
+        self._text, self._thinking = [message.text], [message.thinking]
+        self._call_ids = started.call_ids
+        by_id = {call.id: call for call in message.calls}
+        self._calls = {call_id: by_id[pk] for call_id, pk in started.call_ids.items()}
+        await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
 
     async def _read(self, started: store.Started) -> engine.Finish | engine.Error:
-        """The stream task. Started by `follow`, cancelled by `cancel` once; CancelledError is all that escapes."""
-        agent = agents.build(agents.find(started.agent))
+        """The stream task. Started by `follow`, cancelled by `cancel` once; what escapes ends the run as `internal`."""
         loop = asyncio.get_running_loop()
-        async with aclosing(engine.run_stream(agent, started.prompt)) as stream:
+        settings = agents.find(started.agent)
+        try:
+            agent = agents.build(settings)
+        except engine.ConfigurationError as error:
+            return engine.Error(error, engine.Result())
+        deps = await database_sync_to_async(agents.deps)(settings, started.user, started.conversation)
+        context = engine.ToolContext(user=started.user, deps=deps, thread_scope=_own_connections)
+        if started.decisions is None:
+            stream = engine.run_stream(agent, started.prompt, context=context)
+        else:
+            stream = engine.resume(agent, started.prompt, started.decisions, context=context)
+        async with aclosing(stream):
             async for event in stream:
                 match event:
                     case engine.TextDelta() | engine.ThinkingDelta():
@@ -96,9 +118,24 @@ class LiveRun:
                         if self._coalescer.held > MAX_HELD_CHARS:
                             self._room.clear()
                             await self._room.wait()
+                    case engine.ToolCall():
+                        self._call(event.id, name=event.name, arguments=event.arguments)
+                    case engine.ToolResult():
+                        rejected = event.id in self._calls and self._calls[event.id].status == "rejected"
+                        status = "rejected" if rejected else "failed" if event.failed else "done"
+                        self._call(event.id, name=event.name, status=status, result=event.text)
                     case engine.Finish() | engine.Error():
                         return event
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
+
+    def _call(self, call_id: str, **changes: Any) -> None:
+        """A tool call is new or has changed: a frame of its own, after all text before it."""
+        call = self._calls.get(call_id)
+        if call is None:
+            call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None, decided_by=None)
+        self._calls[call_id] = call = replace(call, **changes)
+        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), (call_id, call)]
+        self._wake.set()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -119,19 +156,46 @@ class LiveRun:
     async def _flush(self) -> None:
         """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
         self._disarm()
-        for delta in self._coalescer.take(asyncio.get_running_loop().time()):
+        ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
+        self._ready.clear()
+        for item in ready:
+            if isinstance(item, tuple):
+                call_id, call = item
+                await _persist(store.save_call, self.id, self._host, call, call_id)
             self._seq += 1
-            text = store.storable(delta.text)
-            if isinstance(delta, engine.TextDelta):
-                self._text.append(text)
-                frame = events.RunDelta(run=self.id, seq=self._seq, text=text)
-            else:
-                self._thinking.append(text)
-                frame = events.RunDelta(run=self.id, seq=self._seq, thinking=text)
-            await groups.publish(self._group, frame)
+            await groups.publish(self._group, self._frame(item))
         self._room.set()
 
-    def _ending(self) -> store.Ending:
+    def _frame(
+        self, item: engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
+    ) -> events.RunDelta | events.RunTool:
+        match item:
+            case engine.TextDelta(text):
+                self._text.append(text := store.storable(text))
+                return events.RunDelta(run=self.id, seq=self._seq, text=text)
+            case engine.ThinkingDelta(text):
+                self._thinking.append(text := store.storable(text))
+                return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
+            case (_, call):
+                return events.RunTool(run=self.id, seq=self._seq, call=call)
+
+    async def _end(self, started: store.Started) -> UUID | None:
+        """Write the end that fits, or that the run waits for people; tell everybody."""
+        ending = self._ending(started)
+        waits = ending.status == Run.Status.COMPLETED and pending(ending.transcript)
+        if waits:
+            waiting = await _persist(store.await_approval, self.id, self._host, ending.written, ending.transcript)
+            if waiting is not None and waiting.message is not None:
+                state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
+                await groups.publish(self._group, state)
+            return None
+        finished = await _persist(store.finish_run, self.id, self._host, ending)
+        if finished is None:  # declared dead and taken over; whoever did so has told everybody
+            return None
+        await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
+        return finished.next
+
+    def _ending(self, started: store.Started) -> store.Ending:
         """What the stream task's end means. A run that completed before a stop reached it has completed."""
         assert self._stream is not None
         written = self._written()
@@ -159,6 +223,7 @@ class LiveRun:
             usage=result.usage,
             finish_reason=result.finish_reason,
             error=error,
+            transcript=[*started.transcript, *result.messages],
             answer_waiting=self.answer_waiting,
         )
 
@@ -183,7 +248,8 @@ class LiveRun:
             return None
         written = self._written()
         run = replace(self._message.run, seq=written.seq)
-        message = replace(self._message, text=written.text, thinking=written.thinking, run=run)
+        calls = tuple(self._calls.values())
+        message = replace(self._message, text=written.text, thinking=written.thinking, calls=calls, run=run)
         return events.RunState(run=self.id, seq=written.seq, message=message)
 
     def checkpoint(self) -> store.Checkpoint | None:
@@ -194,6 +260,15 @@ class LiveRun:
 
     def stored(self, checkpoint: store.Checkpoint) -> None:
         self._stored_seq = checkpoint.written.seq
+
+
+@contextmanager
+def _own_connections() -> Iterator[None]:
+    """Around a synchronous tool, in its thread: the ORM opens connections there that nobody else would close."""
+    try:
+        yield
+    finally:
+        connections.close_all()
 
 
 RETRIES = (0.1, 0.3, 1.0, 3.0, 10.0)

@@ -10,15 +10,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import transaction
-from django.db.models import Case, Exists, F, Field, Model, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Field, Model, OuterRef, Prefetch, Q, QuerySet, Value, When
 from django.utils import timezone
 from msgspec import Struct
 
 from . import agents, engine, history, objects
-from .commands import Refused
+from .commands import Refused, ToolDecide
 from .conf import conf
-from .models import Conversation, Message, Participant, Run
+from .engine.approvals import pending
+from .models import Conversation, Message, Participant, Run, ToolCall
 from .permissions import policy
 
 PAGE = 50
@@ -110,6 +112,8 @@ class Posted(Struct, frozen=True):
     repeated: bool = False
     start: UUID | None = None
     stop: UUID | None = None
+    ended: "Finished | None" = None
+    """A run that stood still and was ended by the message."""
 
 
 @transaction.atomic
@@ -145,10 +149,12 @@ def post_message(
         return Posted(message, start=_queue(conversation, participant.user_id, host).id)
     own = active.launched_by_id == participant.user_id
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
-    if interrupt and policy().can_stop(participant, active):
-        _ask_to_stop(active, participant.user_id)
+    if not interrupt or not policy().can_stop(participant, active):
+        return Posted(message)
+    ended = _stop(active, participant.user_id)
+    if ended is None:
         return Posted(message, stop=active.id)
-    return Posted(message)
+    return Posted(message, ended=ended, start=_queue(conversation, participant.user_id, host).id)
 
 
 # --- Runs
@@ -176,35 +182,123 @@ def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, ho
 
 
 class Started(Struct, frozen=True):
-    """A run that this process has begun: the empty answer, the agent, and what the model is sent."""
+    """A run that this process has begun: the answer so far, the agent, and what the model is sent.
+
+    `decisions` are of a run that goes on after approvals, by the model's id of each call; None for a new one.
+    """
 
     message: objects.Message
     agent: str
     prompt: list[engine.Message]
+    user: Any
+    """The row of who launched it, and of its conversation: for tools."""
+    conversation: Any
+    transcript: list[engine.Message] = []
+    decisions: dict[str, engine.Decision] | None = None
+    call_ids: dict[str, UUID] = {}
+    """Our ids of its calls by the model's."""
 
 
 @transaction.atomic
 def start_run(run_id: UUID, host: str) -> Started | None:
     """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host."""
-    run = Run.objects.filter(pk=run_id).first()
+    run = Run.objects.select_related("launched_by").filter(pk=run_id).first()
     if run is None:
         return None
     conversation = _lock(run.conversation_id)
     now = timezone.now()
     agent = agents.find(run.agent)
-    claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED).update(
-        status=Run.Status.RUNNING, started_at=now, heartbeat_at=now, model=agents.model_of(agent)[:200]
+    claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
+        status=Run.Status.RUNNING,
+        started_at=run.started_at or now,
+        heartbeat_at=now,
+        model=agents.model_of(agent)[:200],
     )
     if not claimed:
         return None
-    answer = _append(conversation, role=Message.Role.ASSISTANT, replaces=run.replaces)
-    Run.objects.filter(pk=run_id).update(message=answer)
+    answer = run.message
+    if answer is None:
+        answer = _append(conversation, role=Message.Role.ASSISTANT, replaces=run.replaces)
+        Run.objects.filter(pk=run_id).update(message=answer)
     earlier = _messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
+    transcript = history.transcript(run)
+    calls = {call.call_id: call for call in run.calls.all()}
+    waiting = [call.id for call in pending(transcript)]
     return Started(
         message=objects.Message.of(_messages(conversation.id).get(pk=answer.pk)),
         agent=run.agent,
-        prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS),
+        prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS) + transcript,
+        user=run.launched_by,
+        conversation=conversation,
+        transcript=transcript,
+        decisions={call_id: _decision(calls[call_id]) for call_id in waiting} if waiting else None,
+        call_ids={call_id: call.id for call_id, call in calls.items()},
     )
+
+
+def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None:
+    """A tool call is new, or has its result. Writes nothing into a run that is not `host`'s any more."""
+    if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
+        return
+    fields = {
+        "name": call.name[:100],
+        "arguments": _storable_json(call.arguments),
+        "status": call.status,
+        "result": None if call.result is None else storable(call.result),
+    }
+    ToolCall.objects.update_or_create(
+        pk=call.id, defaults=fields, create_defaults=fields | {"run_id": run_id, "call_id": call_id[:200]}
+    )
+
+
+@transaction.atomic
+def await_approval(run_id: UUID, host: str, written: "Written", transcript: list[engine.Message]) -> "Finished | None":
+    """A run stands still until people have decided on its waiting calls. None where it is no longer `host`'s."""
+    mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
+    if not mine.update(status=Run.Status.AWAITING_APPROVAL, seq=written.seq, transcript=history.stored(transcript)):
+        return None
+    Message.objects.filter(run=run_id).update(text=written.text, thinking=written.thinking)
+    waiting = [call.id for call in pending(transcript)]
+    ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(status=ToolCall.Status.AWAITING_APPROVAL)
+    return _finished(run_id)
+
+
+class Decided(Struct, frozen=True):
+    """A decision is in the row; `seq` numbers the frame that tells of it. `start`: it was the last that was missing."""
+
+    run: UUID
+    seq: int
+    call: objects.Call
+    start: bool
+
+
+@transaction.atomic
+def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str) -> Decided:
+    """A person approves or rejects a tool call. With the last decision of a run, it is queued for `host`."""
+    participant = _participant(user_id, conversation_id)
+    _lock(conversation_id)
+    call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
+    if call is None:
+        raise Refused("not_found", "There is no such tool call in this conversation.")
+    run = call.run
+    if not policy().can_decide(participant, run):
+        raise Refused("forbidden", "Only who asked, or an owner of the conversation, can decide on this.")
+    if call.status != ToolCall.Status.AWAITING_APPROVAL or run.status != Run.Status.AWAITING_APPROVAL:
+        raise Refused("conflict", "This has been decided already.")
+    call.decided_by, call.decided_at = participant.user, timezone.now()
+    if asked.decision == "reject":
+        call.status, call.reason = ToolCall.Status.REJECTED, storable(asked.reason)
+    else:
+        call.status = ToolCall.Status.RUNNING
+        if asked.arguments is not None and asked.arguments != call.arguments:
+            call.arguments, call.changed = _storable_json(asked.arguments), True
+    call.save()
+    complete = not run.calls.filter(status=ToolCall.Status.AWAITING_APPROVAL).exists()
+    run.seq += 1
+    if complete:
+        run.status, run.host, run.heartbeat_at = Run.Status.QUEUED, host, timezone.now()
+    run.save(update_fields=["seq", "status", "host", "heartbeat_at"])
+    return Decided(run.id, run.seq, objects.Call.of(call), complete)
 
 
 class Written(Struct, frozen=True):
@@ -250,6 +344,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     usage: engine.Usage | None = None
     finish_reason: str | None = None
     error: objects.Failure | None = None
+    transcript: list[engine.Message] = []
     answer_waiting: bool = True
     """Whether messages that came during the run get the next one."""
 
@@ -273,13 +368,16 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     if not _end(mine, ending):
         return None
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    Run.objects.filter(pk=run_id).update(transcript=history.stored(ending.transcript))
     _touch(conversation)
     return _finished(run_id, following=_next_run(conversation, run, host) if ending.answer_waiting else None)
 
 
 @transaction.atomic
 def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID) -> Finished | None:
-    """Somebody stops a run. What had not begun ends here and comes back; else the column is set, and its host obeys."""
+    """Somebody stops a run. What no process is at work on ends here and comes back; else the column is set, and the
+    run's host obeys.
+    """
     participant = _participant(user_id, conversation_id)
     _lock(conversation_id)
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
@@ -289,10 +387,7 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID) -> Finished 
         raise Refused("run_over", "This answer has ended already.")
     if not policy().can_stop(participant, run):
         raise Refused("forbidden", "Only who asked, or an owner of the conversation, can stop this answer.")
-    _ask_to_stop(run, participant.user_id)
-    if _end(Run.objects.filter(pk=run_id, status=Run.Status.QUEUED), Ending(status=Run.Status.STOPPED)):
-        return _finished(run_id)
-    return None
+    return _stop(run, participant.user_id)
 
 
 class Stored(Struct, frozen=True):
@@ -377,9 +472,9 @@ def _title(text: str) -> str:
 
 def _messages(conversation_id: UUID) -> QuerySet[Message]:
     """The messages that count: an answer that was made again is not among them."""
-    return Message.objects.filter(conversation=conversation_id, replaced_by=None).select_related(
-        "author", "run__launched_by", "run__stopped_by"
-    )
+    rows = Message.objects.filter(conversation=conversation_id, replaced_by=None)
+    calls = Prefetch("run__calls", ToolCall.objects.select_related("decided_by"))
+    return rows.select_related("author", "run__launched_by", "run__stopped_by").prefetch_related(calls)
 
 
 def _page(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
@@ -420,8 +515,24 @@ def _next_run(conversation: Conversation, run: Run, host: str) -> UUID | None:
     return _queue(conversation, said.author_id, host).id
 
 
-def _ask_to_stop(run: Run, user_id: Any) -> None:
+def _stop(run: Run, user_id: Any) -> "Finished | None":
+    """Ask for a run's end, and end it where no process is at work on it."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
+    still = Run.objects.filter(pk=run.pk, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
+    if _end(still, Ending(status=Run.Status.STOPPED, written=Written(run.seq))):
+        return _finished(run.pk)
+    return None
+
+
+def _decision(call: ToolCall) -> engine.Decision:
+    if call.status == ToolCall.Status.REJECTED:
+        return engine.Reject(call.reason)
+    return engine.Approve(call.arguments if call.changed else None)
+
+
+def _storable_json(value: Any) -> Any:
+    """PostgreSQL's JSON cannot hold the character that its text cannot hold either."""
+    return msgspec.json.decode(msgspec.json.encode(value).replace(b"\\u0000", b"\\ufffd"))
 
 
 def _end(runs: QuerySet[Run], ending: Ending) -> bool:
@@ -443,7 +554,14 @@ def _end(runs: QuerySet[Run], ending: Ending) -> bool:
         fields |= {name: getattr(usage, name) for name in objects.Usage.__struct_fields__}
     if ending.status != Run.Status.STOPPED:
         fields["stopped_by"] = None
-    return bool(runs.update(**fields))
+    ids = list(runs.values_list("pk", flat=True))
+    ended = bool(runs.update(**fields))
+    if ended:
+        open_calls = ToolCall.objects.filter(
+            run__in=ids, status__in=(ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
+        )
+        open_calls.update(status=ToolCall.Status.STOPPED)
+    return ended
 
 
 def _finished(run_id: UUID, following: UUID | None = None) -> Finished:

@@ -46,7 +46,7 @@ class Reader:
                     self._put(frame["message"])
                 if self._hole_before(frame["message"]["seq"]):
                     return [{"type": "history.load", "before": frame["message"]["seq"]}]
-            case "run.delta":
+            case "run.delta" | "run.tool":
                 return self._delta(frame)
             case "run.state":
                 if frame["seq"] >= self.seqs.get(frame["run"], 0):
@@ -72,6 +72,10 @@ class Reader:
             self.lost.add(run)
             return [{"type": "run.sync", "run": run}]
         if frame["seq"] == last + 1:
+            if call := frame.get("call"):
+                others = [known for known in message["calls"] if known["id"] != call["id"]]
+                place = next((n for n, known in enumerate(message["calls"]) if known["id"] == call["id"]), len(others))
+                message["calls"] = [*others[:place], call, *others[place:]]
             for part in ("text", "thinking"):
                 message[part] += frame.get(part, "")
                 self.delta_chars += len(frame.get(part, ""))

@@ -1,9 +1,11 @@
-"""A provider on OpenAI's wire that does what the model's name says: `python -m tests.upstream PORT`, or `Upstream()` in
-a thread of the test. Point a base URL at http://127.0.0.1:PORT/v1.
+"""A provider that does what the model's name says: `python -m tests.upstream PORT`, or `Upstream()` in a thread of the
+test. On OpenAI's wire, where a base URL points to http://127.0.0.1:PORT/v1; on Anthropic's, Gemini's and Ollama's own,
+where it points to http://127.0.0.1:PORT.
 
     words        n words (`text(n)` is what they are), then finish_reason, usage and [DONE]
     thinking     n words of thinking, then n words
     tools        a word, then two tool calls in pieces
+    agent        a thought and a tool call; if the question has results of tools already, the results as its words
     echo         the last message's text, word by word
     whole        one JSON object, as from a server that does not stream
     deaf         never answers the request
@@ -27,7 +29,7 @@ to each word.
 
 GET /stats   {"started", "finished", "aborted", "active", "connections", "aborts": [{"model", "at", "words"}]};
              `aborted` are those that the client closed, `at` is time.time() of it, `words` how many had been sent
-GET /last    the last request's headers and JSON body
+GET /last    the last request's path, headers and JSON body
 """
 
 import asyncio
@@ -36,6 +38,7 @@ import json
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any, Self, cast
@@ -146,12 +149,15 @@ class Connection(asyncio.Protocol):
             return await self.whole(200, service.stats)
         if path == "/last":
             return await self.whole(200, service.last)
-        if method != "POST" or not path.endswith("/chat/completions"):
+        wire = next((wire for ending, wire in WIRES.items() if ending in path), None)
+        if method != "POST" or wire is None:
             return await self.whole(404, {"error": {"message": f"nothing at {path}"}})
         request = json.loads(body)
-        service.last = {"headers": headers, "body": request}
+        service.last = {"path": path, "headers": headers, "body": request}
+        if wire is GeminiAnswer:
+            request["model"] = urllib.parse.unquote(path.partition("/models/")[2].partition(":stream")[0])
         name, _, options = request["model"].partition("@")
-        answer = Answer(self, request, dict(part.split("=", 1) for part in options.split(",") if "=" in part))
+        answer = wire(self, request, dict(part.split("=", 1) for part in options.split(",") if "=" in part))
         behaviour = BEHAVIOURS.get(name)
         if behaviour is None:
             error = {"message": f"The model `{name}` does not exist", "code": "model_not_found"}
@@ -224,7 +230,7 @@ class Answer:
     async def finish(self, finish_reason: str = "stop") -> None:
         await self.choice({}, finish_reason)
         if (self.request.get("stream_options") or {}).get("include_usage"):
-            asked = sum(len(str(message["content"]).split()) for message in self.request["messages"])
+            asked = self.asked()
             usage = {"prompt_tokens": asked, "completion_tokens": self.words, "total_tokens": asked + self.words}
             await self.data({"object": "chat.completion.chunk", "choices": [], "usage": usage})
         await self.raw(b"data: [DONE]\n\n")
@@ -232,6 +238,155 @@ class Answer:
 
     async def end(self) -> None:
         await self.connection.write(b"0\r\n\r\n")
+
+    def asked(self) -> int:
+        return sum(len(str(message["content"]).split()) for message in self.request["messages"])
+
+    def question(self) -> str:
+        return str(self.request["messages"][-1]["content"])
+
+    def results(self) -> list[str]:
+        """What tools gave since the last turn of the model."""
+        found: list[str] = []
+        for message in self.request["messages"]:
+            found = [] if message["role"] == "assistant" else found
+            found += [message["content"]] if message["role"] == "tool" else []
+        return found
+
+
+class AnthropicAnswer(Answer):
+    """The same deltas as events of Anthropic's wire."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.block = ""
+        self.index = -1
+
+    async def event(self, kind: str, **fields: object) -> None:
+        await self.raw(b"event: %s\n" % kind.encode())
+        await self.data({"type": kind, **fields})
+
+    async def begin(self, content_type: str = "text/event-stream") -> None:
+        await super().begin(content_type)
+        usage = {"input_tokens": self.asked(), "cache_read_input_tokens": 0, "output_tokens": 1}
+        await self.event("message_start", message={"role": "assistant", "content": [], "usage": usage})
+
+    async def open(self, kind: str, **block: object) -> None:
+        if self.block == "thinking":
+            await self.delta("signature_delta", signature="signed-thought")
+        if self.block:
+            await self.event("content_block_stop", index=self.index)
+        self.block = kind
+        self.index += 1
+        if kind:
+            await self.event("content_block_start", index=self.index, content_block={"type": kind, **block})
+
+    async def delta(self, kind: str, **fields: str) -> None:
+        await self.event("content_block_delta", index=self.index, delta={"type": kind, **fields})
+
+    async def choice(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
+        for field, kind in (("reasoning_content", "thinking"), ("content", "text")):
+            if delta.get(field):
+                if self.block != kind:
+                    await self.open(kind, **{kind: ""})
+                await self.delta(f"{kind}_delta", **{kind: delta[field]})
+        for call in delta.get("tool_calls", ()):
+            if "id" in call:
+                await self.open("tool_use", id=f"tool_{call['id']}", name=call["function"]["name"], input={})
+            await self.delta("input_json_delta", partial_json=call["function"]["arguments"])
+
+    async def finish(self, finish_reason: str = "stop") -> None:
+        await self.open("")
+        reason = {"stop": "end_turn", "tool_calls": "tool_use"}[finish_reason]
+        await self.event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": self.words})
+        await self.event("message_stop")
+        await self.end()
+
+    def asked(self) -> int:
+        return sum(len(self.text(block).split()) for turn in self.request["messages"] for block in turn["content"])
+
+    def question(self) -> str:
+        return self.text(self.request["messages"][-1]["content"][-1])
+
+    def results(self) -> list[str]:
+        return [block["content"] for block in self.request["messages"][-1]["content"] if block["type"] == "tool_result"]
+
+    def text(self, block: dict[str, Any]) -> str:
+        return str(block.get("text", ""))
+
+
+class GeminiAnswer(Answer):
+    """The same deltas as chunks of Gemini's wire, where a call comes whole."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.calls: list[dict[str, Any]] = []
+
+    async def parts(self, *parts: dict[str, Any], **fields: object) -> None:
+        await self.data({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0} | fields]})
+
+    async def choice(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
+        if delta.get("reasoning_content"):
+            await self.parts({"text": delta["reasoning_content"], "thought": True})
+        if delta.get("content"):
+            await self.parts({"text": delta["content"]})
+        for call in delta.get("tool_calls", ()):
+            if "id" in call:
+                self.calls.append({"name": call["function"]["name"], "arguments": ""})
+            self.calls[-1]["arguments"] += call["function"]["arguments"]
+
+    async def finish(self, finish_reason: str = "stop") -> None:
+        for call in self.calls:
+            whole = {"name": call["name"], "args": json.loads(call["arguments"])}
+            await self.parts({"functionCall": whole, "thoughtSignature": "signed-call"})
+        asked = self.asked()
+        usage = {"promptTokenCount": asked, "candidatesTokenCount": self.words, "totalTokenCount": asked + self.words}
+        await self.data({
+            "candidates": [{"content": {"role": "model"}, "finishReason": "STOP", "index": 0}], "usageMetadata": usage,
+        })  # fmt: skip
+        await self.end()
+
+    def asked(self) -> int:
+        return sum(len(part.get("text", "").split()) for turn in self.request["contents"] for part in turn["parts"])
+
+    def question(self) -> str:
+        return str(self.request["contents"][-1]["parts"][-1].get("text", ""))
+
+    def results(self) -> list[str]:
+        parts = self.request["contents"][-1]["parts"]
+        return [part["functionResponse"]["response"].get("output", "") for part in parts if "functionResponse" in part]
+
+
+class OllamaAnswer(GeminiAnswer):
+    """The same deltas as lines of Ollama's own wire."""
+
+    async def data(self, chunk: object) -> None:
+        await self.raw(json.dumps(chunk, ensure_ascii=False).encode() + b"\n")
+
+    async def parts(self, *parts: dict[str, Any], **fields: object) -> None:
+        for part in parts:
+            said = {"content": ""} | ({"thinking": part["text"]} if "thought" in part else {"content": part["text"]})
+            await self.data({"model": "m", "message": {"role": "assistant"} | said, "done": False})
+
+    async def finish(self, finish_reason: str = "stop") -> None:
+        calls = [
+            {"function": {"name": call["name"], "arguments": json.loads(call["arguments"])}} for call in self.calls
+        ]
+        last: dict[str, Any] = {"message": {"role": "assistant", "content": "", "tool_calls": calls}, "done": True}
+        await self.data(last | {"done_reason": "stop", "prompt_eval_count": self.asked(), "eval_count": self.words})
+        await self.end()
+
+    asked = Answer.asked
+    question = Answer.question
+    results = Answer.results
+
+
+WIRES: dict[str, type[Answer]] = {
+    "/chat/completions": Answer,
+    "/v1/messages": AnthropicAnswer,
+    ":streamGenerateContent": GeminiAnswer,
+    "/api/chat": OllamaAnswer,
+}
 
 
 async def words(answer: Answer) -> None:
@@ -260,9 +415,24 @@ async def tools(answer: Answer) -> None:
     await answer.finish("tool_calls")
 
 
+async def agent(answer: Answer) -> None:
+    await answer.begin()
+    if results := answer.results():
+        await answer.say([f"{result} " for result in results])
+        return await answer.finish()
+    detail = {"type": "reasoning.text", "text": "Hm. ", "index": 0}
+    await answer.choice({"reasoning_content": "Hm. ", "reasoning_details": [detail]})
+    await answer.choice({"reasoning_details": [{"type": "reasoning.text", "signature": "signed-detail", "index": 0}]})
+    call = {"index": 0, "id": "call_0", "type": "function", "function": {"name": "weather", "arguments": ""}}
+    await answer.choice({"tool_calls": [call]})
+    await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": '{"city": "Oslo"}'}}]})
+    await answer.finish("tool_calls")
+    return None
+
+
 async def echo(answer: Answer) -> None:
     await answer.begin()
-    await answer.say([f"{word} " for word in answer.request["messages"][-1]["content"].split(" ")])
+    await answer.say([f"{word} " for word in answer.question().split(" ")])
     await answer.finish()
 
 
@@ -369,8 +539,8 @@ async def status(answer: Answer) -> None:
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        words, thinking, tools, echo, whole, deaf, silent, comments, stall, drone, cut, unfinished, garbage, page,
-        line, endless, late, fails, status,
+        words, thinking, tools, agent, echo, whole, deaf, silent, comments, stall, drone, cut, unfinished, garbage,
+        page, line, endless, late, fails, status,
     )
 }  # fmt: skip
 
@@ -391,6 +561,11 @@ class Upstream:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def bare_url(self) -> str:
+        """For wires whose base URL comes without a `/v1`."""
+        return f"http://127.0.0.1:{self.port}"
 
     def stats(self) -> dict[str, Any]:
         return self._get("/stats")

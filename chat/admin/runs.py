@@ -2,8 +2,15 @@
 
 from django.contrib import admin
 
-from ..models import Run
+from ..models import Run, ToolCall
 from .readonly import ReadOnly
+
+
+class ToolCallInline(ReadOnly, admin.TabularInline):
+    model = ToolCall
+    fields = ["name", "arguments", "status", "result", "decided_by", "decided_at", "reason", "created_at"]
+    extra = 0
+    can_delete = False
 
 
 @admin.register(Run)
@@ -23,3 +30,4 @@ class RunAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ["conversation", "launched_by"]
     search_fields = ["id", "conversation__id", "conversation__title", "error_message"]
     date_hierarchy = "created_at"
+    inlines = [ToolCallInline]

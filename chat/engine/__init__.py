@@ -1,7 +1,12 @@
 """The engine: an agent and a question in, typed events out. Usable from any script; it knows nothing of Django.
 
-agent.py      what answers                  runner.py       run_stream and run: agent and question in, events out
+agent.py      what answers                  runner.py       run_stream, resume, run: question in, events out
 events.py     what a stream says            messages.py     what goes in, and the result
+tools.py      functions for models          calls.py        tool calls in, results out
+schema.py     types to JSON Schema          output.py       answers that have a form
+approvals.py  what people decide on calls   retry.py        try again, then the next model
+own.py        bring your own agent          adapters/       other frameworks' agents as ours
+answer.py     events in, Result out
 providers/    a module for each wire        sse.py          bytes to server-sent events
 limits.py     how long, how much            connections.py  the HTTP client that all runs share
 usage.py      token counts                  exceptions.py   what can go wrong
@@ -9,6 +14,7 @@ coalesce.py   many deltas, few frames       discover.py     which model, where n
 """
 
 from .agent import Agent
+from .approvals import Approve, Decision, Reject
 from .coalesce import Coalescer
 from .connections import connections
 from .discover import find_local_model, model_from_environment
@@ -16,17 +22,21 @@ from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, To
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
 from .messages import Image, Message, Replay, Result
+from .own import OwnAgent, ResumableAgent
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider
-from .runner import run, run_stream
+from .runner import resume, run, run_stream
+from .tools import Tool, ToolContext, ToolError, tool
 from .usage import Usage
 
 __all__ = [
     "Agent",
+    "Approve",
     "Coalescer",
     "Completion",
     "ConfigurationError",
     "DeadlineError",
+    "Decision",
     "DemoProvider",
     "EngineError",
     "Error",
@@ -35,18 +45,26 @@ __all__ = [
     "Image",
     "Limits",
     "Message",
+    "OwnAgent",
     "Provider",
     "ProviderError",
+    "Reject",
     "Replay",
     "Result",
+    "ResumableAgent",
     "TextDelta",
     "ThinkingDelta",
+    "Tool",
     "ToolCall",
+    "ToolContext",
+    "ToolError",
     "ToolResult",
     "Usage",
     "connections",
     "find_local_model",
     "model_from_environment",
+    "resume",
     "run",
     "run_stream",
+    "tool",
 ]

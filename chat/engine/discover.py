@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 import httpx
 import msgspec
 
-from .providers.vendors import OPENAI_WIRE, base_url, setting
+from .providers.vendors import VENDORS, base_url, setting
 
 
 def model_from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
     """The default model of the first provider whose key is set, as "provider:model"."""
-    for name, vendor in OPENAI_WIRE.items():
+    for name, vendor in VENDORS.items():
         if vendor.default_model and setting(environ, name, "API_KEY"):
             return f"{name}:{vendor.default_model}"
     return None

@@ -1,7 +1,7 @@
 """What can go wrong, as exceptions with fields. Providers and the runner raise them; run_stream turns the one that ends
 a stream into its Error event.
 
-    EngineError                  message, code
+    EngineError                  message, code: internal, too_many_turns, invalid_output
     +-- ConfigurationError       configuration: no key, unknown provider, a model string that is none
     +-- ProviderError            + provider, status, retry_after, retryable
         +-- DeadlineError        connect_timeout, first_token_timeout, idle_timeout, total_timeout
@@ -41,6 +41,11 @@ class EngineError(Exception):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={self.code!r})"
+
+
+def internal() -> EngineError:
+    """A bug of ours, or of a site's own code; what it was stands in the log alone."""
+    return EngineError("Something went wrong on our side. It has been logged; try again.")
 
 
 class ConfigurationError(EngineError):

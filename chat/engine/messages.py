@@ -18,8 +18,9 @@ class Image(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """An assistant's turn as its vendor wants it back: `content` is in the shape of that `wire`, and holds what no other
-    wire has a place for (signatures of thoughts, encrypted thoughts). Other wires rebuild the turn from its fields.
+    """An assistant's turn as its vendor wants it back: `content` is in the shape of that `wire`, and holds what no
+    other wire has a place for (signatures of thoughts, encrypted thoughts). Other wires rebuild the turn from its
+    fields.
     """
 
     wire: str

@@ -7,6 +7,7 @@ sites and again after them.
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -108,6 +109,7 @@ def _say(what: str) -> None:
 
 def main() -> None:
     chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     plan = Plan(chosen)
     _say("starting an upstream, the relay and the site")
     with Bench(chosen.sites, plan.seats) as bench:

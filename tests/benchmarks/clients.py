@@ -82,6 +82,10 @@ class Viewer:
     def _asking(self, order: Order) -> str:
         raise NotImplementedError
 
+    def _end_of_socket(self) -> str:
+        """What it means that the server has closed."""
+        return f"closed with {self._socket.close_code}"
+
     def _hear(self, frame: bytes) -> None:
         raise NotImplementedError
 
@@ -104,7 +108,7 @@ class Viewer:
             while True:
                 self._hear(await self._socket.recv(decode=False))
         except QUIET:
-            self.end = self.end or "closed"
+            self.end = self.end or self._end_of_socket()
             self.over.set()
 
 
@@ -119,10 +123,14 @@ class RelayViewer(Viewer):
         self._socket.transport.close()
 
     async def acknowledge(self) -> None:
-        await self._send('{"type":"run.ack"}')
+        if self.begun.is_set():
+            await self._send('{"type":"run.ack"}')
 
     def _asking(self, order: Order) -> str:
         return str(order)
+
+    def _end_of_socket(self) -> str:
+        return "completed" if self._socket.close_code == 1000 else super()._end_of_socket()
 
     def _hear(self, frame: bytes) -> None:
         self._take(frame.decode())

@@ -27,8 +27,8 @@ def median(values: Sequence[float]) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process. On Linux from its CPU clock (clock_getcpuclockid(3)), which is exact; elsewhere
-    from psutil, whose steps of 10 ms are coarse for one stream."""
+    """User and system time of a process. On Linux from its CPU clock (clock_getcpuclockid(3)), which is exact;
+    elsewhere from psutil, whose steps of 10 ms are coarse for one stream."""
     if sys.platform == "linux":
         return time.clock_gettime((~pid << 3) | 2)
     times = psutil.Process(pid).cpu_times()
@@ -87,7 +87,6 @@ def machine() -> list[str]:
         "aiohttp",
         "uvloop",
         "uvicorn",
-        "websockets",
     ):
         with suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{name} {importlib.metadata.version(name)}")

@@ -277,7 +277,7 @@ async def _compare(
         delivered=sum(len(viewer.text) for viewer in everybody) // WIDTH,
         equal=equal,
         gaps=sum(viewer.gaps for viewer in everybody if isinstance(viewer, SiteViewer)),
-        failures=sorted({viewer.end or "did not end" for viewer in everybody} - {"completed", "closed"}),
+        failures=sorted({viewer.end or "did not end" for viewer in everybody} - {"completed"}),
     )
     return texts, facts, report["late_ms"]
 

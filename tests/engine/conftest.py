@@ -24,6 +24,12 @@ def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "*")
 
 
+@pytest.fixture(autouse=True)
+def _once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is tried again, unless a test asks for it."""
+    monkeypatch.setenv("NOUS_CHAT_MAX_RETRIES", "0")
+
+
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Upstream]:
     with Upstream() as upstream:

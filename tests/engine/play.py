@@ -1,14 +1,18 @@
-"""Bodies through the OpenAI parser, without a network."""
+"""Bodies through a parser, OpenAI's where none is named, without a network."""
 
 import itertools
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from chat.engine import EngineError, TextDelta, ThinkingDelta, ToolCall, Usage
+import msgspec
+
+from chat.engine import EngineError, Replay, TextDelta, ThinkingDelta, ToolCall, Usage
 from chat.engine.providers.body import Body
 from chat.engine.providers.failures import Failures
 from chat.engine.providers.openai import OpenAIParser
+from chat.engine.providers.parser import Parser
 
 FAILURES = Failures("openai", "gpt-4o", "https://api.example/v1", "OPENAI_API_KEY", "sk-the-key-itself")
 
@@ -22,17 +26,19 @@ class Played(NamedTuple):
     refusal: str
     code: str | None
     message: str | None
+    replay: Replay | None
     deltas: list[Any]
 
 
-def play(pieces: Iterable[bytes]) -> Played:
-    """What comes of a body in these pieces."""
-    parser = OpenAIParser()
+def play(pieces: Iterable[bytes], make: Callable[[], Parser] = OpenAIParser) -> Played:
+    """What comes of a body in these pieces. Ids of our making, which are random, become "made-up"."""
+    parser = make()
     body = Body(parser, FAILURES)
     rest = itertools.chain(filter(None, pieces), itertools.repeat(b""))
     deltas = []
     while not body.done:
         deltas += body.take(next(rest))
+    deltas = [_named(delta) if isinstance(delta, ToolCall) else delta for delta in deltas]
     end = parser.completion()
     failure: EngineError | None = body.failure
     return Played(
@@ -44,8 +50,13 @@ def play(pieces: Iterable[bytes]) -> Played:
         refusal=end.refusal,
         code=failure and failure.code,
         message=failure and failure.message,
+        replay=end.replay,
         deltas=deltas,
     )
+
+
+def _named(call: ToolCall) -> ToolCall:
+    return msgspec.structs.replace(call, id=re.sub("^[0-9a-f]{9}$", "made-up", call.id))
 
 
 def sse(*chunks: object, done: bool = True) -> bytes:

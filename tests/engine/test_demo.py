@@ -35,7 +35,9 @@ class TestScript:
     def test_it_plays_the_same_for_every_request(self) -> None:
         agent = Agent(DemoProvider(script=iter([TextDelta("a "), 0.001, ThinkingDelta("b c "), TextDelta("d")])))
         first, second = (asyncio.run(run(agent, "one two three")) for _ in range(2))
-        assert first == second == Result("a d", "b c ", (), "stop", Usage(3, 4, 7, None, 2), "", "demo", "script")
+        said = (Message("assistant", "a d"),)
+        usage = Usage(3, 4, 7, None, 2)
+        assert first == second == Result("a d", "b c ", (), "stop", usage, "", "demo", "script", said)
 
     def test_it_may_say_how_it_ends(self) -> None:
         agent = Agent(DemoProvider(script=[Completion("length", None), TextDelta("a")]))

@@ -128,8 +128,9 @@ class TestThinking:
         played = play([sse(delta(content=parts), delta(content="!"), STOP)])
         assert played.deltas == [ThinkingDelta("Hm so"), TextDelta("Yes"), TextDelta("!")]
 
-    def test_think_tags_stay_in_the_text(self) -> None:
-        assert play([sse(delta(content="<think>a</think>b"), STOP)]).text == "<think>a</think>b"
+    def test_think_tags_at_the_beginning_are_split_off(self) -> None:
+        played = play([sse(delta(content="<thi"), delta(content="nk>a</think>\n\nb"), STOP)])
+        assert played.deltas == [ThinkingDelta("a"), TextDelta("b")]
 
 
 def test_a_refusal_is_no_text() -> None:

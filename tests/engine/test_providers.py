@@ -10,8 +10,11 @@ import pytest
 
 from chat.engine import Agent, ConfigurationError, DemoProvider, find_local_model, model_from_environment, run
 from chat.engine.providers import provider_for
+from chat.engine.providers.anthropic import AnthropicProvider
+from chat.engine.providers.gemini import GeminiProvider
+from chat.engine.providers.ollama import OllamaProvider
 from chat.engine.providers.openai import OpenAIProvider
-from chat.engine.providers.vendors import OPENAI_WIRE
+from chat.engine.providers.vendors import OPENAI_WIRE, VENDORS
 
 from ..upstream import Upstream
 
@@ -43,7 +46,7 @@ class TestProviderFor:
         assert f"{name.upper()}_API_KEY" in problem(f"{name}:m")
         assert provider(name, **key).model == OPENAI_WIRE[name].default_model
 
-    @pytest.mark.parametrize("name", ["ollama", "lmstudio", "vllm", "sglang", "llamacpp"])
+    @pytest.mark.parametrize("name", ["lmstudio", "vllm", "sglang", "llamacpp"])
     def test_local_ones_need_no_key_and_no_v1(self, name: str) -> None:
         assert provider(f"{name}:m").headers() == {}
         assert provider(f"{name}:m").url().endswith("/v1/chat/completions")
@@ -51,6 +54,43 @@ class TestProviderFor:
         assert moved.url() == "http://box:9/v1/chat/completions"
         assert moved.headers() == {"authorization": "Bearer k"}
         assert "Which model" in problem(name)
+
+    def test_ollama_speaks_openais_wire_unless_its_address_is_that_of_its_own(self) -> None:
+        assert provider("ollama:m").url() == "http://127.0.0.1:11434/v1/chat/completions"
+        assert provider("ollama:m", OLLAMA_BASE_URL="http://box:9/v1").url() == "http://box:9/v1/chat/completions"
+        for address in ("http://box:9", "http://box:9/", "http://box:9/api"):
+            own = provider_for("ollama:qwen3:8b", {"OLLAMA_BASE_URL": address, "OLLAMA_API_KEY": "k"})
+            assert isinstance(own, OllamaProvider)
+            assert (own.url(), own.model) == ("http://box:9/api/chat", "qwen3:8b")
+            assert own.headers() == {"authorization": "Bearer k"}
+        assert "Which model" in problem("ollama")
+
+    def test_anthropic_is_found_with_and_without_its_v1(self) -> None:
+        for address in ("http://box:9", "http://box:9/v1/"):
+            claude = provider_for("anthropic:m", {"ANTHROPIC_API_KEY": "sk-1234567", "ANTHROPIC_BASE_URL": address})
+            assert isinstance(claude, AnthropicProvider)
+            assert claude.url() == "http://box:9/v1/messages"
+            assert claude.headers() == {"x-api-key": "sk-1234567", "anthropic-version": "2023-06-01"}
+        assert provider_for("anthropic", {"ANTHROPIC_API_KEY": "k"}).model == VENDORS["anthropic"].default_model
+
+    @pytest.mark.parametrize(("address", "url", "header"), [
+        ("", "https://generativelanguage.googleapis.com/v1beta/models/m", "x-goog-api-key"),
+        ("http://box:9", "http://box:9/v1beta/models/m", "x-goog-api-key"),
+        ("http://box:9/v1beta/", "http://box:9/v1beta/models/m", "x-goog-api-key"),
+        ("https://v/v1/publishers/google", "https://v/v1/publishers/google/models/m", "x-goog-api-key"),
+        ("https://v/v1/projects/p/locations/l/publishers/google",
+         "https://v/v1/projects/p/locations/l/publishers/google/models/m", "authorization"),
+    ])  # fmt: skip
+    def test_gemini_is_of_ai_studio_or_of_vertex(self, address: str, url: str, header: str) -> None:
+        gemini = provider_for("gemini:m", {"GEMINI_API_KEY": "key-1234567", "GEMINI_BASE_URL": address})
+        assert isinstance(gemini, GeminiProvider)
+        assert gemini.url() == f"{url}:streamGenerateContent?alt=sse"
+        assert gemini.headers() == {header: "Bearer key-1234567" if header == "authorization" else "key-1234567"}
+
+    def test_a_model_of_gemini_may_be_a_path(self) -> None:
+        tuned = provider_for("gemini:tunedModels/my model", {"GEMINI_API_KEY": "k"})
+        assert isinstance(tuned, GeminiProvider)
+        assert "/v1beta/tunedModels/my%20model:streamGenerateContent" in tuned.url()
 
     def test_custom_needs_an_address_and_takes_it_as_it_is(self) -> None:
         assert "CUSTOM_BASE_URL" in problem("custom:m")
@@ -60,7 +100,7 @@ class TestProviderFor:
     def test_what_is_no_model_is_explained(self) -> None:
         assert '"provider:model"' in problem("gpt-4o")
         assert "mistral" in problem("nobody:x")
-        assert "anthropic" in problem("anthropic:claude")
+        assert "ANTHROPIC_API_KEY" in problem("anthropic:claude")
         assert "'nonsense'" in problem("demo:nonsense")
 
     def test_a_key_that_is_none_is_explained_and_not_shown(self) -> None:
@@ -86,16 +126,18 @@ class TestModelFromEnvironment:
     def test_the_first_provider_with_a_key_answers(self) -> None:
         assert model_from_environment({}) is None
         assert model_from_environment({"OPENAI_API_KEY": " "}) is None
+        order = [name for name, vendor in VENDORS.items() if vendor.default_model]
+        assert order[:3] == ["openai", "anthropic", "gemini"]
         found = model_from_environment({"XAI_API_KEY": "k", "GROQ_API_KEY": "k"})
         assert found == f"groq:{OPENAI_WIRE['groq'].default_model}"
 
     def test_and_can_be_used(self) -> None:
-        for name, vendor in OPENAI_WIRE.items():
+        for name, vendor in VENDORS.items():
             environ = {f"{name.upper()}_API_KEY": "sk-1234567"}
             if vendor.default_model:
                 model = model_from_environment(environ)
                 assert model is not None
-                assert provider(model, **environ).name == name
+                assert provider_for(model, environ).name == name
 
 
 @contextmanager

@@ -1,39 +1,73 @@
 """Real recorded answers, read where they lie beside the project; skipped where they are not."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.engine import Usage
+from chat.engine.providers.anthropic import AnthropicParser
+from chat.engine.providers.gemini import GeminiParser
+from chat.engine.providers.ollama import OllamaParser
+from chat.engine.providers.openai import OpenAIParser
+from chat.engine.providers.parser import Parser
 
-from .play import FAILURES, Played, play
+from . import play as players
+from .play import FAILURES, Played
 
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "recordings"
 CASES = {
     meta.stem: (json.loads(meta.read_text("utf-8")), meta.with_suffix(".sse"))
     for meta in sorted(RECORDINGS.rglob("*.json"))
 }
-STREAMS = [slug for slug, (meta, _) in CASES.items() if meta["wire"] == "openai" and meta["status"] == 200]
-REFUSALS = [slug for slug, (meta, _) in CASES.items() if meta["wire"] == "openai" and meta["status"] != 200]
+STREAMS = [slug for slug, (meta, _) in CASES.items() if meta["status"] == 200]
+REFUSALS = [slug for slug, (meta, _) in CASES.items() if meta["status"] != 200]
+PARSERS: dict[str, type[Parser]] = {
+    "openai": OpenAIParser,
+    "anthropic": AnthropicParser,
+    "gemini": GeminiParser,
+    "ollama": OllamaParser,
+}
 
 pytestmark = pytest.mark.skipif(not CASES, reason="the recordings are not here")
 
 
+def play(slug: str, pieces: Iterable[bytes]) -> Played:
+    return players.play(pieces, PARSERS[CASES[slug][0]["wire"]])
+
+
 def check(slug: str, played: Played) -> None:
     expected = CASES[slug][0]["expected"]
-    assert played.text == expected["text"]
-    assert played.thinking == expected["thinking"]
-    assert [(c.id, c.name, c.arguments) for c in played.calls] == [
-        (c["id"], c["name"], c["arguments"]) for c in expected["tool_calls"]
+    text, thinking = played.text, played.thinking
+    if slug == "groq-r1-think-tags":
+        # The recording leaves the tags in the text; we split them off, with the blanks around them.
+        text, thinking = f"<think>\n{thinking}</think>\n\n{text}", ""
+    assert text == expected["text"]
+    assert thinking == expected["thinking"]
+    assert [(c.name, c.arguments) for c in played.calls] == [
+        (c["name"], c["arguments"]) for c in expected["tool_calls"]
     ]
-    assert played.finish_reason == expected["finish_reason"]
+    for call, wanted in zip(played.calls, expected["tool_calls"], strict=True):
+        assert call.id == wanted["id"] or (wanted["id"] is None and call.id == "made-up")
+    # Of one server it is a number.
+    assert played.finish_reason == (expected["finish_reason"] and str(expected["finish_reason"]))
     assert counts(played.usage) == counts(expected["usage"])
-    assert played.refusal == (expected.get("refusal") or "")
+    if "refusal" in expected:
+        assert played.refusal == expected["refusal"]
+    assert bool(played.refusal) == (slug in REFUSED)
     assert (played.code is not None) == (expected["error"] is not None)
     if expected["error"]:
         assert expected["error"]["error"]["message"] in str(played.message)
+
+
+REFUSED = {
+    "openai-gpt4o-refusal",
+    "anthropic-refusal-partial",
+    "google-mock-prompt-blocked-safety",
+    "google-mock-finish-safety",
+}
 
 
 def counts(usage: Usage | dict[str, Any] | None) -> list[Any] | None:
@@ -45,13 +79,13 @@ def counts(usage: Usage | dict[str, Any] | None) -> list[Any] | None:
 
 @pytest.mark.parametrize("slug", STREAMS)
 def test_whole(slug: str) -> None:
-    check(slug, play([CASES[slug][1].read_bytes()]))
+    check(slug, play(slug, [CASES[slug][1].read_bytes()]))
 
 
 @pytest.mark.parametrize("slug", STREAMS)
 def test_byte_by_byte(slug: str) -> None:
     body = CASES[slug][1].read_bytes()
-    check(slug, play(body[i : i + 1] for i in range(len(body))))
+    check(slug, play(slug, (body[i : i + 1] for i in range(len(body)))))
 
 
 @pytest.mark.parametrize("slug", STREAMS)
@@ -59,20 +93,24 @@ def test_cut_in_two_anywhere(slug: str) -> None:
     """At every byte of short bodies, at some two hundred places of long ones."""
     body = CASES[slug][1].read_bytes()
     step = 1 if len(body) <= 2000 else len(body) // 200 * 2 + 1
-    whole = play([body])
+    whole = play(slug, [body])
     for place in range(1, len(body), step):
-        assert play([body[:place], body[place:]]) == whole
+        assert play(slug, [body[:place], body[place:]]) == whole
 
 
 @pytest.mark.parametrize("slug", STREAMS)
 def test_broken_off_anywhere_it_ends_in_an_error_or_whole(slug: str) -> None:
-    """Never in a shorter text that is called complete."""
-    body = CASES[slug][1].read_bytes()
-    whole = play([body])
+    """Never in a shorter text that is called complete. Old models of Google send a finishReason with every chunk: after
+    each of them the answer may be whole, and nothing tells."""
+    meta, file = CASES[slug]
+    ends_everywhere = meta.get("facts", {}).get("finish_chunks", 0) > 1
+    body = file.read_bytes()
+    whole = play(slug, [body])
     for place in range(0, len(body), max(1, len(body) // 100)):
-        played = play([body[:place]])
+        played = play(slug, [body[:place]])
         assert whole.text.startswith(played.text)
-        assert played.code is not None or (played.text, played.thinking) == (whole.text, whole.thinking)
+        if not ends_everywhere:
+            assert played.code is not None or (played.text, played.thinking) == (whole.text, whole.thinking)
 
 
 @pytest.mark.parametrize("slug", REFUSALS)
@@ -80,23 +118,28 @@ def test_refused(slug: str) -> None:
     meta, body = CASES[slug]
     error = FAILURES.status(meta["status"], meta["headers"] or {}, body.read_bytes())
     assert error.status == meta["status"]
-    assert meta["expected"]["error"]["message"] in error.message
-    wanted = next(code for word, code in WANTED.items() if word in slug)
-    assert error.code == wanted
-    assert error.retry_after == (1 if "retry-after" in slug else None)
+    if "html" not in slug:  # whose message would be the page
+        assert meta["expected"]["error"]["message"] in error.message
+    assert error.code == next(code for word, code in WANTED.items() if word in slug)
+    assert error.retry_after == next((seconds for word, seconds in WAITS.items() if word in slug), None)
 
 
 WANTED = {
+    "html": "bad_response",
     "404-deployment": "model_not_found",
     "404-model": "model_not_found",
+    "404-unknown-model": "model_not_found",
     "429": "rate_limited",
+    "529": "overloaded",
     "context": "context_length",
     "401": "authentication",
+    "bad-key": "authentication",
     "xai-400": "authentication",
     "400": "bad_request",
 }
+WAITS = {"azure-429-retry-after": 1, "gemini-429-retryinfo": 48}
 
 
 def test_there_are_as_many_as_there_were() -> None:
-    assert len(STREAMS) >= 69
-    assert len(REFUSALS) >= 13
+    assert len(STREAMS) >= 134
+    assert len(REFUSALS) >= 23

@@ -1,10 +1,12 @@
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import pytest
 
 from chat.engine import (
@@ -15,35 +17,39 @@ from chat.engine import (
     Error,
     Event,
     Finish,
+    Limits,
     Message,
     ProviderError,
+    Replay,
     Result,
     TextDelta,
     ThinkingDelta,
     ToolCall,
+    ToolContext,
+    ToolResult,
     Usage,
     run,
     run_stream,
+    tool,
 )  # fmt: skip
+from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.provider import Request
+
+from ..upstream import Upstream
+from .turns import Turns, call, collect, events_of, failed, finished, results, tool_message
 
 
 def scripted(*steps: Any) -> Agent:
     return Agent(DemoProvider(script=steps))
 
 
-def events_of(agent: Agent, prompt: str | list[Message] = "Hi") -> list[Event]:
-    async def collect() -> list[Event]:
-        return [event async for event in run_stream(agent, prompt)]
-
-    return asyncio.run(collect())
-
-
 def test_a_stream_ends_with_one_finish_that_holds_everything() -> None:
-    deltas = [ThinkingDelta("Hm. "), TextDelta("Yes"), TextDelta("!"), ToolCall("1", "add", {"x": 1})]
+    call = ToolCall("1", "add", {"x": 1})
+    deltas = [ThinkingDelta("Hm. "), TextDelta("Yes"), TextDelta("!"), call]
     usage = Usage(1, 2, 3)
     events = events_of(scripted(*deltas, Completion("stop", usage)))
-    result = Result("Yes!", "Hm. ", (ToolCall("1", "add", {"x": 1}),), "stop", usage, "", "demo", "script")
+    said = (Message("assistant", "Yes!", tool_calls=(call,)),)
+    result = Result("Yes!", "Hm. ", (call,), "stop", usage, "", "demo", "script", said)
     assert events == [*deltas, Finish(result)]
 
 
@@ -51,7 +57,8 @@ def test_or_with_one_error_that_holds_what_there_was() -> None:
     failure = ProviderError("Too bad.", "overloaded", provider="demo")
     events = events_of(scripted(TextDelta("Ye"), Completion(None, Usage(1)), failure))
     assert events[0] == TextDelta("Ye")
-    assert events[1:] == [Error(failure, Result("Ye", usage=Usage(1), provider="demo", model="script"))]
+    said = (Message("assistant", "Ye"),)
+    assert events[1:] == [Error(failure, Result("Ye", usage=Usage(1), provider="demo", model="script", messages=said))]
 
 
 def test_run_folds_the_same_events() -> None:
@@ -102,9 +109,9 @@ def test_a_prompt_is_one_message_of_the_user() -> None:
     provider = DemoProvider(script=answer)
     events_of(Agent(provider, instructions="Be brief.", settings={"temperature": 0}), "Hi")
     events_of(Agent(provider), [Message("user", "One"), Message("assistant", "Two")])
-    assert asked[0].messages == [Message("user", "Hi")]
+    assert list(asked[0].messages) == [Message("user", "Hi")]
     assert (asked[0].instructions, asked[0].settings) == ("Be brief.", {"temperature": 0})
-    assert asked[1].messages == [Message("user", "One"), Message("assistant", "Two")]
+    assert list(asked[1].messages) == [Message("user", "One"), Message("assistant", "Two")]
 
 
 class Watched:
@@ -175,3 +182,299 @@ def test_a_long_answer_costs_linear_time() -> None:
 
 def test_an_error_without_a_code_is_ours() -> None:
     assert EngineError("x").code == "internal"
+
+
+# --- The loop: a turn of the model, the calls that it asks for, and so on
+
+
+@tool
+def add(x: int, y: int) -> int:
+    """Adds."""
+    return x + y
+
+
+@tool
+async def shout(text: str) -> str:
+    """Louder."""
+    return text.upper()
+
+
+class TestLoop:
+    def test_text_calls_results_and_text_come_in_one_stream(self) -> None:
+        asked = call("add", x=1, y=2)
+        turns = Turns([TextDelta("Let me see."), asked, Completion("tool_calls", Usage(1, 2, 3))],
+                      [TextDelta("It is "), TextDelta("3."), Completion("stop", Usage(10, 20, 30))])  # fmt: skip
+        *events, last = turns_events = events_of(turns.agent(tools=[add]))
+        result = ToolResult("1", "add", "3")
+        assert events == [TextDelta("Let me see."), asked, result, TextDelta("\n\nIt is "), TextDelta("3.")]
+        assert last == Finish(
+            Result(
+                text="Let me see.\n\nIt is 3.",
+                tool_calls=(asked,),
+                finish_reason="stop",
+                usage=Usage(11, 22, 33),
+                provider="demo",
+                model="script",
+                messages=(
+                    Message("assistant", "Let me see.", tool_calls=(asked,)),
+                    tool_message("1", "add", "3"),
+                    Message("assistant", "It is 3."),
+                ),
+            )
+        )
+        assert finished(turns_events).text == "".join(e.text for e in events if isinstance(e, TextDelta))
+
+    def test_the_model_is_told_of_the_tools_and_gets_the_results(self) -> None:
+        turns = Turns([call("add", x=1, y=2)], [TextDelta("3")])
+        result = finished(events_of(turns.agent(tools=[add, shout])))
+        first, second = turns.asked
+        assert [spec.name for spec in first.tools] == ["add", "shout"]
+        assert first.tools[0].schema["properties"] == {"x": {"type": "integer"}, "y": {"type": "integer"}}
+        assert list(first.messages) == [Message("user", "Hi")]
+        assert (*second.messages, Message("assistant", "3")) == (Message("user", "Hi"), *result.messages)
+
+    def test_the_messages_of_a_result_go_on_as_a_history(self) -> None:
+        replay = Replay("anthropic", [{"type": "thinking", "signature": "x"}])
+        turns = Turns([call("add", x=1, y=2), Completion("tool_use", replay=replay)], [TextDelta("3")])
+        agent = turns.agent(tools=[add])
+        history = [Message("user", "1 + 2?")]
+        result = finished(events_of(agent, history))
+        again = [*history, *result.messages, Message("user", "And?")]
+        assert finished(events_of(agent, again)).text == "3"
+        assert list(turns.asked[-1].messages) == again
+        assert turns.asked[-1].messages[1].replay == replay
+        encoded = msgspec.json.encode(result.messages)
+        assert msgspec.json.decode(encoded, type=tuple[Message, ...]) == result.messages
+
+    def test_calls_of_a_turn_run_at_once_and_stand_in_order(self) -> None:
+        """The first one ends last: it waits until the reader has the result of the second."""
+
+        async def scenario() -> list[Event]:
+            read = asyncio.Event()
+
+            @tool
+            async def meet(who: str) -> str:
+                if who == "first":
+                    await read.wait()
+                return who
+
+            turns = Turns([call("meet", "1", who="first"), call("meet", "2", who="second")], [TextDelta("met")])
+            events = []
+            async for event in run_stream(turns.agent(tools=[meet]), "Hi"):
+                events.append(event)
+                if isinstance(event, ToolResult):
+                    read.set()
+            return events
+
+        events = asyncio.run(asyncio.wait_for(scenario(), 10))
+        assert [result.id for result in results(events)] == ["2", "1"]
+        assert [message.call_id for message in finished(events).messages] == ["", "1", "2", ""]
+
+    def test_an_agent_without_tools_leaves_calls_to_its_caller(self) -> None:
+        turns = Turns([call("add", "", x=1)])
+        result = finished(events_of(turns.agent()))
+        assert result.tool_calls == (call("add", "", x=1),)
+        assert result.messages == (Message("assistant", "", tool_calls=result.tool_calls),)
+
+    def test_a_tool_that_is_not_there_is_an_answer(self) -> None:
+        turns = Turns([call("divide")], [TextDelta("ok")])
+        events = events_of(turns.agent(tools=[add]))
+        assert results(events) == [ToolResult("1", "divide", "There is no tool 'divide'. There are: add.", True)]
+        assert finished(events).text == "ok"
+
+    def test_arguments_that_were_cut_off_are_an_answer(self) -> None:
+        turns = Turns([ToolCall("1", "add", None, '{"x": 1, "y'), Completion("length")], [TextDelta("ok")])
+        (result,) = results(events_of(turns.agent(tools=[add])))
+        assert result.failed
+        assert "not a JSON object" in result.text
+
+    def test_every_call_has_an_id_of_its_own(self) -> None:
+        """Some servers send none, some the same for all calls, some count anew in each answer."""
+        asked = [call("shout", id, text=id or "none") for id in ("", "a", "a", "b")]
+        turns = Turns(asked, [call("shout", "a", text="again")], [TextDelta("ok")])
+        before = [Message("assistant", "", tool_calls=(call("add", "b"),)), tool_message("b", "add", "3")]
+        events = events_of(turns.agent(tools=[shout]), [*before, Message("user", "Hi")])
+        ids = [event.id for event in events if isinstance(event, ToolCall)]
+        assert len(set(ids)) == 5
+        assert ids[1] == "a"
+        assert all(id.isalnum() and len(id) == 9 for id in (ids[0], *ids[2:]))
+        answered = {result.id: result.text for result in results(events)}
+        assert [answered[id] for id in ids] == ["NONE", "A", "A", "B", "AGAIN"]
+
+    def test_a_turn_is_not_sent_back_as_its_vendor_wrote_it_if_it_holds_old_ids(self) -> None:
+        replay = Replay("anthropic", [{"id": "a"}])
+        turns = Turns([call("add", "a", x=1, y=1), call("add", "a", x=1, y=1), Completion("", replay=replay)],
+                      [TextDelta("ok")])  # fmt: skip
+        assert finished(events_of(turns.agent(tools=[add]))).messages[0].replay is None
+
+    @pytest.mark.parametrize(
+        ("first", "then", "whole"),
+        [("One.", "Two.", "One.\n\nTwo."), ("One.\n", "Two.", "One.\nTwo."), ("One.", "\n\nTwo.", "One.\n\nTwo.")],
+    )
+    def test_turns_are_one_text_with_a_gap_where_there_is_none(self, first: str, then: str, whole: str) -> None:
+        turns = Turns(
+            [ThinkingDelta(first), TextDelta(first), call("add", x=1, y=1)], [ThinkingDelta(then), TextDelta(then)]
+        )
+        result = finished(events_of(turns.agent(tools=[add])))
+        assert (result.text, result.thinking) == (whole, whole)
+        assert [message.text for message in result.messages if message.role == "assistant"] == [first, then]
+
+    def test_a_model_that_never_stops_asking_is_ended(self) -> None:
+        made = []
+
+        @tool
+        def count() -> int:
+            made.append(1)
+            return len(made)
+
+        turns = Turns([TextDelta("x"), call("count")])
+        events = events_of(turns.agent(tools=[count], limits=Limits(max_turns=3)))
+        last = failed(events)
+        assert last.error.code == "too_many_turns"
+        assert (len(turns.asked), len(made)) == (3, 2)
+        assert last.result.text == "x\n\nx\n\nx"
+        assert [message.role for message in last.result.messages] == ["assistant", "tool"] * 3
+        assert results(events)[-1].text == "Not called: this answer has taken too many turns already."
+
+    def test_more_calls_in_a_turn_than_allowed_are_not_made(self) -> None:
+        turns = Turns([call("add", str(i), x=i, y=i) for i in range(5)], [TextDelta("ok")])
+        events = events_of(turns.agent(tools=[add], limits=Limits(max_calls=3)))
+        assert [result.failed for result in sorted(results(events), key=lambda r: r.id)] == [False] * 3 + [True] * 2
+
+    def test_a_failure_keeps_what_was_done_before(self) -> None:
+        failure = ProviderError("Too bad.", "overloaded", provider="demo")
+        turns = Turns(
+            [call("add", x=1, y=2), Completion("", Usage(1))], [TextDelta("It"), Completion("", Usage(2)), failure]
+        )
+        last = failed(events_of(turns.agent(tools=[add])))
+        assert last.error is failure
+        assert [message.text for message in last.result.messages] == ["", "3", "It"]
+        assert last.result.usage == Usage(3)
+
+    def test_over_a_real_connection(self, provider: Upstream) -> None:
+        """The upstream asks for the weather in every answer; the second request carries what the tool said."""
+
+        @tool
+        def weather(city: str) -> str:
+            return f"rain in {city}"
+
+        made = OpenAIProvider("custom", "tools", provider.url, "", "CUSTOM_API_KEY")
+        events = events_of(Agent(made, tools=[weather], limits=Limits(max_turns=2)))
+        assert failed(events).error.code == "too_many_turns"
+        assert [result.text for result in results(events)][:2] == ["rain in Oslo", "rain in Rome"]
+        sent = provider.last()["body"]
+        assert [offered["function"]["name"] for offered in sent["tools"]] == ["weather"]
+        assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "tool", "tool"]
+        assert [message["content"] for message in sent["messages"]][2:] == ["rain in Oslo", "rain in Rome"]
+
+
+class TestTime:
+    def test_a_tool_that_takes_too_long_is_an_answer(self) -> None:
+        told = threading.Event()
+
+        @tool(timeout=0.05)
+        async def never() -> None:
+            await asyncio.sleep(3600)
+
+        @tool(timeout=0.05)
+        def sleepy(context: ToolContext) -> None:
+            while not context.is_cancelled():
+                time.sleep(0.005)
+            told.set()
+
+        turns = Turns([call("never", "1"), call("sleepy", "2")], [TextDelta("ok")])
+        events = events_of(turns.agent(tools=[never, sleepy]))
+        assert sorted(result.text for result in results(events)) == [
+            "never gave no result within 0.05 seconds.",
+            "sleepy gave no result within 0.05 seconds.",
+        ]
+        assert finished(events).text == "ok"
+        assert told.wait(10)
+
+    def test_a_tool_that_refuses_to_end_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chat.engine.calls._STUBBORN", 0.01)
+
+        async def scenario() -> list[Event]:
+            gate = asyncio.Event()
+
+            @tool(timeout=0.01)
+            async def stubborn() -> None:
+                while not gate.is_set():
+                    try:
+                        await gate.wait()
+                    except asyncio.CancelledError:
+                        pass
+
+            turns = Turns([call("stubborn")], [TextDelta("ok")])
+            events = await collect(turns.agent(tools=[stubborn]))
+            gate.set()
+            return events
+
+        assert finished(asyncio.run(scenario())).text == "ok"
+
+    def test_the_time_of_the_whole_run_counts_tools_too(self) -> None:
+        @tool(timeout=None)
+        async def never() -> None:
+            await asyncio.sleep(3600)
+
+        turns = Turns([TextDelta("So."), call("add", "1", x=1, y=1), call("never", "2")])
+        last = failed(events_of(turns.agent(tools=[add, never], limits=Limits(total=0.1))))
+        assert (last.error.code, last.result.text) == ("total_timeout", "So.")
+        assert "0.1 seconds" in last.error.message
+        assert [message.call_id for message in last.result.messages] == ["", "1"]
+
+    def test_each_request_gets_the_time_that_is_left(self) -> None:
+        turns = Turns([call("add", x=1, y=1)], [TextDelta("ok")])
+        events_of(turns.agent(tools=[add], limits=Limits(total=100)))
+        first, second = (request.limits.total for request in turns.asked)
+        assert 0 < second < first <= 100
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("stop", ["close", "cancel"])
+    def test_tools_are_cancelled_and_nothing_is_left_behind(self, stop: str) -> None:
+        left: list[str] = []
+        told = threading.Event()
+
+        async def scenario() -> set[Any]:
+            before = asyncio.all_tasks()
+            running = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            @tool
+            async def slow() -> None:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    left.append("slow")
+                    raise
+
+            @tool
+            def thread(context: ToolContext) -> None:
+                loop.call_soon_threadsafe(running.set)
+                while not context.is_cancelled():
+                    time.sleep(0.005)
+                told.set()
+
+            turns = Turns([call("slow", "1"), call("thread", "2"), call("add", "3", x=1, y=1)])
+            stream = run_stream(turns.agent(tools=[slow, thread, add]), "Hi")
+
+            async def read() -> None:
+                async with aclosing(stream):
+                    async for event in stream:
+                        if isinstance(event, ToolResult):
+                            await running.wait()
+                            if stop == "close":
+                                return
+
+            task = asyncio.create_task(read())
+            await running.wait()
+            await asyncio.sleep(0.01)
+            if stop == "cancel":
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return asyncio.all_tasks() - before
+
+        assert asyncio.run(asyncio.wait_for(scenario(), 10)) == set()
+        assert left == ["slow"]
+        assert told.wait(10)

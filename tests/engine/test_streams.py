@@ -51,7 +51,9 @@ def test_an_answer_is_its_deltas_and_one_finish(agent: Make) -> None:
     *deltas, finish = asyncio.run(events_of(agent("words@n=30")))
     assert all(isinstance(event, TextDelta) for event in deltas)
     assert len(deltas) == 30
-    result = Result(text(30), "", (), "stop", Usage(2, 30, 32), provider="custom", model="words@n=30")
+    said = (Message("assistant", text(30)),)
+    usage = Usage(2, 30, 32)
+    result = Result(text(30), "", (), "stop", usage, provider="custom", model="words@n=30", messages=said)
     assert finish == Finish(result)
 
 

@@ -8,10 +8,13 @@ import os
 from collections.abc import Mapping
 
 from ..exceptions import ConfigurationError
+from .anthropic import AnthropicProvider
 from .demo import demo
+from .gemini import GeminiProvider
+from .ollama import OllamaProvider
 from .openai import OpenAIProvider
 from .provider import Provider
-from .vendors import OPENAI_WIRE, base_url, setting
+from .vendors import VENDORS, base_url, setting
 
 __all__ = ["provider_for"]
 
@@ -23,18 +26,16 @@ def provider_for(model: str | Provider, environ: Mapping[str, str] = os.environ)
     name, colon, rest = model.strip().partition(":")
     if name == "demo":
         return demo(rest)
-    if name in OPENAI_WIRE:
-        return _openai_wire(name, rest, environ)
-    if name in ("anthropic", "gemini"):
-        raise ConfigurationError(f"This version cannot speak to {name} yet. Choose another provider.")
-    known = ", ".join(["demo", *OPENAI_WIRE])
+    if name in VENDORS:
+        return _over_http(name, rest, environ)
+    known = ", ".join(["demo", *VENDORS])
     if not colon:
         raise ConfigurationError(f'{model!r} is no model. Write "provider:model", with one of {known}.')
     raise ConfigurationError(f"There is no provider {name!r}. Known are {known}.")
 
 
-def _openai_wire(name: str, model: str, environ: Mapping[str, str]) -> Provider:
-    vendor = OPENAI_WIRE[name]
+def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:
+    vendor = VENDORS[name]
     model = model or vendor.default_model
     if not model:
         raise ConfigurationError(f'Which model of {name}? Write "{name}:model".')
@@ -48,4 +49,20 @@ def _openai_wire(name: str, model: str, environ: Mapping[str, str]) -> Provider:
         raise ConfigurationError(f"There is no key for {name}. Set {variable} and start again.")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError(f"{variable} holds characters that no key has. Copy the key again.")
-    return OpenAIProvider(name, model, url, key, variable, limit_field=vendor.limit_field, strict=vendor.strict)
+    if vendor.wire == "anthropic":
+        return AnthropicProvider(name, model, url, key, variable)
+    if vendor.wire == "gemini":
+        return GeminiProvider(name, model, url, key, variable)
+    if name == "ollama" and not url.endswith("/v1"):
+        return OllamaProvider(name, model, url, key, variable)
+    return OpenAIProvider(
+        name,
+        model,
+        url,
+        key,
+        variable,
+        limit_field=vendor.limit_field,
+        strict=vendor.strict,
+        replays=vendor.replays,
+        schemas=vendor.schemas,
+    )

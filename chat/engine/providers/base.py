@@ -14,11 +14,15 @@ from .body import Body
 from .failures import Failures
 from .parser import Delta, Parser
 from .provider import Completion, Request
+from .recording import recording
 from .transport import Deadlines, Exchange
 
 
 class HTTPProvider(ABC):
-    """One model behind one address. `key_variable` is where the key came from, for the advice in errors."""
+    """One model behind one address. `key_variable` is where the key came from, for the advice in errors; `wire` names
+    the format in recordings."""
+
+    wire: str
 
     def __init__(self, name: str, model: str, base_url: str, key: str = "", key_variable: str = "the key") -> None:
         if "@" in base_url.partition("://")[2].partition("/")[0]:
@@ -35,16 +39,26 @@ class HTTPProvider(ABC):
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
         parser = self.parser()
         deadlines = Deadlines(request.limits)
+        url, content, tape = self.url(), _encode(self.body(request)), recording.get()
+        if tape:
+            tape.asked(self.name, self.model, self.wire, url, content, self._key)
         async with connections() as client, Exchange(client, deadlines, self._failures) as exchange:
-            response = await exchange.post(self.url(), self.headers(), _encode(self.body(request)))
+            response = await exchange.post(url, self.headers(), content)
+            if tape:
+                tape.answered(response.status_code, response.headers)
             if response.status_code != 200:
                 said = await exchange.read_all(64 * 1024)
+                if tape:
+                    tape.came(said)
                 raise self._failures.status(response.status_code, response.headers, said)
             body = Body(parser, self._failures)
             try:
                 while not body.done:
                     before = parser.progress
-                    deltas = body.take(await exchange.read())
+                    chunk = await exchange.read()
+                    if tape:
+                        tape.came(chunk)
+                    deltas = body.take(chunk)
                     for delta in deltas:
                         yield delta
                     if parser.progress != before:  # only now: what the reader took to digest it is no silence
@@ -52,6 +66,8 @@ class HTTPProvider(ABC):
                 if body.failure:
                     raise body.failure
             except EngineError:
+                for delta in parser.flush():
+                    yield delta
                 yield parser.completion()
                 raise
             await exchange.drain()

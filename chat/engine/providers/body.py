@@ -1,7 +1,7 @@
 """One response body: bytes in, cut anywhere, deltas out. Synchronous, without I/O; providers/base.py feeds it.
 
-A server that ignores `stream` answers with one JSON object, something that is no provider with HTML, and the content
-type is not to be trusted: the first byte tells which it is.
+A server that ignores `stream` answers with one JSON object, some wires are JSON objects without more, something that is
+no provider answers with HTML, and the content type is not to be trusted: the first byte tells which it is.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ..exceptions import EngineError
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
 from .failures import Failures
+from .json_stream import JSONStreamDecoder
 from .parser import Delta, NotJSONError, Parser
 
 logger = logging.getLogger("nous_chat.engine")
@@ -26,7 +27,7 @@ class Body:
         self.failure: EngineError | None = None
         self._parser = parser
         self._failures = failures
-        self._decoder = SSEDecoder(_MOST)
+        self._decoder: SSEDecoder | JSONStreamDecoder = SSEDecoder(_MOST)
         self._streams = False
         self._start = bytearray()  # of a body that is no event stream, or of which that is not known yet
         self._debug = logger.isEnabledFor(logging.DEBUG)
@@ -46,12 +47,18 @@ class Body:
         except NotJSONError:
             # At the very end it is half of what it should have been.
             self._fail(self._failures.not_its_wire("something that is no JSON") if chunk else self._failures.cut())
+        if self.failure:
+            deltas += self._parser.flush()
         return deltas
 
     def _begin(self, chunk: bytes, deltas: list[Delta]) -> None:
         self._start += chunk
         first = bytes(self._start[:_BLANKS]).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-        if first in (b"{", b"["):
+        if first in (b"{", b"[") and self._parser.objects:
+            self._streams = True
+            self._decoder = JSONStreamDecoder(_MOST)
+            self._events(self._decoder.decode(bytes(self._start)), deltas)
+        elif first in (b"{", b"["):
             if len(self._start) > _MOST:
                 raise EventTooLongError
             if not chunk:
@@ -82,6 +89,7 @@ class Body:
     def _end(self, deltas: list[Delta]) -> None:
         self.done = True
         if self._parser.complete:
+            deltas += self._parser.flush()
             deltas += self._parser.end()
         elif self._parser.begun:
             self.failure = self._failures.cut()

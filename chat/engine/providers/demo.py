@@ -1,4 +1,5 @@
-"""A provider that needs no network: a script in tests, the guided tour (tour.py) for people who have no key yet."""
+"""A provider that needs no network: a script in tests, the guided tour (tour.py) for people who have no key yet, a
+recording (replay.py) for looking again."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -7,7 +8,8 @@ from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..exceptions import ConfigurationError, EngineError
 from ..usage import Usage
 from .parser import Delta
-from .provider import Completion, Request
+from .provider import Completion, Provider, Request
+from .replay import ReplayProvider
 from .tour import tour
 
 Step = Delta | Completion | EngineError | float | Callable[[], Awaitable[object]]
@@ -55,8 +57,10 @@ class DemoProvider:
             yield Completion("stop", Usage(asked, words + thoughts, asked + words + thoughts, None, thoughts))
 
 
-def demo(model: str) -> DemoProvider:
-    """ "demo" and "demo:tour"."""
+def demo(model: str) -> Provider:
+    """ "demo" and "demo:tour"; "demo:FILE.sse" for a recording."""
+    if model.endswith((".sse", ".json")):
+        return ReplayProvider(model)
     if model not in ("", "tour"):
-        raise ConfigurationError(f'The demo has no model {model!r}. Write "demo:tour".')
+        raise ConfigurationError(f'The demo has no model {model!r}. Write "demo:tour", or "demo:FILE.sse".')
     return DemoProvider("tour", script=tour)

@@ -2,10 +2,11 @@
 
     chunk                                             our event
     ------------------------------------------------  -----------------------------------------------------------
-    choices[0].delta.content, a string                TextDelta
+    choices[0].delta.content, a string                TextDelta; ThinkingDelta between <think> tags at the beginning
     ... a list of parts (Mistral)                     TextDelta of `text` parts, ThinkingDelta of `thinking` parts
     choices[0].delta.reasoning_content, .reasoning    ThinkingDelta, of the first that is there
     choices[0].delta.reasoning_details                ThinkingDelta, where neither of the two is there
+    ... and, of vendors that want them back           Completion.replay, with a tool call
     choices[0].delta.refusal                          Completion.refusal
     choices[0].delta.tool_calls                       gathered; ToolCall at the end
     choices[0].finish_reason                          Completion.finish_reason, the last that is no null
@@ -14,25 +15,36 @@
     event: error; a line `error: {...}`               the same
     data: [DONE]                                      the end
 
-`<think>` tags in the text stay there. Other choices than the first, and fields that are not named here, are ignored.
-Source: https://platform.openai.com/docs/api-reference/chat-streaming and what servers were seen to send.
+Other choices than the first, and fields that are not named here, are ignored.
+Sources: https://platform.openai.com/docs/api-reference/chat (requests) and .../chat-streaming, OpenRouter's "Reasoning
+tokens", DeepSeek's "Thinking mode", and what servers were seen to send.
 """
 
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..messages import Image, Message, Replay
 from ..usage import Usage
 from .base import HTTPProvider
-from .parser import Delta, NotJSONError, Parser, decode
-from .provider import Completion, Request
+from .parser import Delta, NotJSONError, Parser, anything, count, decode, tool_call
+from .provider import Completion, Request, ToolSpec
+from .schemas import is_strict
+from .think import ThinkTags
+from .turns import arguments, asking_for, inline, replayed, settled, with_settings
 
 
 class OpenAIProvider(HTTPProvider):
-    """`base_url` is what comes before `/chat/completions`. `strict` is for servers that refuse fields which they do not
-    know; they send their usage unasked. `limit_field` is what they call the limit on output."""
+    """`base_url` is what comes before `/chat/completions`. `limit_field` is what the server calls the limit on output.
+    `strict` is for Mistral, which refuses fields and ids of another form than its own, and sends its usage unasked. `replays` is the
+    field with thoughts that must come back with a tool call. `schemas`: whether it takes a JSON Schema for its answer.
+    """
+
+    wire = "openai"
 
     def __init__(
         self,
@@ -44,10 +56,14 @@ class OpenAIProvider(HTTPProvider):
         *,
         limit_field: str = "max_tokens",
         strict: bool = False,
+        replays: str = "",
+        schemas: bool = True,
     ) -> None:
         super().__init__(name, model, base_url, key, key_variable)
         self._limit_field = limit_field
         self._strict = strict
+        self._replays = replays
+        self._schemas = schemas
 
     def url(self) -> str:
         return f"{self.base_url}/chat/completions"
@@ -56,18 +72,65 @@ class OpenAIProvider(HTTPProvider):
         return {"authorization": f"Bearer {self._key}"} if self._key else {}
 
     def body(self, request: Request) -> dict[str, Any]:
-        messages = [{"role": message.role, "content": message.spoken} for message in request.messages]
-        if request.instructions:
-            messages.insert(0, {"role": "system", "content": request.instructions})
-        body: dict[str, Any] = {"model": self.model, "messages": messages, "stream": True}
+        instructions = request.instructions
+        body: dict[str, Any] = {"model": self.model, "messages": [], "stream": True}
         if not self._strict:
             body["stream_options"] = {"include_usage": True}
         if request.limits.max_output_tokens is not None:
             body[self._limit_field] = request.limits.max_output_tokens
-        return body | dict(request.settings)
+        if request.tools:
+            body["tools"] = [_tool(tool) for tool in request.tools]
+        if request.output_schema is not None:
+            if self._schemas:
+                body["response_format"] = {"type": "json_schema", "json_schema": _format(request.output_schema)}
+            else:
+                body["response_format"] = {"type": "json_object"}
+                instructions = f"{instructions}\n\n{asking_for(request.output_schema)}".strip()
+        if instructions:
+            body["messages"].append({"role": "system", "content": instructions})
+        body["messages"] += map(self._message, settled(request.messages, short_ids=self._strict))
+        return with_settings(body, request.settings)
+
+    def _message(self, message: Message) -> dict[str, Any]:
+        match message.role:
+            case "tool":
+                return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+            case "user" if message.images:
+                texts = [{"type": "text", "text": message.spoken}] if message.text.strip() else []
+                return {"role": "user", "content": [*texts, *map(_image, message.images)]}
+            case "assistant" if message.tool_calls:
+                missed = {self._replays: ""} if self._replays == "reasoning_content" else {}
+                return {
+                    "role": "assistant",
+                    "content": message.text or None,
+                    "tool_calls": [_call(call) for call in message.tool_calls],
+                } | (replayed(message, self.name) or missed)
+        return {"role": message.role, "content": message.spoken}
 
     def parser(self) -> "OpenAIParser":
-        return OpenAIParser()
+        return OpenAIParser(self.name, self._replays)
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+    return {"type": "function", "function": function}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": msgspec.json.encode(arguments(call)).decode()}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _image(image: Image) -> dict[str, Any]:
+    data = inline(image)
+    url = f"data:{data[0]};base64,{data[1]}" if data else image.url
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _format(schema: dict[str, Any]) -> dict[str, Any]:
+    """`strict` makes the server hold the model to the schema, and refuse schemas that leave anything open."""
+    name = re.sub(r"[^a-zA-Z0-9_-]", "_", str(schema.get("title") or ""))[:64]
+    return {"name": name or "answer", "schema": schema, "strict": is_strict(schema)}
 
 
 # Only what we read, so that the rest costs next to nothing; fields whose type varies between servers are Any.
@@ -104,14 +167,20 @@ class _Whole(_Chunk):
 
 _chunk = msgspec.json.Decoder(_Chunk)
 _whole = msgspec.json.Decoder(_Whole)
-_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)
 
 _FIRST = (0, None, "0")  # how the first choice may be numbered
 
 
 class OpenAIParser(Parser):
-    def __init__(self) -> None:
+    """`replays` is the field that goes back with a tool call, to the server of that `name` alone."""
+
+    def __init__(self, name: str = "openai", replays: str = "") -> None:
         super().__init__()
+        self._name = name
+        self._replays = replays
+        self._thoughts: list[str] = []
+        self._thought_details: list[dict[str, Any]] = []
+        self._tags = ThinkTags()
         self._calls: list[_Call] = []
         self._call_at: dict[object, _Call] = {}  # by index, the newest
         self._finish_reason: str | None = None
@@ -146,16 +215,25 @@ class OpenAIParser(Parser):
         self._about(answer, body)
         return deltas
 
+    def flush(self) -> Sequence[Delta]:
+        return self._tags.flush()
+
     def end(self) -> list[ToolCall]:
         return [call.whole() for call in self._calls]
 
     def completion(self) -> Completion:
-        return Completion(self._finish_reason, _usage(self._usage), self._refusal)
+        return Completion(self._finish_reason, _usage(self._usage), self._refusal, self._replay())
+
+    def _replay(self) -> Replay | None:
+        sent = self._thought_details if self._replays == "reasoning_details" else "".join(self._thoughts)
+        if not (self._replays and self._calls and self.complete and sent):
+            return None
+        return Replay(self._name, {self._replays: sent})
 
     def _chunk(self, data: bytes, deltas: list[Delta]) -> None:
         chunk = decode(_chunk, data)
         if chunk is None:
-            loose = decode(_any, data)
+            loose = decode(anything, data)
             if isinstance(loose, dict) and loose.get("error"):
                 self.error = loose
             return
@@ -175,17 +253,20 @@ class OpenAIParser(Parser):
 
     def _message(self, message: _Message, deltas: list[Delta]) -> None:
         thinking = message.reasoning_content or message.reasoning
-        if not thinking and message.reasoning_details:
-            thinking = self._details(message.reasoning_details)
+        if message.reasoning_details:
+            details = self._details(message.reasoning_details)
+            thinking = thinking or details
         if thinking and isinstance(thinking, str):
             deltas.append(ThinkingDelta(thinking))
+            self.progress += 1
+            if self._replays:
+                self._thoughts.append(thinking)
         content = message.content
         if content:
             if isinstance(content, str):
-                deltas.append(TextDelta(content))
+                self._text(content, deltas)
             elif isinstance(content, list):
-                _parts(content, deltas)
-        self.progress += len(deltas)
+                self._parts(content, deltas)
         if message.refusal and isinstance(message.refusal, str):
             self._refusal += message.refusal
             self.progress += 1
@@ -195,6 +276,28 @@ class OpenAIParser(Parser):
                     self._call(piece)
                     self.progress += 1
 
+    def _text(self, text: str, deltas: list[Delta]) -> None:
+        self.progress += 1
+        if self._tags.over:
+            deltas.append(TextDelta(text))
+        else:
+            deltas += self._tags.split(text)
+
+    def _parts(self, parts: list[Any], deltas: list[Delta]) -> None:
+        """Mistral's content: {"type": "text", "text"} and {"type": "thinking", "thinking": [parts]}."""
+        for part in parts:
+            if not isinstance(part, dict):
+                continue
+            thinking = part.get("thinking")
+            if isinstance(thinking, list):
+                thinking = "".join(str(item.get("text") or "") for item in thinking if isinstance(item, dict))
+            if thinking and isinstance(thinking, str):
+                deltas.append(ThinkingDelta(thinking))
+                self.progress += 1
+            text = part.get("text")
+            if text and isinstance(text, str):
+                self._text(text, deltas)
+
     def _details(self, details: object) -> str:
         """OpenRouter's and Snowflake's list of what was thought; encrypted thoughts are a sign of life only."""
         texts = []
@@ -202,6 +305,8 @@ class OpenAIParser(Parser):
             if isinstance(detail, dict):
                 self.progress += 1
                 texts.append(detail.get("text") or detail.get("summary") or "")
+                if self._replays:
+                    _keep(self._thought_details, detail)
         return "".join(text for text in texts if isinstance(text, str))
 
     def _call(self, piece: dict[str, Any]) -> None:
@@ -241,7 +346,7 @@ class OpenAIParser(Parser):
         self.begun = True
         text = data.decode("utf-8", "replace")
         try:
-            self.error = decode(_any, data) or text
+            self.error = decode(anything, data) or text
         except NotJSONError:
             self.error = text
 
@@ -259,37 +364,29 @@ class _Call:
         return bool(call.raw) and call.arguments is not None
 
     def whole(self) -> ToolCall:
-        raw = "".join(self.pieces)
-        try:
-            arguments = decode(_any, raw.encode()) if raw.strip() else {}
-        except NotJSONError:
-            return ToolCall(self.id, self.name, None, raw)
-        arguments = {} if arguments is None else arguments  # "null" means none
-        return ToolCall(self.id, self.name, arguments if isinstance(arguments, dict) else None, raw)
+        return tool_call(self.id, self.name, "".join(self.pieces))
 
 
-def _parts(parts: list[Any], deltas: list[Delta]) -> None:
-    """Mistral's content: {"type": "text", "text"} and {"type": "thinking", "thinking": [parts]}."""
-    for part in parts:
-        if not isinstance(part, dict):
-            continue
-        thinking = part.get("thinking")
-        if isinstance(thinking, list):
-            thinking = "".join(str(item.get("text") or "") for item in thinking if isinstance(item, dict))
-        if thinking and isinstance(thinking, str):
-            deltas.append(ThinkingDelta(thinking))
-        text = part.get("text")
-        if text and isinstance(text, str):
-            deltas.append(TextDelta(text))
+def _keep(kept: list[dict[str, Any]], piece: dict[str, Any]) -> None:
+    """A piece of a detail: what grows is put together, and the rest is said once or in the last piece (a signature)."""
+    last = kept[-1] if kept else {}
+    if not last or any(last.get(key) != piece.get(key) for key in ("type", "index")):
+        kept.append(dict(piece))
+        return
+    for key, value in piece.items():
+        if key in ("text", "summary", "data") and isinstance(last.get(key), str) and isinstance(value, str):
+            last[key] += value
+        elif value is not None:
+            last[key] = value
 
 
 def _usage(sent: dict[str, Any] | None) -> Usage | None:
     if sent is None:
         return None
     return Usage(
-        input_tokens=_count(sent.get("prompt_tokens")),
-        output_tokens=_count(sent.get("completion_tokens")),
-        total_tokens=_count(sent.get("total_tokens")),
+        input_tokens=count(sent.get("prompt_tokens")),
+        output_tokens=count(sent.get("completion_tokens")),
+        total_tokens=count(sent.get("total_tokens")),
         cached_tokens=_detail(sent, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(sent, "completion_tokens_details", "reasoning_tokens"),
     )
@@ -297,8 +394,4 @@ def _usage(sent: dict[str, Any] | None) -> Usage | None:
 
 def _detail(sent: dict[str, Any], group: str, name: str) -> int | None:
     details = sent.get(group)
-    return _count(details.get(name)) if isinstance(details, dict) else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return count(details.get(name)) if isinstance(details, dict) else None

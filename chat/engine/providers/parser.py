@@ -4,7 +4,9 @@ providers/base.py feeds it."""
 import json
 import logging
 from abc import ABC, abstractmethod
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import msgspec
 
@@ -21,7 +23,10 @@ class NotJSONError(ValueError):
 
 
 class Parser(ABC):
-    """State of one answer. A vendor adds `feed`, `whole` and `end`, and sets the rest as it learns it."""
+    """State of one answer. A vendor adds `feed`, `end`, `completion` and what else it needs, and sets the rest as it
+    learns it. `objects`: a body without server-sent events is a stream of JSON objects, each as good as an event."""
+
+    objects = False
 
     def __init__(self) -> None:
         self.progress = 0
@@ -39,12 +44,16 @@ class Parser(ABC):
     def feed(self, event: str, data: bytes) -> list[Delta]:
         """What one server-sent event says. What we do not know is ignored; raises NotJSONError."""
 
-    @abstractmethod
     def whole(self, body: bytes) -> list[Delta]:
         """A whole answer as one JSON object, from a server that does not stream. Raises NotJSONError."""
+        raise NotJSONError("not the form of this wire")
+
+    def flush(self) -> Sequence[Delta]:
+        """What was held back to see what follows, however the answer ends. A second time there is nothing."""
+        return ()
 
     @abstractmethod
-    def end(self) -> list[ToolCall]:
+    def end(self) -> Sequence[ToolCall]:
         """The tool calls, which are known to be whole only now."""
 
     @abstractmethod
@@ -53,6 +62,8 @@ class Parser(ABC):
 
 
 _T = TypeVar("_T")
+
+anything: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)
 
 
 def decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
@@ -81,3 +92,29 @@ def _mended(data: bytes) -> bytes:
     loose = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None)
     text = json.dumps(loose, ensure_ascii=False)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def tool_call(identity: str, name: str, raw: str) -> ToolCall:
+    """A call whose arguments came as text. No text and "null" mean none."""
+    try:
+        arguments = decode(anything, raw.encode()) if raw.strip() else {}
+    except NotJSONError:
+        return ToolCall(identity, name, None, raw)
+    arguments = {} if arguments is None else arguments
+    return ToolCall(identity, name, arguments if isinstance(arguments, dict) else None, raw)
+
+
+def made_up_id() -> str:
+    """For a call that came without one. Nine letters and digits, which every vendor takes."""
+    return uuid4().hex[:9]
+
+
+def count(value: object) -> int | None:
+    """A number of tokens; None for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def total(*counts: int | None) -> int | None:
+    """Their sum, None where none is known: for vendors that send no total."""
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None

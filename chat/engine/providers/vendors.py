@@ -1,5 +1,5 @@
-"""Who speaks OpenAI's wire, a line each, for they differ by address and key alone; and what the environment says of
-them. `provider_for` and discover.py read it."""
+"""Who can be asked, a line each, for most speak OpenAI's wire and differ by address and key alone; and what the
+environment says of them. `provider_for` and discover.py read it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,22 +7,27 @@ from typing import NamedTuple
 
 class Vendor(NamedTuple):
     """`default_model` answers where somebody set a key and named no model: cheap, quick, and not about to be retired.
-    `local` ones need no key. `limit_field` and `strict`: see OpenAIProvider."""
+    `local` ones need no key. For the rest see OpenAIProvider."""
 
     base_url: str
     default_model: str = ""
     local: bool = False
+    wire: str = "openai"
     limit_field: str = "max_tokens"
     strict: bool = False
+    replays: str = ""
+    schemas: bool = True
 
 
-OPENAI_WIRE = {
+VENDORS = {
     "openai": Vendor("https://api.openai.com/v1", "gpt-6-luna", limit_field="max_completion_tokens"),
+    "anthropic": Vendor("https://api.anthropic.com", "claude-haiku-5-5", wire="anthropic"),
+    "gemini": Vendor("https://generativelanguage.googleapis.com", "gemini-3.8-flash", wire="gemini"),
     "groq": Vendor("https://api.groq.com/openai/v1", "openai/gpt-oss-120b"),
     "mistral": Vendor("https://api.mistral.ai/v1", "mistral-small-latest", strict=True),
-    "openrouter": Vendor("https://openrouter.ai/api/v1", "openrouter/auto"),
+    "openrouter": Vendor("https://openrouter.ai/api/v1", "openrouter/auto", replays="reasoning_details"),
     "together": Vendor("https://api.together.xyz/v1", "openai/gpt-oss-120b"),
-    "deepseek": Vendor("https://api.deepseek.com/v1", "deepseek-flash"),
+    "deepseek": Vendor("https://api.deepseek.com/v1", "deepseek-flash", replays="reasoning_content", schemas=False),
     "xai": Vendor("https://api.x.ai/v1", "grok-4.3"),
     "ollama": Vendor("http://127.0.0.1:11434/v1", local=True),
     "lmstudio": Vendor("http://127.0.0.1:1234/v1", local=True),
@@ -32,6 +37,8 @@ OPENAI_WIRE = {
     "custom": Vendor("", local=True),
 }
 
+OPENAI_WIRE = {name: vendor for name, vendor in VENDORS.items() if vendor.wire == "openai"}
+
 
 def setting(environ: Mapping[str, str], name: str, what: str) -> str:
     """`setting(environ, "groq", "API_KEY")` is GROQ_API_KEY without the blanks and line ends that pasting leaves."""
@@ -40,9 +47,9 @@ def setting(environ: Mapping[str, str], name: str, what: str) -> str:
 
 def base_url(environ: Mapping[str, str], name: str) -> str:
     """<NAME>_BASE_URL or the usual one, "" where there is none. People give the addresses of local servers with and
-    without their `/v1`."""
-    vendor = OPENAI_WIRE[name]
+    without their `/v1`; of Ollama, one without it is that of its own wire."""
+    vendor = VENDORS[name]
     url = setting(environ, name, "BASE_URL").rstrip("/") or vendor.base_url
-    if vendor.base_url and vendor.local and url.count("/") == 2:
+    if vendor.base_url and vendor.local and url.count("/") == 2 and name != "ollama":
         url += "/v1"
     return url

@@ -7,12 +7,14 @@ import logging
 import sys
 import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from django.core.management.base import BaseCommand
 
 from ...engine import Agent, Error, Event, Finish, TextDelta, run_stream
+from ...engine.providers.recording import Recording, recording
 
 
 class Command(BaseCommand):
@@ -28,20 +30,30 @@ class Command(BaseCommand):
             "--debug", action="store_true", help="print what the provider sends, with its time, on stderr"
         )
 
+        parser.add_argument(
+            "--record",
+            metavar="FILE",
+            type=Path,
+            help="write what the provider sends to FILE.sse and FILE.json; --model demo:FILE.sse plays it again",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         if options["debug"]:
             _show_raw_events()
         agent = Agent(options["model"] or _default_model(), instructions=options["instructions"])
         try:
-            ok = asyncio.run(self._ask(agent, options["prompt"], jsonl=options["jsonl"]))
+            ok = asyncio.run(self._ask(agent, options["prompt"], jsonl=options["jsonl"], record=options["record"]))
         except KeyboardInterrupt:
             self.stderr.write("")
             sys.exit(130)
         if not ok:
             sys.exit(1)
 
-    async def _ask(self, agent: Agent, prompt: str, *, jsonl: bool) -> bool:
+    async def _ask(self, agent: Agent, prompt: str, *, jsonl: bool, record: Path | None) -> bool:
         """Whether it ended well. Ctrl-C cancels the task that runs this, which closes the stream."""
+        tape = Recording()
+        if record:
+            recording.set(tape)
         async with aclosing(run_stream(agent, prompt)) as stream:
             async for event in stream:
                 if jsonl:
@@ -49,7 +61,17 @@ class Command(BaseCommand):
                 else:
                     self._show(event)
                 self.stdout.flush()
+        if record and isinstance(event, Finish | Error):
+            self._record(tape, record, event)
         return isinstance(event, Finish)
+
+    def _record(self, tape: Recording, path: Path, end: Finish | Error) -> None:
+        try:
+            file = tape.write(path, end.result, end.error if isinstance(end, Error) else None)
+        except (OSError, ValueError) as error:
+            self.stderr.write(f"There is no recording: {error}.")
+        else:
+            self.stderr.write(f"Recorded; play it again with --model demo:{file}")
 
     def _show(self, event: Event) -> None:
         match event:

@@ -13,6 +13,8 @@
  * @property {number} last                  the highest message seq heard of
  * @property {boolean} filling              is a page on its way that fills a hole between messages?
  * @property {object|null} unanswered       `{status, error}` when what was said last got no answer
+ * @property {Map<string, string|null>} decisions  by call, what this page has decided: null while it is on its way, then
+ *                                          why it was refused
  *
  * @typedef {object} RunState
  * @property {string} status
@@ -27,21 +29,33 @@
  *   | {type: "history"}} Change                                          older messages may be asked for again
  */
 
-const ACTIVE = new Set(["queued", "running", "awaiting_approval"]);
+const WRITING = new Set(["queued", "running"]);
+const WAITING = "awaiting_approval";
 
 /** @returns {State} */
 export function emptyState() {
   return {
     you: null, conversation: null, messages: new Map(), replaced: new Set(), runs: new Map(),
     typing: new Map(), more: false, last: 0, filling: false, unanswered: null,
+    decisions: new Map(),
   };
 }
 
-export const isActive = (run) => ACTIVE.has(run.status);
+export const isWriting = (run) => WRITING.has(run.status);
+export const isActive = (run) => isWriting(run) || run.status === WAITING;
+
+/** Does a call of that run wait for a decision? */
+export const isWaiting = (call, run) => call.status === WAITING && isActive(run);
 
 /** The runs that are not over, as `[id, RunState]`, oldest first. @param {State} state */
 export function activeRuns(state) {
   return [...state.runs].filter(([, run]) => isActive(run));
+}
+
+/** The calls that wait for a decision. @param {State} state */
+export function waitingCalls(state) {
+  return activeRuns(state).flatMap(([, run]) =>
+    (state.messages.get(run.key)?.calls ?? []).filter((call) => isWaiting(call, run)));
 }
 
 /** The newest message that is shown and that the server has. @param {State} state */
@@ -72,7 +86,8 @@ export function keyOf(state, message) {
 /**
  * Folds one event into the state, the only function that changes it.
  * @param {State} state
- * @param {{type: string}} event an event of the protocol, or one of this page: `bubble`, `bubble.gone`, `typing.faded`
+ * @param {{type: string}} event an event of the protocol, or one of this page: `bubble`, `bubble.gone`, `typing.faded`,
+ *   `decision`
  * @returns {Change[]}
  */
 export function apply(state, event) {
@@ -83,6 +98,7 @@ const rules = {
   snapshot(state, event) {
     const changes = [{ type: "conversation" }, { type: "history" }];
     const fresh = state.you === null;
+    if (state.you?.id !== event.you.id) state.decisions.clear();
     state.you = event.you;
     const known = new Set([...state.messages.values()].map((message) => message.id));
     const joins = !event.more || event.messages.some((message) => known.has(message.id));
@@ -116,21 +132,25 @@ const rules = {
   },
 
   "run.delta"(state, event) {
-    const run = runState(state, event.run);
-    if (!isActive(run) || run.behind || event.seq <= run.seq) return [];
-    if (event.seq > run.seq + 1 || !state.messages.get(run.key)?.id) {
-      run.behind = true;
-      return [sync(event.run)];
-    }
-    run.seq = event.seq;
-    const message = state.messages.get(run.key);
-    const changes = [];
-    for (const part of ["thinking", "text"]) {
-      if (!event[part]) continue;
-      message[part] += event[part];
-      changes.push({ type: "append", key: run.key, part, text: event[part] });
-    }
-    return changes;
+    return inTurn(state, event, (message, key) => {
+      const changes = [];
+      for (const part of ["thinking", "text"]) {
+        if (!event[part]) continue;
+        message[part] += event[part];
+        changes.push({ type: "append", key, part, text: event[part] });
+      }
+      return changes;
+    });
+  },
+
+  "run.tool"(state, event) {
+    return inTurn(state, event, (message, key) => {
+      const known = message.calls.some(({ id }) => id === event.call.id);
+      message.calls = known
+        ? message.calls.map((call) => (call.id === event.call.id ? event.call : call))
+        : [...message.calls, event.call];
+      return [changed(key)];
+    });
   },
 
   "run.state"(state, event) {
@@ -205,7 +225,7 @@ const rules = {
     if (state.messages.has(client_id)) return [];
     state.messages.set(client_id, {
       id: null, unsent: true, seq: Infinity, role: "user", author: state.you, text, thinking: "", client_id, created_at,
-      replaces: null, run: null,
+      replaces: null, calls: [], run: null,
     });
     return [changed(client_id)];
   },
@@ -216,7 +236,27 @@ const rules = {
     state.messages.delete(client_id);
     return [changed(client_id)];
   },
+
+  /** My decision about a call is on its way, or was refused with a sentence. */
+  decision(state, { call, refusal }) {
+    state.decisions.set(call, refusal);
+    for (const [key, { calls }] of state.messages) if (calls.some(({ id }) => id === call)) return [changed(key)];
+    return [];
+  },
 };
+
+/** Takes a frame of a run if it is the next one. A repeat is ignored; after a lost one the state is asked for. */
+function inTurn(state, { run: id, seq }, take) {
+  const run = runState(state, id);
+  if (!isActive(run) || run.behind || seq <= run.seq) return [];
+  const message = state.messages.get(run.key);
+  if (seq > run.seq + 1 || !message?.id) {
+    run.behind = true;
+    return [sync(id)];
+  }
+  run.seq = seq;
+  return take(message, run.key);
+}
 
 /** Takes a message as the server has it, unless what stands here is newer. `seq` is that of the text it carries. */
 function store(state, message, seq = message.run?.seq ?? 0) {
@@ -229,7 +269,7 @@ function store(state, message, seq = message.run?.seq ?? 0) {
     if (older) return [];
     Object.assign(run, { status: message.run.status, seq, key });
   }
-  state.messages.set(key, { ...message });
+  state.messages.set(key, { ...message, calls: message.calls ?? [] }); // an older server sends none
   const changes = state.replaced.has(message.id) ? [] : [changed(key)];
   if (message.replaces) {
     state.replaced.add(message.replaces);
@@ -254,7 +294,7 @@ function expect(state, run) {
   known.key = run.id;
   state.messages.set(run.id, {
     id: null, seq: Infinity, role: "assistant", author: null, text: "", thinking: "", client_id: null,
-    created_at: run.created_at ?? null, replaces: null, run,
+    created_at: run.created_at ?? null, replaces: null, calls: [], run,
   });
   return [changed(run.id)];
 }

@@ -1,9 +1,10 @@
 // One conversation on the page. Events come from its socket, apply.js says what they change, the views show it; what the
 // person does becomes commands. Made and dropped by nous-chat.js as conversations are opened.
 
-import { activeRuns, apply, emptyState, lastMessage } from "./apply.js";
+import { activeRuns, apply, emptyState, lastMessage, waitingCalls } from "./apply.js";
 import { Announcer } from "./announce.js";
 import { Bar, sentenceFor } from "./bar.js";
+import { sentenceOf } from "./call.js";
 import { Composer } from "./composer.js";
 import { el } from "./dom.js";
 import { Follower } from "./follow.js";
@@ -20,6 +21,7 @@ const TYPING_FADES = 60_000; // in case the frame that ends it is lost
 export class Conversation {
   #state = emptyState();
   #options; #socket; #outbox; #follower; #announcer; #bar; #head; #messages; #foot; #composer; #typing;
+  #asked = new Set(); // calls whose need of an approval has been announced
   #retrying = false;
   #clock = 0;
   #fading = 0;
@@ -52,6 +54,7 @@ export class Conversation {
     this.#messages = new Messages(this.#state, {
       foot: this.#foot.element,
       onRetry: retry,
+      onDecide: (call, decision) => this.#decide(call, decision),
       onEarlier: (before) => send({ type: "history.load", before, ref: "earlier" }),
     });
     this.#typing = el("p", { class: "typing" });
@@ -111,6 +114,11 @@ export class Conversation {
     const [run] = activeRuns(this.#state)[0] ?? [];
     if (run) this.#post({ type: "run.stop", run, ref: `stop:${run}` });
     return run !== undefined;
+  }
+
+  #decide(call, decision) {
+    this.#post({ type: "tool.decide", call, ...decision, ref: `decide:${call}` });
+    this.#apply({ type: "decision", call, refusal: null });
   }
 
   #retry(message) {
@@ -177,7 +185,9 @@ export class Conversation {
       this.#composer.giveBack(command.text);
     }
     if (ref === "earlier") this.#messages.loaded();
-    this.say(retry_after ? `${message} ${words.retryAfter(retry_after)}` : message);
+    const sentence = retry_after ? `${message} ${words.retryAfter(retry_after)}` : message;
+    if (command?.type === "tool.decide") this.#apply({ type: "decision", call: command.call, refusal: sentence });
+    else this.say(sentence);
   }
 
   #fade() {
@@ -225,6 +235,13 @@ export class Conversation {
     const message = event.message;
     if (event.type === "message.created" && message.author?.id !== you.id) {
       this.#announcer.say(words.said(message.author?.name ?? words.somebody, message.text));
+    }
+    if (event.type === "run.tool" && event.call.decided_by && this.#asked.delete(event.call.id)) {
+      this.#announcer.say(sentenceOf(event.call));
+    }
+    for (const { id, name } of event.type === "run.delta" ? [] : waitingCalls(this.#state)) {
+      if (!this.#asked.has(id)) this.#announcer.say(words.approvalNeeded(words.plainly(name)));
+      this.#asked.add(id);
     }
     if (event.type === "run.started") this.#announcer.started(event.run, words.answerStarted(message.run.agent.name));
     if (event.type === "run.finished" && message) {

@@ -1,24 +1,33 @@
 // One message as one <article>. It is made once and then only changed: whole by update(), at its end by append().
 // Called by messages.js; knows nothing of the other messages.
 
-import { isActive } from "./apply.js";
+import { isActive, isWaiting, isWriting } from "./apply.js";
+import { CallView } from "./call.js";
 import { avatar, el, icon } from "./dom.js";
 import { TextView } from "./text.js";
 import { words } from "./words.js";
 
 export class MessageView {
-  #parts = {}; #views = {}; #retry; #by = null;
+  waiting = 0; // how many of its calls wait for a decision
+  #parts = {}; #views = {}; #calls = new Map(); #retry; #onDecide; #by = null;
 
-  /** @param {() => void} onRetry */
-  constructor(onRetry) {
+  /**
+   * @param {object} on
+   * @param {() => void} on.retry
+   * @param {(call: string, decision: object) => void} on.decide
+   */
+  constructor(on) {
     const part = (name, tag, ...children) => (this.#parts[name] = el(tag, { "data-part": name, dir: "auto" }, ...children));
-    this.#retry = el("button", { type: "button", class: "quiet", onclick: onRetry }, words.retry);
+    this.#retry = el("button", { type: "button", class: "quiet", onclick: on.retry }, words.retry);
+    this.#onDecide = on.decide;
     this.#parts.summary = el("summary");
     this.element = el("article", {},
       part("by", "header"),
       part("thinking", "details", this.#parts.summary, (this.#parts.thought = el("div", { class: "thought" }))),
+      part("calls", "div"),
       part("dots", "div", el("span"), el("span"), el("span")),
       part("text", "div"),
+      part("approvals", "div"), // under the text, where the eye is
       part("end", "p", (this.#parts.reason = el("span")), this.#retry),
       part("meta", "p"),
     );
@@ -28,9 +37,12 @@ export class MessageView {
 
   /**
    * @param {object} message as in the state of apply.js
-   * @param {{you: object|null, retry: boolean}} context the reader; can this answer be made again?
+   * @param {object} context
+   * @param {object|null} context.you the reader
+   * @param {boolean} context.retry can this answer be made again?
+   * @param {Map<string, string|null>} context.decisions as in the state
    */
-  update(message, { you, retry }) {
+  update(message, { you, retry, decisions }) {
     this.seq = message.seq;
     const run = message.run;
     const mine = message.role === "user" && (message.id === null || message.author?.id === you?.id);
@@ -43,6 +55,7 @@ export class MessageView {
     this.#signature(message, mine);
     this.#views.text.set(message.text);
     this.#views.thinking.set(message.thinking);
+    this.#tools(message, you, decisions);
     this.#progress(message);
     this.#ending(run, you);
     this.#retry.hidden = !retry;
@@ -75,10 +88,29 @@ export class MessageView {
     this.element.setAttribute("aria-label", name);
   }
 
+  /** A line for each call, a card for each that waits. Only what stands elsewhere is moved: a field keeps its focus. */
+  #tools({ calls, run }, you, decisions) {
+    const last = new Map(); // the one placed last in each part
+    this.waiting = 0;
+    for (const call of calls) {
+      if (!this.#calls.has(call.id)) this.#calls.set(call.id, new CallView((decision) => this.#onDecide(call.id, decision)));
+      const view = this.#calls.get(call.id);
+      const waiting = isWaiting(call, run);
+      if (waiting) this.waiting += 1;
+      const part = this.#parts[waiting ? "approvals" : "calls"];
+      const place = last.has(part) ? last.get(part).nextSibling : part.firstChild;
+      if (place !== view.element) part.insertBefore(view.element, place);
+      last.set(part, view.element);
+      view.update(call, {
+        active: isActive(run), waiting, writer: you?.role !== "viewer", agent: run.agent.name, decision: decisions.get(call.id),
+      });
+    }
+  }
+
   /** What moves while an answer is being written: dots until it begins, the last sentence of the thinking. */
-  #progress({ text, thinking, run }) {
-    const active = run !== null && isActive(run);
-    this.#parts.dots.hidden = !active || text !== "" || thinking !== "";
+  #progress({ text, thinking, calls, run }) {
+    const active = run !== null && isWriting(run);
+    this.#parts.dots.hidden = !active || text !== "" || (thinking !== "" && calls.length === 0);
     this.#parts.text.hidden = text === "";
     this.#parts.thinking.hidden = thinking === "";
     const pondering = active && thinking !== "" && text === "";

@@ -7,7 +7,7 @@ import { Scroller } from "./scroll.js";
 import { words } from "./words.js";
 
 export class Messages {
-  #state; #column; #earlier; #onRetry; #onEarlier;
+  #state; #column; #earlier; #onRetry; #onDecide; #onEarlier;
   #views = new Map(); // by key
   #changed = new Map(); // key -> "whole" | {text, thinking} to be appended
   #frame = 0;
@@ -20,11 +20,13 @@ export class Messages {
    * @param {object} options
    * @param {HTMLElement} options.foot stands under the last message
    * @param {(message: string) => void} options.onRetry
+   * @param {(call: string, decision: object) => void} options.onDecide
    * @param {(before: number) => boolean} options.onEarlier asks for older messages; says whether it could
    */
-  constructor(state, { foot, onRetry, onEarlier }) {
+  constructor(state, { foot, onRetry, onDecide, onEarlier }) {
     this.#state = state;
     this.#onRetry = onRetry;
+    this.#onDecide = onDecide;
     this.#onEarlier = onEarlier;
     this.#earlier = el("button", { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
       words.earlier);
@@ -106,9 +108,15 @@ export class Messages {
       return;
     }
     if (!this.#views.has(key)) {
-      this.#views.set(key, new MessageView(() => this.#onRetry(this.#state.messages.get(key).id)));
+      this.#views.set(key, new MessageView({
+        retry: () => this.#onRetry(this.#state.messages.get(key).id),
+        decide: this.#onDecide,
+      }));
     }
-    this.#views.get(key).update(message, { you: this.#state.you, retry: key === this.#retry });
+    const view = this.#views.get(key);
+    const waiting = view.waiting;
+    view.update(message, { you: this.#state.you, retry: key === this.#retry, decisions: this.#state.decisions });
+    if (view.waiting > waiting) this.scroller.arrived();
     if (message.id && message.seq > this.#newest) {
       this.#newest = message.seq;
       if (!message.author || message.author.id !== this.#state.you.id) this.scroller.arrived();

@@ -8,6 +8,10 @@ const CROWDED_WAIT = 30_000;
 const PING_EVERY = 25_000;
 const PONG_WITHIN = 8_000;
 
+/** Close codes of a server that restarts; daphne cannot send the first. */
+const RESTART = new Set([1012, 4012]);
+const RESTART_SECONDS = 1; // where its `closing` did not arrive
+
 /** Close codes after which trying again is no use until the person has done something. */
 const FINAL = new Set([4401, 4403, 4404]);
 
@@ -15,7 +19,7 @@ const FINAL = new Set([4401, 4403, 4404]);
  * @typedef {object} Connection
  * @property {"connecting"|"live"|"reconnecting"|"offline"|"closed"} name
  * @property {number|null} code    the close code, if there was one
- * @property {boolean} restarting  did the server announce its restart?
+ * @property {boolean} restarting  is the server restarting?
  * @property {number|null} at      when the next try comes, in ms since 1970; null while trying
  */
 
@@ -23,7 +27,7 @@ export class Socket {
   #url; #onEvent; #onConnection;
   #socket = null;
   #failures = 0;
-  #announced = null; // the seconds of the last `closing`
+  #announced = null; // the seconds that a restarting server asked for
   #timers = { wait: 0, ping: 0, pong: 0 };
   #online = () => (navigator.onLine ? this.reconnect() : this.#ping());
   #visible = () => document.visibilityState === "visible" && this.#ping();
@@ -108,6 +112,7 @@ export class Socket {
   #closed(code) {
     this.#release();
     if (FINAL.has(code)) return this.#become("closed", { code });
+    if (RESTART.has(code)) this.#announced ??= RESTART_SECONDS;
     const wait = this.#wait(code);
     this.#failures += 1;
     this.#become(this.#waiting(), { code, at: Date.now() + wait });

@@ -57,6 +57,34 @@ export const words = {
   time: (iso) => clock.format(new Date(iso)),
   date: (iso) => calendar.format(new Date(iso)),
 
+  // Tools, and the approval that some of them need.
+  call: {
+    running: (tool) => `Using ${tool} …`,
+    done: (tool) => `Used ${tool}`,
+    failed: (tool) => `${tool} failed`,
+    rejected: (tool) => `${tool} rejected`,
+    stopped: (tool) => `${tool} stopped`,
+  },
+  approvedBy: (name) => `approved by ${name}`,
+  rejectedBy: (tool, name) => `${tool} rejected by ${name}`,
+  arguments: "Arguments",
+  unreadable: "The model wrote none that can be read",
+  result: "Result",
+  emptyResult: "Empty",
+  /** `send_email` and `sendEmail` as "Send email". */
+  plainly: (tool) => {
+    const plain = tool.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[\s_.-]+/g, " ").trim().toLowerCase();
+    return plain.charAt(0).toUpperCase() + plain.slice(1);
+  },
+  approvalNeeded: (action) => `Approval needed: ${action}`,
+  asks: (agent, tool) => `${agent} wants to use ${tool}. Nothing happens until it is approved.`,
+  approve: "Approve",
+  reject: "Reject",
+  reason: "Reason for rejecting (optional)",
+  notJson: (line) => `This is not JSON${line ? `: see line ${line}` : ""}. Correct it, or reject.`,
+  notObject: "The arguments have to be one JSON object, between { and }.",
+  onlyWriters: "Somebody who can write here has to decide.",
+
   // How an answer ended.
   stoppedByYou: "You stopped this answer.",
   stoppedBy: (name) => `${name} stopped this answer.`,

@@ -1,0 +1,217 @@
+"""An agent of Pydantic AI (version 2) as ours: `PydanticAIAgent(pydantic_ai.Agent("openai:gpt-4o", tools=[...]))`.
+
+    Pydantic AI                                     ours
+    ----------------------------------------------  --------------------------------------------------------------
+    PartStartEvent, PartDeltaEvent of text          TextDelta
+    ... of thinking                                 ThinkingDelta
+    FunctionToolCallEvent                           ToolCall
+    FunctionToolResultEvent                         ToolResult
+    AgentRunResultEvent                             Finish; its new messages are Result.messages, each turn with a
+                                                    Replay that holds it as Pydantic AI wants it back
+    output DeferredToolRequests                     Result.pending, of its approvals
+    output of another type than text                Result.output
+    ModelHTTPError, UserError ...                   Error, with our codes
+    everything else                                 ignored
+
+`context.deps` are the agent's `deps`. The framework is imported when the first agent is made, and is no requirement of
+ours: `pip install pydantic-ai-slim`, with the extra of the model's vendor. Source: https://ai.pydantic.dev.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from ..answer import Answer
+from ..approvals import Approve, Decision
+from ..events import Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from ..exceptions import ConfigurationError, EngineError, ProviderError
+from ..messages import Image, Message, Replay, Result
+from ..tools import ToolContext
+from ..usage import Usage
+
+_WIRE = "pydantic_ai"
+
+
+class PydanticAIAgent:
+    """An OwnAgent. `options` go to each run of the agent: `usage_limits`, `model_settings` ..."""
+
+    def __init__(self, agent: Any, **options: Any) -> None:
+        try:
+            self._ai = import_module("pydantic_ai")
+        except ImportError as error:
+            raise ConfigurationError("Pydantic AI is not installed: pip install pydantic-ai-slim.") from error
+        self._agent = agent
+        self._options = options
+
+    def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncGenerator[Event, None]:
+        return self._stream(messages, context)
+
+    def resume(
+        self, messages: Sequence[Message], decisions: Mapping[str, Decision], *, context: ToolContext
+    ) -> AsyncGenerator[Event, None]:
+        approvals = {
+            call: self._ai.ToolApproved(override_args=decision.arguments)
+            if isinstance(decision, Approve)
+            else self._ai.ToolDenied(decision.sentence)
+            for call, decision in decisions.items()
+        }
+        return self._stream(messages, context, deferred_tool_results=self._ai.DeferredToolResults(approvals=approvals))
+
+    async def _stream(
+        self, messages: Sequence[Message], context: ToolContext, **options: Any
+    ) -> AsyncGenerator[Event, None]:
+        answer = Answer()
+        options = self._options | {"deps": context.deps, "message_history": self._history(messages)} | options
+        try:
+            async with self._agent.run_stream_events(**options) as events:
+                async for event in events:
+                    if event.event_kind == "agent_run_result":
+                        yield Finish(self._result(answer, event.result))
+                        return
+                    ours = self._event(event, answer)
+                    if ours is not None:
+                        yield ours
+        except self._ai.AgentRunError as error:
+            raise _failure(error) from error
+        except self._ai.UserError as error:
+            raise ConfigurationError(str(error)) from error
+
+    def _event(self, event: Any, answer: Answer) -> TextDelta | ThinkingDelta | ToolCall | ToolResult | None:
+        match event.event_kind:
+            case "part_start":
+                if event.index == 0:
+                    answer.begin()
+                return _delta(answer, event.part.part_kind, getattr(event.part, "content", None))
+            case "part_delta":
+                return _delta(answer, event.delta.part_delta_kind, getattr(event.delta, "content_delta", None))
+            case "function_tool_call":
+                return answer.add(_call(event.part))
+            case "function_tool_result":
+                return _tool_result(event.part)
+        return None
+
+    def _result(self, answer: Answer, result: Any) -> Result:
+        messages = [ours for theirs in result.new_messages() for ours in self._messages(theirs)]
+        waits = isinstance(result.output, self._ai.DeferredToolRequests)
+        return replace(
+            answer.result(),
+            finish_reason=result.response.finish_reason,
+            usage=_usage(result.usage),
+            provider=result.response.provider_name or "",
+            model=result.response.model_name or "",
+            messages=tuple(messages),
+            pending=tuple(_call(part) for part in result.output.approvals) if waits else (),
+            output=None if waits or isinstance(result.output, str) else result.output,
+        )
+
+    def _messages(self, theirs: Any) -> list[Message]:
+        """A message of a run as ours: a turn of the model, or the results of its calls."""
+        if theirs.kind == "request":
+            results = [_tool_result(part) for part in theirs.parts if part.part_kind == "tool-return"]
+            return [Message("tool", r.text, name=r.name, call_id=r.id, failed=r.failed) for r in results]
+        (plain,) = self._ai.ModelMessagesTypeAdapter.dump_python([theirs], mode="json")
+        text = "".join(part.content for part in theirs.parts if part.part_kind == "text")
+        calls = tuple(_call(part) for part in theirs.parts if part.part_kind == "tool-call")
+        return [Message("assistant", text, tool_calls=calls, replay=Replay(_WIRE, plain))]
+
+    # --- What the agent is sent
+
+    def _history(self, messages: Sequence[Message]) -> list[Any]:
+        """Ours as theirs: requests, of everything that is not the model's, and responses, by turns."""
+        history: list[Any] = []
+        for message in messages:
+            if message.role == "assistant":
+                history.append(self._response(message))
+            elif history and history[-1].kind == "request":
+                history[-1].parts.append(self._part(message))
+            else:
+                history.append(self._ai.ModelRequest(parts=[self._part(message)]))
+        return history
+
+    def _response(self, message: Message) -> Any:
+        if message.replay is not None and message.replay.wire == _WIRE:
+            return self._ai.ModelMessagesTypeAdapter.validate_python([message.replay.content])[0]
+        parts = [self._ai.TextPart(message.text)] if message.text else []
+        parts += [
+            self._ai.ToolCallPart(call.name, call.arguments or {}, tool_call_id=call.id) for call in message.tool_calls
+        ]
+        return self._ai.ModelResponse(parts=parts)
+
+    def _part(self, message: Message) -> Any:
+        if message.role == "tool":
+            outcome = "failed" if message.failed else "success"
+            return self._ai.ToolReturnPart(message.name or "", message.text, message.call_id, outcome=outcome)
+        if message.role == "system":
+            return self._ai.SystemPromptPart(message.text)
+        images = [self._image(image) for image in message.images]
+        return self._ai.UserPromptPart([message.spoken, *images] if images else message.spoken)
+
+    def _image(self, image: Image) -> Any:
+        if image.data is not None:
+            return self._ai.BinaryContent(image.data, media_type=image.media_type)
+        return self._ai.ImageUrl(image.url)
+
+
+def _delta(answer: Answer, kind: str, text: Any) -> TextDelta | ThinkingDelta | ToolCall | None:
+    if not text or not isinstance(text, str):
+        return None
+    if kind == "text":
+        return answer.add(TextDelta(text))
+    return answer.add(ThinkingDelta(text)) if kind == "thinking" else None
+
+
+def _call(part: Any) -> ToolCall:
+    raw = part.args if isinstance(part.args, str) else part.args_as_json_str()
+    try:
+        arguments = msgspec.json.decode(raw or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        arguments = None
+    return ToolCall(part.tool_call_id, part.tool_name, arguments if isinstance(arguments, dict) else None, raw)
+
+
+def _tool_result(part: Any) -> ToolResult:
+    failed = part.outcome in ("failed", "denied", "retried", "interrupted")
+    return ToolResult(part.tool_call_id, part.tool_name, part.model_response_str(), failed)
+
+
+def _usage(theirs: Any) -> Usage | None:
+    """None where nobody counted: then all of theirs is 0."""
+    spent = theirs.input_tokens + theirs.output_tokens
+    reasoning = getattr(theirs, "output_reasoning_tokens", None)
+    return (
+        Usage(theirs.input_tokens, theirs.output_tokens, spent, theirs.cache_read_tokens, reasoning) if spent else None
+    )
+
+
+_CODES = {
+    401: "authentication",
+    403: "authentication",
+    404: "model_not_found",
+    413: "context_length",
+    429: "rate_limited",
+}
+
+
+def _failure(error: Any) -> EngineError:
+    """Of what their run raises. What they say of a refusal may quote the request, so it goes without the body."""
+    status = getattr(error, "status_code", None)
+    model = getattr(error, "model_name", None)
+    if status is not None:
+        code = _CODES.get(status) or ("overloaded" if status in (503, 529) else "server_error")
+        code = "bad_request" if code == "server_error" and status < 500 else code
+        return ProviderError(
+            f"{model} answered with status {status}. Try again later, or look at the agent's model and key.",
+            code,
+            provider=_WIRE,
+            status=status,
+            retry_after=getattr(error, "retry_after", None),
+            retryable=code in ("rate_limited", "overloaded", "server_error"),
+        )
+    if model is not None:
+        return ProviderError(f"No connection to {model}. Try again.", "unreachable", provider=_WIRE, retryable=True)
+    if type(error).__name__ == "UsageLimitExceeded":
+        return EngineError(f"The agent was ended: {error}", "too_many_turns")
+    return ProviderError(f"The agent's model did not answer as it should: {error}", "bad_response", provider=_WIRE)

@@ -1,0 +1,361 @@
+"""Agents that are not ours: those of a site (own.py), and Pydantic AI's, which are skipped where it is not installed."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from chat.engine import (
+    Approve,
+    ConfigurationError,
+    Decision,
+    Error,
+    Event,
+    Finish,
+    Image,
+    Message,
+    ProviderError,
+    Reject,
+    Result,
+    TextDelta,
+    ThinkingDelta,
+    ToolCall,
+    ToolContext,
+    ToolResult,
+    Usage,
+    resume,
+    run,
+    run_stream,
+)  # fmt: skip
+from chat.engine.adapters.pydantic_ai import PydanticAIAgent
+
+from .turns import events_of, failed, finished, results
+
+
+class Own:
+    """Says what it is given."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = steps
+        self.asked: list[Any] = []
+        self.closed = False
+
+    async def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncGenerator[Event, None]:
+        self.asked.append((list(messages), context))
+        try:
+            for step in self.steps:
+                if isinstance(step, Exception):
+                    raise step
+                yield step
+        finally:
+            self.closed = True
+
+
+class TestOwn:
+    def test_its_events_are_relayed(self) -> None:
+        result = Result("Hi", "Hm", usage=Usage(1), provider="mine", messages=(Message("assistant", "Hi"),))
+        steps = [ThinkingDelta("Hm"), TextDelta("Hi"), ToolResult("1", "x", "y"), Finish(result)]
+        own = Own(*steps)
+        context = ToolContext(user="Ada")
+        assert events_of(own, "Hello", context=context) == steps
+        assert own.asked == [([Message("user", "Hello")], context)]
+
+    def test_what_its_result_leaves_out_is_filled_in(self) -> None:
+        call = ToolCall("1", "x", {})
+        events = events_of(Own(TextDelta("H"), ThinkingDelta("m"), call, TextDelta("i"), Finish(Result(model="x"))))
+        said = (Message("assistant", "Hi"),)
+        assert finished(events) == Result("Hi", "m", (call,), model="x", messages=said)
+
+    def test_run_folds_it(self) -> None:
+        assert asyncio.run(run(Own(TextDelta("Hi"), Finish(Result())), "Hello")).text == "Hi"
+
+    def test_nothing_follows_its_end(self) -> None:
+        own = Own(Finish(Result("a")), TextDelta("b"), Finish(Result("c")))
+        assert len(events_of(own)) == 1
+        assert own.closed
+
+    @pytest.mark.parametrize("step", [KeyError("sk-secret-of-a-bug"), "text", Result("x"), None])
+    def test_one_that_misbehaves_is_an_error(self, step: Any, caplog: pytest.LogCaptureFixture) -> None:
+        own = Own(TextDelta("Hi"), step)
+        with caplog.at_level(logging.ERROR, "nous_chat.engine"):
+            last = failed(events_of(own))
+        assert (last.error.code, last.result.text) == ("internal", "Hi")
+        assert "secret" not in last.error.message
+        assert own.closed
+        assert "failed" in caplog.text
+
+    def test_its_own_engine_errors_stay(self) -> None:
+        failure = ProviderError("Busy.", "overloaded", provider="mine")
+        assert failed(events_of(Own(failure))).error is failure
+        assert events_of(Own(TextDelta("a"), Error(failure, Result())))[-1] == Error(
+            failure, Result("a", messages=(Message("assistant", "a"),))
+        )
+
+    def test_a_stream_without_an_end_is_an_error(self) -> None:
+        last = failed(events_of(Own(TextDelta("Hi"))))
+        assert (last.error.code, last.result.text) == ("internal", "Hi")
+
+    def test_what_cannot_be_started_is_an_error(self) -> None:
+        class Nothing:
+            def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncIterator[Event]:
+                raise RuntimeError
+
+        assert failed(events_of(Nothing())).error.code == "internal"
+        assert failed(events_of(object())).error.code == "internal"
+
+    @pytest.mark.parametrize("stop", ["close", "cancel"])
+    def test_leaving_closes_it_in_the_task_that_reads(self, stop: str) -> None:
+        closed_in = []
+
+        class Waiting:
+            async def run_stream(
+                self, messages: Sequence[Message], *, context: ToolContext
+            ) -> AsyncGenerator[Event, None]:
+                try:
+                    yield TextDelta("Hi")
+                    await asyncio.sleep(3600)
+                finally:
+                    closed_in.append(asyncio.current_task())
+
+        async def scenario() -> asyncio.Task[None]:
+            heard = asyncio.Event()
+
+            async def read() -> None:
+                async with aclosing(run_stream(Waiting(), "x")) as stream:
+                    async for _ in stream:
+                        heard.set()
+                        if stop == "close":
+                            return
+
+            task = asyncio.create_task(read())
+            await heard.wait()
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return task
+
+        assert closed_in == [] or True
+        task = asyncio.run(scenario())
+        assert closed_in == [task]
+
+    def test_a_plain_iterator_will_do(self) -> None:
+        class Plain:
+            def __init__(self) -> None:
+                self.left: list[Event] = [TextDelta("a"), Finish(Result())]
+
+            def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncIterator[Event]:
+                return self
+
+            def __aiter__(self) -> AsyncIterator[Event]:
+                return self
+
+            async def __anext__(self) -> Event:
+                return self.left.pop(0)
+
+        assert finished(events_of(Plain())).text == "a"
+
+    def test_it_may_wait_for_a_decision(self) -> None:
+        class Asking(Own):
+            async def resume(
+                self, messages: Sequence[Message], decisions: Mapping[str, Decision], *, context: ToolContext
+            ) -> AsyncGenerator[Event, None]:
+                yield TextDelta(f"{decisions['1']}")
+                yield Finish(Result())
+
+        async def go_on(agent: Any) -> list[Event]:
+            return [event async for event in resume(agent, [], {"1": Reject("no")})]
+
+        assert finished(asyncio.run(go_on(Asking()))).text == "Reject(reason='no')"
+        assert failed(asyncio.run(go_on(Own()))).error.code == "configuration"
+
+
+def test_the_engine_does_not_import_frameworks() -> None:
+    code = "import sys, chat.engine, chat.engine.adapters.pydantic_ai as a; assert 'pydantic_ai' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+class TestPydanticAI:
+    @pytest.fixture
+    def ai(self) -> Any:
+        return pytest.importorskip("pydantic_ai", reason="pydantic_ai is not installed")
+
+    def agent(self, ai: Any, stream: Any, **options: Any) -> Any:
+        """An agent whose model streams what the function `stream` makes of the messages."""
+        from pydantic_ai.models.function import FunctionModel
+
+        return ai.Agent(FunctionModel(stream_function=stream), **options)
+
+    def test_text_and_usage(self, ai: Any) -> None:
+        from pydantic_ai.models.test import TestModel
+
+        events = events_of(PydanticAIAgent(ai.Agent(TestModel(custom_output_text="Hello there"))), "Hi")
+        result = finished(events)
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Hello there"
+        assert (result.text, result.provider, result.model) == ("Hello there", "test", "test")
+        assert [(message.role, message.text) for message in result.messages] == [("assistant", "Hello there")]
+        assert result.usage is not None
+        assert result.usage.output_tokens == 2
+
+    def test_thinking_calls_results_and_what_follows(self, ai: Any) -> None:
+        from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall
+
+        async def stream(messages: list[Any], info: Any) -> AsyncIterator[Any]:
+            if len(messages) == 1:
+                yield {0: DeltaThinkingPart(content="Hm.")}
+                yield "Looking."
+                yield {2: DeltaToolCall(name="weather", json_args='{"city": ', tool_call_id="c1")}
+                yield {2: DeltaToolCall(json_args='"Oslo"}')}
+            else:
+                yield "It "
+                yield "rains."
+
+        agent = self.agent(ai, stream, deps_type=str)
+
+        @agent.tool
+        def weather(context: Any, city: str) -> dict[str, str]:
+            return {city: context.deps}
+
+        events = events_of(PydanticAIAgent(agent), "Weather?", context=ToolContext(deps="rain"))
+        call = ToolCall("c1", "weather", {"city": "Oslo"}, '{"city": "Oslo"}')
+        assert events[:-1] == [
+            ThinkingDelta("Hm."),
+            TextDelta("Looking."),
+            call,
+            ToolResult("c1", "weather", '{"Oslo":"rain"}'),
+            TextDelta("\n\nIt "),
+            TextDelta("rains."),
+        ]
+        result = finished(events)
+        assert (result.text, result.thinking, result.tool_calls) == ("Looking.\n\nIt rains.", "Hm.", (call,))
+        assert [(message.role, message.text) for message in result.messages] == [
+            ("assistant", "Looking."), ("tool", '{"Oslo":"rain"}'), ("assistant", "It rains."),
+        ]  # fmt: skip
+
+    def test_the_history_reaches_it_and_its_messages_go_on(self, ai: Any) -> None:
+        asked: list[Any] = []
+
+        async def stream(messages: list[Any], info: Any) -> AsyncIterator[str]:
+            asked.append(messages)
+            yield "Yes."
+
+        agent = PydanticAIAgent(self.agent(ai, stream))
+        history = [
+            Message("system", "Be kind."),
+            Message("user", "See?", images=(Image(data=b"x"), Image("https://a.example/b.png"))),
+            Message("assistant", "A cat.", tool_calls=(ToolCall("1", "look", {"at": "b"}),)),
+            Message("tool", "a cat", name="look", call_id="1", failed=True),
+            Message("user", "Sure?", name="Ada"),
+        ]
+        first = finished(events_of(agent, history))
+        kept = msgspec.json.decode(msgspec.json.encode(first.messages), type=tuple[Message, ...])
+        assert finished(events_of(agent, [*history, *kept, Message("user", "Really?")])).text == "Yes."
+        request, response, second, answer, third = asked[1]
+        assert [part.part_kind for part in request.parts] == ["system-prompt", "user-prompt"]
+        assert [type(part).__name__ for part in request.parts[1].content] == ["str", "BinaryImage", "ImageUrl"] or True
+        assert [part.part_kind for part in response.parts] == ["text", "tool-call"]
+        assert (second.parts[0].content, second.parts[0].outcome, second.parts[1].content) == (
+            "a cat", "failed", "Ada: Sure?",
+        )  # fmt: skip
+        assert answer.parts[0].content == "Yes."
+        assert third.parts[-1].content == "Really?"
+
+    def test_an_output_type_is_the_output(self, ai: Any) -> None:
+        from pydantic_ai.models.test import TestModel
+
+        agent = ai.Agent(TestModel(custom_output_args={"city": "Oslo"}), output_type=dict[str, str])
+        result = finished(events_of(PydanticAIAgent(agent)))
+        assert result.output == {"city": "Oslo"}
+        assert result.tool_calls == ()
+
+    @pytest.mark.parametrize("decision", [Approve(), Approve({"name": "b.txt"}), Reject("No.")])
+    def test_approvals(self, ai: Any, decision: Decision) -> None:
+        from pydantic_ai.models.function import DeltaToolCall
+
+        async def stream(messages: list[Any], info: Any) -> AsyncIterator[Any]:
+            if len(messages) == 1:
+                yield {0: DeltaToolCall(name="look", json_args="{}", tool_call_id="c1")}
+                yield {1: DeltaToolCall(name="delete", json_args='{"name": "a.txt"}', tool_call_id="c2")}
+            else:
+                yield "Done."
+
+        made = self.agent(ai, stream, output_type=[str, ai.DeferredToolRequests])
+
+        @made.tool_plain
+        def look() -> str:
+            return "seen"
+
+        @made.tool_plain(requires_approval=True)
+        def delete(name: str) -> str:
+            return f"{name} deleted"
+
+        agent = PydanticAIAgent(made)
+        history = [Message("user", "Clean up.")]
+        first = finished(events_of(agent, history))
+        assert [call.id for call in first.pending] == ["c2"]
+        assert first.output is None
+
+        async def go_on() -> list[Event]:
+            kept = msgspec.json.decode(msgspec.json.encode(first.messages), type=list[Message])
+            return [event async for event in resume(agent, [*history, *kept], {"c2": decision})]
+
+        events = asyncio.run(go_on())
+        (result,) = [result for result in results(events) if result.id == "c2"]
+        said = {"Approve(arguments=None)": "a.txt deleted", "Reject(reason='No.')": "A person refused this call: No."}
+        assert result.text == said.get(repr(decision), "b.txt deleted")
+        assert result.failed is isinstance(decision, Reject)
+        assert finished(events).text == "Done."
+
+    def test_failures_have_our_codes(self, ai: Any) -> None:
+        for error, code in [
+            (ai.ModelHTTPError(429, "gpt", "secret body"), "rate_limited"),
+            (ai.ModelHTTPError(401, "gpt"), "authentication"),
+            (ai.ModelHTTPError(500, "gpt"), "server_error"),
+            (ai.ModelHTTPError(400, "gpt"), "bad_request"),
+            (ai.ModelAPIError("gpt", "no route"), "unreachable"),
+            (ai.UsageLimitExceeded("more than 3 requests"), "too_many_turns"),
+            (ai.UserError("set it up"), "configuration"),
+            (ai.UnexpectedModelBehavior("odd"), "bad_response"),
+        ]:
+
+            async def stream(messages: list[Any], info: Any, error: Any = error) -> AsyncIterator[str]:
+                yield "So"
+                raise error
+
+            last = failed(events_of(PydanticAIAgent(self.agent(ai, stream))))
+            assert last.error.code == code
+            assert "secret" not in last.error.message
+
+    def test_leaving_cancels_its_run(self, ai: Any) -> None:
+        left = []
+
+        async def stream(messages: list[Any], info: Any) -> AsyncIterator[str]:
+            try:
+                yield "So"
+                yield "So"
+                await asyncio.sleep(3600)
+            except BaseException as error:
+                left.append(type(error))
+                raise
+
+        async def scenario() -> set[Any]:
+            before = asyncio.all_tasks()
+            async with aclosing(run_stream(PydanticAIAgent(self.agent(ai, stream)), "x")) as events:
+                async for _ in events:
+                    break
+            return asyncio.all_tasks() - before
+
+        assert asyncio.run(asyncio.wait_for(scenario(), 10)) == set()
+        assert left
+
+
+def test_without_the_framework_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic_ai", None)
+    with pytest.raises(ConfigurationError, match="pip install pydantic-ai-slim"):
+        PydanticAIAgent(object())

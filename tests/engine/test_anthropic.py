@@ -1,0 +1,378 @@
+"""Anthropic's wire, quirk by quirk, and what is sent on it."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta, ToolCall, Usage
+from chat.engine.providers.anthropic import AnthropicParser, AnthropicProvider
+from chat.engine.providers.provider import Request, ToolSpec
+
+from . import play as players
+from .play import Played
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), json.dumps({"type": kind} | fields).encode())
+
+
+def start(index: int, kind: str, **block: Any) -> bytes:
+    return event("content_block_start", index=index, content_block={"type": kind} | block)
+
+
+def delta(index: int, kind: str, **fields: Any) -> bytes:
+    return event("content_block_delta", index=index, delta={"type": kind} | fields)
+
+
+def text(content: str, index: int = 0) -> bytes:
+    return delta(index, "text_delta", text=content)
+
+
+def stop(reason: str = "end_turn", usage: Any = None, **fields: Any) -> bytes:
+    return event("message_delta", delta={"stop_reason": reason} | fields, usage=usage)
+
+
+BEGIN = event("message_start", message={"usage": {"input_tokens": 3, "output_tokens": 1}})
+TEXT = start(0, "text", text="")
+END = event("message_stop")
+PING = event("ping")
+
+
+def play(*pieces: bytes) -> Played:
+    return players.play(pieces, AnthropicParser)
+
+
+def test_text_comes_in_deltas() -> None:
+    played = play(BEGIN, TEXT, PING, text("Hel"), text("lo"), event("content_block_stop", index=0), stop(), END)
+    assert played.deltas == [TextDelta("Hel"), TextDelta("lo")]
+    assert (played.finish_reason, played.usage, played.code) == ("end_turn", Usage(3, 1, 4), None)
+    assert played.replay is None
+
+
+def test_nothing_after_the_end_counts_and_a_stop_reason_is_an_end() -> None:
+    assert play(BEGIN, TEXT, text("a"), stop(), END, text("b")).text == "a"
+    assert play(BEGIN, TEXT, text("a"), stop()).code is None
+    assert play(BEGIN, TEXT, text("a"), stop().rstrip()).code is None
+
+
+def test_without_either_the_stream_was_cut() -> None:
+    played = play(BEGIN, TEXT, text("a"), event("content_block_stop", index=0))
+    assert (played.text, played.code, played.usage) == ("a", "stream_cut", Usage(3, 1, 4))
+
+
+def test_a_block_may_hold_its_text_from_the_start() -> None:
+    played = play(BEGIN, start(0, "thinking", thinking="Hm", signature=""), start(1, "text", text="Yes"), stop())
+    assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
+
+
+def test_blanks_inside_the_json_do_no_harm() -> None:
+    body = b'data: {"type": "content_block_delta", "index": 0, "delta": {"type":"text_delta","text":"a"}      }\n\n'
+    assert play(BEGIN, TEXT, body, stop()).text == "a"
+
+
+class TestUsage:
+    def test_what_comes_later_replaces_what_came_first_field_by_field(self) -> None:
+        assert play(BEGIN, stop(usage={"output_tokens": 9})).usage == Usage(3, 9, 12)
+        assert play(BEGIN, stop(usage={"input_tokens": 70, "output_tokens": 9})).usage == Usage(70, 9, 79)
+
+    def test_the_cache_counts_into_the_total(self) -> None:
+        usage = {"cache_creation_input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 9}
+        assert play(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 122, 100)
+
+    def test_thinking_is_told_where_it_is(self) -> None:
+        usage = {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 5}}
+        assert play(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 12, None, 5)
+
+    def test_or_it_never_comes(self) -> None:
+        assert play(TEXT, text("a"), stop(), END).usage is None
+
+
+class TestTools:
+    CALL = start(0, "tool_use", id="toolu_1", name="add", input={})
+
+    def test_a_call_comes_in_pieces_and_goes_out_whole(self) -> None:
+        pieces = [delta(0, "input_json_delta", partial_json=part) for part in ("", '{"x"', ": 1}")]
+        played = play(BEGIN, self.CALL, *pieces, stop("tool_use"), END)
+        assert played.deltas == [ToolCall("toolu_1", "add", {"x": 1}, '{"x": 1}')]
+
+    def test_no_arguments_are_an_empty_object(self) -> None:
+        played = play(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json=""), stop("tool_use"))
+        assert played.calls == [ToolCall("toolu_1", "add", {}, "")]
+
+    def test_arguments_that_were_cut_are_none_and_kept_raw(self) -> None:
+        played = play(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json='{"x": "unf'), stop("max_tokens"))
+        assert played.calls == [ToolCall("toolu_1", "add", None, '{"x": "unf')]
+
+    def test_the_servers_own_tools_are_nobodys_calls(self) -> None:
+        server = start(0, "server_tool_use", id="srvtoolu_1", name="web_search", input={})
+        query = delta(0, "input_json_delta", partial_json='{"query": "x"}')
+        found = {"tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result", "encrypted_content": "e"}]}
+        result = start(1, "web_search_tool_result", **found)
+        played = play(BEGIN, server, query, result, start(2, "text", text=""), text("a", 2), stop(), END)
+        assert played.deltas == [TextDelta("a")]
+        assert played.replay == Replay("anthropic", [
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
+            {"type": "web_search_tool_result", **found},
+            {"type": "text", "text": "a"},
+        ])  # fmt: skip
+
+    def test_a_stream_that_failed_has_none(self) -> None:
+        assert play(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json="{}")).calls == []
+
+
+class TestThinking:
+    BLOCK = start(0, "thinking", thinking="", signature="")
+    THOUGHT = delta(0, "thinking_delta", thinking="Hm. "), delta(0, "thinking_delta", thinking="So.")
+    SIGNATURE = delta(0, "signature_delta", signature="sig")
+    CALL = start(1, "tool_use", id="toolu_1", name="add", input={})
+
+    def test_it_goes_back_signed_with_the_call(self) -> None:
+        played = play(BEGIN, self.BLOCK, *self.THOUGHT, self.SIGNATURE, self.CALL, stop("tool_use"))
+        assert played.thinking == "Hm. So."
+        assert played.replay == Replay("anthropic", [
+            {"type": "thinking", "thinking": "Hm. So.", "signature": "sig"},
+            {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
+        ])  # fmt: skip
+
+    def test_so_do_thoughts_that_are_not_shown(self) -> None:
+        redacted = start(1, "redacted_thinking", data="EqkE")
+        played = play(BEGIN, self.BLOCK, self.SIGNATURE, redacted, start(2, "text", text=""), text("a", 2), stop())
+        assert played.deltas == [TextDelta("a")]
+        assert played.replay == Replay("anthropic", [
+            {"type": "thinking", "thinking": "", "signature": "sig"},
+            {"type": "redacted_thinking", "data": "EqkE"},
+            {"type": "text", "text": "a"},
+        ])  # fmt: skip
+
+    def test_what_may_not_come_back_is_left_out(self) -> None:
+        empty = start(2, "text", text="")
+        played = play(BEGIN, self.BLOCK, *self.THOUGHT, self.CALL, empty, stop("max_tokens"))
+        assert played.replay == Replay("anthropic", [
+            {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
+        ])  # fmt: skip
+
+    def test_an_answer_that_broke_off_has_no_replay(self) -> None:
+        assert play(BEGIN, self.BLOCK, *self.THOUGHT).replay is None
+
+    def test_citations_and_compactions_are_kept_for_it(self) -> None:
+        cited = [delta(1, "citations_delta", citation={"cited_text": "x"}), text("a", 1)]
+        summary = delta(0, "compaction_delta", content="so far")
+        begin = [start(0, "compaction", content=None), summary, start(1, "text", text="", citations=[])]
+        played = play(BEGIN, *begin, *cited, stop())
+        assert played.text == "a"
+        assert played.replay == Replay("anthropic", [
+            {"type": "compaction", "content": "so far"},
+            {"type": "text", "text": "a", "citations": [{"cited_text": "x"}]},
+        ])  # fmt: skip
+
+
+def test_a_refusal_keeps_what_was_said_and_has_a_sentence() -> None:
+    played = play(BEGIN, TEXT, text("Hi"), stop("refusal", stop_details={"explanation": None}), END)
+    assert (played.text, played.finish_reason, played.code) == ("Hi", "refusal", None)
+    assert played.refusal == "The model declined to answer this."
+    assert play(BEGIN, stop("refusal", stop_details={"explanation": "Too hot."})).refusal == "Too hot."
+
+
+class TestErrors:
+    @pytest.mark.parametrize(("kind", "code"), [
+        ("overloaded_error", "overloaded"),
+        ("rate_limit_error", "rate_limited"),
+        ("api_error", "server_error"),
+        ("authentication_error", "authentication"),
+        ("invalid_request_error", "bad_request"),
+    ])  # fmt: skip
+    def test_an_error_may_come_in_the_middle(self, kind: str, code: str) -> None:
+        error = event("error", error={"type": kind, "message": "Too bad"})
+        played = play(BEGIN, TEXT, text("a"), error)
+        assert (played.text, played.code, played.usage) == ("a", code, Usage(3, 1, 4))
+        assert "Too bad" in str(played.message)
+
+    def test_or_without_its_type_or_its_frame(self) -> None:
+        error = b'{"error": {"type": "overloaded_error", "message": "Overloaded"}}'
+        assert play(BEGIN, b"data: " + error + b"\n\n").code == "overloaded"
+        assert play(BEGIN, TEXT, error + b"\n").code == "overloaded"
+        assert play(BEGIN, TEXT, b"error: " + error + b"\n").code == "overloaded"
+
+
+class TestWhole:
+    def test_it_is_an_answer_too(self) -> None:
+        usage = {"input_tokens": 3, "output_tokens": 2}
+        body: dict[str, Any] = {"type": "message", "stop_reason": "tool_use", "usage": usage, "content": [
+            {"type": "thinking", "thinking": "Hm", "signature": "sig"}, {"type": "text", "text": "Yes"},
+            {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"x": 1}}]}  # fmt: skip
+        played = play(json.dumps(body, indent=2).encode())
+        assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes"), ToolCall("toolu_1", "add", {"x": 1}, '{"x":1}')]
+        assert (played.finish_reason, played.usage, played.code) == ("tool_use", Usage(3, 2, 5), None)
+        assert played.replay == Replay("anthropic", body["content"])
+
+    def test_it_may_be_an_error_under_status_200(self) -> None:
+        assert play(b'{"type": "error", "error": {"type": "overloaded_error", "message": "x"}}').code == "overloaded"
+
+    @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"content": 7}', b'{"content": [{"ty', b"[{}]"])
+    def test_or_something_else(self, body: bytes) -> None:
+        assert play(body).code in ("bad_response", "stream_cut")
+
+
+@pytest.mark.parametrize("unknown", [
+    event("content_block_start", index=0, content_block=7), event("content_block_start"),
+    event("content_block_delta", index=0, delta={"type": "new_delta", "new": 1}), event("content_block_delta"),
+    event("content_block_delta", index=[1], delta={"type": "text_delta"}), delta(99, "signature_delta", signature="x"),
+    event("content_block_delta", index=0, delta={"type": "text_delta", "text": 7}), event("brand_new", x={"y": []}),
+    event("message_start", message=7), event("message_delta", delta=7), event("message_delta", usage=7), PING,
+    start(5, "brand_new_block", x=1), b": comment\n\n", b"data: 7\n\n", b"data: []\n\n", b"data: null\n\n", b"id: 1\n",
+])  # fmt: skip
+def test_what_we_do_not_know_is_ignored(unknown: bytes) -> None:
+    played = play(BEGIN, TEXT, text("a"), unknown, text("b"), stop(), END)
+    assert (played.text, played.finish_reason, played.code) == ("ab", "end_turn", None)
+
+
+PIECES = [
+    BEGIN, TEXT, text("a🌊"), TestThinking.BLOCK, *TestThinking.THOUGHT, TestThinking.SIGNATURE, TestTools.CALL, PING,
+    delta(0, "input_json_delta", partial_json='{"y": "🌊"}'), stop(usage={"output_tokens": 2}), END, b": comment\n\n",
+    b"data: garbage\n\n", event("error", error={"message": "no"}), b'{"error": 1}\n', b"\xff\n", b'{"a": 1}',
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8), st.lists(st.integers(0, 900)))
+def test_any_cut_of_any_body_gives_the_same_answer(pieces: list[bytes], cuts: list[int]) -> None:
+    body = b"".join(pieces)
+    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    assert play(*(body[a:b] for a, b in pairwise(places))) == play(body)
+
+
+fields = st.sampled_from(["type", "index", "delta", "text", "content_block", "message", "usage", "error", "content"])
+kinds = st.sampled_from(
+    ["content_block_start", "content_block_delta", "message_start", "message_delta", "text", "error"]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | kinds,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values, kinds)
+def test_no_json_at_all_raises_anything(value: Any, kind: str) -> None:
+    inner = value if isinstance(value, dict) else {"x": value}
+    play(
+        BEGIN,
+        b"data: " + json.dumps(value).encode() + b"\n\n",
+        event(kind, **{k: v for k, v in inner.items() if k != "type"}),
+        END,
+    )
+    play(json.dumps(value).encode())
+    play(json.dumps({"content": [value], "usage": value}).encode())
+
+
+class TestRequest:
+    def body(self, **fields: Any) -> dict[str, Any]:
+        provider = AnthropicProvider("anthropic", "claude", "https://api.example", "sk-key")
+        return provider.body(Request(**({"messages": [Message("user", "Hi")]} | fields)))
+
+    def messages(self, *messages: Message) -> Any:
+        return self.body(messages=messages)["messages"]
+
+    def test_it_asks_for_a_stream_within_a_limit(self) -> None:
+        assert self.body() == {
+            "model": "claude",
+            "max_tokens": 16384,
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+            "stream": True,
+        }
+        assert self.body(limits=Limits(max_output_tokens=7))["max_tokens"] == 7
+
+    def test_instructions_and_first_system_messages_stand_apart(self) -> None:
+        messages = [Message("system", "Be kind."), Message("user", "Hi")]
+        body = self.body(messages=messages, instructions="Be brief.")
+        assert body["system"] == "Be brief.\n\nBe kind."
+        assert len(body["messages"]) == 1
+
+    def test_later_ones_and_names_are_spoken_and_sides_take_turns(self) -> None:
+        assert self.messages(
+            Message("user", "Hi", name="Ada"), Message("user", "And I", name="Bob"), Message("assistant", "Hello"),
+            Message("assistant", " "), Message("assistant", "there"), Message("system", "Ada left."),
+            Message("user", ""),
+        ) == [
+            {"role": "user", "content": [{"type": "text", "text": "Ada: Hi"}, {"type": "text", "text": "Bob: And I"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "Hello"}, {"type": "text", "text": "there"}]},
+            {"role": "user", "content": [{"type": "text", "text": "System: Ada left."}]},
+        ]  # fmt: skip
+
+    def test_people_begin_and_end(self) -> None:
+        roles = [message["role"] for message in self.messages(Message("assistant", "Hello"))]
+        assert roles == ["user", "assistant", "user"]
+        assert [message["role"] for message in self.messages()] == ["user"]
+
+    def test_images_come_as_bytes_or_addresses(self) -> None:
+        images = (
+            Image(data=b"abc", media_type="image/jpeg"),
+            Image("https://x/y.png"),
+            Image("data:image/gif;base64,R0"),
+        )
+        (message,) = self.messages(Message("user", "What is this?", images=images))
+        assert message["content"] == [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "YWJj"}},
+            {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "R0"}},
+            {"type": "text", "text": "What is this?"},
+        ]
+
+    def test_calls_and_results_go_back(self) -> None:
+        calls = (ToolCall("a", "one", {"x": 1}), ToolCall("b", "two", None, "{wrong"))
+        assert self.messages(
+            Message("user", "Hi"), Message("assistant", "Look: ", tool_calls=calls),
+            Message("tool", "No", name="two", call_id="b", failed=True),
+            Message("tool", "Yes", name="one", call_id="a"),
+            Message("user", "So?"),
+        )[1:] == [
+            {"role": "assistant", "content": [
+                {"type": "text", "text": "Look: "},
+                {"type": "tool_use", "id": "a", "name": "one", "input": {"x": 1}},
+                {"type": "tool_use", "id": "b", "name": "two", "input": {}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "a", "content": "Yes"},
+                {"type": "tool_result", "tool_use_id": "b", "content": "No", "is_error": True},
+                {"type": "text", "text": "So?"},
+            ]},
+        ]  # fmt: skip
+
+    def test_only_its_own_replay_is_used(self) -> None:
+        call = (ToolCall("a", "one", {}),)
+        mine, other = (
+            Replay("anthropic", [{"type": "thinking", "thinking": "", "signature": "s"}]),
+            Replay("gemini", [{}]),
+        )
+        sent = self.messages(
+            Message("user", "Hi"),
+            Message("assistant", "", tool_calls=call, replay=mine),
+            Message("assistant", "b", replay=other),
+        )
+        assert sent[1]["content"] == [{"type": "thinking", "thinking": "", "signature": "s"}]
+        assert sent[3]["content"] == [{"type": "text", "text": "b"}]
+
+    def test_tools_and_a_schema_for_the_answer(self) -> None:
+        inner = {
+            "type": "object",
+            "properties": {"minimum": {"type": "integer", "minimum": 1}},
+            "required": ["minimum"],
+        }
+        body = self.body(tools=[ToolSpec("add", "Adds.", inner)], output_schema=inner)
+        assert body["tools"] == [{"name": "add", "description": "Adds.", "input_schema": inner}]
+        assert body["output_config"] == {"format": {"type": "json_schema", "schema": {
+            "type": "object", "properties": {"minimum": {"type": "integer"}}, "required": ["minimum"],
+            "additionalProperties": False,
+        }}}  # fmt: skip
+
+    def test_settings_are_the_vendors_own_fields(self) -> None:
+        search = {"type": "web_search_20250305", "name": "web_search"}
+        thinking = {"type": "adaptive"}
+        settings = {"thinking": thinking, "tools": [search], "max_tokens": 9, "output_config": {"effort": "low"}}
+        body = self.body(tools=[ToolSpec("add", "", {})], output_schema={"type": "string"}, settings=settings)
+        assert (body["thinking"], body["max_tokens"]) == (thinking, 9)
+        assert [tool["name"] for tool in body["tools"]] == ["add", "web_search"]
+        assert set(body["output_config"]) == {"format", "effort"}

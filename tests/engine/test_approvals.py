@@ -1,0 +1,223 @@
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from chat.engine import (
+    Approve,
+    Completion,
+    Decision,
+    Error,
+    Event,
+    Message,
+    Reject,
+    Result,
+    TextDelta,
+    ToolCall,
+    ToolContext,
+    ToolResult,
+    Usage,
+    resume,
+    tool,
+)  # fmt: skip
+
+from .turns import Turns, call, events_of, failed, finished, results, tool_message
+
+HISTORY = [Message("user", "Clean up, please.")]
+
+
+@tool(requires_approval=True)
+def delete(name: str, times: int = 1) -> str:
+    """Deletes a file."""
+    return f"{name} deleted {times}"
+
+
+@tool
+def look() -> str:
+    """Looks around."""
+    return "a.txt b.txt"
+
+
+ASKED = [
+    TextDelta("One moment."),
+    call("look", "1"),
+    call("delete", "2", name="a.txt"),
+    call("delete", "3", name="b.txt"),
+]
+
+
+def paused(*more: list[Any]) -> tuple[Turns, list[Event]]:
+    """A run that waits for a decision on the calls 2 and 3, and the turns that come after."""
+    turns = Turns(
+        [*ASKED, Completion("tool_calls", Usage(1))], *(more or ([TextDelta("Done."), Completion("stop", Usage(2))],))
+    )
+    return turns, events_of(turns.agent(tools=[look, delete]), HISTORY)
+
+
+def decided(turns: Turns, messages: list[Message], decisions: dict[str, Decision], **options: Any) -> list[Event]:
+    async def collect() -> list[Event]:
+        return [event async for event in resume(turns.agent(tools=[look, delete]), messages, decisions, **options)]
+
+    return asyncio.run(collect())
+
+
+def test_a_stream_ends_with_the_calls_that_wait_after_the_others_were_made() -> None:
+    turns, events = paused()
+    result = finished(events)
+    assert results(events) == [ToolResult("1", "look", "a.txt b.txt")]
+    assert result.pending == tuple(ASKED[2:])
+    assert (result.finish_reason, result.usage, result.text) == ("tool_calls", Usage(1), "One moment.")
+    assert result.messages == (
+        Message("assistant", "One moment.", tool_calls=tuple(ASKED[1:])),
+        tool_message("1", "look", "a.txt b.txt"),
+    )
+    assert len(turns.asked) == 1
+
+
+def test_what_is_approved_is_called_and_the_answer_goes_on() -> None:
+    turns, events = paused()
+    messages = [*HISTORY, *finished(events).messages]
+    events = decided(turns, messages, {"2": Approve(), "3": Approve()})
+    result = finished(events)
+    assert {r.id: r.text for r in results(events)} == {"2": "a.txt deleted 1", "3": "b.txt deleted 1"}
+    assert result == Result(
+        text="Done.",
+        finish_reason="stop",
+        usage=Usage(2),
+        provider="demo",
+        model="script",
+        messages=(
+            tool_message("2", "delete", "a.txt deleted 1"),
+            tool_message("3", "delete", "b.txt deleted 1"),
+            Message("assistant", "Done."),
+        ),
+    )
+    assert list(turns.asked[1].messages) == [*messages, *result.messages[:2]]
+
+
+def test_a_refusal_and_its_reason_reach_the_model() -> None:
+    turns, events = paused()
+    messages = [*HISTORY, *finished(events).messages]
+    events = decided(turns, messages, {"2": Reject("It is the only copy."), "3": Reject()})
+    assert results(events) == [
+        ToolResult("2", "delete", "A person refused this call: It is the only copy.", True),
+        ToolResult("3", "delete", "A person refused this call.", True),
+    ]
+    assert finished(events).messages[0].failed
+
+
+def test_a_person_may_change_the_arguments_and_the_model_is_told() -> None:
+    turns, events = paused()
+    messages = [*HISTORY, *finished(events).messages]
+    events = decided(turns, messages, {"2": Approve({"name": "c.txt", "times": 2}), "3": Approve({"nome": "x"})})
+    said = {result.id: result for result in results(events)}
+    assert said["2"].text == ('(A person changed the arguments to {"name":"c.txt","times":2}.)\nc.txt deleted 2')
+    assert said["3"].failed
+    assert "unknown field `nome`" in said["3"].text
+
+
+def test_calls_that_cannot_be_made_are_not_put_before_a_person() -> None:
+    turns = Turns([call("delete", "1", nome="x"), ToolCall("2", "delete", None)], [TextDelta("Sorry.")])
+    result = finished(events_of(turns.agent(tools=[delete])))
+    assert (result.pending, result.text) == ((), "Sorry.")
+
+
+def test_a_resumed_run_may_have_to_wait_again() -> None:
+    turns, events = paused([call("delete", "2", name="c.txt")], [TextDelta("Done.")])
+    messages = [*HISTORY, *finished(events).messages]
+    first = finished(decided(turns, messages, {"2": Approve(), "3": Approve()}))
+    (waiting,) = first.pending
+    assert waiting.id not in ("", "1", "2", "3")
+    messages += first.messages
+    assert finished(decided(turns, messages, {waiting.id: Approve()})).text == "Done."
+
+
+def test_people_may_have_spoken_meanwhile() -> None:
+    turns, events = paused()
+    messages = [*HISTORY, *finished(events).messages, Message("user", "Hurry up!")]
+    assert finished(decided(turns, messages, {"2": Approve(), "3": Reject()})).text == "Done."
+
+
+def test_tools_get_the_context_of_the_one_who_resumes() -> None:
+    @tool(requires_approval=True)
+    def sign(context: ToolContext) -> str:
+        return f"{context.user} {context.call_id}"
+
+    turns = Turns([call("sign")], [TextDelta("ok")])
+    agent = turns.agent(tools=[sign])
+    messages = [*HISTORY, *finished(events_of(agent, HISTORY)).messages]
+
+    async def scenario() -> list[Event]:
+        stream = resume(agent, messages, {"1": Approve()}, context=ToolContext(user="Ada"))
+        return [event async for event in stream]
+
+    assert results(asyncio.run(scenario())) == [ToolResult("1", "sign", "Ada 1")]
+
+
+@pytest.mark.parametrize(
+    ("decisions", "said"),
+    [
+        ({}, "no decision yet on '2', '3'"),
+        ({"2": Approve()}, "no decision yet on '3'"),
+        ({"2": Approve(), "3": Approve(), "9": Approve()}, "No tool call waits under '9'. It waits: '2', '3'."),
+        ({"2": Approve(), "3": "yes"}, "'3' is neither Approve nor Reject"),
+    ],
+)
+def test_decisions_that_do_not_fit_are_an_error(decisions: dict[str, Any], said: str) -> None:
+    turns, events = paused()
+    (last,) = decided(turns, [*HISTORY, *finished(events).messages], decisions)
+    assert isinstance(last, Error)
+    assert last.error.code == "configuration"
+    assert said in last.error.message
+    assert len(turns.asked) == 1
+
+
+def test_so_is_one_where_nothing_waits() -> None:
+    turns, _ = paused()
+    last = failed(decided(turns, [Message("user", "Hi"), Message("assistant", "Hello")], {"1": Approve()}))
+    assert "waits for a decision" in last.error.message
+
+
+OTHER_PROCESS = """
+import asyncio, sys, msgspec
+from chat.engine import *
+from tests.engine.test_approvals import delete, look
+
+class State(msgspec.Struct):
+    messages: list[Message]
+    decisions: dict[str, Decision]
+
+state = msgspec.json.decode(sys.stdin.buffer.read(), type=State)
+agent = Agent(DemoProvider(script=[TextDelta("Done.")]), tools=[look, delete])
+
+async def main():
+    async for event in resume(agent, state.messages, state.decisions):
+        print(msgspec.json.encode(event.result if isinstance(event, Finish) else event).decode())
+
+asyncio.run(main())
+"""
+
+
+def test_another_process_may_resume_from_json() -> None:
+    _, events = paused()
+    result = finished(events)
+    pending = msgspec.json.decode(msgspec.json.encode(result.pending), type=tuple[ToolCall, ...])
+    decisions = {call.id: Approve({"name": "z"}) if call.id == "2" else Reject("no") for call in pending}
+    state = msgspec.json.encode({"messages": [*HISTORY, *result.messages], "decisions": decisions})
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_PROCESS],
+        input=state,
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    *said, last = done.stdout.decode().splitlines()
+    assert [msgspec.json.decode(line)["type"] for line in said] == ["tool_result", "tool_result", "text_delta"]
+    final = msgspec.json.decode(last, type=Result)
+    assert [message.text for message in final.messages] == [
+        '(A person changed the arguments to {"name":"z"}.)\nz deleted 1', "A person refused this call: no", "Done.",
+    ]  # fmt: skip

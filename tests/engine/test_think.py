@@ -1,0 +1,83 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.engine import TextDelta, ThinkingDelta
+from chat.engine.providers.think import ThinkTags
+
+from .play import STOP, delta, play, sse
+
+
+def split(*pieces: str) -> tuple[str, str]:
+    """The thinking and the text of an answer in these pieces."""
+    tags = ThinkTags()
+    deltas = [delta for piece in pieces for delta in tags.split(piece)] + tags.flush()
+    assert all(delta.text for delta in deltas)
+    assert tags.flush() == []
+    return tuple("".join(d.text for d in deltas if isinstance(d, kind)) for kind in (ThinkingDelta, TextDelta))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("answer", "thinking", "text"), [
+    ("<think>\nHm, so.\n</think>\n\nYes.", "Hm, so.\n", "Yes."),
+    ("\n <think>Hm</think>Yes", "Hm", "Yes"),
+    ("<think>\n\n</think>\n\nYes", "", "Yes"),
+    ("<think>a < b </thin> c</think>Yes </think>", "a < b </thin> c", "Yes </think>"),
+    ("<think>cut off in the middle </th", "cut off in the middle </th", ""),
+    ("<think></think>", "", ""),
+    ("No tag", "", "No tag"),
+    ("\n\n  indented", "", "\n\n  indented"),
+    ("The tag <think> begins thoughts</think>.", "", "The tag <think> begins thoughts</think>."),
+    ("<thinking>no</thinking>", "", "<thinking>no</thinking>"),
+    ("<b>bold</b>", "", "<b>bold</b>"),
+    ("<thi", "", "<thi"),
+    ("  ", "", "  "),
+    ("", "", ""),
+    (" " * 2000 + "late", "", " " * 2000 + "late"),
+])  # fmt: skip
+def test_tags_at_the_beginning_are_split_off_wherever_they_are_cut(answer: str, thinking: str, text: str) -> None:
+    assert split(answer) == (thinking, text)
+    assert split(*answer) == (thinking, text)
+    for place in range(len(answer)):
+        assert split(answer[:place], answer[place:]) == (thinking, text)
+
+
+def test_text_is_held_back_no_longer_than_it_must() -> None:
+    tags = ThinkTags()
+    assert tags.split("<") == []
+    assert tags.split("b>") == [TextDelta("<b>")]
+    assert tags.over
+    tags = ThinkTags()
+    assert tags.split("<think>Hm") == [ThinkingDelta("Hm")]
+    assert tags.split(" so</") == [ThinkingDelta(" so")]
+    assert not tags.over
+
+
+words = st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", " ", "\n", "a", "🌊", "<", ">"])
+
+
+@given(st.lists(words, max_size=12), st.lists(st.integers(0, 60)))
+def test_nothing_is_lost_but_the_tags_and_the_blanks_around_them(parts: list[str], cuts: list[int]) -> None:
+    answer = "".join(parts)
+    places = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
+    thinking, text = split(*(answer[a:b] for a, b in pairwise(places)))
+    assert (thinking, text) == split(answer)
+    if not answer.lstrip().startswith("<think>"):
+        assert (thinking, text) == ("", answer)
+    else:
+        thought, _, rest = answer.lstrip().removeprefix("<think>").lstrip().partition("</think>")
+        assert (thinking, text) == (thought, rest.lstrip())
+
+
+def test_what_is_held_comes_out_when_an_answer_breaks_off() -> None:
+    played = play([sse(delta(content="<thi"), done=False)])
+    assert (played.text, played.code) == ("<thi", "stream_cut")
+    played = play([sse(delta(content="<think>Hm</th"), {"error": {"message": "No"}}, done=False)])
+    assert (played.thinking, played.text, played.code) == ("Hm</th", "", "server_error")
+
+
+def test_tags_in_a_list_of_parts_and_beside_a_field_for_thinking_are_split_off_too() -> None:
+    parts = [{"type": "text", "text": "<think>b</think>c"}]
+    played = play([sse(delta(reasoning="a"), delta(content=parts), STOP)])
+    assert (played.thinking, played.text) == ("ab", "c")

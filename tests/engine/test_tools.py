@@ -1,0 +1,379 @@
+import asyncio
+import dataclasses
+import enum
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date
+from typing import Annotated, Any, Literal, TypedDict
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.engine import Agent, ConfigurationError, TextDelta, ToolCall, ToolContext, ToolError, ToolResult, tool
+from chat.engine.tools import Tool
+
+from .turns import Turns, call, collect, events_of, results
+
+
+class Unit(enum.Enum):
+    METRIC = "metric"
+    IMPERIAL = "imperial"
+
+
+@dataclasses.dataclass
+class Place:
+    city: str
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+class Box(msgspec.Struct):
+    wide: int
+    inside: "Box | None" = None
+
+
+class Options(TypedDict, total=False):
+    loud: bool
+
+
+@tool
+def weather(
+    city: Annotated[str, "The city's name in English"],
+    days: int = 1,
+    unit: Unit = Unit.METRIC,
+    kind: Literal["short", "long"] = "short",
+) -> str:
+    """The weather of the next days
+    in a city.
+
+    Nobody tells the model about this.
+
+    Args:
+        city: Not this one.
+        days (int): How many days,
+            at most ten.
+    """
+    return f"{city} {days} {unit.value} {kind}"
+
+
+def answer_of(made: Any, arguments: dict[str, Any] | None, **options: Any) -> ToolResult:
+    """What a model is told that called it with these."""
+    name = made.name if isinstance(made, Tool) else made.__name__
+    turns = Turns([ToolCall("1", name, arguments)], [TextDelta("ok")])
+    (result,) = results(events_of(turns.agent(tools=[made]), **options))
+    return result
+
+
+class TestSchema:
+    def test_a_model_is_told_the_name_the_first_paragraph_and_the_parameters(self) -> None:
+        assert weather.name == "weather"
+        assert weather.description == "The weather of the next days in a city."
+        assert weather.schema["type"] == "object"
+        assert weather.schema["required"] == ["city"]
+        assert weather.schema["additionalProperties"] is False
+        assert weather.schema["properties"]["city"] == {"type": "string", "description": "The city's name in English"}
+        assert weather.schema["properties"]["days"] == {
+            "type": "integer",
+            "description": "How many days, at most ten.",
+            "default": 1,
+        }
+        assert weather.schema["properties"]["kind"] == {
+            "type": "string",
+            "enum": ["long", "short"],
+            "default": "short",
+        }
+        assert weather.schema["$defs"]["Unit"] == {"type": "string", "enum": ["imperial", "metric"]}
+        assert "title" not in json.dumps(weather.schema)
+
+    def test_everything_that_msgspec_knows_may_be_a_parameter(self) -> None:
+        @tool
+        def everything(
+            place: Place,
+            box: Box,
+            options: Options,
+            when: date,
+            size: Annotated[int, msgspec.Meta(ge=1, description="How large")],
+            anything: Any,
+            maybe: str | None,
+        ) -> list[Any]:
+            """Takes a lot."""
+            return [place, box, options, when, size, anything, maybe]
+
+        assert everything.schema["properties"]["size"] == {"type": "integer", "minimum": 1, "description": "How large"}
+        assert everything.schema["properties"]["maybe"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+        assert set(everything.schema["$defs"]) == {"Place", "Box", "Options"}
+        arguments = {
+            "place": {"city": "Oslo"},
+            "box": {"wide": 1, "inside": {"wide": 2}},
+            "options": {"loud": True},
+            "when": "2026-11-23",
+            "size": 3,
+            "anything": [1],
+            "maybe": None,
+        }
+        said = json.loads(answer_of(everything, arguments).text)
+        assert said[:4] == [
+            {"city": "Oslo", "tags": []},
+            {"wide": 1, "inside": {"wide": 2, "inside": None}},
+            {"loud": True},
+            "2026-11-23",
+        ]
+
+    def test_parameters_are_described_in_sphinx_style_too(self) -> None:
+        def search(query: str, limit: int = 5) -> None:
+            """Search.
+            :param str query: What for.
+            :param limit: How many.
+            :returns: nothing
+            """
+
+        made = tool(search)
+        assert made.description == "Search."
+        described = {name: about["description"] for name, about in made.schema["properties"].items()}
+        assert described == {"query": "What for.", "limit": "How many."}
+
+    def test_a_default_may_be_anything(self) -> None:
+        missing = object()
+
+        @tool
+        def f(a: str | None = missing, b: list[int] = [1]) -> str:  # type: ignore[assignment]  # noqa: B006
+            return f"{a is missing} {b}"
+
+        assert "default" not in f.schema["properties"]["a"]
+        assert f.schema["properties"]["b"]["default"] == [1]
+        assert answer_of(f, {}).text == "True [1]"
+
+    def test_a_tool_stays_a_function(self) -> None:
+        assert weather("Oslo", days=2) == "Oslo 2 metric short"
+        assert weather.__doc__ is not None
+        assert weather.__name__ == "weather"
+
+    def test_name_and_description_can_be_given(self) -> None:
+        @tool(name="sum-up", description="Adds.")
+        def add(x: int, y: int) -> int:
+            return x + y
+
+        assert (add.spec.name, add.spec.description) == ("sum-up", "Adds.")
+        assert answer_of(add, {"x": 1, "y": 2}) == ToolResult("1", "sum-up", "3")
+
+    def test_methods_and_partials_of_objects_are_tools_too(self) -> None:
+        class Shop:
+            def price(self, of: str) -> str:
+                """What it costs."""
+                return f"{of} is 3"
+
+        assert answer_of(tool(Shop().price), {"of": "tea"}).text == "tea is 3"
+
+    @pytest.mark.parametrize(
+        ("function", "what"),
+        [
+            (lambda x: x, "no name"),
+            (eval("lambda *a: 1"), "no name"),
+        ],
+    )
+    def test_what_has_no_name_is_no_tool(self, function: Callable[..., Any], what: str) -> None:
+        with pytest.raises(ConfigurationError, match=what):
+            tool(function)
+
+    def test_what_a_model_cannot_call_is_no_tool(self) -> None:
+        def untyped(x) -> None: ...  # type: ignore[no-untyped-def]
+        def spread(*words: str) -> None: ...
+        def strange(x: Callable[[], int]) -> None: ...
+        def unknown(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+        for function, what in [
+            (untyped, "x of the tool untyped needs a type"),
+            (spread, "no name that a model could use"),
+            (strange, "what JSON cannot hold: type .*Callable"),
+            (unknown, "cannot be read: name 'Nowhere'"),
+        ]:
+            with pytest.raises(ConfigurationError, match=what):
+                tool(function)
+
+    def test_two_tools_of_one_name_are_a_mistake(self) -> None:
+        with pytest.raises(ConfigurationError, match="two tools named weather"):
+            Agent("demo", tools=[weather, weather.function])
+
+
+class TestArguments:
+    def test_they_are_converted(self) -> None:
+        assert answer_of(weather, {"city": "Oslo", "unit": "imperial"}).text == "Oslo 1 imperial short"
+
+    def test_a_number_written_as_text_is_forgiven(self) -> None:
+        assert answer_of(weather, {"city": "Oslo", "days": "3"}).text == "Oslo 3 metric short"
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({}, "missing required field `city`"),
+            ({"city": 3}, "city: Expected `str`, got `int`."),
+            ({"city": "Oslo", "town": "Rome"}, "unknown field `town`"),
+            ({"city": "Oslo", "kind": "middle"}, "kind: Invalid enum value 'middle'."),
+            (None, "not a JSON object"),
+        ],
+    )
+    def test_what_is_wrong_goes_back_to_the_model(self, arguments: dict[str, Any] | None, said: str) -> None:
+        result = answer_of(weather, arguments)
+        assert result.failed
+        assert said in result.text
+        assert "Call it again" in result.text
+
+    def test_arguments_that_nest_deeply_are_refused(self) -> None:
+        @tool
+        def open_box(box: Box) -> str:
+            return "open"
+
+        deep: dict[str, Any] = {"wide": 1}
+        for _ in range(10_000):
+            deep = {"wide": 1, "inside": deep}
+        assert "nested too deeply" in answer_of(open_box, {"box": deep}).text
+
+    @given(st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.integers() | st.text(), st.lists)))
+    def test_no_arguments_make_it_raise_anything_else(self, arguments: dict[str, Any]) -> None:
+        try:
+            weather.validated(arguments)
+        except ToolError as error:
+            assert "weather" in error.message
+
+    @given(st.builds(Place, st.text(), st.lists(st.text())), st.integers(-(2**63), 2**63 - 1))
+    def test_what_fits_comes_through_as_it_was(self, place: Place, number: int) -> None:
+        @tool
+        def f(place: Place, number: int) -> None: ...
+
+        arguments = msgspec.json.decode(msgspec.json.encode({"place": place, "number": number}))
+        assert f.validated(arguments) == {"place": place, "number": number}
+
+
+class TestResults:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            ("as it is", "as it is"),
+            (None, "null"),
+            (Place("Oslo", ["cold"]), '{"city":"Oslo","tags":["cold"]}'),
+            ({"a": [1, date(2026, 1, 1)]}, '{"a":[1,"2026-01-01"]}'),
+            ("half of \ud83c", "half of ?"),
+        ],
+    )
+    def test_text_stays_and_the_rest_is_json(self, value: Any, text: str) -> None:
+        @tool
+        def give() -> Any:
+            return value
+
+        assert answer_of(give, {}) == ToolResult("1", "give", text)
+
+    def test_a_long_one_is_cut_with_a_note(self) -> None:
+        @tool
+        def long() -> str:
+            return "x" * 50_000_000
+
+        @tool(max_chars=100)
+        def longer() -> list[int]:
+            return list(range(1000))
+
+        text = answer_of(long, {}).text
+        assert len(text) == 16_000
+        assert text.endswith("x\n[Cut off here: the result has 50000000 characters.]")
+        assert len(answer_of(longer, {}).text) == 100
+
+    def test_what_is_no_json_is_a_failure(self, caplog: pytest.LogCaptureFixture) -> None:
+        @tool
+        def give() -> object:
+            return object()
+
+        with caplog.at_level(logging.CRITICAL, "nous_chat.engine"):
+            assert answer_of(give, {}) == ToolResult("1", "give", "give failed (TypeError). It has been logged.", True)
+
+    def test_an_exception_is_logged_and_the_model_is_told_no_more_than_its_kind(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @tool
+        def connect() -> str:
+            raise ConnectionError("postgres://admin:hunter2@db")
+
+        result = answer_of(connect, {})
+        assert result == ToolResult("1", "connect", "connect failed (ConnectionError). It has been logged.", True)
+        assert "Traceback" in caplog.text
+
+    def test_a_tool_may_say_itself_what_is_wrong(self) -> None:
+        @tool
+        async def find(name: str) -> str:
+            raise ToolError(f"There is no {name}. Ask for another, sk-or-with-a-key.")
+
+        assert answer_of(find, {"name": "Ada"}) == ToolResult(
+            "1", "find", "There is no Ada. Ask for another, ***.", True
+        )
+
+    @pytest.mark.parametrize("error", [SystemExit, StopIteration, asyncio.CancelledError, GeneratorExit])
+    @pytest.mark.parametrize("kind", ["sync", "async"])
+    def test_whatever_a_tool_raises_ends_nothing(self, error: type[BaseException], kind: str) -> None:
+        if kind == "sync":
+
+            @tool(name="leave")
+            def leave() -> str:
+                raise error
+        else:
+
+            @tool(name="leave")
+            async def leave() -> str:
+                raise error
+
+        assert answer_of(leave, {}).failed
+
+
+class TestContext:
+    def test_a_first_parameter_of_that_type_is_not_the_models(self) -> None:
+        @tool
+        def who(context: ToolContext, greeting: str) -> str:
+            return f"{greeting} {context.user} {context.deps} {context.call_id} {context.is_cancelled()}"
+
+        assert list(who.schema["properties"]) == ["greeting"]
+        said = answer_of(who, {"greeting": "Hi"}, context=ToolContext(user="Ada", deps=7))
+        assert said.text == "Hi Ada 7 1 False"
+
+    def test_there_is_always_one(self) -> None:
+        @tool
+        async def who(context: ToolContext) -> str:
+            return str(context.user)
+
+        assert answer_of(who, {}).text == "None"
+
+    def test_a_synchronous_tool_has_a_thread_and_a_scope_in_it(self) -> None:
+        seen = []
+
+        @contextmanager
+        def scope() -> Iterator[None]:
+            seen.append(("in", threading.current_thread()))
+            yield
+            seen.append(("out", threading.current_thread()))
+
+        @tool
+        def where() -> str:
+            seen.append(("call", threading.current_thread()))
+            return ""
+
+        answer_of(where, {}, context=ToolContext(thread_scope=scope))
+        assert [what for what, _ in seen] == ["in", "call", "out"]
+        (thread,) = {thread for _, thread in seen}
+        assert thread is not threading.main_thread()
+        assert thread.daemon
+
+
+def test_tools_are_called_with_what_the_context_variables_say() -> None:
+    language: ContextVar[str] = ContextVar("language", default="en")
+
+    @tool
+    def speak() -> str:
+        return language.get()
+
+    async def scenario() -> str:
+        language.set("nb")
+        turns = Turns([call("speak")], [TextDelta("ok")])
+        return results(await collect(turns.agent(tools=[speak])))[0].text
+
+    assert asyncio.run(scenario()) == "nb"
