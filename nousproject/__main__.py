@@ -13,6 +13,7 @@ def main() -> None:
     DATA_DIR.mkdir(exist_ok=True)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
     os.environ.setdefault("DEBUG", "1")
+    os.environ.setdefault("DEMO_ACCOUNT", "1")
     os.environ.setdefault("SECRET_KEY", _kept("secret_key", 50))
     os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
     os.environ.setdefault("NOUS_CHAT_MODEL", _model())

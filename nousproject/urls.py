@@ -1,12 +1,21 @@
 """The site's addresses: the chat at /chat/, Django's sign-in at /accounts/, the admin at /admin/."""
 
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.views import LoginView
 from django.urls import include, path
 from django.views.generic import RedirectView
+
+HINT = "Sign in as demo. The password was printed where the server was started."
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="nous_chat:home")),
     path("chat/", include("chat.urls")),
+    path(
+        "accounts/login/",
+        LoginView.as_view(extra_context={"demo_account": HINT if settings.DEMO_ACCOUNT else ""}),
+        name="login",
+    ),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
 ]

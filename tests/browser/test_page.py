@@ -268,3 +268,36 @@ def test_recorded_answers_are_shown_and_stored_exactly(
         expect(answer(page)).to_have_attribute("data-status", re.compile("completed|failed"), timeout=60_000)
         kept = stored(page, conversation)[-1]["text"]
         assert shown(page) == kept == expected["text"], slug
+
+
+def test_the_page_works_as_it_is_served_on_the_internet(
+    database: Any, upstream: Upstream, tmp_path: Any, sign_in: SignIn
+) -> None:
+    env = servers.environment(
+        DJANGO_SETTINGS_MODULE="tests.production",
+        DATABASE_URL=database.copy(),
+        STATIC_ROOT=str(tmp_path),
+        DEBUG="",
+        PLAIN_HTTP="1",
+        ALLOWED_HOSTS="127.0.0.1",
+        NOUS_CHAT_MODEL="custom:words",
+        CUSTOM_BASE_URL=f"{upstream.url}/v1",
+    )
+    servers.manage(env, "collectstatic", "--noinput", "-v0")
+    site = Site(env)
+    with servers.running(site):
+        page = sign_in(site, "ada")
+        loaded: list[str] = []
+        page.on("response", lambda response: loaded.append(f"{response.status} {response.url}"))
+        begin(page)
+        page.reload()
+        live(page)
+        say(page, "Hello")
+        ends(page, "completed")
+        assert shown(page) == text(20)
+        modules = [line for line in loaded if line.endswith(".js")]
+        assert len(modules) > 5
+        assert all(re.match(r"(200|304) .*\.[0-9a-f]{12}\.js$", line) for line in modules), "all by their hashed names"
+        headers = page.request.get("/chat/").headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert page.request.get("/chat/nothing/").status == 404

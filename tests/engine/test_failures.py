@@ -69,6 +69,7 @@ def test_an_empty_body_and_a_web_page_have_sentences_too() -> None:
     (500, "Oops", "server_error"),
     (502, "Oops", "server_error"),
     (408, "Request timeout", "server_error"),
+    (499, "The operation was cancelled.", "server_error"),
     (400, "Your input exceeds the context window of this model.", "context_length"),
     (400, "This model's maximum context length is 8192 tokens.", "context_length"),
     (400, "prompt too long; exceeded max context length by 9 tokens", "context_length"),

@@ -167,7 +167,8 @@ class TestTools:
         played = play(
             chunk({"functionCall": {"name": "add", "willContinue": True}, "thoughtSignature": "s"}),
             args("$.city", stringValue="San "), args("$.city", stringValue="Francisco"), args("$.city", stringValue=""),
-            args("$.days[0].n", numberValue=1), args("$.days[1].n", numberValue=2), args("$['odd key']", boolValue=True),
+            args("$.days[0].n", numberValue=1), args("$.days[1].n", numberValue=2),
+            args("$['odd key']", boolValue=True),
             args("$.none", nullValue="NULL_VALUE"), piece(), piece(name="sub", args={}), STOP,
         )  # fmt: skip
         given = {"city": "San Francisco", "days": [{"n": 1}, {"n": 2}], "odd key": True, "none": None}
@@ -218,7 +219,8 @@ class TestErrors:
 @pytest.mark.parametrize("unknown", [
     {"candidates": [7]}, {"candidates": [{"content": 7}]}, chunk(7), chunk({"brandNew": 1}), chunk({"text": 7}), [], 7,
     chunk({"functionCall": 7}), chunk({"functionCall": {}}), {"usageMetadata": 7}, {"promptFeedback": 7}, {"new": {}},
-    chunk({"functionCall": {"partialArgs": [{}]}}), b": comment\r\n\r\n", b"data:\r\n\r\n", b"event: new\r\n", b"id: 1\n",
+    chunk({"functionCall": {"partialArgs": [{}]}}), b": comment\r\n\r\n",
+    b"data:\r\n\r\n", b"event: new\r\n", b"id: 1\n",
 ])  # fmt: skip
 def test_what_we_do_not_know_is_ignored(unknown: Any) -> None:
     played = play(text("a"), unknown, text("b"), STOP)
@@ -228,7 +230,8 @@ def test_what_we_do_not_know_is_ignored(unknown: Any) -> None:
 PIECES: list[Any] = [
     text("a🌊"), text("b", thought=True), chunk(call(args={"y": "🌊"})), STOP, STOP | {"usageMetadata": USAGE},
     chunk({"functionCall": {"name": "x", "willContinue": True}}), chunk({"functionCall": {}}), b": comment\n\n",
-    chunk({"text": "", "thoughtSignature": "s"}), b"data: garbage\n\n", json.dumps({"error": {}}, indent=1).encode() + b"\n",
+    chunk({"text": "", "thoughtSignature": "s"}), b"data: garbage\n\n",
+    json.dumps({"error": {}}, indent=1).encode() + b"\n",
     b"\xff\n", b'{"a": 1}\n', b"}\n", b"[", b"]", b",", json.dumps(text("c")).encode(),
 ]  # fmt: skip
 
@@ -313,7 +316,8 @@ class TestRequest:
         calls = (ToolCall("a", "one", {"x": 1}), ToolCall("b", "two", None, "{wrong"))
         assert self.contents(
             Message("user", "Hi"), Message("assistant", "Look: ", tool_calls=calls),
-            Message("tool", "No", name="two", call_id="b", failed=True), Message("tool", "Yes", name="one", call_id="a"),
+            Message("tool", "No", name="two", call_id="b", failed=True),
+            Message("tool", "Yes", name="one", call_id="a"),
         )[1:] == [
             {"role": "model", "parts": [
                 {"text": "Look: "},
@@ -368,7 +372,8 @@ class TestRequest:
     ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
     ({"type": ["string", "null"]}, {"type": "string", "nullable": True}),
     ({"type": ["string", "integer"]}, {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
-    ({"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "X"}, {"type": "integer", "title": "X", "nullable": True}),
+    ({"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "X"},
+     {"type": "integer", "title": "X", "nullable": True}),
     ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
     ({"const": "a"}, {"type": "string", "enum": ["a"]}),
     ({"enum": ["a", None]}, {"type": "string", "enum": ["a"], "nullable": True}),
@@ -391,13 +396,3 @@ def test_schemas_lose_what_gemini_refuses(schema: dict[str, Any], wanted: dict[s
     provider = GeminiProvider("gemini", "m", "https://api.example", "key")
     sent = provider.body(Request([Message("user", "Hi")], output_schema=schema))
     assert sent["generationConfig"]["responseSchema"] == wanted
-
-
-schemas = st.recursive(
-    st.none() | st.integers() | st.sampled_from(["string", "object", "null", "#/$defs/a", "a"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["type", "anyOf", "allOf", "enum", "const", "properties", "items", "$ref", "$defs", "required"]),
-        inner, max_size=4,
-    ),
-    max_leaves=12,
-)  # fmt: skip

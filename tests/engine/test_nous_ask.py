@@ -95,6 +95,38 @@ def test_debug_shows_what_the_provider_sends_with_its_time(provider: Upstream) -
     assert [float(line.split()[0]) for line in lines] == sorted(float(line.split()[0]) for line in lines)
 
 
+def test_a_recording_is_written_and_plays_again(provider: Upstream, tmp_path: Path) -> None:
+    file = tmp_path / "answer"
+    code, out, err = ask(provider, "hello", "--model", "custom:tools", "--jsonl", "--record", str(file))
+    assert code == 0
+    assert f"--model demo:{file}.sse" in err
+    assert KEY not in file.with_suffix(".sse").read_text() + file.with_suffix(".json").read_text()
+    assert ask(provider, "hello", "--model", f"demo:{file}.sse", "--jsonl") == (0, out, "")
+
+
+def test_so_is_one_of_a_failure(provider: Upstream, tmp_path: Path) -> None:
+    file = tmp_path / "answer.json"
+    code, out, _ = ask(provider, "hello", "--model", "custom:status@code=401", "--record", str(file))
+    assert (code, out) == (1, "\n")
+    told = json.loads(file.read_text())
+    assert (told["status"], told["mode"], told["expected"]["error"]["code"]) == (401, "http-error", "authentication")
+
+
+def test_where_nothing_was_sent_there_is_no_recording(provider: Upstream, tmp_path: Path) -> None:
+    code, _, err = ask(provider, "usage", "--model", "nobody:x", "--record", str(tmp_path / "answer"))
+    assert code == 1
+    assert "There is no recording" in err
+
+
+def test_the_other_wires_answer_too(provider: Upstream) -> None:
+    environ = {"ANTHROPIC_API_KEY": KEY, "GEMINI_API_KEY": KEY}
+    environ |= {f"{name}_BASE_URL": provider.bare_url for name in ("ANTHROPIC", "GEMINI", "OLLAMA")}
+    for name in ("anthropic", "gemini", "ollama"):
+        code, out, err = ask(provider, "hello", "--model", f"{name}:words@n=3", "--debug", **environ)
+        assert (code, out) == (0, text(3) + "\n")
+        assert "w1" in err
+
+
 def test_ctrl_c_closes_the_stream(provider: Upstream) -> None:
     before = provider.stats()["aborted"]
     process = start(provider, "hello", "--model", "custom:words@n=100000,delay=5")

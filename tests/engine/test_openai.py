@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.engine import Limits, Message, TextDelta, ThinkingDelta, ToolCall, Usage
-from chat.engine.providers.openai import OpenAIProvider
+from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta, ToolCall, Usage
+from chat.engine.providers.openai import OpenAIParser, OpenAIProvider
 from chat.engine.providers.provider import Request
 
 from .play import STOP, call, delta, play, sse
@@ -203,6 +203,43 @@ class TestToolCalls:
         assert play([sse(call(id="a", name="x", arguments="{}"), done=False)]).calls == []
 
 
+class TestReplay:
+    """What goes back with a tool call: OpenRouter's reasoning_details, DeepSeek's reasoning_content, nothing else."""
+
+    CALL = call(id="a", name="x", arguments="{}")
+
+    def play(self, name: str, replays: str, *chunks: Any) -> Replay | None:
+        return play([sse(*chunks)], lambda: OpenAIParser(name, replays)).replay
+
+    def test_details_come_in_pieces_and_are_put_together(self) -> None:
+        def details(*pieces: dict[str, Any]) -> Any:
+            return delta(reasoning="Hm", reasoning_details=[{"index": 0} | piece for piece in pieces])
+
+        assert self.play(
+            "openrouter", "reasoning_details",
+            details({"type": "reasoning.text", "text": "Hm ", "signature": None}),
+            details({"type": "reasoning.text", "text": "so"}),
+            details({"type": "reasoning.text", "signature": "sig"}),
+            details({"type": "reasoning.encrypted", "data": "gA", "index": 1}),
+            self.CALL,
+        ) == Replay("openrouter", {"reasoning_details": [
+            {"index": 0, "type": "reasoning.text", "text": "Hm so", "signature": "sig"},
+            {"index": 1, "type": "reasoning.encrypted", "data": "gA"},
+        ]})  # fmt: skip
+
+    def test_thoughts_are_put_together(self) -> None:
+        thoughts = [delta(reasoning_content="Hm "), delta(reasoning_content="so")]
+        replay = self.play("deepseek", "reasoning_content", *thoughts, self.CALL)
+        assert replay == Replay("deepseek", {"reasoning_content": "Hm so"})
+        assert self.play("deepseek", "reasoning_content", *thoughts, STOP) is None
+        assert self.play("groq", "", *thoughts, self.CALL) is None
+
+    def test_a_call_without_thoughts_says_so_where_that_is_asked_for(self) -> None:
+        deepseek = OpenAIProvider("deepseek", "m", "https://x/v1", "k", replays="reasoning_content")
+        history = [Message("assistant", "", tool_calls=(ToolCall("a", "x", {}),)), Message("tool", "1", call_id="a")]
+        assert deepseek.body(Request(history))["messages"][0]["reasoning_content"] == ""
+
+
 class TestErrors:
     def test_an_error_may_come_as_a_chunk(self) -> None:
         played = play(
@@ -389,6 +426,55 @@ class TestRequest:
     def test_a_strict_server_gets_no_field_that_it_refuses(self) -> None:
         mistral = OpenAIProvider("mistral", "m", "https://x/v1", "k", strict=True)
         assert set(self.body(mistral)) == {"model", "messages", "stream"}
+
+    def test_calls_and_results_go_back(self) -> None:
+        calls = (ToolCall("a", "one", {"x": 1}, '{"x": 1}'), ToolCall("b", "two", None, "{wrong"))
+        history = [
+            Message("assistant", "Look: ", tool_calls=calls),
+            Message("tool", "Yes", name="one", call_id="a"),
+            Message("tool", "No", name="two", call_id="b", failed=True),
+        ]
+        functions = [{"name": "one", "arguments": '{"x":1}'}, {"name": "two", "arguments": "{}"}]
+        assert self.body(messages=history)["messages"] == [
+            {"role": "assistant", "content": "Look: ", "tool_calls": [
+                {"id": identity, "type": "function", "function": function}
+                for identity, function in zip("ab", functions, strict=True)
+            ]},
+            {"role": "tool", "tool_call_id": "a", "content": "Yes"},
+            {"role": "tool", "tool_call_id": "b", "content": "No"},
+        ]  # fmt: skip
+
+    def test_system_messages_stay_in_their_place_and_empty_ones_go(self) -> None:
+        messages = [Message("user", "Hi"), Message("system", "Ada left."), Message("assistant", "")]
+        assert [message["role"] for message in self.body(messages=messages)["messages"]] == ["user", "system"]
+
+    def test_images_come_as_bytes_or_addresses(self) -> None:
+        images = (Image(data=b"abc", media_type="image/jpeg"), Image("https://x/y.png"))
+        content = [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,YWJj"}},
+            {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+        ]
+        assert (
+            self.body(messages=[Message("user", "What is this?", images=images)])["messages"][0]["content"] == content
+        )
+        assert self.body(messages=[Message("user", "", images=images)])["messages"][0]["content"] == content[1:]
+
+    def test_a_schema_is_enforced_where_it_leaves_nothing_open(self) -> None:
+        schema: dict[str, Any] = {"title": "A city!", "type": "object", "properties": {"x": {"type": "string"}}}
+        sent = self.body(output_schema=schema)["response_format"]
+        assert sent == {
+            "type": "json_schema", "json_schema": {"name": "A_city_", "schema": schema, "strict": False},
+        }  # fmt: skip
+        schema |= {"required": ["x"], "additionalProperties": False}
+        assert self.body(output_schema=schema)["response_format"]["json_schema"]["strict"] is True
+
+    def test_a_server_that_takes_no_schema_gets_it_in_words(self) -> None:
+        deepseek = OpenAIProvider("deepseek", "m", "https://x/v1", "k", schemas=False)
+        body = self.body(deepseek, output_schema={"type": "string"}, instructions="Be brief.")
+        assert body["response_format"] == {"type": "json_object"}
+        assert body["messages"][0]["content"].startswith("Be brief.\n\nAnswer with JSON alone")
+        assert '{"type":"string"}' in body["messages"][0]["content"]
 
     def test_the_address_and_the_key(self) -> None:
         provider = OpenAIProvider("openai", "gpt-4o", "https://api.example/v1/", "sk-key")

@@ -3,7 +3,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -290,16 +290,16 @@ class TestLoop:
 
     def test_every_call_has_an_id_of_its_own(self) -> None:
         """Some servers send none, some the same for all calls, some count anew in each answer."""
-        asked = [call("shout", id, text=id or "none") for id in ("", "a", "a", "b")]
+        asked = [call("shout", given, text=given or "none") for given in ("", "a", "a", "b")]
         turns = Turns(asked, [call("shout", "a", text="again")], [TextDelta("ok")])
         before = [Message("assistant", "", tool_calls=(call("add", "b"),)), tool_message("b", "add", "3")]
         events = events_of(turns.agent(tools=[shout]), [*before, Message("user", "Hi")])
         ids = [event.id for event in events if isinstance(event, ToolCall)]
         assert len(set(ids)) == 5
         assert ids[1] == "a"
-        assert all(id.isalnum() and len(id) == 9 for id in (ids[0], *ids[2:]))
+        assert all(made.isalnum() and len(made) == 9 for made in (ids[0], *ids[2:]))
         answered = {result.id: result.text for result in results(events)}
-        assert [answered[id] for id in ids] == ["NONE", "A", "A", "B", "AGAIN"]
+        assert [answered[made] for made in ids] == ["NONE", "A", "A", "B", "AGAIN"]
 
     def test_a_turn_is_not_sent_back_as_its_vendor_wrote_it_if_it_holds_old_ids(self) -> None:
         replay = Replay("anthropic", [{"id": "a"}])
@@ -400,10 +400,8 @@ class TestTime:
             @tool(timeout=0.01)
             async def stubborn() -> None:
                 while not gate.is_set():
-                    try:
+                    with suppress(asyncio.CancelledError):
                         await gate.wait()
-                    except asyncio.CancelledError:
-                        pass
 
             turns = Turns([call("stubborn")], [TextDelta("ok")])
             events = await collect(turns.agent(tools=[stubborn]))

@@ -47,9 +47,9 @@ def results(events: list[Event]) -> list[ToolResult]:
     return [event for event in events if isinstance(event, ToolResult)]
 
 
-def call(name: str, id: str = "1", /, **arguments: Any) -> ToolCall:
-    return ToolCall(id, name, arguments)
+def call(name: str, identity: str = "1", /, **arguments: Any) -> ToolCall:
+    return ToolCall(identity, name, arguments)
 
 
-def tool_message(id: str, name: str, text: str, failed: bool = False) -> Message:
-    return Message("tool", text, name=name, call_id=id, failed=failed)
+def tool_message(identity: str, name: str, text: str, failed: bool = False) -> Message:
+    return Message("tool", text, name=name, call_id=identity, failed=failed)

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { activeRuns, apply, emptyState, lastMessage, totalTokens } from "../nous_chat/apply.js";
-import { ada, answer, bob, conversation, delta, finished, message, run, snapshot, started, state } from "./wire.js";
+import { activeRuns, apply, emptyState, isWriting, lastMessage, totalTokens, waitingCalls } from "../nous_chat/apply.js";
+import { ada, answer, bob, call, conversation, delta, finished, message, run, snapshot, started, state, tool } from "./wire.js";
 
 function following(...events) {
   const page = emptyState();
@@ -13,6 +13,7 @@ const sent = (changes) => changes.filter((change) => change.type === "send").map
 const shown = (changes) => changes.filter((change) => change.type === "message").map((change) => change.key);
 const active = (page) => activeRuns(page).map(([id]) => id);
 const text = (page, key = "r") => page.messages.get(key).text;
+const calls = (page, key = "r") => page.messages.get(key).calls.map(({ id, status }) => `${id} ${status}`);
 
 test("deltas are appended, at their end only", () => {
   const page = following(started(answer(2, "r")));
@@ -48,6 +49,62 @@ test("a state that is older than what stands here is not taken", () => {
   assert.equal(text(page), "ab");
   apply(page, delta("r", 3, "c"));
   assert.equal(text(page), "abc");
+});
+
+test("calls come in turn with the text, each in its place", () => {
+  const page = following(started(answer(2, "r")), delta("r", 1, "a"));
+  assert.deepEqual(apply(page, tool("r", 2, call("x"))), [{ type: "message", key: "r" }]);
+  apply(page, tool("r", 3, call("y")));
+  apply(page, delta("r", 4, "b"));
+  apply(page, tool("r", 5, call("x", "done", { result: "sent" })));
+  assert.deepEqual(calls(page), ["x done", "y running"]);
+  assert.equal(page.messages.get("r").calls[0].result, "sent");
+  assert.deepEqual(apply(page, tool("r", 3, call("y", "failed"))), [], "a repeat");
+  assert.deepEqual(sent(apply(page, tool("r", 7, call("z")))), [{ type: "run.sync", run: "r", ref: "sync:r" }]);
+  assert.deepEqual(apply(page, tool("r", 8, call("y", "done"))), [], "waits for the state");
+  apply(page, state(answer(2, "r", { text: "ab", calls: [call("x", "done"), call("y", "done"), call("z")] }), 8));
+  assert.deepEqual(calls(page), ["x done", "y done", "z running"]);
+  assert.equal(text(page), "ab");
+});
+
+test("a call never changes the event that brought the message", () => {
+  const first = started(answer(2, "r", { calls: [call("x")] }));
+  apply(following(first), tool("r", 1, call("x", "done")));
+  assert.equal(first.message.calls[0].status, "running");
+});
+
+test("a run that awaits approval is active, but does not write", () => {
+  const page = following(started(answer(2, "r")), tool("r", 1, call("x", "awaiting_approval")));
+  assert.deepEqual(waitingCalls(page).map(({ id }) => id), ["x"], "before its state is told");
+  const waits = answer(2, "r", { calls: [call("x", "awaiting_approval")] }, { status: "awaiting_approval" });
+  apply(page, state(waits, 1));
+  assert.deepEqual(active(page), ["r"]);
+  assert.equal(isWriting(page.messages.get("r").run), false);
+  apply(page, tool("r", 2, call("x", "running", { decided_by: bob })));
+  apply(page, state(answer(2, "r", { calls: [call("x", "running", { decided_by: bob })] }), 2));
+  assert.equal(isWriting(page.messages.get("r").run), true);
+  assert.deepEqual(waitingCalls(page), []);
+  apply(page, tool("r", 3, call("x", "awaiting_approval")));
+  apply(page, finished(waits, "stopped"));
+  assert.deepEqual(waitingCalls(page), [], "nothing waits once the run is over");
+});
+
+test("a decision is on its way until it is refused", () => {
+  const page = following(started(answer(2, "r", { calls: [call("x", "awaiting_approval")] })));
+  assert.deepEqual(apply(page, { type: "decision", call: "x", refusal: null }), [{ type: "message", key: "r" }]);
+  assert.equal(page.decisions.get("x"), null);
+  apply(page, { type: "decision", call: "x", refusal: "Not you." });
+  assert.equal(page.decisions.get("x"), "Not you.");
+  apply(page, snapshot([message(1)], { you: { ...bob, role: "member" } }));
+  assert.equal(page.decisions.size, 0, "somebody else sits here now");
+});
+
+test("a message of a server that knows no tools has no calls", () => {
+  const { calls: _, ...old } = answer(2, "r");
+  const page = following(started(old));
+  assert.deepEqual(calls(page), []);
+  apply(page, tool("r", 1, call("x")));
+  assert.deepEqual(calls(page), ["x running"]);
 });
 
 test("a delta of a run whose start was lost asks for the state", () => {
@@ -206,13 +263,21 @@ test("what is not known is ignored", () => {
   assert.deepEqual(apply(following(), { type: "presence" }), []);
 });
 
-// Any order of losses, repeats, reconnections and stale checkpoints ends with exactly the stored text.
-test("a thousand bad lines, and always the stored text", () => {
+// Any order of losses, repeats, reconnections and stale checkpoints ends with exactly the stored text and calls.
+test("a thousand bad lines, and always the stored message", () => {
   for (let seed = 1; seed <= 1000; seed += 1) {
     const random = generator(seed);
     const page = emptyState();
-    const frames = Array.from({ length: 1 + Math.floor(random() * 40) }, (_, index) => `${index} `);
-    const row = (seq) => answer(2, "r", { text: frames.slice(0, seq).join("") }, { seq });
+    const frames = Array.from({ length: 1 + Math.floor(random() * 40) }, (_, index) => (random() < 0.2
+      ? tool("r", index + 1, call(`c${Math.floor(random() * 3)}`, "running", { result: `${index}` }))
+      : delta("r", index + 1, `${index} `)));
+    const textOf = (seq) => frames.slice(0, seq).map((frame) => frame.text ?? "").join("");
+    const callsOf = (seq) => {
+      const placed = new Map();
+      for (const frame of frames.slice(0, seq)) if (frame.call) placed.set(frame.call.id, frame.call);
+      return [...placed.values()];
+    };
+    const row = (seq) => answer(2, "r", { text: textOf(seq), calls: callsOf(seq) }, { seq });
     const checkpoint = (seq) => row(Math.max(0, seq - Math.floor(random() * 8)));
     const hear = (event, seq) => {
       for (const command of sent(apply(page, event))) {
@@ -229,15 +294,17 @@ test("a thousand bad lines, and always the stored text", () => {
         if (random() < 0.5) hear(state(row(seq - 1), seq - 1), seq - 1);
       }
       if (random() < 0.2) continue; // lost
-      hear(delta("r", seq, frames[seq - 1]), seq);
-      if (random() < 0.2) hear(delta("r", seq, frames[seq - 1]), seq); // twice
-      const expected = frames.slice(0, page.runs.get("r").seq).join("");
-      assert.equal(text(page), expected, `seed ${seed}, frame ${seq}`);
+      hear(frames[seq - 1], seq);
+      if (random() < 0.2) hear(frames[seq - 1], seq); // twice
+      const reached = page.runs.get("r").seq;
+      assert.equal(text(page), textOf(reached), `seed ${seed}, frame ${seq}`);
+      assert.deepEqual(page.messages.get("r").calls, callsOf(reached), `seed ${seed}, frame ${seq}`);
     }
     const end = row(frames.length);
     if (random() < 0.8) hear(finished(end), frames.length);
     else hear(snapshot([message(1), { ...end, run: { ...end.run, status: "completed" } }]), frames.length);
-    assert.equal(text(page), frames.join(""), `seed ${seed}`);
+    assert.equal(text(page), textOf(frames.length), `seed ${seed}`);
+    assert.deepEqual(page.messages.get("r").calls, callsOf(frames.length), `seed ${seed}`);
     assert.deepEqual(active(page), []);
   }
 });

@@ -75,13 +75,19 @@ test("does not come back to where it may not be", () => {
   }
 });
 
-test("comes back when the restarting server said", () => {
-  live();
-  last().hear({ type: "closing", reason: "", reconnect_in: 4 });
-  last().end(1012);
-  const wait = socket.connection.at - Date.now();
-  assert.ok(wait >= 4000 && wait <= 4500, `${wait}`);
-  assert.equal(socket.connection.restarting, true);
+test("comes back when the restarting server said, and soon if it said nothing", () => {
+  for (const code of [1012, 4012]) {
+    for (const seconds of [4, null]) {
+      live();
+      if (seconds) last().hear({ type: "closing", reason: "", reconnect_in: seconds });
+      last().end(code);
+      const wait = socket.connection.at - Date.now();
+      const asked = (seconds ?? 1) * 1000;
+      assert.ok(wait >= asked && wait <= asked + 500, `${wait} after ${code}`);
+      assert.equal(socket.connection.restarting, true);
+      socket.reconnect();
+    }
+  }
 });
 
 test("can be told to try now, but only while it waits", () => {

@@ -15,7 +15,7 @@ export function run(id, fields = {}) {
 export function message(seq, fields = {}) {
   return {
     id: `m-${seq}`, conversation: "c", seq, role: "user", text: `text ${seq}`, thinking: "", author: bob, client_id: null,
-    replaces: null, created_at: "2026-11-23T09:30:00Z", run: null, ...fields,
+    replaces: null, created_at: "2026-11-23T09:30:00Z", calls: [], run: null, ...fields,
   };
 }
 
@@ -25,6 +25,10 @@ export function answer(seq, runId, fields = {}, runFields = {}) {
   return message(seq, {
     role: "assistant", author: null, text: "", ...fields, id, run: run(runId, { message: id, ...runFields }),
   });
+}
+
+export function call(id, status = "running", fields = {}) {
+  return { id, name: "send_email", arguments: { to: "bob@example.org" }, status, result: null, decided_by: null, ...fields };
 }
 
 export function conversation(fields = {}) {
@@ -42,6 +46,7 @@ export function snapshot(messages = [], fields = {}) {
 
 export const started = (message) => ({ type: "run.started", run: message.run.id, message });
 export const delta = (run, seq, text) => ({ type: "run.delta", run, seq, text });
+export const tool = (run, seq, call) => ({ type: "run.tool", run, seq, call });
 export const state = (message, seq) => ({ type: "run.state", run: message.run.id, seq, message, ref: null });
 export function finished(message, status = "completed", fields = {}) {
   const ended = { ...message, run: { ...message.run, status, ...fields } };

@@ -1,0 +1,121 @@
+"""Ollama's own wire, and what is sent on it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.engine import ConfigurationError, Image, Limits, Message, TextDelta, ThinkingDelta, ToolCall, Usage
+from chat.engine.providers.ollama import OllamaParser, OllamaProvider
+from chat.engine.providers.provider import Request, ToolSpec
+
+from . import play as players
+from .play import Played
+
+
+def line(**message: Any) -> dict[str, Any]:
+    return {"model": "m", "message": {"role": "assistant", "content": ""} | message, "done": False}
+
+
+DONE = line() | {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
+
+
+def play(*lines: Any) -> Played:
+    body = b"".join(piece if isinstance(piece, bytes) else json.dumps(piece).encode() + b"\n" for piece in lines)
+    return players.play([body], OllamaParser)
+
+
+def test_text_and_thinking_come_in_lines() -> None:
+    played = play(line(thinking="Hm"), line(content="Yes"), line(content="!"), DONE)
+    assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes"), TextDelta("!")]
+    assert (played.finish_reason, played.usage, played.code) == ("stop", Usage(3, 2, 5), None)
+
+
+def test_the_wire_of_generate_is_understood_too() -> None:
+    played = play({"response": "a", "done": False}, {"response": "b", "thinking": "c", "done": True})
+    assert (played.text, played.thinking, played.usage) == ("ab", "c", None)
+
+
+def test_think_tags_are_split_off() -> None:
+    played = play(line(content="<think>Hm</th"), line(content="ink>\n\nYes"), DONE)
+    assert (played.thinking, played.text) == ("Hm", "Yes")
+
+
+def test_calls_get_ids() -> None:
+    calls = [{"function": {"name": "add", "arguments": {"x": 1}}}, {"function": {"name": "now"}}, {"function": 7}, 7]
+    played = play(line(tool_calls=calls), DONE)
+    assert played.calls == [ToolCall("made-up", "add", {"x": 1}, '{"x":1}'), ToolCall("made-up", "now", {}, "")]
+
+
+def test_without_its_last_line_the_stream_was_cut() -> None:
+    assert play(line(content="a")).code == "stream_cut"
+    assert play(line(content="a"), b'{"message": {"con').code == "stream_cut"
+
+
+def test_nothing_after_the_last_line_counts() -> None:
+    assert play(line(content="a"), DONE, line(content="b")).text == "a"
+
+
+def test_an_error_may_come_in_the_middle() -> None:
+    played = play(line(content="a"), {"error": "model 'x' not found, try pulling it first"})
+    assert (played.text, played.code) == ("a", "model_not_found")
+
+
+@pytest.mark.parametrize("unknown", [{}, {"message": 7}, line(content=7), line(tool_calls=7), b"\r\n", b"\n\n"])
+def test_what_we_do_not_know_is_ignored(unknown: Any) -> None:
+    assert play(line(content="a"), unknown, line(content="b"), DONE).text == "ab"
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"{]}", b"{}x"])
+def test_other_json_is_no_answer(body: bytes) -> None:
+    assert play(body).code in ("bad_response", "stream_cut")
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_at_all_raise_anything(body: bytes) -> None:
+    assert play(body).code is not None
+    assert play(b'{"message":' + body) is not None
+
+
+class TestRequest:
+    def body(self, **fields: Any) -> dict[str, Any]:
+        provider = OllamaProvider("ollama", "qwen3", "http://box:11434")
+        return provider.body(Request(**({"messages": [Message("user", "Hi", name="Ada")]} | fields)))
+
+    def test_it_is_no_more_than_it_must_be(self) -> None:
+        messages = [{"role": "user", "content": "Ada: Hi"}]
+        assert self.body() == {"model": "qwen3", "messages": messages, "stream": True}
+
+    def test_instructions_limits_and_settings_have_their_places(self) -> None:
+        settings = {"options": {"num_ctx": 8192}, "think": False}
+        body = self.body(instructions="Be brief.", limits=Limits(max_output_tokens=7), settings=settings)
+        assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+        assert body["options"] == {"num_predict": 7, "num_ctx": 8192}
+        assert body["think"] is False
+
+    def test_calls_and_results_go_back_by_name(self) -> None:
+        history = [
+            Message("assistant", "", tool_calls=(ToolCall("a", "add", {"x": 1}),)),
+            Message("tool", "2", name="add", call_id="a"),
+        ]
+        assert self.body(messages=history)["messages"] == [
+            {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add", "arguments": {"x": 1}}}]},
+            {"role": "tool", "content": "2", "tool_name": "add"},
+        ]
+
+    def test_tools_and_a_schema_for_the_answer(self) -> None:
+        schema = {"type": "object", "properties": {}}
+        body = self.body(tools=[ToolSpec("now", "Tells the time.", schema)], output_schema=schema)
+        function = {"name": "now", "description": "Tells the time.", "parameters": schema}
+        assert body["tools"] == [{"type": "function", "function": function}]
+        assert body["format"] == schema
+
+    def test_images_come_as_bytes_and_not_by_address(self) -> None:
+        (message,) = self.body(messages=[Message("user", "What?", images=(Image(data=b"abc"),))])["messages"]
+        assert message["images"] == ["YWJj"]
+        with pytest.raises(ConfigurationError, match="as bytes only"):
+            self.body(messages=[Message("user", "What?", images=(Image("https://x/y.png"),))])
+        with pytest.raises(ConfigurationError, match="a url or data"):
+            self.body(messages=[Message("user", "What?", images=(Image(),))])
