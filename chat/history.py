@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from . import engine, models
+from .engine.approvals import pending
 from .objects import Person
 
 TOKENS_PER_MESSAGE = 4
@@ -52,6 +53,11 @@ def stored(messages: Iterable[engine.Message]) -> str:
     """The same for the row: empty where it holds nothing but text, which the message holds already."""
     kept = list(messages)
     return msgspec.json.encode(kept).decode() if any(turn.tool_calls for turn in kept) else ""
+
+
+def is_whole(messages: Iterable[engine.Message]) -> bool:
+    """Whether each call has its result: no model takes a history where one is missing."""
+    return not pending(list(messages))
 
 
 def _turns(row: models.Message) -> list[engine.Message]:

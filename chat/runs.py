@@ -17,7 +17,6 @@ from django.db import InterfaceError, OperationalError, connections
 from msgspec.structs import replace
 
 from . import agents, engine, events, groups, objects, store
-from .engine.approvals import pending
 from .models import Run
 
 logger = logging.getLogger("nous_chat.runs")
@@ -182,8 +181,7 @@ class LiveRun:
     async def _end(self, started: store.Started) -> UUID | None:
         """Write the end that fits, or that the run waits for people; tell everybody."""
         ending = self._ending(started)
-        waits = ending.status == Run.Status.COMPLETED and pending(ending.transcript)
-        if waits:
+        if ending.awaits_approval:
             waiting = await _persist(store.await_approval, self.id, self._host, ending.written, ending.transcript)
             if waiting is not None and waiting.message is not None:
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
@@ -224,6 +222,7 @@ class LiveRun:
             finish_reason=result.finish_reason,
             error=error,
             transcript=[*started.transcript, *result.messages],
+            awaits_approval=error is None and bool(result.pending),
             answer_waiting=self.answer_waiting,
         )
 

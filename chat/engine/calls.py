@@ -39,13 +39,12 @@ class _Started(NamedTuple):
 
 
 class Toolbox:
-    """The tools of a run. `max_calls` bounds how many of them run at once."""
+    """The tools of a run."""
 
-    def __init__(self, tools: Sequence[Tool[..., Any]], context: ToolContext, max_calls: int) -> None:
+    def __init__(self, tools: Sequence[Tool[..., Any]], context: ToolContext) -> None:
         self.specs = [tool.spec for tool in tools]
         self._tools = {tool.name: tool for tool in tools}
         self._context = context
-        self._max_calls = max_calls
 
     def waits(self, call: ToolCall) -> bool:
         """Whether a person has to decide on it. What cannot be called as it is needs no decision."""
@@ -64,10 +63,8 @@ class Toolbox:
         running: dict[asyncio.Task[_Outcome], _Started] = {}
         tasks = []
         try:
-            for place, call in enumerate(calls):
+            for call in calls:
                 try:
-                    if place >= self._max_calls:
-                        raise ToolError(f"Not called: these are more than {self._max_calls} calls at once. Ask again.")
                     tool, arguments = self._prepared(call)
                 except ToolError as refusal:
                     yield ToolResult(call.id, call.name, refusal.message, failed=True)
@@ -110,9 +107,9 @@ class Toolbox:
 
 async def _outcome(tool: Tool[..., Any], arguments: dict[str, Any], context: ToolContext) -> _Outcome:
     first = (context,) if tool.takes_context else ()
-    if not tool.is_async:
-        return await _in_thread(lambda: _called(tool, first, arguments, context))
     try:
+        if not tool.is_async:
+            return await _in_thread(lambda: _called(tool, first, arguments, context))
         return _Outcome(_text(await tool.function(*first, **arguments), tool.max_chars))
     except (Exception, SystemExit, GeneratorExit) as error:
         return _failure(tool, error)

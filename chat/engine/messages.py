@@ -64,7 +64,8 @@ class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A finished answer, or as much of it as there was when it failed.
+    """A finished answer, or as much of it as there was when it failed. `text` and `thinking` are what the deltas said,
+    over all turns of the run; `tool_calls` and `usage` are of all turns too.
 
     `finish_reason` is the provider's own word, None if it sent none. `usage` is None if the provider sent no count.
     `refusal` is what a model says instead of an answer, on wires that keep the two apart. `provider` and `model` tell

@@ -83,7 +83,7 @@ class _Run:
         self.agent = agent
         self.history = history
         self.answer = Answer(call.id for message in history for call in message.tool_calls)
-        self.tools = Toolbox(agent.toolbox, context, agent.limits.max_calls)
+        self.tools = Toolbox(agent.toolbox, context)
 
     async def stream(self, decisions: Mapping[str, Decision] | None = None) -> AsyncGenerator[Event, None]:
         """What happens, then how it ended."""
@@ -119,9 +119,11 @@ class _Run:
             last = number == limits.max_turns
             if turn.tool_calls and self.tools.specs:
                 self._keep(turn)
-                waiting = tuple(call for call in turn.tool_calls if self.tools.waits(call))
+                refused = {call.id: _TOO_MANY for call in turn.tool_calls[limits.max_calls :]}
+                waiting = tuple(c for c in turn.tool_calls if c.id not in refused and self.tools.waits(c))
                 calls = [call for call in turn.tool_calls if call not in waiting]
-                refused = {call.id: _TOO_LATE for call in calls} if last and not waiting else {}
+                if last and not waiting:
+                    refused = {call.id: _TOO_LATE for call in calls}
                 async with aclosing(self._results(calls, refused)) as results:
                     async for result in results:
                         yield result
@@ -216,6 +218,7 @@ class _Run:
         self.answer.messages += said
 
 
+_TOO_MANY = "Not called: that were too many calls at once. Ask for it again."
 _TOO_LATE = "Not called: this answer has taken too many turns already."
 
 

@@ -10,6 +10,7 @@ The model is told the function's name, the first paragraph of its docstring, and
 
 import functools
 import inspect
+import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -21,6 +22,8 @@ import msgspec
 from .exceptions import ConfigurationError, mask
 from .providers.provider import ToolSpec
 from .schema import Misfit, Schema, fitted, schema_of
+
+logger = logging.getLogger("nous_chat.engine")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,6 +115,9 @@ class Tool(Generic[P, R]):
             raise ToolError(
                 f"The arguments of {self.name} do not fit. {error} Call it again. It takes: {expected[:2000]}"
             ) from None
+        except Exception as error:  # of the code of a type: msgspec passes on what it does not know
+            logger.exception("The arguments of the tool %s cannot be read", self.name)
+            raise ToolError(f"The arguments of {self.name} cannot be read ({type(error).__name__}).") from error
         values = ((name, getattr(given, name)) for name in self._arguments.__struct_fields__)
         return {name: value for name, value in values if value is not msgspec.UNSET}
 

@@ -143,6 +143,7 @@ class _Frame(msgspec.Struct):
     text: str = ""
     message: Any = None
     status: str = ""
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Frame).decode
@@ -187,10 +188,10 @@ class SiteViewer(Viewer):
                 self._seq, self._text, self._lost = heard.seq, [heard.message["text"]], False
             case "run.finished":
                 self._stored = heard.message["text"] if heard.message else ""
-                self.end = heard.status
+                self.end = f"{heard.status}: {heard.error}" if heard.error else heard.status
                 self.over.set()
             case "error":
-                self.end = f"error: {heard.message}"
+                self.end = f"refused: {heard.message}"
                 self.over.set()
 
     def _delta(self, heard: _Frame) -> None:

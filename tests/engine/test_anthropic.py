@@ -196,6 +196,10 @@ class TestErrors:
         assert play(BEGIN, b"data: " + error + b"\n\n").code == "overloaded"
         assert play(BEGIN, TEXT, error + b"\n").code == "overloaded"
         assert play(BEGIN, TEXT, b"error: " + error + b"\n").code == "overloaded"
+        assert play(BEGIN, TEXT, b"event: error\ndata: overloaded\n\n").code == "overloaded"
+
+    def test_an_event_that_is_no_json_is_no_answer(self) -> None:
+        assert play(BEGIN, TEXT, text("a"), b"event: content_block_delta\ndata: {x\n\n", END).code == "bad_response"
 
 
 class TestWhole:
@@ -223,7 +227,8 @@ class TestWhole:
     event("content_block_delta", index=[1], delta={"type": "text_delta"}), delta(99, "signature_delta", signature="x"),
     event("content_block_delta", index=0, delta={"type": "text_delta", "text": 7}), event("brand_new", x={"y": []}),
     event("message_start", message=7), event("message_delta", delta=7), event("message_delta", usage=7), PING,
-    start(5, "brand_new_block", x=1), b": comment\n\n", b"data: 7\n\n", b"data: []\n\n", b"data: null\n\n", b"id: 1\n",
+    start(5, "brand_new_block", x=1), b": comment\n\n", b"data: 7\n\n", b"data:\n\n",
+    b"event: ping\ndata: 12:00\n\n", b"hello there\n", b"data: []\n\n", b"data: null\n\n", b"id: 1\n",
 ])  # fmt: skip
 def test_what_we_do_not_know_is_ignored(unknown: bytes) -> None:
     played = play(BEGIN, TEXT, text("a"), unknown, text("b"), stop(), END)
@@ -284,6 +289,7 @@ class TestRequest:
             "stream": True,
         }
         assert self.body(limits=Limits(max_output_tokens=7))["max_tokens"] == 7
+        assert self.body(settings={"thinking": {"type": "enabled", "budget_tokens": 20_000}})["max_tokens"] == 36_384
 
     def test_instructions_and_first_system_messages_stand_apart(self) -> None:
         messages = [Message("system", "Be kind."), Message("user", "Hi")]

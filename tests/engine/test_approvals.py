@@ -13,6 +13,7 @@ from chat.engine import (
     Decision,
     Error,
     Event,
+    Limits,
     Message,
     Reject,
     Result,
@@ -124,6 +125,13 @@ def test_calls_that_cannot_be_made_are_not_put_before_a_person() -> None:
     turns = Turns([call("delete", "1", nome="x"), ToolCall("2", "delete", None)], [TextDelta("Sorry.")])
     result = finished(events_of(turns.agent(tools=[delete])))
     assert (result.pending, result.text) == ((), "Sorry.")
+
+
+def test_more_calls_than_allowed_are_not_put_before_a_person_either() -> None:
+    turns = Turns([call("delete", str(i), name="x") for i in range(5)])
+    events = events_of(turns.agent(tools=[delete], limits=Limits(max_calls=3)))
+    assert [waiting.id for waiting in finished(events).pending] == ["0", "1", "2"]
+    assert [(result.id, result.failed) for result in results(events)] == [("3", True), ("4", True)]
 
 
 def test_a_resumed_run_may_have_to_wait_again() -> None:

@@ -55,3 +55,10 @@ def test_raw_events_are_logged_at_debug_without_the_key(caplog: pytest.LogCaptur
         play([body])
     assert "finish_reason" in caplog.text
     assert "sk-the-key-itself" not in caplog.text
+
+
+def test_so_is_an_answer_that_came_whole(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "nous_chat.engine"):
+        play([b'{"choices": [{"message": {"content": "sk-the-key-itself"}}]}'])
+    assert 'whole: {"choices"' in caplog.text
+    assert "sk-the-key-itself" not in caplog.text

@@ -206,7 +206,7 @@ def record(model: Provider, path: Path) -> tuple[list[Event], Path]:
     async def collect() -> list[Event]:
         recording.set(tape)
         return [
-            event async for event in run_stream(Agent(model, limits=Limits(max_retries=0)), f"My key is {KEY}, hello")
+            event async for event in run_stream(Agent(model, limits=Limits(max_retries=0)), f'api_key="{KEY}", hello')
         ]
 
     events = asyncio.run(collect())
@@ -224,8 +224,8 @@ def test_a_recording_has_the_form_of_recordings(provider: Upstream, tmp_path: Pa
         "provider": "anthropic", "model": "words@n=2", "wire": "anthropic", "mode": "stream", "status": 200,
         "headers": {"content-type": "text/event-stream", "transfer-encoding": "chunked"}, "url_path": "/v1/messages",
     }  # fmt: skip
-    assert about["request"]["messages"][0]["content"][0]["text"] == "My key is ***, hello"
-    assert about["expected"]["usage"]["total_tokens"] == Usage(5, 2, 7).total_tokens
+    assert about["request"]["messages"][0]["content"][0]["text"] == 'api_key="***", hello'
+    assert about["expected"]["usage"]["total_tokens"] == Usage(2, 2, 4).total_tokens
 
 
 def test_what_is_no_recording_is_explained(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chat.engine import (
     Agent,
@@ -26,6 +28,7 @@ from chat.engine import (
     ThinkingDelta,
     ToolCall,
     ToolContext,
+    ToolError,
     ToolResult,
     Usage,
     run,
@@ -476,3 +479,40 @@ class TestLeaving:
         assert asyncio.run(asyncio.wait_for(scenario(), 10)) == set()
         assert left == ["slow"]
         assert told.wait(10)
+
+
+_CALLS = st.builds(
+    ToolCall, st.sampled_from(["", "a", "b"]), st.sampled_from(["add", "shout", "fail", "ask", "nothing"]),
+    st.none() | st.fixed_dictionaries({}, optional={"x": st.integers(), "y": st.integers(), "text": st.text()}),
+)  # fmt: skip
+_STEPS = st.builds(TextDelta, st.text()) | st.builds(ThinkingDelta, st.text()) | _CALLS
+_ENDS = st.just(Completion("stop", Usage(1))) | st.just(ProviderError("No.", "overloaded", provider="demo"))
+
+
+@given(
+    st.lists(
+        st.lists(_STEPS, max_size=4).flatmap(lambda steps: _ENDS.map(lambda end: [*steps, end])), min_size=1, max_size=5
+    )
+)
+def test_whatever_a_model_does_the_stream_ends_once_and_tells_the_truth(scripts: list[list[Any]]) -> None:
+    @tool
+    async def fail() -> None:
+        raise ToolError("No.")
+
+    @tool(requires_approval=True)
+    async def ask() -> None: ...
+
+    turns = Turns(*scripts)
+    *events, last = events_of(turns.agent(tools=[shout, fail, ask], limits=Limits(max_turns=4)))
+    assert isinstance(last, Finish | Error)
+    result = last.result
+    assert result.text == "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert result.thinking == "".join(event.text for event in events if isinstance(event, ThinkingDelta))
+    assert result.tool_calls == tuple(event for event in events if isinstance(event, ToolCall))
+    asked = [call.id for message in result.messages for call in message.tool_calls]
+    answered = [message.call_id for message in result.messages if message.role == "tool"]
+    assert len(set(asked)) == len(asked)
+    assert sorted(answered + [call.id for call in result.pending]) == sorted(asked)
+    if isinstance(last, Finish):
+        assert sorted(asked) == sorted(call.id for call in result.tool_calls)
+    assert result.usage in (None, Usage(len(turns.asked)), Usage(len(turns.asked) - 1))

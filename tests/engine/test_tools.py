@@ -61,6 +61,11 @@ def weather(
     return f"{city} {days} {unit.value} {kind}"
 
 
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2), max_leaves=4
+)
+
+
 def answer_of(made: Any, arguments: dict[str, Any] | None, **options: Any) -> ToolResult:
     """What a model is told that called it with these."""
     name = made.name if isinstance(made, Tool) else made.__name__
@@ -233,7 +238,22 @@ class TestArguments:
             deep = {"wide": 1, "inside": deep}
         assert "nested too deeply" in answer_of(open_box, {"box": deep}).text
 
-    @given(st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.integers() | st.text(), st.lists)))
+    def test_a_type_of_the_sites_own_that_breaks_is_an_answer(self, caplog: pytest.LogCaptureFixture) -> None:
+        @dataclasses.dataclass
+        class Broken:
+            x: int
+
+            def __post_init__(self) -> None:
+                raise KeyError("secret")
+
+        @tool
+        def f(broken: Broken) -> None: ...
+
+        with caplog.at_level(logging.CRITICAL, "nous_chat.engine"):
+            result = answer_of(f, {"broken": {"x": 1}})
+        assert result == ToolResult("1", "f", "The arguments of f cannot be read (KeyError).", True)
+
+    @given(st.dictionaries(st.sampled_from(["city", "days", "unit", "kind", "x", ""]), JSON, max_size=3))
     def test_no_arguments_make_it_raise_anything_else(self, arguments: dict[str, Any]) -> None:
         try:
             weather.validated(arguments)

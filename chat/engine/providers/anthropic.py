@@ -50,9 +50,11 @@ class AnthropicProvider(HTTPProvider):
     def body(self, request: Request) -> dict[str, Any]:
         system, messages = opening(request.messages, request.instructions)
         parts = [(message.role == "assistant", block) for message in settled(messages) for block in _blocks(message)]
+        thinking = request.settings.get("thinking")
+        budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0  # counts into max_tokens
         body: dict[str, Any] = {
             "model": self.model,
-            "max_tokens": request.limits.max_output_tokens or _MOST_TOKENS,
+            "max_tokens": request.limits.max_output_tokens or _MOST_TOKENS + budget,
             "messages": [
                 {"role": "assistant" if model else "user", "content": content}
                 for model, content in alternating(parts, _text)
@@ -117,7 +119,8 @@ _LOOSE = {
 def _closed(schema: Schema) -> Schema:
     """Objects must say that they take no other properties, and limits are refused."""
     kept = {key: value for key, value in schema.items() if key not in _LOOSE}
-    return kept | ({"additionalProperties": False} if kept.get("type") == "object" else {})
+    is_object = "properties" in kept or kept.get("type") == "object"
+    return kept | ({"additionalProperties": False} if is_object else {})
 
 
 # Only what we read; what is of another type than here was not sent by this wire.
@@ -157,9 +160,16 @@ class AnthropicParser(Parser):
 
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        if not event and not data.startswith((b"error:", b"{")):
+        if not data or not (event or data.startswith((b"error:", b"{"))):
             return deltas
-        said = decode(_event, data.removeprefix(b"error:") if not event else data)
+        try:
+            said = decode(_event, data.removeprefix(b"error:"))
+        except NotJSONError:
+            if event == "error" or not event:
+                self._fail(data)
+            elif event.startswith(("message", "content_block")):
+                raise
+            return deltas
         if said is None:
             return deltas
         match said.type:

@@ -62,6 +62,8 @@ class Body:
             if len(self._start) > _MOST:
                 raise EventTooLongError
             if not chunk:
+                if self._debug:
+                    self._show("whole", self._start)
                 deltas += self._parser.whole(bytes(self._start))
                 self._check()
         elif first == b"<":
@@ -73,7 +75,7 @@ class Body:
     def _events(self, events: Iterable[ServerSentEvent], deltas: list[Delta]) -> None:
         for event, data in events:
             if self._debug:
-                logger.debug("%s: %s", event or "?", self._failures.masked(data.decode("utf-8", "replace")))
+                self._show(event or "?", data)
             deltas += self._parser.feed(event, data)
             self._check()
             if self.done:
@@ -81,6 +83,9 @@ class Body:
             if self._parser.over:
                 self._end(deltas)
                 return
+
+    def _show(self, what: str, data: bytes | bytearray) -> None:
+        logger.debug("%s: %s", what, self._failures.masked(data.decode("utf-8", "replace")))
 
     def _check(self) -> None:
         if self._parser.error is not None:

@@ -258,7 +258,7 @@ def _code(status: int | None, said: _Said) -> str:
         return "overloaded"
     if status is None:
         return "bad_request" if said.has("invalid_request") else "server_error"
-    return "bad_request" if status < 500 and status != 408 else "server_error"
+    return "bad_request" if status < 500 and status not in (408, 499) else "server_error"
 
 
 _TOO_LONG = re.compile(

@@ -27,9 +27,9 @@ from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
 from .base import HTTPProvider
+from .gemini_schema import openapi
 from .parser import Delta, NotJSONError, Parser, anything, count, decode, made_up_id, total
 from .provider import Completion, Request, ToolSpec
-from .schemas import Schema, inlined, mapped
 from .turns import alternating, arguments, asking_for, inline, opening, replayed, settled, with_settings
 
 # Gemini 3 refuses a call without the signature that it sent with it. This word stands for one where the call came from
@@ -76,7 +76,7 @@ class GeminiProvider(HTTPProvider):
                 instructions = f"{instructions}\n\n{asking_for(request.output_schema)}".strip()
         elif request.output_schema is not None:
             config["responseMimeType"] = "application/json"
-            config["responseSchema"] = mapped(inlined(request.output_schema), _openapi)
+            config["responseSchema"] = openapi(request.output_schema)
         if instructions:
             body["systemInstruction"] = {"parts": [_text(instructions)]}
         if config:
@@ -137,63 +137,8 @@ def _image(image: Image) -> dict[str, Any]:
 def _declaration(tool: ToolSpec) -> dict[str, Any]:
     declared: dict[str, Any] = {"name": tool.name, "description": tool.description}
     if tool.schema.get("properties"):  # an object without any is refused
-        declared["parameters"] = mapped(inlined(tool.schema), _openapi)
+        declared["parameters"] = openapi(tool.schema)
     return declared
-
-
-# The fields of `Schema` in the API's reference; others are refused.
-_FIELDS = {
-    "type", "format", "title", "description", "nullable", "enum", "items", "minItems", "maxItems", "properties",
-    "required", "minProperties", "maxProperties", "minimum", "maximum", "minLength", "maxLength", "pattern", "anyOf",
-    "propertyOrdering",
-}  # fmt: skip
-_FORMATS = {"enum", "date-time", "int32", "int64", "float", "double"}
-
-
-def _openapi(schema: Schema) -> Schema:
-    """JSON Schema as the part of OpenAPI's that Gemini knows. What gets lost on the way we check ourselves."""
-    made = dict(schema)
-    for part in made.pop("allOf", ()):
-        made = {**part, **made, "properties": {**part.get("properties", {}), **made.get("properties", {})}}
-    if "const" in made:
-        made["enum"] = [made["const"]]
-    either = made.get("anyOf") or made.get("oneOf")
-    kinds = made.get("type")
-    if isinstance(kinds, list):
-        made["nullable"] = "null" in kinds
-        kinds = [kind for kind in kinds if kind != "null"]
-        made["type"] = kinds[0] if len(kinds) == 1 else None
-        either = either or ([{"type": kind} for kind in kinds] if len(kinds) > 1 else None)
-    if either:
-        real = [choice for choice in either if choice.get("type") != "null"]
-        made["nullable"] = len(real) < len(either)
-        made = {**made, "anyOf": real} if len(real) > 1 else {**made, **real[0], "anyOf": None} if real else made
-    if isinstance(made.get("enum"), list):
-        made = _enumerated(made)
-    if made.get("type") == "array" and not made.get("items"):
-        made["items"] = next(iter(schema.get("prefixItems") or ()), {"type": "string"})
-    if made.get("format") not in _FORMATS:
-        made["format"] = None
-    if "required" in made:
-        made["required"] = [name for name in made["required"] if name in made.get("properties", {})]
-    if made.get("properties") and not made.get("type"):
-        made["type"] = "object"
-    return {key: value for key, value in made.items() if key in _FIELDS and value not in (None, False, {}, [])}
-
-
-def _enumerated(schema: Schema) -> Schema:
-    """Only strings may be enumerated; of other values the description tells."""
-    values = [value for value in schema["enum"] if value is not None]
-    made = schema | {"nullable": schema.get("nullable") or len(values) < len(schema["enum"])}
-    if all(isinstance(value, str) for value in values):
-        return made | {"type": "string", "enum": values}
-    told = f"One of {', '.join(msgspec.json.encode(value).decode() for value in values)}."
-    kind = "boolean" if isinstance(values[0], bool) else "integer" if isinstance(values[0], int) else "number"
-    return made | {
-        "type": schema.get("type") or kind,
-        "enum": None,
-        "description": f"{schema.get('description', '')} {told}".strip(),
-    }
 
 
 # Only what we read; a part is Any, for it comes back as it was.

@@ -40,8 +40,9 @@ from .turns import arguments, asking_for, inline, replayed, settled, with_settin
 
 class OpenAIProvider(HTTPProvider):
     """`base_url` is what comes before `/chat/completions`. `limit_field` is what the server calls the limit on output.
-    `strict` is for Mistral, which refuses fields and ids of another form than its own, and sends its usage unasked. `replays` is the
-    field with thoughts that must come back with a tool call. `schemas`: whether it takes a JSON Schema for its answer.
+    `strict` is for Mistral, which refuses fields and ids of another form than its own, and sends its usage unasked.
+    `replays` is the field with thoughts that must come back with a tool call. `schemas`: whether the server takes a
+    JSON Schema for its answer.
     """
 
     wire = "openai"

@@ -44,7 +44,7 @@ class Recording:
             "mode": "stream",
             "status": None,
             "headers": {},
-            "request": msgspec.json.decode(mask(body.decode(), key)),
+            "request": _masked(msgspec.json.decode(body), key),
             "url_path": mask(f"{parts.path}?{parts.query}" if parts.query else parts.path, key),
         }
 
@@ -85,6 +85,14 @@ class Recording:
         if self._about["status"] != 200:
             return mask(body.decode("utf-8", "surrogateescape"), self._key).encode("utf-8", "surrogateescape")
         return body.replace(self._key.encode(), b"***") if len(self._key) > 3 else body
+
+
+def _masked(value: Any, key: str) -> Any:
+    if isinstance(value, str):
+        return mask(value, key)
+    if isinstance(value, dict):
+        return {name: _masked(inner, key) for name, inner in value.items()}
+    return [_masked(inner, key) for inner in value] if isinstance(value, list) else value
 
 
 def _expected(result: Result, error: EngineError | None) -> dict[str, Any]:

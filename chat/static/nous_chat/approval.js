@@ -2,6 +2,7 @@
 // long as the call waits; what is decided goes to its callback.
 
 import { el, icon } from "./dom.js";
+import { parse } from "./json.js";
 import { words } from "./words.js";
 
 const INVISIBLE = /(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
@@ -24,7 +25,7 @@ export function legible(value) {
 export function readArguments(text) {
   let value;
   try {
-    value = JSON.parse(text);
+    value = parse(text);
   } catch (error) {
     return { problem: words.notJson(/line (\d+)/.exec(error.message)?.[1]) };
   }
@@ -49,7 +50,7 @@ export class Approval {
     });
     this.#problem = el("p", { class: "problem", role: "alert" });
     this.#reason = el("input", {
-      maxlength: "500", placeholder: words.reason, "aria-label": words.reason, autocomplete: "off", dir: "auto",
+      maxlength: "500", placeholder: words.reasonHint, "aria-label": words.reason, autocomplete: "off", dir: "auto",
     });
     this.#buttons = [
       el("button", { type: "button", class: "approve", onclick: () => this.#approve() }, words.approve),

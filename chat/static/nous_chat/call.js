@@ -38,11 +38,15 @@ export class CallView {
     this.#ask(waiting, call, context);
   }
 
+  focus() {
+    this.#summary.focus({ preventScroll: true });
+  }
+
   #tell(call) {
     const told = JSON.stringify(call);
     if (told === this.#told) return;
     this.#told = told;
-    const [sentence, decided] = sentences(call);
+    const [sentence, decided] = parts(call);
     this.#summary.replaceChildren(icon(ICONS[call.status] ?? "close"), el("span", { dir: "auto" }, sentence),
       el("small", {}, decided));
     this.#inside.replaceChildren(...block(words.arguments, legible(call.arguments) || words.unreadable),
@@ -54,19 +58,17 @@ export class CallView {
       this.#approval ??= new Approval(this.#onDecide);
       this.#approval.update(call, context);
       if (!this.#approval.element.parentNode) this.element.append(this.#approval.element);
-    } else if (this.#approval) {
-      const focused = this.#approval.element.matches(":focus-within");
-      this.#approval.element.remove();
+    } else {
+      this.#approval?.element.remove();
       this.#approval = null;
-      if (focused) this.#summary.focus({ preventScroll: true }); // it would be lost with the card
     }
   }
 }
 
-/** What became of a call that does not wait, in one line. */
-export const sentenceOf = (call) => sentences(call).filter(Boolean).join(", ");
+/** What became of a call that does not wait, as a sentence. */
+export const sentenceOf = (call) => words.happened(...parts(call));
 
-function sentences({ name, status, decided_by }) {
+function parts({ name, status, decided_by }) {
   if (status === "rejected" && decided_by) return [words.rejectedBy(name, decided_by.name), ""];
   return [words.call[status](name), decided_by ? words.approvedBy(decided_by.name) : ""];
 }

@@ -1,9 +1,10 @@
-// Tells the server how far each active run has been applied, and asks after a run that has been silent for ten seconds.
+// Tells the server how far each active run has been applied, and asks after a run that has been silent for long.
 // Reads the state, writes nothing. Called once a second by conversation.js.
 
 import { activeRuns } from "./apply.js";
 
-const SILENCE = 10_000;
+const SILENCE = 10_000; // ms
+const PATIENCE = 60_000; // while people think about an approval, little is expected
 
 export class Follower {
   #state; #send;
@@ -25,10 +26,10 @@ export class Follower {
 
   /** @param {number} now in ms */
   tick(now) {
-    for (const [run, { seq }] of activeRuns(this.#state)) {
+    for (const [run, { seq, status }] of activeRuns(this.#state)) {
       const seen = this.#seen.get(run);
       if (seen?.seq === seq) {
-        if (now - seen.at < SILENCE) continue;
+        if (now - seen.at < (status === "awaiting_approval" ? PATIENCE : SILENCE)) continue;
         this.#send({ type: "run.sync", run, ref: `sync:${run}` });
       } else if (seq > 0) {
         this.#send({ type: "run.ack", run, seq });

@@ -92,6 +92,11 @@ export class MessageView {
   #tools({ calls, run }, you, decisions) {
     const last = new Map(); // the one placed last in each part
     this.waiting = 0;
+    for (const [id, view] of this.#calls) {
+      if (calls.some((call) => call.id === id)) continue;
+      view.element.remove();
+      this.#calls.delete(id);
+    }
     for (const call of calls) {
       if (!this.#calls.has(call.id)) this.#calls.set(call.id, new CallView((decision) => this.#onDecide(call.id, decision)));
       const view = this.#calls.get(call.id);
@@ -99,11 +104,13 @@ export class MessageView {
       if (waiting) this.waiting += 1;
       const part = this.#parts[waiting ? "approvals" : "calls"];
       const place = last.has(part) ? last.get(part).nextSibling : part.firstChild;
+      const focused = view.element.matches(":focus-within");
       if (place !== view.element) part.insertBefore(view.element, place);
       last.set(part, view.element);
       view.update(call, {
         active: isActive(run), waiting, writer: you?.role !== "viewer", agent: run.agent.name, decision: decisions.get(call.id),
       });
+      if (focused && !view.element.matches(":focus-within")) view.focus(); // it went with the card
     }
   }
 

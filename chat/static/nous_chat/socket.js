@@ -2,6 +2,8 @@
 // mended here. Knows the close codes of docs/protocol.md and nothing of what the frames mean. Used by conversation.js
 // and, for the inbox, by nous-chat.js.
 
+import { parse } from "./json.js";
+
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 const CROWDED_WAIT = 30_000;
@@ -76,7 +78,7 @@ export class Socket {
     const first = this.#failures === 0 && this.connection.name === "connecting";
     this.#become(first ? "connecting" : this.#waiting(), { code: this.connection.code });
     const socket = (this.#socket = new WebSocket(this.#url));
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onmessage = ({ data }) => this.#receive(parse(data));
     socket.onclose = ({ code }) => this.#closed(code);
   }
 

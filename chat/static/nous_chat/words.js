@@ -73,14 +73,17 @@ export const words = {
   emptyResult: "Empty",
   /** `send_email` and `sendEmail` as "Send email". */
   plainly: (tool) => {
-    const plain = tool.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[\s_.-]+/g, " ").trim().toLowerCase();
+    const spaced = tool.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[\s_.-]+/g, " ").trim();
+    const plain = spaced.toLowerCase() || tool;
     return plain.charAt(0).toUpperCase() + plain.slice(1);
   },
-  approvalNeeded: (action) => `Approval needed: ${action}`,
+  approvalNeeded: (action) => `Approval needed: ${action}.`,
+  happened: (what, decided) => (decided ? `${what}, ${decided}.` : `${what}.`),
   asks: (agent, tool) => `${agent} wants to use ${tool}. Nothing happens until it is approved.`,
   approve: "Approve",
   reject: "Reject",
   reason: "Reason for rejecting (optional)",
+  reasonHint: "Reason (optional)",
   notJson: (line) => `This is not JSON${line ? `: see line ${line}` : ""}. Correct it, or reject.`,
   notObject: "The arguments have to be one JSON object, between { and }.",
   onlyWriters: "Somebody who can write here has to decide.",

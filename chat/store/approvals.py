@@ -1,0 +1,81 @@
+"""Tool calls, and what people decide on those that need it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from msgspec import Struct
+
+from .. import engine, history, objects
+from ..commands import Refused, ToolDecide
+from ..engine.approvals import pending
+from ..models import Message, Run, ToolCall
+from ..permissions import policy
+from .endings import Finished, Written, finished
+from .rows import lock, membership, storable, storable_json
+
+
+def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None:
+    """A tool call is new, or has its result. Writes nothing into a run that is not `host`'s any more."""
+    if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
+        return
+    fields = {
+        "name": call.name[:100],
+        "arguments": storable_json(call.arguments),
+        "status": call.status,
+        "result": None if call.result is None else storable(call.result),
+    }
+    ToolCall.objects.update_or_create(
+        pk=call.id, defaults=fields, create_defaults=fields | {"run_id": run_id, "call_id": call_id[:200]}
+    )
+
+
+@transaction.atomic
+def await_approval(run_id: UUID, host: str, written: Written, transcript: list[engine.Message]) -> Finished | None:
+    """A run stands still until people have decided on its waiting calls. None where it is no longer `host`'s."""
+    mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
+    if not mine.update(status=Run.Status.AWAITING_APPROVAL, seq=written.seq, transcript=history.stored(transcript)):
+        return None
+    Message.objects.filter(run=run_id).update(text=written.text, thinking=written.thinking)
+    waiting = [call.id for call in pending(transcript)]
+    ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(status=ToolCall.Status.AWAITING_APPROVAL)
+    return finished(run_id)
+
+
+class Decided(Struct, frozen=True):
+    """A decision is in the row; `seq` numbers the frame that tells of it. `start`: it was the last that was missing."""
+
+    run: UUID
+    seq: int
+    call: objects.Call
+    start: bool
+
+
+@transaction.atomic
+def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str) -> Decided:
+    """A person approves or rejects a tool call. With the last decision of a run, it is queued for `host`."""
+    participant = membership(user_id, conversation_id)
+    lock(conversation_id)
+    call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
+    if call is None:
+        raise Refused("not_found", "There is no such tool call in this conversation.")
+    run = call.run
+    if not policy().can_decide(participant, run):
+        raise Refused("forbidden", "Only who asked, or an owner of the conversation, can decide on this.")
+    if call.status != ToolCall.Status.AWAITING_APPROVAL or run.status != Run.Status.AWAITING_APPROVAL:
+        raise Refused("conflict", "This has been decided already.")
+    call.decided_by, call.decided_at = participant.user, timezone.now()
+    if asked.decision == "reject":
+        call.status, call.reason = ToolCall.Status.REJECTED, storable(asked.reason)
+    else:
+        call.status = ToolCall.Status.RUNNING
+        if asked.arguments is not None and asked.arguments != call.arguments:
+            call.arguments, call.changed = storable_json(asked.arguments), True
+    call.save()
+    complete = not run.calls.filter(status=ToolCall.Status.AWAITING_APPROVAL).exists()
+    run.seq += 1
+    if complete:
+        run.status, run.host, run.heartbeat_at = Run.Status.QUEUED, host, timezone.now()
+    run.save(update_fields=["seq", "status", "host", "heartbeat_at"])
+    return Decided(run.id, run.seq, objects.Call.of(call), complete)

@@ -1,0 +1,84 @@
+"""Conversations: make one, list them, enter one, read back in it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from msgspec import Struct
+
+from .. import agents, objects
+from ..commands import Refused
+from ..conf import conf
+from ..models import Conversation, Participant, Run
+from .endings import active_runs
+from .rows import PAGE, membership, newest
+
+LIST = 200
+_ACTIVE_RUN = Exists(Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE))
+
+
+def create_conversation(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
+    """A new conversation that `user` owns. Raises Refused where the site has no such agent."""
+    if agent is not None and agent not in conf.AGENTS:
+        raise Refused("invalid", f"There is no such agent; known are {', '.join(sorted(conf.AGENTS))}.")
+    with transaction.atomic():
+        row = Conversation.objects.create(title=title, agent=agent or agents.default_slug())
+        Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
+    return objects.Conversation.of(row, running=False)
+
+
+def conversations_of(user_id: Any) -> list[objects.Conversation]:
+    """A person's conversations, newest first, at most LIST."""
+    rows = Conversation.objects.filter(participants__user=user_id).annotate(running=_ACTIVE_RUN)[:LIST]
+    return [objects.Conversation.of(row, running=row.running) for row in rows]
+
+
+class Listing(Struct, frozen=True):
+    """A conversation as lists show it, and the ids of the people in whose lists it is."""
+
+    conversation: objects.Conversation
+    audience: list[Any]
+
+
+def listing(conversation_id: UUID) -> Listing | None:
+    """None where it is gone."""
+    row = Conversation.objects.annotate(running=_ACTIVE_RUN).filter(pk=conversation_id).first()
+    if row is None:
+        return None
+    audience = Participant.objects.filter(conversation=row).values_list("user_id", flat=True)
+    return Listing(objects.Conversation.of(row, running=row.running), list(audience))
+
+
+class Entered(Struct, frozen=True):
+    """What a socket shows first."""
+
+    you: objects.You
+    conversation: objects.Conversation
+    participants: list[objects.Participant]
+    messages: list[objects.Message]
+    more: bool
+    runs: list[objects.Run]
+
+
+def enter(user_id: Any, conversation_id: UUID) -> Entered:
+    """Raises Refused("not_found") where there is no such conversation or the person is not in it."""
+    participant = membership(user_id, conversation_id)
+    me = objects.Participant.of(participant)
+    everyone = Participant.objects.filter(conversation=conversation_id).select_related("user")
+    runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
+    messages, more = newest(conversation_id, before=None, limit=PAGE)
+    return Entered(
+        you=objects.You(me.user.id, me.user.name, me.role),
+        conversation=objects.Conversation.of(participant.conversation, running=bool(runs)),
+        participants=[objects.Participant.of(row) for row in everyone],
+        messages=messages,
+        more=more,
+        runs=runs,
+    )
+
+
+def page(user_id: Any, conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
+    """`limit` messages older than number `before` (the newest where it is None), in order; whether there are more."""
+    membership(user_id, conversation_id)
+    return newest(conversation_id, before, limit)

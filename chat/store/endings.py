@@ -1,0 +1,115 @@
+"""How a run begins and ends as a row: the one place that queues it, and the one UPDATE that decides its end. Each
+function is a part of somebody's transaction.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from msgspec import Struct
+
+from .. import engine, objects
+from ..models import Conversation, Message, Run, ToolCall
+from .rows import messages, storable
+
+
+class Written(Struct, frozen=True):
+    """What a run has published: `text` and `thinking` include its frames up to `seq`."""
+
+    seq: int = 0
+    text: str = ""
+    thinking: str = ""
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a run ended, and with what."""
+
+    status: str
+    written: Written = Written()
+    usage: engine.Usage | None = None
+    finish_reason: str | None = None
+    error: objects.Failure | None = None
+    transcript: list[engine.Message] = []
+    awaits_approval: bool = False
+    """It is no end yet: calls of the transcript's last turn wait for people."""
+    answer_waiting: bool = True
+    """Whether messages that came during the run get the next one."""
+
+
+class Finished(Struct, frozen=True):
+    """A run that is over, its answer, and the run that was queued to follow it."""
+
+    run: objects.Run
+    message: objects.Message | None
+    next: UUID | None = None
+
+
+def runs() -> QuerySet[Run]:
+    return Run.objects.select_related("launched_by", "stopped_by")
+
+
+def active_runs(conversation_id: UUID) -> QuerySet[Run]:
+    return runs().filter(conversation=conversation_id, status__in=Run.ACTIVE)
+
+
+def queue(conversation: Conversation, user_id: Any, host: str, replaces: Message | None = None) -> Run:
+    return Run.objects.create(
+        conversation=conversation, agent=conversation.agent, launched_by_id=user_id, host=host, replaces=replaces
+    )
+
+
+def queue_next(conversation: Conversation, run: Run, host: str) -> UUID | None:
+    """Queue the answer to what was said while `run` was active; several messages get one answer."""
+    said = messages(conversation.id).filter(role=Message.Role.USER).order_by("-seq").first()
+    if said is None or run.message is None or said.seq < run.message.seq:
+        return None
+    return queue(conversation, said.author_id, host).id
+
+
+def stop(run: Run, user_id: Any) -> Finished | None:
+    """Ask for a run's end, and end it where no process is at work on it."""
+    Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
+    still = Run.objects.filter(pk=run.pk, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
+    if end(still, Ending(status=Run.Status.STOPPED, written=Written(run.seq))):
+        return finished(run.pk)
+    return None
+
+
+def end(runs: QuerySet[Run], ending: Ending) -> bool:
+    """The conditional UPDATE that decides a run's end: true for exactly one caller."""
+    error, usage = ending.error, ending.usage
+    fields: dict[str, Any] = {
+        "status": ending.status,
+        "finished_at": timezone.now(),
+        "seq": ending.written.seq,
+        "finish_reason": ending.finish_reason and ending.finish_reason[:100],
+    }
+    if error is not None:
+        fields |= {
+            "error_code": error.code[:50],
+            "error_message": storable(error.message),
+            "retry_after": error.retry_after,
+        }
+    if usage is not None:
+        fields |= {name: getattr(usage, name) for name in objects.Usage.__struct_fields__}
+    if ending.status != Run.Status.STOPPED:
+        fields["stopped_by"] = None
+    ids = list(runs.values_list("pk", flat=True))
+    ended = bool(runs.update(**fields))
+    if ended:
+        open_calls = ToolCall.objects.filter(
+            run__in=ids, status__in=(ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
+        )
+        open_calls.update(status=ToolCall.Status.STOPPED)
+    return ended
+
+
+def finished(run_id: UUID, following: UUID | None = None) -> Finished:
+    row = runs().get(pk=run_id)
+    return Finished(objects.Run.of(row), answer(row), following)
+
+
+def answer(run: Run) -> objects.Message | None:
+    row = messages(run.conversation_id).filter(pk=run.message_id).first() if run.message_id else None
+    return objects.Message.of(row) if row else None

@@ -1,0 +1,74 @@
+"""A person says something."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from msgspec import Struct
+
+from .. import objects
+from ..commands import Refused
+from ..conf import conf
+from ..models import Conversation, Message
+from ..permissions import policy
+from .endings import Finished, active_runs, queue, stop
+from .rows import append, lock, may_post, membership, messages, storable
+
+TITLE_CHARS = 60
+
+
+class Posted(Struct, frozen=True):
+    """`message` is in the conversation. What follows from it: a run to start, or one to stop first."""
+
+    message: objects.Message
+    repeated: bool = False
+    start: UUID | None = None
+    stop: UUID | None = None
+    ended: Finished | None = None
+    """A run that stood still and was ended by the message."""
+
+
+@transaction.atomic
+def post_message(
+    user_id: Any, conversation_id: UUID, text: str, client_id: UUID | None, mode: str | None, host: str
+) -> Posted:
+    """A person says something; the same `client_id` twice is one message.
+
+    Without an active run, one is queued for `host`. During a run the message waits for the run's end, where
+    `finish_run` queues the next one; with mode `interrupt` (default for one's own run) that end is asked for now.
+    """
+    participant = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    if client_id is not None:
+        earlier = messages(conversation_id).filter(author=user_id, client_id=client_id).first()
+        if earlier is not None:
+            return Posted(objects.Message.of(earlier), repeated=True)
+    may_post(participant)
+    text = storable(text)
+    if not text.strip():
+        raise Refused("empty", "The message has no text.")
+    if len(text) > conf.MAX_MESSAGE_CHARS:
+        raise Refused(
+            "too_large",
+            f"A message may have at most {conf.MAX_MESSAGE_CHARS:,} characters; this one has {len(text):,}.",
+        )
+    if not conversation.title:
+        conversation.title = _title(text)
+    row = append(conversation, role=Message.Role.USER, author=participant.user, text=text, client_id=client_id)
+    message = objects.Message.of(row)
+    active = active_runs(conversation_id).first()
+    if active is None:
+        return Posted(message, start=queue(conversation, participant.user_id, host).id)
+    own = active.launched_by_id == participant.user_id
+    interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
+    if not interrupt or not policy().can_stop(participant, active):
+        return Posted(message)
+    ended = stop(active, participant.user_id)
+    if ended is None:
+        return Posted(message, stop=active.id)
+    return Posted(message, ended=ended, start=queue(conversation, participant.user_id, host).id)
+
+
+def _title(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"

@@ -1,0 +1,76 @@
+"""What the units of work share: reading with everything that belongs to a row, locking, appending. Each function is a
+part of somebody's transaction.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
+
+from .. import objects
+from ..commands import Refused
+from ..models import Conversation, Message, Participant, ToolCall
+from ..permissions import policy
+
+PAGE = 50
+_NOT_FOUND = "There is no such conversation, or you are not in it."
+
+
+def storable(text: str) -> str:
+    """`text` without the one character that PostgreSQL's text cannot hold."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def storable_json(value: Any) -> Any:
+    """PostgreSQL's JSON cannot hold the character that its text cannot hold either."""
+    return msgspec.json.decode(msgspec.json.encode(value).replace(b"\\u0000", b"\\ufffd"))
+
+
+def membership(user_id: Any, conversation_id: UUID) -> Participant:
+    row = (
+        Participant.objects.select_related("user", "conversation")
+        .filter(user=user_id, conversation=conversation_id)
+        .first()
+    )
+    if row is None or not policy().can_see(row):
+        raise Refused("not_found", _NOT_FOUND)
+    return row
+
+
+def may_post(participant: Participant) -> None:
+    if not policy().can_post(participant):
+        raise Refused("forbidden", "You can read this conversation, but not write in it.")
+
+
+def lock(conversation_id: UUID) -> Conversation:
+    """The row, locked until the transaction ends: whatever orders messages or runs does so one after another."""
+    return Conversation.objects.select_for_update().get(pk=conversation_id)
+
+
+def append(conversation: Conversation, **fields: Any) -> Message:
+    """The next message of a locked conversation."""
+    conversation.last_seq += 1
+    touch(conversation)
+    return Message.objects.create(conversation=conversation, seq=conversation.last_seq, **fields)
+
+
+def touch(conversation: Conversation) -> None:
+    conversation.updated_at = timezone.now()
+    conversation.save(update_fields=["title", "last_seq", "updated_at"])
+
+
+def messages(conversation_id: UUID) -> QuerySet[Message]:
+    """The messages that count: an answer that was made again is not among them."""
+    rows = Message.objects.filter(conversation=conversation_id, replaced_by=None)
+    calls = Prefetch("run__calls", ToolCall.objects.select_related("decided_by"))
+    return rows.select_related("author", "run__launched_by", "run__stopped_by").prefetch_related(calls)
+
+
+def newest(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
+    rows = messages(conversation_id).order_by("-seq")
+    if before is not None:
+        rows = rows.filter(seq__lt=before)
+    newest_first = list(rows[: limit + 1])
+    return [objects.Message.of(row) for row in reversed(newest_first[:limit])], len(newest_first) > limit

@@ -1,0 +1,208 @@
+"""Runs, in the order of their life: asked for, started, alive, ended or stopped, looked up, left behind."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Case, F, Field, Model, Q, Value, When
+from django.utils import timezone
+from msgspec import Struct
+
+from .. import agents, engine, history, objects
+from ..commands import Refused
+from ..conf import conf
+from ..engine.approvals import pending
+from ..models import Message, Run, ToolCall
+from ..permissions import policy
+from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
+from .rows import PAGE, append, lock, may_post, membership, messages, touch
+
+SILENT = 3.0
+"""Seconds without a heartbeat after which a run's process is not relied on for an answer."""
+
+
+@transaction.atomic
+def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, host: str) -> UUID:
+    """Queue a run without a new message: an answer to what was said last, or, with the last answer's id, that again."""
+    participant = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    may_post(participant)
+    if active_runs(conversation_id).exists():
+        raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
+    last = messages(conversation_id).order_by("-seq").first()
+    if last is None:
+        raise Refused("conflict", "There is nothing to answer yet.")
+    if message_id is None:
+        return queue(conversation, participant.user_id, host).id
+    if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
+        raise Refused("not_found", "There is no such message in this conversation.")
+    if message_id != last.id:
+        raise Refused("conflict", "Only the last answer can be made again.")
+    replaces = last if last.role == Message.Role.ASSISTANT else None
+    return queue(conversation, participant.user_id, host, replaces=replaces).id
+
+
+class Started(Struct, frozen=True):
+    """A run that this process has begun: the answer so far, the agent, and what the model is sent.
+
+    `decisions` are of a run that goes on after approvals, by the model's id of each call; None for a new one.
+    """
+
+    message: objects.Message
+    agent: str
+    prompt: list[engine.Message]
+    user: Any
+    """The row of who launched it, and of its conversation: for tools."""
+    conversation: Any
+    transcript: list[engine.Message] = []
+    decisions: dict[str, engine.Decision] | None = None
+    call_ids: dict[str, UUID] = {}
+    """Our ids of its calls by the model's."""
+
+
+@transaction.atomic
+def start_run(run_id: UUID, host: str) -> Started | None:
+    """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host."""
+    run = Run.objects.select_related("launched_by").filter(pk=run_id).first()
+    if run is None:
+        return None
+    conversation = lock(run.conversation_id)
+    now = timezone.now()
+    agent = agents.find(run.agent)
+    claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
+        status=Run.Status.RUNNING,
+        started_at=run.started_at or now,
+        heartbeat_at=now,
+        model=agents.model_of(agent)[:200],
+    )
+    if not claimed:
+        return None
+    answer = run.message
+    if answer is None:
+        answer = append(conversation, role=Message.Role.ASSISTANT, replaces=run.replaces)
+        Run.objects.filter(pk=run_id).update(message=answer)
+    earlier = messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
+    transcript = history.transcript(run)
+    calls = {call.call_id: call for call in run.calls.all()}
+    waiting = [call.id for call in pending(transcript)]
+    return Started(
+        message=objects.Message.of(messages(conversation.id).get(pk=answer.pk)),
+        agent=run.agent,
+        prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS) + transcript,
+        user=run.launched_by,
+        conversation=conversation,
+        transcript=transcript,
+        decisions={call_id: _decision(calls[call_id]) for call_id in waiting} if waiting else None,
+        call_ids={call_id: call.id for call_id, call in calls.items()},
+    )
+
+
+class Checkpoint(Struct, frozen=True):
+    run: UUID
+    message: UUID
+    written: Written
+
+
+@transaction.atomic
+def heartbeat(host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint]) -> list[UUID]:
+    """These runs of `host` live, and some are this far: one UPDATE of runs, one of messages, however many there are.
+
+    Returns the ids of those that somebody asked to stop, so that no stop depends on a message that may be lost.
+    Only what still belongs to `host` is written.
+    """
+    mine = Run.objects.filter(pk__in=runs, host=host, status__in=Run.ACTIVE)
+    if checkpoints:
+        mine.update(heartbeat_at=timezone.now(), seq=_each(Run, "seq", {c.run: c.written.seq for c in checkpoints}))
+        Message.objects.filter(
+            pk__in=[c.message for c in checkpoints], run__host=host, run__status=Run.Status.RUNNING
+        ).update(
+            text=_each(Message, "text", {c.message: c.written.text for c in checkpoints}),
+            thinking=_each(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
+        )
+    else:
+        mine.update(heartbeat_at=timezone.now())
+    return list(mine.exclude(stop_requested_at=None).values_list("pk", flat=True))
+
+
+@transaction.atomic
+def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
+    """The one terminal write of a run. None where it no longer belongs to `host`: its end was written by another."""
+    run = Run.objects.filter(pk=run_id).first()
+    if run is None:
+        return None
+    conversation = lock(run.conversation_id)
+    mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
+    if not end(mine, ending):
+        return None
+    Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    if history.is_whole(ending.transcript):
+        Run.objects.filter(pk=run_id).update(transcript=history.stored(ending.transcript))
+    touch(conversation)
+    return finished(run_id, following=queue_next(conversation, run, host) if ending.answer_waiting else None)
+
+
+@transaction.atomic
+def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID) -> Finished | None:
+    """Somebody stops a run. What no process is at work on ends here and comes back; else the column is set, and the
+    run's host obeys.
+    """
+    participant = membership(user_id, conversation_id)
+    lock(conversation_id)
+    run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
+    if run is None:
+        raise Refused("not_found", "There is no such run in this conversation.")
+    if run.status not in Run.ACTIVE:
+        raise Refused("run_over", "This answer has ended already.")
+    if not policy().can_stop(participant, run):
+        raise Refused("forbidden", "Only who asked, or an owner of the conversation, can stop this answer.")
+    return stop(run, participant.user_id)
+
+
+class Stored(Struct, frozen=True):
+    """A run and its answer as their rows are; `silent` where its process has missed some heartbeats."""
+
+    run: objects.Run
+    message: objects.Message | None
+    silent: bool
+
+
+def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
+    """Raises Refused("not_found")."""
+    row = runs().filter(conversation=conversation_id, pk=run_id).first()
+    if row is None:
+        raise Refused("not_found", "There is no such run in this conversation.")
+    silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT)
+    return Stored(objects.Run.of(row), answer(row), silent)
+
+
+def reap(conversation_id: UUID | None = None) -> list[Finished]:
+    """Mark `interrupted` what silent processes left behind, in one conversation or everywhere; the text is kept."""
+    silent = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
+    stale = Run.objects.filter(status__in=(Run.Status.QUEUED, Run.Status.RUNNING), heartbeat_at__lt=silent).filter(
+        Q(conversation=conversation_id) if conversation_id else Q()
+    )
+    reaped = []
+    for run_id, seq in stale.values_list("pk", "seq"):
+        lost = objects.Failure(
+            "host_lost", "The server that was writing this answer ended. What it had written is kept."
+        )
+        ending = Ending(status=Run.Status.INTERRUPTED, written=Written(seq), error=lost)
+        if end(stale.filter(pk=run_id), ending):
+            reaped.append(finished(run_id))
+    return reaped
+
+
+def _decision(call: ToolCall) -> engine.Decision:
+    if call.status == ToolCall.Status.REJECTED:
+        return engine.Reject(call.reason)
+    return engine.Approve(call.arguments if call.changed else None)
+
+
+def _each(model: type[Model], field: str, values: dict[UUID, Any]) -> Case:
+    """For an UPDATE that gives each of several rows a value of its own."""
+    cases = [When(pk=key, then=Value(value)) for key, value in values.items()]
+    column = model._meta.get_field(field)
+    assert isinstance(column, Field)
+    return Case(*cases, default=F(field), output_field=column)
