@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from . import agents
 from .conf import conf
+from .engine import Usage as Usage
 
 if TYPE_CHECKING:
     from . import models
@@ -35,19 +36,10 @@ def person(user: Any | None) -> Person | None:
     return None if user is None else Person.of(user)
 
 
-class Usage(Struct, frozen=True):
-    """Tokens as the provider counted them."""
-
-    input_tokens: int | None
-    output_tokens: int | None
-    total_tokens: int | None
-    cached_tokens: int | None
-    reasoning_tokens: int | None
-
-    @classmethod
-    def of(cls, row: "models.Run") -> Self | None:
-        counts = [getattr(row, name) for name in cls.__struct_fields__]
-        return None if all(count is None for count in counts) else cls(*counts)
+def usage(row: "models.Run") -> Usage | None:
+    """A run's token counts; None where its provider sent none."""
+    counts = [getattr(row, name) for name in Usage.__struct_fields__]
+    return None if all(count is None for count in counts) else Usage(*counts)
 
 
 class Failure(Struct, frozen=True):
@@ -92,7 +84,7 @@ class Run(Struct, frozen=True):
             agent=AgentName(row.agent, agents.find(row.agent).name),
             model=row.model,
             launched_by=person(row.launched_by),
-            usage=Usage.of(row),
+            usage=usage(row),
             cost=row.cost,
             finish_reason=row.finish_reason,
             error=Failure(row.error_code, row.error_message, row.retry_after) if row.error_code else None,

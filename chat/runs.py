@@ -182,7 +182,7 @@ class LiveRun:
         """Write the end that fits, or that the run waits for people; tell everybody."""
         ending = self._ending(started)
         if ending.awaits_approval:
-            waiting = await _persist(store.await_approval, self.id, self._host, ending.written, ending.transcript)
+            waiting = await _persist(store.await_approval, self.id, self._host, ending)
             if waiting is not None and waiting.message is not None:
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
                 await groups.publish(self._group, state)
@@ -218,7 +218,7 @@ class LiveRun:
         return store.Ending(
             status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
             written=written,
-            usage=result.usage,
+            usage=_total(started.message.run, result.usage),
             finish_reason=result.finish_reason,
             error=error,
             transcript=[*started.transcript, *result.messages],
@@ -259,6 +259,12 @@ class LiveRun:
 
     def stored(self, checkpoint: store.Checkpoint) -> None:
         self._stored_seq = checkpoint.written.seq
+
+
+def _total(run: objects.Run | None, usage: engine.Usage | None) -> engine.Usage | None:
+    """What a run has taken in all, if it went on after approvals."""
+    before = run.usage if run else None
+    return before + usage if before and usage else usage or before
 
 
 @contextmanager

@@ -93,6 +93,7 @@ Behaviour = Callable[[Answer], Awaitable[None]]
 def says(text: str, thinking: str = "") -> Behaviour:
     async def behaviour(answer: Answer) -> None:
         await answer.begin()
+        await answer.choice({"role": "assistant", "content": ""})
         await answer.say(re.findall(r"\s*\S+\s*", thinking), field="reasoning_content")
         await answer.say(re.findall(r"\s*\S+\s*", text))
         await answer.finish()
@@ -359,7 +360,7 @@ def play(models: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
-def test_section(section: Section, play: Play, models: Upstream, request: pytest.FixtureRequest) -> None:
+def test_section(section: Section, play: Play, models: Upstream, db: None, request: pytest.FixtureRequest) -> None:
     if section.title in PREPARED:
         play.names.update(PREPARED[section.title](request.getfixturevalue))
     if any(SITE in block.code for block in section.blocks):
@@ -389,12 +390,12 @@ globalThis.WebSocket = class {
 };
 """
 PLAYED = """
-const answer = elements["#answer"], seen = [];
+const seen = [];
 elements["#question"] = { value: "Hello?" };
 elements["#ask"].onclick();
 for (const event of JSON.parse(process.argv[2])) {
   globalThis.socket.onmessage({ data: JSON.stringify(event) });
-  seen.push(answer.textContent);
+  seen.push(elements["#answer"].textContent);
 }
 console.log(JSON.stringify({ seen, sent: globalThis.socket.sent, address: globalThis.socket.address }));
 """

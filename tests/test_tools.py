@@ -129,6 +129,7 @@ def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
             call = next(call for call in finished["message"]["calls"] if call["name"] == "refund")
             assert (call["status"], call["decided_by"]["name"], call["arguments"]) == ("done", "ada", changed)
             assert bob.healed == finished["message"]["text"], "text went on where it stood"
+            assert finished["usage"]["output_tokens"] >= 8, "three words before the approval, five after it"
             await ada.send("tool.decide", call=waiting["id"], decision="reject", ref="late")
             assert (await ada.answered("late"))["code"] == "conflict"
 

@@ -7,12 +7,12 @@ from django.db import transaction
 from django.utils import timezone
 from msgspec import Struct
 
-from .. import engine, history, objects
+from .. import history, objects
 from ..commands import Refused, ToolDecide
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
-from .endings import Finished, Written, finished
+from .endings import Ending, Finished, finished, spent
 from .rows import lock, membership, storable, storable_json
 
 
@@ -32,13 +32,18 @@ def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None
 
 
 @transaction.atomic
-def await_approval(run_id: UUID, host: str, written: Written, transcript: list[engine.Message]) -> Finished | None:
+def await_approval(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     """A run stands still until people have decided on its waiting calls. None where it is no longer `host`'s."""
     mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
-    if not mine.update(status=Run.Status.AWAITING_APPROVAL, seq=written.seq, transcript=history.stored(transcript)):
+    standing = {
+        "status": Run.Status.AWAITING_APPROVAL,
+        "seq": ending.written.seq,
+        "transcript": history.stored(ending.transcript),
+    }
+    if not mine.update(**standing, **spent(ending.usage)):
         return None
-    Message.objects.filter(run=run_id).update(text=written.text, thinking=written.thinking)
-    waiting = [call.id for call in pending(transcript)]
+    Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    waiting = [call.id for call in pending(ending.transcript)]
     ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(status=ToolCall.Status.AWAITING_APPROVAL)
     return finished(run_id)
 

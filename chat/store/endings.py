@@ -91,8 +91,7 @@ def end(runs: QuerySet[Run], ending: Ending) -> bool:
             "error_message": storable(error.message),
             "retry_after": error.retry_after,
         }
-    if usage is not None:
-        fields |= {name: getattr(usage, name) for name in objects.Usage.__struct_fields__}
+    fields |= spent(usage)
     if ending.status != Run.Status.STOPPED:
         fields["stopped_by"] = None
     ids = list(runs.values_list("pk", flat=True))
@@ -103,6 +102,11 @@ def end(runs: QuerySet[Run], ending: Ending) -> bool:
         )
         open_calls.update(status=ToolCall.Status.STOPPED)
     return ended
+
+
+def spent(usage: engine.Usage | None) -> dict[str, int | None]:
+    """Token counts as columns of a run."""
+    return {} if usage is None else {name: getattr(usage, name) for name in objects.Usage.__struct_fields__}
 
 
 def finished(run_id: UUID, following: UUID | None = None) -> Finished:

@@ -57,6 +57,7 @@ class Started(Struct, frozen=True):
     """The row of who launched it, and of its conversation: for tools."""
     conversation: Any
     transcript: list[engine.Message] = []
+    """What it has added to the history before, if it goes on."""
     decisions: dict[str, engine.Decision] | None = None
     call_ids: dict[str, UUID] = {}
     """Our ids of its calls by the model's."""
