@@ -31,6 +31,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import msgspec
 import pytest
 from django.template import engines
@@ -290,7 +291,7 @@ class Play:
         code = compile(source, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             if code.co_flags & inspect.CO_COROUTINE:
-                self.runner.run(types.FunctionType(code, self.names)())
+                self.runner.run(within(120, types.FunctionType(code, self.names)()))
             else:
                 exec(code, self.names)
         self.printed = out.getvalue()
@@ -328,7 +329,15 @@ class Play:
         self.printed = None
 
     def close(self) -> None:
+        """What a snippet that failed has not closed would be blamed on another test."""
+        for left in [value for value in self.names.values() if isinstance(value, httpx.AsyncClient)]:
+            self.runner.run(left.aclose())
         self.runner.close()
+
+
+async def within(seconds: float, work: Awaitable[object]) -> None:
+    async with asyncio.timeout(seconds):
+        await work
 
 
 @pytest.fixture
@@ -439,6 +448,11 @@ def test_links_lead_somewhere() -> None:
         linked = PAGE.parent / file if file else PAGE
         headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE)
         assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, target
+
+
+def test_each_section_begins_with_what_it_is_for() -> None:
+    for title, first in re.findall(r"^## (.+)\n\n(.*)", PAGE.read_text("utf-8"), re.MULTILINE):
+        assert first.startswith("To "), title
 
 
 def test_what_is_prepared_is_for_sections_that_are_there() -> None:

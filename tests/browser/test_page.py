@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import servers
+from tests import recorded, servers
 from tests.servers import Site, Upstream
 from tests.test_site import add_participant, cases
 from tests.upstream import text
@@ -252,15 +252,14 @@ def test_the_element_works_on_a_foreign_page(database: Any, upstream: Upstream, 
         page.close()
 
 
-@pytest.mark.parametrize("options", ["", "@split=1"])
+@pytest.mark.parametrize("pieces", ["", "@split=1"])
 def test_recorded_answers_are_shown_and_stored_exactly(
-    sign_in: SignIn, start_site: StartSite, replay: Upstream, options: str
+    sign_in: SignIn, start_site: StartSite, replay: Upstream, pieces: str
 ) -> None:
-    site = start_site(CUSTOM_BASE_URL=f"{replay.url}/v1", DJANGO_SETTINGS_MODULE="tests.recorded")
-    page = sign_in(site, "ada")
-    for case in cases()[::4]:
-        slug, expected = case.values
-        asked = json.dumps({"agent": slug + options})
+    page = sign_in(start_site(**recorded.environment(replay.url)), "ada")
+    for case in cases()[::8]:
+        slug, expected, _ = case.values
+        asked = json.dumps({"agent": slug + pieces})
         conversation = page.request.post("/chat/api/conversations/", data=asked, headers=posting(page)).json()["id"]
         page.goto(f"/chat/{conversation}/")
         live(page)
