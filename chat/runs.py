@@ -7,7 +7,7 @@ never cancelled: it publishes what the Coalescer yields and then writes the one 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -34,7 +34,9 @@ INTERNAL = objects.Failure("internal", "Something went wrong here. It has been l
 class LiveRun:
     """A run of this process. `follow` is its run task; everything else may be called from the same loop at any time."""
 
-    def __init__(self, run_id: UUID, conversation_id: UUID, host: str, launcher: str | None) -> None:
+    def __init__(
+        self, run_id: UUID, conversation_id: UUID, host: str, launcher: str | None, beside: Sized = ()
+    ) -> None:
         self.id = run_id
         self.conversation_id = conversation_id
         self.launcher = launcher
@@ -43,6 +45,8 @@ class LiveRun:
         """Whether another run may follow it; not in a process that is about to end."""
 
         self._host = host
+        self._beside = beside
+        """The runs of this process: the more, the fewer frames each of them makes."""
         self._group = groups.conversation(conversation_id)
         self._message: objects.Message | None = None
         self._seq = 0
@@ -155,6 +159,7 @@ class LiveRun:
     async def _flush(self) -> None:
         """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
         self._disarm()
+        self._coalescer.share(len(self._beside))
         ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
         self._ready.clear()
         for item in ready:

@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [options]`: start everything, measure it, print the report.
 
-What it prints: docs/benchmarks.md. One server is measured at a time, the others idle; the relay is measured before the
-sites and again after them.
+What it prints: docs/benchmarks.md. One server is measured at a time, the others idle; in each round every server has a
+window, so that a machine whose speed changes changes it for all.
 """
 
 import argparse
@@ -25,7 +25,8 @@ SECTIONS = ("streams", "fan-out", "burst", "stop", "engine")
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("make bench", description="The site beside a bare relay, in one run.")
-    parser.add_argument("--seconds", type=float, default=8, help="length of each window (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=4, help="length of each window (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="windows of each kind, in turn (%(default)s)")
     parser.add_argument("--streams", type=_numbers, default=[1, 10, 50], help="numbers of streams (1,10,50)")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="this section alone; may be given again")
     parser.add_argument("--sites", default="", help="sites whose names contain one of these, by comma: memory,postgres")
@@ -33,7 +34,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few seconds in all, to see that it runs; says nothing")
     chosen = parser.parse_args(arguments)
     if chosen.quick:
-        chosen.seconds, chosen.streams = 0.6, [1, 4]
+        chosen.seconds, chosen.rounds, chosen.streams = 0.6, 1, [1, 4]
     chosen.only = chosen.only or list(SECTIONS)
     wanted = [part.strip().lower() for part in chosen.sites.split(",")]
     chosen.sites = [name for name in SITES if any(part in name.lower() for part in wanted)]
@@ -51,13 +52,14 @@ class Plan:
         quick = chosen.quick
         self.only: list[str] = chosen.only
         self.seconds: float = chosen.seconds
+        self.rounds: int = chosen.rounds
         self.streams: list[int] = chosen.streams
         self.fan_out = (2, 3) if quick else (5, 20)
         self.burst = 5 if quick else 50
         self.stops = 3 if quick else 20
         self.engine = (5, 0.5, 0.05) if quick else (50, self.seconds, 1)
-        self.patience = 0.0 if quick else 20.0
-        self.seats = 4 + sum(self.streams) + self.fan_out[0] + self.burst + self.stops
+        self.patience = 0.0 if quick else 10.0
+        self.seats = 4 + self.rounds * (sum(self.streams) + self.fan_out[0]) + self.burst + self.stops
 
 
 async def measure(bench: Bench, plan: Plan) -> report.Results:
@@ -71,11 +73,11 @@ async def measure(bench: Bench, plan: Plan) -> report.Results:
     bench.patience = plan.patience
     if "streams" in plan.only:
         for streams in plan.streams:
-            for target in [*bench.targets, bench.targets[0]]:
+            for target in bench.targets * plan.rounds:
                 _say(f"{streams} streams: {target.name}")
                 results.windows.append(await window(bench, target, streams, plan.seconds))
     if "fan-out" in plan.only:
-        for target in sites:
+        for target in sites * plan.rounds:
             streams, viewers = plan.fan_out
             _say(f"{streams} streams x {viewers} viewers: {target.name}")
             results.fan_out.append(await window(bench, target, streams, plan.seconds, viewers))

@@ -25,7 +25,7 @@ class Tally:
     """What all viewers of a window have received. `lags` gathers milliseconds while `recording` is on."""
 
     def __init__(self) -> None:
-        self.delivered = 0
+        self.delivered = self.frames = 0
         self.recording = False
         self.lags = array("d")
 
@@ -36,6 +36,9 @@ class Viewer:
     def __init__(self, address: str, tally: Tally, headers: dict[str, str] | None = None) -> None:
         self._address, self._headers, self._tally = address, headers, tally
         self._text: list[str] = []
+        self.deltas = 0
+        """How many arrived live."""
+
         self.asked = self.first = 0.0
         self.ready = asyncio.Event()
         self.begun = asyncio.Event()
@@ -71,12 +74,12 @@ class Viewer:
 
     @property
     def text(self) -> str:
-        """What arrived live."""
+        """What its reader has in the end."""
         return "".join(self._text)
 
     @property
     def sound(self) -> bool:
-        """Whether what is stored, where anything is, equals what arrived."""
+        """Whether what is stored, where anything is, equals what was put together from what arrived."""
         return True
 
     def _asking(self, order: Order) -> str:
@@ -95,7 +98,9 @@ class Viewer:
             self.first = time.monotonic()
             self.begun.set()
         self._text.append(text)
+        self.deltas += len(text) // WIDTH
         self._tally.delivered += len(text) // WIDTH
+        self._tally.frames += 1
         if self._tally.recording:
             self._tally.lags.extend(lags(text, now))
 
@@ -169,8 +174,12 @@ class SiteViewer(Viewer):
             await self._send(json.dumps({"type": "run.ack", "run": self._run, "seq": self._seq}))
 
     @property
+    def text(self) -> str:
+        return super().text if self._stored is None else self._stored
+
+    @property
     def sound(self) -> bool:
-        return self._stored == self.text
+        return self._lost or self._stored == super().text
 
     def _asking(self, order: Order) -> str:
         return json.dumps({"type": "message.send", "client_id": str(uuid.uuid4()), "text": str(order)})

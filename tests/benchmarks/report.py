@@ -1,9 +1,14 @@
-"""Results in, tables and verdicts out, as Markdown that also reads well in a terminal. Pure."""
+"""Results in, tables and verdicts out, as Markdown that also reads well in a terminal. Pure.
+
+The windows of one kind are merged: medians, and of what must not happen the worst. CPU time is scaled by the pace of
+the machine in its window, so that a ratio compares servers and not moments.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .engine import EngineCosts
+from .measure import median
 from .targets import RELAY
 from .windows import Burst, Stops, Texts, Window
 
@@ -12,6 +17,11 @@ MOST_RATIO = 1.3
 MOST_PACED, MOST_UNPACED, MOST_LINEAR = 150.0, 50.0, 2.2
 AT = 50
 """Streams at which the goals count."""
+
+HEADER = (
+    "server, streams, CPU us/delta, lowest, highest, x relay, deltas/frame, lag p50 ms, lag p99 ms, worst, "
+    "first delta +ms, delivered, server, Redis+DB, upstream, clients, others"
+)
 
 
 @dataclass
@@ -36,20 +46,67 @@ class Results:
     busy: float = 0.0
     """Part of a core that something else took before the run began."""
 
-    def relay_cpu(self, streams: int) -> float:
-        """The relay is measured before the sites and again after them: the mean of both."""
-        costs = [w.cpu_us for w in self.windows if w.target == RELAY and w.streams == streams]
-        return sum(costs) / len(costs) if costs else 0.0
+
+class Merged:
+    """The windows of one server under one load. `par` is the pace to which CPU times are scaled."""
+
+    def __init__(self, windows: Sequence[Window], par: float) -> None:
+        first = windows[0]
+        self.target, self.streams, self.viewers = first.target, first.streams, first.viewers
+        costs = sorted(w.cpu_us * par / w.pace if w.pace else w.cpu_us for w in windows)
+        self.cpu, self.lowest, self.highest = median(costs), costs[0], costs[-1]
+        self.deltas_per_frame = median([w.deltas_per_frame for w in windows])
+        self.lag_p50 = median([w.lag_p50 for w in windows])
+        self.lag_p99 = median([w.lag_p99 for w in windows])
+        self.worst_p99 = max(w.lag_p99 for w in windows)
+        self.first = median([w.first_ms for w in windows])
+        self.texts = Texts(
+            expected=sum(w.texts.expected for w in windows),
+            delivered=sum(w.texts.delivered for w in windows),
+            equal=all(w.texts.equal for w in windows),
+            gaps=sum(w.texts.gaps for w in windows),
+            failures=sorted({failure for w in windows for failure in w.texts.failures}),
+        )
+        names = ("server", "aux", "upstream", "clients", "others")
+        self.shares = [median([getattr(w.shares, name) for w in windows]) for name in names]
+
+    def cells(self, load: str, ratio: str) -> list[str]:
+        return [
+            self.target,
+            load,
+            f"{self.cpu:.0f}",
+            f"{self.lowest:.0f}",
+            f"{self.highest:.0f}",
+            ratio,
+            f"{self.deltas_per_frame:.1f}",
+            f"{self.lag_p50:.0f}",
+            f"{self.lag_p99:.0f}",
+            f"{self.worst_p99:.0f}",
+            f"{self.first:.0f}",
+            _delivered(self.texts),
+            *(f"{share:.0%}" for share in self.shares),
+        ]
+
+
+def merge(windows: Sequence[Window], par: float) -> list[Merged]:
+    """In the order in which the kinds were first measured."""
+    kinds: dict[tuple[int, str], list[Window]] = {}
+    for w in windows:
+        kinds.setdefault((w.streams, w.target), []).append(w)
+    return [Merged(same, par) for same in kinds.values()]
 
 
 def render(results: Results) -> str:
+    par = median([w.pace for w in [*results.windows, *results.fan_out]])
+    merged = merge(results.windows, par)
     parts = ["\n".join(results.machine)]
     if results.busy > 0.25:
         parts.append(f"The machine was busy before the run: {results.busy:.0%} of a core went elsewhere.")
-    if results.windows:
-        parts += ["## Streams", _windows(results)]
+    if merged:
+        parts += ["## Streams", _streams(merged, results.missing)]
     if results.fan_out:
-        parts += ["## Fan-out", _fan_out(results.fan_out)]
+        rows = [m.cells(f"{m.streams} x {m.viewers}", "") for m in merge(results.fan_out, par)]
+        parts += ["## Fan-out, for each delta and viewer", _table(HEADER, rows)]
     if results.bursts:
         parts += ["## All at once", _bursts(results.bursts)]
     if results.stops:
@@ -58,63 +115,22 @@ def render(results: Results) -> str:
         parts += ["## Memory", _memory(results.memory)]
     if results.engine:
         parts += ["## The engine alone", _engine(results.engine)]
-    parts += ["## Goals", "\n".join(_goals(results))]
-    doubts = [
-        f"- {w.target}, {w.streams} streams: {doubt}"
-        for w in [*results.windows, *results.fan_out]
-        for doubt in w.shares.doubts
-    ]
-    if doubts:
+    parts += ["## Goals", "\n".join(_goals(merged, results.engine))]
+    if doubts := _doubts([*results.windows, *results.fan_out]):
         parts += ["## Doubtful windows", "\n".join(doubts)]
     return "\n\n".join(parts)
 
 
-def _windows(results: Results) -> str:
-    rows = []
-    for w in results.windows:
-        relay = results.relay_cpu(w.streams)
-        rows.append(
-            (
-                w.target,
-                w.streams,
-                f"{w.cpu_us:.0f}",
-                f"{w.cpu_us / relay:.2f}" if relay else "",
-                f"{w.lag_p50:.0f}",
-                f"{w.lag_p99:.0f}",
-                f"{w.first_ms:.1f}",
-                _delivered(w.texts),
-                *(f"{share:.0%}" for share in _shares(w)),
-            )
-        )
-    rows += [(name, f"not available: {why}", *[""] * 11) for name, why in results.missing.items()]
-    return _table(
-        "server, streams, CPU us/delta, x relay, lag p50 ms, lag p99 ms, first delta +ms, delivered, "
-        "server, Redis+DB, upstream, clients, others",
-        rows,
-    )
+def ratio(one: Merged, merged: Iterable[Merged]) -> float:
+    """CPU of a server over that of the relay under the same load, 0 where the relay was not measured."""
+    relay = next((m.cpu for m in merged if m.target == RELAY and m.streams == one.streams), 0.0)
+    return one.cpu / relay if relay else 0.0
 
 
-def _shares(w: Window) -> tuple[float, ...]:
-    return w.shares.server, w.shares.aux, w.shares.upstream, w.shares.clients, w.shares.others
-
-
-def _fan_out(windows: Iterable[Window]) -> str:
-    return _table(
-        "server, streams x viewers, CPU us/delivery, lag p50 ms, lag p99 ms, delivered, server, Redis+DB, upstream, "
-        "clients, others",
-        [
-            (
-                w.target,
-                f"{w.streams} x {w.viewers}",
-                f"{w.cpu_us:.0f}",
-                f"{w.lag_p50:.0f}",
-                f"{w.lag_p99:.0f}",
-                _delivered(w.texts),
-                *(f"{share:.0%}" for share in _shares(w)),
-            )
-            for w in windows
-        ],
-    )
+def _streams(merged: list[Merged], missing: dict[str, str]) -> str:
+    rows = [m.cells(str(m.streams), f"{ratio(m, merged):.2f}") for m in merged]
+    rows += [[name, f"not available: {why}", *[""] * 15] for name, why in missing.items()]
+    return _table(HEADER, rows)
 
 
 def _bursts(bursts: Iterable[Burst]) -> str:
@@ -140,43 +156,44 @@ def _memory(memory: Iterable[Memory]) -> str:
 
 def _engine(costs: EngineCosts) -> str:
     rows = [
-        ("50 streams of 50 deltas/s, CPU us/delta", f"{costs.paced:.0f}", f"{costs.paced_httpx:.0f}"),
-        ("unpaced, CPU us/delta", f"{costs.unpaced:.1f}", f"{costs.unpaced_httpx:.1f}"),
-        ("1 MB in 20,000 deltas, times half of it", f"{costs.linear:.2f}", ""),
+        ("50 streams of 50 deltas/s: CPU us/delta", f"{costs.paced:.0f}", f"{costs.paced_httpx:.0f}"),
+        ("unpaced: CPU us/delta", f"{costs.unpaced:.1f}", f"{costs.unpaced_httpx:.1f}"),
+        ("1 MB in 20,000 deltas: times half of it", f"{costs.linear:.2f}", ""),
     ]
-    return _table(", engine, plain httpx", rows)
+    return _table("what, engine, plain httpx", rows)
 
 
-def _goals(results: Results) -> list[str]:
+def _goals(merged: list[Merged], costs: EngineCosts | None) -> list[str]:
     goals = []
-    for w in results.windows:
-        if w.streams == AT and w.target != RELAY:
-            ratio = w.cpu_us / relay if (relay := results.relay_cpu(AT)) else 0.0
+    for m in merged:
+        if m.streams == AT and m.target != RELAY:
+            times = ratio(m, merged)
             goals += [
-                _goal(f"{w.target}: every delta delivered, byte-equal", w.texts.whole, _delivered(w.texts)),
-                _goal(f"{w.target}: p99 lag under {MOST_LAG:.0f} ms", w.lag_p99 < MOST_LAG, f"{w.lag_p99:.0f} ms"),
+                _goal(f"{m.target}: every delta delivered, byte-equal", m.texts.whole, _delivered(m.texts)),
+                _goal(f"{m.target}: p99 lag under {MOST_LAG:.0f} ms", m.lag_p99 < MOST_LAG, f"{m.lag_p99:.0f} ms"),
+                _goal(f"{m.target}: CPU at most {MOST_RATIO} x the relay's", times <= MOST_RATIO, f"{times:.2f}"),
             ]
-            if ratio:
-                goals.append(
-                    _goal(f"{w.target}: CPU at most {MOST_RATIO} x the relay's", ratio <= MOST_RATIO, f"{ratio:.2f}")
-                )
-    if costs := results.engine:
-        goals += [
-            _goal(f"engine, paced: at most {MOST_PACED:.0f} us", costs.paced <= MOST_PACED, f"{costs.paced:.0f} us"),
-            _goal(
-                f"engine, unpaced: at most {MOST_UNPACED:.0f} us",
-                costs.unpaced <= MOST_UNPACED,
-                f"{costs.unpaced:.1f} us",
-            ),
-            _goal(
-                f"engine, long answer: at most {MOST_LINEAR} times", costs.linear <= MOST_LINEAR, f"{costs.linear:.2f}"
-            ),
+    if costs:
+        limits = [
+            ("paced: at most {} us", MOST_PACED, costs.paced),
+            ("unpaced: at most {} us", MOST_UNPACED, costs.unpaced),
+            ("long answer: at most {} times half of it", MOST_LINEAR, costs.linear),
         ]
+        goals += [_goal(f"engine, {what.format(most)}", found <= most, f"{found:.2f}") for what, most, found in limits]
     return goals or [f"They count at {AT} streams, which this run did not measure."]
 
 
 def _goal(what: str, met: bool, found: str) -> str:
     return f"- {'met' if met else 'NOT MET'}: {what} ({found})"
+
+
+def _doubts(windows: Iterable[Window]) -> list[str]:
+    """What may say more of the machine than of a server, one line for a kind of window."""
+    doubts: dict[str, list[str]] = {}
+    for w in windows:
+        for doubt in w.shares.doubts:
+            doubts.setdefault(f"{w.target}, {w.streams} x {w.viewers}", []).append(doubt)
+    return [f"- {kind}: {'; '.join(found)}" for kind, found in doubts.items()]
 
 
 def _delivered(texts: Texts) -> str:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clients import SiteViewer, Tally, Viewer, acknowledge
-from .measure import cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile, quiet
+from .measure import Pace, cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile, quiet
 from .targets import Bench, Target
-from .wire import RATE, WIDTH, Order
+from .wire import RATE, Order
 
 WARM = 1.0
 """Seconds that every stream of a window runs before it is measured."""
@@ -78,10 +78,13 @@ class Window:
     viewers: int
     cpu_us: float
     """CPU of the server per delta and viewer."""
+    deltas_per_frame: float
     lag_p50: float
     lag_p99: float
     first_ms: float
     """Median time to the first delta, less what the upstream took for it."""
+    pace: float
+    """CPU microseconds of the same work in each window (measure.Pace)."""
     texts: Texts
     shares: Shares
 
@@ -102,12 +105,15 @@ async def window(bench: Bench, target: Target, streams: int, seconds: float, vie
         await _all(asker.begun.wait() for asker in askers)
         await asyncio.sleep(WARM)
         clocks = _Clocks(bench, target)
-        delivered = tally.delivered
+        delivered, frames = tally.delivered, tally.frames
+        pace = Pace()
+        gathering = asyncio.create_task(pace.gather())
         tally.recording = True
         await asyncio.sleep(seconds)
         tally.recording = False
         spent = clocks.since()
-        delivered = tally.delivered - delivered
+        gathering.cancel()
+        delivered, frames = tally.delivered - delivered, tally.frames - frames
         gc.enable()
         await _all((viewer.over.wait() for audience in audiences for viewer in audience), seconds + PATIENCE)
         texts, facts, late = await _compare(bench, order, audiences)
@@ -116,9 +122,11 @@ async def window(bench: Bench, target: Target, streams: int, seconds: float, vie
             streams=streams,
             viewers=viewers,
             cpu_us=spent["server"] * 1e6 / max(1, delivered),
+            deltas_per_frame=delivered / max(1, frames),
             lag_p50=percentile(tally.lags, 50),
             lag_p99=percentile(tally.lags, 99),
             first_ms=median(_first_deltas(askers, facts)),
+            pace=pace.microseconds,
             texts=texts,
             shares=Shares(
                 **{name: value / spent["time"] for name, value in spent.items() if name != "time"}, late_ms=late
@@ -274,7 +282,7 @@ async def _compare(
     )
     texts = Texts(
         expected=orders.deltas * len(everybody),
-        delivered=sum(len(viewer.text) for viewer in everybody) // WIDTH,
+        delivered=sum(viewer.deltas for viewer in everybody),
         equal=equal,
         gaps=sum(viewer.gaps for viewer in everybody if isinstance(viewer, SiteViewer)),
         failures=sorted({viewer.end or "did not end" for viewer in everybody} - {"completed"}),
