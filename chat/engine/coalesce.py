@@ -38,7 +38,7 @@ class Coalescer:
         self._due = float("inf")
 
     def share(self, streams: int) -> None:
-        """How many streams the process has: each beyond ten adds a millisecond to the interval of all, because frames cost
+        """How many streams the process has: each beyond ten adds a millisecond to the interval of all, for frames cost
         more than reading the providers does (docs/benchmarks.md).
         """
         self._interval = min(self._max_interval, self._shortest + 0.001 * max(0, streams - 10))

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from msgspec import Struct
 
-from .. import engine, objects
+from .. import engine, history, objects
 from ..models import Conversation, Message, Run, ToolCall
 from .rows import messages, storable
 
@@ -70,20 +70,21 @@ def queue_next(conversation: Conversation, run: Run, host: str) -> UUID | None:
 def stop(run: Run, user_id: Any) -> Finished | None:
     """Ask for a run's end, and end it where no process is at work on it."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
-    still = Run.objects.filter(pk=run.pk, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
-    if end(still, Ending(status=Run.Status.STOPPED, written=Written(run.seq))):
+    stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
+    if end(run.pk, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
         return finished(run.pk)
     return None
 
 
-def end(runs: QuerySet[Run], ending: Ending) -> bool:
-    """The conditional UPDATE that decides a run's end: true for exactly one caller."""
-    error, usage = ending.error, ending.usage
+def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
+    """The UPDATE that decides a run's end, on condition of what it was; true for exactly one caller."""
+    error = ending.error
     fields: dict[str, Any] = {
         "status": ending.status,
         "finished_at": timezone.now(),
         "seq": ending.written.seq,
         "finish_reason": ending.finish_reason and ending.finish_reason[:100],
+        **spent(ending.usage),
     }
     if error is not None:
         fields |= {
@@ -91,17 +92,15 @@ def end(runs: QuerySet[Run], ending: Ending) -> bool:
             "error_message": storable(error.message),
             "retry_after": error.retry_after,
         }
-    fields |= spent(usage)
     if ending.status != Run.Status.STOPPED:
         fields["stopped_by"] = None
-    ids = list(runs.values_list("pk", flat=True))
-    ended = bool(runs.update(**fields))
-    if ended:
-        open_calls = ToolCall.objects.filter(
-            run__in=ids, status__in=(ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
-        )
-        open_calls.update(status=ToolCall.Status.STOPPED)
-    return ended
+    if history.is_whole(ending.transcript):
+        fields["transcript"] = history.stored(ending.transcript)
+    if not Run.objects.filter(pk=run_id, **where).update(**fields):
+        return False
+    unfinished = (ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
+    ToolCall.objects.filter(run=run_id, status__in=unfinished).update(status=ToolCall.Status.STOPPED)
+    return True
 
 
 def spent(usage: engine.Usage | None) -> dict[str, int | None]:

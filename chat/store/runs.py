@@ -44,6 +44,9 @@ def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, ho
     return queue(conversation, participant.user_id, host, replaces=replaces).id
 
 
+UNDER_WAY = (Run.Status.QUEUED, Run.Status.RUNNING)
+
+
 class Started(Struct, frozen=True):
     """A run that this process has begun: the answer so far, the agent, and what the model is sent.
 
@@ -66,30 +69,29 @@ class Started(Struct, frozen=True):
 @transaction.atomic
 def start_run(run_id: UUID, host: str) -> Started | None:
     """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host."""
-    run = Run.objects.select_related("launched_by").filter(pk=run_id).first()
+    rows = Run.objects.select_related("launched_by", "message", "replaces").prefetch_related("calls__decided_by")
+    run = rows.filter(pk=run_id).first()
     if run is None:
         return None
     conversation = lock(run.conversation_id)
-    now = timezone.now()
-    agent = agents.find(run.agent)
+    if run.message is None:
+        run.message = append(conversation, role=Message.Role.ASSISTANT, replaces=run.replaces)
+    answer = run.message
+    run.status, run.heartbeat_at = Run.Status.RUNNING, timezone.now()
+    run.started_at = run.started_at or run.heartbeat_at
+    run.model = agents.model_of(agents.find(run.agent))[:200]
     claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
-        status=Run.Status.RUNNING,
-        started_at=run.started_at or now,
-        heartbeat_at=now,
-        model=agents.model_of(agent)[:200],
+        **{name: getattr(run, name) for name in ("message", "status", "heartbeat_at", "started_at", "model")}
     )
     if not claimed:
+        transaction.set_rollback(True)
         return None
-    answer = run.message
-    if answer is None:
-        answer = append(conversation, role=Message.Role.ASSISTANT, replaces=run.replaces)
-        Run.objects.filter(pk=run_id).update(message=answer)
-    earlier = messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
+    earlier = messages(conversation.id).prefetch_related(None).filter(seq__lt=answer.seq).order_by("-seq")
     transcript = history.transcript(run)
     calls = {call.call_id: call for call in run.calls.all()}
     waiting = [call.id for call in pending(transcript)]
     return Started(
-        message=objects.Message.of(messages(conversation.id).get(pk=answer.pk)),
+        message=objects.Message.of(answer),
         agent=run.agent,
         prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS) + transcript,
         user=run.launched_by,
@@ -134,12 +136,9 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     if run is None:
         return None
     conversation = lock(run.conversation_id)
-    mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
-    if not end(mine, ending):
+    if not end(run_id, ending, host=host, status=Run.Status.RUNNING):
         return None
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
-    if history.is_whole(ending.transcript):
-        Run.objects.filter(pk=run_id).update(transcript=history.stored(ending.transcript))
     touch(conversation)
     return finished(run_id, following=queue_next(conversation, run, host) if ending.answer_waiting else None)
 
@@ -181,7 +180,7 @@ def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
 def reap(conversation_id: UUID | None = None) -> list[Finished]:
     """Mark `interrupted` what silent processes left behind, in one conversation or everywhere; the text is kept."""
     silent = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
-    stale = Run.objects.filter(status__in=(Run.Status.QUEUED, Run.Status.RUNNING), heartbeat_at__lt=silent).filter(
+    stale = Run.objects.filter(status__in=UNDER_WAY, heartbeat_at__lt=silent).filter(
         Q(conversation=conversation_id) if conversation_id else Q()
     )
     reaped = []
@@ -190,7 +189,7 @@ def reap(conversation_id: UUID | None = None) -> list[Finished]:
             "host_lost", "The server that was writing this answer ended. What it had written is kept."
         )
         ending = Ending(status=Run.Status.INTERRUPTED, written=Written(seq), error=lost)
-        if end(stale.filter(pk=run_id), ending):
+        if end(run_id, ending, status__in=UNDER_WAY, heartbeat_at__lt=silent):
             reaped.append(finished(run_id))
     return reaped
 

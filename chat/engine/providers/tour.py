@@ -14,15 +14,15 @@ _HONEST = "I am the built-in demo and no model: every word of mine was written b
 
 _TOUR = f"""{_HONEST} But everything around me is real, so try it:
 
-- **Stop** me in mid-sentence. What you have read so far stays.
-- **Reload** this page while I talk. I go on where I was.
-- Open a **second window** beside this one. Both show the same words at the same time.
-- Invite a **second person**, and watch one another type.
+- Stop me in mid-sentence. What you have read so far stays.
+- Reload this page while I talk. I go on where I was.
+- Open a second window beside this one. Both show the same words at the same time.
+- Invite a second person, and watch one another type.
 
 Say "long" for an answer long enough to do all that, "think" to see thinking, "slow" for a model that takes its \
 time, "code" for a code block, "error" for an answer that fails, "usage" for how tokens are counted.
 
-To talk to a real model, set a key and start again: `OPENAI_API_KEY=... make run`. An Ollama or LM Studio on this \
+To talk to a real model, set a key and start again: OPENAI_API_KEY=... make run. An Ollama or LM Studio on this \
 machine is found without one.
 """
 
