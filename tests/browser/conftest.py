@@ -15,9 +15,9 @@ from tests.servers import PASSWORD, Site
 QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Playwright's loop runs in this thread; the ORM is used in it, too, by fixtures of other tests.
+    # Playwright's loop runs in this thread while it is open: no other module's tests could run a loop of their own.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox", *QUIET])
