@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
@@ -69,13 +70,15 @@ def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 
 def _body(request: HttpRequest) -> NewConversation:
-    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
-        raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.")
     try:
+        if len(request.body) > MAX_BODY:
+            raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.")
         return msgspec.json.decode(request.body or b"{}", type=NewConversation)
     except msgspec.ValidationError as error:
         raise Refused("invalid", f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except RequestDataTooBig:
+        raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.") from None
+    except (RawPostDataException, msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("bad_json", "The request's body is not valid JSON.") from None
 
 

@@ -11,6 +11,7 @@ from django.urls import path
 
 from . import supervisor
 from .conf import conf
+from .consumers import UnknownConsumer
 from .routing import websocket_urlpatterns
 
 
@@ -22,7 +23,11 @@ def application(http: Any) -> ProtocolTypeRouter:
 def websocket() -> Any:
     """The chat's sockets, for a site that routes others of its own beside them."""
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
-    return SameOrigin(AuthMiddlewareStack(URLRouter([path(prefix, URLRouter(websocket_urlpatterns))])))
+    return SameOrigin(
+        AuthMiddlewareStack(
+            URLRouter([path(prefix, URLRouter(websocket_urlpatterns)), path("<path:other>", UnknownConsumer.as_asgi())])
+        )
+    )
 
 
 class SameOrigin(OriginValidator):  # type: ignore[misc]  # channels has no types

@@ -96,8 +96,8 @@ def parse(frame: str | None) -> AnyCommand:
 def _explain(frame: str, error: msgspec.ValidationError) -> Refused:
     try:
         envelope = msgspec.json.decode(frame, type=_Envelope)
-    except msgspec.ValidationError:
-        return Refused("bad_json", "A frame has to be one JSON object.")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return Refused("bad_json", "A frame has to be one valid JSON object.")
     ref = envelope.ref if isinstance(envelope.ref, str) and len(envelope.ref) <= 64 else None
     if not isinstance(envelope.type, str) or envelope.type not in _names:
         return Refused("unknown_command", f"There is no such command; known are {', '.join(sorted(_names))}.", ref)

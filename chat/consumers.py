@@ -92,9 +92,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         try:
             await self._listen()
         finally:
-            pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await pump
+            while not pump.done():  # again: on Python 3.11 `wait_for`, which redis-py uses, may swallow one
+                pump.cancel()
+                await asyncio.wait([pump], timeout=1)
             await self.leave()
 
     async def _listen(self) -> None:
@@ -199,6 +199,7 @@ class ConversationConsumer(Socket):
             case commands.ToolDecide():
                 await self.supervisor.see_through(self._decide(command))
             case commands.RunSync(run=run, ref=ref):
+                await database_sync_to_async(store.check_membership)(self.user.pk, self.conversation_id)
                 await self.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
                 if self._credit.acknowledge(run.hex, seq):

@@ -78,12 +78,17 @@ class LiveRun:
         self._stream.add_done_callback(lambda _: self._wake.set())
         if self._cancelled is not None:  # somebody stopped it while it was starting
             self._stream.cancel()
-        while not self._stream.done():
-            await self._wake.wait()
-            self._wake.clear()
+        try:
+            while not self._stream.done():
+                await self._wake.wait()
+                self._wake.clear()
+                await self._flush()
             await self._flush()
-        await self._flush()
-        return await self._end(started)
+            return await self._end(started)
+        finally:
+            if not self._stream.done():  # something raised: the provider is not to be read for nobody
+                self._stream.cancel()
+                await asyncio.wait([self._stream])
 
     async def _begin(self, started: store.Started) -> None:
         """Tell everybody; a run that goes on after approvals takes up what it had."""
@@ -191,7 +196,8 @@ class LiveRun:
             if waiting is not None and waiting.message is not None:
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
                 await groups.publish(self._group, state)
-            return None
+                return None
+            ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
         finished = await _persist(store.finish_run, self.id, self._host, ending)
         if finished is None:  # declared dead and taken over; whoever did so has told everybody
             return None

@@ -103,7 +103,7 @@ class Supervisor:
         stored = await database_sync_to_async(store.find_run)(conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:
             await groups.reply(channel, events.RunFinished.of(stored.run, stored.message, ref))
-        elif stored.silent and stored.message is not None:
+        elif stored.message is not None and (stored.silent or stored.run.status == Run.Status.AWAITING_APPROVAL):
             state = events.RunState(run=run_id, seq=stored.run.seq, message=stored.message, ref=ref)
             await groups.reply(channel, state)
             await self.reap(conversation_id)
@@ -143,9 +143,10 @@ class Supervisor:
             live.cancel(Run.Status.INTERRUPTED, SHUTDOWN)
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for task in self._watches:
-            task.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        while self._watches:
+            for task in self._watches:
+                task.cancel()
+            await asyncio.wait(self._watches, timeout=1)
         await self._resources.aclose()
 
     # --- Its tasks
@@ -225,7 +226,7 @@ class Supervisor:
 
     async def _check(self, conversation_id: UUID) -> None:
         """Is anybody still reading? Started by `_left`, cancelled by `drain`; nothing escapes."""
-        check = self._checks[conversation_id] = _Check()
+        check = self._checks[conversation_id]
         try:
             while check.again:
                 await asyncio.sleep(conf.DISCONNECT_GRACE)
@@ -270,7 +271,8 @@ class Supervisor:
                     launched.cancel(Run.Status.STOPPED, ABANDONED)
         elif conversation_id in self._checks:
             self._checks[conversation_id].again = True
-        else:
+        else:  # noted here and not in the task: another may leave before that begins
+            self._checks[conversation_id] = _Check()
             _detached(self._check(conversation_id), self._watches)
 
     def _runs_of(self, conversation_id: UUID) -> list[LiveRun]:

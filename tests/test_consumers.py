@@ -574,3 +574,33 @@ def test_the_inbox_hears_of_each_conversation(scenario: Scenario, people: Any, r
             assert (await inbox.answered("y"))["type"] == "pong"
 
     scenario(talk)
+
+
+def test_two_tabs_that_close_together_do_not_end_what_somebody_else_reads(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=300,delay=10", DISCONNECT_GRACE=0.2)
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            async with InProcess(people["ada"], room.pk) as one, InProcess(people["ada"], room.pk) as two:
+                await one.say("Hello")
+                await two.hear("run.delta", 2)
+                owner = supervisor.current()
+                owner.left(room.pk, "one")
+                owner.left(room.pk, "two")
+            assert (await bob.hear("run.finished"))["status"] == "completed"
+
+    scenario(talk)
+
+
+def test_who_was_removed_cannot_sync_any_more(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            run = (await bob.hear("run.finished"))["run"]
+            await Participant.objects.filter(user=people["bob"]).adelete()
+            await bob.send("run.sync", run=run, ref="1")
+            assert (await bob.answered("1"))["code"] == "not_found"
+
+    scenario(talk)

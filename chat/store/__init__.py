@@ -9,7 +9,16 @@ are wire objects (`objects.py`), never rows.
 """
 
 from .approvals import Decided, await_approval, decide, save_call
-from .conversations import Entered, Listing, conversations_of, create_conversation, enter, listing, page
+from .conversations import (
+    Entered,
+    Listing,
+    check_membership,
+    conversations_of,
+    create_conversation,
+    enter,
+    listing,
+    page,
+)
 from .endings import Ending, Finished, Written
 from .messages import TITLE_CHARS, Posted, post_message
 from .rows import PAGE, storable
@@ -40,6 +49,7 @@ __all__ = [
     "Stored",
     "Written",
     "await_approval",
+    "check_membership",
     "conversations_of",
     "create_conversation",
     "decide",

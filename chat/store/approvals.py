@@ -21,20 +21,22 @@ def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None
     if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
         return
     fields = {
-        "name": call.name[:100],
+        "name": storable(call.name)[:100],
         "arguments": storable_json(call.arguments),
         "status": call.status,
         "result": None if call.result is None else storable(call.result),
     }
     ToolCall.objects.update_or_create(
-        pk=call.id, defaults=fields, create_defaults=fields | {"run_id": run_id, "call_id": call_id[:200]}
+        pk=call.id, defaults=fields, create_defaults=fields | {"run_id": run_id, "call_id": storable(call_id)[:200]}
     )
 
 
 @transaction.atomic
 def await_approval(run_id: UUID, host: str, ending: Ending) -> Finished | None:
-    """A run stands still until people have decided on its waiting calls. None where it is no longer `host`'s."""
-    mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING)
+    """A run stands still until people have decided on its waiting calls. None where it is no longer `host`'s, or
+    somebody has asked to stop it.
+    """
+    mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING, stop_requested_at=None)
     standing = {
         "status": Run.Status.AWAITING_APPROVAL,
         "seq": ending.written.seq,

@@ -12,7 +12,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Participant, Run
 from .endings import active_runs
-from .rows import PAGE, membership, newest
+from .rows import PAGE, membership, newest, storable
 
 LIST = 200
 _ACTIVE_RUN = Exists(Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE))
@@ -23,7 +23,7 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
     if agent is not None and agent not in conf.AGENTS:
         raise Refused("invalid", f"There is no such agent; known are {', '.join(sorted(conf.AGENTS))}.")
     with transaction.atomic():
-        row = Conversation.objects.create(title=title, agent=agent or agents.default_slug())
+        row = Conversation.objects.create(title=storable(title), agent=agent or agents.default_slug())
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
     return objects.Conversation.of(row, running=False)
 
@@ -76,6 +76,11 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
         more=more,
         runs=runs,
     )
+
+
+def check_membership(user_id: Any, conversation_id: UUID) -> None:
+    """Raises Refused("not_found") where the person is not, or no longer, in the conversation."""
+    membership(user_id, conversation_id)
 
 
 def page(user_id: Any, conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:

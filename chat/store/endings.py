@@ -83,7 +83,7 @@ def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
         "status": ending.status,
         "finished_at": timezone.now(),
         "seq": ending.written.seq,
-        "finish_reason": ending.finish_reason and ending.finish_reason[:100],
+        "finish_reason": ending.finish_reason and storable(ending.finish_reason)[:100],
         **spent(ending.usage),
     }
     if error is not None:
@@ -94,7 +94,7 @@ def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
         }
     if ending.status != Run.Status.STOPPED:
         fields["stopped_by"] = None
-    if history.is_whole(ending.transcript):
+    if ending.transcript and history.is_whole(ending.transcript):
         fields["transcript"] = history.stored(ending.transcript)
     if not Run.objects.filter(pk=run_id, **where).update(**fields):
         return False

@@ -19,8 +19,8 @@ _NOT_FOUND = "There is no such conversation, or you are not in it."
 
 
 def storable(text: str) -> str:
-    """`text` without the one character that PostgreSQL's text cannot hold."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    """`text` without what a database or a frame cannot hold: the character zero, and halves of characters."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def storable_json(value: Any) -> Any:
