@@ -6,9 +6,14 @@
  * @property {object|null} you              Person with a role; null until the first snapshot
  * @property {object|null} conversation
  * @property {Map<string, object>} messages by key, see keyOf; a bubble that is not sent yet has `id: null`
- * @property {Set<string>} replaced         ids of answers that another one was made instead of
+ * @property {Set<string>} hidden           ids of answers in whose place another one is shown
  * @property {Map<string, RunState>} runs
+ * @property {Map<string, object>} participants by their id
+ * @property {Map<string, {people: object[], at: number}>} presence  who reads here, by the process that says so
  * @property {Map<string, string>} typing   names of the others who are typing, by their id
+ * @property {Map<string, string>} outages  what the server is without, as a sentence, by `database` or `layer`
+ * @property {object|null} yours            `{role, unread, last_read, pinned, archived}`
+ * @property {number|null} unread           the last seq that was read when the reader came, if there was more
  * @property {boolean} more                 are there older messages than those loaded?
  * @property {number} last                  the highest message seq heard of
  * @property {boolean} filling              is a page on its way that fills a hole between messages?
@@ -26,18 +31,20 @@
  *   | {type: "append", key: string, part: "text"|"thinking", text: string}
  *   | {type: "send", command: object}                                    the protocol asks for this command
  *   | {type: "conversation"}
+ *   | {type: "people"}                                                   who is in the conversation, or reads it now
  *   | {type: "history"}} Change                                          older messages may be asked for again
  */
 
 const WRITING = new Set(["queued", "running"]);
 const WAITING = "awaiting_approval";
+const PRESENCE_LASTS = 60_000; // ms
 
 /** @returns {State} */
 export function emptyState() {
   return {
-    you: null, conversation: null, messages: new Map(), replaced: new Set(), runs: new Map(),
-    typing: new Map(), more: false, last: 0, filling: false, unanswered: null,
-    decisions: new Map(),
+    you: null, conversation: null, yours: null, messages: new Map(), hidden: new Set(), runs: new Map(),
+    participants: new Map(), presence: new Map(), typing: new Map(), outages: new Map(),
+    more: false, last: 0, filling: false, unread: null, unanswered: null, decisions: new Map(),
   };
 }
 
@@ -58,13 +65,30 @@ export function waitingCalls(state) {
     (state.messages.get(run.key)?.calls ?? []).filter((call) => isWaiting(call, run)));
 }
 
-/** The newest message that is shown and that the server has. @param {State} state */
+/** The newest thing that is shown, that somebody has said, and that the server has. @param {State} state */
 export function lastMessage(state) {
-  let last = null;
-  for (const message of state.messages.values()) {
-    if (message.id && !state.replaced.has(message.id) && (!last || message.seq > last.seq)) last = message;
-  }
-  return last;
+  return newest(state, ({ role, deleted_at }) => role !== "system" && !deleted_at);
+}
+
+/** My newest message that I could edit. @param {State} state */
+export function lastOwn(state) {
+  return newest(state, ({ author, deleted_at }) => author && author.id === state.you?.id && !deleted_at);
+}
+
+/** Is a message of that id shown, if it is loaded? */
+export const isShown = (state, id) => !state.hidden.has(id);
+
+/** @param {string|null} id of a message  @returns {object|null} */
+export function messageOf(state, id) {
+  if (id) for (const message of state.messages.values()) if (message.id === id) return message;
+  return null;
+}
+
+/** Who reads here now, each once. @param {State} state @returns {object[]} Persons */
+export function present({ presence }) {
+  const people = new Map();
+  for (const host of presence.values()) for (const person of host.people) people.set(person.id, person);
+  return [...people.values()];
 }
 
 /** Tokens of all answers that are loaded. @param {State} state */
@@ -87,7 +111,7 @@ export function keyOf(state, message) {
  * Folds one event into the state, the only function that changes it.
  * @param {State} state
  * @param {{type: string}} event an event of the protocol, or one of this page: `bubble`, `bubble.gone`, `typing.faded`,
- *   `decision`
+ *   `presence.faded`, `decision`
  * @returns {Change[]}
  */
 export function apply(state, event) {
@@ -100,24 +124,30 @@ const rules = {
     const fresh = state.you === null;
     if (state.you?.id !== event.you.id) state.decisions.clear();
     state.you = event.you;
+    state.participants = new Map(event.participants.map((participant) => [participant.id, participant]));
+    state.presence.clear();
+    state.outages.clear();
     const known = new Set([...state.messages.values()].map((message) => message.id));
     const joins = !event.more || event.messages.some((message) => known.has(message.id));
     if (!fresh && !joins) changes.push(...forget(state));
     state.more = fresh || !joins ? event.more : state.more && event.more;
     state.conversation = event.conversation;
+    state.yours = event.conversation.yours ?? null;
+    if (fresh) state.unread = state.yours?.unread ? state.yours.last_read : null;
     state.typing.clear();
     state.filling = false;
     if (fresh || !joins) state.last = event.messages.at(-1)?.seq ?? 0;
 
-    for (const message of event.messages) changes.push(...store(state, message));
+    for (const message of event.messages) changes.push(...store(state, message), ...prefer(state, message));
     for (const run of event.runs) changes.push(...expect(state, run));
     const alive = new Set(event.runs.map((run) => run.id));
     for (const [id, run] of state.runs) {
       run.behind = false;
       if (isActive(run) && !alive.has(id)) changes.push(sync(id));
     }
-    state.unanswered = lastMessage(state)?.role === "user" && activeRuns(state).length === 0 ? { status: null } : null;
-    return changes;
+    const asked = (state.conversation.answers ?? "always") === "always" && lastMessage(state)?.role === "user";
+    state.unanswered = asked && activeRuns(state).length === 0 ? { status: null } : null;
+    return [...changes, { type: "people" }];
   },
 
   "message.created"(state, { message }) {
@@ -126,9 +156,29 @@ const rules = {
     return [...hole(state, message.seq), ...store(state, message)];
   },
 
+  /** Edited, or chosen among its alternatives. */
+  "message.updated"(state, { message }) {
+    return [...store(state, message), ...prefer(state, message)];
+  },
+
+  "message.deleted"(state, { message }) {
+    if (lastMessage(state)?.id === message.id) state.unanswered = null;
+    return store(state, message);
+  },
+
+  /** It waits for a free place. */
+  "run.queued"(state, { run: id, place }) {
+    if (!state.runs.has(id)) queued(state, id);
+    const { key, status } = state.runs.get(id);
+    const message = state.messages.get(key);
+    if (!message || status !== "queued") return [];
+    message.run = { ...message.run, place };
+    return [changed(key)];
+  },
+
   "run.started"(state, { message }) {
     state.unanswered = null;
-    return [...hole(state, message.seq), ...store(state, message)];
+    return [...hole(state, message.seq), ...store(state, message), ...prefer(state, message)];
   },
 
   "run.delta"(state, event) {
@@ -174,6 +224,36 @@ const rules = {
     return [];
   },
 
+  "participant.joined": join,
+  "participant.updated": join,
+
+  "participant.left"(state, { participant }) {
+    state.participants.delete(participant.id);
+    state.typing.delete(participant.user.id);
+    return [{ type: "people" }];
+  },
+
+  /** `at` is when it came, in ms; conversation.js adds it. */
+  presence(state, { host, people, at }) {
+    if (people.length) state.presence.set(host, { people, at });
+    else state.presence.delete(host);
+    return [{ type: "people" }];
+  },
+
+  "presence.faded"(state, { now }) {
+    const silent = [...state.presence].filter(([, { at }]) => now - at > PRESENCE_LASTS).map(([host]) => host);
+    for (const host of silent) state.presence.delete(host);
+    return silent.length ? [{ type: "people" }] : [];
+  },
+
+  /** The server is without its database or its channel layer, or has it back. */
+  notice(state, { code, message }) {
+    const [what, how] = code.split("_");
+    if (how === "back") state.outages.delete(what);
+    else state.outages.set(what, message);
+    return [];
+  },
+
   /** It has been on for so long that the frame that ends it must be lost. */
   "typing.faded"(state) {
     state.typing.clear();
@@ -182,12 +262,13 @@ const rules = {
 
   "conversation.updated"(state, { conversation }) {
     state.conversation = conversation;
+    state.yours = conversation.yours ?? state.yours; // null where the same frame goes to all
     // While a run is active its start, which counts as a message, may still be on its way.
     return [{ type: "conversation" }, ...(conversation.running ? [] : hole(state, conversation.last_seq + 1))];
   },
 
   "history.page"(state, event) {
-    const changes = event.messages.flatMap((message) => store(state, message));
+    const changes = event.messages.flatMap((message) => [...store(state, message), ...prefer(state, message)]);
     if (event.ref === "fill") state.filling = false;
     else state.more = event.more;
     return [...changes, { type: "history" }];
@@ -200,10 +281,7 @@ const rules = {
       bubble.unsent = false;
       changes.push(changed(event.client_id));
     }
-    if (event.run && !state.runs.has(event.run)) {
-      const agent = state.conversation?.agent ?? null;
-      changes.push(...expect(state, { id: event.run, status: "queued", seq: 0, message: null, agent }));
-    }
+    if (event.run && !state.runs.has(event.run)) changes.push(...queued(state, event.run));
     return changes;
   },
 
@@ -219,13 +297,13 @@ const rules = {
     return [changed(run.key)];
   },
 
-  /** A message of mine before the server has it: `{client_id, text, created_at}`. */
-  bubble(state, { client_id, text, created_at }) {
+  /** A message of mine before the server has it: `{client_id, text, reply_to, attachments, created_at}`. */
+  bubble(state, { client_id, text, reply_to = null, attachments = [], created_at }) {
     state.unanswered = null;
+    state.unread = null;
     if (state.messages.has(client_id)) return [];
     state.messages.set(client_id, {
-      id: null, unsent: true, seq: Infinity, role: "user", author: state.you, text, thinking: "", client_id, created_at,
-      replaces: null, calls: [], run: null,
+      ...BARE, unsent: true, role: "user", author: state.you, text, client_id, reply_to, attachments, created_at,
     });
     return [changed(client_id)];
   },
@@ -244,6 +322,20 @@ const rules = {
     return [];
   },
 };
+
+/** A message of which nothing is known yet. */
+const BARE = {
+  id: null, seq: Infinity, author: null, text: "", thinking: "", client_id: null, replaces: null, reply_to: null,
+  created_at: null, edited_at: null, deleted_at: null, calls: [], attachments: [], alternatives: [], run: null,
+};
+
+/** A participant is new, or has another role; it may be me. */
+function join(state, { participant }) {
+  state.participants.set(participant.id, participant);
+  if (participant.user.id !== state.you?.id) return [{ type: "people" }];
+  state.you = { ...state.you, role: participant.role };
+  return [{ type: "people" }, ...[...state.messages.keys()].map(changed)]; // what each of them offers
+}
 
 /** Takes a frame of a run if it is the next one. A repeat is ignored; after a lost one the state is asked for. */
 function inTurn(state, { run: id, seq }, take) {
@@ -269,19 +361,22 @@ function store(state, message, seq = message.run?.seq ?? 0) {
     if (older) return [];
     Object.assign(run, { status: message.run.status, seq, key });
   }
-  state.messages.set(key, { ...message, calls: message.calls ?? [] }); // an older server sends none
-  const changes = state.replaced.has(message.id) ? [] : [changed(key)];
-  if (message.replaces) {
-    state.replaced.add(message.replaces);
-    changes.push(...hide(state, message.replaces));
-  }
+  state.messages.set(key, { ...BARE, ...message });
+  const changes = isShown(state, message.id) ? [changed(key)] : [];
+  if (message.replaces) changes.push(...hide(state, message.replaces));
   return changes;
 }
 
-/** The answer that another one replaces stays in the state (its tokens were spent), but is shown no longer. */
+/** Of several alternatives, this one is shown. */
+function prefer(state, { id, alternatives = [] }) {
+  const changes = alternatives.filter((each) => each !== id).flatMap((each) => hide(state, each));
+  return state.hidden.delete(id) ? [...changes, ...changedOf(state, id)] : changes;
+}
+
+/** The answer in whose place another one is shown stays in the state: its tokens were spent. */
 function hide(state, id) {
-  for (const [key, message] of state.messages) if (message.id === id) return [changed(key)];
-  return [];
+  state.hidden.add(id);
+  return changedOf(state, id);
 }
 
 /** An active run: if it has no message yet, an empty one stands in, so that waiting is seen. */
@@ -292,11 +387,13 @@ function expect(state, run) {
   state.unanswered = null;
   if (run.message || known.key) return [];
   known.key = run.id;
-  state.messages.set(run.id, {
-    id: null, seq: Infinity, role: "assistant", author: null, text: "", thinking: "", client_id: null,
-    created_at: run.created_at ?? null, replaces: null, calls: [], run,
-  });
+  state.messages.set(run.id, { ...BARE, role: "assistant", created_at: run.created_at ?? null, run });
   return [changed(run.id)];
+}
+
+/** A run of which no more is known than that it is asked for. */
+function queued(state, id) {
+  return expect(state, { id, status: "queued", seq: 0, message: null, agent: state.conversation?.agent ?? null });
 }
 
 /** What is known of a run; a run that is heard of for the first time counts as running. */
@@ -318,6 +415,19 @@ function forget(state) {
   const stored = [...state.messages].filter(([, message]) => message.id).map(([key]) => key);
   for (const key of stored) state.messages.delete(key);
   return stored.map(changed);
+}
+
+function newest({ messages, hidden }, fits) {
+  let found = null;
+  for (const message of messages.values()) {
+    if (message.id && !hidden.has(message.id) && fits(message) && (!found || message.seq > found.seq)) found = message;
+  }
+  return found;
+}
+
+function changedOf(state, id) {
+  const message = messageOf(state, id);
+  return message ? [changed(keyOf(state, message))] : [];
 }
 
 const sync = (run) => send({ type: "run.sync", run, ref: `sync:${run}` });

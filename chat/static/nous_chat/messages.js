@@ -1,6 +1,7 @@
 // The messages on the page: one node for each key, changed once per animation frame, however many frames of the wire
 // came in between. Called by conversation.js with the changes of apply.js; reads the state, writes nothing.
 
+import { isShown } from "./apply.js";
 import { el } from "./dom.js";
 import { MessageView } from "./message.js";
 import { Scroller } from "./scroll.js";
@@ -102,7 +103,7 @@ export class Messages {
 
   #renew(key) {
     const message = this.#state.messages.get(key);
-    if (!message || this.#state.replaced.has(message.id)) {
+    if (!message || !isShown(this.#state, message.id)) {
       this.#views.get(key)?.element.remove();
       this.#views.delete(key);
       return;

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { activeRuns, apply, emptyState, isWriting, lastMessage, totalTokens, waitingCalls } from "../nous_chat/apply.js";
-import { ada, answer, bob, call, conversation, delta, finished, message, run, snapshot, started, state, tool } from "./wire.js";
+import {
+  activeRuns, apply, emptyState, isShown, isWriting, lastMessage, lastOwn, present, totalTokens, waitingCalls,
+} from "../nous_chat/apply.js";
+import {
+  ada, answer, bob, call, conversation, delta, finished, message, participant, run, snapshot, started, state, tool,
+} from "./wire.js";
 
 function following(...events) {
   const page = emptyState();
@@ -169,7 +173,7 @@ test("an answer made again hides the old one, after a snapshot too", () => {
   assert.deepEqual(changes, [{ type: "message", key: "s" }, { type: "message", key: "r" }]);
   assert.equal(lastMessage(page).id, "m-s");
   apply(page, snapshot([message(1), old.message, answer(3, "s", { replaces: "m-r" })], { runs: [run("s")] }));
-  assert.ok(page.replaced.has("m-r"));
+  assert.ok(!isShown(page, "m-r"));
   assert.equal(lastMessage(page).id, "m-s");
 });
 
@@ -259,8 +263,106 @@ test("typing is others' typing, and ends with their message", () => {
   assert.equal(page.typing.size, 0);
 });
 
+test("of several alternatives the chosen one is shown", () => {
+  const both = { alternatives: ["m-r", "m-s"] };
+  const page = following(started(answer(2, "r")), finished(answer(2, "r", { text: "one" })));
+  assert.deepEqual(shown(apply(page, started(answer(3, "s", both)))), ["s", "r"]);
+  apply(page, finished(answer(3, "s", { ...both, text: "two" })));
+  const first = finished(answer(2, "r", { ...both, text: "one" })).message;
+  assert.deepEqual(shown(apply(page, { type: "message.updated", message: first })), ["s", "r"]);
+  assert.deepEqual([isShown(page, "m-r"), isShown(page, "m-s")], [true, false]);
+  assert.equal(lastMessage(page).text, "one");
+  assert.equal(page.messages.get("r").text, "one");
+});
+
+test("the end of an answer that is not the chosen one does not show it", () => {
+  const both = { alternatives: ["m-r", "m-s"] };
+  const page = following(started(answer(2, "r")), finished(answer(2, "r")), started(answer(3, "s", both)));
+  apply(page, { type: "message.updated", message: finished(answer(2, "r", both)).message });
+  assert.deepEqual(apply(page, finished(answer(3, "s", both))), []);
+  assert.equal(isShown(page, "m-s"), false);
+});
+
+test("an edited and a deleted message are taken as they are", () => {
+  const page = following(finished(answer(2, "r")), { type: "message.created", message: message(3, { author: ada, text: "helo" }) });
+  assert.equal(lastOwn(page).seq, 3);
+  apply(page, { type: "message.updated", message: message(3, { author: ada, text: "hello", edited_at: "2026-11-23T09:32:00Z" }) });
+  assert.equal(text(page, "m-3"), "hello");
+  const gone = message(3, { author: ada, text: "", deleted_at: "2026-11-23T09:33:00Z" });
+  assert.deepEqual(shown(apply(page, { type: "message.deleted", message: gone })), ["m-3"]);
+  assert.equal(lastMessage(page).seq, 2, "nothing is said by what was deleted");
+  assert.equal(lastOwn(page), null);
+});
+
+test("a run waits for its turn, and its place is told", () => {
+  const page = following();
+  assert.deepEqual(shown(apply(page, { type: "run.queued", run: "r", place: 3 })), ["r"]);
+  assert.deepEqual(active(page), ["r"]);
+  apply(page, { type: "run.queued", run: "r", place: 2 });
+  assert.equal(page.messages.get("r").run.place, 2);
+  apply(page, started(answer(2, "r")));
+  assert.equal(page.messages.get("r").run.place, null);
+  assert.deepEqual(apply(page, { type: "run.queued", run: "r", place: 1 }), [], "late");
+});
+
+test("who is in the conversation, and what I may do in it", () => {
+  const page = emptyState();
+  apply(page, snapshot([], { participants: [participant("p1", ada, "owner"), participant("p2", bob)] }));
+  apply(page, { type: "participant.updated", participant: participant("p1", ada, "viewer") });
+  assert.equal(page.you.role, "viewer");
+  assert.equal(page.you.staff, false);
+  apply(page, { type: "typing", user: bob, on: true });
+  apply(page, { type: "participant.left", participant: participant("p2", bob) });
+  assert.deepEqual([...page.participants.keys()], ["p1"]);
+  assert.equal(page.typing.size, 0);
+  apply(page, { type: "participant.joined", participant: participant("p3", bob) });
+  assert.deepEqual([...page.participants.keys()], ["p1", "p3"]);
+});
+
+test("who reads here is what each process said last, as long as it says something", () => {
+  const page = following();
+  const names = () => present(page).map(({ name }) => name).sort();
+  apply(page, { type: "presence", host: "a", people: [ada], at: 1000 });
+  apply(page, { type: "presence", host: "b", people: [ada, bob], at: 2000 });
+  assert.deepEqual(names(), ["Ada", "Bob"]);
+  assert.deepEqual(apply(page, { type: "presence.faded", now: 61_000 }), []);
+  apply(page, { type: "presence", host: "a", people: [ada], at: 61_500 });
+  assert.deepEqual(apply(page, { type: "presence.faded", now: 62_001 }), [{ type: "people" }]);
+  assert.deepEqual(names(), ["Ada"]);
+  apply(page, { type: "presence", host: "a", people: [], at: 62_500 });
+  assert.deepEqual(names(), []);
+});
+
+test("what the server is without is known until it has it back", () => {
+  const page = following({ type: "notice", code: "database_away", message: "The database is away." });
+  apply(page, { type: "notice", code: "layer_away", message: "The layer is away." });
+  apply(page, { type: "notice", code: "database_back", message: "" });
+  assert.deepEqual([...page.outages], [["layer", "The layer is away."]]);
+  apply(page, snapshot([message(1)]));
+  assert.equal(page.outages.size, 0);
+});
+
+test("what was unread when the reader came stays marked until he says something", () => {
+  const yours = { role: "owner", unread: 2, last_read: 5, pinned: false, archived: false };
+  const page = emptyState();
+  apply(page, snapshot([message(6), message(7)], { conversation: conversation({ yours }) }));
+  assert.equal(page.unread, 5);
+  apply(page, { type: "conversation.updated", conversation: conversation({ last_seq: 7 }) });
+  assert.deepEqual(page.yours, yours, "a frame for all says nothing of it");
+  apply(page, snapshot([message(6), message(7)], { conversation: conversation({ yours: { ...yours, last_read: 7, unread: 0 } }) }));
+  assert.equal(page.unread, 5, "also after reconnecting");
+  apply(page, { type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  assert.equal(page.unread, null);
+});
+
+test("where the agent does not answer everything, an unanswered message is nothing to mend", () => {
+  const page = emptyState();
+  apply(page, snapshot([message(1)], { conversation: conversation({ answers: "mention" }) }));
+  assert.equal(page.unanswered, null);
+});
+
 test("what is not known is ignored", () => {
-  assert.deepEqual(apply(following(), { type: "presence" }), []);
+  assert.deepEqual(apply(following(), { type: "weather" }), []);
 });
 
 // Any order of losses, repeats, reconnections and stale checkpoints ends with exactly the stored text and calls.

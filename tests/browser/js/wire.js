@@ -1,6 +1,6 @@
 // Objects and events of docs/protocol.md for the tests, and a small server that follows the same contract.
 
-export const ada = { id: "1", name: "Ada", role: "owner" };
+export const ada = { id: "1", name: "Ada", role: "owner", staff: false };
 export const bob = { id: "2", name: "Bob" };
 const agent = { slug: "assistant", name: "Assistant" };
 
@@ -8,14 +8,19 @@ export function run(id, fields = {}) {
   return {
     id, conversation: "c", status: "running", seq: 0, message: `m-${id}`, agent, model: "demo:tour", launched_by: null,
     usage: null, cost: null, finish_reason: null, error: null, stopped_by: null, created_at: "2026-11-23T09:30:00Z",
-    started_at: null, finished_at: null, ...fields,
+    started_at: null, finished_at: null, place: null, ...fields,
   };
+}
+
+export function participant(id, user, role = "member") {
+  return { id, user, role, joined_at: "2026-11-23T09:30:00Z" };
 }
 
 export function message(seq, fields = {}) {
   return {
     id: `m-${seq}`, conversation: "c", seq, role: "user", text: `text ${seq}`, thinking: "", author: bob, client_id: null,
-    replaces: null, created_at: "2026-11-23T09:30:00Z", calls: [], run: null, ...fields,
+    replaces: null, reply_to: null, created_at: "2026-11-23T09:30:00Z", edited_at: null, deleted_at: null, calls: [],
+    attachments: [], alternatives: [], run: null, ...fields,
   };
 }
 
@@ -28,12 +33,15 @@ export function answer(seq, runId, fields = {}, runFields = {}) {
 }
 
 export function call(id, status = "running", fields = {}) {
-  return { id, name: "send_email", arguments: { to: "bob@example.org" }, status, result: null, decided_by: null, ...fields };
+  return {
+    id, name: "send_email", arguments: { to: "bob@example.org" }, status, result: null, decided_by: null, expires_at: null, ...fields,
+  };
 }
 
 export function conversation(fields = {}) {
   return {
-    id: "c", title: "", agent: { ...agent, model: "demo:tour", starters: [] }, mode: "interrupt", last_seq: 0, running: false,
+    id: "c", title: "", agent: { ...agent, model: "demo:tour", starters: [] }, agents: [], answers: "always", yours: null,
+    mode: "interrupt", last_seq: 0, running: false,
     url: "/chat/c/", websocket: "/ws/chat/c/", created_at: "2026-11-23T09:30:00Z", updated_at: "2026-11-23T09:30:00Z", ...fields,
   };
 }
