@@ -39,6 +39,12 @@ check: $(VENV)/dev.installed ## every quality gate: lint, format, types, Django'
 bench: $(VENV)/test.installed ## measure the site beside a bare relay; prints the table of docs/benchmarks.md
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+.PHONY: words
+words: $(VENV)/dev.installed ## take new words into the translations and compile them; needs GNU gettext
+	for domain in django djangojs; do $(BIN)/python manage.py makemessages --domain $$domain --all --no-location \
+	  --no-obsolete --ignore vendor --ignore tests --ignore var --ignore .venv || exit 1; done
+	$(BIN)/python manage.py compilemessages --ignore .venv
+
 .PHONY: format
 format: $(VENV)/dev.installed ## let ruff lay out the code
 	$(BIN)/ruff check --fix .

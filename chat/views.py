@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
 
-from . import objects, store
+from . import objects, store, words
 from .commands import Refused
 from .conf import conf
 
@@ -30,7 +30,7 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
 def element_context(
     conversation_id: UUID | None, messages: list[objects.Message], *, show_list: bool
 ) -> dict[str, Any]:
-    """What `nous_chat/element.html` needs: addresses, and the messages for who has no JavaScript."""
+    """What `nous_chat/element.html` needs: addresses, words, and the messages for who has no JavaScript."""
     home = reverse("nous_chat:home")
     return {
         "api": f"{home}api/",
@@ -40,4 +40,5 @@ def element_context(
         "conversation": str(conversation_id or ""),
         "messages": messages,
         "show_list": show_list,
+        "words": words.catalogue(),
     }

@@ -4,9 +4,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LoginView
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
-HINT = "Sign in as demo. The password was printed where the server was started."
+HINT = _("Sign in as demo. The password was printed where the server was started.")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="nous_chat:home")),

@@ -8,7 +8,7 @@ import { Conversation } from "./conversation.js";
 import { el, icon } from "./dom.js";
 import { ConversationList } from "./list.js";
 import { Socket } from "./socket.js";
-import { words } from "./words.js";
+import { speak, words } from "./words.js";
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
@@ -51,6 +51,8 @@ class NousChat extends HTMLElement {
   }
 
   #build() {
+    const catalogue = this.querySelector(":scope > script[type='application/json']");
+    if (catalogue) speak(JSON.parse(catalogue.textContent));
     const shell = el("div", { class: "shell", hidden: true });
     const show = () => (shell.hidden = false);
     const style = el("link", { rel: "stylesheet", href: this.getAttribute("stylesheet"), onload: show, onerror: show });

@@ -1,121 +1,125 @@
-// Every word the page says, and how it writes numbers and times. Called by the views.
-// A translation replaces this file's strings; nothing else in the page holds a sentence.
+// Every word the page says. Called by the views. A sentence stands here and nowhere else, as an argument of `_` or
+// `ngettext`, so that makemessages finds it: `make words` takes what is new into chat/locale, where it is translated.
 
-const LANGUAGE = "en";
-const integer = new Intl.NumberFormat(LANGUAGE);
-const decimal = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const calendar = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "long", year: "numeric", hour: "numeric", minute: "2-digit",
-});
+import { dateOf, decimal, gettext as _, integer, ngettext, timeOf, use } from "./language.js";
 
-const plural = (count, one, many) => `${integer.format(count)} ${count === 1 ? one : many}`;
-
-export const words = {
-  conversations: "Conversations",
-  newConversation: "New conversation",
-  untitled: "New conversation",
-  answering: "answering",
-  messages: "Messages",
-  message: "Message",
-  placeholder: (agent) => `Message ${agent}`,
-  send: "Send",
-  stop: "Stop",
-  retry: "Retry",
-  dismiss: "Dismiss",
-  earlier: "Earlier messages",
-  toEnd: "To the end",
-  unseen: (count) => `${integer.format(count)} new`,
-  you: "You",
-  somebody: "Somebody",
-  assistant: "Assistant",
-  system: "Note",
-  unsent: "Not sent yet",
-  thinking: "Thinking",
-  thought: "Thoughts",
-  greeting: "What can I help with?",
-  starters: "Write below, or start with one of these.",
-  readOnly: "You can read this conversation, but not write in it.",
+const dictionary = () => ({
+  conversations: _("Conversations"),
+  newConversation: _("New conversation"),
+  untitled: _("New conversation"),
+  answering: _("answering"),
+  messages: _("Messages"),
+  message: _("Message"),
+  placeholder: (agent) => _("Message {agent}", { agent }),
+  send: _("Send"),
+  stop: _("Stop"),
+  retry: _("Retry"),
+  dismiss: _("Dismiss"),
+  earlier: _("Earlier messages"),
+  toEnd: _("To the end"),
+  unseen: (count) => ngettext("{count} new", "{count} new", count),
+  you: _("You"),
+  somebody: _("Somebody"),
+  assistant: _("Assistant"),
+  system: _("Note"),
+  unsent: _("Not sent yet"),
+  thinking: _("Thinking"),
+  thought: _("Thoughts"),
+  greeting: _("What can I help with?"),
+  starters: _("Write below, or start with one of these."),
+  readOnly: _("You can read this conversation, but not write in it."),
 
   typing: (names) => {
-    if (names.length === 1) return `${names[0]} is typing`;
-    if (names.length === 2) return `${names[0]} and ${names[1]} are typing`;
-    return "Several people are typing";
+    if (names.length === 1) return _("{name} is typing", { name: names[0] });
+    if (names.length === 2) return _("{one} and {other} are typing", { one: names[0], other: names[1] });
+    return _("Several people are typing");
   },
 
   // What an answer cost, in one line.
-  tokens: (count) => plural(count, "token", "tokens"),
-  atLeastTokens: (count) => `${integer.format(count)}+ tokens`,
-  totalHint: "Tokens used by the answers loaded here",
+  tokens: (count) => ngettext("{count} token", "{count} tokens", count),
+  atLeastTokens: (count) => _("{count}+ tokens", { count: integer(count) }),
+  totalHint: _("Tokens used by the answers loaded here"),
   usage: (input, output, total) =>
     [
-      input === null ? null : `${integer.format(input)} in`,
-      output === null ? null : `${integer.format(output)} out`,
-      total === null ? null : plural(total, "token", "tokens"),
+      input === null ? null : _("{count} in", { count: integer(input) }),
+      output === null ? null : _("{count} out", { count: integer(output) }),
+      total === null ? null : ngettext("{count} token", "{count} tokens", total),
     ].filter(Boolean).join(", "),
-  seconds: (value) => (value < 60 ? `${decimal.format(value)}\u00a0s` : `${Math.floor(value / 60)}\u00a0min ${Math.floor(value % 60)}\u00a0s`),
-  time: (iso) => clock.format(new Date(iso)),
-  date: (iso) => calendar.format(new Date(iso)),
+  seconds: (value) => (value < 60
+    ? _("{seconds}\u00a0s", { seconds: decimal(value) })
+    : _("{minutes}\u00a0min {seconds}\u00a0s", { minutes: Math.floor(value / 60), seconds: Math.floor(value % 60) })),
+  time: timeOf,
+  date: dateOf,
 
   // Tools, and the approval that some of them need.
   call: {
-    running: (tool) => `Using ${tool} …`,
-    done: (tool) => `Used ${tool}`,
-    failed: (tool) => `${tool} failed`,
-    rejected: (tool) => `${tool} rejected`,
-    stopped: (tool) => `${tool} stopped`,
+    running: (tool) => _("Using {tool} …", { tool }),
+    done: (tool) => _("Used {tool}", { tool }),
+    failed: (tool) => _("{tool} failed", { tool }),
+    rejected: (tool) => _("{tool} rejected", { tool }),
+    stopped: (tool) => _("{tool} stopped", { tool }),
   },
-  approvedBy: (name) => `approved by ${name}`,
-  rejectedBy: (tool, name) => `${tool} rejected by ${name}`,
-  arguments: "Arguments",
-  unreadable: "The model wrote none that can be read",
-  result: "Result",
-  emptyResult: "Empty",
+  approvedBy: (name) => _("approved by {name}", { name }),
+  rejectedBy: (tool, name) => _("{tool} rejected by {name}", { tool, name }),
+  arguments: _("Arguments"),
+  unreadable: _("The model wrote none that can be read"),
+  result: _("Result"),
+  emptyResult: _("Empty"),
   /** `send_email` and `sendEmail` as "Send email". */
   plainly: (tool) => {
     const spaced = tool.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[\s_.-]+/g, " ").trim();
     const plain = spaced.toLowerCase() || tool;
     return plain.charAt(0).toUpperCase() + plain.slice(1);
   },
-  approvalNeeded: (action) => `Approval needed: ${action}.`,
-  happened: (what, decided) => (decided ? `${what}, ${decided}.` : `${what}.`),
-  asks: (agent, tool) => `${agent} wants to use ${tool}. Nothing happens until it is approved.`,
-  approve: "Approve",
-  reject: "Reject",
-  reason: "Reason for rejecting (optional)",
-  reasonHint: "Reason (optional)",
-  notJson: (line) => `This is not JSON${line ? `: see line ${line}` : ""}. Correct it, or reject.`,
-  notObject: "The arguments have to be one JSON object, between { and }.",
-  onlyWriters: "Somebody who can write here has to decide.",
+  approvalNeeded: (action) => _("Approval needed: {action}.", { action }),
+  happened: (what, decided) => (decided ? _("{what}, {decided}.", { what, decided }) : _("{what}.", { what })),
+  asks: (agent, tool) => _("{agent} wants to use {tool}. Nothing happens until it is approved.", { agent, tool }),
+  approve: _("Approve"),
+  reject: _("Reject"),
+  reason: _("Reason for rejecting (optional)"),
+  reasonHint: _("Reason (optional)"),
+  notJson: (line) => line
+    ? _("This is not JSON: see line {line}. Correct it, or reject.", { line })
+    : _("This is not JSON. Correct it, or reject."),
+  notObject: _("The arguments have to be one JSON object, between { and }."),
+  onlyWriters: _("Somebody who can write here has to decide."),
 
   // How an answer ended.
-  stoppedByYou: "You stopped this answer.",
-  stoppedBy: (name) => `${name} stopped this answer.`,
-  stopped: "This answer was stopped.",
-  failed: "This answer could not be finished.",
-  interrupted: "The server stopped while it was writing this answer. What had arrived is kept.",
-  stoppedBefore: "The answer was stopped before it began.",
-  failedBefore: "The answer could not be started.",
-  unanswered: "The last message has no answer yet.",
+  stoppedByYou: _("You stopped this answer."),
+  stoppedBy: (name) => _("{name} stopped this answer.", { name }),
+  stopped: _("This answer was stopped."),
+  failed: _("This answer could not be finished."),
+  interrupted: _("The server stopped while it was writing this answer. What had arrived is kept."),
+  stoppedBefore: _("The answer was stopped before it began."),
+  failedBefore: _("The answer could not be started."),
+  unanswered: _("The last message has no answer yet."),
 
   // The connection.
-  reconnecting: "The connection was lost. Reconnecting now.",
-  reconnectingIn: (seconds) => `The connection was lost. Reconnecting in ${seconds} s.`,
-  restarting: "The server is restarting. Reconnecting now.",
-  restartingIn: (seconds) => `The server is restarting. Reconnecting in ${seconds} s.`,
-  offline: "You are offline. What you write is kept and sent when you are back.",
-  crowded: (seconds) => `There are too many connections at the moment. The next try is in ${seconds} s.`,
-  signedOut: "You are signed out. What you wrote is kept.",
-  signIn: "Sign in",
-  removed: "You are not in this conversation any more.",
-  missing: "This conversation does not exist, or it is not yours.",
-  reconnectNow: "Reconnect now",
-  connected: "Connected again.",
-  retryAfter: (seconds) => `Try again in ${plural(Math.ceil(seconds), "second", "seconds")}.`,
-  unreachable: "The server could not be reached.",
+  reconnecting: _("The connection was lost. Reconnecting now."),
+  reconnectingIn: (seconds) => _("The connection was lost. Reconnecting in {seconds} s.", { seconds }),
+  restarting: _("The server is restarting. Reconnecting now."),
+  restartingIn: (seconds) => _("The server is restarting. Reconnecting in {seconds} s.", { seconds }),
+  offline: _("You are offline. What you write is kept and sent when you are back."),
+  crowded: (seconds) => _("There are too many connections at the moment. The next try is in {seconds} s.", { seconds }),
+  signedOut: _("You are signed out. What you wrote is kept."),
+  signIn: _("Sign in"),
+  removed: _("You are not in this conversation any more."),
+  missing: _("This conversation does not exist, or it is not yours."),
+  reconnectNow: _("Reconnect now"),
+  connected: _("Connected again."),
+  retryAfter: (seconds) => ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds)),
+  unreachable: _("The server could not be reached."),
 
   // For screen readers.
-  answerStarted: (agent) => `${agent} is answering.`,
-  answerComplete: "Answer complete.",
-  said: (name, text) => `${name}: ${text}`,
-};
+  answerStarted: (agent) => _("{agent} is answering.", { agent }),
+  answerComplete: _("Answer complete."),
+  said: (name, text) => _("{name}: {text}", { name, text }),
+});
+
+export let words = dictionary();
+
+/** From now on the words are in this language. @param {import("./language.js").Catalogue|null} catalogue */
+export function speak(catalogue) {
+  use(catalogue);
+  words = dictionary();
+}

@@ -1,0 +1,110 @@
+"""The words: German has all of them, none stands outside, and a page is told them in its reader's language."""
+
+import ast
+import re
+import shutil
+import subprocess
+from gettext import GNUTranslations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import translation
+from django.utils.translation.template import templatize
+
+from chat import words
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "chat/static/nous_chat").glob("*.js"))
+TEMPLATES = sorted([*(ROOT / "chat/templates").rglob("*.html"), *(ROOT / "templates").rglob("*.html")])
+CATALOGUES = {
+    "djangojs": [ROOT / "chat/locale"],
+    "django": [ROOT / "chat/locale", ROOT / "locale"],
+}
+SOURCES = [file for folder in CATALOGUES["django"] for file in sorted(folder.rglob("*.po"))]
+STRING = r'"((?:[^"\\]|\\.)*)"'
+
+
+def german(domain: str) -> dict[Any, str]:
+    """By text, or by (text, number of the form) for what counts."""
+    found: dict[Any, str] = {}
+    for folder in CATALOGUES[domain]:
+        with open(folder / f"de/LC_MESSAGES/{domain}.mo", "rb") as compiled:
+            found |= GNUTranslations(compiled)._catalog  # type: ignore[attr-defined]
+    return found
+
+
+def words_of_the_page() -> list[str]:
+    source = (ROOT / "chat/static/nous_chat/words.js").read_text("utf-8")
+    return [ast.literal_eval(f'"{text}"') for text in re.findall(rf"\b(?:_|ngettext)\(\s*{STRING}", source)]
+
+
+def words_of_the_server() -> list[str]:
+    python = [file for folder in ("chat", "nousproject") for file in (ROOT / folder).rglob("*.py")]
+    sources = [file.read_text("utf-8") for file in python]
+    sources += [templatize(file.read_text("utf-8")) for file in TEMPLATES]
+    calls = re.compile(r"""\b(?:_|gettext|gettext_lazy)\(\s*u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
+    return [ast.literal_eval(text) for source in sources for text in calls.findall(source)]
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted(re.findall(r"\{\w+\}|%\(\w+\)s", text))
+
+
+@pytest.mark.parametrize(
+    ("domain", "used"), [("djangojs", words_of_the_page()), ("django", words_of_the_server())], ids=["page", "server"]
+)
+def test_german_is_complete(domain: str, used: list[str]) -> None:
+    known = german(domain)
+    assert len(used) > 50
+    for text in used:
+        forms = [known.get((text, form), "") for form in (0, 1)] if (text, 0) in known else [known.get(text, "")]
+        for said in forms:
+            assert said, f"make words, then translate: {text}"
+            assert placeholders(said) == placeholders(text), text
+
+
+@pytest.mark.skipif(shutil.which("msgfmt") is None, reason="GNU gettext is not installed")
+@pytest.mark.parametrize("source", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_is_compiled_is_what_is_written(source: Path, tmp_path: Path) -> None:
+    subprocess.run(["msgfmt", "--check", "-o", tmp_path / "new.mo", source], check=True)
+    with open(tmp_path / "new.mo", "rb") as new, open(source.with_suffix(".mo"), "rb") as kept:
+        assert GNUTranslations(new)._catalog == GNUTranslations(kept)._catalog, "make words"  # type: ignore[attr-defined]
+
+
+def test_no_sentence_stands_outside_the_words() -> None:
+    """In the modules a sentence is a string of two words or more, or what is given to a reader as a name."""
+    names = r'(?:"aria-label"|title|placeholder|alt)["\]]?:\s*'
+    for file in MODULES:
+        if file.name in ("words.js", "language.js"):
+            continue
+        source = re.sub(r"^\s*(?://|\*|/\*).*$|\s//\s.*$", "", file.read_text("utf-8"), flags=re.MULTILINE)
+        source = re.sub(r"`[^`]*`|class: " + STRING, "", source)
+        sentences = [text for text in re.findall(STRING, source) if re.match(r"[A-Z][a-z]+ [a-z]+", text)]
+        assert not sentences, f"{file.name}: {sentences}"
+        assert not re.findall(names + STRING, source), file.name
+
+
+def test_no_word_stands_bare_in_a_template() -> None:
+    for file in TEMPLATES:
+        if file.name == "500.html":  # rendered when nothing works any more, translation may be among it
+            continue
+        source = file.read_text("utf-8")
+        source = re.sub(r"\{% blocktranslate.*?endblocktranslate %\}", "", source, flags=re.DOTALL)
+        source = re.sub(
+            r"\{% block main_class.*?endblock %\}|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}|<[^>]*>", "", source, flags=re.DOTALL
+        )
+        assert not re.findall(r"[A-Za-z]{2,}", source.replace("Nous Chat", "")), file
+
+
+def test_a_page_is_told_the_words_of_its_language() -> None:
+    with translation.override("de-at"):
+        told = words.catalogue()
+    assert told is not None
+    assert told["texts"]["Send"] == "Senden"
+    assert told["texts"]["{count} token"] == ["{count} Token", "{count} Tokens"]
+    assert told["plurals"].startswith("1011")
+    with translation.override("en"):
+        assert words.catalogue() is None
+    with translation.override("fr"):
+        assert words.catalogue() is None, "English, until somebody translates"
