@@ -72,11 +72,13 @@ class _Envelope(Struct):
 
 
 class Refused(Exception):
-    """A command that cannot be done. `code` is from docs/protocol.md, `message` a sentence for people."""
+    """A command that cannot be done. `code` is from docs/protocol.md, `message` a sentence for people, `retry_after` in
+    seconds where trying again later may help.
+    """
 
-    def __init__(self, code: str, message: str, ref: str | None = None) -> None:
+    def __init__(self, code: str, message: str, ref: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.ref = code, message, ref
+        self.code, self.message, self.ref, self.retry_after = code, message, ref, retry_after
 
 
 def parse(frame: str | None) -> AnyCommand:

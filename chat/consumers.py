@@ -111,7 +111,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             ref = command.ref
             await self.handle(command)
         except Refused as refused:
-            await self._refuse(refused.ref or ref, refused.code, str(refused))
+            await self._refuse(refused.ref or ref, refused.code, str(refused), refused.retry_after)
         except (OperationalError, InterfaceError):
             logger.exception("The database did not answer")
             await self._refuse(ref, "unavailable", "The server cannot store anything right now. Try again soon.")
@@ -119,8 +119,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             logger.exception("A command failed")
             await self._refuse(ref, "internal", "Something went wrong here. It has been logged; try again.")
 
-    async def _refuse(self, ref: str | None, code: str, message: str) -> None:
-        await self.answer(events.Error(ref=ref, code=code, message=message))
+    async def _refuse(self, ref: str | None, code: str, message: str, retry_after: float | None = None) -> None:
+        await self.answer(events.Error(ref=ref, code=code, message=message, retry_after=retry_after))
 
     async def _pump(self) -> None:
         """Pass on what comes for this socket. Started and cancelled by `_serve`; what goes wrong closes the socket."""

@@ -34,6 +34,11 @@ class MessageCreated(Event, frozen=True, tag="message.created"):
     message: objects.Message
 
 
+class RunQueued(Event, frozen=True, tag="run.queued"):
+    run: UUID
+    place: int
+
+
 class RunStarted(Event, frozen=True, tag="run.started"):
     run: UUID
     message: objects.Message
@@ -112,6 +117,11 @@ class Error(Event, frozen=True, tag="error"):
     retry_after: float | None = None
 
 
+class Notice(Event, frozen=True, tag="notice"):
+    code: str
+    message: str
+
+
 class Closing(Event, frozen=True, tag="closing"):
     reason: str
     reconnect_in: float
@@ -125,6 +135,7 @@ AnyEvent = (
     Snapshot
     | InboxSnapshot
     | MessageCreated
+    | RunQueued
     | RunStarted
     | RunDelta
     | RunTool
@@ -135,6 +146,7 @@ AnyEvent = (
     | HistoryPage
     | Ack
     | Error
+    | Notice
     | Closing
     | Pong
 )

@@ -121,6 +121,9 @@ class Run(models.Model):
         Message, models.SET_NULL, null=True, blank=True, related_name="+", help_text=_("the answer it makes again")
     )
     status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.QUEUED)
+    place = models.PositiveIntegerField(
+        _("place in the queue"), null=True, blank=True, help_text=_("while it waits for its process to have room")
+    )
     seq = models.PositiveIntegerField(_("number of the newest stored frame"), default=0)
     agent = models.CharField(_("agent"), max_length=100)
     model = models.CharField(_("model"), max_length=200, blank=True)
@@ -128,7 +131,9 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_runs"
     )
 
-    host = models.CharField(_("process that makes it"), max_length=100)
+    host = models.CharField(
+        _("process that makes it"), max_length=100, help_text=_("empty while a queued run waits for one to take it up")
+    )
     heartbeat_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
     stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
     stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")

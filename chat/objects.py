@@ -59,6 +59,7 @@ class Run(Struct, frozen=True):
     id: UUID
     conversation: UUID
     status: str
+    place: int | None
     seq: int
     message: UUID | None
     agent: AgentName
@@ -79,6 +80,7 @@ class Run(Struct, frozen=True):
             id=row.id,
             conversation=row.conversation_id,
             status=row.status,
+            place=row.place,
             seq=row.seq,
             message=row.message_id,
             agent=AgentName(row.agent, agents.find(row.agent).name),

@@ -30,7 +30,7 @@ class Posted(Struct, frozen=True):
 
 @transaction.atomic
 def post_message(
-    user_id: Any, conversation_id: UUID, text: str, client_id: UUID | None, mode: str | None, host: str
+    user_id: Any, conversation_id: UUID, text: str, client_id: UUID | None, mode: str | None, host: str | None
 ) -> Posted:
     """A person says something; the same `client_id` twice is one message.
 

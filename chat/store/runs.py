@@ -24,7 +24,7 @@ SILENT = 3.0
 
 
 @transaction.atomic
-def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, host: str) -> UUID:
+def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, host: str | None) -> UUID:
     """Queue a run without a new message: an answer to what was said last, or, with the last answer's id, that again."""
     participant = membership(user_id, conversation_id)
     conversation = lock(conversation_id)
