@@ -7,7 +7,7 @@ never cancelled: it publishes what the Coalescer yields and then writes the one 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -34,9 +34,7 @@ INTERNAL = objects.Failure("internal", "Something went wrong here. It has been l
 class LiveRun:
     """A run of this process. `follow` is its run task; everything else may be called from the same loop at any time."""
 
-    def __init__(
-        self, run_id: UUID, conversation_id: UUID, host: str, launcher: str | None, beside: Sized = ()
-    ) -> None:
+    def __init__(self, run_id: UUID, conversation_id: UUID, host: str, launcher: str | None) -> None:
         self.id = run_id
         self.conversation_id = conversation_id
         self.launcher = launcher
@@ -45,8 +43,6 @@ class LiveRun:
         """Whether another run may follow it; not in a process that is about to end."""
 
         self._host = host
-        self._beside = beside
-        """The runs of this process: the more, the fewer frames each of them makes."""
         self._group = groups.conversation(conversation_id)
         self._message: objects.Message | None = None
         self._seq = 0
@@ -58,6 +54,7 @@ class LiveRun:
         self._stored_seq = 0
         self._coalescer = engine.Coalescer()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
@@ -152,19 +149,18 @@ class LiveRun:
             return
         if due <= 0:
             self._wake.set()
-        elif self._timer is None or now + due < self._timer.when():
+        elif now + due < self._timer_at:  # uvloop's handles do not always know their time
             self._disarm()
-            self._timer = loop.call_later(due, self._wake.set)
+            self._timer, self._timer_at = loop.call_later(due, self._wake.set), now + due
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._timer_at = None, float("inf")
 
     async def _flush(self) -> None:
         """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
         self._disarm()
-        self._coalescer.share(len(self._beside))
         ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
         self._ready.clear()
         for item in ready:

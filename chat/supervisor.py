@@ -78,7 +78,7 @@ class Supervisor:
 
     def start(self, run_id: UUID, conversation_id: UUID, launcher: str | None) -> None:
         """Begin a run that is queued for this host. `launcher` is the channel of the socket that asked for it."""
-        live = LiveRun(run_id, conversation_id, self.host, launcher, beside=self._runs)
+        live = LiveRun(run_id, conversation_id, self.host, launcher)
         self._runs[run_id] = live
         _detached(self._follow(live), self._tasks)
 

@@ -15,8 +15,8 @@ class Coalescer:
 
     The first delta leaves at once, and so does the first after a pause. After that a frame leaves when `chars`
     characters are held or `interval` has passed since the last, and never sooner than `min_gap` after it. A caller
-    that takes late is under load, and so is one with many streams (`share`): the interval grows, up to `max_interval`,
-    and `chars` in proportion, so that each delta costs less as there is more to do.
+    that takes late is under load: the interval grows, up to `max_interval`, and `chars` in proportion, so that each
+    delta costs less as there is more to do.
     """
 
     def __init__(
@@ -29,20 +29,13 @@ class Coalescer:
         self.held = 0
         """Characters waiting."""
         self._chars = chars / interval
-        self._shortest = self._interval = interval
+        self._interval = interval
         self._min_gap = min_gap
         self._max_interval = max_interval
         self._stretched = interval
         self._parts: list[tuple[type[TextDelta] | type[ThinkingDelta], list[str]]] = []
         self._last = float("-inf")
         self._due = float("inf")
-
-    def share(self, streams: int) -> None:
-        """How many streams the process has: each beyond ten adds a millisecond to the interval of all, for frames cost
-        more than reading the providers does (docs/benchmarks.md).
-        """
-        self._interval = min(self._max_interval, self._shortest + 0.001 * max(0, streams - 10))
-        self._stretched = max(self._stretched, self._interval)
 
     def add(self, event: TextDelta | ThinkingDelta, now: float) -> None:
         if not event.text:

@@ -144,17 +144,3 @@ def test_nothing_is_lost_or_reordered_and_the_bounds_hold(gaps: list[tuple[float
     for at in waiting:
         leaves = next(time for time in times if time >= at)
         assert leaves - at <= 0.100 + late + 1e-6
-
-
-def test_the_more_streams_there_are_the_longer_each_waits_up_to_the_bound() -> None:
-    def interval(streams: int) -> float:
-        coalescer = Coalescer(chars=10_000)
-        coalescer.share(streams)
-        coalescer.add(TextDelta("a"), 10.0)
-        coalescer.take(10.0)
-        coalescer.add(TextDelta("b"), 10.0)
-        return coalescer.due(10.0) or 0.0
-
-    assert interval(1) == interval(10) == pytest.approx(0.040)
-    assert interval(50) == pytest.approx(0.080)
-    assert interval(1000) == pytest.approx(0.100)

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -24,7 +24,9 @@ from chat.engine import (
     run,
     run_stream,
 )  # fmt: skip
+from chat.engine.connections import pause
 from chat.engine.providers.openai import OpenAIProvider
+from chat.engine.providers.recording import Recording, recording
 
 from ..upstream import Upstream, text
 from .conftest import KEY
@@ -306,6 +308,29 @@ class TestConnections:
 
         with a_server(answer) as port:
             asyncio.run(scenario(f"http://127.0.0.1:{port}/v1"))
+
+    def test_among_many_streams_each_is_read_less_often_and_as_a_whole(self, agent: Make) -> None:
+        async def reads(others: int) -> int:
+            tape = Recording()
+            recording.set(tape)
+            async with AsyncExitStack() as stack:
+                for _ in range(others):
+                    await stack.enter_async_context(connections())
+                assert (await run(agent("words@n=100,delay=8"), "x")).text == text(100)
+            return len(tape.chunks)
+
+        assert asyncio.run(reads(100)) * 3 < asyncio.run(reads(0))
+
+    def test_the_pause_between_two_reads_grows_with_the_streams_up_to_its_bound(self) -> None:
+        async def pauses(streams: int) -> float:
+            async with AsyncExitStack() as stack:
+                for _ in range(streams):
+                    await stack.enter_async_context(connections())
+                return pause()
+
+        assert asyncio.run(pauses(0)) == asyncio.run(pauses(10)) == 0
+        assert 0.040 < asyncio.run(pauses(11)) < asyncio.run(pauses(30)) < 0.100
+        assert asyncio.run(pauses(1000)) == 0.100
 
     def test_cookies_are_not_kept(self) -> None:
         asked = []

@@ -30,12 +30,13 @@ class Recording:
 
     def __init__(self) -> None:
         self._about: dict[str, Any] = {}
-        self._chunks: list[bytes] = []
+        self.chunks: list[bytes] = []
+        """The body, in the pieces in which it was read."""
         self._key = ""
 
     def asked(self, provider: str, model: str, wire: str, url: str, body: bytes, key: str) -> None:
         self._key = key
-        self._chunks = []
+        self.chunks = []
         parts = urlsplit(url)
         self._about = {
             "provider": provider,
@@ -56,7 +57,7 @@ class Recording:
         }
 
     def came(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
+        self.chunks.append(chunk)
 
     def write(self, path: Path, result: Result, error: EngineError | None = None) -> Path:
         """Both files, named after `path`; the address of the body. Raises OSError, and ValueError if nothing came."""
@@ -81,7 +82,7 @@ class Recording:
     def _body(self) -> bytes:
         """Errors quote keys, and not only whole ones; in an answer only the key itself is one: what looks like one may
         be a signature."""
-        body = b"".join(self._chunks)
+        body = b"".join(self.chunks)
         if self._about["status"] != 200:
             return mask(body.decode("utf-8", "surrogateescape"), self._key).encode("utf-8", "surrogateescape")
         return body.replace(self._key.encode(), b"***") if len(self._key) > 3 else body

@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 import httpx
 
-from ..connections import reused
+from ..connections import pause, reused
 from ..exceptions import EngineError
 from ..limits import Limits
 from .failures import Failures
@@ -54,6 +54,7 @@ class Exchange:
         self._failures = failures
         self._response: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
+        self._last = float("-inf")  # when bytes came, on the loop's clock
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,12 +94,17 @@ class Exchange:
                     raise
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end."""
+        """The next bytes, b"" at the end. Where many streams share the loop, all that have come in a `pause`."""
         assert self._chunks is not None
+        time = asyncio.get_running_loop().time
+        if (early := self._last + pause() - time()) > 0:
+            await asyncio.sleep(early)
         when, code = self._deadlines.next()
         try:
             async with asyncio.timeout_at(when):
-                return await anext(self._chunks)
+                chunk = await anext(self._chunks)
+            self._last = time()
+            return chunk
         except StopAsyncIteration:
             return b""
         except TimeoutError:

@@ -1,0 +1,30 @@
+"""One run's parts that whole-site tests do not reach on purpose."""
+
+import asyncio
+import sys
+import uuid
+
+import pytest
+
+from chat.engine import TextDelta
+from chat.runs import LiveRun
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not made for Windows")
+def test_a_frame_that_is_due_in_less_than_a_millisecond_is_scheduled_on_uvloop() -> None:
+    """Its handles of timers that short do not know their time."""
+    import uvloop
+
+    async def scenario() -> bool:
+        loop = asyncio.get_running_loop()
+        live = LiveRun(uuid.uuid4(), uuid.uuid4(), "here", None)
+        almost = loop.time() - 0.040 + 0.0004
+        live._coalescer.add(TextDelta("a"), almost)
+        live._coalescer.take(almost)
+        for _ in range(2):
+            live._coalescer.add(TextDelta("b"), loop.time())
+            live._schedule(loop)
+        async with asyncio.timeout(10):
+            return await live._wake.wait()
+
+    assert uvloop.run(scenario())
