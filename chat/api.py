@@ -56,17 +56,17 @@ def endpoint(*methods: str) -> Callable[[View], View]:
 @endpoint("GET", "POST")
 def conversations(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
-        return _json(200, Conversations(store.conversations_of(request.user.pk)))
+        return answer_json(200, Conversations(store.conversations_of(request.user.pk)))
     wanted = _body(request)
     created = store.create_conversation(request.user, wanted.title, wanted.agent)
-    return _json(201, created)
+    return answer_json(201, created)
 
 
 @endpoint("GET")
 def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     before = _number(request, "before", None, 1, 2**31 - 1)
     limit = _number(request, "limit", store.PAGE, 1, 100) or store.PAGE
-    return _json(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
+    return answer_json(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
 
 
 def _body(request: HttpRequest) -> NewConversation:
@@ -91,9 +91,9 @@ def _number(request: HttpRequest, name: str, default: int | None, low: int, high
     return int(given)
 
 
-def _json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
+def answer_json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(answer), content_type="application/json", status=status)
 
 
 def _refusal(status: int, code: str, message: str) -> HttpResponse:
-    return _json(status, {"code": code, "message": message})
+    return answer_json(status, {"code": code, "message": message})

@@ -20,10 +20,30 @@ class MessageSend(Command, frozen=True, tag="message.send"):
     client_id: UUID
     text: str
     mode: Literal["interrupt", "queue"] | None = None
+    attachments: Annotated[list[UUID], Meta(max_length=100)] = []
+
+
+class MessageEdit(Command, frozen=True, tag="message.edit"):
+    message: UUID
+    text: str
+    resend: bool = False
+
+
+class MessageDelete(Command, frozen=True, tag="message.delete"):
+    message: UUID
+
+
+class MessageRestore(Command, frozen=True, tag="message.restore"):
+    message: UUID
+
+
+class MessageChoose(Command, frozen=True, tag="message.choose"):
+    message: UUID
 
 
 class RunStart(Command, frozen=True, tag="run.start"):
     message: UUID | None = None
+    continues: bool = msgspec.field(default=False, name="continue")
 
 
 class RunStop(Command, frozen=True, tag="run.stop"):
@@ -51,6 +71,10 @@ class HistoryLoad(Command, frozen=True, tag="history.load"):
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
 
 
+class Read(Command, frozen=True, tag="read"):
+    seq: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
 class Typing(Command, frozen=True, tag="typing"):
     on: bool
 
@@ -59,7 +83,22 @@ class Ping(Command, frozen=True, tag="ping"):
     pass
 
 
-AnyCommand = MessageSend | RunStart | RunStop | RunSync | RunAck | ToolDecide | HistoryLoad | Typing | Ping
+AnyCommand = (
+    MessageSend
+    | MessageEdit
+    | MessageDelete
+    | MessageRestore
+    | MessageChoose
+    | RunStart
+    | RunStop
+    | RunSync
+    | RunAck
+    | ToolDecide
+    | HistoryLoad
+    | Read
+    | Typing
+    | Ping
+)
 COMMANDS: tuple[type[Command], ...] = AnyCommand.__args__
 
 _decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)

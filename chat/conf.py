@@ -38,6 +38,10 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agent: str = ""
     """Dotted path of an agent of the site's own: an `engine.Agent`, or anything with its `run_stream`. It answers as it
     is; of the above only `name` and `deps` then count."""
+    history_tokens: int | None = None
+    """How much of the conversation its model is sent, where that differs from HISTORY_TOKENS."""
+    images: bool = True
+    """Whether its model takes pictures. One that does not is told what was attached, and no more."""
     starters: tuple[str, ...] = ()
     """Example prompts that an empty conversation offers."""
 
@@ -85,6 +89,28 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     HISTORY_TOKENS: int = 32_000
     """How much of the conversation a model is sent, newest first, by the estimate of `history.py`."""
+
+    SUMMARY_MODEL: str = ""
+    """`provider:model` that sums up what does not fit into HISTORY_TOKENS; "agent": the agent's own; empty: none."""
+
+    TITLE_MODEL: str = ""
+    """`provider:model` that names a conversation after its first answer; "agent": the agent's own; empty: the
+    title stays the first words."""
+
+    UNDO_SECONDS: float = 600.0
+    """How long what was deleted can be restored. After that its text is erased."""
+
+    STORAGE: str = "default"
+    """The alias in `settings.STORAGES` of the storage that keeps attachments. It need not be public."""
+
+    IMAGE_BYTES: int = 5 * 1024 * 1024
+    """The largest picture that may be attached."""
+
+    TEXT_BYTES: int = 256 * 1024
+    """The largest text file that may be attached."""
+
+    ATTACHMENTS_PER_MESSAGE: int = 10
+    """How many files a message may carry."""
 
     CONNECT_TIMEOUT: float = 10.0
     """How long the provider may take to accept a connection."""

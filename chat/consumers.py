@@ -192,6 +192,10 @@ class ConversationConsumer(Socket):
         match command:
             case commands.MessageSend():
                 await self.supervisor.see_through(self._send_message(command))
+            case commands.MessageEdit():
+                await self.supervisor.see_through(self._edit(command))
+            case commands.MessageDelete() | commands.MessageRestore() | commands.MessageChoose():
+                await self.supervisor.see_through(self._change(command))
             case commands.RunStart():
                 await self.supervisor.see_through(self._start_run(command))
             case commands.RunStop():
@@ -209,6 +213,10 @@ class ConversationConsumer(Socket):
                 page = database_sync_to_async(store.page)
                 messages, more = await page(self.user.pk, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=messages, more=more, ref=ref))
+            case commands.Read(seq=seq, ref=ref):
+                if await database_sync_to_async(store.mark_read)(self.user.pk, self.conversation_id, seq):
+                    await inbox.announce_to(self.user.pk, self.conversation_id)
+                await self._acknowledge(ref)
             case commands.Typing(on=on, ref=ref):
                 await self._show_typing(on)
                 await self._acknowledge(ref)
@@ -224,6 +232,7 @@ class ConversationConsumer(Socket):
             command.client_id,
             command.mode,
             self.supervisor.host,
+            attachments=command.attachments,
         )
         ack = events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id)
         if posted.repeated:
@@ -239,10 +248,43 @@ class ConversationConsumer(Socket):
             await self.supervisor.stop(posted.stop, self.conversation_id)
         await inbox.announce(self.conversation_id)
 
+    async def _edit(self, command: commands.MessageEdit) -> None:
+        if command.resend:
+            self._refuse_while_draining()
+        edit = database_sync_to_async(store.edit_message)
+        edited = await edit(
+            self.user.pk, self.conversation_id, command.message, command.text, command.resend, self.supervisor.host
+        )
+        await self._publish(events.MessageUpdated(message=edited.message))
+        for answer in edited.hidden:
+            await self._publish(events.MessageUpdated(message=answer))
+        await self.answer(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
+        if edited.start is not None:
+            self.supervisor.start(edited.start, self.conversation_id, self.mailbox.name)
+        await inbox.announce(self.conversation_id)
+
+    async def _change(self, command: commands.MessageDelete | commands.MessageRestore | commands.MessageChoose) -> None:
+        event: type[events.MessageUpdated | events.MessageDeleted] = events.MessageUpdated
+        match command:
+            case commands.MessageDelete():
+                change, event = store.delete_message, events.MessageDeleted
+            case commands.MessageRestore():
+                change = store.restore_message
+            case commands.MessageChoose():
+                change = store.choose
+        message = await database_sync_to_async(change)(self.user.pk, self.conversation_id, command.message)
+        await self._publish(event(message=message))
+        await self.answer(events.Ack(ref=command.ref, message=message.id))
+        await inbox.announce(self.conversation_id)
+
     async def _start_run(self, command: commands.RunStart) -> None:
         self._refuse_while_draining()
         run_id = await database_sync_to_async(store.request_run)(
-            self.user.pk, self.conversation_id, command.message, self.supervisor.host
+            self.user.pk,
+            self.conversation_id,
+            command.message,
+            self.supervisor.host,
+            continues=command.continues,
         )
         await self.answer(events.Ack(ref=command.ref, run=run_id))
         self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)

@@ -34,6 +34,14 @@ class MessageCreated(Event, frozen=True, tag="message.created"):
     message: objects.Message
 
 
+class MessageUpdated(Event, frozen=True, tag="message.updated"):
+    message: objects.Message
+
+
+class MessageDeleted(Event, frozen=True, tag="message.deleted"):
+    message: objects.Message
+
+
 class RunQueued(Event, frozen=True, tag="run.queued"):
     run: UUID
     place: int
@@ -135,6 +143,8 @@ AnyEvent = (
     Snapshot
     | InboxSnapshot
     | MessageCreated
+    | MessageUpdated
+    | MessageDeleted
     | RunQueued
     | RunStarted
     | RunDelta

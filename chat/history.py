@@ -49,6 +49,12 @@ def transcript(run: models.Run) -> list[engine.Message]:
     return _decoder.decode(run.transcript) if run.transcript else []
 
 
+def cut_off(row: models.Message) -> list[engine.Message]:
+    """An answer that was cut off, and the wish that it goes on: every wire takes a person's words last."""
+    said = transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
+    return [*said, engine.Message("user", engine.GO_ON)] if said else []
+
+
 def stored(messages: Iterable[engine.Message]) -> str:
     """The same for the row: empty where it holds nothing but text, which the message holds already."""
     kept = list(messages)

@@ -1,18 +1,28 @@
 """Tell people's lists, and the conversation itself, that a conversation has changed. Called by whoever changed it."""
 
+from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from msgspec.structs import replace
 
 from . import events, groups, store
 
 
 async def announce(conversation_id: UUID) -> None:
-    """Publish `conversation.updated` to the conversation and to the inbox of each of its people."""
+    """Publish `conversation.updated` to the conversation, and to the inbox of each of its people as this one has it."""
     listing = await database_sync_to_async(store.listing)(conversation_id)
     if listing is None:
         return
     event = events.ConversationUpdated(conversation=listing.conversation)
     await groups.publish(groups.conversation(conversation_id), event)
-    for user_id in listing.audience:
-        await groups.publish(groups.person(user_id), event)
+    for user_id, yours in listing.audience.items():
+        mine = events.ConversationUpdated(conversation=replace(listing.conversation, yours=yours))
+        await groups.publish(groups.person(user_id), mine)
+
+
+async def announce_to(user_id: Any, conversation_id: UUID) -> None:
+    """Publish `conversation.updated` to the inbox of one person, for whom alone it has changed."""
+    mine = await database_sync_to_async(store.listing_of)(user_id, conversation_id)
+    if mine is not None:
+        await groups.publish(groups.person(user_id), events.ConversationUpdated(conversation=mine))

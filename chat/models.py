@@ -1,13 +1,16 @@
-"""The rows: Conversation, Participant, Message, Run, ToolCall. `store.py` is their only writer."""
+"""The rows: Conversation, Participant, Message, Edit, Attachment, Passage, Run, ToolCall. `store` alone writes them."""
 
 import uuid
 from typing import Any
 
 from django.conf import settings
+from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from .conf import conf
 
 
 class Conversation(models.Model):
@@ -19,13 +22,29 @@ class Conversation(models.Model):
         INTERRUPT = "interrupt", _("interrupt")
         QUEUE = "queue", _("queue")
 
+    class TitleFrom(models.TextChoices):
+        """Where the title is from. What a person wrote is never overwritten."""
+
+        NOTHING = "", _("there is none")
+        WORDS = "words", _("the first words")
+        MODEL = "model", _("a model")
+        PERSON = "person", _("a person")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(_("title"), max_length=200, blank=True)
+    title_from = models.CharField(
+        _("title from"), max_length=10, choices=TitleFrom.choices, default=TitleFrom.NOTHING, blank=True, editable=False
+    )
     agent = models.CharField(_("agent"), max_length=100, help_text=_("slug of an agent in the settings"))
     mode = models.CharField(_("mode"), max_length=10, choices=Mode.choices, default=Mode.INTERRUPT)
     last_seq = models.PositiveIntegerField(_("last message number"), default=0)
+    summary = models.TextField(
+        _("summary"), blank=True, editable=False, help_text=_("of what no longer fits into a model's history")
+    )
+    summary_seq = models.PositiveIntegerField(_("the summary's last message"), default=0, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("last change"), default=timezone.now, db_index=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
     people: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Participant", related_name="nous_conversations"
     )
@@ -51,6 +70,9 @@ class Participant(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_participations")
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
     joined_at = models.DateTimeField(_("joined"), default=timezone.now)
+    last_read = models.PositiveIntegerField(_("number of the last message read"), default=0, editable=False)
+    pinned = models.BooleanField(_("pinned"), default=False, editable=False)
+    archived = models.BooleanField(_("archived"), default=False, editable=False)
 
     class Meta:
         verbose_name = _("participant")
@@ -81,14 +103,47 @@ class Message(models.Model):
     thinking = models.TextField(_("thinking"), blank=True)
     client_id = models.UUIDField(_("the browser's id"), null=True, blank=True, editable=False)
     replaces = models.OneToOneField(
-        "self", models.SET_NULL, null=True, blank=True, related_name="replaced_by", editable=False
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="replaced_by",
+        editable=False,
+        help_text=_("the answer that it goes on with"),
+    )
+    alternative_of = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="alternatives",
+        editable=False,
+        help_text=_("the first of several answers to one question, which itself is one of them"),
+    )
+    shown = models.BooleanField(
+        _("shown"),
+        default=True,
+        editable=False,
+        help_text=_("not where another alternative is chosen, the answer went on in another, or its question changed"),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
+    edited_at = models.DateTimeField(_("edited"), null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
 
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         ordering = ["conversation", "seq"]
+        indexes = [  # what counts as unread
+            models.Index(
+                fields=["conversation", "seq"],
+                condition=Q(shown=True, deleted_at=None) & ~Q(role="system"),
+                name="nous_chat_message_counts",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="nous_chat_message_order"),
             models.UniqueConstraint(fields=["conversation", "author", "client_id"], name="nous_chat_message_sent_once"),
@@ -96,6 +151,79 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq}: {self.text[:60]}"
+
+
+class Edit(models.Model):
+    """What a message said before it was edited."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="edits")
+    text = models.TextField(_("text before"), blank=True)
+    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    edited_at = models.DateTimeField(_("edited"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("edit")
+        verbose_name_plural = _("edits")
+        ordering = ["message", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.edited_at:%Y-%m-%d %H:%M}: {self.text[:60]}"
+
+
+def attachment_storage() -> Storage:
+    return storages[conf.STORAGE]
+
+
+class Attachment(models.Model):
+    """A picture or a text file: uploaded to a conversation first, then sent with a message. A fork's rows name the same
+    file, so a file is deleted with the last row that names it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="attachments")
+    message = models.ForeignKey(Message, models.CASCADE, null=True, blank=True, related_name="attachments")
+    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    file = models.FileField(_("file"), storage=attachment_storage, max_length=200)
+    name = models.CharField(_("name"), max_length=200)
+    type = models.CharField(_("type"), max_length=50)
+    size = models.PositiveIntegerField(_("bytes"))
+    text = models.TextField(_("text"), blank=True, editable=False, help_text=_("what a model is sent of a text file"))
+    created_at = models.DateTimeField(_("uploaded"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("attachment")
+        verbose_name_plural = _("attachments")
+        ordering = ["created_at", "pk"]
+        indexes = [models.Index(fields=["file"], name="nous_chat_attachment_file")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_image(self) -> bool:
+        return self.type.startswith("image/")
+
+
+class Passage(models.Model):
+    """What the search finds: the title of a conversation, or the text of a message, in the folded form of `search.py`.
+    SQLite's FTS5 and PostgreSQL's full text index are over this table (migration 0004).
+    """
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="passages")
+    message = models.OneToOneField(Message, models.CASCADE, null=True, blank=True, related_name="passage")
+    text = models.TextField()
+
+    class Meta:
+        verbose_name = _("passage")
+        verbose_name_plural = _("passages")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"], condition=Q(message=None), name="nous_chat_passage_title_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:60]
 
 
 class Run(models.Model):
@@ -119,6 +247,9 @@ class Run(models.Model):
     )
     replaces = models.ForeignKey(
         Message, models.SET_NULL, null=True, blank=True, related_name="+", help_text=_("the answer it makes again")
+    )
+    continues = models.BooleanField(
+        _("goes on"), default=False, help_text=_("with the text of that answer, instead of making it again")
     )
     status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.QUEUED)
     place = models.PositiveIntegerField(

@@ -75,7 +75,9 @@ class Run(Struct, frozen=True):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, row: "models.Run") -> Self:
+    def of(cls, row: "models.Run", there: bool = True) -> Self:
+        """`there`: its answer was not deleted; an error may hold what the model said."""
+        failure = Failure(row.error_code, row.error_message, row.retry_after) if there and row.error_code else None
         return cls(
             id=row.id,
             conversation=row.conversation_id,
@@ -89,7 +91,7 @@ class Run(Struct, frozen=True):
             usage=usage(row),
             cost=row.cost,
             finish_reason=row.finish_reason,
-            error=Failure(row.error_code, row.error_message, row.retry_after) if row.error_code else None,
+            error=failure,
             stopped_by=person(row.stopped_by),
             created_at=row.created_at,
             started_at=row.started_at,
@@ -117,6 +119,20 @@ class Call(Struct, frozen=True):
         )
 
 
+class Attachment(Struct, frozen=True):
+    id: UUID
+    name: str
+    type: str
+    size: int
+    url: str
+    image: bool
+
+    @classmethod
+    def of(cls, row: "models.Attachment") -> Self:
+        url = reverse("nous_chat:attachment", args=[row.id])
+        return cls(id=row.id, name=row.name, type=row.type, size=row.size, url=url, image=row.is_image)
+
+
 class Message(Struct, frozen=True):
     id: UUID
     conversation: UUID
@@ -127,27 +143,55 @@ class Message(Struct, frozen=True):
     author: Person | None
     client_id: UUID | None
     replaces: UUID | None
+    continues: bool
+    alternatives: tuple[UUID, ...]
+    shown: bool
     created_at: datetime
+    edited_at: datetime | None
+    deleted_at: datetime | None
+    attachments: tuple[Attachment, ...]
     calls: tuple[Call, ...]
     run: Run | None
 
     @classmethod
     def of(cls, row: "models.Message") -> Self:
+        """Of a deleted message, nothing that was said goes out."""
         run: models.Run | None = getattr(row, "run", None)
+        first = row.alternative_of
+        there = row.deleted_at is None
+        again = run.replaces_id if run is not None and run.status in run.ACTIVE else None
         return cls(
             id=row.id,
             conversation=row.conversation_id,
             seq=row.seq,
             role=row.role,
-            text=row.text,
-            thinking=row.thinking,
+            text=row.text if there else "",
+            thinking=row.thinking if there else "",
             author=person(row.author),
             client_id=row.client_id,
-            replaces=row.replaces_id,
+            replaces=row.replaces_id or again,
+            continues=row.replaces_id is not None,
+            alternatives=() if first is None else tuple(each.id for each in first.alternatives.all()),
+            shown=row.shown,
             created_at=row.created_at,
-            calls=() if run is None else tuple(Call.of(call) for call in run.calls.all()),
-            run=None if run is None else Run.of(run),
+            edited_at=row.edited_at,
+            deleted_at=row.deleted_at,
+            attachments=tuple(map(Attachment.of, row.attachments.all())) if there and run is None else (),
+            calls=tuple(map(Call.of, run.calls.all())) if there and run is not None else (),
+            run=None if run is None else Run.of(run, there),
         )
+
+
+class Edit(Struct, frozen=True):
+    """What a message said before it was edited at `edited_at`."""
+
+    text: str
+    edited_by: Person | None
+    edited_at: datetime
+
+    @classmethod
+    def of(cls, row: "models.Edit") -> Self:
+        return cls(row.text, person(row.edited_by), row.edited_at)
 
 
 class AgentCard(Struct, frozen=True):
@@ -157,6 +201,20 @@ class AgentCard(Struct, frozen=True):
     name: str
     model: str
     starters: tuple[str, ...]
+
+
+class Yours(Struct, frozen=True):
+    """A conversation as one person has it."""
+
+    role: str
+    unread: int
+    last_read: int
+    pinned: bool
+    archived: bool
+
+    @classmethod
+    def of(cls, row: "models.Participant", unread: int) -> Self:
+        return cls(row.role, unread, row.last_read, row.pinned, row.archived)
 
 
 class Conversation(Struct, frozen=True):
@@ -170,9 +228,10 @@ class Conversation(Struct, frozen=True):
     websocket: str
     created_at: datetime
     updated_at: datetime
+    yours: Yours | None
 
     @classmethod
-    def of(cls, row: "models.Conversation", *, running: bool) -> Self:
+    def of(cls, row: "models.Conversation", *, running: bool, yours: Yours | None = None) -> Self:
         agent = agents.find(row.agent)
         return cls(
             id=row.id,
@@ -185,6 +244,7 @@ class Conversation(Struct, frozen=True):
             websocket=f"{conf.WEBSOCKET_URL}{row.id}/",
             created_at=row.created_at,
             updated_at=row.updated_at,
+            yours=yours,
         )
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from django.utils.module_loading import import_string
 
 from .conf import conf
-from .models import Participant, Run
+from .models import Message, Participant, Run
 
 
 class Permissions:
@@ -26,6 +26,11 @@ class Permissions:
             or participant.role == Participant.Role.OWNER
             or getattr(participant.user, "is_staff", False)
         )
+
+    def can_delete(self, participant: Participant, message: Message) -> bool:
+        """A message: who wrote it while he may write, owners, and staff."""
+        own = message.author_id == participant.user_id and self.can_post(participant)
+        return own or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
         return self.can_stop(participant, run)

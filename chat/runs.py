@@ -88,16 +88,16 @@ class LiveRun:
                 await asyncio.wait([self._stream])
 
     async def _begin(self, started: store.Started) -> None:
-        """Tell everybody; a run that goes on after approvals takes up what it had."""
+        """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""
         message = self._message = started.message
-        if message.run is None or message.run.seq == 0:
-            await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
-            return
-        self._seq = self._stored_seq = message.run.seq
         self._text, self._thinking = [message.text], [message.thinking]
         self._call_ids = started.call_ids
         by_id = {call.id: call for call in message.calls}
         self._calls = {call_id: by_id[pk] for call_id, pk in started.call_ids.items()}
+        if message.run is None or message.run.seq == 0:
+            await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
+            return
+        self._seq = self._stored_seq = message.run.seq
         await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
 
     async def _read(self, started: store.Started) -> engine.Finish | engine.Error:

@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from . import api, views
+from . import api, attachments, views
 
 app_name = "nous_chat"
 
 urlpatterns = [
     path("", views.chat, name="home"),
     path("<uuid:conversation_id>/", views.chat, name="conversation"),
+    path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("api/conversations/", api.conversations, name="api-conversations"),
     path("api/conversations/<uuid:conversation_id>/messages/", api.messages, name="api-messages"),
+    path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),
 ]

@@ -35,6 +35,9 @@ class Reader:
             case "conversation.updated" if self.messages or self.snapshot:
                 if frame["conversation"]["last_seq"] > max((m["seq"] for m in self.messages.values()), default=0):
                     return [{"type": "history.load", "before": frame["conversation"]["last_seq"] + 1}]
+            case "message.updated" | "message.deleted":
+                self._put(frame["message"])
+                self._prefer(frame["message"])
             case "history.page":
                 for message in frame["messages"]:
                     if message["id"] not in self.messages:
@@ -90,11 +93,21 @@ class Reader:
         return bool(message["run"]) and message["run"]["id"] == run
 
     def _put(self, message: Frame) -> None:
+        if message["id"] not in self.messages:
+            self._prefer(message)
         self.messages[message["id"]] = message
         if message["replaces"]:
             self.messages.pop(message["replaces"], None)
+        if not message["shown"]:
+            del self.messages[message["id"]]
         if message["run"]:
             self.seqs[message["run"]["id"]] = message["run"]["seq"]
+
+    def _prefer(self, message: Frame) -> None:
+        """Of several alternatives, the one that was heard of last is shown."""
+        for other in message["alternatives"]:
+            if other != message["id"]:
+                self.messages.pop(other, None)
 
     @property
     def transcript(self) -> list[tuple[str, str]]:

@@ -284,7 +284,7 @@ def test_a_provider_that_fails_ends_the_run_with_a_code_a_sentence_and_the_text_
             assert (await ada.answered("again"))["type"] == "ack"
             again = await ada.hear("run.finished", 2)
             assert (again["status"], again["message"]["text"]) == ("completed", text(7))
-            assert again["message"]["replaces"] == finished["message"]["id"]
+            assert again["message"]["alternatives"] == [finished["message"]["id"], again["message"]["id"]]
             assert ada.transcript == [("user", "Hello"), ("assistant", text(7))]
 
     scenario(talk)

@@ -20,13 +20,23 @@ def test_every_frame_is_documented_with_its_fields(struct: type) -> None:
     assert rows, f"docs/protocol.md has no row for {tag}"
     inbox = PROTOCOL.split("## The inbox")[1]
     for name in struct.__struct_fields__:  # type: ignore[attr-defined]
+        name = {"continues": "continue"}.get(name, name) if struct is commands.RunStart else name
         if name != "ref" or struct in events.EVENTS:
             assert f"`{name}`" in " ".join(rows) + inbox, f"{tag} does not name {name}"
 
 
 @pytest.mark.parametrize(
     "struct",
-    [objects.Person, objects.Usage, objects.Run, objects.Message, objects.Conversation, objects.Participant],
+    [
+        objects.Person,
+        objects.Usage,
+        objects.Run,
+        objects.Message,
+        objects.Attachment,
+        objects.Yours,
+        objects.Conversation,
+        objects.Participant,
+    ],
     ids=lambda struct: struct.__name__,
 )
 def test_every_object_is_documented_with_its_fields(struct: type) -> None:

@@ -9,6 +9,15 @@ from .usage import Usage
 Role = Literal["system", "user", "assistant", "tool"]
 
 
+GO_ON = (
+    "Your last answer was cut off in the middle. Go on exactly where it ends: write only what comes next, beginning "
+    "with the very next character. Repeat nothing, do not comment on the interruption, keep the language and the "
+    "format; an open code block, list or table is still open."
+)
+"""The wish that an answer goes on that was cut off, as the last message. A prefilled answer would be the other way, but
+some wires have none, and some models refuse it."""
+
+
 class Image(msgspec.Struct, frozen=True):
     """A picture for a model that takes them: an address that the provider fetches, or the bytes themselves."""
 

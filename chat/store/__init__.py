@@ -5,10 +5,13 @@ person asks for is checked here, in the transaction that does it, and refused wi
 are wire objects (`objects.py`), never rows.
 
     conversations, messages, runs, approvals     the units of work, by what they are about
+    alternatives, edits, lists, attachments
     endings, rows                                their parts
 """
 
+from .alternatives import choose
 from .approvals import Decided, await_approval, decide, save_call
+from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
 from .conversations import (
     Entered,
     Listing,
@@ -17,9 +20,12 @@ from .conversations import (
     create_conversation,
     enter,
     listing,
+    listing_of,
     page,
 )
+from .edits import Edited, delete_message, edit_message, edits_of, restore_message
 from .endings import Ending, Finished, Written
+from .lists import mark_read
 from .messages import TITLE_CHARS, Posted, post_message
 from .rows import PAGE, storable
 from .runs import (
@@ -40,30 +46,43 @@ __all__ = [
     "TITLE_CHARS",
     "Checkpoint",
     "Decided",
+    "Edited",
     "Ending",
     "Entered",
     "Finished",
     "Listing",
     "Posted",
+    "Served",
     "Started",
     "Stored",
     "Written",
     "await_approval",
     "check_membership",
+    "choose",
     "conversations_of",
     "create_conversation",
     "decide",
+    "delete_message",
+    "delete_unsent",
+    "edit_message",
+    "edits_of",
     "enter",
+    "find_attachment",
     "find_run",
     "finish_run",
+    "forget_file",
     "heartbeat",
     "listing",
+    "listing_of",
+    "mark_read",
     "page",
     "post_message",
     "reap",
     "request_run",
     "request_stop",
+    "restore_message",
     "save_call",
     "start_run",
     "storable",
+    "upload",
 ]

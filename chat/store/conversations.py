@@ -12,6 +12,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Participant, Run
 from .endings import active_runs
+from .lists import yours
 from .rows import PAGE, membership, newest, storable
 
 LIST = 200
@@ -23,31 +24,49 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
     if agent is not None and agent not in conf.AGENTS:
         raise Refused("invalid", f"There is no such agent; known are {', '.join(sorted(conf.AGENTS))}.")
     with transaction.atomic():
-        row = Conversation.objects.create(title=storable(title), agent=agent or agents.default_slug())
+        title_from = Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING
+        row = Conversation.objects.create(
+            title=storable(title), title_from=title_from, agent=agent or agents.default_slug()
+        )
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
     return objects.Conversation.of(row, running=False)
 
 
 def conversations_of(user_id: Any) -> list[objects.Conversation]:
     """A person's conversations, newest first, at most LIST."""
-    rows = Conversation.objects.filter(participants__user=user_id).annotate(running=_ACTIVE_RUN)[:LIST]
-    return [objects.Conversation.of(row, running=row.running) for row in rows]
+    rows = Conversation.objects.filter(participants__user=user_id, deleted_at=None).annotate(running=_ACTIVE_RUN)[:LIST]
+    mine = yours(Participant.objects.filter(user=user_id, conversation__in=[row.pk for row in rows]))
+    return [
+        objects.Conversation.of(row, running=row.running, yours=mine[row.pk, user_id])
+        for row in rows
+        if (row.pk, user_id) in mine
+    ]
 
 
 class Listing(Struct, frozen=True):
-    """A conversation as lists show it, and the ids of the people in whose lists it is."""
+    """A conversation as lists show it, and how each of the people has it in whose lists it is, by their ids."""
 
     conversation: objects.Conversation
-    audience: list[Any]
+    audience: dict[Any, objects.Yours]
 
 
 def listing(conversation_id: UUID) -> Listing | None:
     """None where it is gone."""
-    row = Conversation.objects.annotate(running=_ACTIVE_RUN).filter(pk=conversation_id).first()
+    row = Conversation.objects.annotate(running=_ACTIVE_RUN).filter(pk=conversation_id, deleted_at=None).first()
     if row is None:
         return None
-    audience = Participant.objects.filter(conversation=row).values_list("user_id", flat=True)
-    return Listing(objects.Conversation.of(row, running=row.running), list(audience))
+    audience = yours(Participant.objects.filter(conversation=row))
+    of_each = {user_id: view for (_, user_id), view in audience.items()}
+    return Listing(objects.Conversation.of(row, running=row.running), of_each)
+
+
+def listing_of(user_id: Any, conversation_id: UUID) -> objects.Conversation | None:
+    """A conversation as this person has it. None where it is gone, or the person is."""
+    row = Conversation.objects.annotate(running=_ACTIVE_RUN).filter(pk=conversation_id, deleted_at=None).first()
+    mine = yours(Participant.objects.filter(conversation=conversation_id, user=user_id))
+    if row is None or not mine:
+        return None
+    return objects.Conversation.of(row, running=row.running, yours=mine[conversation_id, user_id])
 
 
 class Entered(Struct, frozen=True):
@@ -68,9 +87,10 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
     everyone = Participant.objects.filter(conversation=conversation_id).select_related("user")
     runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
     messages, more = newest(conversation_id, before=None, limit=PAGE)
+    mine = yours(Participant.objects.filter(pk=participant.pk))[conversation_id, participant.user_id]
     return Entered(
         you=objects.You(me.user.id, me.user.name, me.role),
-        conversation=objects.Conversation.of(participant.conversation, running=bool(runs)),
+        conversation=objects.Conversation.of(participant.conversation, running=bool(runs), yours=mine),
         participants=[objects.Participant.of(row) for row in everyone],
         messages=messages,
         more=more,

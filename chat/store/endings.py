@@ -58,14 +58,21 @@ BUSY = 5.0
 """Seconds after which somebody whom a full queue refused may try again."""
 
 
-def queue(conversation: Conversation, user_id: Any, host: str | None, replaces: Message | None = None) -> Run:
+def queue(
+    conversation: Conversation, user_id: Any, host: str | None, replaces: Message | None = None, continues: bool = False
+) -> Run:
     """`host` is the process that is to make it: empty for whichever takes it up, None where the one that was asked has
     no room for another, which undoes the whole transaction. Raises Refused("busy").
     """
     if host is None:
         raise Refused("busy", "Too many answers are being made at the moment. Try again soon.", retry_after=BUSY)
     return Run.objects.create(
-        conversation=conversation, agent=conversation.agent, launched_by_id=user_id, host=host, replaces=replaces
+        conversation=conversation,
+        agent=conversation.agent,
+        launched_by_id=user_id,
+        host=host,
+        replaces=replaces,
+        continues=continues,
     )
 
 

@@ -1,5 +1,6 @@
 """A person says something."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Message
 from ..permissions import policy
+from .attachments import attach
 from .endings import Finished, active_runs, queue, stop
+from .lists import advance
 from .rows import append, lock, may_post, membership, messages, storable
 
 TITLE_CHARS = 60
@@ -30,7 +33,13 @@ class Posted(Struct, frozen=True):
 
 @transaction.atomic
 def post_message(
-    user_id: Any, conversation_id: UUID, text: str, client_id: UUID | None, mode: str | None, host: str | None
+    user_id: Any,
+    conversation_id: UUID,
+    text: str,
+    client_id: UUID | None,
+    mode: str | None,
+    host: str | None,
+    attachments: Sequence[UUID] = (),
 ) -> Posted:
     """A person says something; the same `client_id` twice is one message.
 
@@ -44,17 +53,12 @@ def post_message(
         if earlier is not None:
             return Posted(objects.Message.of(earlier), repeated=True)
     may_post(participant)
-    text = storable(text)
-    if not text.strip():
-        raise Refused("empty", "The message has no text.")
-    if len(text) > conf.MAX_MESSAGE_CHARS:
-        raise Refused(
-            "too_large",
-            f"A message may have at most {conf.MAX_MESSAGE_CHARS:,} characters; this one has {len(text):,}.",
-        )
-    if not conversation.title:
-        conversation.title = _title(text)
+    text = checked_text(text, bool(attachments))
+    if not conversation.title and text.strip():
+        conversation.title, conversation.title_from = title_of(text), Conversation.TitleFrom.WORDS
     row = append(conversation, role=Message.Role.USER, author=participant.user, text=text, client_id=client_id)
+    attach(row, attachments)
+    advance(conversation, participant.user_id, row.seq)
     message = objects.Message.of(row)
     active = active_runs(conversation_id).first()
     if active is None:
@@ -69,6 +73,20 @@ def post_message(
     return Posted(message, ended=ended, start=queue(conversation, participant.user_id, host).id)
 
 
-def _title(text: str) -> str:
+def checked_text(text: str, attached: bool = False) -> str:
+    """As it is stored. It may be empty only where something is attached."""
+    text = storable(text)
+    if not text.strip() and not attached:
+        raise Refused("empty", "The message has no text.")
+    if len(text) > conf.MAX_MESSAGE_CHARS:
+        raise Refused(
+            "too_large",
+            f"A message may have at most {conf.MAX_MESSAGE_CHARS:,} characters; this one has {len(text):,}.",
+        )
+    return text
+
+
+def title_of(text: str) -> str:
+    """The first words."""
     words = " ".join(text.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"

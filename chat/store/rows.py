@@ -31,7 +31,7 @@ def storable_json(value: Any) -> Any:
 def membership(user_id: Any, conversation_id: UUID) -> Participant:
     row = (
         Participant.objects.select_related("user", "conversation")
-        .filter(user=user_id, conversation=conversation_id)
+        .filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None)
         .first()
     )
     if row is None or not policy().can_see(row):
@@ -58,14 +58,20 @@ def append(conversation: Conversation, **fields: Any) -> Message:
 
 def touch(conversation: Conversation) -> None:
     conversation.updated_at = timezone.now()
-    conversation.save(update_fields=["title", "last_seq", "updated_at"])
+    conversation.save(update_fields=["title", "title_from", "last_seq", "updated_at"])
 
 
 def messages(conversation_id: UUID) -> QuerySet[Message]:
-    """The messages that count: an answer that was made again is not among them."""
-    rows = Message.objects.filter(conversation=conversation_id, replaced_by=None)
+    """The messages that are shown, with what their objects need. Deleted ones are among them: their place is seen."""
+    return complete(Message.objects.filter(conversation=conversation_id, shown=True))
+
+
+def complete(rows: QuerySet[Message]) -> QuerySet[Message]:
+    """With all that `objects.Message.of` reads, in the same number of queries however many rows there are."""
     calls = Prefetch("run__calls", ToolCall.objects.select_related("decided_by"))
-    return rows.select_related("author", "run__launched_by", "run__stopped_by").prefetch_related(calls)
+    alternatives = Prefetch("alternative_of__alternatives", Message.objects.order_by("seq"))
+    related = rows.select_related("author", "run__launched_by", "run__stopped_by")
+    return related.prefetch_related(calls, alternatives, "attachments")
 
 
 def newest(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:

@@ -16,22 +16,30 @@ from ..conf import conf
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
+from .alternatives import begin_answer
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
-from .rows import PAGE, append, lock, may_post, membership, messages, touch
+from .rows import PAGE, lock, may_post, membership, messages, touch
 
 SILENT = 3.0
 """Seconds without a heartbeat after which a run's process is not relied on for an answer."""
 
 
 @transaction.atomic
-def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, host: str | None) -> UUID:
-    """Queue a run without a new message: an answer to what was said last, or, with the last answer's id, that again."""
+def request_run(
+    user_id: Any, conversation_id: UUID, message_id: UUID | None, host: str | None, *, continues: bool = False
+) -> UUID:
+    """Queue a run without a new message: an answer to what was said last; with the last answer's id that again, as an
+    alternative; with `continues` its end, where it was cut off.
+    """
     participant = membership(user_id, conversation_id)
     conversation = lock(conversation_id)
     may_post(participant)
     if active_runs(conversation_id).exists():
         raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
-    last = messages(conversation_id).order_by("-seq").first()
+    said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM)
+    last = said.order_by("-seq").first()
+    if continues and message_id is None:
+        raise Refused("invalid", "`continue` needs the `message` that is to go on.")
     if last is None:
         raise Refused("conflict", "There is nothing to answer yet.")
     if message_id is None:
@@ -39,9 +47,11 @@ def request_run(user_id: Any, conversation_id: UUID, message_id: UUID | None, ho
     if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
         raise Refused("not_found", "There is no such message in this conversation.")
     if message_id != last.id:
-        raise Refused("conflict", "Only the last answer can be made again.")
+        raise Refused("conflict", "Only the last answer can be made again, or go on.")
     replaces = last if last.role == Message.Role.ASSISTANT else None
-    return queue(conversation, participant.user_id, host, replaces=replaces).id
+    if continues and (replaces is None or last.run.status == Run.Status.COMPLETED):
+        raise Refused("conflict", "There is nothing to go on with: this was not cut off.")
+    return queue(conversation, participant.user_id, host, replaces=replaces, continues=continues).id
 
 
 UNDER_WAY = (Run.Status.QUEUED, Run.Status.RUNNING)
@@ -69,13 +79,13 @@ class Started(Struct, frozen=True):
 @transaction.atomic
 def start_run(run_id: UUID, host: str) -> Started | None:
     """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host."""
-    rows = Run.objects.select_related("launched_by", "message", "replaces").prefetch_related("calls__decided_by")
+    rows = Run.objects.select_related("launched_by", "message", "replaces__run", "replaces__alternative_of")
     run = rows.filter(pk=run_id).first()
     if run is None:
         return None
     conversation = lock(run.conversation_id)
     if run.message is None:
-        run.message = append(conversation, role=Message.Role.ASSISTANT, replaces=run.replaces)
+        run.message = begin_answer(conversation, run)
     answer = run.message
     run.status, run.heartbeat_at = Run.Status.RUNNING, timezone.now()
     run.started_at = run.started_at or run.heartbeat_at
@@ -86,9 +96,12 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     if not claimed:
         transaction.set_rollback(True)
         return None
-    earlier = messages(conversation.id).prefetch_related(None).filter(seq__lt=answer.seq).order_by("-seq")
+    said = messages(conversation.id).prefetch_related(None).filter(deleted_at=None)
+    earlier = said.filter(seq__lt=answer.seq).order_by("-seq")
     transcript = history.transcript(run)
-    calls = {call.call_id: call for call in run.calls.all()}
+    if run.continues and run.replaces is not None and not transcript:
+        transcript = history.cut_off(run.replaces)
+    calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
     waiting = [call.id for call in pending(transcript)]
     return Started(
         message=objects.Message.of(answer),

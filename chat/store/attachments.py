@@ -1,0 +1,143 @@
+"""Files that people attach: uploaded first, sent with a message, served to who is in the conversation, cleaned up."""
+
+import posixpath
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from msgspec import Struct
+
+from .. import objects
+from ..commands import Refused
+from ..conf import conf
+from ..models import Attachment, Message, attachment_storage
+from .rows import may_post, membership, storable
+
+WAITING = 50
+"""How many files one person may have uploaded and not sent."""
+
+KEPT_UNSENT = timedelta(days=1)
+NAME_CHARS = 200
+TEXT = "text/plain"
+SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
+"""What the formats begin with that models take and browsers show: a name proves nothing."""
+
+
+def type_of(content: bytes) -> str:
+    """The media type that the content itself shows. Raises Refused for what is neither a picture nor text."""
+    for signature, kind in SIGNATURES:
+        if content.startswith(signature):
+            return kind
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\x00"
+    if any(ord(char) < 32 and char not in "\t\n\r\f\x1b" for char in text):
+        raise Refused("invalid", "Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached.")
+    return TEXT
+
+
+def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
+    """Keep a file for a message that is to come. The storage, which may be remote, is written outside transactions."""
+    participant = membership(user.pk, conversation_id)
+    may_post(participant)
+    kind = type_of(content)
+    largest = conf.TEXT_BYTES if kind == TEXT else conf.IMAGE_BYTES
+    if len(content) > largest:
+        raise Refused("too_large", f"Such a file may have at most {largest:,} bytes; this one has {len(content):,}.")
+    if not content:
+        raise Refused("empty", "The file is empty.")
+    if Attachment.objects.filter(uploaded_by=user, message=None).count() >= WAITING:
+        raise Refused("conflict", f"You have uploaded {WAITING} files without sending them. Send or wait a day.")
+    stored = attachment_storage().save(f"nous_chat/{uuid.uuid4().hex}", ContentFile(content))
+    try:
+        row = Attachment.objects.create(
+            conversation_id=conversation_id,
+            uploaded_by=user,
+            file=stored,
+            name=_clean(name),
+            type=kind,
+            size=len(content),
+            text=storable(content.decode("utf-8-sig")) if kind == TEXT else "",
+        )
+    except BaseException:
+        attachment_storage().delete(stored)
+        raise
+    return objects.Attachment.of(row)
+
+
+def attach(message: Message, wanted: Sequence[UUID]) -> None:
+    """Send uploaded files with a message, in that order. A part of `post_message`'s transaction."""
+    if not wanted:
+        return
+    if len(wanted) > conf.ATTACHMENTS_PER_MESSAGE:
+        raise Refused("too_large", f"A message may carry at most {conf.ATTACHMENTS_PER_MESSAGE} files.")
+    free = Attachment.objects.filter(conversation=message.conversation_id, uploaded_by=message.author_id, message=None)
+    rows = {row.pk: row for row in free.filter(pk__in=wanted)}
+    if set(rows) != set(wanted):
+        raise Refused("not_found", "A file of this message is not there, or was sent already. Attach it again.")
+    now = timezone.now()
+    for place, key in enumerate(dict.fromkeys(wanted)):
+        rows[key].message, rows[key].created_at = message, now + timedelta(microseconds=place)
+    Attachment.objects.bulk_update(rows.values(), ["message", "created_at"])
+
+
+class Served(Struct, frozen=True):
+    """What the view sends: the file's name in the storage, and what to call it."""
+
+    file: str
+    name: str
+    type: str
+
+
+def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
+    """To who is in the conversation, once it is sent and while its message is not deleted; before that to who uploaded
+    it. Raises Refused("not_found"), whether or not there is one.
+    """
+    sent = Q(message__isnull=False, message__deleted_at=None) | Q(message=None, uploaded_by=user_id)
+    row = Attachment.objects.filter(sent, pk=attachment_id).first()
+    try:
+        if row is not None:
+            membership(user_id, row.conversation_id)
+            return Served(str(row.file.name), row.name, row.type)
+    except Refused:
+        pass
+    raise Refused("not_found", "There is no such file, or you may not see it.")
+
+
+def delete_unsent(user_id: Any, attachment_id: UUID) -> None:
+    """Take back a file that was not sent."""
+    row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
+    if row is None:
+        raise Refused("not_found", "There is no such file, or it was sent already.")
+    row.delete()
+
+
+def forget_file(name: str) -> None:
+    """After a row is gone: its file too, unless another row names it. `signals.py` calls it for each row."""
+
+    def delete() -> None:
+        if not Attachment.objects.filter(file=name).exists():
+            attachment_storage().delete(name)
+
+    transaction.on_commit(delete, robust=True)
+
+
+def _clean(name: str) -> str:
+    """A file's name without folders and without what could break a header or a line."""
+    last = posixpath.basename(storable(name).replace("\\", "/"))
+    printable = "".join(char for char in last if char.isprintable()).strip(" .")
+    return printable[-NAME_CHARS:] or "file"

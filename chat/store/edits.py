@@ -1,0 +1,134 @@
+"""What people do with messages that are there: edit (and ask again), delete, restore."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from msgspec import Struct
+
+from .. import objects
+from ..commands import Refused
+from ..conf import conf
+from ..models import Conversation, Edit, Message
+from ..permissions import policy
+from .endings import active_runs, queue
+from .messages import checked_text, title_of
+from .rows import complete, lock, may_post, membership, touch
+
+
+class Edited(Struct, frozen=True):
+    """A message as it is now; the answers that are not shown any more, and the run that is to answer anew."""
+
+    message: objects.Message
+    hidden: list[objects.Message] = []
+    start: UUID | None = None
+
+
+@transaction.atomic
+def edit_message(
+    user_id: Any, conversation_id: UUID, message_id: UUID, text: str, resend: bool, host: str | None
+) -> Edited:
+    """A person changes a message of his own; what it said before is kept. With `resend`, which has to be the last thing
+    that a person has said, the answers to it are hidden, and a run is queued for `host`.
+    """
+    participant = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    may_post(participant)
+    row = _there(conversation, message_id)
+    if row.author_id != participant.user_id:
+        raise Refused("forbidden", "You can edit your own messages only.")
+    text = checked_text(text, row.attachments.exists())
+    if text != row.text:
+        Edit.objects.create(message=row, text=row.text, edited_by=participant.user)
+        _forget(conversation, row)
+        row.text, row.edited_at = text, timezone.now()
+        row.save(update_fields=["text", "edited_at"])
+        touch(conversation)
+    hidden, start = [], None
+    if resend:
+        hidden = _hide_answers(conversation, row)
+        start = queue(conversation, participant.user_id, host).id
+    return Edited(_object(row), hidden, start)
+
+
+def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Message]:
+    later = Message.objects.filter(conversation=conversation, seq__gt=row.seq, shown=True)
+    if later.filter(role=Message.Role.USER, deleted_at=None).exists():
+        raise Refused("conflict", "Somebody has written since. Only the last message can be sent again.")
+    if active_runs(conversation.pk).exists():
+        raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
+    answers = list(complete(later.filter(role=Message.Role.ASSISTANT)).order_by("seq"))
+    Message.objects.filter(pk__in=[answer.pk for answer in answers]).update(shown=False)
+    for answer in answers:
+        answer.shown = False
+    return [objects.Message.of(answer) for answer in answers]
+
+
+@transaction.atomic
+def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
+    """Its place stays, its text goes to nobody any more. Deleting twice changes nothing."""
+    participant = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    row = _there(conversation, message_id, deleted=True)
+    if not policy().can_delete(participant, row):
+        raise Refused("forbidden", "Only who wrote it, or an owner of the conversation, can delete this message.")
+    if active_runs(conversation_id).filter(Q(message=row) | Q(replaces=row)).exists():
+        raise Refused("conflict", "This answer is being made. Stop it first.")
+    if row.deleted_at is None:
+        _forget(conversation, row)
+        row.deleted_at, row.deleted_by = timezone.now(), participant.user
+        row.save(update_fields=["deleted_at", "deleted_by"])
+        touch(conversation)
+    return _object(row)
+
+
+@transaction.atomic
+def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
+    """Who deleted it takes that back, within UNDO_SECONDS."""
+    participant = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    may_post(participant)
+    row = _there(conversation, message_id, deleted=True)
+    if row.deleted_at is None:
+        return _object(row)
+    if row.deleted_by_id != participant.user_id:
+        raise Refused("forbidden", "Only who deleted this message can restore it.")
+    if row.deleted_at < timezone.now() - timedelta(seconds=conf.UNDO_SECONDS):
+        raise Refused("conflict", "It is too late: this message was deleted for good.")
+    row.deleted_at = row.deleted_by = None
+    row.save(update_fields=["deleted_at", "deleted_by"])
+    touch(conversation)
+    return _object(row)
+
+
+def edits_of(user_id: Any, conversation_id: UUID, message_id: UUID) -> list[objects.Edit]:
+    """What a message said before, oldest first; nothing of one that is deleted."""
+    conversation = membership(user_id, conversation_id).conversation
+    row = _there(conversation, message_id)
+    return [objects.Edit.of(edit) for edit in row.edits.select_related("edited_by").order_by("pk")]
+
+
+def _there(conversation: Conversation, message_id: UUID, *, deleted: bool = False) -> Message:
+    """A message that people wrote or an agent, deleted or not."""
+    shown = Q(shown=True) | Q(alternative_of__isnull=False)
+    rows = Message.objects.filter(shown, conversation=conversation, pk=message_id)
+    row = rows.exclude(role=Message.Role.SYSTEM).first()
+    if row is None or (row.deleted_at is not None and not deleted):
+        raise Refused("not_found", "There is no such message in this conversation.")
+    return row
+
+
+def _forget(conversation: Conversation, row: Message) -> None:
+    """What was made of a message's text is not to outlive it: the caller saves the conversation."""
+    if row.seq <= conversation.summary_seq:
+        conversation.summary, conversation.summary_seq = "", 0
+        conversation.save(update_fields=["summary", "summary_seq"])
+    if conversation.title_from == Conversation.TitleFrom.WORDS and conversation.title == title_of(row.text):
+        conversation.title, conversation.title_from = "", Conversation.TitleFrom.NOTHING
+
+
+def _object(row: Message) -> objects.Message:
+    return objects.Message.of(complete(Message.objects.filter(pk=row.pk)).get())
