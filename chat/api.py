@@ -34,6 +34,10 @@ class Messages(Struct, frozen=True):
     more: bool
 
 
+class Edits(Struct, frozen=True):
+    edits: list[objects.Edit]
+
+
 def endpoint(*methods: str) -> Callable[[View], View]:
     """A view for signed-in people that answers in JSON, refusals too."""
 
@@ -67,6 +71,11 @@ def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     before = _number(request, "before", None, 1, 2**31 - 1)
     limit = _number(request, "limit", store.PAGE, 1, 100) or store.PAGE
     return answer_json(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
+
+
+@endpoint("GET")
+def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    return answer_json(200, Edits(store.edits_of(request.user.pk, conversation_id, message_id)))
 
 
 def _body(request: HttpRequest) -> NewConversation:

@@ -12,5 +12,6 @@ urlpatterns = [
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("api/conversations/", api.conversations, name="api-conversations"),
     path("api/conversations/<uuid:conversation_id>/messages/", api.messages, name="api-messages"),
+    path("api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/edits/", api.edits, name="api-edits"),
     path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),
 ]

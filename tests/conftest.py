@@ -116,6 +116,18 @@ def people(db: None, django_user_model: Any) -> dict[str, Any]:
     return {name: django_user_model.objects.create_user(name, password="x") for name in servers.PEOPLE}
 
 
+@pytest.fixture
+def room(people: dict[str, Any]) -> Any:
+    """Ada owns it, Bob is a member; Eve is not in it."""
+    from chat import store
+    from chat.models import Conversation, Participant
+
+    created = store.create_conversation(people["ada"])
+    room = Conversation.objects.get(pk=created.id)
+    Participant.objects.create(conversation=room, user=people["bob"], role="member")
+    return room
+
+
 def browser_path() -> str | None:
     """Chromium on PATH, else Playwright's own."""
     import shutil

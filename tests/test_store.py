@@ -12,50 +12,9 @@ from chat import engine, objects, store
 from chat.commands import Refused
 from chat.models import Conversation, Message, Participant, Run
 
-HOST = "here:1:a"
+from .units import HOST, begin, end, post, refused
+
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def room(people: dict[str, Any]) -> Conversation:
-    """Ada owns it, Bob is a member; Eve is not in it."""
-    created = store.create_conversation(people["ada"])
-    room = Conversation.objects.get(pk=created.id)
-    Participant.objects.create(conversation=room, user=people["bob"], role="member")
-    return room
-
-
-def post(user: Any, room: Conversation, text: str = "Hello", **fields: Any) -> store.Posted:
-    given: dict[str, Any] = {"client_id": uuid.uuid4(), "mode": None, "host": HOST} | fields
-    return store.post_message(user.pk, room.pk, text, **given)
-
-
-def begin(user: Any, room: Conversation, text: str = "Hello") -> store.Started:
-    run_id = post(user, room, text).start
-    assert run_id is not None
-    started = store.start_run(run_id, HOST)
-    assert started is not None
-    return started
-
-
-def end(started: store.Started, status: str = "completed", text: str = "Hi", **fields: Any) -> store.Finished | None:
-    assert started.message.run is not None
-    ending = store.Ending(status=status, written=store.Written(3, text, ""), **fields)
-    return store.finish_run(started.message.run.id, HOST, ending)
-
-
-def refused(code: str) -> Any:
-    class Expect:
-        def __enter__(self) -> None:
-            self._raises = pytest.raises(Refused)
-            self._caught = self._raises.__enter__()
-
-        def __exit__(self, *args: Any) -> bool:
-            done = bool(self._raises.__exit__(*args))
-            assert self._caught.value.code == code
-            return done
-
-    return Expect()
 
 
 def test_a_message_queues_a_run_and_names_the_conversation(people: dict[str, Any], room: Conversation) -> None:

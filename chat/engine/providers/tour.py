@@ -2,10 +2,11 @@
 demo.py plays it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..events import TextDelta, ThinkingDelta
 from ..exceptions import ProviderError
+from ..messages import GO_ON, Message
 from .provider import Request
 
 _PACE = 1 / 30  # seconds for a word
@@ -82,9 +83,28 @@ database holds. Then the tokens are counted, and it is your turn again.",
 ]
 
 
-def tour(request: Request) -> Iterator[TextDelta | ThinkingDelta | ProviderError | float]:
-    """What to say to the last message, as steps for DemoProvider."""
-    question = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+Step = TextDelta | ThinkingDelta | ProviderError | float
+
+
+def tour(request: Request) -> Iterator[Step]:
+    """What to say to the last message, as steps for DemoProvider; what was cut off goes on."""
+    said = request.messages
+    if len(said) > 2 and said[-1].text == GO_ON:
+        return _after(len(said[-2].text), _answer(said[:-2]))
+    return _answer(said)
+
+
+def _after(length: int, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps without the first `length` characters, nor the pauses and thoughts before them."""
+    for step in steps:
+        if isinstance(step, TextDelta) and length:
+            length, step = max(length - len(step.text), 0), TextDelta(step.text[length:])
+        if not length and (not isinstance(step, TextDelta) or step.text):
+            yield step
+
+
+def _answer(messages: Sequence[Message]) -> Iterator[Step]:
+    question = next((message.text for message in reversed(messages) if message.role == "user"), "")
     wish = re.search(r"\b(long|think|slow|code|error|usage)", question.lower())
     yield 0.4  # as if it had to read the question
     match wish and wish[1]:
