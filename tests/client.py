@@ -162,15 +162,18 @@ class Person:
     def csrf(self) -> dict[str, str]:
         return {"X-CSRFToken": self.http.cookies["csrftoken"]}
 
-    @contextlib.asynccontextmanager
-    async def socket(self, conversation: str = "", site: Site | None = None) -> AsyncIterator[Socket]:
-        """A socket to a conversation, or without one to the inbox; on another process of the same site if given."""
+    def connect(self, conversation: str = "", site: Site | None = None, **options: Any) -> websockets.connect:
+        """To a conversation, or without one to the inbox; on another process of the same site if given."""
         port = (site or self.site).port
         address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "")
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
-        async with websockets.connect(
-            address, additional_headers={"Cookie": cookie}, max_size=None, proxy=None
-        ) as connection:
+        headers = {"Cookie": cookie}
+        return websockets.connect(address, additional_headers=headers, max_size=None, proxy=None, **options)
+
+    @contextlib.asynccontextmanager
+    async def socket(self, conversation: str = "", site: Site | None = None) -> AsyncIterator[Socket]:
+        """A Socket at such a connection."""
+        async with self.connect(conversation, site) as connection:
             socket = Socket(connection)
             try:
                 yield socket

@@ -1,42 +1,77 @@
-"""A channel layer that does on purpose what real ones do by accident: loses frames, doubles them, brings them late."""
+"""Channel layers that do on purpose what real ones do by accident: lose messages, double them, bring them late."""
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+Send = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
-class LossyChannelLayer(InMemoryChannelLayer):
-    """In-memory, with chances (0 to 1) for each frame to a group. `counts` tells what was done."""
+class Loss:
+    """Chances (0 to 1) for each message, drawn by a seed. `counts` tells what was done."""
 
-    def __init__(
-        self, seed: int = 0, drop: float = 0.2, double: float = 0.2, delay: float = 0.2, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, seed: int = 0, drop: float = 0, double: float = 0, delay: float = 0) -> None:
         self._random = random.Random(seed)
         self._chances = {"drop": drop, "double": double, "delay": delay}
         self.counts = dict.fromkeys(self._chances, 0)
+        self._late: set[asyncio.Task[None]] = set()
 
-    async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        if message["type"] != "frame" or '"run.finished"' in message["text"]:
-            # The end is lost, too, in test_reliability's own way; here it ends the test.
-            await super().group_send(group, message)
-            return
+    async def carry(self, send: Send, target: str, message: dict[str, Any]) -> None:
         if self._hit("drop"):
             return
         if self._hit("double"):
-            await super().group_send(group, message)
+            await send(target, message)
         if self._hit("delay"):
-            asyncio.get_running_loop().call_later(0.05, self._late, group, message)
+            late = asyncio.create_task(_later(send, target, message))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
             return
-        await super().group_send(group, message)
-
-    def _late(self, group: str, message: dict[str, Any]) -> None:
-        task = asyncio.ensure_future(super().group_send(group, message))
-        self._pending = task
+        await send(target, message)
 
     def _hit(self, what: str) -> bool:
         hit = self._random.random() < self._chances[what]
         self.counts[what] += hit
         return hit
+
+
+async def _later(send: Send, target: str, message: dict[str, Any]) -> None:
+    await asyncio.sleep(0.05)
+    await send(target, message)
+
+
+class LossyChannelLayer(InMemoryChannelLayer):
+    """In memory; frames to groups suffer, but for the end of a run: a test that waits for it would never end."""
+
+    def __init__(
+        self, seed: int = 0, drop: float = 0.2, double: float = 0.2, delay: float = 0.2, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._loss = Loss(seed, drop, double, delay)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self._loss.counts
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        if message["type"] != "frame" or '"run.finished"' in message["text"]:
+            await super().group_send(group, message)
+        else:
+            await self._loss.carry(super().group_send, group, message)
+
+
+class LossyRedisLayer(RedisPubSubChannelLayer):
+    """On a real Redis; everything suffers, as far as `loss` says: nothing, until a test gives it another."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss = Loss()
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        await self.loss.carry(self._get_layer().group_send, group, message)
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        await self.loss.carry(self._get_layer().send, channel, message)

@@ -9,16 +9,21 @@ class Reader:
     """The rules of "Following a run", in Python. `messages` is the transcript by id; `events` everything heard."""
 
     def __init__(self) -> None:
+        self.finished: list[Frame] = []
+        self.events: list[Frame] = []
+        self.delta_chars = 0
+        self.healed = ""
+        """The text of the last run as it had been put together when its end came."""
+
+        self.forget()
+
+    def forget(self) -> None:
+        """As a page that is loaded again."""
         self.messages: dict[str, Frame] = {}
         self.runs: dict[str, Frame] = {}
         self.seqs: dict[str, int] = {}
         self.lost: set[str] = set()
-        self.finished: list[Frame] = []
-        self.events: list[Frame] = []
         self.snapshot: Frame | None = None
-        self.delta_chars = 0
-        self.healed = ""
-        """The text of the last run as it had been put together when its end came."""
 
     def apply(self, frame: Frame) -> list[Frame]:
         """Take one event; returns the commands that it makes necessary."""
@@ -26,10 +31,8 @@ class Reader:
         match frame["type"]:
             case "snapshot":
                 self.snapshot = frame
-                for message in frame.get("messages", []):
-                    self._put(message)
-                for run in frame.get("runs", []):
-                    self.runs[run["id"]] = run
+                self._begin(frame.get("messages", []), frame.get("more", False))
+                self.runs = {run["id"]: run for run in frame.get("runs", [])}
             case "message.created":
                 self._put(frame["message"])
             case "conversation.updated" if self.messages or self.snapshot:
@@ -62,6 +65,14 @@ class Reader:
                 if frame["message"] is not None:
                     self._put(frame["message"])
         return []
+
+    def _begin(self, newest: list[Frame], more: bool) -> None:
+        """What a snapshot shows takes the place of what was known from its first message on."""
+        first = newest[0]["seq"] if more else 0
+        self.messages = {key: message for key, message in self.messages.items() if message["seq"] < first}
+        self.lost.clear()
+        for message in newest:
+            self._put(message)
 
     def _delta(self, frame: Frame) -> list[Frame]:
         run = frame["run"]

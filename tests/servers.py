@@ -178,6 +178,38 @@ class Database:
             connection.execute(sql)
 
 
+def postgres_programs() -> Path | None:
+    """The folder of initdb and pg_ctl: of PATH, else where Debian keeps the newest."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return folders[-1].parent if folders else None
+
+
+@contextlib.contextmanager
+def postgres(programs: Path, folder: Path) -> Iterator[tuple[str, int]]:
+    """A PostgreSQL of one's own in a new folder, with its defaults: its URL and pid. It does not run as root."""
+    folder.mkdir()
+    as_user = []
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    data, port = folder / "data", free_port()
+
+    def call(program: str, *arguments: str) -> None:
+        command = [*as_user, str(programs / program), f"--pgdata={data}", *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+    call("initdb", "--username=nous", "--auth=trust", "--encoding=UTF8")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    call("pg_ctl", "--wait", f"--log={folder / 'log'}", f"--options={options}", "start")
+    try:
+        pid = int((data / "postmaster.pid").read_text().split()[0])
+        yield f"postgres://nous@127.0.0.1:{port}/postgres", pid
+    finally:
+        call("pg_ctl", "--mode=fast", "stop")
+
+
 def environment(**extra: str | None) -> dict[str, str]:
     """What a site's process gets: nothing of this process's own keys and addresses but what is named here."""
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}

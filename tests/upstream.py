@@ -22,10 +22,11 @@ where it points to http://127.0.0.1:PORT.
     late         n words and finish_reason, then nothing, not even the end of the body
     fails        an error object after n words
     status       the HTTP status `code`, with an error body and `retry_after` where it is given
+    told         what the last word of the last question says, which is such a name with its options
 
 Options follow an "@", comma-separated: `words@n=100,delay=5`. n: how many words (20). delay: milliseconds before each
 (0). first: milliseconds before the first (0). split: write the body in pieces of that many bytes. chars: letters added
-to each word.
+to each word. cut: reset the connection after that many bytes of the body.
 
 GET /stats   {"started", "finished", "aborted", "active", "connections", "aborts": [{"model", "at", "words"}]};
              `aborted` are those that the client closed, `at` is time.time() of it, `words` how many had been sent
@@ -55,6 +56,10 @@ def _word(i: int, chars: int = 0) -> str:
 
 class Gone(Exception):
     """The client has closed the connection."""
+
+
+class Cut(Exception):
+    """We have."""
 
 
 class Service:
@@ -137,7 +142,7 @@ class Connection(asyncio.Protocol):
     async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         try:
             await self._route(method, path, headers, body)
-        except Gone:
+        except (Gone, Cut):
             self.transport.abort()
         finally:
             self._task = None
@@ -157,6 +162,9 @@ class Connection(asyncio.Protocol):
         if wire is GeminiAnswer:
             request["model"] = urllib.parse.unquote(path.partition("/models/")[2].partition(":stream")[0])
         name, _, options = request["model"].partition("@")
+        if name == "told":
+            asked = [message["content"] for message in request["messages"] if message["role"] == "user"]
+            name, _, options = asked[-1].split()[-1].partition("@")
         answer = wire(self, request, dict(part.split("=", 1) for part in options.split(",") if "=" in part))
         behaviour = BEHAVIOURS.get(name)
         if behaviour is None:
@@ -170,6 +178,9 @@ class Connection(asyncio.Protocol):
         except Gone:
             service.stats["aborted"] += 1
             service.stats["aborts"].append({"model": request["model"], "at": time.time(), "words": answer.words})
+            raise
+        except Cut:
+            service.stats["finished"] += 1
             raise
         finally:
             service.stats["active"] -= 1
@@ -194,6 +205,7 @@ class Answer:
         self.first = float(options.get("first", 0))
         self.split = int(options.get("split", 0))
         self.chars = int(options.get("chars", 0))
+        self.cut = int(options["cut"]) if "cut" in options else None
         self.size = int(options.get("size", 1024 * 1024))
         self.code = int(options.get("code", 500))
         self.retry_after = options.get("retry_after")
@@ -205,9 +217,13 @@ class Answer:
         await self.connection.pause(self.first)
 
     async def raw(self, data: bytes) -> None:
+        if self.cut is not None:
+            data, self.cut = data[: self.cut], self.cut - len(data)
         for start in range(0, len(data), self.split or len(data)):
             piece = data[start : start + self.split] if self.split else data
             await self.connection.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if self.cut is not None and self.cut <= 0:
+            raise Cut
 
     async def data(self, chunk: object) -> None:
         await self.raw(b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n")

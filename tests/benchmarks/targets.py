@@ -5,7 +5,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from ..servers import Database, Server, Site, environment, free_port, redis_binary, running, start_redis
+from ..servers import (
+    Database,
+    Server,
+    Site,
+    environment,
+    free_port,
+    postgres,
+    postgres_programs,
+    redis_binary,
+    running,
+    start_redis,
+)
 from .clients import RelayViewer, SiteViewer, Tally, Viewer
 from .measure import resident_mib
 
@@ -107,10 +117,10 @@ class Bench:
         if name.endswith("PostgreSQL"):
             database_url = os.environ.get("DATABASE_URL", "")
             if not database_url.startswith("postgres"):
-                if (found := _postgres_programs()) is None:
+                if (found := postgres_programs()) is None:
                     self.missing[name] = "no PostgreSQL here, and none in DATABASE_URL"
                     return
-                database_url, pid = stack.enter_context(_postgres(found, self._folder / "postgres"))
+                database_url, pid = stack.enter_context(postgres(found, self._folder / "postgres"))
                 aux.append(pid)
         database = Database(self._folder, database_url)
         stack.callback(database.drop)
@@ -136,35 +146,3 @@ def _serving(module: str, *arguments: str) -> Iterator[Server]:
     server = Server([sys.executable, "-m", f"tests.benchmarks.{module}", str(port), *arguments], port)
     with running(server):
         yield server
-
-
-def _postgres_programs() -> Path | None:
-    """The folder of initdb and pg_ctl: of PATH, else where Debian keeps the newest."""
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return folders[-1].parent if folders else None
-
-
-@contextmanager
-def _postgres(programs: Path, folder: Path) -> Iterator[tuple[str, int]]:
-    """A PostgreSQL of the benchmark's own, with its defaults: its URL and pid. It does not run as root."""
-    folder.mkdir()
-    as_user = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    data, port = folder / "data", free_port()
-
-    def call(program: str, *arguments: str) -> None:
-        command = [*as_user, str(programs / program), f"--pgdata={data}", *arguments]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
-
-    call("initdb", "--username=bench", "--auth=trust", "--encoding=UTF8")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    call("pg_ctl", "--wait", f"--log={folder / 'log'}", f"--options={options}", "start")
-    try:
-        pid = int((data / "postmaster.pid").read_text().split()[0])
-        yield f"postgres://bench@127.0.0.1:{port}/postgres", pid
-    finally:
-        call("pg_ctl", "--mode=fast", "stop")

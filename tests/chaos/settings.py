@@ -1,0 +1,19 @@
+"""The site's settings, impatient, on a layer that can lose things; NOUS_CHAT in the environment (JSON) adds to them."""
+
+import json
+import os
+
+from nousproject.settings import *  # noqa: F403
+
+CHANNEL_LAYERS["default"]["BACKEND"] = "tests.lossy.LossyRedisLayer"  # noqa: F405
+
+NOUS_CHAT = {
+    "MODEL": "custom:told",
+    "AGENTS": {"told": {"tools": ["tests.chaos.tools.weather"]}},
+    "DISCONNECT_GRACE": 1,
+    "DRAIN_SECONDS": 2,
+    "HOST_TIMEOUT": 4,
+    "FIRST_TOKEN_TIMEOUT": 3,
+    "IDLE_TIMEOUT": 2,
+    "TOTAL_TIMEOUT": 30,
+} | json.loads(os.environ.get("NOUS_CHAT", "{}"))

@@ -1,0 +1,93 @@
+"""One Schedule played in a World: rooms are made, browsers opened, steps taken, the dust settles, everybody leaves."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ..reader import Frame
+from .browser import Browser
+from .schedule import Schedule, Step
+from .world import World
+
+ACTIVE = ("queued", "running", "awaiting_approval")
+
+SETTLE = 40.0
+"""Seconds in which every run has to have ended and every command to be answered, once nothing breaks any more."""
+
+CONVERGE = 12.0
+"""Seconds in which, after that, every browser has to show what is stored."""
+
+
+class Stage:
+    """`rooms` holds the browsers of each conversation by its id."""
+
+    def __init__(self, world: World, schedule: Schedule) -> None:
+        self.world, self.schedule = world, schedule
+        self.rooms: dict[str, list[Browser]] = {}
+        self._living: list[asyncio.Task[None]] = []
+
+    @property
+    def browsers(self) -> list[Browser]:
+        return [browser for room in self.rooms.values() for browser in room]
+
+    def browser(self, step: Step) -> Browser:
+        return list(self.rooms.values())[step.room][step.browser]
+
+    async def open(self) -> None:
+        await self.world.be_lossy(self.schedule.seed, self.schedule.loss)
+        for room in self.schedule.rooms:
+            people = list(dict.fromkeys(name for name, _ in room.browsers))
+            made = await self.world.processes[0].ask("conversations", {"people": people, "mode": room.mode})
+            self.rooms[made["id"]] = [
+                Browser(self.world, self.world.people[name], made["id"], process) for name, process in room.browsers
+            ]
+        self._living = [asyncio.create_task(browser.live()) for browser in self.browsers]
+        await until(lambda: all(browser.snapshot for browser in self.browsers), 20)
+
+    async def play(self, faults: dict[str, Callable[["Stage", Step], Any]]) -> Counter[str]:
+        """Take every step at its time, until all that was broken is whole again; returns what was done how often."""
+        done = Counter(step.fault for step in self.schedule.steps)
+
+        async def take(step: Step) -> None:
+            await asyncio.sleep(step.at)
+            await faults[step.fault](self, step)
+
+        await asyncio.gather(*(take(step) for step in self.schedule.steps))
+        for process in self.world.processes:
+            lost = (await process.ask("process"))["loss"]
+            done += Counter({f"message of the layer: {what}": number for what, number in lost.items()})
+        await self.world.be_lossy(self.schedule.seed, {})
+        return done
+
+    async def settle(self) -> list[Frame]:
+        """Wait until nothing is under way any more, approving what waits for it; returns the rows of all runs."""
+        deadline = time.monotonic() + SETTLE
+        while True:
+            rows = await self.runs()
+            busy = any(row["status"] in ACTIVE for row in rows) or any(browser.unconfirmed for browser in self.browsers)
+            if not busy or time.monotonic() > deadline:
+                return rows
+            for room in self.rooms.values():
+                await room[0].approve()
+            await asyncio.sleep(0.3)
+
+    async def runs(self) -> list[Frame]:
+        rows: list[Frame] = await self.world.processes[0].ask("runs", list(self.rooms))
+        return rows
+
+    async def close(self) -> None:
+        for task in self._living:
+            task.cancel()
+        await asyncio.gather(*self._living, return_exceptions=True)
+
+
+async def until(condition: Callable[[], object], seconds: float) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
