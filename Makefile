@@ -45,6 +45,10 @@ words: $(VENV)/dev.installed ## take new words into the translations and compile
 	  --no-obsolete --ignore vendor --ignore tests --ignore var --ignore .venv || exit 1; done
 	$(BIN)/python manage.py compilemessages --ignore .venv
 
+.PHONY: chaos
+chaos: $(VENV)/test.installed ## SEEDS (20) schedules of faults from SEED (1) on, or a soak of SOAK seconds
+	@$(BIN)/python -m tests.chaos $(if $(SOAK),--soak $(SOAK),--seeds $(or $(SEEDS),20) --seed $(or $(SEED),1)) $(ARGS)
+
 .PHONY: format
 format: $(VENV)/dev.installed ## let ruff lay out the code
 	$(BIN)/ruff check --fix .

@@ -31,8 +31,8 @@ class Reader:
         match frame["type"]:
             case "snapshot":
                 self.snapshot = frame
-                self._begin(frame.get("messages", []), frame.get("more", False))
                 self.runs = {run["id"]: run for run in frame.get("runs", [])}
+                self._begin(frame.get("messages", []), frame.get("more", False))
             case "message.created":
                 self._put(frame["message"])
             case "conversation.updated" if self.messages or self.snapshot:
@@ -111,8 +111,12 @@ class Reader:
             self.messages.pop(message["replaces"], None)
         if not message["shown"]:
             del self.messages[message["id"]]
-        if message["run"]:
-            self.seqs[message["run"]["id"]] = message["run"]["seq"]
+        if run := message["run"]:
+            self.seqs[run["id"]] = run["seq"]
+            if run["status"] in ("queued", "running", "awaiting_approval"):
+                self.runs[run["id"]] = run
+            else:
+                self.runs.pop(run["id"], None)
 
     def _prefer(self, message: Frame) -> None:
         """Of several alternatives, the one that was heard of last is shown."""

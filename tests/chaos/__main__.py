@@ -2,9 +2,7 @@
 
 import argparse
 import asyncio
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from .play import Report, play
@@ -22,10 +20,10 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def seeds(first: int, number: int, folder: Path, sqlite: bool) -> bool:
+async def seeds(first: int, number: int, sqlite: bool, log: Path | None) -> bool:
     """Play them and print the table; whether none was violated."""
     report = Report()
-    async with world(folder, sqlite) as whole:
+    async with world(sqlite, log) as whole:
         for seed in range(first, first + number):
             outcome = await play(whole, seed)
             report.outcomes.append(outcome)
@@ -41,17 +39,10 @@ async def seeds(first: int, number: int, folder: Path, sqlite: bool) -> bool:
 
 def main() -> None:
     chosen = options()
-    with tempfile.TemporaryDirectory(prefix="nous-chaos-") as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o755)  # PostgreSQL does not run as root
-        try:
-            if chosen.soak:
-                well = asyncio.run(soak(folder, chosen.soak))
-            else:
-                well = asyncio.run(seeds(chosen.seed, chosen.seeds, folder, chosen.sqlite))
-        finally:
-            if chosen.log and (log := folder / "site.log").exists():
-                shutil.copy(log, chosen.log)
+    if chosen.soak:
+        well = asyncio.run(soak(chosen.soak, chosen.log))
+    else:
+        well = asyncio.run(seeds(chosen.seed, chosen.seeds, chosen.sqlite, chosen.log))
     sys.exit(not well)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import tempfile
 import urllib.request
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -84,11 +85,15 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path, sqlite: bool = False, **settings: object) -> AsyncIterator[World]:
-    """Start it all; `settings` go into NOUS_CHAT. DATABASE_URL is used where it is a PostgreSQL's, else one is started
-    where there are its programs; else, or with `sqlite`, a file has to do.
+async def world(sqlite: bool = False, log: Path | None = None, **settings: object) -> AsyncIterator[World]:
+    """Start it all; `settings` go into NOUS_CHAT, what the processes print into `log`.
+
+    DATABASE_URL is used where it is a PostgreSQL's, else one is started where there are its programs; else, or with
+    `sqlite`, a file has to do.
     """
     async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nous-chaos-")))
+        os.chmod(folder, 0o755)  # PostgreSQL does not run as root
         redis = await asyncio.to_thread(servers.start_redis)
         stack.callback(redis.kill)
         upstream = await asyncio.to_thread(servers.start_upstream)
@@ -114,7 +119,7 @@ async def world(folder: Path, sqlite: bool = False, **settings: object) -> Async
             CUSTOM_BASE_URL=f"{upstream.url}/v1",
             CUSTOM_API_KEY="sk-test-0123456789",
             NOUS_CHAT=json.dumps(settings),
-            SERVER_LOG=str(folder / "site.log"),
+            SERVER_LOG=str(log or os.devnull),
         )
         processes: list[Process] = []
         stack.callback(lambda: [process.site.kill() for process in processes])
