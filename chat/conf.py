@@ -84,6 +84,21 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     HOST_TIMEOUT: float = 10.0
     """How long a process may be silent before its runs are marked interrupted."""
 
+    MAX_RUNS: int = 100
+    """How many answers one process makes at the same time; more of them wait in its queue."""
+
+    MAX_RUNS_PER_USER: int = 8
+    """How many answers are made at the same time for one person, in all processes; more of them wait."""
+
+    MAX_QUEUED: int = 200
+    """How many answers may wait in one process; what would be one more is refused as `busy`."""
+
+    COMMAND_RATE: float = 20.0
+    """How many commands a second one person may send to one process, on average."""
+
+    COMMAND_BURST: int = 100
+    """How many of them may come at once."""
+
     MAX_MESSAGE_CHARS: int = 32_000
     """The longest text that a person may post."""
 

@@ -16,11 +16,24 @@ from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
-from . import commands, events, groups, inbox, objects, store, supervisor
+from . import commands, events, groups, inbox, limits, metrics, objects, store, supervisor
 from .commands import Refused
 from .credit import Credit
+from .pulse import TICK
 
 logger = logging.getLogger("nous_chat.consumers")
+
+ANSWER_WITHIN = 5.0
+"""Seconds after which a command is answered with `unavailable`, whatever it waits for. A write goes on all the same."""
+
+STUCK = 3.0
+"""Seconds without the reader taking anything, after which nothing more is gathered for him."""
+
+GIVE_UP = 30.0
+"""Seconds of the same after which he has to come again."""
+
+RETRY = 2.0
+UNAVAILABLE = "The server cannot store or load anything right now. Try again soon."
 
 
 class Closed(Exception):
@@ -42,6 +55,11 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     ) -> None:
         self.scope, self._receive, self._send = scope, receive, send
         self.supervisor = supervisor.current()
+        self.reads: UUID | None = None
+        self._renewing = asyncio.Event()
+        self._sending = 0
+        self._stuck_since = 0.0
+        self._verdict: int | None = None
         await receive()  # websocket.connect: a code can only be sent to a socket that was accepted
         await send({"type": "websocket.accept"})
         self.supervisor.sockets.add(self)
@@ -52,9 +70,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self.user = scope["user"]
             if not self.user.is_authenticated:
                 raise Closed(4401)
+            self._bucket = limits.bucket(self.user.pk)
             await self.supervisor.open()
-            async with groups.mailbox() as self.mailbox:
-                await self._serve()
+            await self._serve()
         except Closed as closed:
             await self._close(closed.code)
         except asyncio.CancelledError:
@@ -67,6 +85,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         finally:
             self.supervisor.sockets.discard(self)
 
+    @property
+    def channel(self) -> str:
+        return self.mailbox.name if hasattr(self, "mailbox") else ""
+
     async def enter(self) -> None:
         """Join groups, then send the snapshot. Raises Closed."""
         raise NotImplementedError
@@ -78,6 +100,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     async def leave(self) -> None:
         """The socket is gone."""
 
+    # --- What the supervisor asks of it
+
     async def restart(self) -> None:
         """The server is about to end: the browser is to come back, not all of them in the same moment."""
         await self.answer(events.Closing(reason="The server is restarting.", reconnect_in=uniform(1, 3)))
@@ -86,18 +110,80 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         except Exception:  # daphne's library refuses to send what RFC 6455 reserves, 1012 too
             await self._close(4012)
 
+    def renew(self) -> None:
+        """Begin anew with a snapshot, because frames may have been lost."""
+        self._renewing.set()
+
+    def close(self, code: int) -> None:
+        """Whoever is there may not stay."""
+        self._verdict = code
+        self._renewing.set()
+
+    def watch(self, now: float) -> None:
+        """Is the reader still taking what is sent? If not, nothing more is gathered for him, and in the end he has to
+        come again.
+        """
+        stuck = now - self._stuck_since if self._sending else 0
+        if stuck > GIVE_UP and self._verdict is None:
+            metrics.count("sockets_too_slow")
+            self.close(4408)
+        elif stuck > STUCK:
+            self._renewing.set()
+
+    # --- Its life
+
     async def _serve(self) -> None:
-        await self.enter()
-        pump = asyncio.create_task(self._pump())
+        """Enter, pass frames on and hear commands, until the reader leaves or has to. Whenever frames may have been
+        lost since the last snapshot, all but the hearing begins anew, with a mailbox that is new, too.
+        """
+        listening: asyncio.Task[None] | None = None
         try:
-            await self._listen()
+            while listening is None or not listening.done():
+                self._renewing.clear()
+                async with groups.mailbox() as self.mailbox:
+                    await self.enter()
+                    for notice in self.supervisor.notices.values():
+                        await self.answer(notice)
+                    listening = listening or asyncio.create_task(self._listen())
+                    await self._pass_on(listening)
+                if self._verdict is not None:
+                    raise Closed(self._verdict)
+                if not listening.done():
+                    metrics.count("sockets_renewed")
+                    await self._caught_up()
+            await listening
         finally:
-            while not pump.done():  # again: on Python 3.11 `wait_for`, which redis-py uses, may swallow one
-                pump.cancel()
-                await asyncio.wait([pump], timeout=1)
+            if listening is not None:
+                await _end(listening)
             await self.leave()
 
+    async def _pass_on(self, listening: "asyncio.Task[None]") -> None:
+        """Until the reader has left, or the socket is to begin anew."""
+        pump = asyncio.create_task(self._pump())
+        renewing = asyncio.create_task(self._renewing.wait())
+        try:
+            await asyncio.wait([pump, renewing, listening], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(pump)
+            await _end(renewing)
+        if not pump.cancelled():
+            pump.result()
+
+    async def _caught_up(self) -> None:
+        """Wait until the reader has taken what was sent before: a server with write backpressure lets nothing pass
+        until then.
+        """
+        taken = asyncio.create_task(self.answer(events.Pong(ref=None)))
+        try:
+            while not taken.done():
+                if self._verdict is not None:
+                    raise Closed(self._verdict)
+                await asyncio.wait([taken], timeout=TICK)
+        finally:
+            await _end(taken)
+
     async def _listen(self) -> None:
+        """Hear commands. Started and ended by `_serve`; Closed may escape from it."""
         while True:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
@@ -109,27 +195,43 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         try:
             command = commands.parse(frame)
             ref = command.ref
-            await self.handle(command)
+            self._admit(command)
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await self.handle(command)
         except Refused as refused:
+            metrics.count("commands_refused")
             await self._refuse(refused.ref or ref, refused.code, str(refused), refused.retry_after)
-        except (OperationalError, InterfaceError):
-            logger.exception("The database did not answer")
-            await self._refuse(ref, "unavailable", "The server cannot store anything right now. Try again soon.")
+        except (OperationalError, InterfaceError, TimeoutError) as error:
+            logger.warning("The database did not answer: %s", error)
+            await self._refuse(ref, "unavailable", UNAVAILABLE, RETRY)
+        except Closed:
+            raise
         except Exception:
             logger.exception("A command failed")
             await self._refuse(ref, "internal", "Something went wrong here. It has been logged; try again.")
+
+    def _admit(self, command: commands.AnyCommand) -> None:
+        """Raises Refused where the person asks too often, or where it is known that the database is away; Closed for
+        who does not stop asking.
+        """
+        if isinstance(command, commands.RunAck):
+            return
+        wait = self._bucket.take(asyncio.get_running_loop().time())
+        if wait:
+            metrics.count("commands_rate_limited")
+            if self._bucket.exhausted:
+                raise Closed(4429)
+            raise Refused("rate_limited", "You are asking too often. Wait a moment.", retry_after=wait)
+        if "database" in self.supervisor.notices and not isinstance(command, (commands.Ping, commands.Typing)):
+            raise Refused("unavailable", UNAVAILABLE, retry_after=RETRY)
 
     async def _refuse(self, ref: str | None, code: str, message: str, retry_after: float | None = None) -> None:
         await self.answer(events.Error(ref=ref, code=code, message=message, retry_after=retry_after))
 
     async def _pump(self) -> None:
-        """Pass on what comes for this socket. Started and cancelled by `_serve`; what goes wrong closes the socket."""
-        try:
-            while True:
-                await self.hand_over(await self.mailbox.receive())
-        except Exception:
-            logger.exception("Frames can no longer be passed on")
-            await self._close(1011)
+        """Pass on what comes for this socket. Started and ended by `_pass_on`; what goes wrong closes the socket."""
+        while True:
+            await self.hand_over(await self.mailbox.receive())
 
     async def hand_over(self, message: groups.LayerMessage) -> None:
         if message["type"] == "frame":
@@ -140,16 +242,38 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         await self.transmit(events.encode(event))
 
     async def transmit(self, text: str) -> None:
-        with suppress(OSError, RuntimeError):  # uvicorn raises these when the reader has left; daphne does not
+        """Under a server with write backpressure this lasts until the reader has taken enough (`watch`)."""
+        loop = asyncio.get_running_loop()
+        if not self._sending:
+            self._stuck_since = loop.time()
+        self._sending += 1
+        try:
             await self._send({"type": "websocket.send", "text": text})
+        except (OSError, RuntimeError):  # uvicorn raises these when the reader has left; daphne does not
+            pass
+        finally:
+            self._sending -= 1
+            self._stuck_since = loop.time()
 
     async def _close(self, code: int) -> None:
-        with suppress(OSError, RuntimeError):
-            await self._send({"type": "websocket.close", "code": code})
+        with suppress(OSError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._send({"type": "websocket.close", "code": code})
+
+
+async def _end(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task that only looks, and wait for it. More than once: on Python 3.11 `wait_for`, which redis-py uses,
+    may swallow a cancellation.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
 
 
 class ConversationConsumer(Socket):
     """One person in one conversation."""
+
+    _typing = False
 
     async def enter(self) -> None:
         try:
@@ -162,8 +286,9 @@ class ConversationConsumer(Socket):
         except Refused:
             raise Closed(4404) from None
         self._person = objects.Person(entered.you.id, entered.you.name)
+        self._role = entered.you.role
         self._credit = Credit()
-        self._typing = False
+        self.reads = self.conversation_id
         await self.answer(
             events.Snapshot(
                 you=entered.you,
@@ -176,10 +301,14 @@ class ConversationConsumer(Socket):
         )
         for run in entered.runs:
             await self.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
+        if any(run.status == "queued" for run in entered.runs):
+            await self.supervisor.take_up()
 
     async def leave(self) -> None:
-        self.supervisor.left(self.conversation_id, self.mailbox.name)
-        await self._show_typing(False)
+        if self.reads is not None:
+            self.reads = None
+            self.supervisor.left(self.conversation_id, self.mailbox.name)
+            await self._show_typing(False)
 
     async def hand_over(self, message: groups.LayerMessage) -> None:
         if message["type"] == "roll_call":
@@ -203,6 +332,7 @@ class ConversationConsumer(Socket):
             case commands.ToolDecide():
                 await self.supervisor.see_through(self._decide(command))
             case commands.RunSync(run=run, ref=ref):
+                metrics.count("gaps_total")
                 await database_sync_to_async(store.check_membership)(self.user.pk, self.conversation_id)
                 await self.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
@@ -225,25 +355,24 @@ class ConversationConsumer(Socket):
 
     async def _send_message(self, command: commands.MessageSend) -> None:
         self._refuse_while_draining()
-        posted = await database_sync_to_async(store.post_message)(
-            self.user.pk,
-            self.conversation_id,
-            command.text,
-            command.client_id,
-            command.mode,
-            self.supervisor.host,
-            attachments=command.attachments,
-        )
-        ack = events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id)
-        if posted.repeated:
-            await self.answer(ack)
-            return
-        await self._publish(events.MessageCreated(message=posted.message))
-        await self.answer(ack)
-        if posted.ended is not None:
-            await self._publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
-        if posted.start is not None:
-            self.supervisor.start(posted.start, self.conversation_id, self.mailbox.name)
+        with self.supervisor.room() as host:
+            posted = await database_sync_to_async(store.post_message)(
+                self.user.pk,
+                self.conversation_id,
+                command.text,
+                command.client_id,
+                command.mode,
+                host,
+                attachments=command.attachments,
+            )
+            await self.answer(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
+            if posted.repeated:
+                return
+            await self._publish(events.MessageCreated(message=posted.message))
+            if posted.ended is not None:
+                await self._publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
+            if posted.start is not None:
+                self.supervisor.start(posted.start, self.conversation_id, self.mailbox.name)
         if posted.stop is not None:
             await self.supervisor.stop(posted.stop, self.conversation_id)
         await inbox.announce(self.conversation_id)
@@ -251,16 +380,16 @@ class ConversationConsumer(Socket):
     async def _edit(self, command: commands.MessageEdit) -> None:
         if command.resend:
             self._refuse_while_draining()
-        edit = database_sync_to_async(store.edit_message)
-        edited = await edit(
-            self.user.pk, self.conversation_id, command.message, command.text, command.resend, self.supervisor.host
-        )
-        await self._publish(events.MessageUpdated(message=edited.message))
-        for answer in edited.hidden:
-            await self._publish(events.MessageUpdated(message=answer))
-        await self.answer(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
-        if edited.start is not None:
-            self.supervisor.start(edited.start, self.conversation_id, self.mailbox.name)
+        with self.supervisor.room() as host:
+            edited = await database_sync_to_async(store.edit_message)(
+                self.user.pk, self.conversation_id, command.message, command.text, command.resend, host
+            )
+            await self.answer(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
+            await self._publish(events.MessageUpdated(message=edited.message))
+            for answer in edited.hidden:
+                await self._publish(events.MessageUpdated(message=answer))
+            if edited.start is not None:
+                self.supervisor.start(edited.start, self.conversation_id, self.mailbox.name)
         await inbox.announce(self.conversation_id)
 
     async def _change(self, command: commands.MessageDelete | commands.MessageRestore | commands.MessageChoose) -> None:
@@ -273,40 +402,40 @@ class ConversationConsumer(Socket):
             case commands.MessageChoose():
                 change = store.choose
         message = await database_sync_to_async(change)(self.user.pk, self.conversation_id, command.message)
-        await self._publish(event(message=message))
         await self.answer(events.Ack(ref=command.ref, message=message.id))
+        await self._publish(event(message=message))
         await inbox.announce(self.conversation_id)
 
     async def _start_run(self, command: commands.RunStart) -> None:
         self._refuse_while_draining()
-        run_id = await database_sync_to_async(store.request_run)(
-            self.user.pk,
-            self.conversation_id,
-            command.message,
-            self.supervisor.host,
-            continues=command.continues,
-        )
+        with self.supervisor.room() as host:
+            run_id = await database_sync_to_async(store.request_run)(
+                self.user.pk, self.conversation_id, command.message, host, continues=command.continues
+            )
+            self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)
         await self.answer(events.Ack(ref=command.ref, run=run_id))
-        self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)
         await inbox.announce(self.conversation_id)
 
     async def _stop_run(self, command: commands.RunStop) -> None:
-        ended = await database_sync_to_async(store.request_stop)(self.user.pk, self.conversation_id, command.run)
+        ended = await database_sync_to_async(store.request_stop)(
+            self.user.pk, self.conversation_id, command.run, self.supervisor.host
+        )
         await self.supervisor.stop(command.run, self.conversation_id)
         await self.answer(events.Ack(ref=command.ref, run=command.run))
         if ended is not None:
             await self._publish(events.RunFinished.of(ended.run, ended.message))
+            if ended.next is not None:
+                self.supervisor.start(ended.next, self.conversation_id, self.mailbox.name)
             await inbox.announce(self.conversation_id)
 
     async def _decide(self, command: commands.ToolDecide) -> None:
         self._refuse_while_draining()
-        decided = await database_sync_to_async(store.decide)(
-            self.user.pk, self.conversation_id, command, self.supervisor.host
-        )
-        await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
+        with self.supervisor.room() as host:
+            decided = await database_sync_to_async(store.decide)(self.user.pk, self.conversation_id, command, host)
+            if decided.start:
+                self.supervisor.start(decided.run, self.conversation_id, self.mailbox.name)
         await self.answer(events.Ack(ref=command.ref, run=decided.run))
-        if decided.start:
-            self.supervisor.start(decided.run, self.conversation_id, self.mailbox.name)
+        await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
 
     async def _show_typing(self, on: bool) -> None:
         if on != self._typing:

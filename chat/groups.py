@@ -5,13 +5,16 @@ that must arrive depends on it (docs/design.md, "Lossy group, exact text"). Its 
 
     frame                     text [, run, seq]     an encoded event, to every socket of a conversation or a person
     roll_call                                       who is reading? answered by `present`
+    echo                      number                from a process to itself: does the layer still pass on?
+    look, signed_out          ... session           to every socket of a person: may it stay?
     stop, sync, left, present                       to the process that owns the conversation's active run
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -19,11 +22,20 @@ from uuid import UUID
 from channels.layers import get_channel_layer
 from django.core.exceptions import ImproperlyConfigured
 
-from . import events
+from . import events, metrics
 
 logger = logging.getLogger("nous_chat.groups")
 
 LayerMessage = dict[str, Any]
+
+PATIENCE = 1.0
+"""Seconds that a layer may take for one operation."""
+
+REST = 5.0
+"""Seconds for which a layer that failed is left alone, unless a `probe` finds it well before that."""
+
+_left_alone: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float]" = weakref.WeakKeyDictionary()
+"""Until when, by the loop's clock."""
 
 
 def conversation(conversation_id: UUID) -> str:
@@ -51,18 +63,36 @@ async def publish(group: str, event: events.Event) -> None:
 
 async def reply(channel: str, event: events.Event) -> None:
     """Send an event to one socket, wherever it is served."""
-    await _deliver(_layer().send(channel, {"type": "frame", "text": events.encode(event)}))
+    await _deliver(lambda: _layer().send(channel, {"type": "frame", "text": events.encode(event)}))
 
 
 async def tell(group: str, message: LayerMessage) -> None:
     """Send any of the messages above to a group."""
-    await _deliver(_layer().group_send(group, message))
+    await _deliver(lambda: _layer().group_send(group, message))
 
 
-async def _deliver(sending: Awaitable[None]) -> None:
+async def probe(channel: str, message: LayerMessage) -> None:
+    """Send a message to a channel even while the layer is left alone; if that is taken, it no longer is."""
+    await _attempt(lambda: _layer().send(channel, message))
+
+
+async def _deliver(send: Callable[[], Awaitable[None]]) -> None:
+    if _left_alone.get(loop := asyncio.get_running_loop(), 0) > loop.time():
+        metrics.count("frames_not_taken")
+    else:
+        await _attempt(send)
+
+
+async def _attempt(send: Callable[[], Awaitable[None]]) -> None:
+    """Within PATIENCE, or not at all: nothing waits for a layer that hangs, and the next messages do not even try."""
+    loop = asyncio.get_running_loop()
     try:
-        await sending
+        async with asyncio.timeout(PATIENCE):
+            await send()
+        _left_alone.pop(loop, None)
     except Exception as error:  # a layer may raise anything its server or client library does
+        _left_alone[loop] = loop.time() + REST
+        metrics.count("frames_not_taken")
         logger.warning("The channel layer did not take a message: %s: %s", type(error).__name__, error)
 
 
@@ -76,12 +106,14 @@ class Mailbox:
         self._forgotten = False
 
     async def join(self, group: str) -> None:
+        """Raises TimeoutError, or what the layer raises, where it is away."""
         self._groups.add(group)
-        await self._layer.group_add(group, self.name)
+        async with asyncio.timeout(PATIENCE):
+            await self._layer.group_add(group, self.name)
 
     async def leave(self, group: str) -> None:
         self._groups.discard(group)
-        await _deliver(self._layer.group_discard(group, self.name))
+        await _attempt(lambda: self._layer.group_discard(group, self.name))
 
     async def receive(self) -> LayerMessage:
         """The next message. A layer has no other way to end a channel than to cancel this."""
@@ -114,7 +146,8 @@ class Mailbox:
 async def mailbox() -> AsyncIterator[Mailbox]:
     """A Mailbox that is gone when the block ends."""
     layer = _layer()
-    box = Mailbox(layer, await layer.new_channel())
+    async with asyncio.timeout(PATIENCE):
+        box = Mailbox(layer, await layer.new_channel())
     try:
         yield box
     finally:

@@ -8,7 +8,9 @@ never cancelled: it publishes what the Coalescer yields and then writes the one 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -18,6 +20,7 @@ from msgspec.structs import replace
 
 from . import agents, engine, events, groups, objects, store
 from .models import Run
+from .pulse import Pulse
 
 logger = logging.getLogger("nous_chat.runs")
 
@@ -26,23 +29,41 @@ T = TypeVar("T")
 MAX_HELD_CHARS = 64 * 1024
 """The provider is read no further while this much waits to be published."""
 
+PAUSES = (0.1, 0.3, 1.0, 2.0)
+"""Seconds before a unit of work is tried again, the last one as often as it takes: a locked SQLite, a full disk, a
+database that restarts."""
+
 ABANDONED = objects.Failure("abandoned", "Everybody had left the conversation.")
 SHUTDOWN = objects.Failure("shutdown", "The server was restarted while this answer was being written.")
 INTERNAL = objects.Failure("internal", "Something went wrong here. It has been logged; try again.")
 
 
+@dataclass
+class Process:
+    """What a run knows of the process that makes it."""
+
+    host: str
+    pulse: Pulse
+    ending: bool = False
+    """It is about to end: what follows is for another process."""
+    steady: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with each heartbeat that the database took."""
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """It ends now: what the database does not take at once is lost."""
+
+
 class LiveRun:
     """A run of this process. `follow` is its run task; everything else may be called from the same loop at any time."""
 
-    def __init__(self, run_id: UUID, conversation_id: UUID, host: str, launcher: str | None) -> None:
+    def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, launcher: str | None) -> None:
         self.id = run_id
         self.conversation_id = conversation_id
         self.launcher = launcher
         """The channel of the socket that launched it."""
-        self.answer_waiting = True
-        """Whether another run may follow it; not in a process that is about to end."""
+        self.place: int | None = None
+        """Its place in the queue, as everybody was told."""
 
-        self._host = host
+        self._process = process
         self._group = groups.conversation(conversation_id)
         self._message: objects.Message | None = None
         self._seq = 0
@@ -58,16 +79,17 @@ class LiveRun:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
+        self._lost = False
         self._cancelled: str | None = None
         self._cancel_reason: objects.Failure | None = None
 
     async def follow(self) -> UUID | None:
         """The run task: from `queued` to its end. Returns the id of the run that is to follow, if one is.
 
-        Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. Nothing escapes from it but what
-        the database keeps raising after all retries.
+        Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. What escapes from it is
+        store.OneTooMany, before it has begun, and what the database raises still when the process has to end.
         """
-        started = await _persist(store.start_run, self.id, self._host)
+        started = await self._persist(store.start_run, self.id, self._process.host)
         if started is None:
             return None
         await self._begin(started)
@@ -108,7 +130,7 @@ class LiveRun:
             agent = agents.build(settings)
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
-        deps = await database_sync_to_async(agents.deps)(settings, started.user, started.conversation)
+        deps = await self._persist(agents.deps, settings, started.user, started.conversation)
         context = engine.ToolContext(user=started.user, deps=deps, thread_scope=_own_connections)
         if started.decisions is None:
             stream = engine.run_stream(agent, started.prompt, context=context)
@@ -159,14 +181,23 @@ class LiveRun:
             self._timer, self._timer_at = None, float("inf")
 
     async def _flush(self) -> None:
-        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not."""
+        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not.
+
+        Nothing is published of a run that another process may have ended while this one stood still.
+        """
         self._disarm()
+        loop = asyncio.get_running_loop()
+        if self._process.pulse.frozen(loop.time()):
+            self._process.steady.clear()
+            await self._process.steady.wait()
         ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
         self._ready.clear()
         for item in ready:
+            if self._lost:
+                break
             if isinstance(item, tuple):
                 call_id, call = item
-                await _persist(store.save_call, self.id, self._host, call, call_id)
+                await self._persist(store.save_call, self.id, self._process.host, call, call_id)
             self._seq += 1
             await groups.publish(self._group, self._frame(item))
         self._room.set()
@@ -188,13 +219,13 @@ class LiveRun:
         """Write the end that fits, or that the run waits for people; tell everybody."""
         ending = self._ending(started)
         if ending.awaits_approval:
-            waiting = await _persist(store.await_approval, self.id, self._host, ending)
+            waiting = await self._persist(store.await_approval, self.id, self._process.host, ending)
             if waiting is not None and waiting.message is not None:
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
                 await groups.publish(self._group, state)
                 return None
             ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
-        finished = await _persist(store.finish_run, self.id, self._host, ending)
+        finished = await self._persist(store.finish_run, self.id, self._process.host, ending)
         if finished is None:  # declared dead and taken over; whoever did so has told everybody
             return None
         await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
@@ -203,18 +234,18 @@ class LiveRun:
     def _ending(self, started: store.Started) -> store.Ending:
         """What the stream task's end means. A run that completed before a stop reached it has completed."""
         assert self._stream is not None
-        written = self._written()
+        written, hand_over = self._written(), self._process.ending
         if self._stream.cancelled():
             return store.Ending(
                 status=self._cancelled or Run.Status.STOPPED,
                 written=written,
                 error=self._cancel_reason,
-                answer_waiting=self.answer_waiting and self._cancel_reason is None,
+                hand_over=hand_over or self._cancel_reason is not None,
             )
         bug = self._stream.exception()
         if bug is not None:
             logger.error("Run %s failed", self.id, exc_info=bug)
-            return store.Ending(status=Run.Status.FAILED, written=written, error=INTERNAL)
+            return store.Ending(status=Run.Status.FAILED, written=written, error=INTERNAL, hand_over=hand_over)
         last = self._stream.result()
         result, error = last.result, None
         if isinstance(last, engine.Error):
@@ -230,13 +261,28 @@ class LiveRun:
             error=error,
             transcript=[*started.transcript, *result.messages],
             awaits_approval=error is None and bool(result.pending),
-            answer_waiting=self.answer_waiting,
+            hand_over=hand_over,
         )
 
     def _written(self) -> store.Written:
         self._text = ["".join(self._text)]
         self._thinking = ["".join(self._thinking)]
         return store.Written(self._seq, self._text[0], self._thinking[0])
+
+    async def _persist(self, write: Callable[..., T], *args: Any) -> T:
+        """Do a unit of work, again and again while the database is away: what is to be written stays in memory. Raises
+        what the database did where the process ends before it is back.
+        """
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+            try:
+                result: T = await database_sync_to_async(write)(*args)
+                return result
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.given_up.wait(), pause)
+                    raise
+        raise AssertionError("unreachable")
 
     # --- What others ask of it
 
@@ -247,6 +293,11 @@ class LiveRun:
         self._cancelled, self._cancel_reason = status, reason
         if self._stream is not None:
             self._stream.cancel()
+
+    def disown(self) -> None:
+        """Another process has ended it: nothing more is published, and the provider is read no longer."""
+        self._lost = True
+        self.cancel(Run.Status.INTERRUPTED)
 
     def state(self) -> events.RunState | None:
         """Everything published so far; None before the run has started."""
@@ -281,20 +332,3 @@ def _own_connections() -> Iterator[None]:
         yield
     finally:
         connections.close_all()
-
-
-RETRIES = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Pauses in seconds before a write is tried again: a locked SQLite, a database that restarts."""
-
-
-async def _persist(write: Callable[..., T], *args: Any) -> T:
-    for pause in (*RETRIES, None):
-        try:
-            result: T = await database_sync_to_async(write)(*args)
-            return result
-        except (OperationalError, InterfaceError) as error:
-            if pause is None:
-                raise
-            logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
-            await asyncio.sleep(pause)
-    raise AssertionError("unreachable")

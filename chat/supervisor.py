@@ -12,8 +12,9 @@ import socket
 import sys
 import uuid
 import weakref
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from random import uniform
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -21,25 +22,55 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from msgspec.structs import replace
 
-from . import engine, events, groups, inbox, store
+from . import engine, events, groups, inbox, metrics, objects, store
 from .conf import conf
 from .models import Run
-from .runs import ABANDONED, SHUTDOWN, LiveRun
+from .pulse import TICK, Pulse
+from .runs import ABANDONED, SHUTDOWN, LiveRun, Process
+from .slots import Slots
 
 logger = logging.getLogger("nous_chat.supervisor")
 
 T = TypeVar("T")
 
-TICK = 1.0
-"""Seconds between two heartbeats, and so the most of a text that a crash can cost."""
-
 ROLL_CALL = 1.0
 """Seconds in which a reader answers the question whether anybody is still there."""
 
+SPREAD = 2.0
+"""Seconds over which sockets begin anew, so that not all of them ask the database at once."""
 
-class Restartable(Protocol):
+FAREWELL = 3.0
+"""Seconds that a socket may take to say that it is about to close."""
+
+LAST_WRITES = 10.0
+"""Seconds that the database has to take the ends of runs, once the process has to end."""
+
+NOTICES = {
+    "database_away": "The database does not answer. Answers that are being made go on and are stored when it is back.",
+    "database_back": "The database is back.",
+    "layer_away": "Server processes cannot reach each other. What is new may come late; nothing is lost.",
+    "layer_back": "Server processes reach each other again.",
+}
+
+
+class LocalSocket(Protocol):
+    """An open socket of this process, as the supervisor sees it."""
+
+    reads: UUID | None
+    """The conversation that it shows; None for an inbox, and before and after that."""
+    channel: str
+
+    async def answer(self, event: events.Event) -> None:
+        """Send an event to it."""
+
     async def restart(self) -> None:
         """Tell the reader to come back, and close."""
+
+    def renew(self) -> None:
+        """Begin anew with a snapshot: frames may have been lost."""
+
+    def watch(self, now: float) -> None:
+        """Once every TICK: see whether the reader keeps up."""
 
 
 class Supervisor:
@@ -49,17 +80,25 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.host = f"{socket.gethostname()[:50]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self.draining = False
-        self.sockets: set[Restartable] = set()
+        self.sockets: set[LocalSocket] = set()
         """The open sockets of this process; each adds and removes itself."""
+        self.notices: dict[str, events.Notice] = {}
+        """What is away at the moment: "database", "layer"."""
 
+        self._process = Process(self.host, Pulse(asyncio.get_running_loop().time()))
         self._runs: dict[UUID, LiveRun] = {}
+        self._slots = Slots()
+        self._asked = 0
         self._checks: dict[UUID, _Check] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
         self._resources = AsyncExitStack()
         self._mailbox: groups.Mailbox | None = None
         self._opening = asyncio.Lock()
+
+    @property
+    def draining(self) -> bool:
+        return self._process.ending
 
     async def open(self) -> None:
         """Make this process ready for runs. Called by every socket that connects; only the first call does anything."""
@@ -70,15 +109,28 @@ class Supervisor:
                 await resources.enter_async_context(engine.connections())
                 self._mailbox = await resources.enter_async_context(groups.mailbox())
                 self._resources = resources.pop_all()
+            self._process.pulse = Pulse(_now())
             _detached(self._listen(self._mailbox), self._watches)
-            _detached(self._tick(), self._watches)
+            _detached(self._tick(self._mailbox), self._watches)
             _drain_at_shutdown(self)
 
     # --- What consumers ask
 
+    @contextmanager
+    def room(self) -> Iterator[str | None]:
+        """For the time of a command that may queue a run: the host to queue it for, None where there is no room."""
+        full = self._free() <= 0
+        self._asked += 1
+        try:
+            yield None if full else self.host
+        finally:
+            self._asked -= 1
+
     def start(self, run_id: UUID, conversation_id: UUID, launcher: str | None) -> None:
-        """Begin a run that is queued for this host. `launcher` is the channel of the socket that asked for it."""
-        live = LiveRun(run_id, conversation_id, self.host, launcher)
+        """Begin a run that is queued for this host, as soon as there is a slot. `launcher` is the channel of the socket
+        that asked for it.
+        """
+        live = LiveRun(run_id, conversation_id, self._process, launcher)
         self._runs[run_id] = live
         _detached(self._follow(live), self._tasks)
 
@@ -102,10 +154,10 @@ class Supervisor:
             return
         stored = await database_sync_to_async(store.find_run)(conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:
-            await groups.reply(channel, events.RunFinished.of(stored.run, stored.message, ref))
+            await self._reply(channel, events.RunFinished.of(stored.run, stored.message, ref))
         elif stored.message is not None and (stored.silent or stored.run.status == Run.Status.AWAITING_APPROVAL):
             state = events.RunState(run=run_id, seq=stored.run.seq, message=stored.message, ref=ref)
-            await groups.reply(channel, state)
+            await self._reply(channel, state)
             await self.reap(conversation_id)
         else:
             ask = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref}
@@ -121,28 +173,50 @@ class Supervisor:
             message = {"type": "left", "conversation": conversation_id.hex, "channel": channel}
             _detached(groups.tell(groups.owner(conversation_id), message), self._tasks)
 
+    async def take_up(self) -> None:
+        """Make the runs that no process has and that somebody here reads. Called by a socket that found one, and every
+        TICK.
+        """
+        read = None if conf.CANCEL_ON_DISCONNECT == "never" else {s.reads for s in self.sockets if s.reads is not None}
+        if self.draining or self._free() <= 0 or read == set():
+            return
+        for run_id, conversation_id in await database_sync_to_async(store.adopt)(self.host, self._free(), read):
+            metrics.count("runs_taken_up")
+            self.start(run_id, conversation_id, None)
+
     async def reap(self, conversation_id: UUID | None = None) -> None:
-        """End the runs of processes that have fallen silent, and tell whoever reads them."""
+        """End the runs of processes that have fallen silent, and tell whoever reads them. Does nothing before this
+        process may judge others.
+        """
+        if not self._process.pulse.may_judge(_now()):
+            return
         for finished in await database_sync_to_async(store.reap)(conversation_id):
             logger.warning("Run %s was left behind by its process", finished.run.id)
+            metrics.count("runs_reaped")
             group = groups.conversation(finished.run.conversation)
             await groups.publish(group, events.RunFinished.of(finished.run, finished.message))
             await inbox.announce(finished.run.conversation)
 
     async def drain(self, seconds: float) -> None:
-        """Send browsers elsewhere, refuse new runs, let running ones go on for `seconds`, then cancel what is left and
-        write its end.
+        """Send browsers elsewhere, leave what has not begun to others, let running answers go on for `seconds`, then
+        cancel what is left and write its end. What the database does not take within LAST_WRITES is given up.
         """
-        self.draining = True
-        for live in self._runs.values():
-            live.answer_waiting = False
-        await asyncio.gather(*(socket.restart() for socket in self.sockets), return_exceptions=True)
+        self._process.ending = True
+        if self.sockets:
+            farewells = [asyncio.ensure_future(reader.restart()) for reader in self.sockets]
+            await asyncio.wait(farewells, timeout=FAREWELL)
+        for run_id in self._slots.places():
+            self._slots.leave(run_id)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for live in self._runs.values():
             live.cancel(Run.Status.INTERRUPTED, SHUTDOWN)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WRITES)
+        self._process.given_up.set()
+        self._process.steady.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WRITES)
         while self._watches:
             for task in self._watches:
                 task.cancel()
@@ -157,17 +231,37 @@ class Supervisor:
         group = groups.owner(live.conversation_id)
         following = None
         try:
+            turn = self._slots.ask(live.id)
             await self._reachable_at(group)
-            following = await live.follow()
+            following = await self._in_turn(live, turn)
         except Exception:
             logger.exception("Run %s ended without its end being written; it will be reaped", live.id)
         finally:
             del self._runs[live.id]
-            if following is not None:
+            self._slots.leave(live.id)
+            if following is not None and not self.draining:
                 self.start(following, live.conversation_id, live.launcher)
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
-        await inbox.announce(live.conversation_id)
+        with suppress(DatabaseError, InterfaceError):
+            await inbox.announce(live.conversation_id)
+
+    async def _in_turn(self, live: LiveRun, turn: "asyncio.Future[bool]") -> UUID | None:
+        """Follow a run when it has a slot; leave it to other processes where it is not to have one here."""
+        while True:
+            if not turn.done():
+                await self._tell_place(live, self._slots.places()[live.id])
+            if not await turn:
+                await database_sync_to_async(store.release)(self.host, [live.id])
+                return None
+            try:
+                return await live.follow()
+            except store.OneTooMany as too_many:
+                turn = self._slots.block(live.id, too_many.person)
+
+    async def _tell_place(self, live: LiveRun, place: int) -> None:
+        live.place = place
+        await groups.publish(groups.conversation(live.conversation_id), events.RunQueued(run=live.id, place=place))
 
     async def _reachable_at(self, group: str) -> None:
         assert self._mailbox is not None
@@ -200,29 +294,88 @@ class Supervisor:
                 check = self._checks.get(UUID(conversation))
                 if check is not None:
                     check.present.set()
+            case {"type": "echo", "number": number}:
+                if self._process.pulse.echo(number, _now()) and "layer" not in self.notices:
+                    self._renew("The channel layer lost messages")
 
-    async def _tick(self) -> None:
-        """Every TICK: sign of life and checkpoints in one write, stops that were not heard, runs left by others.
-
-        Started by `open`, cancelled by `drain`; nothing escapes, a database that is away is tried again.
+    async def _tick(self, mailbox: groups.Mailbox) -> None:
+        """Every TICK: a heartbeat, unless the last one is still waiting for the database; a message to ourselves
+        through the layer; and what either of them tells. Started by `open`, cancelled by `drain`; nothing escapes.
         """
+        beat: asyncio.Task[None] | None = None
         while True:
             try:
-                await self._beat()
-                await self.reap()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("Heartbeat: %s", error)
+                now = _now()
+                pulse = self._process.pulse
+                if pulse.tick(now):
+                    self._renew("This process stood still")
+                if beat is None or beat.done():
+                    beat = _detached(self._beat(now), self._tasks)
+                _detached(groups.probe(mailbox.name, {"type": "echo", "number": pulse.sent}), self._watches)
+                self._notice("database", pulse.database_away(now))
+                self._notice("layer", pulse.layer_away(now))
+                for reader in list(self.sockets):
+                    reader.watch(now)
+                self._slots.unblock()
+                for run_id, place in self._slots.places().items():
+                    if (live := self._runs.get(run_id)) and live.place != place:
+                        await self._tell_place(live, place)
+            except Exception:
+                logger.exception("A look at this process's runs and sockets failed")
             await asyncio.sleep(TICK)
 
-    async def _beat(self) -> None:
+    async def _beat(self, asked: float) -> None:
+        """Signs of life and checkpoints in one write; stops that were not heard, runs that are no longer ours; runs
+        left by others. Started by `_tick`, never cancelled; what the database raises is logged.
+        """
+        try:
+            await self._heartbeat()
+            self._process.pulse.beat(asked, _now())
+            if not self._process.pulse.frozen(_now()):
+                self._process.steady.set()
+            await self.reap()
+            await self.take_up()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Heartbeat: %s", error)
+
+    async def _heartbeat(self) -> None:
         if not self._runs:
+            await database_sync_to_async(store.reachable)()
             return
+        runs = list(self._runs)
         written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
-        beat = database_sync_to_async(store.heartbeat)
-        for run_id in await beat(self.host, list(self._runs), [checkpoint for _, checkpoint in written]):
+        places = {live.id: live.place for live in self._runs.values() if live.place is not None}
+        beat = await database_sync_to_async(store.heartbeat)(
+            self.host, runs, [checkpoint for _, checkpoint in written], places
+        )
+        for run_id in beat.stop:
             self._stop(run_id)
+        for run_id in set(runs) - beat.mine:
+            self._disown(run_id)
         for live, checkpoint in written:
             live.stored(checkpoint)
+
+    def _notice(self, what: str, away: bool) -> None:
+        """Tell our sockets, directly, when something goes away and when it is back; after that they begin anew."""
+        if away == (what in self.notices):
+            return
+        code = f"{what}_{'away' if away else 'back'}"
+        notice = events.Notice(code=code, message=NOTICES[code])
+        logger.warning("%s", notice.message)
+        if away:
+            metrics.count(code)
+            self.notices[what] = notice
+        else:
+            del self.notices[what]
+        for reader in self.sockets:
+            _detached(reader.answer(notice), self._watches)
+        if not away:
+            self._renew(notice.message)
+
+    def _renew(self, why: str) -> None:
+        logger.info("%s: sockets begin anew", why)
+        for reader in self.sockets:
+            asyncio.get_running_loop().call_later(uniform(0, SPREAD), reader.renew)
 
     async def _check(self, conversation_id: UUID) -> None:
         """Is anybody still reading? Started by `_left`, cancelled by `drain`; nothing escapes."""
@@ -233,33 +386,66 @@ class Supervisor:
                 check.again = False
                 if not await self._anybody(conversation_id, check) and not self.draining:
                     for live in self._runs_of(conversation_id):
-                        live.cancel(Run.Status.STOPPED, ABANDONED)
+                        self._cancel(live, Run.Status.STOPPED, ABANDONED)
         finally:
             del self._checks[conversation_id]
 
     async def _anybody(self, conversation_id: UUID, check: "_Check") -> bool:
         check.present.clear()
-        for _ in range(2):  # the layer may lose the question or the answer
+        asked = 0
+        while asked < 2:  # the layer may lose the question or the answer
+            if any(socket.reads == conversation_id for socket in self.sockets):
+                return True
             await groups.tell(groups.conversation(conversation_id), {"type": "roll_call"})
             with suppress(TimeoutError):
                 await asyncio.wait_for(check.present.wait(), ROLL_CALL)
                 return True
+            asked = 0 if "layer" in self.notices else asked + 1  # while it is away, silence says nothing
         return False
 
     # --- What it does with its own runs
 
+    def _free(self) -> int:
+        return conf.MAX_RUNS + conf.MAX_QUEUED - len(self._runs) - self._asked
+
     def _stop(self, run_id: UUID) -> bool:
         live = self._runs.get(run_id)
         if live is not None:
-            live.cancel(Run.Status.STOPPED)
+            self._cancel(live, Run.Status.STOPPED)
         return live is not None
+
+    def _disown(self, run_id: UUID) -> None:
+        live = self._runs.get(run_id)
+        if live is not None and not self._waits(live):
+            live.disown()
+        else:
+            self._slots.leave(run_id)
+
+    def _cancel(self, live: LiveRun, status: str, reason: objects.Failure | None = None) -> None:
+        """End what runs; what waits goes back to whichever process somebody reads it at, if anybody does."""
+        if self._waits(live):
+            self._slots.leave(live.id)
+        else:
+            live.cancel(status, reason)
+
+    def _waits(self, live: LiveRun) -> bool:
+        return live.id in self._slots.places()
 
     def _sync(self, run_id: UUID, channel: str, ref: str | None) -> bool:
         live = self._runs.get(run_id)
         state = live.state() if live else None
         if state is not None:
-            _detached(groups.reply(channel, replace(state, ref=ref)), self._tasks)
-        return state is not None
+            _detached(self._reply(channel, replace(state, ref=ref)), self._watches)
+        elif live is not None and live.place is not None:
+            _detached(self._reply(channel, events.RunQueued(run=run_id, place=live.place)), self._watches)
+        else:
+            return False
+        return True
+
+    async def _reply(self, channel: str, event: events.Event) -> None:
+        """Send an event to one socket: directly where it is ours, so that no layer is needed for it."""
+        ours = next((socket for socket in self.sockets if socket.channel == channel), None)
+        await (ours.answer(event) if ours is not None else groups.reply(channel, event))
 
     def _left(self, conversation_id: UUID, channel: str) -> None:
         live = self._runs_of(conversation_id)
@@ -268,7 +454,7 @@ class Supervisor:
         if conf.CANCEL_ON_DISCONNECT == "always":
             for launched in live:
                 if launched.launcher == channel:
-                    launched.cancel(Run.Status.STOPPED, ABANDONED)
+                    self._cancel(launched, Run.Status.STOPPED, ABANDONED)
         elif conversation_id in self._checks:
             self._checks[conversation_id].again = True
         else:  # noted here and not in the task: another may leave before that begins
@@ -308,6 +494,10 @@ def current() -> Supervisor:
     return _supervisors[loop]
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _drain_at_shutdown(supervisor: Supervisor) -> None:
     """Daphne tells applications nothing when it ends, but Twisted's reactor, on which it runs, waits for this.
 
@@ -319,7 +509,7 @@ def _drain_at_shutdown(supervisor: Supervisor) -> None:
     from twisted.internet.defer import Deferred
 
     def drain() -> Any:
-        supervisor.draining = True  # before daphne's sockets hear that they are cancelled
+        supervisor._process.ending = True  # before daphne's sockets hear that they are cancelled
         return Deferred.fromFuture(asyncio.ensure_future(supervisor.drain(conf.DRAIN_SECONDS)))
 
     reactor.addSystemEventTrigger("before", "shutdown", drain)

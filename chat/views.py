@@ -40,8 +40,5 @@ def element_context(
         "conversation": str(conversation_id or ""),
         "messages": messages,
         "show_list": show_list,
-        "setup": {
-            "words": words.catalogue(),
-            "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
-        },
+        "words": words.catalogue(),
     }

@@ -7,7 +7,8 @@ import uuid
 import pytest
 
 from chat.engine import TextDelta
-from chat.runs import LiveRun
+from chat.pulse import Pulse
+from chat.runs import LiveRun, Process
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not made for Windows")
@@ -17,7 +18,7 @@ def test_a_frame_that_is_due_in_less_than_a_millisecond_is_scheduled_on_uvloop()
 
     async def scenario() -> bool:
         loop = asyncio.get_running_loop()
-        live = LiveRun(uuid.uuid4(), uuid.uuid4(), "here", None)
+        live = LiveRun(uuid.uuid4(), uuid.uuid4(), Process("here", Pulse(loop.time())), None)
         almost = loop.time() - 0.040 + 0.0004
         live._coalescer.add(TextDelta("a"), almost)
         live._coalescer.take(almost)

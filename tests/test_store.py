@@ -198,7 +198,7 @@ def test_stopping_is_for_the_launcher_an_owner_and_staff(people: dict[str, Any],
     people["bob"].is_staff = True
     people["bob"].save()
     assert store.request_stop(people["bob"].pk, room.pk, run_id) is None
-    assert store.heartbeat(HOST, [run_id], []) == [run_id], "the host learns of it without any message"
+    assert store.heartbeat(HOST, [run_id], []).stop == [run_id], "the host learns of it without any message"
     assert Run.objects.get(pk=run_id).stopped_by == people["bob"]
 
 
@@ -298,6 +298,132 @@ def test_a_host_that_was_declared_dead_cannot_write_any_more(people: dict[str, A
     assert end(started) is None
     assert Message.objects.get(pk=started.message.id).text == "Ha"
     assert store.reap() == []
+
+
+def waiting(started: store.Started) -> None:
+    """Its run stands still until somebody decides."""
+    Run.objects.filter(pk=started.message.run.id).update(status="awaiting_approval")  # type: ignore[union-attr]
+
+
+def fall_silent() -> None:
+    Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+
+
+def test_what_was_said_is_answered_after_a_stop_of_a_run_that_stood_still(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    started = begin(people["ada"], room)
+    post(people["bob"], room, "and I?")
+    waiting(started)
+    stopped = store.request_stop(people["ada"].pk, room.pk, started.message.run.id, HOST)  # type: ignore[union-attr]
+    assert stopped is not None
+    following = Run.objects.get(pk=stopped.next)
+    assert (following.launched_by, following.host, following.status) == (people["bob"], HOST, "queued")
+
+
+def test_what_was_said_is_answered_after_a_stop_of_a_run_that_had_not_begun(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    run_id = post(people["ada"], room).start
+    assert run_id is not None
+    post(people["bob"], room, "and I?")
+    stopped = store.request_stop(people["ada"].pk, room.pk, run_id, HOST)
+    assert stopped is not None
+    assert Run.objects.get(pk=stopped.next).launched_by == people["bob"]
+
+
+def test_what_was_said_is_answered_after_a_reap_by_whoever_takes_it_up(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    begin(people["ada"], room)
+    post(people["bob"], room, "and I?")
+    fall_silent()
+    (reaped,) = store.reap()
+    following = Run.objects.get(pk=reaped.next)
+    assert (following.launched_by, following.host) == (people["bob"], "")
+    assert store.adopt("other", 10) == [(following.pk, room.pk)]
+    assert store.start_run(following.pk, HOST) is None
+    assert store.start_run(following.pk, "other") is not None
+
+
+@pytest.mark.parametrize("status", ["interrupted", "stopped"])
+def test_what_was_said_is_answered_elsewhere_after_a_shutdown(
+    people: dict[str, Any], room: Conversation, status: str
+) -> None:
+    started = begin(people["ada"], room)
+    post(people["bob"], room, "and I?")
+    finished = end(started, status, hand_over=True)
+    assert finished is not None
+    assert Run.objects.get(pk=finished.next).host == ""
+
+
+def test_a_run_that_a_dead_process_had_not_begun_is_free_and_loses_nothing(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    run_id = post(people["ada"], room).start
+    fall_silent()
+    assert store.reap() == []
+    run = Run.objects.get(pk=run_id)
+    assert (run.status, run.host) == ("queued", "")
+    assert store.reap() == [], "nobody's silence is meant"
+    assert store.adopt("other", 10) == [(run_id, room.pk)]
+
+
+def test_a_run_is_taken_up_once_by_who_has_readers_and_room(people: dict[str, Any], room: Conversation) -> None:
+    run_id = post(people["ada"], room, host="").start
+    assert store.adopt("one", 10, {uuid.uuid4()}) == []
+    assert store.adopt("one", 0, {room.pk}) == []
+    assert store.adopt("one", 1, {room.pk}) == [(run_id, room.pk)]
+    assert store.adopt("two", 1, {room.pk}) == []
+    store.release("two", [run_id])  # type: ignore[list-item]
+    assert Run.objects.get(pk=run_id).host == "one"
+    store.release("one", [run_id])  # type: ignore[list-item]
+    assert store.adopt("two", 1, {room.pk}) == [(run_id, room.pk)]
+
+
+def test_a_process_without_room_refuses_and_nothing_is_stored(people: dict[str, Any], room: Conversation) -> None:
+    with refused("busy"):
+        post(people["ada"], room, host=None)
+    assert Message.objects.count() == Run.objects.count() == 0
+    room.refresh_from_db()
+    assert (room.title, room.last_seq) == ("", 0)
+
+
+def test_a_message_that_needs_no_run_of_its_own_is_taken_by_a_full_process(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    begin(people["ada"], room)
+    assert post(people["bob"], room, "Later", host=None).start is None
+
+
+def test_a_person_has_so_many_runs_at_a_time_and_no_more(people: dict[str, Any], settings: Any) -> None:
+    settings.NOUS_CHAT = {"MAX_RUNS_PER_USER": 2}
+    rooms = [Conversation.objects.get(pk=store.create_conversation(people["ada"]).id) for _ in range(3)]
+    first = begin(people["ada"], rooms[0])
+    begin(people["ada"], rooms[1])
+    run_id = post(people["ada"], rooms[2]).start
+    assert run_id is not None
+    with pytest.raises(store.OneTooMany):
+        store.start_run(run_id, HOST)
+    assert Run.objects.get(pk=run_id).status == "queued"
+    end(first)
+    assert store.start_run(run_id, HOST) is not None
+
+
+def test_a_heartbeat_tells_which_runs_are_still_ours_and_where_they_wait(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    run_id = post(people["ada"], room).start
+    assert run_id is not None
+    beat = store.heartbeat(HOST, [run_id], [], {run_id: 3})
+    assert (beat.mine, beat.stop) == ({run_id}, [])
+    assert Run.objects.get(pk=run_id).place == 3
+    assert store.enter(people["ada"].pk, room.pk).runs[0].place == 3
+    store.start_run(run_id, HOST)
+    assert Run.objects.get(pk=run_id).place is None
+    fall_silent()
+    store.reap()
+    assert store.heartbeat(HOST, [run_id], []).mine == set()
 
 
 def test_a_living_run_is_not_reaped(people: dict[str, Any], room: Conversation) -> None:

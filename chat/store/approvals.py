@@ -12,7 +12,7 @@ from ..commands import Refused, ToolDecide
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
-from .endings import Ending, Finished, finished, spent
+from .endings import Ending, Finished, finished, room, spent
 from .rows import lock, membership, storable, storable_json
 
 
@@ -60,7 +60,7 @@ class Decided(Struct, frozen=True):
 
 
 @transaction.atomic
-def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str) -> Decided:
+def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | None) -> Decided:
     """A person approves or rejects a tool call. With the last decision of a run, it is queued for `host`."""
     participant = membership(user_id, conversation_id)
     lock(conversation_id)
@@ -83,6 +83,6 @@ def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str) ->
     complete = not run.calls.filter(status=ToolCall.Status.AWAITING_APPROVAL).exists()
     run.seq += 1
     if complete:
-        run.status, run.host, run.heartbeat_at = Run.Status.QUEUED, host, timezone.now()
+        run.status, run.host, run.heartbeat_at = Run.Status.QUEUED, room(host), timezone.now()
     run.save(update_fields=["seq", "status", "host", "heartbeat_at"])
     return Decided(run.id, run.seq, objects.Call.of(call), complete)

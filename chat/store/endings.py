@@ -34,8 +34,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     transcript: list[engine.Message] = []
     awaits_approval: bool = False
     """It is no end yet: calls of the transcript's last turn wait for people."""
-    answer_waiting: bool = True
-    """Whether messages that came during the run get the next one."""
+    hand_over: bool = False
+    """Whether the run that follows is for whichever process takes it up, instead of the one that made this."""
 
 
 class Finished(Struct, frozen=True):
@@ -61,36 +61,41 @@ BUSY = 5.0
 def queue(
     conversation: Conversation, user_id: Any, host: str | None, replaces: Message | None = None, continues: bool = False
 ) -> Run:
-    """`host` is the process that is to make it: empty for whichever takes it up, None where the one that was asked has
-    no room for another, which undoes the whole transaction. Raises Refused("busy").
-    """
-    if host is None:
-        raise Refused("busy", "Too many answers are being made at the moment. Try again soon.", retry_after=BUSY)
+    """`host` is as for `room`."""
     return Run.objects.create(
         conversation=conversation,
         agent=conversation.agent,
         launched_by_id=user_id,
-        host=host,
+        host=room(host),
         replaces=replaces,
         continues=continues,
     )
 
 
+def room(host: str | None) -> str:
+    """The process that is to make a run; empty for whichever takes it up. None stands for one that was asked and has no
+    room: then nothing of the transaction is to stay. Raises Refused("busy").
+    """
+    if host is None:
+        raise Refused("busy", "Too many answers are being made at the moment. Try again soon.", retry_after=BUSY)
+    return host
+
+
 def queue_next(conversation: Conversation, run: Run, host: str) -> UUID | None:
-    """Queue the answer to what was said while `run` was active; several messages get one answer."""
+    """Queue the answer to what was said while `run` was active; several messages get one answer. However a run ends, it
+    is asked.
+    """
     said = messages(conversation.id).filter(role=Message.Role.USER).order_by("-seq").first()
-    if said is None or run.message is None or said.seq < run.message.seq:
+    if said is None or not (said.created_at > run.created_at if run.message is None else said.seq > run.message.seq):
         return None
     return queue(conversation, said.author_id, host).id
 
 
-def stop(run: Run, user_id: Any) -> Finished | None:
-    """Ask for a run's end, and end it where no process is at work on it."""
+def stop(run: Run, user_id: Any) -> bool:
+    """Ask for a run's end, and end it where no process is at work on it: true then."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
-    if end(run.pk, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
-        return finished(run.pk)
-    return None
+    return end(run.pk, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
 
 
 def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
@@ -99,6 +104,7 @@ def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
     fields: dict[str, Any] = {
         "status": ending.status,
         "finished_at": timezone.now(),
+        "place": None,
         "seq": ending.written.seq,
         "finish_reason": ending.finish_reason and storable(ending.finish_reason)[:100],
         **spent(ending.usage),

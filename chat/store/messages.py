@@ -13,7 +13,7 @@ from ..conf import conf
 from ..models import Conversation, Message
 from ..permissions import policy
 from .attachments import attach
-from .endings import Finished, active_runs, queue, stop
+from .endings import Finished, active_runs, finished, queue, stop
 from .lists import advance
 from .rows import append, lock, may_post, membership, messages, storable
 
@@ -67,9 +67,9 @@ def post_message(
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
     if not interrupt or not policy().can_stop(participant, active):
         return Posted(message)
-    ended = stop(active, participant.user_id)
-    if ended is None:
+    if not stop(active, participant.user_id):
         return Posted(message, stop=active.id)
+    ended = finished(active.id)
     return Posted(message, ended=ended, start=queue(conversation, participant.user_id, host).id)
 
 

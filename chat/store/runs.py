@@ -1,12 +1,12 @@
 """Runs, in the order of their life: asked for, started, alive, ended or stopped, looked up, left behind."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, Field, Model, Q, Value, When
+from django.db.models import Case, F, Field, Model, Value, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -57,6 +57,14 @@ def request_run(
 UNDER_WAY = (Run.Status.QUEUED, Run.Status.RUNNING)
 
 
+class OneTooMany(Exception):
+    """The run stays queued: `person`, who launched it, has MAX_RUNS_PER_USER at the moment."""
+
+    def __init__(self, person: Any) -> None:
+        super().__init__(person)
+        self.person = person
+
+
 class Started(Struct, frozen=True):
     """A run that this process has begun: the answer so far, the agent, and what the model is sent.
 
@@ -78,20 +86,27 @@ class Started(Struct, frozen=True):
 
 @transaction.atomic
 def start_run(run_id: UUID, host: str) -> Started | None:
-    """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host."""
+    """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host.
+
+    Raises OneTooMany. (Two processes that begin runs of one person in the same instant may exceed the limit by one.)
+    """
     rows = Run.objects.select_related("launched_by", "message", "replaces__run", "replaces__alternative_of")
     run = rows.filter(pk=run_id).first()
     if run is None:
         return None
+    if run.launched_by_id is not None:
+        others = Run.objects.filter(launched_by=run.launched_by_id, status=Run.Status.RUNNING)
+        if others.count() >= conf.MAX_RUNS_PER_USER:
+            raise OneTooMany(run.launched_by_id)
     conversation = lock(run.conversation_id)
     if run.message is None:
         run.message = begin_answer(conversation, run)
     answer = run.message
-    run.status, run.heartbeat_at = Run.Status.RUNNING, timezone.now()
+    run.status, run.place, run.heartbeat_at = Run.Status.RUNNING, None, timezone.now()
     run.started_at = run.started_at or run.heartbeat_at
     run.model = agents.model_of(agents.find(run.agent))[:200]
     claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
-        **{name: getattr(run, name) for name in ("message", "status", "heartbeat_at", "started_at", "model")}
+        **{name: getattr(run, name) for name in ("message", "status", "place", "heartbeat_at", "started_at", "model")}
     )
     if not claimed:
         transaction.set_rollback(True)
@@ -121,25 +136,43 @@ class Checkpoint(Struct, frozen=True):
     written: Written
 
 
-@transaction.atomic
-def heartbeat(host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint]) -> list[UUID]:
-    """These runs of `host` live, and some are this far: one UPDATE of runs, one of messages, however many there are.
+class Beat(Struct, frozen=True):
+    """What a heartbeat found: the runs that are still the host's, and those of them that somebody asked to stop."""
 
-    Returns the ids of those that somebody asked to stop, so that no stop depends on a message that may be lost.
-    Only what still belongs to `host` is written.
+    mine: set[UUID]
+    stop: list[UUID]
+
+
+@transaction.atomic
+def heartbeat(
+    host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint], places: Mapping[UUID, int] | None = None
+) -> Beat:
+    """These runs of `host` live, some are this far, some wait at these places: one UPDATE of runs, one of messages,
+    however many there are.
+
+    No stop depends on a message that may be lost: the answer tells of it. Only what still belongs to `host` is written.
     """
-    mine = Run.objects.filter(pk__in=runs, host=host, status__in=Run.ACTIVE)
+    mine = Run.objects.filter(pk__in=runs, host=host, status__in=UNDER_WAY)
+    fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
+    if places:
+        fields["place"] = _each(Run, "place", places)
     if checkpoints:
-        mine.update(heartbeat_at=timezone.now(), seq=_each(Run, "seq", {c.run: c.written.seq for c in checkpoints}))
+        fields["seq"] = _each(Run, "seq", {c.run: c.written.seq for c in checkpoints})
+    mine.update(**fields)
+    if checkpoints:
         Message.objects.filter(
             pk__in=[c.message for c in checkpoints], run__host=host, run__status=Run.Status.RUNNING
         ).update(
             text=_each(Message, "text", {c.message: c.written.text for c in checkpoints}),
             thinking=_each(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
         )
-    else:
-        mine.update(heartbeat_at=timezone.now())
-    return list(mine.exclude(stop_requested_at=None).values_list("pk", flat=True))
+    found = dict(mine.values_list("pk", "stop_requested_at"))
+    return Beat(mine=set(found), stop=[run_id for run_id, asked in found.items() if asked])
+
+
+def reachable() -> None:
+    """Raises what the database raises where it does not answer."""
+    Run.objects.exists()
 
 
 @transaction.atomic
@@ -153,16 +186,16 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
         return None
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
     touch(conversation)
-    return finished(run_id, following=queue_next(conversation, run, host) if ending.answer_waiting else None)
+    return finished(run_id, following=queue_next(conversation, run, "" if ending.hand_over else host))
 
 
 @transaction.atomic
-def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID) -> Finished | None:
-    """Somebody stops a run. What no process is at work on ends here and comes back; else the column is set, and the
-    run's host obeys.
+def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = "") -> Finished | None:
+    """Somebody stops a run. What no process is at work on ends here and comes back, and what was said meanwhile is
+    queued for `host`; else the column is set, and the run's host obeys.
     """
     participant = membership(user_id, conversation_id)
-    lock(conversation_id)
+    conversation = lock(conversation_id)
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
     if run is None:
         raise Refused("not_found", "There is no such run in this conversation.")
@@ -170,7 +203,9 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID) -> Finished 
         raise Refused("run_over", "This answer has ended already.")
     if not policy().can_stop(participant, run):
         raise Refused("forbidden", "Only who asked, or an owner of the conversation, can stop this answer.")
-    return stop(run, participant.user_id)
+    if not stop(run, participant.user_id):
+        return None
+    return finished(run_id, following=queue_next(conversation, run, host))
 
 
 class Stored(Struct, frozen=True):
@@ -191,20 +226,57 @@ def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
 
 
 def reap(conversation_id: UUID | None = None) -> list[Finished]:
-    """Mark `interrupted` what silent processes left behind, in one conversation or everywhere; the text is kept."""
+    """Take from silent processes what they left behind, in one conversation or everywhere: what was running is marked
+    `interrupted` and its text kept, what had not begun is free for another process.
+
+    Who calls it has to know that living processes have had the time to give a sign of life.
+    """
     silent = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
-    stale = Run.objects.filter(status__in=UNDER_WAY, heartbeat_at__lt=silent).filter(
-        Q(conversation=conversation_id) if conversation_id else Q()
-    )
+    stale = Run.objects.filter(status__in=UNDER_WAY, heartbeat_at__lt=silent).exclude(host="")
+    if conversation_id is not None:
+        stale = stale.filter(conversation=conversation_id)
     reaped = []
-    for run_id, seq in stale.values_list("pk", "seq"):
-        lost = objects.Failure(
-            "host_lost", "The server that was writing this answer ended. What it had written is kept."
-        )
-        ending = Ending(status=Run.Status.INTERRUPTED, written=Written(seq), error=lost)
-        if end(run_id, ending, status__in=UNDER_WAY, heartbeat_at__lt=silent):
-            reaped.append(finished(run_id))
+    for run_id, conversation, status in stale.values_list("pk", "conversation", "status"):
+        if status == Run.Status.QUEUED:
+            stale.filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
+        elif ended := _interrupt(run_id, conversation, silent):
+            reaped.append(ended)
     return reaped
+
+
+LOST = objects.Failure("host_lost", "The server that was writing this answer ended. What it had written is kept.")
+
+
+@transaction.atomic
+def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finished | None:
+    conversation = lock(conversation_id)
+    run = runs().select_related("message").get(pk=run_id)
+    ending = Ending(status=Run.Status.INTERRUPTED, written=Written(run.seq), error=LOST)
+    if not end(run_id, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
+        return None
+    return finished(run_id, following=queue_next(conversation, run, ""))
+
+
+def adopt(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
+    """Make queued runs that no process has `host`'s, oldest first: at most `limit`, of these conversations, or of any.
+
+    Returns their ids, each with its conversation's.
+    """
+    free = Run.objects.filter(status=Run.Status.QUEUED, host="").order_by("created_at")
+    if conversations is not None:
+        free = free.filter(conversation__in=conversations)
+    return [
+        (run_id, conversation)
+        for run_id, conversation in free.values_list("pk", "conversation")[:limit]
+        if Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, host="").update(
+            host=host, heartbeat_at=timezone.now()
+        )
+    ]
+
+
+def release(host: str, runs: Collection[UUID]) -> None:
+    """Runs of `host` that have not begun are for whichever process takes them up."""
+    Run.objects.filter(pk__in=runs, host=host, status=Run.Status.QUEUED).update(host="", place=None)
 
 
 def _decision(call: ToolCall) -> engine.Decision:
@@ -213,7 +285,7 @@ def _decision(call: ToolCall) -> engine.Decision:
     return engine.Approve(call.arguments if call.changed else None)
 
 
-def _each(model: type[Model], field: str, values: dict[UUID, Any]) -> Case:
+def _each(model: type[Model], field: str, values: Mapping[UUID, Any]) -> Case:
     """For an UPDATE that gives each of several rows a value of its own."""
     cases = [When(pk=key, then=Value(value)) for key, value in values.items()]
     column = model._meta.get_field(field)

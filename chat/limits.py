@@ -1,0 +1,36 @@
+"""How often a person may ask: a token bucket for each, in this process. Pure: `consumers` brings the time."""
+
+import weakref
+from typing import Any
+
+from .conf import conf
+
+
+class Bucket:
+    """Holds COMMAND_BURST tokens and gets COMMAND_RATE new ones a second; a command takes one. Who goes on asking in
+    spite of refusals runs into debt, and is `exhausted` when that is as large as the bucket.
+    """
+
+    def __init__(self) -> None:
+        self._tokens = float(conf.COMMAND_BURST)
+        self._then: float | None = None
+
+    def take(self, now: float) -> float:
+        """Seconds to wait until the next command is taken; 0 where this one is."""
+        gained = 0.0 if self._then is None else (now - self._then) * conf.COMMAND_RATE
+        self._then, self._tokens = now, min(self._tokens + gained, conf.COMMAND_BURST) - 1
+        return 0.0 if self._tokens >= 0 else -self._tokens / conf.COMMAND_RATE
+
+    @property
+    def exhausted(self) -> bool:
+        return self._tokens < -conf.COMMAND_BURST
+
+
+_buckets: "weakref.WeakValueDictionary[Any, Bucket]" = weakref.WeakValueDictionary()
+
+
+def bucket(person: Any) -> Bucket:
+    """That of a person's primary key: all his sockets of this process share it, and the last takes it with it."""
+    if (found := _buckets.get(person)) is None:
+        found = _buckets[person] = Bucket()
+    return found

@@ -1,0 +1,40 @@
+"""A person may ask often, and not too often."""
+
+from typing import Any
+
+import pytest
+
+from chat import limits
+
+
+@pytest.fixture(autouse=True)
+def rates(settings: Any) -> None:
+    settings.NOUS_CHAT = {"COMMAND_RATE": 2.0, "COMMAND_BURST": 5}
+
+
+def test_a_burst_is_taken_and_then_as_many_as_the_rate_says() -> None:
+    bucket = limits.Bucket()
+    assert [bucket.take(0.0) for _ in range(5)] == [0.0] * 5
+    assert bucket.take(0.0) == pytest.approx(0.5)
+    assert bucket.take(1.0) == 0.0
+    assert bucket.take(1.0) > 0
+
+
+def test_who_does_not_stop_asking_is_exhausted_and_who_waits_recovers() -> None:
+    bucket = limits.Bucket()
+    for _ in range(10):
+        bucket.take(0.0)
+    assert not bucket.exhausted
+    bucket.take(0.0)
+    assert bucket.exhausted
+    assert bucket.take(100.0) == 0.0
+    assert not bucket.exhausted
+
+
+def test_the_sockets_of_a_person_share_one_and_the_last_takes_it_away() -> None:
+    one, other = limits.bucket("ada"), limits.bucket("bob")
+    assert limits.bucket("ada") is one
+    assert other is not one
+    one.take(0.0)
+    del one
+    assert limits.bucket("ada").take(0.0) == 0.0

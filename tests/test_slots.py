@@ -1,0 +1,79 @@
+"""Who may be at work and who waits, and in which place."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chat.slots import Slots
+
+A, B, C, D = (UUID(int=number) for number in range(1, 5))
+
+
+@pytest.fixture(autouse=True)
+def two_slots(settings: Any) -> None:
+    settings.NOUS_CHAT = {"MAX_RUNS": 2}
+
+
+def looped(test: Callable[[], None]) -> None:
+    async def run() -> None:
+        test()
+
+    asyncio.run(run())
+
+
+def test_who_comes_later_waits_in_order_and_moves_up() -> None:
+    def story() -> None:
+        slots = Slots()
+        turns = {run: slots.ask(run) for run in (A, B, C, D)}
+        assert [turns[run].done() for run in (A, B, C, D)] == [True, True, False, False]
+        assert slots.places() == {C: 1, D: 2}
+        slots.leave(B)
+        assert turns[C].result() is True
+        assert slots.places() == {D: 1}
+
+    looped(story)
+
+
+def test_who_leaves_while_he_waits_is_told_and_the_others_move_up() -> None:
+    def story() -> None:
+        slots = Slots()
+        turns = {run: slots.ask(run) for run in (A, B, C, D)}
+        slots.leave(C)
+        assert turns[C].result() is False
+        assert slots.places() == {D: 1}
+        slots.leave(C)
+        slots.leave(A)
+        assert turns[D].result() is True
+
+    looped(story)
+
+
+def test_who_may_not_use_his_slot_lets_others_pass_and_keeps_his_place() -> None:
+    def story() -> None:
+        slots = Slots()
+        turns = {run: slots.ask(run) for run in (A, B, C, D)}
+        turns[A] = slots.block(A, "ada")
+        assert turns[C].result() is True, "C goes before it"
+        assert slots.places() == {A: 1, D: 2}
+        slots.unblock()
+        slots.leave(B)
+        assert turns[A].result() is True
+        assert not turns[D].done()
+
+    looped(story)
+
+
+def test_one_blocked_run_of_each_person_tries_again_and_not_all_of_them() -> None:
+    def story() -> None:
+        slots = Slots()
+        turns = {}
+        for run, person in ((A, "ada"), (B, "ada"), (C, "bob")):
+            assert slots.ask(run).result()
+            turns[run] = slots.block(run, person)
+        slots.unblock()
+        assert [turns[run].done() for run in (A, B, C)] == [True, False, True]
+
+    looped(story)
