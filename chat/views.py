@@ -40,5 +40,8 @@ def element_context(
         "conversation": str(conversation_id or ""),
         "messages": messages,
         "show_list": show_list,
-        "words": words.catalogue(),
+        "setup": {
+            "words": words.catalogue(),
+            "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
+        },
     }

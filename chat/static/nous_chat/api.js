@@ -1,4 +1,5 @@
-// HTTP requests that need an answer outside a conversation's socket. Called by nous-chat.js.
+// HTTP requests, for what needs an answer outside a conversation's socket (docs/protocol.md, "HTTP"). Used by nous-chat.js,
+// conversation.js, the list and the panel.
 
 export class Refusal extends Error {
   /** @param {number} status HTTP status, 0 if there was no answer  @param {string} code  @param {string} message for people */
@@ -8,25 +9,62 @@ export class Refusal extends Error {
   }
 }
 
-/**
- * Begins a conversation.
- * @param {string} api base URL, ends in a slash
- * @param {string} csrf Django's token
- * @returns {Promise<object>} a Conversation
- * @throws {Refusal}
- */
-export async function createConversation(api, csrf) {
-  let response;
-  try {
-    response = await fetch(`${api}conversations/`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": csrf },
-      body: "{}",
-    });
-  } catch {
-    throw new Refusal(0, "unreachable", "");
+/** Every method gives what the server answered, or throws a Refusal. */
+export class Api {
+  #base; #csrf;
+
+  /** @param {string} base URL, ends in a slash  @param {string} csrf Django's token */
+  constructor(base, csrf) {
+    this.#base = base;
+    this.#csrf = csrf;
   }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refusal(response.status, body.code ?? "", body.message ?? "");
-  return body;
+
+  createConversation() { return this.ask("POST", "conversations/", {}); }
+  /** A new one that has everything of `id` up to that message. */
+  fork(id, message) { return this.ask("POST", `conversations/${id}/fork/`, { message }); }
+
+  /**
+   * @param {string} method  @param {string} path below the base  @param {object} [body] is sent as JSON
+   * @returns {Promise<object>}
+   * @throws {Refusal}
+   */
+  async ask(method, path, body) {
+    const headers = { "X-CSRFToken": this.#csrf, ...(body && { "Content-Type": "application/json" }) };
+    let response;
+    try {
+      response = await fetch(this.#base + path, { method, headers, body: body && JSON.stringify(body) });
+    } catch {
+      throw new Refusal(0, "unreachable", "");
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Refusal(response.status, answer.code ?? "", answer.message ?? "");
+    return answer;
+  }
+
+  /**
+   * Sends a file ahead of its message. XMLHttpRequest, because fetch does not tell how far a body is.
+   * @param {string} conversation its id
+   * @param {File} file
+   * @param {(share: number) => void} onProgress 0 to 1
+   * @returns {{done: Promise<object>, abort: () => void}} an Attachment, or a Refusal
+   */
+  upload(conversation, file, onProgress) {
+    const request = new XMLHttpRequest();
+    const form = new FormData();
+    form.append("file", file, file.name || "file");
+    const done = new Promise((resolve, reject) => {
+      request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+      request.onerror = request.onabort = () => reject(new Refusal(0, "unreachable", ""));
+      request.onload = () => {
+        const { response: answer, status } = request;
+        if (status === 201) resolve(answer);
+        else reject(new Refusal(status, answer?.code ?? "", answer?.message ?? ""));
+      };
+    });
+    request.open("POST", `${this.#base}conversations/${conversation}/attachments/`);
+    request.setRequestHeader("X-CSRFToken", this.#csrf);
+    request.responseType = "json";
+    request.send(form);
+    return { done, abort: () => request.abort() };
+  }
 }

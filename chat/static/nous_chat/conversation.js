@@ -35,7 +35,7 @@ export class Conversation {
    * @param {HTMLElement} options.region polite live region for screen readers
    * @param {string|null} options.person id of the person, if it is known already
    * @param {(name: string) => void} options.onConnection
-   * @param {(conversation: object, you: object) => void} options.onConversation it is known, or has changed
+   * @param {(state: import("./apply.js").State) => void} options.onState the conversation or its people are known, or have changed
    */
   constructor(options) {
     const send = (command) => this.#socket.send(command);
@@ -99,6 +99,11 @@ export class Conversation {
     this.#head.element.prepend(element);
   }
 
+  /** Puts an element behind it. */
+  set trail(element) {
+    this.#head.element.append(element);
+  }
+
   // --- What the person does
 
   /** Sends a message, now or when the connection is back. */
@@ -152,7 +157,7 @@ export class Conversation {
       if (change.type === "message") this.#messages.put(change.key);
       if (change.type === "send") this.#socket.send(change.command);
       if (change.type === "history") this.#messages.loaded();
-      if (change.type === "conversation") this.#options.onConversation(this.#state.conversation, this.#state.you);
+      if (change.type === "conversation" || change.type === "people") this.#options.onState(this.#state);
     }
     if (event.type !== "run.delta") this.#refresh();
   }

@@ -1,88 +1,109 @@
-// A person's conversations, newest first, kept live by the inbox socket. Called by nous-chat.js.
+// A person's conversations, newest first, kept live by the inbox socket: pinned ones above, archived ones folded away.
+// Called by sidebar.js.
 
 import { el } from "./dom.js";
+import { Row } from "./row.js";
 import { words } from "./words.js";
 
+const TYPING_FADES = 60_000; // in case the frame that ends it is lost
+const NOT_YET = { role: null, unread: 0, last_read: 0, pinned: false, archived: false };
+
 export class ConversationList {
-  #items = new Map(); // id -> {conversation, element, link, title}
-  #href; #onOpen; #current = null;
+  #rows = new Map(); // by id
+  #on; #sections; #archived; #me = null; #current = null;
 
   /**
-   * @param {{href: (id: string) => string, onOpen: (id: string) => void}} options
+   * @param {object} on
+   * @param {(id: string) => string} on.href
+   * @param {(id: string) => void} on.open
+   * @param {(conversation: object, button: HTMLElement) => void} on.menu
+   * @param {(id: string, title: string) => void} on.rename
    */
-  constructor({ href, onOpen }) {
-    this.#href = href;
-    this.#onOpen = onOpen;
-    this.element = el("ol", { class: "conversations", "aria-label": words.conversations });
+  constructor(on) {
+    this.#on = on;
+    const rows = (name) => el("ol", { class: "rows", "aria-label": name });
+    this.#archived = el("summary");
+    this.#sections = { pinned: rows(words.pinned), others: rows(words.conversations), archived: rows(words.archived) };
+    const { pinned, others, archived } = this.#sections;
+    this.element = el("div", { class: "conversations" },
+      el("section", {}, el("h2", {}, words.pinned), pinned),
+      el("section", {}, el("h2", {}, words.conversations), others),
+      el("details", {}, this.#archived, archived));
+    this.#arrange();
   }
 
   /** Folds an event of the inbox. */
   apply(event) {
     if (event.type === "snapshot") {
+      this.#me = event.you.id;
       const kept = new Set(event.conversations.map(({ id }) => id));
-      for (const [id, { element }] of this.#items) {
-        if (kept.has(id)) continue;
-        element.remove();
-        this.#items.delete(id);
-      }
+      for (const id of this.#rows.keys()) if (!kept.has(id)) this.#drop(id);
       for (const conversation of event.conversations) this.#put(conversation);
     }
     if (event.type === "conversation.updated") this.#put(event.conversation);
-    this.#arrange();
+    if (event.type === "conversation.removed") this.#drop(event.conversation);
+    if (event.type === "typing" && event.user.id !== this.#me) {
+      this.#rows.get(event.conversation)?.typing(event.user, event.on, TYPING_FADES);
+    } else this.#arrange();
   }
 
   /** Marks the one that is open. */
   set current(id) {
     this.#current = id;
-    for (const [each, { link }] of this.#items) this.#mark(each, link);
+    for (const [each, row] of this.#rows) row.current = each === id;
   }
 
-  /** The newest conversation, or null. */
-  get newest() {
-    return this.#order()[0] ?? null;
+  /** Newest first, without the archived ones. */
+  get conversations() {
+    return this.#order().map(({ conversation }) => conversation).filter(({ yours }) => !yours.archived);
+  }
+
+  get unread() {
+    return this.conversations.reduce((sum, { yours }) => sum + yours.unread, 0);
+  }
+
+  rename(id) {
+    this.#rows.get(id)?.rename();
   }
 
   #put(conversation) {
-    const { id, title, running } = conversation;
-    if (!this.#items.has(id)) this.#items.set(id, this.#item(id));
-    const item = this.#items.get(id);
-    item.conversation = conversation;
-    item.title.textContent = title || words.untitled;
-    item.dot.hidden = !running;
+    const { id } = conversation;
+    if (!this.#rows.has(id)) {
+      this.#rows.set(id, new Row(this.#on.href(id), {
+        open: () => this.#on.open(id),
+        menu: (button) => this.#on.menu(this.#rows.get(id).conversation, button),
+        rename: (title) => this.#on.rename(id, title),
+      }));
+    }
+    const row = this.#rows.get(id);
+    // A frame that goes to several people says nothing of what is this person's own.
+    row.update({ ...conversation, yours: conversation.yours ?? row.conversation?.yours ?? NOT_YET });
+    row.current = id === this.#current;
   }
 
-  #item(id) {
-    const title = el("span", { class: "title", dir: "auto" });
-    const dot = el("span", { class: "running", role: "img", "aria-label": words.answering, title: words.answering });
-    const link = el("a", { href: this.#href(id), onclick: (event) => this.#click(event, id) }, title, dot);
-    this.#mark(id, link);
-    return { element: el("li", {}, link), link, title, dot };
-  }
-
-  #click(event, id) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a tab or window of its own
-    event.preventDefault();
-    this.#onOpen(id);
-  }
-
-  #mark(id, link) {
-    if (id === this.#current) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+  #drop(id) {
+    this.#rows.get(id)?.element.remove();
+    this.#rows.delete(id);
   }
 
   #order() {
-    const conversations = [...this.#items.values()].map((item) => item.conversation);
-    return conversations.sort((one, other) => (one.updated_at < other.updated_at ? 1 : -1));
+    return [...this.#rows.values()].sort((one, other) => (one.conversation.updated_at < other.conversation.updated_at ? 1 : -1));
   }
 
   /** Moves only what stands elsewhere, and leaves the focus where it is. */
   #arrange() {
     const focused = this.element.getRootNode().activeElement;
-    this.#order().forEach(({ id }, index) => {
-      const { element } = this.#items.get(id);
-      const there = this.element.children[index] ?? null;
-      if (there !== element) this.element.insertBefore(element, there);
-    });
+    const places = { pinned: 0, others: 0, archived: 0 };
+    for (const { element, conversation } of this.#order()) {
+      const { pinned, archived } = conversation.yours;
+      const place = archived ? "archived" : pinned ? "pinned" : "others";
+      const there = this.#sections[place].children[places[place]] ?? null;
+      if (there !== element) this.#sections[place].insertBefore(element, there);
+      places[place] += 1;
+    }
+    for (const [place, section] of Object.entries(this.#sections)) section.parentElement.hidden = places[place] === 0;
+    this.#archived.textContent = words.archivedCount(places.archived);
+    this.element.toggleAttribute("data-pinned", places.pinned > 0);
     if (this.element.contains(focused)) focused.focus({ preventScroll: true });
   }
 }

@@ -2,17 +2,22 @@
 // attributes come in; it opens conversations, keeps the list and the page's address, and says how the connection is in
 // `data-connection`. What happens inside a conversation is conversation.js's matter.
 
-import { createConversation } from "./api.js";
+import { Api } from "./api.js";
 import { Bar } from "./bar.js";
 import { Conversation } from "./conversation.js";
 import { el, icon } from "./dom.js";
-import { ConversationList } from "./list.js";
+import { Keys } from "./keys.js";
+import { Panel } from "./panel.js";
+import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
+import { Switcher } from "./switcher.js";
+import { Toast } from "./toast.js";
 import { speak, words } from "./words.js";
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
- * `list` (with the list of conversations). Changing `conversation` opens another one.
+ * `list` (with the list of conversations). Changing `conversation` opens another one. A JSON script among its children
+ * holds `words` (what language.js calls a Catalogue) and `agents` (all of the site, each with `slug` and `name`).
  */
 class NousChat extends HTMLElement {
   static observedAttributes = ["conversation"];
@@ -20,20 +25,25 @@ class NousChat extends HTMLElement {
   #conversation = null;
   #person = null;
   #beginning = false;
-  #inbox; #list; #nav; #menu; #stage; #region; #bar;
-  #moved = () => this.#address(location.pathname);
+  #wanted = null; // the message at which the conversation is to be opened
+  #api; #inbox; #sidebar; #menu; #stage; #panel; #switcher; #keys; #toast; #region; #bar;
+  #moved = () => this.#address(location);
   #pressed = (event) => this.#key(event);
+  #pressedAnywhere = (event) => this.#keyAnywhere(event);
 
   connectedCallback() {
     if (!this.shadowRoot) this.#build();
     this.addEventListener("keydown", this.#pressed);
-    if (this.#list) {
+    if (this.#sidebar) {
       addEventListener("popstate", this.#moved);
+      document.addEventListener("keydown", this.#pressedAnywhere);
+      this.#sidebar.start();
       this.#inbox = new Socket(this.getAttribute("socket"), {
         onEvent: (event) => this.#heard(event),
         onConnection: (connection) => this.#inboxIs(connection),
       });
       this.#inbox.open();
+      this.#wanted = messageIn(location);
     }
     this.#mount(this.getAttribute("conversation"));
   }
@@ -41,6 +51,8 @@ class NousChat extends HTMLElement {
   disconnectedCallback() {
     this.removeEventListener("keydown", this.#pressed);
     removeEventListener("popstate", this.#moved);
+    document.removeEventListener("keydown", this.#pressedAnywhere);
+    this.#sidebar?.stop();
     this.#inbox?.close();
     this.#bar.stop();
     this.#mount(null);
@@ -51,36 +63,55 @@ class NousChat extends HTMLElement {
   }
 
   #build() {
-    const catalogue = this.querySelector(":scope > script[type='application/json']");
-    if (catalogue) speak(JSON.parse(catalogue.textContent));
+    const setup = JSON.parse(this.querySelector(":scope > script[type='application/json']")?.textContent ?? "{}");
+    if (setup.words) speak(setup.words);
     const shell = el("div", { class: "shell", hidden: true });
     const show = () => (shell.hidden = false);
     const style = el("link", { rel: "stylesheet", href: this.getAttribute("stylesheet"), onload: show, onerror: show });
+    this.#api = new Api(this.getAttribute("api"), this.getAttribute("csrf"));
     this.#region = el("div", { class: "unseen", role: "status", "aria-live": "polite" });
     this.#bar = new Bar({ login: this.getAttribute("login"), onNow: () => this.#inbox.reconnect() });
     this.#stage = el("div", { class: "stage" });
-    if (this.hasAttribute("list")) {
-      this.#list = new ConversationList({ href: (id) => this.#href(id), onOpen: (id) => this.#open(id) });
-      this.#nav = el("nav", { id: "conversations", popover: "auto", "aria-label": words.conversations },
-        el("button", { type: "button", class: "new", onclick: () => this.#begin() }, icon("plus"), words.newConversation),
-        this.#list.element);
-      this.#menu = el("button", { type: "button", class: "bare menu", popovertarget: "conversations",
-        "aria-label": words.conversations, title: words.conversations }, icon("menu"));
-      shell.append(this.#nav);
-    }
-    shell.append(this.#stage, this.#region);
+    this.#panel = new Panel(this.#api, setup.agents ?? []);
+    this.#keys = new Keys();
+    this.#toast = new Toast();
+    if (this.hasAttribute("list")) this.#buildList(shell);
+    shell.append(this.#stage, this.#panel.element, this.#toast.element, this.#keys.element, this.#region);
     this.attachShadow({ mode: "open" }).append(style, shell);
+  }
+
+  #buildList(shell) {
+    this.#sidebar = new Sidebar({ api: this.#api, href: (...place) => this.#href(...place) }, {
+      open: (id, message) => this.#open(id, { message }),
+      begin: () => this.#begin(),
+      keys: () => this.#keys.show(),
+      removed: (id) => id === this.getAttribute("conversation") && this.#elsewhere(),
+      done: (sentence, undo) => this.#tell(sentence, undo),
+      say: (sentence) => this.#say(sentence),
+    });
+    this.#switcher = new Switcher({
+      conversations: () => this.#sidebar.conversations,
+      open: (id) => this.#open(id),
+      begin: () => this.#begin(),
+    });
+    this.#menu = el("button", { type: "button", class: "bare menu", popovertarget: "conversations",
+      "aria-label": words.conversations, title: words.conversations }, icon("menu"));
+    shell.append(this.#sidebar.element, this.#switcher.element);
   }
 
   /** Puts a conversation on the stage; null clears it. */
   #mount(id) {
     this.#conversation?.stop();
     this.#conversation = id ? this.#make(id) : null;
-    if (this.#list) this.#list.current = id;
+    if (this.#sidebar) this.#sidebar.current = id;
     this.#stage.replaceChildren(this.#conversation?.element ?? this.#bar.element);
     if (!this.#conversation) return;
+    this.#panel.open(id);
     if (this.#menu) this.#conversation.lead = this.#menu;
+    this.#conversation.trail = this.#panel.button;
     this.#conversation.start();
+    if (this.#wanted) this.#conversation.reveal?.(this.#wanted);
+    this.#wanted = null;
   }
 
   #make(id) {
@@ -88,23 +119,36 @@ class NousChat extends HTMLElement {
       id,
       socket: this.getAttribute("socket"),
       login: this.getAttribute("login"),
-      heading: this.#list ? "h1" : "h2",
+      heading: this.#sidebar ? "h1" : "h2",
       region: this.#region,
       person: this.#person,
       onConnection: (name) => (this.dataset.connection = name),
-      onConversation: (conversation, you) => {
-        this.#person = you.id;
-        if (!this.#list) return;
-        this.#list.apply({ type: "conversation.updated", conversation });
-        document.title = conversation.title || words.untitled;
-      },
+      onState: (state) => this.#knows(state),
     });
+  }
+
+  /** The open conversation, or its people, are known or have changed. @param {import("./apply.js").State} state */
+  #knows(state) {
+    this.#person = state.you.id;
+    this.#panel.show(state);
+    if (!this.#sidebar) return;
+    this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
+    this.#entitle();
   }
 
   #heard(event) {
     if (event.type === "snapshot") this.#person = event.you.id;
-    this.#list.apply(event);
+    this.#sidebar.apply(event);
     if (event.type === "snapshot" && !this.#conversation) this.#begin({ replace: true });
+    this.#entitle();
+  }
+
+  /** The window's title: how much is unread, and what is open. */
+  #entitle() {
+    const open = this.#sidebar.conversations.find(({ id }) => id === this.getAttribute("conversation"));
+    if (!open) return;
+    const unread = this.#sidebar.unread;
+    document.title = (unread ? `(${words.number(unread)}) ` : "") + (open.title || words.untitled);
   }
 
   /** While no conversation is open, the inbox's connection is the one that counts. */
@@ -119,11 +163,10 @@ class NousChat extends HTMLElement {
     if (this.#beginning) return;
     this.#beginning = true;
     try {
-      const { newest } = this.#list;
-      const empty = newest?.last_seq === 0;
-      const conversation = empty ? newest : await createConversation(this.getAttribute("api"), this.getAttribute("csrf"));
-      this.#list.apply({ type: "conversation.updated", conversation });
-      this.#open(conversation.id, replace);
+      const newest = this.#sidebar.conversations[0];
+      const conversation = newest?.last_seq === 0 ? newest : await this.#api.createConversation();
+      this.#sidebar.apply({ type: "conversation.updated", conversation });
+      this.#open(conversation.id, { replace });
       if (!replace) this.#conversation.focus();
     } catch (refusal) {
       this.#complain(refusal, replace);
@@ -139,28 +182,61 @@ class NousChat extends HTMLElement {
       el("button", { type: "button", class: "quiet", onclick: () => this.#begin({ replace }) }, words.retry)));
   }
 
-  #open(id, replace = false) {
-    if (this.#nav.matches(":popover-open")) this.#nav.hidePopover();
-    if (id === this.getAttribute("conversation")) return;
+  /** What was open is no more: the newest of the others, or a new one. */
+  #elsewhere() {
+    const [newest] = this.#sidebar.conversations;
+    if (newest) this.#open(newest.id, { replace: true });
+    else this.#begin({ replace: true });
+  }
+
+  #open(id, { message = null, replace = false } = {}) {
+    this.#sidebar.close();
+    const here = id === this.getAttribute("conversation");
+    if (here && message) this.#conversation.reveal?.(message);
+    if (here) return;
+    this.#wanted = message;
     history[replace ? "replaceState" : "pushState"](null, "", this.#href(id));
     this.setAttribute("conversation", id);
   }
 
-  #href(id) {
-    return `${this.getAttribute("base")}${id}/`;
+  #href(id, message = null) {
+    return `${this.getAttribute("base")}${id}/${message ? `#message-${message}` : ""}`;
   }
 
   /** The reader went back or forward. */
-  #address(path) {
+  #address({ pathname }) {
     const base = this.getAttribute("base");
-    const id = path.startsWith(base) ? path.slice(base.length).split("/")[0] : "";
+    const id = pathname.startsWith(base) ? pathname.slice(base.length).split("/")[0] : "";
     if (id) this.setAttribute("conversation", id);
   }
 
+  #tell(sentence, undo) {
+    this.#toast.show(sentence, undo);
+    this.#say(sentence);
+  }
+
+  /** To screen readers. */
+  #say(sentence) {
+    this.#region.append(el("p", {}, sentence));
+    if (this.#region.childElementCount > 5) this.#region.firstElementChild.remove();
+  }
+
   #key(event) {
-    if (event.key !== "Escape" || event.isComposing || this.#nav?.matches(":popover-open")) return;
-    if (this.#conversation?.stopRun()) event.preventDefault();
+    const inside = (kind) => event.composedPath().some((each) => each.matches?.(kind));
+    if (event.defaultPrevented || event.isComposing || inside("dialog, :popover-open")) return;
+    if (event.key === "Escape" && this.#conversation?.stopRun()) event.preventDefault();
+    if (event.key === "?" && !inside("input, textarea, select")) this.#keys.show();
+  }
+
+  /** Wherever the focus is. */
+  #keyAnywhere(event) {
+    if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+    event.preventDefault();
+    this.#switcher.show();
   }
 }
+
+/** `#message-<id>` at the end of an address. */
+const messageIn = ({ hash }) => /^#message-([0-9a-f-]{36})$/.exec(hash)?.[1] ?? null;
 
 customElements.define("nous-chat", NousChat);

@@ -1,13 +1,12 @@
 // Every word the page says. Called by the views. A sentence stands here and nowhere else, as an argument of `_` or
 // `ngettext`, so that makemessages finds it: `make words` takes what is new into chat/locale, where it is translated.
 
-import { dateOf, decimal, gettext as _, integer, ngettext, timeOf, use } from "./language.js";
+import { ago, dateOf, dayOf, decimal, gettext as _, integer, ngettext, timeOf, use } from "./language.js";
 
 const dictionary = () => ({
   conversations: _("Conversations"),
   newConversation: _("New conversation"),
   untitled: _("New conversation"),
-  answering: _("answering"),
   messages: _("Messages"),
   message: _("Message"),
   placeholder: (agent) => _("Message {agent}", { agent }),
@@ -109,6 +108,98 @@ const dictionary = () => ({
   connected: _("Connected again."),
   retryAfter: (seconds) => ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds)),
   unreachable: _("The server could not be reached."),
+
+  // The list of conversations, and what can be done there.
+  number: integer,
+  /** A time today, a day of the last week, a date. */
+  when: (iso) => {
+    const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
+    if (days <= 0) return timeOf(iso);
+    return days < 7 ? ago(-days, "day") : dayOf(iso);
+  },
+  answering: (agent) => _("{agent} is answering", { agent }),
+  unread: (count) => ngettext("{count} unread", "{count} unread", count),
+  pinned: _("Pinned"),
+  archived: _("Archived"),
+  archivedCount: (count) => _("Archived ({count})", { count: integer(count) }),
+  actionsFor: (name) => _("Actions for {name}", { name }),
+  pin: _("Pin"),
+  unpin: _("Unpin"),
+  rename: _("Rename"),
+  title: _("Title"),
+  archive: _("Archive"),
+  unarchive: _("Take out of the archive"),
+  delete: _("Delete"),
+  undo: _("Undo"),
+  wasArchived: _("The conversation is in the archive now."),
+  wasDeleted: _("The conversation is deleted, for everybody in it."),
+  close: _("Close"),
+  cancel: _("Cancel"),
+  search: _("Search"),
+  clear: _("Clear the search"),
+  found: _("What was found"),
+  results: (count, more) => {
+    if (count === 0) return _("Nothing was found.");
+    return more ? _("{count} found, and there are more.", { count: integer(count) }) : ngettext("{count} found.", "{count} found.", count);
+  },
+  moreResults: _("More"),
+  switchTo: _("Switch to a conversation"),
+  theme: _("Theme"),
+  themes: { system: _("As the system"), light: _("Light"), dark: _("Dark") },
+  keysTitle: _("Keys"),
+  keys: [
+    [[_("Enter")], _("Send the message")],
+    [[_("Shift"), _("Enter")], _("Begin a new line")],
+    [[_("Esc")], _("Stop the answer")],
+    [["↑"], _("Edit your last message, where nothing is written yet")],
+    [[_("Ctrl"), "K"], _("Switch to another conversation")],
+    [["?"], _("Show these keys")],
+  ],
+
+  // The panel beside the conversation.
+  panel: _("People and settings"),
+  people: _("People"),
+  roles: { owner: _("Owner"), member: _("Member"), viewer: _("Reader") },
+  role: _("Role"),
+  roleOf: (name) => _("Role of {name}", { name }),
+  meToo: (name) => _("{name} (you)", { name }),
+  here: _("here now"),
+  addByName: _("Add by user name"),
+  add: _("Add"),
+  wasAdded: (name) => _("{name} is in the conversation now.", { name }),
+  leave: _("Leave"),
+  leaveTitle: _("Leave this conversation?"),
+  leaveText: _("To come back, you have to be added or invited again."),
+  handOver: _("Hand over"),
+  handOverTitle: (name) => _("Hand over to {name}?", { name }),
+  handOverText: (name) => _("{name} becomes the owner, and you become a member.", { name }),
+  removePerson: _("Remove"),
+  removeTitle: (name) => _("Remove {name}?", { name }),
+  removeText: (name) => _("{name} can no longer read or write here. What was said stays.", { name }),
+  invitations: _("Invitation links"),
+  link: _("Link"),
+  validFor: _("Valid for"),
+  days: (count) => ngettext("{count} day", "{count} days", count),
+  uses: _("For how many"),
+  persons: (count) => ngettext("{count} person", "{count} people", count),
+  createLink: _("Create a link"),
+  linkMade: _("The link is ready. Whoever has it can join."),
+  linkGone: _("The link does not work any more."),
+  copyLink: _("Copy the link"),
+  copied: _("Copied."),
+  copyYourself: _("The link is selected. Copy it with the keyboard."),
+  revoke: _("Revoke the link"),
+  until: (iso) => _("until {date}", { date: dateOf(iso) }),
+  used: (uses, most) => most === null ? _("used {uses} times", { uses: integer(uses) })
+    : _("used {uses} of {most} times", { uses: integer(uses), most: integer(most) }),
+  settings: _("Settings"),
+  answers: _("The agent answers"),
+  answersWhen: { always: _("every message"), mention: _("when it is mentioned"), off: _("never by itself") },
+  mode: _("A message during an answer"),
+  modes: { interrupt: _("stops it, and is answered"), queue: _("waits until it is complete") },
+  agents: _("Agents"),
+  oneAgent: _("One agent has to stay."),
+  saved: _("Saved."),
 
   // For screen readers.
   answerStarted: (agent) => _("{agent} is answering.", { agent }),

@@ -1,0 +1,48 @@
+// A sentence that tells what was done, with one way to undo it. It goes by itself, but not while it is looked at or in use.
+// Used by nous-chat.js.
+
+import { el, icon } from "./dom.js";
+import { words } from "./words.js";
+
+const LASTS = 20_000; // ms; the least that WCAG 2.2 (2.2.1) holds to be enough
+
+export class Toast {
+  #text; #undo; #timer = 0; #run = null;
+
+  constructor() {
+    this.#text = el("span", { dir: "auto" });
+    this.#undo = el("button", { type: "button", class: "quiet", onclick: () => this.#undone() }, words.undo);
+    const close = el("button", { type: "button", class: "bare", "aria-label": words.dismiss, onclick: () => this.hide() }, icon("close"));
+    const wait = () => clearTimeout(this.#timer);
+    const go = () => this.#wait();
+    // Only the sentence is read out; what can be done about it is found beside it.
+    this.element = el("div", { class: "toast", hidden: true, onpointerenter: wait, onfocusin: wait, onpointerleave: go, onfocusout: go },
+      this.#text, this.#undo, close);
+  }
+
+  /** @param {string} sentence  @param {(() => void)|null} undo */
+  show(sentence, undo = null) {
+    this.#text.textContent = sentence;
+    this.#run = undo;
+    this.#undo.hidden = undo === null;
+    this.element.hidden = false;
+    this.#wait();
+  }
+
+  hide() {
+    clearTimeout(this.#timer);
+    this.element.hidden = true;
+    this.#run = null;
+  }
+
+  #wait() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.hide(), LASTS);
+  }
+
+  #undone() {
+    const run = this.#run;
+    this.hide();
+    run?.();
+  }
+}
