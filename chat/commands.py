@@ -10,6 +10,7 @@ MAX_FRAME_CHARS = 256 * 1024
 """A longer frame is refused unread."""
 
 Ref = Annotated[str, Meta(max_length=64)]
+Slug = Annotated[str, Meta(max_length=100)]
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -20,6 +21,8 @@ class MessageSend(Command, frozen=True, tag="message.send"):
     client_id: UUID
     text: str
     mode: Literal["interrupt", "queue"] | None = None
+    reply_to: UUID | None = None
+    agent: Slug | None = None
     attachments: Annotated[list[UUID], Meta(max_length=100)] = []
 
 
@@ -43,6 +46,7 @@ class MessageChoose(Command, frozen=True, tag="message.choose"):
 
 class RunStart(Command, frozen=True, tag="run.start"):
     message: UUID | None = None
+    agent: Slug | None = None
     continues: bool = msgspec.field(default=False, name="continue")
 
 

@@ -363,6 +363,8 @@ class ConversationConsumer(Socket):
                 command.client_id,
                 command.mode,
                 host,
+                command.reply_to,
+                command.agent,
                 attachments=command.attachments,
             )
             await self.answer(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
@@ -410,7 +412,7 @@ class ConversationConsumer(Socket):
         self._refuse_while_draining()
         with self.supervisor.room() as host:
             run_id = await database_sync_to_async(store.request_run)(
-                self.user.pk, self.conversation_id, command.message, host, continues=command.continues
+                self.user.pk, self.conversation_id, command.message, host, command.agent, continues=command.continues
             )
             self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)
         await self.answer(events.Ack(ref=command.ref, run=run_id))
@@ -440,7 +442,7 @@ class ConversationConsumer(Socket):
     async def _show_typing(self, on: bool) -> None:
         if on != self._typing:
             self._typing = on
-            await self._publish(events.Typing(user=self._person, on=on))
+            await self._publish(events.Typing(conversation=self.conversation_id, user=self._person, on=on))
 
     async def _publish(self, event: events.Event) -> None:
         await groups.publish(groups.conversation(self.conversation_id), event)

@@ -80,6 +80,7 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
     cost: Decimal | None
     error: objects.Failure | None
     stopped_by: objects.Person | None
+    tokens: int | None
     ref: str | None = None
 
     @classmethod
@@ -92,17 +93,40 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
             cost=run.cost,
             error=run.error,
             stopped_by=run.stopped_by,
+            tokens=run.tokens,
             ref=ref,
         )
 
 
+class ParticipantJoined(Event, frozen=True, tag="participant.joined"):
+    participant: objects.Participant
+
+
+class ParticipantUpdated(Event, frozen=True, tag="participant.updated"):
+    participant: objects.Participant
+
+
+class ParticipantLeft(Event, frozen=True, tag="participant.left"):
+    participant: objects.Participant
+
+
+class Presence(Event, frozen=True, tag="presence"):
+    host: str
+    people: list[objects.Person]
+
+
 class Typing(Event, frozen=True, tag="typing"):
+    conversation: UUID
     user: objects.Person
     on: bool
 
 
 class ConversationUpdated(Event, frozen=True, tag="conversation.updated"):
     conversation: objects.Conversation
+
+
+class ConversationRemoved(Event, frozen=True, tag="conversation.removed"):
+    conversation: UUID
 
 
 class HistoryPage(Event, frozen=True, tag="history.page"):
@@ -151,8 +175,13 @@ AnyEvent = (
     | RunTool
     | RunState
     | RunFinished
+    | ParticipantJoined
+    | ParticipantUpdated
+    | ParticipantLeft
+    | Presence
     | Typing
     | ConversationUpdated
+    | ConversationRemoved
     | HistoryPage
     | Ack
     | Error

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from . import engine, models
+from . import agents, engine, models
 from .engine.approvals import pending
 from .objects import Person
 
@@ -14,23 +14,25 @@ CHARS_PER_TOKEN = 4
 """Vendors' guides give about four characters a token."""
 
 
-def prompt(newest_first: Iterable[models.Message], budget: int) -> list[engine.Message]:
+def prompt(newest_first: Iterable[models.Message], budget: int, agent: str) -> list[engine.Message]:
     """The newest messages whose estimates fit into `budget` tokens, oldest first; at least the newest one.
 
     An answer is one piece: its tool calls and their results come with it or not at all. Answers that hold nothing are
-    left out, so that a failed one does not make a model see an empty turn. Where several people speak, each message
-    carries its author's name.
+    left out, so that a failed one does not make a model see an empty turn. The view is that of `agent` (a slug): its
+    own answers are its turns, what others say is said to it, agents like people. Where several speak, each message
+    carries its author's name. Notes of who came and left are not for models.
     """
     chosen: list[tuple[models.Message, list[engine.Message]]] = []
     for row in newest_first:
-        turns = _turns(row)
+        turns = _turns(row, agent)
         budget -= sum(estimate(turn) for turn in turns)
         if budget < 0 and chosen:
             break
         if turns:
             chosen.append((row, turns))
     chosen.reverse()
-    several = len({row.author_id for row, _ in chosen if row.role == models.Message.Role.USER}) > 1
+    speakers = {(row.author_id, turn.name) for row, turns in chosen for turn in turns if turn.role == "user"}
+    several = len(speakers) > 1
     return [
         replace(turn, name=Person.of(row.author).name) if several and row.author is not None else turn
         for row, turns in chosen
@@ -66,11 +68,17 @@ def is_whole(messages: Iterable[engine.Message]) -> bool:
     return not pending(list(messages))
 
 
-def _turns(row: models.Message) -> list[engine.Message]:
+def _turns(row: models.Message, agent: str) -> list[engine.Message]:
     run = getattr(row, "run", None)
-    if run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
+    if row.role == models.Message.Role.SYSTEM:
+        return []
+    if run is not None and run.agent != agent:
+        turns = [engine.Message("user", row.text, name=agents.find(run.agent).name)]
+    elif run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
         return transcript(run)
-    return [engine.Message(row.role, row.text)] if row.text else []  # type: ignore[arg-type]  # the choices of Role
+    else:
+        turns = [engine.Message(row.role, row.text)]  # type: ignore[arg-type]  # the choices of Role
+    return turns if row.text else []
 
 
 _decoder = msgspec.json.Decoder(list[engine.Message])

@@ -1,4 +1,6 @@
-"""The rows: Conversation, Participant, Message, Edit, Attachment, Passage, Run, ToolCall. `store` alone writes them."""
+"""The rows: Conversation, Participant, Invitation, Message, Edit, Attachment, Passage, Run, ToolCall, Spending. `store`
+alone writes them.
+"""
 
 import uuid
 from typing import Any
@@ -14,7 +16,14 @@ from .conf import conf
 
 
 class Conversation(models.Model):
-    """A room: people, an agent, and what they said in order."""
+    """A room: people, their agents, and what they said in order."""
+
+    class Answers(models.TextChoices):
+        """When an agent answers by itself."""
+
+        ALWAYS = "always", _("every message")
+        MENTION = "mention", _("when it is asked")
+        OFF = "off", _("never")
 
     class Mode(models.TextChoices):
         """What a message does while a run is active."""
@@ -36,7 +45,20 @@ class Conversation(models.Model):
         _("title from"), max_length=10, choices=TitleFrom.choices, default=TitleFrom.NOTHING, blank=True, editable=False
     )
     agent = models.CharField(_("agent"), max_length=100, help_text=_("slug of an agent in the settings"))
+    other_agents = models.JSONField(
+        _("other agents"), default=list, blank=True, help_text=_("slugs, as in the settings")
+    )
+    answers = models.CharField(
+        _("agents answer"),
+        max_length=10,
+        choices=Answers.choices,
+        blank=True,
+        help_text=_("empty: every message of one person alone, among several when they are asked"),
+    )
     mode = models.CharField(_("mode"), max_length=10, choices=Mode.choices, default=Mode.INTERRUPT)
+    waiting = models.JSONField(
+        _("agents that have yet to answer"), default=list, blank=True, editable=False
+    )  # [slug, who asked, number of the message], in the order in which they were asked
     last_seq = models.PositiveIntegerField(_("last message number"), default=0)
     summary = models.TextField(
         _("summary"), blank=True, editable=False, help_text=_("of what no longer fits into a model's history")
@@ -56,6 +78,15 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.title or str(_("New conversation"))
+
+    @property
+    def agents(self) -> list[str]:
+        """The slugs of all agents in it; the first is who answers where none is named."""
+        return [self.agent, *self.other_agents]
+
+    def answers_of(self, talkers: int) -> str:
+        """When an agent answers by itself, with this many people who may write."""
+        return self.answers or (self.Answers.ALWAYS if talkers < 2 else self.Answers.MENTION)
 
 
 class Participant(models.Model):
@@ -84,6 +115,29 @@ class Participant(models.Model):
         return f"{self.user} ({self.get_role_display()})"
 
 
+class Invitation(models.Model):
+    """A link that lets people into a conversation. Its token is the signed id (`store/invitations.py`): whoever reads
+    the table has no link.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="invitations")
+    role = models.CharField(_("role"), max_length=10, choices=Participant.Role.choices, default=Participant.Role.MEMBER)
+    max_uses = models.PositiveIntegerField(_("uses at most"), null=True, blank=True)
+    uses = models.PositiveIntegerField(_("uses"), default=0)
+    expires_at = models.DateTimeField(_("expires"))
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_invitations")
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()}, {self.expires_at:%Y-%m-%d %H:%M}"
+
+
 class Message(models.Model):
     """One posted text. An answer's row exists from its run's start; its text is checkpointed as it grows."""
 
@@ -102,6 +156,7 @@ class Message(models.Model):
     text = models.TextField(_("text"), blank=True)
     thinking = models.TextField(_("thinking"), blank=True)
     client_id = models.UUIDField(_("the browser's id"), null=True, blank=True, editable=False)
+    reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
     replaces = models.OneToOneField(
         "self",
         models.SET_NULL,
@@ -278,6 +333,9 @@ class Run(models.Model):
     total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
     cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
+    tokens = models.PositiveIntegerField(
+        _("output tokens, estimated"), null=True, blank=True, help_text=_("where the provider sent no count of the end")
+    )
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
     transcript = models.TextField(
         _("transcript"), blank=True, help_text=_("what a model is sent of this run later, with its tool calls; JSON")
@@ -332,13 +390,43 @@ class ToolCall(models.Model):
     decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
     reason = models.TextField(_("reason of a rejection"), blank=True)
     changed = models.BooleanField(_("approved with other arguments"), default=False)
+    expires_at = models.DateTimeField(_("waits until"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:
         verbose_name = _("tool call")
         verbose_name_plural = _("tool calls")
         ordering = ["created_at", "pk"]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(status="awaiting_approval"), name="nous_chat_call_expiry")
+        ]
         constraints = [models.UniqueConstraint(fields=["run", "call_id"], name="nous_chat_call_once")]
 
     def __str__(self) -> str:
         return f"{self.name}: {self.get_status_display()}"
+
+
+class Spending(models.Model):
+    """What a person's runs in a conversation took on one day (UTC): what budgets are held against. It outlives both,
+    or deleting would be a way to spend more.
+    """
+
+    day = models.DateField(_("day"))
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="nous_spendings")
+    conversation = models.ForeignKey(Conversation, models.SET_NULL, null=True, related_name="spendings")
+    tokens = models.PositiveBigIntegerField(_("tokens"), default=0)
+    cost = models.DecimalField(_("cost"), max_digits=16, decimal_places=6, default=0)
+    runs = models.PositiveIntegerField(_("runs"), default=0)
+
+    class Meta:
+        verbose_name = _("spending")
+        verbose_name_plural = _("spendings")
+        ordering = ["-day"]
+        indexes = [
+            models.Index(fields=["user", "day"], name="nous_chat_spent_by_user"),
+            models.Index(fields=["conversation", "day"], name="nous_chat_spent_here"),
+        ]
+        constraints = [models.UniqueConstraint(fields=["day", "user", "conversation"], name="nous_chat_spent_once")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.tokens}"

@@ -66,6 +66,7 @@ class Run(Struct, frozen=True):
     model: str
     launched_by: Person | None
     usage: Usage | None
+    tokens: int | None
     cost: Decimal | None
     finish_reason: str | None
     error: Failure | None
@@ -89,6 +90,7 @@ class Run(Struct, frozen=True):
             model=row.model,
             launched_by=person(row.launched_by),
             usage=usage(row),
+            tokens=row.tokens,
             cost=row.cost,
             finish_reason=row.finish_reason,
             error=failure,
@@ -105,7 +107,11 @@ class Call(Struct, frozen=True):
     arguments: dict[str, Any] | None
     status: str
     result: str | None
-    decided_by: Person | None
+    expires_at: datetime | None = None
+    decided_by: Person | None = None
+    decided_at: datetime | None = None
+    reason: str = ""
+    changed: bool = False
 
     @classmethod
     def of(cls, row: "models.ToolCall") -> Self:
@@ -115,7 +121,11 @@ class Call(Struct, frozen=True):
             arguments=row.arguments,
             status=row.status,
             result=row.result,
+            expires_at=row.expires_at,
             decided_by=person(row.decided_by),
+            decided_at=row.decided_at,
+            reason=row.reason,
+            changed=row.changed,
         )
 
 
@@ -142,6 +152,7 @@ class Message(Struct, frozen=True):
     thinking: str
     author: Person | None
     client_id: UUID | None
+    reply_to: UUID | None
     replaces: UUID | None
     continues: bool
     alternatives: tuple[UUID, ...]
@@ -169,6 +180,7 @@ class Message(Struct, frozen=True):
             thinking=row.thinking if there else "",
             author=person(row.author),
             client_id=row.client_id,
+            reply_to=row.reply_to_id,
             replaces=row.replaces_id or again,
             continues=row.replaces_id is not None,
             alternatives=() if first is None else tuple(each.id for each in first.alternatives.all()),
@@ -202,6 +214,11 @@ class AgentCard(Struct, frozen=True):
     model: str
     starters: tuple[str, ...]
 
+    @classmethod
+    def of(cls, slug: str) -> Self:
+        agent = agents.find(slug)
+        return cls(slug, agent.name, agents.model_of(agent), agent.starters)
+
 
 class Yours(Struct, frozen=True):
     """A conversation as one person has it."""
@@ -221,6 +238,8 @@ class Conversation(Struct, frozen=True):
     id: UUID
     title: str
     agent: AgentCard
+    agents: tuple[AgentCard, ...]
+    answers: str
     mode: str
     last_seq: int
     running: bool
@@ -231,12 +250,15 @@ class Conversation(Struct, frozen=True):
     yours: Yours | None
 
     @classmethod
-    def of(cls, row: "models.Conversation", *, running: bool, yours: Yours | None = None) -> Self:
-        agent = agents.find(row.agent)
+    def of(cls, row: "models.Conversation", *, running: bool, talkers: int, yours: Yours | None = None) -> Self:
+        """`talkers` is how many people may write in it."""
+        cards = tuple(map(AgentCard.of, row.agents))
         return cls(
             id=row.id,
             title=row.title,
-            agent=AgentCard(row.agent, agent.name, agents.model_of(agent), agent.starters),
+            agent=cards[0],
+            agents=cards,
+            answers=row.answers_of(talkers),
             mode=row.mode,
             last_seq=row.last_seq,
             running=running,
@@ -249,17 +271,46 @@ class Conversation(Struct, frozen=True):
 
 
 class Participant(Struct, frozen=True):
+    id: str
     user: Person
     role: str
+    joined_at: datetime
 
     @classmethod
     def of(cls, row: "models.Participant") -> Self:
-        return cls(user=Person.of(row.user), role=row.role)
+        return cls(id=str(row.pk), user=Person.of(row.user), role=row.role, joined_at=row.joined_at)
+
+
+class Invitation(Struct, frozen=True):
+    id: UUID
+    token: str
+    url: str
+    role: str
+    expires_at: datetime
+    max_uses: int | None
+    uses: int
+    created_by: Person
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: "models.Invitation", token: str) -> Self:
+        return cls(
+            id=row.id,
+            token=token,
+            url=reverse("nous_chat:join", args=[token]),
+            role=row.role,
+            expires_at=row.expires_at,
+            max_uses=row.max_uses,
+            uses=row.uses,
+            created_by=Person.of(row.created_by),
+            created_at=row.created_at,
+        )
 
 
 class You(Struct, frozen=True):
-    """The person at this socket, and the role in this conversation."""
+    """The person at this socket, the role in this conversation, and whether this is staff of the site."""
 
     id: str
     name: str
     role: str
+    staff: bool

@@ -4,6 +4,7 @@ Every method gets rows that are already read and makes no query that grows with 
 """
 
 from functools import lru_cache
+from typing import Any
 
 from django.utils.module_loading import import_string
 
@@ -12,13 +13,19 @@ from .models import Message, Participant, Run
 
 
 class Permissions:
-    """Owners and members post; viewers read. A run's launcher, an owner, or staff may stop it and decide on calls."""
+    """Owners and members post and ask agents; viewers read. A run's launcher, an owner, or staff may stop it and decide
+    on calls. Owners say who is in a conversation and how it works.
+    """
 
     def can_see(self, participant: Participant) -> bool:
         return participant.user.is_active
 
     def can_post(self, participant: Participant) -> bool:
         return participant.role in (Participant.Role.OWNER, Participant.Role.MEMBER)
+
+    def can_ask_agent(self, participant: Participant, agent: str) -> bool:
+        """`agent` is a slug. Who may not ask it may still post, without getting an answer."""
+        return self.can_post(participant)
 
     def can_stop(self, participant: Participant, run: Run) -> bool:
         return (
@@ -34,6 +41,18 @@ class Permissions:
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
         return self.can_stop(participant, run)
+
+    def can_invite(self, participant: Participant) -> bool:
+        """Add people, make links that let people in, see and revoke these."""
+        return self.can_manage(participant)
+
+    def can_add(self, participant: Participant, user: Any) -> bool:
+        """Whether this one may add that user by name; if not, it looks as if there were none of that name."""
+        return bool(user.is_active)
+
+    def can_manage(self, participant: Participant) -> bool:
+        """Remove people, change roles, choose agents and when they answer. Handing over is the owner's alone."""
+        return participant.role == Participant.Role.OWNER
 
 
 @lru_cache(maxsize=1)

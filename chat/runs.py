@@ -159,7 +159,7 @@ class LiveRun:
         """A tool call is new or has changed: a frame of its own, after all text before it."""
         call = self._calls.get(call_id)
         if call is None:
-            call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None, decided_by=None)
+            call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None)
         self._calls[call_id] = call = replace(call, **changes)
         self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), (call_id, call)]
         self._wake.set()

@@ -118,11 +118,12 @@ def people(db: None, django_user_model: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def room(people: dict[str, Any]) -> Any:
-    """Ada owns it, Bob is a member; Eve is not in it."""
+    """Ada owns it, Bob is a member; Eve is not in it. The agent answers every message."""
     from chat import store
     from chat.models import Conversation, Participant
 
     created = store.create_conversation(people["ada"])
+    Conversation.objects.filter(pk=created.id).update(answers="always")
     room = Conversation.objects.get(pk=created.id)
     Participant.objects.create(conversation=room, user=people["bob"], role="member")
     return room

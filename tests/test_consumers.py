@@ -20,7 +20,7 @@ Scenario = Callable[..., Any]
 @pytest.fixture
 def room(people: dict[str, Any]) -> Conversation:
     """Ada owns it, Bob is a member."""
-    room = Conversation.objects.create(agent="assistant")
+    room = Conversation.objects.create(agent="assistant", answers="always")
     Participant.objects.create(conversation=room, user=people["ada"], role="owner")
     Participant.objects.create(conversation=room, user=people["bob"], role="member")
     return room
@@ -87,7 +87,7 @@ def test_the_snapshot_comes_first_and_holds_what_was(
             await ada.hear("run.finished")
         async with InProcess(people["bob"], room.pk) as bob:
             snapshot = bob.events[0]
-            assert snapshot["you"] == {"id": str(people["bob"].pk), "name": "bob", "role": "member"}
+            assert snapshot["you"] == {"id": str(people["bob"].pk), "name": "bob", "role": "member", "staff": False}
             assert [m["text"] for m in snapshot["messages"]] == ["Hello", text(30)]
             assert [p["user"]["name"] for p in snapshot["participants"]] == ["ada", "bob"]
             assert (snapshot["more"], snapshot["runs"]) == (False, [])

@@ -23,7 +23,7 @@ def room(people: dict[str, Any], upstream: Upstream, settings: Any, monkeypatch:
     monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
     monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
     settings.NOUS_CHAT = {"MODEL": f"custom:words@n={WORDS},delay=5"}
-    room = Conversation.objects.create(agent="assistant")
+    room = Conversation.objects.create(agent="assistant", answers="always")
     for name in people:
         Participant.objects.create(conversation=room, user=people[name])
     return room

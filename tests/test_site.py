@@ -295,6 +295,8 @@ def add_participant(site: Site, conversation: str, name: str, role: str = "membe
         "shell",
         "-v0",
         "-c",
-        "from django.contrib.auth import get_user_model as u; from chat.models import Participant as p;"
+        "from django.contrib.auth import get_user_model as u;"
+        "from chat.models import Conversation as c, Participant as p;"
+        f"c.objects.filter(pk='{conversation}').update(answers='always');"
         f"p.objects.create(conversation_id='{conversation}', user=u().objects.get(username='{name}'), role='{role}')",
     )

@@ -18,7 +18,7 @@ Scenario = Callable[..., Any]
 @pytest.fixture
 def room(people: dict[str, Any], settings: Any) -> Conversation:
     settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.clerk.agent"}}}
-    room = Conversation.objects.create(agent="clerk")
+    room = Conversation.objects.create(agent="clerk", answers="always")
     Participant.objects.create(conversation=room, user=people["ada"], role="owner")
     Participant.objects.create(conversation=room, user=people["bob"], role="member")
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
@@ -88,10 +88,10 @@ def test_the_next_run_is_sent_the_calls_and_results_of_the_last(
     from chat import history
 
     rows = Message.objects.filter(conversation=room).order_by("-seq")
-    turns = history.prompt(rows, 10_000)
+    turns = history.prompt(rows, 10_000, "clerk")
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
     assert turns[1].tool_calls[0].name == "look_up"
-    assert [turn.role for turn in history.prompt(rows, 12)] in (["user", "assistant"], ["assistant"]), (
+    assert [turn.role for turn in history.prompt(rows, 12, "clerk")] in (["user", "assistant"], ["assistant"]), (
         "never torn apart"
     )
 

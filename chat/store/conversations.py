@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from msgspec import Struct
 
 from .. import agents, objects
@@ -17,6 +18,14 @@ from .rows import PAGE, membership, newest, storable
 
 LIST = 200
 _ACTIVE_RUN = Exists(Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE))
+_TALKERS = (
+    Participant.objects.filter(conversation=OuterRef("pk"))
+    .exclude(role=Participant.Role.VIEWER)
+    .order_by()
+    .values("conversation")
+    .annotate(number=Count("pk"))
+    .values("number")
+)
 
 
 def create_conversation(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
@@ -29,18 +38,24 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
             title=storable(title), title_from=title_from, agent=agent or agents.default_slug()
         )
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
-    return objects.Conversation.of(row, running=False)
+    return objects.Conversation.of(row, running=False, talkers=1)
+
+
+def _listed() -> QuerySet[Conversation]:
+    """Conversations with what their objects need beyond the row."""
+    rows = Conversation.objects.filter(deleted_at=None)
+    return rows.annotate(running=_ACTIVE_RUN, talkers=Coalesce(Subquery(_TALKERS), 0))
+
+
+def _object(row: Any, mine: objects.Yours | None = None) -> objects.Conversation:
+    return objects.Conversation.of(row, running=row.running, talkers=row.talkers, yours=mine)
 
 
 def conversations_of(user_id: Any) -> list[objects.Conversation]:
     """A person's conversations, newest first, at most LIST."""
-    rows = Conversation.objects.filter(participants__user=user_id, deleted_at=None).annotate(running=_ACTIVE_RUN)[:LIST]
+    rows = list(_listed().filter(participants__user=user_id)[:LIST])
     mine = yours(Participant.objects.filter(user=user_id, conversation__in=[row.pk for row in rows]))
-    return [
-        objects.Conversation.of(row, running=row.running, yours=mine[row.pk, user_id])
-        for row in rows
-        if (row.pk, user_id) in mine
-    ]
+    return [_object(row, mine[row.pk, user_id]) for row in rows if (row.pk, user_id) in mine]
 
 
 class Listing(Struct, frozen=True):
@@ -52,21 +67,19 @@ class Listing(Struct, frozen=True):
 
 def listing(conversation_id: UUID) -> Listing | None:
     """None where it is gone."""
-    row = Conversation.objects.annotate(running=_ACTIVE_RUN).filter(pk=conversation_id, deleted_at=None).first()
+    row = _listed().filter(pk=conversation_id).first()
     if row is None:
         return None
     audience = yours(Participant.objects.filter(conversation=row))
     of_each = {user_id: view for (_, user_id), view in audience.items()}
-    return Listing(objects.Conversation.of(row, running=row.running), of_each)
+    return Listing(_object(row), of_each)
 
 
 def listing_of(user_id: Any, conversation_id: UUID) -> objects.Conversation | None:
     """A conversation as this person has it. None where it is gone, or the person is."""
-    row = Conversation.objects.annotate(running=_ACTIVE_RUN).filter(pk=conversation_id, deleted_at=None).first()
+    row = _listed().filter(pk=conversation_id).first()
     mine = yours(Participant.objects.filter(conversation=conversation_id, user=user_id))
-    if row is None or not mine:
-        return None
-    return objects.Conversation.of(row, running=row.running, yours=mine[conversation_id, user_id])
+    return None if row is None or not mine else _object(row, mine[conversation_id, user_id])
 
 
 class Entered(Struct, frozen=True):
@@ -84,13 +97,14 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
     """Raises Refused("not_found") where there is no such conversation or the person is not in it."""
     participant = membership(user_id, conversation_id)
     me = objects.Participant.of(participant)
-    everyone = Participant.objects.filter(conversation=conversation_id).select_related("user")
+    everyone = list(Participant.objects.filter(conversation=conversation_id).select_related("user"))
+    talkers = sum(row.role != Participant.Role.VIEWER for row in everyone)
     runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
     messages, more = newest(conversation_id, before=None, limit=PAGE)
     mine = yours(Participant.objects.filter(pk=participant.pk))[conversation_id, participant.user_id]
     return Entered(
-        you=objects.You(me.user.id, me.user.name, me.role),
-        conversation=objects.Conversation.of(participant.conversation, running=bool(runs), yours=mine),
+        you=objects.You(me.user.id, me.user.name, me.role, getattr(participant.user, "is_staff", False)),
+        conversation=objects.Conversation.of(participant.conversation, running=bool(runs), talkers=talkers, yours=mine),
         participants=[objects.Participant.of(row) for row in everyone],
         messages=messages,
         more=more,

@@ -14,6 +14,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Edit, Message
 from ..permissions import policy
+from .asking import asked, asked_expressly
 from .endings import active_runs, queue
 from .messages import checked_text, title_of
 from .rows import complete, lock, may_post, membership, touch
@@ -50,7 +51,8 @@ def edit_message(
     hidden, start = [], None
     if resend:
         hidden = _hide_answers(conversation, row)
-        start = queue(conversation, participant.user_id, host).id
+        ask = asked(participant, conversation, text, row.reply_to) or [asked_expressly(participant, conversation)]
+        start = queue(conversation, ask[0], participant.user_id, host).id
     return Edited(_object(row), hidden, start)
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from .. import engine, history, objects
 from ..commands import Refused
 from ..models import Conversation, Message, Run, ToolCall
+from .asking import next_waiting
 from .rows import messages, storable
 
 
@@ -59,12 +60,17 @@ BUSY = 5.0
 
 
 def queue(
-    conversation: Conversation, user_id: Any, host: str | None, replaces: Message | None = None, continues: bool = False
+    conversation: Conversation,
+    agent: str,
+    user_id: Any,
+    host: str | None,
+    replaces: Message | None = None,
+    continues: bool = False,
 ) -> Run:
     """`host` is as for `room`."""
     return Run.objects.create(
         conversation=conversation,
-        agent=conversation.agent,
+        agent=agent,
         launched_by_id=user_id,
         host=room(host),
         replaces=replaces,
@@ -81,14 +87,15 @@ def room(host: str | None) -> str:
     return host
 
 
-def queue_next(conversation: Conversation, run: Run, host: str) -> UUID | None:
-    """Queue the answer to what was said while `run` was active; several messages get one answer. However a run ends, it
-    is asked.
+def queue_next(conversation: Conversation, host: str | None) -> UUID | None:
+    """Queue the answer to what was asked while a run was active; several messages to one agent get one answer. However
+    a run ends, it is asked.
     """
-    said = messages(conversation.id).filter(role=Message.Role.USER).order_by("-seq").first()
-    if said is None or not (said.created_at > run.created_at if run.message is None else said.seq > run.message.seq):
+    if not conversation.waiting:
         return None
-    return queue(conversation, said.author_id, host).id
+    following = next_waiting(conversation)
+    conversation.save(update_fields=["waiting"])
+    return None if following is None else queue(conversation, *following, host).id
 
 
 def stop(run: Run, user_id: Any) -> bool:

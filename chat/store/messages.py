@@ -12,8 +12,9 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Message
 from ..permissions import policy
+from .asking import asked, asked_expressly, wait
 from .attachments import attach
-from .endings import Finished, active_runs, finished, queue, stop
+from .endings import Finished, active_runs, finished, queue, queue_next, stop
 from .lists import advance
 from .rows import append, lock, may_post, membership, messages, storable
 
@@ -39,12 +40,15 @@ def post_message(
     client_id: UUID | None,
     mode: str | None,
     host: str | None,
+    reply_to: UUID | None = None,
+    agent: str | None = None,
     attachments: Sequence[UUID] = (),
 ) -> Posted:
     """A person says something; the same `client_id` twice is one message.
 
-    Without an active run, one is queued for `host`. During a run the message waits for the run's end, where
-    `finish_run` queues the next one; with mode `interrupt` (default for one's own run) that end is asked for now.
+    Where it asks an agent (`agent` is the slug of one that is asked expressly), a run is queued for `host`. During a
+    run it waits for the run's end, where `finish_run` queues the next one; with mode `interrupt` (default for one's own
+    run of that agent) that end is asked for now.
     """
     participant = membership(user_id, conversation_id)
     conversation = lock(conversation_id)
@@ -54,23 +58,34 @@ def post_message(
             return Posted(objects.Message.of(earlier), repeated=True)
     may_post(participant)
     text = checked_text(text, bool(attachments))
+    replied = None
+    if reply_to is not None and (replied := messages(conversation_id).filter(pk=reply_to).first()) is None:
+        raise Refused("not_found", "The message that this replies to is not in this conversation.")
+    if agent is not None:
+        ask = [asked_expressly(participant, conversation, agent)]
+    else:
+        ask = asked(participant, conversation, text, replied)
+    active = active_runs(conversation_id).first()
+    for slug in ask if active is not None else ask[1:]:
+        wait(conversation, slug, participant.user_id, conversation.last_seq + 1)
     if not conversation.title and text.strip():
         conversation.title, conversation.title_from = title_of(text), Conversation.TitleFrom.WORDS
-    row = append(conversation, role=Message.Role.USER, author=participant.user, text=text, client_id=client_id)
+    said = {"author": participant.user, "text": text, "client_id": client_id, "reply_to": replied}
+    row = append(conversation, role=Message.Role.USER, **said)
     attach(row, attachments)
     advance(conversation, participant.user_id, row.seq)
     message = objects.Message.of(row)
-    active = active_runs(conversation_id).first()
+    if not ask:
+        return Posted(message)
     if active is None:
-        return Posted(message, start=queue(conversation, participant.user_id, host).id)
-    own = active.launched_by_id == participant.user_id
+        return Posted(message, start=queue(conversation, ask[0], participant.user_id, host).id)
+    own = active.launched_by_id == participant.user_id and active.agent == ask[0]
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
     if not interrupt or not policy().can_stop(participant, active):
         return Posted(message)
     if not stop(active, participant.user_id):
         return Posted(message, stop=active.id)
-    ended = finished(active.id)
-    return Posted(message, ended=ended, start=queue(conversation, participant.user_id, host).id)
+    return Posted(message, ended=finished(active.id), start=queue_next(conversation, host))
 
 
 def checked_text(text: str, attached: bool = False) -> str:

@@ -44,6 +44,11 @@ def may_post(participant: Participant) -> None:
         raise Refused("forbidden", "You can read this conversation, but not write in it.")
 
 
+def talkers(conversation_id: UUID) -> int:
+    """How many people may write in a conversation."""
+    return Participant.objects.filter(conversation=conversation_id).exclude(role=Participant.Role.VIEWER).count()
+
+
 def lock(conversation_id: UUID) -> Conversation:
     """The row, locked until the transaction ends: whatever orders messages or runs does so one after another."""
     return Conversation.objects.select_for_update().get(pk=conversation_id)
@@ -58,7 +63,7 @@ def append(conversation: Conversation, **fields: Any) -> Message:
 
 def touch(conversation: Conversation) -> None:
     conversation.updated_at = timezone.now()
-    conversation.save(update_fields=["title", "title_from", "last_seq", "updated_at"])
+    conversation.save(update_fields=["title", "title_from", "last_seq", "waiting", "updated_at"])
 
 
 def messages(conversation_id: UUID) -> QuerySet[Message]:

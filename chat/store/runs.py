@@ -17,6 +17,7 @@ from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from .alternatives import begin_answer
+from .asking import asked_expressly
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .rows import PAGE, lock, may_post, membership, messages, touch
 
@@ -26,14 +27,21 @@ SILENT = 3.0
 
 @transaction.atomic
 def request_run(
-    user_id: Any, conversation_id: UUID, message_id: UUID | None, host: str | None, *, continues: bool = False
+    user_id: Any,
+    conversation_id: UUID,
+    message_id: UUID | None,
+    host: str | None,
+    agent: str | None = None,
+    *,
+    continues: bool = False,
 ) -> UUID:
     """Queue a run without a new message: an answer to what was said last; with the last answer's id that again, as an
-    alternative; with `continues` its end, where it was cut off.
+    alternative; with `continues` its end, where it was cut off. `agent` is the slug of who is to give it.
     """
     participant = membership(user_id, conversation_id)
     conversation = lock(conversation_id)
     may_post(participant)
+    asked = asked_expressly(participant, conversation, agent)
     if active_runs(conversation_id).exists():
         raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
     said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM)
@@ -43,7 +51,7 @@ def request_run(
     if last is None:
         raise Refused("conflict", "There is nothing to answer yet.")
     if message_id is None:
-        return queue(conversation, participant.user_id, host).id
+        return queue(conversation, asked, participant.user_id, host).id
     if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
         raise Refused("not_found", "There is no such message in this conversation.")
     if message_id != last.id:
@@ -51,7 +59,9 @@ def request_run(
     replaces = last if last.role == Message.Role.ASSISTANT else None
     if continues and (replaces is None or last.run.status == Run.Status.COMPLETED):
         raise Refused("conflict", "There is nothing to go on with: this was not cut off.")
-    return queue(conversation, participant.user_id, host, replaces=replaces, continues=continues).id
+    if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
+        asked = asked_expressly(participant, conversation, last.run.agent)
+    return queue(conversation, asked, participant.user_id, host, replaces=replaces, continues=continues).id
 
 
 UNDER_WAY = (Run.Status.QUEUED, Run.Status.RUNNING)
@@ -100,6 +110,7 @@ def start_run(run_id: UUID, host: str) -> Started | None:
             raise OneTooMany(run.launched_by_id)
     conversation = lock(run.conversation_id)
     if run.message is None:
+        conversation.waiting = [entry for entry in conversation.waiting if entry[0] != run.agent]
         run.message = begin_answer(conversation, run)
     answer = run.message
     run.status, run.place, run.heartbeat_at = Run.Status.RUNNING, None, timezone.now()
@@ -121,7 +132,7 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     return Started(
         message=objects.Message.of(answer),
         agent=run.agent,
-        prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS) + transcript,
+        prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS, run.agent) + transcript,
         user=run.launched_by,
         conversation=conversation,
         transcript=transcript,
@@ -186,7 +197,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
         return None
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
     touch(conversation)
-    return finished(run_id, following=queue_next(conversation, run, "" if ending.hand_over else host))
+    return finished(run_id, following=queue_next(conversation, "" if ending.hand_over else host))
 
 
 @transaction.atomic
@@ -205,7 +216,7 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = 
         raise Refused("forbidden", "Only who asked, or an owner of the conversation, can stop this answer.")
     if not stop(run, participant.user_id):
         return None
-    return finished(run_id, following=queue_next(conversation, run, host))
+    return finished(run_id, following=queue_next(conversation, host))
 
 
 class Stored(Struct, frozen=True):
@@ -254,7 +265,7 @@ def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finishe
     ending = Ending(status=Run.Status.INTERRUPTED, written=Written(run.seq), error=LOST)
     if not end(run_id, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
         return None
-    return finished(run_id, following=queue_next(conversation, run, ""))
+    return finished(run_id, following=queue_next(conversation, ""))
 
 
 def adopt(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:

@@ -75,7 +75,7 @@ async def runs(conversations: list[str]) -> list[dict[str, Any]]:
 
 async def conversations(wanted: dict[str, Any]) -> dict[str, str]:
     def make() -> Conversation:
-        room = Conversation.objects.create(agent="told", mode=wanted["mode"])
+        room = Conversation.objects.create(agent="told", answers="always", mode=wanted["mode"])
         for name in wanted["people"]:
             role = Participant.Role.MEMBER if room.participants.exists() else Participant.Role.OWNER
             user = get_user_model().objects.get(username=name)
