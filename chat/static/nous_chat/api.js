@@ -20,8 +20,20 @@ export class Api {
   }
 
   createConversation() { return this.ask("POST", "conversations/", {}); }
+  changeConversation(id, fields) { return this.ask("PATCH", `conversations/${id}/`, fields); }
+  deleteConversation(id) { return this.ask("DELETE", `conversations/${id}/`); }
+  restoreConversation(id) { return this.ask("POST", `conversations/${id}/restore/`, {}); }
+  search(query) { return this.ask("GET", `search/?${new URLSearchParams(query)}`); }
   /** A new one that has everything of `id` up to that message. */
   fork(id, message) { return this.ask("POST", `conversations/${id}/fork/`, { message }); }
+
+  addPerson(id, username, role) { return this.ask("POST", `conversations/${id}/participants/`, { username, role }); }
+  changeRole(id, person, role) { return this.ask("PATCH", `conversations/${id}/participants/${person}/`, { role }); }
+  removePerson(id, person) { return this.ask("DELETE", `conversations/${id}/participants/${person}/`); }
+
+  invitations(id) { return this.ask("GET", `conversations/${id}/invitations/`); }
+  invite(id, terms) { return this.ask("POST", `conversations/${id}/invitations/`, terms); }
+  revoke(id, invitation) { return this.ask("DELETE", `conversations/${id}/invitations/${invitation}/`); }
 
   /**
    * @param {string} method  @param {string} path below the base  @param {object} [body] is sent as JSON

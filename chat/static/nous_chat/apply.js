@@ -98,6 +98,13 @@ export function totalTokens(state) {
   return total;
 }
 
+/** What they cost, as far as it is known, in US dollars. @param {State} state */
+export function totalCost(state) {
+  let total = 0;
+  for (const message of state.messages.values()) total += Number(message.run?.cost ?? 0);
+  return total;
+}
+
 /**
  * One key from the first sight of a message to its last: my own by its client_id, so that the stored message takes the
  * place of the bubble; an answer by its run, so that it takes the place of the dots.

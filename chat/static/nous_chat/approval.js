@@ -34,9 +34,9 @@ export function readArguments(text) {
 }
 
 export class Approval {
-  #onDecide; #title; #request; #text; #problem; #reason; #controls; #buttons;
+  #onDecide; #title; #request; #terms; #text; #problem; #reason; #controls; #buttons;
   #asked = ""; // the arguments as the model wrote them
-  #writer = false;
+  #decider = false;
   #pending = false;
   #refusal;
 
@@ -45,6 +45,7 @@ export class Approval {
     this.#onDecide = onDecide;
     this.#title = el("h3", { dir: "auto" });
     this.#request = el("p", { dir: "auto" });
+    this.#terms = el("p", { dir: "auto" });
     this.#text = el("textarea", {
       rows: "4", dir: "ltr", spellcheck: "false", autocapitalize: "off", autocomplete: "off", oninput: () => this.#complain(""),
     });
@@ -59,23 +60,27 @@ export class Approval {
     this.#controls = el("div", { class: "controls" }, this.#buttons[0],
       el("div", { class: "rejection" }, this.#reason, this.#buttons[1]));
     this.element = el("form", { class: "approval", role: "group", onsubmit: (event) => this.#reject(event) },
-      icon("tool"), this.#title, this.#request, el("label", {}, words.arguments, this.#text), this.#problem, this.#controls);
+      icon("tool"), this.#title, this.#request, el("label", {}, words.arguments, this.#text), this.#terms,
+      this.#problem, this.#controls);
   }
 
   /**
    * @param {object} call a Call of the protocol
-   * @param {{writer: boolean, agent: string, decision: string|null|undefined}} context as in call.js
+   * @param {{decider: boolean, launcher: string|null, agent: string, decision: string|null|undefined}} context as in call.js
    */
-  update(call, { writer, agent, decision }) {
+  update(call, { decider, launcher, agent, decision }) {
     const plainly = words.plainly(call.name);
     this.#title.textContent = plainly;
     this.element.setAttribute("aria-label", words.approvalNeeded(plainly));
-    this.#request.textContent = words.asks(agent, call.name) + (writer ? "" : ` ${words.onlyWriters}`);
+    this.#request.textContent = words.asks(agent, call.name);
+    this.#terms.textContent = [decider ? "" : words.whoDecides(launcher), call.expires_at ? words.decideUntil(call.expires_at) : ""]
+      .filter(Boolean).join(" ");
+    this.#terms.hidden = this.#terms.textContent === "";
     this.#fill(legible(call.arguments));
-    this.#writer = writer;
+    this.#decider = decider;
     this.#pending = decision === null;
-    this.#text.readOnly = this.#reason.readOnly = !writer || this.#pending;
-    this.#controls.hidden = !writer;
+    this.#text.readOnly = this.#reason.readOnly = !decider || this.#pending;
+    this.#controls.hidden = !decider;
     // Not `disabled`: that would take the focus away.
     for (const button of this.#buttons) button.setAttribute("aria-disabled", this.#pending);
     if (decision !== this.#refusal) this.#complain(decision ?? "", false);
@@ -106,7 +111,7 @@ export class Approval {
 
   #reject(event) {
     event.preventDefault();
-    if (this.#pending || !this.#writer) return;
+    if (this.#pending || !this.#decider) return;
     const reason = this.#reason.value.trim();
     this.#onDecide({ decision: "reject", ...(reason && { reason }) });
   }

@@ -1,5 +1,5 @@
 // The thin bar that says how the connection is, when it is not as it should be: what happened, what will happen by
-// itself, and what the person can do. Called by conversation.js with each Connection of socket.js.
+// itself, and what the person can do; or what the server is without. Called by conversation.js.
 
 import { el } from "./dom.js";
 import { words } from "./words.js";
@@ -16,12 +16,17 @@ export class Bar {
     this.element = el("div", { class: "bar", hidden: true }, this.#text, this.#action);
   }
 
-  /** @param {import("./socket.js").Connection} connection */
-  show(connection) {
+  /**
+   * @param {import("./socket.js").Connection} connection
+   * @param {string} [outage] what the server says of itself, a sentence
+   */
+  show(connection, outage = "") {
     clearInterval(this.#timer);
-    this.element.hidden = connection.name === "live" || connection.name === "connecting";
+    const fine = connection.name === "live" || connection.name === "connecting";
+    this.element.hidden = fine && !outage;
     this.element.dataset.tone = connection.name === "closed" ? "bad" : "warn";
-    if (this.element.hidden) return;
+    this.#text.textContent = outage;
+    if (fine) return this.#action.replaceChildren();
     this.#tell(connection);
     if (connection.at !== null) this.#timer = setInterval(() => this.#tell(connection), 1000);
     this.#action.replaceChildren(...[this.#actionFor(connection)].filter(Boolean));
@@ -50,6 +55,7 @@ export function sentenceFor({ name, code, restarting, at }) {
   if (name === "offline") return words.offline;
   const seconds = at === null ? 0 : Math.max(0, Math.ceil((at - Date.now()) / 1000));
   if (restarting) return seconds ? words.restartingIn(seconds) : words.restarting;
+  if (code === 4408) return words.tooSlow;
   if (code === 4429 && seconds) return words.crowded(seconds);
   return seconds ? words.reconnectingIn(seconds) : words.reconnecting;
 }

@@ -24,7 +24,8 @@ export class CallView {
    * @param {object} context
    * @param {boolean} context.active is its run going on?
    * @param {boolean} context.waiting does it wait for a decision?
-   * @param {boolean} context.writer may the reader decide?
+   * @param {boolean} context.decider may the reader decide?
+   * @param {string|null} context.launcher who asked for the answer: he may
    * @param {string} context.agent its name
    * @param {string|null|undefined} context.decision what `decisions` of the state has of it
    */

@@ -2,22 +2,30 @@
 // by conversation.js.
 
 import { el, icon } from "./dom.js";
+import { Mention } from "./mention.js";
+import { beginning, writerOf } from "./quote.js";
+import { Uploads } from "./uploads.js";
 import { words } from "./words.js";
 
 const TYPING_ENDS = 3000;
 
 export class Composer {
-  #on; #text; #send; #stop; #field; #readOnly; #notice; #sentence;
+  #on; #text; #send; #stop; #attach; #field; #readOnly; #notice; #sentence; #answering; #during; #reply; #mention; #uploads;
   #running = false;
+  #mode = "interrupt"; // what a message does while an answer is being made
+  #answers = null; // the message that this one will answer
   #typing = false;
   #pause = 0;
 
   /**
    * @param {object} on
-   * @param {(text: string) => void} on.send
+   * @param {(message: object) => void} on.send `{text, reply_to, attachments, mode}`
    * @param {() => void} on.stop
+   * @param {() => boolean} on.editLast corrects one's last message; says whether there is one
    * @param {(text: string) => void} on.draft at each change of what stands there
    * @param {(on: boolean) => void} on.typing
+   * @param {() => object[]} on.mentionable as in mention.js
+   * @param {Function} on.upload as in uploads.js
    */
   constructor(on) {
     const button = (name, attributes) =>
@@ -26,16 +34,26 @@ export class Composer {
     this.#text = el("textarea", {
       rows: "1", "aria-label": words.message, enterkeyhint: "send", autocomplete: "off", dir: "auto",
       oninput: () => this.#changed(), onkeydown: (event) => this.#key(event), onblur: () => this.#idle(),
+      onpaste: (event) => this.#take(event, event.clipboardData.files),
     });
+    this.#mention = new Mention(this.#text, on.mentionable, () => this.#changed());
+    this.#uploads = new Uploads(on.upload, () => this.#buttons(), () => this.focus());
+    const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
+    this.#attach = el("button", { type: "button", class: "bare attach", "aria-label": words.attach, title: words.attach,
+      onclick: () => picker.click() }, icon("clip"));
     this.#send = button("send");
     this.#stop = button("stop", { type: "button", onclick: () => this.#on.stop() });
-    this.#field = el("div", { class: "field" }, this.#text, this.#stop, this.#send);
+    this.#field = el("div", { class: "field" }, this.#attach, picker, this.#text, this.#stop, this.#send);
     this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
     this.#sentence = el("span");
-    this.#notice = el("p", { class: "notice", hidden: true }, this.#sentence,
-      el("button", { type: "button", class: "bare", "aria-label": words.dismiss, onclick: () => this.say(null) }, icon("close")));
+    this.#notice = el("p", { class: "notice", hidden: true }, this.#sentence, this.#dismiss(words.dismiss, () => this.say(null)));
+    this.#answering = el("span", { dir: "auto" });
+    this.#reply = el("p", { class: "replying", hidden: true }, icon("reply"), this.#answering,
+      this.#dismiss(words.noReply, () => this.reply(null)));
+    this.#during = el("p", { class: "during", hidden: true }, el("span"),
+      el("button", { type: "button", class: "quiet", onclick: () => this.#turn() }));
     this.element = el("form", { class: "composer", onsubmit: (event) => this.#submit(event) },
-      this.#notice, this.#readOnly, this.#field);
+      this.#notice, this.#during, this.#reply, this.#uploads.element, this.#mention.element, this.#readOnly, this.#field);
     this.#buttons();
   }
 
@@ -49,21 +67,43 @@ export class Composer {
 
   /**
    * While an answer is being made, Stop stands in the place of Send; written text brings Send back beside it.
-   * @param {{writer: boolean, barred: boolean, running: boolean, agent: string}} situation a reader has no field; who is
-   *   barred from the conversation keeps what he has written
+   * @param {object} situation
+   * @param {boolean} situation.writer a reader has no field
+   * @param {boolean} situation.barred who is barred from the conversation keeps what he has written
+   * @param {boolean} situation.running is an answer being made?
+   * @param {"interrupt"|"queue"} situation.mode what a message does then, unless the person wants it otherwise
+   * @param {string} situation.placeholder
    */
-  show({ writer, barred, running, agent }) {
+  show({ writer, barred, running, mode, placeholder }) {
+    if (!this.#running) this.#mode = mode;
     this.#running = running;
     this.#readOnly.hidden = writer;
     this.#field.hidden = !writer || (barred && this.text === "");
     this.#text.readOnly = barred;
-    this.#text.placeholder = words.placeholder(agent);
+    this.#attach.hidden = barred;
+    this.#text.placeholder = placeholder;
     this.#buttons();
   }
 
+  /** The next message answers this one; null: it answers none. */
+  reply(message) {
+    this.#answers = message;
+    this.#reply.hidden = message === null;
+    if (message) this.#answering.textContent = words.replyingTo(writerOf(message), beginning(message));
+    this.focus();
+  }
+
+  /** @param {FileList} files */
+  attach(files) {
+    this.#uploads.add(files);
+    this.focus();
+  }
+
   /** Gives a refused message back to its writer, before what he has written since. */
-  giveBack(text) {
+  giveBack({ text, answers, attachments }) {
     this.text = this.text.trim() ? `${text}\n${this.text}` : text;
+    if (answers) this.reply(answers);
+    this.#uploads.giveBack(attachments);
     this.#on.draft(this.text);
   }
 
@@ -77,29 +117,61 @@ export class Composer {
     this.#text.focus();
   }
 
+  #dismiss(label, act) {
+    return el("button", { type: "button", class: "bare", "aria-label": label, title: label, onclick: act }, icon("close"));
+  }
+
+  get #empty() { return this.text.trim() === "" && this.#uploads.attachments.length === 0; }
+
   #buttons() {
-    const empty = this.text.trim() === "";
     this.#stop.hidden = !this.#running;
-    this.#send.hidden = this.#running && empty;
-    this.#send.disabled = empty || this.#text.readOnly;
+    this.#send.hidden = this.#running && this.#empty;
+    this.#send.disabled = this.#empty || this.#text.readOnly || this.#uploads.busy;
+    this.#during.hidden = !this.#running || this.#empty;
+    const [what, instead] = this.#mode === "queue" ? [words.queues, words.interruptInstead] : [words.interrupts, words.queueInstead];
+    this.#during.firstChild.textContent = what;
+    this.#during.lastChild.textContent = instead;
+  }
+
+  #turn() {
+    this.#mode = this.#mode === "queue" ? "interrupt" : "queue";
+    this.#buttons();
   }
 
   #key(event) {
     const composing = event.isComposing || event.keyCode === 229; // Safari ends a composition before its Enter
-    if (event.key !== "Enter" || event.shiftKey || composing) return;
+    if (composing || this.#mention.key(event)) return;
+    if (event.key === "ArrowUp" && this.text === "" && this.#on.editLast()) event.preventDefault();
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.element.requestSubmit();
   }
 
   #submit(event) {
     event.preventDefault();
-    const text = this.text;
-    if (this.#text.readOnly || text.trim() === "") return;
+    if (this.#text.readOnly || this.#empty || this.#uploads.busy) return;
+    const message = {
+      text: this.text, reply_to: this.#answers?.id ?? null, attachments: this.#uploads.attachments,
+      mode: this.#running ? this.#mode : null,
+    };
     this.#idle();
     this.text = "";
+    this.#uploads.clear();
+    if (this.#answers) this.reply(null);
     this.say(null);
     this.#on.draft("");
-    this.#on.send(text);
+    this.#on.send(message);
+  }
+
+  #take(event, files) {
+    if (files.length === 0 || this.#text.readOnly) return;
+    event.preventDefault();
+    this.attach(files);
+  }
+
+  #picked(picker) {
+    this.attach([...picker.files]);
+    picker.value = "";
   }
 
   #changed() {

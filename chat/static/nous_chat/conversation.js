@@ -1,18 +1,21 @@
 // One conversation on the page. Events come from its socket, apply.js says what they change, the views show it; what the
-// person does becomes commands. Made and dropped by nous-chat.js as conversations are opened.
+// person does becomes commands in requests.js. Made and dropped by nous-chat.js as conversations are opened.
 
-import { activeRuns, apply, emptyState, lastMessage, waitingCalls } from "./apply.js";
+import { Activity } from "./activity.js";
+import { activeRuns, apply, emptyState, keyOf, lastMessage, messageOf, waitingCalls } from "./apply.js";
 import { Announcer } from "./announce.js";
 import { Bar, sentenceFor } from "./bar.js";
 import { sentenceOf } from "./call.js";
 import { Composer } from "./composer.js";
 import { el } from "./dom.js";
+import { Drop } from "./drop.js";
+import { endOf } from "./end.js";
 import { Follower } from "./follow.js";
 import { Foot } from "./foot.js";
 import { Head } from "./head.js";
-import { reasonOf } from "./message.js";
 import { Messages } from "./messages.js";
-import { Outbox, uuid } from "./outbox.js";
+import { Requests } from "./requests.js";
+import { mayWrite } from "./rights.js";
 import { Socket } from "./socket.js";
 import { words } from "./words.js";
 
@@ -20,15 +23,15 @@ const TYPING_FADES = 60_000; // in case the frame that ends it is lost
 
 export class Conversation {
   #state = emptyState();
-  #options; #socket; #outbox; #follower; #announcer; #bar; #head; #messages; #foot; #composer; #typing;
+  #options; #socket; #requests; #follower; #announcer; #bar; #head; #messages; #foot; #composer; #activity;
   #asked = new Set(); // calls whose need of an approval has been announced
-  #retrying = false;
   #clock = 0;
   #fading = 0;
 
   /**
    * @param {object} options
    * @param {string} options.id
+   * @param {import("./api.js").Api} options.api
    * @param {string} options.socket URL of the sockets; the id is appended
    * @param {string} options.login URL of the sign-in page
    * @param {string} options.heading tag of the title
@@ -36,37 +39,62 @@ export class Conversation {
    * @param {string|null} options.person id of the person, if it is known already
    * @param {(name: string) => void} options.onConnection
    * @param {(state: import("./apply.js").State) => void} options.onState the conversation or its people are known, or have changed
+   * @param {(conversation: object) => void} options.onFork another one begins from this one
    */
   constructor(options) {
-    const send = (command) => this.#socket.send(command);
-    const retry = (message) => this.#retry(message);
+    const { id, api } = options;
     this.#options = options;
-    this.#socket = new Socket(`${options.socket}${options.id}/`, {
+    this.#socket = new Socket(`${options.socket}${id}/`, {
       onEvent: (event) => this.#receive(event),
       onConnection: (connection) => this.#connected(connection),
     });
-    this.#outbox = new Outbox(options.id);
-    this.#follower = new Follower(this.#state, send);
+    this.#requests = new Requests(id, this.#state, {
+      send: (command) => this.#socket.send(command),
+      apply: (event) => this.#apply(event),
+      returned: ({ reply_to, ...message }) =>
+        this.#composer.giveBack({ ...message, answers: messageOf(this.#state, reply_to) }),
+      refused: (message, sentence) => this.#messages.refused(message, sentence),
+      say: (sentence) => this.say(sentence),
+    });
+    const requests = this.#requests;
+    this.#follower = new Follower(this.#state, (command) => this.#socket.send(command));
     this.#announcer = new Announcer(options.region, this.#state);
+    this.#activity = new Activity(this.#state);
     this.#bar = new Bar({ login: options.login, onNow: () => this.#socket.reconnect() });
     this.#head = new Head(options.heading);
-    this.#foot = new Foot({ send: (text) => this.send(text), retry: () => retry() });
+    this.#foot = new Foot({ send: (text) => this.send({ text }), again: () => this.#ask("again") });
     this.#messages = new Messages(this.#state, {
       foot: this.#foot.element,
-      onRetry: retry,
-      onDecide: (call, decision) => this.#decide(call, decision),
-      onEarlier: (before) => send({ type: "history.load", before, ref: "earlier" }),
+      acts: {
+        again: (message) => this.#ask("again", message),
+        proceed: (message) => this.#ask("proceed", message),
+        decide: (call, decision) => requests.decide(call, decision),
+        reply: (message) => this.#composer.reply(message),
+        edit: (message, text, resend) => requests.edit(message, text, resend),
+        remove: (message) => requests.remove(message),
+        restore: (message) => requests.restore(message),
+        choose: (message) => requests.choose(message),
+        fork: (message) => this.#fork(message),
+        leave: () => this.focus(),
+      },
+      onEarlier: (before) => requests.earlier(before),
     });
-    this.#typing = el("p", { class: "typing" });
     this.#composer = new Composer({
-      send: (text) => this.send(text),
+      send: (message) => this.send(message),
       stop: () => this.stopRun(),
-      draft: (text) => (this.#outbox.draft = text),
-      typing: (on) => send({ type: "typing", on }),
+      editLast: () => this.#messages.editLast(),
+      draft: (text) => (requests.draft = text),
+      typing: (on) => requests.typing(on),
+      mentionable: () => mentionable(this.#state),
+      upload: (file, onProgress) => api.upload(id, file, onProgress),
     });
     this.element = el("section", { class: "conversation", "data-loading": true },
       this.#head.element, this.#bar.element, this.#messages.element,
-      el("footer", {}, this.#messages.scroller.button, this.#typing, this.#composer.element));
+      el("footer", {}, this.#messages.scroller.button, this.#activity.element, this.#composer.element));
+    const drop = new Drop(this.element, {
+      allowed: () => mayWrite(this.#state.you), files: (files) => this.#composer.attach(files),
+    });
+    this.element.append(drop.element);
   }
 
   start() {
@@ -106,48 +134,45 @@ export class Conversation {
 
   // --- What the person does
 
-  /** Sends a message, now or when the connection is back. */
-  send(text) {
-    const client_id = uuid();
-    this.#post({ type: "message.send", client_id, text, ref: client_id });
-    this.#bubble(client_id, text);
+  /** Sends a message, now or when the connection is back. @param {object} message as in requests.js */
+  send(message) {
+    this.#requests.say(message);
     this.#messages.scroller.toEnd();
   }
 
   /** Stops the answer that is being made; says whether there is one. */
   stopRun() {
-    const [run] = activeRuns(this.#state)[0] ?? [];
-    if (run) this.#post({ type: "run.stop", run, ref: `stop:${run}` });
-    return run !== undefined;
+    return this.#requests.stop();
   }
 
-  #decide(call, decision) {
-    this.#post({ type: "tool.decide", call, ...decision, ref: `decide:${call}` });
-    this.#apply({ type: "decision", call, refusal: null });
-  }
-
-  #retry(message) {
-    this.#retrying = this.#socket.send({ type: "run.start", ...(message && { message }), ref: "retry" });
+  /** @param {"again"|"proceed"} how  @param {string} [message] the answer */
+  #ask(how, message) {
+    this.#requests[how](message);
     this.#composer.say(null);
     this.#refresh();
     this.#messages.scroller.toEnd();
   }
 
-  /** For commands that must arrive: kept until their ack, sent again after each reconnect, which does no harm. */
-  #post(command) {
-    this.#outbox.add(command);
-    if (this.#state.you) this.#socket.send(command);
+  async #fork(message) {
+    try {
+      this.#options.onFork(await this.#options.api.fork(this.#options.id, message));
+    } catch (refusal) {
+      this.say(refusal.message || words.unreachable);
+    }
   }
 
   // --- What the server says
 
   #receive(event) {
-    if (event.type === "ack") this.#outbox.settle(event.ref);
-    if (event.type === "snapshot" || event.ref === "retry") this.#retrying = false;
+    if (event.type === "presence") event.at = Date.now();
     this.#apply(event);
     if (event.type === "snapshot") this.#arrived(event);
-    if (event.type === "error") this.#refused(event);
+    if (event.type === "ack" || event.type === "error") this.#requests.answered(event);
+    if (event.type === "error" && event.ref === "earlier") this.#messages.loaded();
     if (event.type === "typing") this.#fade();
+    if (event.type === "notice") this.#announcer.say(event.message);
+    if (event.type === "notice" || event.type === "snapshot") this.#bar.show(this.#socket.connection, this.#outage);
+    if (event.type === "ack" || event.type === "error") this.#refresh();
     this.#announce(event);
   }
 
@@ -162,37 +187,16 @@ export class Conversation {
     if (event.type !== "run.delta") this.#refresh();
   }
 
-  /** The first event of a socket: now whatever waits can go. */
+  /** The first event of a socket, or a fresh start in the middle. */
   #arrived({ you }) {
     this.element.removeAttribute("data-loading");
     this.#takeUp(you.id);
     this.#follower.reset();
-    for (const command of this.#outbox.commands) this.#socket.send(command);
+    this.#requests.arrived();
   }
 
   #takeUp(person) {
-    if (!this.#outbox.open(person)) return;
-    for (const { client_id, text } of this.#outbox.messages) this.#bubble(client_id, text);
-    if (!this.#composer.text) this.#composer.text = this.#outbox.draft;
-  }
-
-  #bubble(client_id, text) {
-    this.#apply({ type: "bubble", client_id, text, created_at: new Date().toISOString() });
-  }
-
-  #refused({ ref, code, message, retry_after }) {
-    if (code === "unavailable" && this.#outbox.has(ref)) return; // goes again after reconnecting
-    const command = this.#outbox.settle(ref);
-    if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
-    if (ref?.startsWith("sync:") || ref === "fill") return; // the person did not ask for it
-    if (command?.type === "message.send") {
-      this.#apply({ type: "bubble.gone", client_id: command.client_id });
-      this.#composer.giveBack(command.text);
-    }
-    if (ref === "earlier") this.#messages.loaded();
-    const sentence = retry_after ? `${message} ${words.retryAfter(retry_after)}` : message;
-    if (command?.type === "tool.decide") this.#apply({ type: "decision", call: command.call, refusal: sentence });
-    else this.say(sentence);
+    if (this.#requests.takeUp(person) && !this.#composer.text) this.#composer.text = this.#requests.draft;
   }
 
   #fade() {
@@ -205,7 +209,7 @@ export class Conversation {
     const before = this.element.dataset.connection ?? "connecting";
     this.element.dataset.connection = name;
     if (code === 4404) this.element.removeAttribute("data-loading");
-    this.#bar.show(connection);
+    this.#bar.show(connection, this.#outage);
     this.#options.onConnection(name);
     this.#refresh();
     if (name === before || (name === "live" && before === "connecting")) return;
@@ -213,33 +217,45 @@ export class Conversation {
   }
 
   #tick() {
-    this.#follower.tick(Date.now());
+    const now = Date.now();
+    this.#follower.tick(now);
     this.#announcer.tick();
+    this.#activity.show(now);
+    if (this.#state.presence.size) this.#apply({ type: "presence.faded", now });
+    const read = this.#messages.scroller.atEnd && document.visibilityState === "visible";
+    if (read && this.#state.you) this.#requests.read(this.#state.last);
   }
 
   // --- What is shown of the state as a whole; deltas change none of it
 
+  get #outage() {
+    return [...this.#state.outages.values()].join(" ");
+  }
+
   #refresh() {
     const state = this.#state;
+    const { conversation } = state;
     const { name: connection, code } = this.#socket.connection;
     const running = activeRuns(state).length > 0;
-    const writer = state.you?.role !== "viewer";
+    const writer = state.you === null || mayWrite(state.you);
     const barred = code === 4403 || code === 4404;
     const last = lastMessage(state);
-    const retry = connection === "live" && writer && !running && !this.#retrying;
+    const may = connection === "live" && writer && !running && !this.#requests.asking;
 
     this.#head.show(state);
-    this.#messages.offerRetry(retry && last?.run && reasonOf(last.run, state.you) ? last.run.id : null);
-    this.#foot.show(state, { writer, retry });
-    this.#typing.textContent = state.typing.size ? words.typing([...state.typing.values()]) : "";
-    this.#composer.show({ writer, barred, running, agent: state.conversation?.agent.name ?? "" });
+    this.#messages.offer(may && last?.run ? keyOf(state, last) : null);
+    this.#foot.show(state, { writer, retry: may });
+    this.#activity.show(Date.now());
+    this.#composer.show({
+      writer, barred, running, mode: conversation?.mode ?? "interrupt", placeholder: placeholder(conversation),
+    });
   }
 
   #announce(event) {
     const { you } = this.#state;
     const message = event.message;
     if (event.type === "message.created" && message.author?.id !== you.id) {
-      this.#announcer.say(words.said(message.author?.name ?? words.somebody, message.text));
+      this.#announcer.say(message.author ? words.said(message.author.name, message.text) : message.text);
     }
     if (event.type === "run.tool" && event.call.decided_by && this.#asked.delete(event.call.id)) {
       this.#announcer.say(sentenceOf(event.call));
@@ -248,9 +264,27 @@ export class Conversation {
       if (!this.#asked.has(id)) this.#announcer.say(words.approvalNeeded(words.plainly(name)));
       this.#asked.add(id);
     }
+    if (event.type === "run.queued") this.#announcer.say(words.place(event.place));
     if (event.type === "run.started") this.#announcer.started(event.run, words.answerStarted(message.run.agent.name));
     if (event.type === "run.finished" && message) {
-      this.#announcer.finished(message, reasonOf(message.run, you) ?? words.answerComplete);
+      this.#announcer.finished(message, endOf(message, you)?.sentence ?? words.answerComplete);
     }
   }
+}
+
+function placeholder(conversation) {
+  if (!conversation) return "";
+  const { answers = "always", agent } = conversation;
+  if (answers === "off") return words.placeholderOff;
+  return answers === "mention" ? words.placeholderMention(agent.slug) : words.placeholder(agent.name);
+}
+
+/** The agents of the conversation, then the other people in it. */
+function mentionable({ conversation, participants, you }) {
+  const agents = conversation?.agents ?? [];
+  const people = [...participants.values()].map(({ user }) => user).filter(({ id }) => id !== you?.id);
+  return [
+    ...agents.map(({ slug, name }) => ({ handle: slug, name, person: null })),
+    ...people.map((person) => ({ handle: person.name, name: person.name, person })),
+  ];
 }

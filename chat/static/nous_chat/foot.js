@@ -7,7 +7,7 @@ import { words } from "./words.js";
 export class Foot {
   #on;
 
-  /** @param {{send: (text: string) => void, retry: () => void}} on */
+  /** @param {{send: (text: string) => void, again: () => void}} on */
   constructor(on) {
     this.#on = on;
     this.element = el("div", { class: "foot" });
@@ -36,6 +36,6 @@ export class Foot {
   #unanswered({ status, error }, retry) {
     const reason = { stopped: words.stoppedBefore, failed: error?.message || words.failedBefore }[status];
     return el("p", { class: "unanswered" }, el("span", {}, reason ?? words.unanswered),
-      retry ? el("button", { type: "button", class: "quiet", onclick: this.#on.retry }, words.retry) : null);
+      retry ? el("button", { type: "button", class: "quiet", onclick: () => this.#on.again() }, words.retry) : null);
   }
 }

@@ -1,6 +1,6 @@
 // Above the messages: the title and what the conversation has cost. Called by conversation.js.
 
-import { totalTokens } from "./apply.js";
+import { totalCost, totalTokens } from "./apply.js";
 import { el } from "./dom.js";
 import { words } from "./words.js";
 
@@ -19,6 +19,8 @@ export class Head {
     const total = totalTokens(state);
     this.#title.textContent = state.conversation ? state.conversation.title || words.untitled : "\u00a0";
     this.#total.hidden = total === 0;
-    this.#total.textContent = state.more ? words.atLeastTokens(total) : words.tokens(total);
+    const cost = totalCost(state);
+    this.#total.textContent = [state.more ? words.atLeastTokens(total) : words.tokens(total), cost && words.cost(cost)]
+      .filter(Boolean).join(" · ");
   }
 }

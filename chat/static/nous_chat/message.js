@@ -1,70 +1,128 @@
-// One message as one <article>. It is made once and then only changed: whole by update(), at its end by append().
-// Called by messages.js; knows nothing of the other messages.
+// One message as one <article>. It is made once and then only changed: whole by update(), at its end by append(). Its
+// parts are classes of their own. Called by messages.js; knows nothing of the other messages.
 
-import { isActive, isWaiting, isWriting } from "./apply.js";
-import { CallView } from "./call.js";
-import { avatar, el, icon } from "./dom.js";
+import { Actions } from "./actions.js";
+import { Alternatives } from "./alternatives.js";
+import { isActive } from "./apply.js";
+import { Attachments } from "./attachments.js";
+import { Calls } from "./calls.js";
+import { el } from "./dom.js";
+import { Editor } from "./edit.js";
+import { End } from "./end.js";
+import { metaOf } from "./meta.js";
+import { Quote } from "./quote.js";
+import { isMine, mayWrite } from "./rights.js";
+import { Signature } from "./signature.js";
 import { TextView } from "./text.js";
+import { Thinking } from "./thinking.js";
+import { Wait } from "./wait.js";
 import { words } from "./words.js";
 
-export class MessageView {
-  waiting = 0; // how many of its calls wait for a decision
-  #parts = {}; #views = {}; #calls = new Map(); #retry; #onDecide; #by = null;
+/**
+ * @typedef {object} Acts what a person does with a message; requests.js and conversation.js perform it
+ * @property {(id: string) => void} again     make this answer again
+ * @property {(id: string) => void} proceed   go on from its text
+ * @property {(call: string, decision: object) => void} decide
+ * @property {(message: object) => void} reply
+ * @property {(id: string, text: string, resend: boolean) => void} edit
+ * @property {(id: string) => void} remove
+ * @property {(id: string) => void} restore
+ * @property {(id: string) => void} choose    show this alternative
+ * @property {(id: string) => void} fork      begin a new conversation that has all up to here
+ * @property {(id: string) => void} open      go to that message
+ * @property {() => void} leave               the field of the message is gone, the focus needs a place
+ */
 
-  /**
-   * @param {object} on
-   * @param {() => void} on.retry
-   * @param {(call: string, decision: object) => void} on.decide
-   */
-  constructor(on) {
+export class MessageView {
+  #acts; #message = null; #context = null; #parts = {}; #views = {}; #editor = null;
+
+  /** @param {Acts} acts */
+  constructor(acts) {
     const part = (name, tag, ...children) => (this.#parts[name] = el(tag, { "data-part": name, dir: "auto" }, ...children));
-    this.#retry = el("button", { type: "button", class: "quiet", onclick: on.retry }, words.retry);
-    this.#onDecide = on.decide;
-    this.#parts.summary = el("summary");
+    const id = (act) => () => acts[act](this.#message.id);
+    this.#acts = acts;
+    this.#views = {
+      by: new Signature(),
+      quote: new Quote(() => acts.open(this.#message.reply_to)),
+      thinking: new Thinking(),
+      calls: new Calls(acts.decide),
+      wait: new Wait(),
+      files: new Attachments(),
+      end: new End({ again: id("again"), proceed: id("proceed") }),
+      alternatives: new Alternatives(acts.choose),
+      actions: new Actions({
+        copy: () => this.#copy(), again: id("again"), reply: () => acts.reply(this.#message), edit: () => this.edit(),
+        fork: id("fork"), remove: id("remove"),
+      }),
+    };
+    const views = this.#views;
     this.element = el("article", {},
-      part("by", "header"),
-      part("thinking", "details", this.#parts.summary, (this.#parts.thought = el("div", { class: "thought" }))),
-      part("calls", "div"),
-      part("dots", "div", el("span"), el("span"), el("span")),
-      part("text", "div"),
-      part("approvals", "div"), // under the text, where the eye is
-      part("end", "p", (this.#parts.reason = el("span")), this.#retry),
-      part("meta", "p"),
+      views.by.element, views.quote.element, views.thinking.element, views.calls.lines, views.wait.element,
+      part("text", "div"), views.files.element,
+      part("deleted", "p", (this.#parts.gone = el("span")),
+        (this.#parts.undo = el("button", { type: "button", class: "quiet", onclick: id("restore") }, words.undo))),
+      views.calls.cards, views.end.element,
+      el("div", { class: "under" }, views.alternatives.element, views.actions.element, part("meta", "p")),
     );
-    this.#parts.dots.setAttribute("aria-hidden", "true");
-    this.#views = { text: new TextView(this.#parts.text), thinking: new TextView(this.#parts.thought) };
+    views.text = new TextView(this.#parts.text);
+  }
+
+  /** How many of its calls wait for a decision. */
+  get waiting() { return this.#views.calls.waiting; }
+
+  get seq() { return this.#message.seq; }
+  get at() { return this.#message.created_at; }
+  get mine() { return isMine(this.#message, this.#context.you); }
+
+  /** Messages of the same group, one after the other, have one head. */
+  get group() {
+    const { role, author, run } = this.#message;
+    return role + (author?.id ?? run?.agent?.slug ?? "");
   }
 
   /**
    * @param {object} message as in the state of apply.js
    * @param {object} context
    * @param {object|null} context.you the reader
-   * @param {boolean} context.retry can this answer be made again?
+   * @param {boolean} context.offered can this answer be made again, or go on, now?
+   * @param {boolean} context.resend can one ask again with this message changed?
+   * @param {object|null} context.quoted the message that it answers, if that is loaded
    * @param {Map<string, string|null>} context.decisions as in the state
    */
-  update(message, { you, retry, decisions }) {
-    this.seq = message.seq;
-    const run = message.run;
-    const mine = message.role === "user" && (message.id === null || message.author?.id === you?.id);
+  update(message, context) {
+    const before = this.#message;
+    this.#message = message;
+    this.#context = context;
+    const { you, offered, decisions, quoted } = context;
     const { dataset } = this.element;
     dataset.role = message.role;
     if (message.id) dataset.message = message.id;
-    if (run) dataset.status = run.status;
+    if (message.run) dataset.status = message.run.status;
     this.element.toggleAttribute("data-unsent", message.unsent ?? false);
-    this.group = message.role + (message.author?.id ?? (mine ? you?.id : null) ?? run?.agent?.slug ?? "");
-    this.#signature(message, mine);
+    this.element.toggleAttribute("data-deleted", message.deleted_at !== null);
+    this.element.setAttribute("aria-label", this.#views.by.update(message, you));
+    this.#views.quote.update(message.reply_to, quoted);
     this.#views.text.set(message.text);
     this.#views.thinking.set(message.thinking);
-    this.#tools(message, you, decisions);
-    this.#progress(message);
-    this.#ending(run, you);
-    this.#retry.hidden = !retry;
+    this.#views.calls.update(message, you, decisions);
+    this.#views.files.update(message.attachments);
+    this.#progress();
+    const act = this.#views.end.update(message, you, offered);
+    this.#views.alternatives.update(message, mayWrite(you));
+    this.#views.actions.update(this.#offers(act));
+    this.#deletion();
+    const meta = metaOf(message.run);
+    this.#parts.meta.hidden = meta === "";
+    this.#parts.meta.textContent = meta;
+    this.#parts.meta.title = message.run?.model ?? "";
+    if (before && before.edited_at !== message.edited_at) this.#close();
   }
 
   /** @param {"text"|"thinking"} part  @param {string} text  @param {object} message with that text in it */
   append(part, text, message) {
+    this.#message = message;
     this.#views[part].append(text);
-    this.#progress(message);
+    this.#progress();
   }
 
   /** The first of a group carries the name. */
@@ -72,88 +130,67 @@ export class MessageView {
     this.element.toggleAttribute("data-lead", on);
   }
 
-  #signature(message, mine) {
-    const author = message.author ?? { id: "", name: words.you };
-    const name = mine ? words.you : {
-      user: author.name, assistant: message.run?.agent?.name ?? words.assistant, system: words.system,
-    }[message.role];
-    const by = [name, message.created_at, message.unsent].join();
-    if (by === this.#by) return;
-    this.#by = by;
-    const mark = message.role === "user" ? avatar(author) : el("span", { class: "avatar agent" }, icon("spark"));
-    const time = message.created_at && el("time", { datetime: message.created_at, title: words.date(message.created_at) },
-      words.time(message.created_at));
-    const unsent = message.unsent ? el("span", { class: "unsent" }, icon("clock"), words.unsent) : null;
-    this.#parts.by.replaceChildren(...[mark, el("span", { class: "name" }, name), unsent ?? time].filter(Boolean));
-    this.element.setAttribute("aria-label", name);
+  /** Puts a field in the place of the text. */
+  edit() {
+    this.#editor ??= new Editor(this.#message.text, this.#context.resend, {
+      save: (text, resend) => this.#acts.edit(this.#message.id, text, resend),
+      cancel: () => this.#close(),
+    });
+    if (!this.#editor.element.parentNode) this.#parts.text.after(this.#editor.element);
+    this.element.toggleAttribute("data-editing", true);
+    this.#editor.focus();
   }
 
-  /** A line for each call, a card for each that waits. Only what stands elsewhere is moved: a field keeps its focus. */
-  #tools({ calls, run }, you, decisions) {
-    const last = new Map(); // the one placed last in each part
-    this.waiting = 0;
-    for (const [id, view] of this.#calls) {
-      if (calls.some((call) => call.id === id)) continue;
-      view.element.remove();
-      this.#calls.delete(id);
-    }
-    for (const call of calls) {
-      if (!this.#calls.has(call.id)) this.#calls.set(call.id, new CallView((decision) => this.#onDecide(call.id, decision)));
-      const view = this.#calls.get(call.id);
-      const waiting = isWaiting(call, run);
-      if (waiting) this.waiting += 1;
-      const part = this.#parts[waiting ? "approvals" : "calls"];
-      const place = last.has(part) ? last.get(part).nextSibling : part.firstChild;
-      const focused = view.element.matches(":focus-within");
-      if (place !== view.element) part.insertBefore(view.element, place);
-      last.set(part, view.element);
-      view.update(call, {
-        active: isActive(run), waiting, writer: you?.role !== "viewer", agent: run.agent.name, decision: decisions.get(call.id),
-      });
-      if (focused && !view.element.matches(":focus-within")) view.focus(); // it went with the card
-    }
+  /** What was done with it was refused. @param {string} sentence  @returns {boolean} is it shown here? */
+  refused(sentence) {
+    this.#editor?.complain(sentence);
+    return this.#editor !== null;
   }
 
-  /** What moves while an answer is being written: dots until it begins, the last sentence of the thinking. */
-  #progress({ text, thinking, calls, run }) {
-    const active = run !== null && isWriting(run);
-    this.#parts.dots.hidden = !active || text !== "" || (thinking !== "" && calls.length === 0);
-    this.#parts.text.hidden = text === "";
-    this.#parts.thinking.hidden = thinking === "";
-    const pondering = active && thinking !== "" && text === "";
-    this.element.toggleAttribute("data-pondering", pondering);
-    if (thinking) this.#parts.summary.textContent = pondering ? lastSentence(thinking) : words.thought;
+  #close() {
+    if (!this.#editor) return;
+    const focused = this.#editor.element.matches(":focus-within");
+    this.#editor.element.remove();
+    this.#editor = null;
+    this.element.removeAttribute("data-editing");
+    if (focused) this.#acts.leave();
   }
 
-  #ending(run, you) {
-    const over = run !== null && !isActive(run);
-    const reason = over ? reasonOf(run, you) : null;
-    this.#parts.end.hidden = reason === null;
-    this.#parts.reason.textContent = reason ?? "";
-    this.#parts.end.dataset.tone = run?.status === "failed" ? "bad" : "";
-    const meta = over ? metaOf(run) : "";
-    this.#parts.meta.hidden = meta === "";
-    this.#parts.meta.textContent = meta;
-    if (over) this.#parts.meta.title = run.model ?? "";
+  /** What moves while an answer is being written. */
+  #progress() {
+    const message = this.#message;
+    this.#parts.text.hidden = message.text === "";
+    this.#views.wait.progress(message);
+    this.element.toggleAttribute("data-pondering", this.#views.thinking.progress(message));
   }
-}
 
-/** Why an answer ended before its end, as a sentence; null if it is complete. */
-export function reasonOf({ status, error, stopped_by }, you) {
-  if (status === "completed") return null;
-  if (stopped_by) return stopped_by.id === you?.id ? words.stoppedByYou : words.stoppedBy(stopped_by.name);
-  return error?.message || words[status];
-}
+  /** @param {string|null} act what its end offers already */
+  #offers(act) {
+    const { you, offered } = this.#context;
+    const { id, role, run, text, deleted_at } = this.#message;
+    const over = run === null || !isActive(run);
+    const names = new Set();
+    if (!id || role === "system" || deleted_at || !over) return names;
+    const writer = mayWrite(you);
+    const own = writer && isMine(this.#message, you);
+    if (text && navigator.clipboard) names.add("copy");
+    if (offered && act !== "again") names.add("again");
+    if (writer) names.add("reply");
+    if (own && text) names.add("edit");
+    if (run) names.add("fork");
+    if (own) names.add("remove");
+    return names;
+  }
 
-function metaOf({ model, usage, started_at, finished_at }) {
-  const name = model?.slice(model.indexOf(":") + 1) || null;
-  const counts = usage && words.usage(usage.input_tokens, usage.output_tokens, usage.total_tokens);
-  const time = started_at && finished_at ? words.seconds((new Date(finished_at) - new Date(started_at)) / 1000) : null;
-  return [name, counts, time].filter(Boolean).join(" · ");
-}
+  #deletion() {
+    const { deleted_at } = this.#message;
+    const own = isMine(this.#message, this.#context.you);
+    this.#parts.deleted.hidden = deleted_at === null;
+    this.#parts.gone.textContent = own ? words.deletedByYou : words.deletedMessage;
+    this.#parts.undo.hidden = !own || !mayWrite(this.#context.you);
+  }
 
-/** The end of a thought that is still going on; only its last 400 characters are looked at. */
-function lastSentence(thinking) {
-  const sentences = thinking.slice(-400).trim().split(/(?<=[.!?…])\s+|\n+/);
-  return sentences.at(-1).replace(/[*#_`]/g, "").slice(-160) || words.thinking;
+  #copy() {
+    navigator.clipboard.writeText(this.#message.text).then(() => this.#views.actions.done("copy"), () => {});
+  }
 }

@@ -1,34 +1,38 @@
 // The messages on the page: one node for each key, changed once per animation frame, however many frames of the wire
 // came in between. Called by conversation.js with the changes of apply.js; reads the state, writes nothing.
 
-import { isShown } from "./apply.js";
+import { isShown, keyOf, lastOwn, messageOf } from "./apply.js";
 import { el } from "./dom.js";
+import { Lines } from "./lines.js";
 import { MessageView } from "./message.js";
 import { Scroller } from "./scroll.js";
 import { words } from "./words.js";
 
+const FOUND_LASTS = 1500; // ms
+const GROUP = 10 * 60_000; // ms: after a longer pause the name and the time stand there again
+
 export class Messages {
-  #state; #column; #earlier; #onRetry; #onDecide; #onEarlier;
+  #state; #column; #earlier; #acts; #onEarlier; #lines;
   #views = new Map(); // by key
   #changed = new Map(); // key -> "whole" | {text, thinking} to be appended
   #frame = 0;
   #newest = 0; // the highest seq that has been shown
-  #retry = null; // key of the answer that can be made again
+  #offered = null; // key of the answer that can be made again, or go on
   #loading = false;
+  #begun = false; // has the reader been put where he begins?
 
   /**
    * @param {import("./apply.js").State} state
    * @param {object} options
    * @param {HTMLElement} options.foot stands under the last message
-   * @param {(message: string) => void} options.onRetry
-   * @param {(call: string, decision: object) => void} options.onDecide
+   * @param {import("./message.js").Acts} options.acts
    * @param {(before: number) => boolean} options.onEarlier asks for older messages; says whether it could
    */
-  constructor(state, { foot, onRetry, onDecide, onEarlier }) {
+  constructor(state, { foot, acts, onEarlier }) {
     this.#state = state;
-    this.#onRetry = onRetry;
-    this.#onDecide = onDecide;
+    this.#acts = { ...acts, open: (id) => this.#open(id) };
     this.#onEarlier = onEarlier;
+    this.#lines = new Lines(state);
     this.#earlier = el("button", { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
       words.earlier);
     this.#column = el("div", { class: "column" }, this.#earlier, foot);
@@ -61,11 +65,25 @@ export class Messages {
     this.#schedule();
   }
 
-  /** @param {string|null} key of the answer that can be made again */
-  offerRetry(key) {
-    if (key === this.#retry) return;
-    for (const each of [this.#retry, key]) if (each) this.put(each);
-    this.#retry = key;
+  /** @param {string|null} key of the answer that can be made again, or go on, now */
+  offer(key) {
+    if (key === this.#offered) return;
+    for (const each of [this.#offered, key]) if (each) this.put(each);
+    this.#offered = key;
+  }
+
+  /** Opens one's last message for correction; says whether there is one. */
+  editLast() {
+    const last = lastOwn(this.#state);
+    const view = last && this.#views.get(keyOf(this.#state, last));
+    view?.edit();
+    return Boolean(view);
+  }
+
+  /** What was asked for a message was refused. @returns {boolean} is it told there? */
+  refused(id, sentence) {
+    const message = messageOf(this.#state, id);
+    return this.#views.get(message && keyOf(this.#state, message))?.refused(sentence) ?? false;
   }
 
   /** Older messages have come, or could not come. */
@@ -92,6 +110,14 @@ export class Messages {
       this.#earlier.hidden = !this.#state.more;
       this.#earlier.disabled = this.#loading;
     });
+    if (this.#state.you && !this.#begun) this.#begin();
+  }
+
+  /** The reader begins at the end, or where the unread does. */
+  #begin() {
+    this.#begun = true;
+    this.scroller.toEnd();
+    if (this.#lines.unread) this.scroller.from(this.#lines.unread, this.#state.yours.unread);
   }
 
   #grow(key, added) {
@@ -108,15 +134,13 @@ export class Messages {
       this.#views.delete(key);
       return;
     }
-    if (!this.#views.has(key)) {
-      this.#views.set(key, new MessageView({
-        retry: () => this.#onRetry(this.#state.messages.get(key).id),
-        decide: this.#onDecide,
-      }));
-    }
+    if (!this.#views.has(key)) this.#views.set(key, new MessageView(this.#acts));
     const view = this.#views.get(key);
     const waiting = view.waiting;
-    view.update(message, { you: this.#state.you, retry: key === this.#retry, decisions: this.#state.decisions });
+    view.update(message, {
+      you: this.#state.you, offered: key === this.#offered, resend: message === this.#asked(),
+      quoted: messageOf(this.#state, message.reply_to), decisions: this.#state.decisions,
+    });
     if (view.waiting > waiting) this.scroller.arrived();
     if (message.id && message.seq > this.#newest) {
       this.#newest = message.seq;
@@ -124,17 +148,40 @@ export class Messages {
     }
   }
 
+  /** One's own message, if nobody has said anything after it: the agent can be asked again with another text. */
+  #asked() {
+    const last = lastOwn(this.#state);
+    const newer = (message) => message.id && message.role === "user" && message.seq > last.seq && !message.deleted_at;
+    return last && ![...this.#state.messages.values()].some(newer) ? last : null;
+  }
+
   /** Puts every node where its seq belongs (what has none stands at the end); touches only those that are elsewhere. */
   #arrange() {
     const views = [...this.#views.values()].sort((one, other) => (one.seq === other.seq ? 0 : one.seq - other.seq));
     let previous = this.#earlier;
-    let group = null;
+    let before = null;
+    const place = (element) => {
+      if (previous.nextSibling !== element) previous.after(element);
+      previous = element;
+    };
+    this.#lines.begin();
     for (const view of views) {
-      if (previous.nextSibling !== view.element) previous.after(view.element);
-      view.lead(view.group !== group);
-      group = view.group;
-      previous = view.element;
+      const lines = this.#lines.between(before, view);
+      lines.forEach(place);
+      place(view.element);
+      view.lead(lines.length > 0 || before === null || apart(before, view));
+      before = view;
     }
+    this.#lines.end();
+  }
+
+  /** To the message that another one answers. */
+  #open(id) {
+    const element = this.#column.querySelector(`[data-message="${CSS.escape(id)}"]`);
+    if (!element) return this.#load(); // it is further up
+    element.scrollIntoView({ block: "center" });
+    element.toggleAttribute("data-found", true);
+    setTimeout(() => element.removeAttribute("data-found"), FOUND_LASTS);
   }
 
   #load() {
@@ -144,4 +191,9 @@ export class Messages {
     this.#loading = this.#onEarlier(oldest);
     this.#schedule();
   }
+}
+
+/** Does a new group begin? */
+function apart(one, other) {
+  return one.group !== other.group || new Date(other.at) - new Date(one.at) > GROUP;
 }

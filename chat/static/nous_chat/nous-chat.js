@@ -117,6 +117,7 @@ class NousChat extends HTMLElement {
   #make(id) {
     return new Conversation({
       id,
+      api: this.#api,
       socket: this.getAttribute("socket"),
       login: this.getAttribute("login"),
       heading: this.#sidebar ? "h1" : "h2",
@@ -124,6 +125,7 @@ class NousChat extends HTMLElement {
       person: this.#person,
       onConnection: (name) => (this.dataset.connection = name),
       onState: (state) => this.#knows(state),
+      onFork: (conversation) => this.#began(conversation),
     });
   }
 
@@ -164,15 +166,20 @@ class NousChat extends HTMLElement {
     this.#beginning = true;
     try {
       const newest = this.#sidebar.conversations[0];
-      const conversation = newest?.last_seq === 0 ? newest : await this.#api.createConversation();
-      this.#sidebar.apply({ type: "conversation.updated", conversation });
-      this.#open(conversation.id, { replace });
+      this.#began(newest?.last_seq === 0 ? newest : await this.#api.createConversation(), replace);
       if (!replace) this.#conversation.focus();
     } catch (refusal) {
       this.#complain(refusal, replace);
     } finally {
       this.#beginning = false;
     }
+  }
+
+  /** A conversation is there: it is opened; on a page of one conversation that is another page. */
+  #began(conversation, replace = false) {
+    if (!this.#sidebar) return location.assign(conversation.url);
+    this.#sidebar.apply({ type: "conversation.updated", conversation });
+    this.#open(conversation.id, { replace });
   }
 
   #complain({ status, message }, replace) {

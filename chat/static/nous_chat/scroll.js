@@ -5,6 +5,7 @@ import { el, icon } from "./dom.js";
 import { words } from "./words.js";
 
 const NEAR_TOP = 240;
+const ABOVE = 48; // px of what was read before, when one begins at the unread
 
 export class Scroller {
   #viewport; #column; #onTop; #observer;
@@ -43,6 +44,21 @@ export class Scroller {
     this.#pin();
     this.#show();
   }
+
+  /** The reader begins there, if it is above what he would see at the end. @param {Element} element  @param {number} unseen */
+  from(element, unseen) {
+    const edge = this.#viewport.getBoundingClientRect().top;
+    const { top } = element.getBoundingClientRect();
+    if (top >= edge) return;
+    this.#following = false;
+    this.#unseen = unseen;
+    this.#viewport.scrollTop += top - edge - ABOVE;
+    this.#top = this.#viewport.scrollTop;
+    this.#show();
+  }
+
+  /** Does the reader see the end? */
+  get atEnd() { return this.#following; }
 
   /** A new message stands at the end. */
   arrived() {

@@ -1,7 +1,7 @@
 // Every word the page says. Called by the views. A sentence stands here and nowhere else, as an argument of `_` or
 // `ngettext`, so that makemessages finds it: `make words` takes what is new into chat/locale, where it is translated.
 
-import { ago, dateOf, dayOf, decimal, gettext as _, integer, ngettext, timeOf, use } from "./language.js";
+import { ago, dateOf, dayOf, decimal, gettext as _, integer, money, ngettext, ordinal, timeOf, use } from "./language.js";
 
 const dictionary = () => ({
   conversations: _("Conversations"),
@@ -22,6 +22,7 @@ const dictionary = () => ({
   assistant: _("Assistant"),
   system: _("Note"),
   unsent: _("Not sent yet"),
+  edited: _("edited"),
   thinking: _("Thinking"),
   thought: _("Thoughts"),
   greeting: _("What can I help with?"),
@@ -33,6 +34,71 @@ const dictionary = () => ({
     if (names.length === 2) return _("{one} and {other} are typing", { one: names[0], other: names[1] });
     return _("Several people are typing");
   },
+
+  // What can be done with a message.
+  actions: _("Actions"),
+  action: {
+    copy: _("Copy"),
+    again: _("Retry"),
+    reply: _("Reply"),
+    edit: _("Edit"),
+    fork: _("Branch off from here"),
+    remove: _("Delete"),
+  },
+  editMessage: _("Edit the message"),
+  save: _("Save"),
+  resend: _("Save and ask again"),
+  cancel: _("Cancel"),
+  emptyEdit: _("A message needs a text. To take it away, delete it."),
+  undo: _("Undo"),
+  deletedByYou: _("You deleted this message."),
+  deletedMessage: _("This message was deleted."),
+  inReplyTo: _("In reply to"),
+  earlierMessage: _("An earlier message"),
+  alternatives: _("Answers"),
+  previousAnswer: _("Previous answer"),
+  nextAnswer: _("Next answer"),
+  ofAlternatives: (place, count) => _("{place} of {count}", { place: integer(place), count: integer(count) }),
+  unread: _("New"),
+  day: (iso) => {
+    const distance = Math.round((new Date(`${iso}T12:00`) - new Date().setHours(12, 0, 0, 0)) / 86_400_000);
+    const day = distance > -2 ? ago(distance, "day") : dayOf(`${iso}T12:00`);
+    return day.charAt(0).toLocaleUpperCase() + day.slice(1);
+  },
+
+  // Writing.
+  mention: _("Mention"),
+  attach: _("Attach files"),
+  attachments: _("Files"),
+  removeFile: (name) => _("Remove {name}", { name }),
+  uploading: (name) => _("{name} is being sent", { name }),
+  pasted: _("Pasted file"),
+  dropHere: _("Drop files here to attach them"),
+  size: (bytes) => {
+    if (bytes < 1000) return ngettext("{count} byte", "{count} bytes", bytes);
+    if (bytes < 1_000_000) return _("{size}\u00a0KB", { size: integer(Math.round(bytes / 1000)) });
+    return _("{size}\u00a0MB", { size: decimal(bytes / 1_000_000) });
+  },
+  replyingTo: (name, text) => (name ? _("Replying to {name}: {text}", { name, text }) : _("Replying to: {text}", { text })),
+  noReply: _("Do not reply to it"),
+  interrupts: _("Sending stops the answer."),
+  queueInstead: _("Wait for its end instead"),
+  queues: _("It is sent now and answered after this one."),
+  interruptInstead: _("Stop the answer instead"),
+  placeholderMention: (agent) => _("Message everyone; @{agent} answers when asked", { agent }),
+  placeholderOff: _("Message everyone"),
+
+  // What goes on.
+  doing: {
+    begins: (agent) => _("{agent} is about to answer", { agent }),
+    queued: (agent, place) => _("{agent} waits for its turn, {place}", { agent, place: placeInLine(place) }),
+    thinks: (agent) => _("{agent} is thinking", { agent }),
+    writes: (agent) => _("{agent} is writing", { agent }),
+    uses: (agent, tool) => _("{agent} is using {tool}", { agent, tool }),
+    asks: (agent) => _("{agent} waits for an approval", { agent }),
+    slow: (agent, seconds) => ngettext("{agent}: nothing from the model for {count} second", "{agent}: nothing from the model for {count} seconds", seconds, { agent }),
+  },
+  place: (place) => placeInLine(place),
 
   // What an answer cost, in one line.
   tokens: (count) => ngettext("{count} token", "{count} tokens", count),
@@ -47,6 +113,7 @@ const dictionary = () => ({
   seconds: (value) => (value < 60
     ? _("{seconds}\u00a0s", { seconds: decimal(value) })
     : _("{minutes}\u00a0min {seconds}\u00a0s", { minutes: Math.floor(value / 60), seconds: Math.floor(value % 60) })),
+  cost: (amount) => money(amount),
   time: timeOf,
   date: dateOf,
 
@@ -81,14 +148,24 @@ const dictionary = () => ({
     ? _("This is not JSON: see line {line}. Correct it, or reject.", { line })
     : _("This is not JSON. Correct it, or reject."),
   notObject: _("The arguments have to be one JSON object, between { and }."),
-  onlyWriters: _("Somebody who can write here has to decide."),
+  whoDecides: (name) => (name ? _("{name} or an owner has to decide.", { name }) : _("An owner has to decide.")),
+  decideUntil: (iso) => _("It can be decided until {time}.", { time: dateOf(iso) }),
 
   // How an answer ended.
-  stoppedByYou: _("You stopped this answer."),
-  stoppedBy: (name) => _("{name} stopped this answer.", { name }),
-  stopped: _("This answer was stopped."),
-  failed: _("This answer could not be finished."),
-  interrupted: _("The server stopped while it was writing this answer. What had arrived is kept."),
+  receipt: (name, tokens) => {
+    if (tokens === null) return name ? _("Stopped by {name}.", { name }) : _("Stopped by you.");
+    return name
+      ? ngettext("Stopped by {name}, after {count} token.", "Stopped by {name}, after {count} tokens.", tokens, { name })
+      : ngettext("Stopped by you, after {count} token.", "Stopped by you, after {count} tokens.", tokens);
+  },
+  ended: {
+    stopped: _("This answer was stopped."),
+    failed: _("This answer could not be finished."),
+    interrupted: _("The server stopped while it was writing this answer. What had arrived is kept."),
+  },
+  cut: _("The answer is cut here: it was as long as the model may write at once."),
+  filtered: _("The provider's filter cut this answer."),
+  continue: _("Continue"),
   stoppedBefore: _("The answer was stopped before it began."),
   failedBefore: _("The answer could not be started."),
   unanswered: _("The last message has no answer yet."),
@@ -100,6 +177,7 @@ const dictionary = () => ({
   restartingIn: (seconds) => _("The server is restarting. Reconnecting in {seconds} s.", { seconds }),
   offline: _("You are offline. What you write is kept and sent when you are back."),
   crowded: (seconds) => _("There are too many connections at the moment. The next try is in {seconds} s.", { seconds }),
+  tooSlow: _("This page could not keep up. Reconnecting, nothing is lost."),
   signedOut: _("You are signed out. What you wrote is kept."),
   signIn: _("Sign in"),
   removed: _("You are not in this conversation any more."),
@@ -206,6 +284,14 @@ const dictionary = () => ({
   answerComplete: _("Answer complete."),
   said: (name, text) => _("{name}: {text}", { name, text }),
 });
+
+/** "3rd in line", by the rules of the language. */
+function placeInLine(place) {
+  const forms = {
+    one: _("{place}st in line", { place }), two: _("{place}nd in line", { place }), few: _("{place}rd in line", { place }),
+  };
+  return forms[ordinal(place)] ?? _("{place}th in line", { place });
+}
 
 export let words = dictionary();
 

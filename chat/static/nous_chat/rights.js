@@ -1,0 +1,15 @@
+// What the reader may do, as far as the page can tell: only what he may do is offered. The server has the last word
+// (permissions.py, which a site may replace). Used by the views.
+
+/** @param {object|null} you a You of the protocol */
+export const mayWrite = (you) => you !== null && you.role !== "viewer";
+
+/** Stop a run, and decide on its calls. @param {{launched_by: object|null}} run */
+export function mayDecide(run, you) {
+  return you !== null && (run.launched_by?.id === you.id || you.role === "owner" || you.staff === true);
+}
+
+/** A bubble that is not sent yet is mine, too. @param {object} message */
+export function isMine(message, you) {
+  return message.role === "user" && (message.id === null || message.author?.id === you?.id);
+}

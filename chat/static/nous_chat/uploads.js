@@ -1,0 +1,102 @@
+// Files on their way into a message: each a chip that says how far it is, or why it cannot be sent. Made by composer.js;
+// the transfer itself comes in as a function.
+
+import { el, icon } from "./dom.js";
+import { words } from "./words.js";
+
+export class Uploads {
+  #upload; #onChange; #onRemove; #files = new Map(); // element -> {attachment, abort}
+
+  /**
+   * @param {(file: File, onProgress: (share: number) => void) => {done: Promise<object>, abort: () => void}} upload
+   * @param {() => void} onChange one is there, has arrived, or is gone
+   * @param {() => void} onRemove the person has removed one; the focus needs a place
+   */
+  constructor(upload, onChange, onRemove) {
+    this.#upload = upload;
+    this.#onChange = onChange;
+    this.#onRemove = onRemove;
+    this.element = el("ul", { class: "files uploads", "aria-label": words.attachments, hidden: true });
+  }
+
+  /** What has arrived. @returns {object[]} Attachments */
+  get attachments() {
+    return [...this.#files.values()].map(({ attachment }) => attachment).filter(Boolean);
+  }
+
+  /** Is one still on its way? */
+  get busy() {
+    return [...this.#files].some(([element, { attachment }]) => !attachment && element.dataset.state === "sending");
+  }
+
+  get empty() { return this.#files.size === 0; }
+
+  /** @param {Iterable<File>} files */
+  add(files) {
+    for (const file of files) this.#begin(file);
+  }
+
+  /** Attachments of a message that was refused. */
+  giveBack(attachments) {
+    for (const attachment of attachments) this.#arrived(this.#chip(attachment.name, attachment.size), attachment);
+  }
+
+  /** What has arrived is in a message now; what could not be sent stays, and says so. */
+  clear() {
+    for (const [chip, { attachment }] of this.#files) if (attachment) this.#drop(chip);
+    this.#changed();
+  }
+
+  #begin(file) {
+    const chip = this.#chip(file.name || words.pasted, file.size);
+    const { done, abort } = this.#upload(file, (share) => (chip.querySelector("progress").value = share));
+    this.#files.get(chip).abort = abort;
+    chip.dataset.state = "sending";
+    done.then((attachment) => this.#arrived(chip, attachment), (refusal) => this.#failed(chip, refusal));
+    this.#changed();
+  }
+
+  #chip(name, size) {
+    const remove = el("button", { type: "button", class: "bare small", "aria-label": words.removeFile(name), title: words.remove,
+      onclick: () => this.#remove(chip) }, icon("close"));
+    const chip = el("li", { class: "file" }, icon("file"), el("span", { class: "file-name", dir: "auto" }, name),
+      el("small", { role: "status" }, words.size(size)), el("progress", { max: "1", value: "0", "aria-label": words.uploading(name) }), remove);
+    this.#files.set(chip, { attachment: null, abort: () => {} });
+    this.element.append(chip);
+    return chip;
+  }
+
+  #arrived(chip, attachment) {
+    if (!this.#files.has(chip)) return;
+    this.#files.get(chip).attachment = attachment;
+    chip.dataset.state = "there";
+    chip.querySelector("progress").remove();
+    if (attachment.image) chip.querySelector(".icon-file").replaceWith(el("img", { src: attachment.url, alt: true }));
+    this.#changed();
+  }
+
+  #failed(chip, { message }) {
+    if (!this.#files.has(chip)) return;
+    chip.dataset.state = "failed";
+    chip.querySelector("progress").remove();
+    chip.querySelector("small").textContent = message || words.unreachable;
+    this.#changed();
+  }
+
+  #remove(chip) {
+    this.#files.get(chip).abort();
+    this.#drop(chip);
+    this.#changed();
+    this.#onRemove();
+  }
+
+  #drop(chip) {
+    this.#files.delete(chip);
+    chip.remove();
+  }
+
+  #changed() {
+    this.element.hidden = this.empty;
+    this.#onChange();
+  }
+}
