@@ -213,13 +213,13 @@ const rules = {
   "run.state"(state, event) {
     const run = runState(state, event.run);
     run.behind = false;
-    return event.message ? [...hole(state, event.message.seq), ...store(state, event.message, event.seq)] : [];
+    return event.message ? meet(state, event.message, event.seq) : [];
   },
 
   "run.finished"(state, event) {
     const run = runState(state, event.run);
     run.status = event.status;
-    if (event.message) return [...hole(state, event.message.seq), ...store(state, event.message)];
+    if (event.message) return meet(state, event.message);
     const { status, error } = event;
     state.unanswered = activeRuns(state).length ? null : { status, error };
     return run.key && state.messages.delete(run.key) ? [changed(run.key)] : [{ type: "conversation" }];
@@ -374,8 +374,16 @@ function store(state, message, seq = message.run?.seq ?? 0) {
   return changes;
 }
 
-/** Of several alternatives, this one is shown. */
-function prefer(state, { id, alternatives = [] }) {
+/** Takes an answer that may be new here. */
+function meet(state, message, seq) {
+  const known = state.messages.get(keyOf(state, message))?.id === message.id;
+  const changes = [...hole(state, message.seq), ...store(state, message, seq)];
+  return known ? changes : [...changes, ...prefer(state, message)];
+}
+
+/** Of several alternatives, this one is shown; unless it is not to be shown at all. */
+function prefer(state, { id, alternatives = [], shown = true }) {
+  if (!shown) return hide(state, id);
   const changes = alternatives.filter((each) => each !== id).flatMap((each) => hide(state, each));
   return state.hidden.delete(id) ? [...changes, ...changedOf(state, id)] : changes;
 }

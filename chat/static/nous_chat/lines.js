@@ -5,7 +5,8 @@ import { el } from "./dom.js";
 import { words } from "./words.js";
 
 export class Lines {
-  #state; #days = new Map(); #unread = null; #used = new Set(); #marked = false;
+  #state; #days = new Map(); #unread = null; #used = new Set();
+  #marked = false; // is it settled where the unread begins?
 
   /** @param {import("./apply.js").State} state */
   constructor(state) {
@@ -47,12 +48,12 @@ export class Lines {
     return this.#unread?.isConnected ? this.#unread : null;
   }
 
-  /** If what stands first on the page is unread, there may be more above it: the line waits until that is loaded. */
+  /** If what stands first on the page is unread, more may be above it: the line waits until that is loaded. */
   #beginsUnread(one, other) {
     const { unread, more } = this.#state;
     if (unread === null || this.#marked || other.mine || other.seq <= unread) return false;
-    this.#marked = one !== null || !more;
-    return this.#marked;
+    this.#marked = true;
+    return one !== null || !more;
   }
 
   #day(day) {

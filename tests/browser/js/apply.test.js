@@ -283,6 +283,31 @@ test("the end of an answer that is not the chosen one does not show it", () => {
   assert.equal(isShown(page, "m-s"), false);
 });
 
+test("a message that comes as not shown is taken away", () => {
+  const old = finished(answer(2, "r", { text: "old" })).message;
+  const page = following(started(answer(2, "r")), finished(answer(2, "r", { text: "old" })));
+  assert.deepEqual(shown(apply(page, { type: "message.updated", message: { ...old, shown: false } })).at(-1), "r");
+  assert.equal(isShown(page, "m-r"), false);
+  assert.equal(lastMessage(page).seq, 1, "its question");
+  apply(page, { type: "message.updated", message: old });
+  assert.equal(isShown(page, "m-r"), true);
+});
+
+test("an alternative of which only the end is heard is shown", () => {
+  const page = following(finished(answer(2, "r", { text: "one" })));
+  const both = { alternatives: ["m-r", "m-s"], text: "two" };
+  apply(page, finished(answer(3, "s", both)));
+  assert.deepEqual([isShown(page, "m-r"), isShown(page, "m-s")], [false, true]);
+});
+
+test("an answer that goes on begins with the old text and takes its place", () => {
+  const page = following(finished(answer(2, "r", { text: "One, " }), "stopped"));
+  apply(page, started(answer(3, "s", { text: "One, ", replaces: "m-r", continues: true })));
+  apply(page, delta("s", 1, "two."));
+  assert.equal(text(page, "s"), "One, two.");
+  assert.equal(isShown(page, "m-r"), false);
+});
+
 test("an edited and a deleted message are taken as they are", () => {
   const page = following(finished(answer(2, "r")), { type: "message.created", message: message(3, { author: ada, text: "helo" }) });
   assert.equal(lastOwn(page).seq, 3);

@@ -20,7 +20,7 @@ export function message(seq, fields = {}) {
   return {
     id: `m-${seq}`, conversation: "c", seq, role: "user", text: `text ${seq}`, thinking: "", author: bob, client_id: null,
     replaces: null, reply_to: null, created_at: "2026-11-23T09:30:00Z", edited_at: null, deleted_at: null, calls: [],
-    attachments: [], alternatives: [], run: null, ...fields,
+    attachments: [], alternatives: [], continues: false, shown: true, run: null, ...fields,
   };
 }
 
