@@ -129,6 +129,11 @@ class ConversationRemoved(Event, frozen=True, tag="conversation.removed"):
     conversation: UUID
 
 
+class ConversationState(Event, frozen=True, tag="conversation.state"):
+    last_seq: int
+    run: UUID | None
+
+
 class HistoryPage(Event, frozen=True, tag="history.page"):
     messages: list[objects.Message]
     more: bool
@@ -182,6 +187,7 @@ AnyEvent = (
     | Typing
     | ConversationUpdated
     | ConversationRemoved
+    | ConversationState
     | HistoryPage
     | Ack
     | Error

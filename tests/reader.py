@@ -38,6 +38,8 @@ class Reader:
             case "conversation.updated" if self.messages or self.snapshot:
                 if frame["conversation"]["last_seq"] > max((m["seq"] for m in self.messages.values()), default=0):
                     return [{"type": "history.load", "before": frame["conversation"]["last_seq"] + 1}]
+            case "conversation.state":
+                return self._compare(frame)
             case "message.updated" | "message.deleted":
                 self._put(frame["message"])
                 self._prefer(frame["message"])
@@ -73,6 +75,17 @@ class Reader:
         self.lost.clear()
         for message in newest:
             self._put(message)
+
+    def _compare(self, frame: Frame) -> list[Frame]:
+        """What a conversation's state tells that was not heard of."""
+        newest = max((message["seq"] for message in self.messages.values()), default=0)
+        commands: list[Frame] = []
+        if frame["last_seq"] > newest:
+            commands.append({"type": "history.load", "before": frame["last_seq"] + 1})
+        asked_after = {
+            run for run in {*self.runs, frame["run"]} if run and (run not in self.runs or run != frame["run"])
+        }
+        return commands + [{"type": "run.sync", "run": run} for run in asked_after]
 
     def _delta(self, frame: Frame) -> list[Frame]:
         run = frame["run"]

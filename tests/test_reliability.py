@@ -114,6 +114,40 @@ def test_a_layer_that_is_away_costs_frames_and_nothing_else(
     scenario(talk)
 
 
+@pytest.mark.parametrize("layer", [{}], indirect=True)
+def test_what_was_lost_where_nothing_came_after_it_is_found_with_the_next_ping(
+    scenario: Scenario, people: Any, room: Conversation, layer: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"MODEL": "custom:words@n=200,delay=10"}
+
+    async def nothing(group: str, message: dict[str, Any]) -> None:
+        """Frames to sockets are lost, all of them."""
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            monkeypatch.setattr(layer, "group_send", nothing)
+            await ada.say("Hello")
+            await ada.hear("ack")
+            async with asyncio.timeout(20):
+                while not await Run.objects.filter(status="running", message__isnull=False).aexists():
+                    await asyncio.sleep(0.05)
+            assert not bob.transcript
+            await bob.send("ping")
+            await bob.hear("run.state")
+            async with asyncio.timeout(20):
+                while not await Run.objects.filter(status="completed").aexists():
+                    await asyncio.sleep(0.05)
+            for peer in (ada, bob):
+                await peer.send("ping")
+                await peer.until(lambda peer=peer: peer.transcript == [("user", "Hello"), ("assistant", text(200))])
+            for peer in (ada, bob):
+                await peer.send("ping", ref="again")
+                await peer.hear("conversation.state", len(peer.of_type("conversation.state")) + 1)
+                assert not peer.apply(peer.of_type("conversation.state")[-1]), "nothing is missed any more"
+
+    scenario(talk)
+
+
 @pytest.mark.parametrize("reading", [True, False], ids=["while it is read", "between two reads"])
 @pytest.mark.parametrize("backend", ["memory", "redis"])
 def test_nothing_is_left_behind_by_a_mailbox(

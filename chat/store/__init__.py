@@ -22,6 +22,7 @@ from .conversations import (
     listing,
     listing_of,
     page,
+    standing,
 )
 from .edits import Edited, delete_message, edit_message, edits_of, restore_message
 from .endings import Ending, Finished, Written
@@ -92,6 +93,7 @@ __all__ = [
     "request_stop",
     "restore_message",
     "save_call",
+    "standing",
     "start_run",
     "storable",
     "upload",

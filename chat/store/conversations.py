@@ -11,7 +11,7 @@ from msgspec import Struct
 from .. import agents, objects
 from ..commands import Refused
 from ..conf import conf
-from ..models import Conversation, Participant, Run
+from ..models import Conversation, Message, Participant, Run
 from .endings import active_runs
 from .lists import yours
 from .rows import PAGE, membership, newest, storable
@@ -115,6 +115,22 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
 def check_membership(user_id: Any, conversation_id: UUID) -> None:
     """Raises Refused("not_found") where the person is not, or no longer, in the conversation."""
     membership(user_id, conversation_id)
+
+
+class Standing(Struct, frozen=True):
+    """The number of the newest message that is shown, 0 if there is none, and the active run."""
+
+    last_seq: int
+    run: UUID | None
+
+
+def standing(user_id: Any, conversation_id: UUID) -> Standing | None:
+    """Where a conversation stands, in one query. None where this person is not in it."""
+    newest = Message.objects.filter(conversation=OuterRef("pk"), shown=True).order_by("-seq").values("seq")[:1]
+    active = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE).values("pk")[:1]
+    rows = Conversation.objects.filter(pk=conversation_id, participants__user=user_id, deleted_at=None)
+    found = rows.values_list(Subquery(newest), Subquery(active)).first()
+    return Standing(found[0] or 0, found[1]) if found else None
 
 
 def page(user_id: Any, conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:

@@ -274,6 +274,13 @@ const rules = {
     return [{ type: "conversation" }, ...(conversation.running ? [] : hole(state, conversation.last_seq + 1))];
   },
 
+  /** What was lost where nothing came after it. */
+  "conversation.state"(state, { last_seq, run }) {
+    const missed = activeRuns(state).map(([id]) => id).filter((id) => id !== run);
+    if (run && !state.runs.has(run)) missed.push(run);
+    return [...hole(state, last_seq + 1), ...missed.map(sync)];
+  },
+
   "history.page"(state, event) {
     const changes = event.messages.flatMap((message) => [...store(state, message), ...prefer(state, message)]);
     if (event.ref === "fill") state.filling = false;

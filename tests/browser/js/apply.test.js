@@ -386,6 +386,16 @@ test("where the agent does not answer everything, an unanswered message is nothi
   assert.equal(page.unanswered, null);
 });
 
+test("what was lost at the end of a conversation is missed when the server tells where it stands", () => {
+  const page = following(started(answer(2, "r")));
+  assert.deepEqual(sent(apply(page, { type: "conversation.state", last_seq: 2, run: "r" })), []);
+  assert.deepEqual(sent(apply(page, { type: "conversation.state", last_seq: 4, run: "another" })), [
+    { type: "history.load", before: 5, limit: 2, ref: "fill" },
+    { type: "run.sync", run: "r", ref: "sync:r" },
+    { type: "run.sync", run: "another", ref: "sync:another" },
+  ]);
+});
+
 test("what is not known is ignored", () => {
   assert.deepEqual(apply(following(), { type: "weather" }), []);
 });
