@@ -78,6 +78,14 @@ def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> Http
     return answer_json(200, Edits(store.edits_of(request.user.pk, conversation_id, message_id)))
 
 
+@endpoint("GET")
+def search(request: HttpRequest) -> HttpResponse:
+    if "q" not in request.GET:
+        raise Refused("invalid", "Say what to search for, as `q`.")
+    before = _number(request, "before", None, 1, 2**63 - 1)
+    return answer_json(200, store.find(request.user.pk, request.GET["q"], before))
+
+
 def _body(request: HttpRequest) -> NewConversation:
     try:
         if len(request.body) > MAX_BODY:
@@ -95,7 +103,7 @@ def _number(request: HttpRequest, name: str, default: int | None, low: int, high
     given = request.GET.get(name)
     if not given:
         return default
-    if not given.isascii() or not given.isdigit() or len(given) > 10 or not low <= int(given) <= high:
+    if not given.isascii() or not given.isdigit() or len(given) > 19 or not low <= int(given) <= high:
         raise Refused("invalid", f"`{name}` has to be a number from {low} to {high}.")
     return int(given)
 

@@ -261,7 +261,7 @@ class Attachment(models.Model):
 
 class Passage(models.Model):
     """What the search finds: the title of a conversation, or the text of a message, in the folded form of `search.py`.
-    SQLite's FTS5 and PostgreSQL's full text index are over this table (migration 0004).
+    SQLite's FTS5 and PostgreSQL's full text index are over this table (a migration).
     """
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="passages")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from . import agents
 from .conf import conf
 from .engine import Usage as Usage
+from .search import excerpt
 
 if TYPE_CHECKING:
     from . import models
@@ -267,6 +268,40 @@ class Conversation(Struct, frozen=True):
             created_at=row.created_at,
             updated_at=row.updated_at,
             yours=yours,
+        )
+
+
+class Found(Struct, frozen=True):
+    """A result of the search. `message` and what belongs to it are null where the title of the conversation matches."""
+
+    id: int
+    conversation: UUID
+    title: str
+    url: str
+    message: UUID | None
+    seq: int | None
+    role: str | None
+    author: Person | None
+    created_at: datetime
+    excerpt: str
+    matches: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, row: "models.Passage", wanted: list[str]) -> Self:
+        room, message = row.conversation, row.message
+        part, matches = excerpt(room.title if message is None else message.text, wanted)
+        return cls(
+            id=row.pk,
+            conversation=room.id,
+            title=room.title,
+            url=reverse("nous_chat:conversation", args=[room.id]),
+            message=message.id if message else None,
+            seq=message.seq if message else None,
+            role=message.role if message else None,
+            author=person(message.author) if message else None,
+            created_at=message.created_at if message else room.created_at,
+            excerpt=part,
+            matches=matches,
         )
 
 

@@ -46,6 +46,7 @@ from .runs import (
     request_stop,
     start_run,
 )
+from .search import Found, find
 
 __all__ = [
     "PAGE",
@@ -57,6 +58,7 @@ __all__ = [
     "Ending",
     "Entered",
     "Finished",
+    "Found",
     "Listing",
     "OneTooMany",
     "Posted",
@@ -76,6 +78,7 @@ __all__ = [
     "edit_message",
     "edits_of",
     "enter",
+    "find",
     "find_attachment",
     "find_run",
     "finish_run",

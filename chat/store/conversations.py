@@ -15,6 +15,7 @@ from ..models import Conversation, Message, Participant, Run
 from .endings import active_runs
 from .lists import yours
 from .rows import PAGE, membership, newest, storable
+from .search import set_title
 
 LIST = 200
 _ACTIVE_RUN = Exists(Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE))
@@ -33,10 +34,10 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
     if agent is not None and agent not in conf.AGENTS:
         raise Refused("invalid", f"There is no such agent; known are {', '.join(sorted(conf.AGENTS))}.")
     with transaction.atomic():
-        title_from = Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING
-        row = Conversation.objects.create(
-            title=storable(title), title_from=title_from, agent=agent or agents.default_slug()
-        )
+        row = Conversation.objects.create(agent=agent or agents.default_slug())
+        if title := storable(title):
+            set_title(row, title, Conversation.TitleFrom.PERSON)
+            row.save(update_fields=["title", "title_from"])
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
     return objects.Conversation.of(row, running=False, talkers=1)
 

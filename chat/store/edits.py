@@ -18,6 +18,7 @@ from .asking import asked, asked_expressly
 from .endings import active_runs, queue
 from .messages import checked_text, title_of
 from .rows import complete, lock, may_post, membership, touch
+from .search import forget, index, set_title
 
 
 class Edited(Struct, frozen=True):
@@ -47,6 +48,8 @@ def edit_message(
         _forget(conversation, row)
         row.text, row.edited_at = text, timezone.now()
         row.save(update_fields=["text", "edited_at"])
+        forget(row)
+        index([row])
         touch(conversation)
     hidden, start = [], None
     if resend:
@@ -81,6 +84,7 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
         raise Refused("conflict", "This answer is being made. Stop it first.")
     if row.deleted_at is None:
         _forget(conversation, row)
+        forget(row)
         row.deleted_at, row.deleted_by = timezone.now(), participant.user
         row.save(update_fields=["deleted_at", "deleted_by"])
         touch(conversation)
@@ -102,6 +106,7 @@ def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> ob
         raise Refused("conflict", "It is too late: this message was deleted for good.")
     row.deleted_at = row.deleted_by = None
     row.save(update_fields=["deleted_at", "deleted_by"])
+    index([row])
     touch(conversation)
     return _object(row)
 
@@ -129,7 +134,7 @@ def _forget(conversation: Conversation, row: Message) -> None:
         conversation.summary, conversation.summary_seq = "", 0
         conversation.save(update_fields=["summary", "summary_seq"])
     if conversation.title_from == Conversation.TitleFrom.WORDS and conversation.title == title_of(row.text):
-        conversation.title, conversation.title_from = "", Conversation.TitleFrom.NOTHING
+        set_title(conversation, "", Conversation.TitleFrom.NOTHING)
 
 
 def _object(row: Message) -> objects.Message:

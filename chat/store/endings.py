@@ -14,6 +14,7 @@ from ..commands import Refused
 from ..models import Conversation, Message, Run, ToolCall
 from .asking import next_waiting
 from .rows import messages, storable
+from .search import index
 
 
 class Written(Struct, frozen=True):
@@ -102,7 +103,10 @@ def stop(run: Run, user_id: Any) -> bool:
     """Ask for a run's end, and end it where no process is at work on it: true then."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
-    return end(run.pk, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
+    if not end(run.pk, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
+        return False
+    index(Message.objects.filter(run=run.pk))
+    return True
 
 
 def end(run_id: UUID, ending: Ending, **where: Any) -> bool:

@@ -17,6 +17,7 @@ from .attachments import attach
 from .endings import Finished, active_runs, finished, queue, queue_next, stop
 from .lists import advance
 from .rows import append, lock, may_post, membership, messages, storable
+from .search import index, set_title
 
 TITLE_CHARS = 60
 
@@ -69,9 +70,10 @@ def post_message(
     for slug in ask if active is not None else ask[1:]:
         wait(conversation, slug, participant.user_id, conversation.last_seq + 1)
     if not conversation.title and text.strip():
-        conversation.title, conversation.title_from = title_of(text), Conversation.TitleFrom.WORDS
+        set_title(conversation, title_of(text), Conversation.TitleFrom.WORDS)
     said = {"author": participant.user, "text": text, "client_id": client_id, "reply_to": replied}
     row = append(conversation, role=Message.Role.USER, **said)
+    index([row])
     attach(row, attachments)
     advance(conversation, participant.user_id, row.seq)
     message = objects.Message.of(row)

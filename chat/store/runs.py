@@ -20,6 +20,7 @@ from .alternatives import begin_answer
 from .asking import asked_expressly
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .rows import PAGE, lock, may_post, membership, messages, touch
+from .search import index
 
 SILENT = 3.0
 """Seconds without a heartbeat after which a run's process is not relied on for an answer."""
@@ -196,6 +197,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     if not end(run_id, ending, host=host, status=Run.Status.RUNNING):
         return None
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    index([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
     touch(conversation)
     return finished(run_id, following=queue_next(conversation, "" if ending.hand_over else host))
 
@@ -265,6 +267,8 @@ def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finishe
     ending = Ending(status=Run.Status.INTERRUPTED, written=Written(run.seq), error=LOST)
     if not end(run_id, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
         return None
+    if run.message is not None:
+        index([run.message])
     return finished(run_id, following=queue_next(conversation, ""))
 
 

@@ -1,0 +1,85 @@
+"""Text in, words for an index out; a query and a text in, an excerpt with the places of its matches out. No database.
+
+What is indexed is folded: the words of a text, each once, without case and accents. So SQLite, PostgreSQL and LIKE find
+the same, whatever they think of case, accents and punctuation. Scripts that write without blanks are indexed by the
+character.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+MAX_QUERY_CHARS = 200
+MAX_WORDS = 10
+MAX_WORD_CHARS = 64
+MAX_INDEXED_CHARS = 200_000
+"""PostgreSQL refuses a tsvector of a megabyte."""
+
+MAX_EXCERPTED_CHARS = 200_000
+EXCERPT_CHARS = 180
+LEAD_CHARS = 60
+"""How much stands before the first match."""
+
+_CHARACTER = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+_WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})[^\W_])+")
+
+
+def fold(text: str) -> str:
+    """Without case and accents. Its length may differ from that of `text`."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in apart if not unicodedata.combining(char))
+
+
+def words(text: str) -> list[str]:
+    """Each word once, folded."""
+    return list(dict.fromkeys(word[:MAX_WORD_CHARS] for word in _WORD.findall(fold(text))))
+
+
+def indexed(text: str) -> str:
+    """What the index holds of a text: its words between blanks."""
+    return " ".join(words(text))[:MAX_INDEXED_CHARS]
+
+
+def query_words(query: str) -> list[str]:
+    """What a passage has to hold, all of it: words that begin like these."""
+    return words(query[:MAX_QUERY_CHARS])[:MAX_WORDS]
+
+
+def excerpt(text: str, wanted: Iterable[str]) -> tuple[str, list[tuple[int, int]]]:
+    """A part of `text` around the first match, and where in it the matches are, [start, end) in UTF-16 units, which
+    are what JavaScript counts.
+    """
+    text = text[:MAX_EXCERPTED_CHARS]
+    found = _matches(text, tuple(wanted))
+    start = max(0, found[0][0] - LEAD_CHARS) if found else 0
+    if start:
+        blank = text.find(" ", start, found[0][0])
+        start = blank + 1 if blank >= 0 else start
+    end = min(len(text), start + EXCERPT_CHARS)
+    before, after = "…" if start else "", "…" if end < len(text) else ""
+    part = before + re.sub(r"\s", " ", text[start:end]) + after
+    shift = len(before) - start
+    inside = [(a + shift, b + shift) for a, b in found if b <= end]
+    return part, [(_utf16(part[:a]), _utf16(part[:b])) for a, b in inside]
+
+
+def _matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Where words of `text` begin with one of `wanted`, in characters."""
+    if text.isascii():
+        folded, places = text.lower(), None
+    else:
+        pieces = [(piece, place) for place, char in enumerate(text) for piece in fold(char)]
+        folded, places = "".join(piece for piece, _ in pieces), [place for _, place in pieces]
+    found = []
+    for match in _WORD.finditer(folded):
+        length = max((len(word) for word in wanted if match[0].startswith(word)), default=0)
+        if length:
+            a, b = match.start(), match.start() + length
+            found.append((a, b) if places is None else (places[a], places[b - 1] + 1))
+    return found
+
+
+def _utf16(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -1,0 +1,91 @@
+"""What was said is found again: passages are written with what they are of, and read within what a person may see."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.db import connections, router
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+from msgspec import Struct
+
+from .. import objects, search
+from ..models import Conversation, Message, Participant, Passage
+from ..permissions import policy
+
+PAGE = 20
+
+
+def index(rows: Iterable[Message]) -> None:
+    """Their texts are to be found, as they are now. A part of somebody's transaction, as the others here are."""
+    passages = [
+        Passage(conversation_id=row.conversation_id, message=row, text=text)
+        for row in rows
+        if (text := search.indexed(row.text))
+    ]
+    Passage.objects.bulk_create(
+        passages, update_conflicts=True, unique_fields=["message"], update_fields=["text"], batch_size=500
+    )
+
+
+def forget(row: Message) -> None:
+    Passage.objects.filter(message=row).delete()
+
+
+def set_title(conversation: Conversation, title: str, source: str) -> None:
+    """Of a conversation that the caller saves."""
+    conversation.title, conversation.title_from = title, source
+    text = search.indexed(title)
+    there = Passage.objects.filter(conversation=conversation, message=None)
+    if not text:
+        there.delete()
+    elif not there.update(text=text):
+        Passage.objects.create(conversation=conversation, text=text)
+
+
+class Found(Struct, frozen=True):
+    """The newest first; whether there are more."""
+
+    results: list[objects.Found]
+    more: bool
+
+
+def find(user_id: Any, query: str, before: int | None) -> Found:
+    """Passages with all words of `query`, of conversations that the person is in, older than the passage `before`."""
+    wanted = search.query_words(query)
+    if not wanted:
+        return Found([], False)
+    readable = Q(message=None) | Q(message__shown=True, message__deleted_at=None)
+    rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, conversation__deleted_at=None)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows.select_related("conversation", "message__author").order_by("-pk")[: PAGE + 1])
+    mine = Participant.objects.filter(user=user_id, conversation__in={row.conversation_id for row in found})
+    seen = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
+    results = [objects.Found.of(row, wanted) for row in found[:PAGE] if row.conversation_id in seen]
+    return Found(results, len(found) > PAGE)
+
+
+def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
+    """Words hold letters and digits alone, so none of them can be read as a part of the query's language."""
+    rows = Passage.objects.all()
+    alias = router.db_for_read(Passage)
+    if connections[alias].vendor == "postgresql":
+        query = " & ".join(f"{word}:*" for word in wanted)
+        return rows.extra(  # as the index has it, word for word
+            where=["to_tsvector('simple', nous_chat_passage.text) @@ to_tsquery('simple', %s)"], params=[query]
+        )
+    if connections[alias].vendor == "sqlite" and has_fts5(alias):
+        query = " AND ".join(f'"{word}"*' for word in wanted)
+        return rows.filter(pk__in=RawSQL("SELECT rowid FROM nous_chat_search WHERE nous_chat_search MATCH %s", [query]))
+    for word in wanted:
+        rows = rows.filter(Q(text__startswith=word) | Q(text__contains=f" {word}"))
+    return rows
+
+
+@lru_cache
+def has_fts5(alias: str) -> bool:
+    """Whether the migration found FTS5 in this SQLite."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'nous_chat_search'")
+        return cursor.fetchone() is not None
