@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ MAX_BODY = 64 * 1024
 STATUS = {"not_found": 404, "forbidden": 403, "conflict": 409, "too_large": 413}
 
 View = Callable[..., HttpResponse]
+T = TypeVar("T")
 
 
 class NewConversation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ def endpoint(*methods: str) -> Callable[[View], View]:
 def conversations(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return answer_json(200, Conversations(store.conversations_of(request.user.pk)))
-    wanted = _body(request)
+    wanted = body(request, NewConversation)
     created = store.create_conversation(request.user, wanted.title, wanted.agent)
     return answer_json(201, created)
 
@@ -86,11 +87,12 @@ def search(request: HttpRequest) -> HttpResponse:
     return answer_json(200, store.find(request.user.pk, request.GET["q"], before))
 
 
-def _body(request: HttpRequest) -> NewConversation:
+def body(request: HttpRequest, kind: type[T]) -> T:
+    """The request's JSON. Raises Refused."""
     try:
         if len(request.body) > MAX_BODY:
             raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.")
-        return msgspec.json.decode(request.body or b"{}", type=NewConversation)
+        return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise Refused("invalid", f"{error}.") from None
     except RequestDataTooBig:

@@ -102,6 +102,9 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     MAX_MESSAGE_CHARS: int = 32_000
     """The longest text that a person may post."""
 
+    MAX_PARTICIPANTS: int = 500
+    """How many people may be in one conversation."""
+
     HISTORY_TOKENS: int = 32_000
     """How much of the conversation a model is sent, newest first, by the estimate of `history.py`."""
 

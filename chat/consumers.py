@@ -317,6 +317,9 @@ class ConversationConsumer(Socket):
         if message["type"] == "roll_call":
             here = {"type": "present", "conversation": self.conversation_id.hex}
             await groups.tell(groups.owner(self.conversation_id), here)
+        elif message["type"] == "revoked":
+            if message["person"] == self._person.id:
+                self.close(4403)
         elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
             await super().hand_over(message)
 

@@ -1,4 +1,6 @@
-"""Django's signals in: an attachment's file goes with its last row, whoever deletes that (a cascade, the admin)."""
+"""Django's signals in: what has to follow whoever deletes a row (a cascade, the admin). An attachment's file goes with
+its last row; a conversation whose owner is gone gets another.
+"""
 
 from typing import Any
 
@@ -6,9 +8,14 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from . import store
-from .models import Attachment
+from .models import Attachment, Participant
 
 
 @receiver(post_delete, sender=Attachment)
 def attachment_deleted(instance: Attachment, **_: Any) -> None:
     store.forget_file(str(instance.file.name))
+
+
+@receiver(post_delete, sender=Participant)
+def participant_deleted(instance: Participant, **_: Any) -> None:
+    store.keep_owned(instance.conversation_id)

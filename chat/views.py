@@ -6,10 +6,12 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
 
-from . import objects, store, words
+from . import objects, people, store, words
 from .commands import Refused
 from .conf import conf
 
@@ -25,6 +27,24 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
             raise Http404(str(refused)) from None
     context = element_context(conversation_id, messages, show_list=True)
     return render(request, "nous_chat/chat.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    """An invitation: GET shows what one is invited to, POST comes in. What is no good link says so, with 404."""
+    try:
+        if request.method == "POST":
+            joined = store.join(request.user, token)
+            if joined.change is not None:
+                people.tell_later(joined.conversation, joined.change)
+            return redirect("nous_chat:conversation", joined.conversation)
+        invited = store.look_at_invitation(request.user.pk, token)
+    except Refused as refused:
+        status = 404 if refused.code == "not_found" else 409
+        return render(request, "nous_chat/join.html", {"problem": str(refused)}, status=status)
+    return render(request, "nous_chat/join.html", {"invited": invited})
 
 
 def element_context(

@@ -5,6 +5,7 @@ person asks for is checked here, in the transaction that does it, and refused wi
 are wire objects (`objects.py`), never rows.
 
     conversations, messages, runs, approvals     the units of work, by what they are about
+    participants, invitations
     alternatives, edits, lists, attachments
     endings, rows                                their parts
 """
@@ -26,8 +27,25 @@ from .conversations import (
 )
 from .edits import Edited, delete_message, edit_message, edits_of, restore_message
 from .endings import Ending, Finished, Written
+from .invitations import (
+    Invited,
+    Joined,
+    create_invitation,
+    invitations,
+    join,
+    look_at_invitation,
+    revoke_invitation,
+)
 from .lists import mark_read
 from .messages import TITLE_CHARS, Posted, post_message
+from .participants import (
+    Change,
+    add_participant,
+    change_role,
+    keep_owned,
+    participants,
+    remove_participant,
+)
 from .rows import PAGE, storable
 from .runs import (
     Beat,
@@ -52,6 +70,7 @@ __all__ = [
     "PAGE",
     "TITLE_CHARS",
     "Beat",
+    "Change",
     "Checkpoint",
     "Decided",
     "Edited",
@@ -59,6 +78,8 @@ __all__ = [
     "Entered",
     "Finished",
     "Found",
+    "Invited",
+    "Joined",
     "Listing",
     "OneTooMany",
     "Posted",
@@ -66,12 +87,15 @@ __all__ = [
     "Started",
     "Stored",
     "Written",
+    "add_participant",
     "adopt",
     "await_approval",
+    "change_role",
     "check_membership",
     "choose",
     "conversations_of",
     "create_conversation",
+    "create_invitation",
     "decide",
     "delete_message",
     "delete_unsent",
@@ -84,17 +108,24 @@ __all__ = [
     "finish_run",
     "forget_file",
     "heartbeat",
+    "invitations",
+    "join",
+    "keep_owned",
     "listing",
     "listing_of",
+    "look_at_invitation",
     "mark_read",
     "page",
+    "participants",
     "post_message",
     "reachable",
     "reap",
     "release",
+    "remove_participant",
     "request_run",
     "request_stop",
     "restore_message",
+    "revoke_invitation",
     "save_call",
     "standing",
     "start_run",

@@ -1,0 +1,142 @@
+"""Links that let people into a conversation: make, see and revoke them, look at one, join with it.
+
+A link's token is the invitation's id, signed: nobody can make one, and no table holds one. It is good as long as it has
+not expired, was not revoked or used up, and whoever made it may invite.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.signing import BadSignature, Signer
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+from msgspec import Struct
+
+from .. import objects
+from ..commands import Refused
+from ..models import Invitation, Participant
+from ..permissions import policy
+from .participants import Change, come_in
+from .rows import lock, membership
+
+MAX_OPEN = 50
+"""Links of one conversation that are good at the same time."""
+
+
+@transaction.atomic
+def create_invitation(
+    user_id: Any, conversation_id: UUID, role: str, expires_in: int, max_uses: int | None
+) -> objects.Invitation:
+    """A new link; `expires_in` is in seconds."""
+    mine = _may_invite(user_id, conversation_id)
+    lock(conversation_id)
+    if _open(conversation_id).count() >= MAX_OPEN:
+        raise Refused("conflict", f"There are {MAX_OPEN} links already. Revoke some first.")
+    Invitation.objects.filter(conversation=conversation_id).exclude(_good()).delete()
+    row = Invitation.objects.create(
+        conversation_id=conversation_id,
+        role=role,
+        expires_at=timezone.now() + timedelta(seconds=expires_in),
+        max_uses=max_uses,
+        created_by=mine.user,
+    )
+    return objects.Invitation.of(row, _token(row.id))
+
+
+def invitations(user_id: Any, conversation_id: UUID) -> list[objects.Invitation]:
+    """The links that are good, newest first."""
+    _may_invite(user_id, conversation_id)
+    return [objects.Invitation.of(row, _token(row.id)) for row in _open(conversation_id).select_related("created_by")]
+
+
+def revoke_invitation(user_id: Any, conversation_id: UUID, invitation_id: UUID) -> None:
+    """A link that nobody can use from now on."""
+    _may_invite(user_id, conversation_id)
+    if not Invitation.objects.filter(conversation=conversation_id, pk=invitation_id).delete()[0]:
+        raise Refused("not_found", "There is no such invitation in this conversation.")
+
+
+class Invited(Struct, frozen=True):
+    """What a link is good for, and whether this person is in the conversation already."""
+
+    conversation: UUID
+    title: str
+    role: str
+    by: objects.Person
+    people: int
+    inside: bool
+
+
+def look_at_invitation(user_id: Any, token: str) -> Invited:
+    """Raises Refused("not_found") for what is no good link, whatever is wrong with it."""
+    row = _find(token)
+    everybody = Participant.objects.filter(conversation=row.conversation_id)
+    return Invited(
+        conversation=row.conversation_id,
+        title=row.conversation.title,
+        role=row.role,
+        by=objects.Person.of(row.created_by),
+        people=everybody.count(),
+        inside=everybody.filter(user=user_id).exists(),
+    )
+
+
+class Joined(Struct, frozen=True):
+    """`change` is None for who was in the conversation already; that uses nothing up."""
+
+    conversation: UUID
+    change: Change | None
+
+
+@transaction.atomic
+def join(user: Any, token: str) -> Joined:
+    """Come in with a link. Raises Refused as look_at_invitation does, or where the conversation is full."""
+    conversation = lock(_find(token).conversation_id)
+    row = _find(token)  # again: another may have used it up while this one waited for the lock
+    if Participant.objects.filter(conversation=conversation, user=user).exists():
+        return Joined(conversation.id, None)
+    Invitation.objects.filter(pk=row.pk).update(uses=F("uses") + 1)
+    change = come_in(conversation, user, row.role, "%(name)s joined, invited by %(by)s.", row.created_by)
+    return Joined(conversation.id, change)
+
+
+def _may_invite(user_id: Any, conversation_id: UUID) -> Participant:
+    mine = membership(user_id, conversation_id)
+    if not policy().can_invite(mine):
+        raise Refused("forbidden", "You may not invite people to this conversation.")
+    return mine
+
+
+def _good() -> Q:
+    return Q(expires_at__gt=timezone.now()) & (Q(max_uses=None) | Q(uses__lt=F("max_uses")))
+
+
+def _open(conversation_id: UUID) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(_good(), conversation=conversation_id)
+
+
+def _find(token: str) -> Invitation:
+    no_good = Refused("not_found", "This invitation is not good any more, or never was.")
+    try:
+        identity = UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
+    except (BadSignature, ValueError):
+        raise no_good from None
+    row = Invitation.objects.select_related("conversation", "created_by").filter(_good(), pk=identity).first()
+    if row is None:
+        raise no_good
+    try:
+        _may_invite(row.created_by_id, row.conversation_id)
+    except Refused:
+        raise no_good from None
+    return row
+
+
+def _token(identity: UUID) -> str:
+    return _signer().sign(urlsafe_b64encode(identity.bytes).decode().rstrip("="))
+
+
+def _signer() -> Signer:
+    return Signer(salt="nous_chat.invitation", sep=".")

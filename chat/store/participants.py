@@ -1,0 +1,145 @@
+"""Who is in a conversation: see, add, join, change a role, hand over, remove, leave. A system message tells of each."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Case, Value, When
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from msgspec import Struct
+
+from .. import objects
+from ..commands import Refused
+from ..conf import conf
+from ..models import Conversation, Invitation, Message, Participant
+from ..permissions import policy
+from .rows import append, lock, membership
+
+OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What happened to the people of a conversation, and the system message that tells of it."""
+
+    notice: objects.Message
+    joined: list[objects.Participant] = []
+    updated: list[objects.Participant] = []
+    left: list[objects.Participant] = []
+
+
+def participants(user_id: Any, conversation_id: UUID) -> list[objects.Participant]:
+    """Everybody in it, in the order in which they came."""
+    membership(user_id, conversation_id)
+    rows = Participant.objects.filter(conversation=conversation_id).select_related("user")
+    return [objects.Participant.of(row) for row in rows]
+
+
+@transaction.atomic
+def add_participant(user_id: Any, conversation_id: UUID, username: str, role: str) -> Change:
+    """Somebody who may invite adds a user by name, as a member or a viewer."""
+    mine = membership(user_id, conversation_id)
+    if not policy().can_invite(mine):
+        raise Refused("forbidden", "You may not add people to this conversation.")
+    if role == OWNER:
+        raise Refused("invalid", "A conversation is handed over to somebody who is in it.")
+    conversation = lock(conversation_id)
+    users = get_user_model()
+    user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
+    if user is None or not policy().can_add(mine, user):
+        raise Refused("not_found", "There is nobody of that name.")
+    if Participant.objects.filter(conversation=conversation, user=user).exists():
+        raise Refused("conflict", f"{objects.Person.of(user).name} is in this conversation already.")
+    return come_in(conversation, user, role, "%(by)s added %(name)s.", mine.user)
+
+
+def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by: Any) -> Change:
+    """A part of somebody's transaction: a new participant of a locked conversation. Raises Refused where it is full."""
+    if Participant.objects.filter(conversation=conversation).count() >= conf.MAX_PARTICIPANTS:
+        raise Refused("conflict", f"A conversation may have at most {conf.MAX_PARTICIPANTS} people.")
+    row = Participant.objects.create(
+        conversation=conversation, user=user, role=role, last_read=conversation.last_seq + 1
+    )
+    return Change(notice=_tell(conversation, sentence, by, user), joined=[objects.Participant.of(row)])
+
+
+@transaction.atomic
+def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> Change:
+    """Make somebody a member or a viewer; or, an owner alone, the owner, and oneself a member."""
+    mine = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    row = _there(conversation, participant_id)
+    if role == OWNER and mine.role != OWNER:
+        raise Refused("forbidden", "Only the owner can hand a conversation over.")
+    if not policy().can_manage(mine):
+        raise Refused("forbidden", "You may not change roles in this conversation.")
+    if row.role == role:
+        raise Refused("conflict", f"{objects.Person.of(row.user).name} has this role already.")
+    if row.role == OWNER:
+        raise Refused("conflict", "A conversation needs an owner: hand it over to somebody else.")
+    changed = [row]
+    if role == OWNER:
+        mine.role = MEMBER
+        mine.save(update_fields=["role"])
+        changed.append(mine)
+    row.role = role
+    row.save(update_fields=["role"])
+    sentences = {
+        OWNER: "%(by)s handed the conversation over to %(name)s.",
+        MEMBER: "%(by)s made %(name)s a member, who can write.",
+        VIEWER: "%(by)s made %(name)s a viewer, who reads only.",
+    }
+    notice = _tell(conversation, sentences[Participant.Role(role)], mine.user, row.user)
+    return Change(notice=notice, updated=[objects.Participant.of(each) for each in changed])
+
+
+@transaction.atomic
+def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> Change:
+    """Take somebody out of a conversation, or leave it oneself. It never loses its owner."""
+    mine = membership(user_id, conversation_id)
+    conversation = lock(conversation_id)
+    row = _there(conversation, participant_id)
+    leaving = row.pk == mine.pk
+    if not leaving and not policy().can_manage(mine):
+        raise Refused("forbidden", "You may not remove people from this conversation.")
+    if row.role == OWNER and not _other_owners(row):
+        sentence = "Hand the conversation over first, or delete it." if leaving else "The owner cannot be removed."
+        raise Refused("conflict", sentence)
+    gone = objects.Participant.of(row)
+    Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
+    row.delete()
+    sentence = "%(name)s left." if leaving else "%(by)s removed %(name)s."
+    return Change(notice=_tell(conversation, sentence, mine.user, row.user), left=[gone])
+
+
+def keep_owned(conversation_id: UUID) -> None:
+    """Where the owner is gone (his account was deleted), whoever has been in it the longest owns a conversation."""
+    rows = Participant.objects.filter(conversation=conversation_id)
+    if rows.filter(role=OWNER).exists():
+        return
+    members_first = Case(When(role=MEMBER, then=Value(0)), default=Value(1))
+    heir = rows.order_by(members_first, "joined_at", "pk").first()
+    if heir is not None:
+        heir.role = OWNER
+        heir.save(update_fields=["role"])
+
+
+def _there(conversation: Conversation, participant_id: int) -> Participant:
+    row = Participant.objects.select_related("user").filter(conversation=conversation, pk=participant_id).first()
+    if row is None:
+        raise Refused("not_found", "There is no such participant in this conversation.")
+    return row
+
+
+def _other_owners(row: Participant) -> bool:
+    owners = Participant.objects.filter(conversation=row.conversation_id, role=OWNER)
+    return owners.exclude(pk=row.pk).exists()
+
+
+def _tell(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
+    """Everybody reads the same sentence, so it is in the site's language."""
+    with override(settings.LANGUAGE_CODE):
+        text = _(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
+    return objects.Message.of(append(conversation, role=Message.Role.SYSTEM, text=text))
