@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
+from .engine import AT_LIMIT
 
 
 class Conversation(models.Model):
@@ -366,6 +367,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent}: {self.get_status_display()}"
+
+    @property
+    def cut_off(self) -> bool:
+        """Did it end before its answer was complete? Then it can go on."""
+        ended = (self.Status.STOPPED, self.Status.FAILED, self.Status.INTERRUPTED)
+        return self.status in ended or (self.status == self.Status.COMPLETED and self.finish_reason in AT_LIMIT)
 
 
 class ToolCall(models.Model):

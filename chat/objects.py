@@ -70,6 +70,7 @@ class Run(Struct, frozen=True):
     tokens: int | None
     cost: Decimal | None
     finish_reason: str | None
+    cut_off: bool
     error: Failure | None
     stopped_by: Person | None
     created_at: datetime
@@ -94,6 +95,7 @@ class Run(Struct, frozen=True):
             tokens=row.tokens,
             cost=row.cost,
             finish_reason=row.finish_reason,
+            cut_off=row.cut_off,
             error=failure,
             stopped_by=person(row.stopped_by),
             created_at=row.created_at,

@@ -110,6 +110,20 @@ def test_a_cut_off_answer_goes_on_from_its_text(people: Any, room: Conversation,
     assert said(begin(people["ada"], room, "More"))[1] == ("assistant", "Once upon a time")
 
 
+def test_an_answer_that_was_as_long_as_it_may_be_goes_on_and_one_that_is_complete_does_not(
+    people: Any, room: Conversation
+) -> None:
+    cut = answered(end(begin(people["ada"], room), text="Once upon", finish_reason="length"))
+    assert cut.run is not None
+    assert (cut.run.status, cut.run.cut_off) == ("completed", True)
+    further = again(people["ada"], room, cut, continues=True)
+    whole = answered(end(further, text="Once upon a time", finish_reason="stop"))
+    assert whole.run is not None
+    assert not whole.run.cut_off
+    with refused("conflict"):
+        store.request_run(people["ada"].pk, room.pk, whole.id, HOST, continues=True)
+
+
 def test_it_may_be_cut_off_and_go_on_again_and_be_made_again(people: Any, room: Conversation) -> None:
     cut = answered(end(begin(people["ada"], room), "stopped", text="Once"))
     longer = answered(end(again(people["ada"], room, cut, continues=True), "stopped", text="Once upon"))

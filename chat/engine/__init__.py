@@ -21,7 +21,7 @@ from .discover import find_local_model, model_from_environment
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
-from .messages import GO_ON, Image, Message, Replay, Result
+from .messages import AT_LIMIT, GO_ON, Image, Message, Replay, Result
 from .own import OwnAgent, ResumableAgent
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider
@@ -30,6 +30,7 @@ from .tools import Tool, ToolContext, ToolError, tool
 from .usage import Usage
 
 __all__ = [
+    "AT_LIMIT",
     "GO_ON",
     "Agent",
     "Approve",

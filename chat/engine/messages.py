@@ -17,6 +17,9 @@ GO_ON = (
 """The wish that an answer goes on that was cut off, as the last message. A prefilled answer would be the other way, but
 some wires have none, and some models refuse it."""
 
+AT_LIMIT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"})
+"""The finish reasons, on all wires, of an answer that is as long as it may be: it goes on if it is asked to."""
+
 
 class Image(msgspec.Struct, frozen=True):
     """A picture for a model that takes them: an address that the provider fetches, or the bytes themselves."""

@@ -58,7 +58,7 @@ def request_run(
     if message_id != last.id:
         raise Refused("conflict", "Only the last answer can be made again, or go on.")
     replaces = last if last.role == Message.Role.ASSISTANT else None
-    if continues and (replaces is None or last.run.status == Run.Status.COMPLETED):
+    if continues and (replaces is None or not last.run.cut_off):
         raise Refused("conflict", "There is nothing to go on with: this was not cut off.")
     if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
         asked = asked_expressly(participant, conversation, last.run.agent)

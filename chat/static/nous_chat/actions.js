@@ -11,7 +11,7 @@ export class Actions {
 
   /** @param {Record<string, () => void>} on by name, see ALL */
   constructor(on) {
-    this.element = el("div", { class: "actions", role: "toolbar", "aria-label": words.actions, onkeydown: (event) => this.#key(event) });
+    this.element = el("div", { class: "toolbar", role: "toolbar", "aria-label": words.actions, onkeydown: (event) => this.#key(event) });
     for (const name of ALL) {
       const label = words.action[name];
       const button = el("button", {

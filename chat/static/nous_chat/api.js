@@ -40,11 +40,19 @@ export class Api {
    * @returns {Promise<object>}
    * @throws {Refusal}
    */
-  async ask(method, path, body) {
+  ask(method, path, body) { return this.#fetch(method, this.#base + path, body); }
+
+  /** A file that was uploaded and will not be sent. @param {object} attachment */
+  discard({ url }) { return this.#fetch("DELETE", url); }
+
+  /** What a message said before it was edited, oldest first. */
+  edits(id, message) { return this.ask("GET", `conversations/${id}/messages/${message}/edits/`); }
+
+  async #fetch(method, url, body) {
     const headers = { "X-CSRFToken": this.#csrf, ...(body && { "Content-Type": "application/json" }) };
     let response;
     try {
-      response = await fetch(this.#base + path, { method, headers, body: body && JSON.stringify(body) });
+      response = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
     } catch {
       throw new Refusal(0, "unreachable", "");
     }

@@ -25,7 +25,7 @@ export class Composer {
    * @param {(text: string) => void} on.draft at each change of what stands there
    * @param {(on: boolean) => void} on.typing
    * @param {() => object[]} on.mentionable as in mention.js
-   * @param {Function} on.upload as in uploads.js
+   * @param {object} on.files as in uploads.js
    */
   constructor(on) {
     const button = (name, attributes) =>
@@ -37,7 +37,7 @@ export class Composer {
       onpaste: (event) => this.#take(event, event.clipboardData.files),
     });
     this.#mention = new Mention(this.#text, on.mentionable, () => this.#changed());
-    this.#uploads = new Uploads(on.upload, () => this.#buttons(), () => this.focus());
+    this.#uploads = new Uploads(on.files, () => this.#buttons(), () => this.focus());
     const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
     this.#attach = el("button", { type: "button", class: "bare attach", "aria-label": words.attach, title: words.attach,
       onclick: () => picker.click() }, icon("clip"));

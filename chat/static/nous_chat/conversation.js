@@ -17,6 +17,7 @@ import { Messages } from "./messages.js";
 import { Requests } from "./requests.js";
 import { mayWrite } from "./rights.js";
 import { Socket } from "./socket.js";
+import { showVersions } from "./versions.js";
 import { words } from "./words.js";
 
 const TYPING_FADES = 60_000; // in case the frame that ends it is lost
@@ -74,7 +75,8 @@ export class Conversation {
         remove: (message) => requests.remove(message),
         restore: (message) => requests.restore(message),
         choose: (message) => requests.choose(message),
-        fork: (message) => this.#fork(message),
+        fork: (message) => this.#try(async () => options.onFork(await api.fork(id, message))),
+        versions: (message) => this.#try(async () => showVersions(this.element, (await api.edits(id, message)).edits)),
         leave: () => this.focus(),
       },
       onEarlier: (before) => requests.earlier(before),
@@ -86,7 +88,10 @@ export class Conversation {
       draft: (text) => (requests.draft = text),
       typing: (on) => requests.typing(on),
       mentionable: () => mentionable(this.#state),
-      upload: (file, onProgress) => api.upload(id, file, onProgress),
+      files: {
+        upload: (file, onProgress) => api.upload(id, file, onProgress),
+        discard: (attachment) => api.discard(attachment).catch(() => {}), // the server forgets it in a day
+      },
     });
     this.element = el("section", { class: "conversation", "data-loading": true },
       this.#head.element, this.#bar.element, this.#messages.element,
@@ -122,6 +127,11 @@ export class Conversation {
     this.#announcer.say(sentence);
   }
 
+  /** Goes to a message. @param {string} id */
+  reveal(id) {
+    this.#messages.reveal(id);
+  }
+
   /** Puts an element before the title. */
   set lead(element) {
     this.#head.element.prepend(element);
@@ -153,9 +163,9 @@ export class Conversation {
     this.#messages.scroller.toEnd();
   }
 
-  async #fork(message) {
+  async #try(act) {
     try {
-      this.#options.onFork(await this.#options.api.fork(this.#options.id, message));
+      await act();
     } catch (refusal) {
       this.say(refusal.message || words.unreachable);
     }

@@ -5,8 +5,7 @@ import { isActive } from "./apply.js";
 import { el } from "./dom.js";
 import { words } from "./words.js";
 
-/** What providers call the end of an answer that was as long as it may be, and of one that their filter cut. */
-const LIMIT = new Set(["length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"]);
+/** What providers call the end of an answer that their filter cut. */
 const FILTER = new Set(["content_filter", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "refusal"]);
 
 /**
@@ -17,14 +16,14 @@ const FILTER = new Set(["content_filter", "SAFETY", "RECITATION", "BLOCKLIST", "
  */
 export function endOf({ text, run }, you) {
   if (!run || isActive(run)) return null;
-  const { status, finish_reason, error } = run;
+  const { status, finish_reason, cut_off, error } = run;
   if (status === "completed") {
-    if (LIMIT.has(finish_reason)) return { sentence: words.cut, act: "proceed", tone: "" };
+    if (cut_off) return { sentence: words.cut, act: "proceed", tone: "" };
     return FILTER.has(finish_reason) ? { sentence: words.filtered, act: "again", tone: "bad" } : null;
   }
   const sentence = [status === "stopped" && run.stopped_by ? receipt(run, you) : error?.message || words.ended[status],
     error?.retry_after ? words.retryAfter(error.retry_after) : ""].filter(Boolean).join(" ");
-  return { sentence, act: text ? "proceed" : "again", tone: status === "failed" ? "bad" : "" };
+  return { sentence, act: cut_off && text ? "proceed" : "again", tone: status === "failed" ? "bad" : "" };
 }
 
 function receipt({ stopped_by, usage, tokens }, you) {

@@ -11,7 +11,7 @@ import { Editor } from "./edit.js";
 import { End } from "./end.js";
 import { metaOf } from "./meta.js";
 import { Quote } from "./quote.js";
-import { isMine, mayWrite } from "./rights.js";
+import { isMine, mayDelete, mayWrite } from "./rights.js";
 import { Signature } from "./signature.js";
 import { TextView } from "./text.js";
 import { Thinking } from "./thinking.js";
@@ -29,6 +29,7 @@ import { words } from "./words.js";
  * @property {(id: string) => void} restore
  * @property {(id: string) => void} choose    show this alternative
  * @property {(id: string) => void} fork      begin a new conversation that has all up to here
+ * @property {(id: string) => void} versions  what did it say before it was edited?
  * @property {(id: string) => void} open      go to that message
  * @property {() => void} leave               the field of the message is gone, the focus needs a place
  */
@@ -42,7 +43,7 @@ export class MessageView {
     const id = (act) => () => acts[act](this.#message.id);
     this.#acts = acts;
     this.#views = {
-      by: new Signature(),
+      by: new Signature(id("versions")),
       quote: new Quote(() => acts.open(this.#message.reply_to)),
       thinking: new Thinking(),
       calls: new Calls(acts.decide),
@@ -59,7 +60,7 @@ export class MessageView {
     this.element = el("article", {},
       views.by.element, views.quote.element, views.thinking.element, views.calls.lines, views.wait.element,
       part("text", "div"), views.files.element,
-      part("deleted", "p", (this.#parts.gone = el("span")),
+      part("deleted", "p", el("span", {}, words.deletedMessage),
         (this.#parts.undo = el("button", { type: "button", class: "quiet", onclick: id("restore") }, words.undo))),
       views.calls.cards, views.end.element,
       el("div", { class: "under" }, views.alternatives.element, views.actions.element, part("meta", "p")),
@@ -178,16 +179,13 @@ export class MessageView {
     if (writer) names.add("reply");
     if (own && text) names.add("edit");
     if (run) names.add("fork");
-    if (own) names.add("remove");
+    if (mayDelete(this.#message, you)) names.add("remove");
     return names;
   }
 
   #deletion() {
-    const { deleted_at } = this.#message;
-    const own = isMine(this.#message, this.#context.you);
-    this.#parts.deleted.hidden = deleted_at === null;
-    this.#parts.gone.textContent = own ? words.deletedByYou : words.deletedMessage;
-    this.#parts.undo.hidden = !own || !mayWrite(this.#context.you);
+    this.#parts.deleted.hidden = this.#message.deleted_at === null;
+    this.#parts.undo.hidden = !mayDelete(this.#message, this.#context.you);
   }
 
   #copy() {

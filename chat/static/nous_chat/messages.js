@@ -9,6 +9,7 @@ import { Scroller } from "./scroll.js";
 import { words } from "./words.js";
 
 const FOUND_LASTS = 1500; // ms
+const MOST_PAGES = 40; // loaded to find a message
 const GROUP = 10 * 60_000; // ms: after a longer pause the name and the time stand there again
 
 export class Messages {
@@ -19,6 +20,7 @@ export class Messages {
   #newest = 0; // the highest seq that has been shown
   #offered = null; // key of the answer that can be made again, or go on
   #loading = false;
+  #sought = null; // {id, pages}: a message to go to, and how many pages may be loaded for it
   #begun = false; // has the reader been put where he begins?
 
   /**
@@ -30,7 +32,7 @@ export class Messages {
    */
   constructor(state, { foot, acts, onEarlier }) {
     this.#state = state;
-    this.#acts = { ...acts, open: (id) => this.#open(id) };
+    this.#acts = { ...acts, open: (id) => this.reveal(id) };
     this.#onEarlier = onEarlier;
     this.#lines = new Lines(state);
     this.#earlier = el("button", { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
@@ -111,6 +113,7 @@ export class Messages {
       this.#earlier.disabled = this.#loading;
     });
     if (this.#state.you && !this.#begun) this.#begin();
+    this.#seek();
   }
 
   /** The reader begins at the end, or where the unread does. */
@@ -175,10 +178,18 @@ export class Messages {
     this.#lines.end();
   }
 
-  /** To the message that another one answers. */
-  #open(id) {
-    const element = this.#column.querySelector(`[data-message="${CSS.escape(id)}"]`);
-    if (!element) return this.#load(); // it is further up
+  /** Goes to a message; if it is further up than what is loaded, that is loaded first. @param {string} id */
+  reveal(id) {
+    this.#sought = { id, pages: MOST_PAGES };
+    this.#schedule();
+  }
+
+  #seek() {
+    if (!this.#sought || !this.#begun || this.#loading) return;
+    const element = this.#column.querySelector(`[data-message="${CSS.escape(this.#sought.id)}"]`);
+    if (!element && this.#state.more && this.#sought.pages--) return this.#load();
+    this.#sought = null;
+    if (!element) return;
     element.scrollIntoView({ block: "center" });
     element.toggleAttribute("data-found", true);
     setTimeout(() => element.removeAttribute("data-found"), FOUND_LASTS);

@@ -52,6 +52,11 @@ export class Outbox {
     return this.#commands.has(ref);
   }
 
+  /** @returns {object|undefined} what waits under that ref */
+  get(ref) {
+    return this.#commands.get(ref);
+  }
+
   /** The server has answered: returns the command and forgets it. */
   settle(ref) {
     const command = this.#commands.get(ref);

@@ -112,7 +112,7 @@ export class Requests {
   }
 
   #refused({ ref, code, message, retry_after }) {
-    if (code === "unavailable" && this.#outbox.has(ref)) return; // goes again after reconnecting
+    if (code === "unavailable" && this.#outbox.has(ref)) return this.#later(ref, retry_after);
     const command = this.#outbox.settle(ref);
     if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
     if (ref?.startsWith("sync:") || ref === "fill" || ref === "read") return; // the person did not ask for it
@@ -121,6 +121,11 @@ export class Requests {
     if (command?.type === "message.send") this.#giveBack(command);
     if (command?.type === "message.edit" && this.#on.refused(command.message, sentence)) return;
     this.#on.say(sentence);
+  }
+
+  /** It goes again after reconnecting, or after that many seconds. */
+  #later(ref, seconds) {
+    if (seconds !== null) setTimeout(() => this.#outbox.has(ref) && this.#on.send(this.#outbox.get(ref)), seconds * 1000);
   }
 
   #giveBack({ client_id, text, reply_to = null }) {

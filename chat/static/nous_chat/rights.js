@@ -13,3 +13,8 @@ export function mayDecide(run, you) {
 export function isMine(message, you) {
   return message.role === "user" && (message.id === null || message.author?.id === you?.id);
 }
+
+/** Delete a message, and take that back. @param {object} message */
+export function mayDelete(message, you) {
+  return mayWrite(you) && message.role !== "system" && (isMine(message, you) || you.role === "owner");
+}

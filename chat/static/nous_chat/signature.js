@@ -5,9 +5,11 @@ import { isMine } from "./rights.js";
 import { words } from "./words.js";
 
 export class Signature {
-  #shown = null;
+  #onVersions; #shown = null;
 
-  constructor() {
+  /** @param {() => void} onVersions what did it say before? */
+  constructor(onVersions) {
+    this.#onVersions = onVersions;
     this.element = el("header", { "data-part": "by", dir: "auto" });
   }
 
@@ -23,7 +25,8 @@ export class Signature {
     this.#shown = shown;
     const mark = role === "user" ? avatar(author ?? you ?? { id: "", name }) : el("span", { class: "avatar agent" }, icon("spark"));
     const time = created_at && el("time", { datetime: created_at, title: words.date(created_at) }, words.time(created_at));
-    const edited = edited_at && el("span", { class: "edited", title: words.date(edited_at) }, words.edited);
+    const edited = edited_at && el("button", { type: "button", class: "edited", title: words.date(edited_at), onclick: this.#onVersions },
+      words.edited);
     const waits = unsent ? el("span", { class: "unsent" }, icon("clock"), words.unsent) : null;
     this.element.replaceChildren(...[mark, el("span", { class: "name" }, name), edited, waits ?? time].filter(Boolean));
     return name;

@@ -1,19 +1,21 @@
 // Files on their way into a message: each a chip that says how far it is, or why it cannot be sent. Made by composer.js;
-// the transfer itself comes in as a function.
+// the transfer itself comes in as functions.
 
 import { el, icon } from "./dom.js";
 import { words } from "./words.js";
 
 export class Uploads {
-  #upload; #onChange; #onRemove; #files = new Map(); // element -> {attachment, abort}
+  #to; #onChange; #onRemove; #files = new Map(); // element -> {attachment, abort}
 
   /**
-   * @param {(file: File, onProgress: (share: number) => void) => {done: Promise<object>, abort: () => void}} upload
+   * @param {object} files
+   * @param {(file: File, onProgress: (share: number) => void) => {done: Promise<object>, abort: () => void}} files.upload
+   * @param {(attachment: object) => void} files.discard it will not be sent
    * @param {() => void} onChange one is there, has arrived, or is gone
    * @param {() => void} onRemove the person has removed one; the focus needs a place
    */
-  constructor(upload, onChange, onRemove) {
-    this.#upload = upload;
+  constructor(files, onChange, onRemove) {
+    this.#to = files;
     this.#onChange = onChange;
     this.#onRemove = onRemove;
     this.element = el("ul", { class: "files uploads", "aria-label": words.attachments, hidden: true });
@@ -49,7 +51,7 @@ export class Uploads {
 
   #begin(file) {
     const chip = this.#chip(file.name || words.pasted, file.size);
-    const { done, abort } = this.#upload(file, (share) => (chip.querySelector("progress").value = share));
+    const { done, abort } = this.#to.upload(file, (share) => (chip.querySelector("progress").value = share));
     this.#files.get(chip).abort = abort;
     chip.dataset.state = "sending";
     done.then((attachment) => this.#arrived(chip, attachment), (refusal) => this.#failed(chip, refusal));
@@ -84,7 +86,9 @@ export class Uploads {
   }
 
   #remove(chip) {
-    this.#files.get(chip).abort();
+    const { attachment, abort } = this.#files.get(chip);
+    abort();
+    if (attachment) this.#to.discard(attachment);
     this.#drop(chip);
     this.#changed();
     this.#onRemove();

@@ -7,7 +7,7 @@ const agent = { slug: "assistant", name: "Assistant" };
 export function run(id, fields = {}) {
   return {
     id, conversation: "c", status: "running", seq: 0, message: `m-${id}`, agent, model: "demo:tour", launched_by: null,
-    usage: null, cost: null, finish_reason: null, error: null, stopped_by: null, created_at: "2026-11-23T09:30:00Z",
+    usage: null, tokens: null, cost: null, finish_reason: null, cut_off: false, error: null, stopped_by: null, created_at: "2026-11-23T09:30:00Z",
     started_at: null, finished_at: null, place: null, ...fields,
   };
 }
