@@ -1,0 +1,242 @@
+"""Something that the server depends on is away for a while: real processes, a real Redis, a database that is locked."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from . import servers
+from .client import Socket, signed_in
+from .servers import Server, Site, Upstream
+from .upstream import text
+
+StartSite = Callable[..., Site]
+WORDS = 400
+PACED = f"custom:words@n={WORDS},delay=20"
+
+
+def tuned(**settings: Any) -> dict[str, str]:
+    return {"DJANGO_SETTINGS_MODULE": "tests.tuned", "NOUS_CHAT": json.dumps(settings)}
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Server]:
+    """One that a test may stop."""
+    server = servers.start_redis()
+    yield server
+    server.process.send_signal(signal.SIGCONT)
+    server.kill()
+
+
+def address(redis: Server) -> str:
+    return f"redis://127.0.0.1:{redis.port}/0"
+
+
+@contextlib.contextmanager
+def locked(site: Site) -> Iterator[None]:
+    """Whoever else wants to write to the database waits, as before a server that hangs."""
+    url = site.env["DATABASE_URL"]
+    if not url.startswith("sqlite:///"):
+        pytest.skip("a file is needed to lock it")
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+async def notice(socket: Socket, code: str, seconds: float = 20) -> None:
+    await socket.until(lambda: any(event["code"] == code for event in socket.of_type("notice")), seconds)
+
+
+def test_while_the_database_is_away_answers_go_on_commands_are_refused_at_once_and_all_is_stored_after_it(
+    start_site: StartSite,
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=PACED)
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation) as socket:
+                await socket.say("Hello")
+                await socket.hear("run.delta", 3)
+                with locked(site):
+                    await notice(socket, "database_away", 8)
+                    asked = time.monotonic()
+                    await socket.say("Are you there?", ref="away")
+                    refused = await socket.answered("away")
+                    assert (refused["code"], refused["retry_after"] > 0) == ("unavailable", True)
+                    assert time.monotonic() - asked < 1
+                    heard = len(socket.of_type("run.delta"))
+                    await socket.hear("run.delta", heard + 10)
+                await notice(socket, "database_back")
+                finished = await socket.hear("run.finished", seconds=40)
+                assert finished["message"]["text"] == text(WORDS)
+                await socket.until(lambda: len(socket.of_type("snapshot")) > 1)
+                await socket.say("And now?", ref="back")
+                assert (await socket.answered("back"))["type"] == "ack"
+            stored = await ada.messages(conversation)
+            assert [m["text"] for m in stored if m["role"] == "user"] == ["Hello", "And now?"]
+            assert stored[1]["text"] == text(WORDS)
+
+    asyncio.run(talk())
+
+
+def test_a_command_that_meets_a_database_which_begins_to_hang_is_answered_soon(start_site: StartSite) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words")
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation) as socket:
+                client_id = ""
+                with locked(site):
+                    client_id = await socket.say("Hello", ref="1")
+                    assert (await socket.answered("1", 8))["code"] == "unavailable"
+                await notice(socket, "database_back")
+                await socket.say("Hello", client_id=client_id, ref="2")
+                assert (await socket.answered("2"))["type"] == "ack"
+                await socket.hear("run.finished")
+            assert [m["role"] for m in await ada.messages(conversation)] == ["user", "assistant"], "said once"
+
+    asyncio.run(talk())
+
+
+def test_after_an_outage_of_the_database_no_process_takes_the_living_runs_of_another(
+    start_site: StartSite, stop_after: Callable[[Any], Any], redis: str
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=PACED, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
+    others = [stop_after(site.beside()) for _ in range(2)]
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada, contextlib.AsyncExitStack() as open_sockets:
+            sockets = []
+            for process in (site, *others):
+                conversation = await ada.new_conversation()
+                sockets.append(await open_sockets.enter_async_context(ada.socket(conversation, process)))
+                await sockets[-1].hear("snapshot")
+            await asyncio.sleep(6)  # now each of them might judge
+            for socket in sockets:
+                await socket.say("Hello")
+                await socket.hear("run.delta", 3)
+            with locked(site):
+                await asyncio.sleep(7)
+            for socket in sockets:
+                finished = await socket.hear("run.finished", seconds=60)
+                assert (finished["status"], finished["message"]["text"]) == ("completed", text(WORDS))
+
+    asyncio.run(talk())
+
+
+def test_a_process_that_stood_still_and_was_declared_dead_publishes_nothing_more(
+    start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, upstream: Upstream
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=f"custom:words@n={WORDS},delay=50", REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
+    other = stop_after(site.beside())
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation, other) as two:
+                await two.hear("snapshot")
+                await asyncio.sleep(6)
+                async with ada.socket(conversation) as one:
+                    await one.say("Hello")
+                    await two.hear("run.delta", 5)
+                    with frozen(site):
+                        finished = await two.hear("run.finished", seconds=30)
+                        assert (finished["status"], finished["error"]["code"]) == ("interrupted", "host_lost")
+                        heard = len(two.events)
+                    async with asyncio.timeout(10):
+                        while upstream.stats()["active"]:
+                            await asyncio.sleep(0.1)
+                    await asyncio.sleep(1)
+                    late = [e for e in two.events[heard:] if e["type"] in ("run.delta", "run.state", "run.finished")]
+                    assert late == [], "the end was the end"
+                    await one.hear("run.finished")
+                    assert one.transcript == two.transcript
+            assert (await ada.messages(conversation))[-1]["text"] == finished["message"]["text"]
+
+    asyncio.run(talk())
+
+
+def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_after_it(
+    start_site: StartSite, stop_after: Callable[[Any], Any], own_redis: Server
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=f"custom:words@n={WORDS},delay=10", REDIS_URL=address(own_redis))
+    other = stop_after(site.beside())
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation, second = await ada.new_conversation(), await ada.new_conversation()
+            async with (
+                ada.socket(conversation) as one,
+                ada.socket(conversation, other) as two,
+                ada.socket(second) as three,
+            ):
+                await three.hear("snapshot")
+                await one.say("Hello")
+                await two.hear("run.delta", 3)
+                with frozen(own_redis):
+                    asked = time.monotonic()
+                    await three.say("Hello", ref="1")
+                    assert (await three.answered("1", 5))["type"] == "ack"
+                    assert time.monotonic() - asked < 1.5
+                    for socket in (one, two, three):
+                        await notice(socket, "layer_away", 10)
+                    async with asyncio.timeout(15):
+                        while (await ada.messages(conversation))[-1]["run"]["status"] == "running":
+                            await asyncio.sleep(0.2)
+                    stored = (await ada.messages(conversation))[-1]
+                    assert (stored["run"]["status"], stored["text"]) == ("completed", text(WORDS))
+                for socket in (one, two, three):
+                    await notice(socket, "layer_back", 20)
+                    await socket.until(
+                        lambda socket=socket: socket.transcript == [("user", "Hello"), ("assistant", text(WORDS))], 20
+                    )
+
+    asyncio.run(talk())
+
+
+def test_redis_restarts_in_the_middle_of_answers_and_everybody_ends_with_the_stored_text(
+    start_site: StartSite, stop_after: Callable[[Any], Any], own_redis: Server
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=PACED, REDIS_URL=address(own_redis))
+    other = stop_after(site.beside())
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation) as one, ada.socket(conversation, other) as two:
+                await two.hear("snapshot")
+                await one.say("Hello")
+                await two.hear("run.delta", 5)
+                own_redis.kill()
+                await asyncio.sleep(5)
+                own_redis.process = servers.start_redis(own_redis.port).process
+                for socket in (one, two):
+                    await socket.until(
+                        lambda socket=socket: (
+                            socket.transcript == [("user", "Hello"), ("assistant", text(WORDS))] and not socket.runs
+                        ),
+                        40,
+                    )
+
+    asyncio.run(talk())
