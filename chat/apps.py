@@ -11,4 +11,4 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, signals  # noqa: F401  they register themselves
+        from . import checks, revocation, signals  # noqa: F401  they register themselves

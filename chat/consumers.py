@@ -14,12 +14,13 @@ from uuid import UUID
 
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from . import commands, events, groups, inbox, limits, metrics, objects, store, supervisor
 from .commands import Refused
 from .credit import Credit
 from .pulse import TICK
+from .revocation import session_name
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -31,6 +32,9 @@ STUCK = 3.0
 
 GIVE_UP = 30.0
 """Seconds of the same after which he has to come again."""
+
+LOOK_AGAIN = 60.0
+"""Seconds between two looks whether who is connected may still be."""
 
 RETRY = 2.0
 UNAVAILABLE = "The server cannot store or load anything right now. Try again soon."
@@ -60,6 +64,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         self._sending = 0
         self._stuck_since = 0.0
         self._verdict: int | None = None
+        self._role: str | None = None
+        self._look_at = asyncio.get_running_loop().time() + LOOK_AGAIN
+        self._looking: asyncio.Task[None] | None = None
         await receive()  # websocket.connect: a code can only be sent to a socket that was accepted
         await send({"type": "websocket.accept"})
         self.supervisor.sockets.add(self)
@@ -121,7 +128,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     def watch(self, now: float) -> None:
         """Is the reader still taking what is sent? If not, nothing more is gathered for him, and in the end he has to
-        come again.
+        come again. And may he still be there?
         """
         stuck = now - self._stuck_since if self._sending else 0
         if stuck > GIVE_UP and self._verdict is None:
@@ -129,6 +136,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self.close(4408)
         elif stuck > STUCK:
             self._renewing.set()
+        if now > self._look_at:
+            self._look_soon()
 
     # --- Its life
 
@@ -141,6 +150,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             while listening is None or not listening.done():
                 self._renewing.clear()
                 async with groups.mailbox() as self.mailbox:
+                    await self.mailbox.join(groups.account(self.user.pk))
                     await self.enter()
                     for notice in self.supervisor.notices.values():
                         await self.answer(notice)
@@ -153,8 +163,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                     await self._caught_up()
             await listening
         finally:
-            if listening is not None:
-                await _end(listening)
+            for task in (listening, self._looking):
+                if task is not None:
+                    await _end(task)
             await self.leave()
 
     async def _pass_on(self, listening: "asyncio.Task[None]") -> None:
@@ -234,8 +245,42 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             await self.hand_over(await self.mailbox.receive())
 
     async def hand_over(self, message: groups.LayerMessage) -> None:
-        if message["type"] == "frame":
-            await self.transmit(message["text"])
+        match message:
+            case {"type": "frame", "text": text}:
+                await self.transmit(text)
+            case {"type": "look"}:
+                self._look_soon()
+            case {"type": "signed_out", "session": name} if self._session is not None:
+                if name == session_name(self._session):
+                    self.close(4401)
+
+    def _look_soon(self) -> None:
+        self._look_at = asyncio.get_running_loop().time() + LOOK_AGAIN
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        else:  # it may have read already what has changed since
+            self._look_at = 0
+
+    async def _look(self) -> None:
+        """May he still be there, and in this role? Started by `_look_soon`, ended by `_serve`; nothing escapes. Where
+        the database is away, the next look tells.
+        """
+        try:
+            found = await database_sync_to_async(store.may_stay)(self.user.pk, self.reads, self._session)
+        except (DatabaseError, InterfaceError):
+            return
+        if not found.signed_in:
+            self.close(4401)
+        elif self.reads is not None and found.role is None:
+            self.close(4403)
+        elif found.role != self._role:
+            self.renew()
+
+    @property
+    def _session(self) -> str | None:
+        """The session's key; None where the site knows people by other means."""
+        session = self.scope.get("session")
+        return getattr(session, "session_key", None)
 
     async def answer(self, event: events.Event) -> None:
         """Send an event to this socket alone."""

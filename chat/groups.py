@@ -7,7 +7,7 @@ that must arrive depends on it (docs/design.md, "Lossy group, exact text"). Its 
     revoked                   person                to every socket of a conversation: that one's have to close
     roll_call                                       who is reading? answered by `present`
     echo                      number                from a process to itself: does the layer still pass on?
-    look, signed_out          ... session           to every socket of a person: may it stay?
+    look; signed_out          session               to every socket of a person: may it stay?
     stop, sync, left, present                       to the process that owns the conversation's active run
 """
 
@@ -51,7 +51,16 @@ def owner(conversation_id: UUID) -> str:
 
 def person(user_id: Any) -> str:
     """Every inbox of a person. A primary key may be anything; a group name may not."""
-    return f"nous_chat.person.{hashlib.sha256(str(user_id).encode()).hexdigest()[:32]}"
+    return f"nous_chat.person.{_digest(user_id)}"
+
+
+def account(user_id: Any) -> str:
+    """Every socket of a person, to see whether he may still be there."""
+    return f"nous_chat.account.{_digest(user_id)}"
+
+
+def _digest(user_id: Any) -> str:
+    return hashlib.sha256(str(user_id).encode()).hexdigest()[:32]
 
 
 async def publish(group: str, event: events.Event) -> None:

@@ -180,6 +180,10 @@ class Person:
             finally:
                 await socket.close()
 
+    async def sign_out(self) -> None:
+        answer = await self.http.post("/accounts/logout/", headers=self.csrf)
+        assert answer.status_code == 302
+
 
 @contextlib.asynccontextmanager
 async def signed_in(site: Site, name: str, at: str = "/accounts/login/") -> AsyncIterator[Person]:

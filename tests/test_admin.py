@@ -39,6 +39,13 @@ def test_conversations_are_found_by_title_and_by_what_was_said(
     assert str(history.pk) in page.content.decode()
 
 
+def test_a_search_does_not_change_how_many_messages_a_conversation_has(
+    admin_client: Client, history: Conversation
+) -> None:
+    page = admin_client.get(reverse("admin:nous_chat_conversation_changelist"), {"q": "Hello"})
+    assert [row.message_count for row in page.context["cl"].result_list] == [2]
+
+
 def test_a_conversations_transcript_is_one_click_away(admin_client: Client, history: Conversation) -> None:
     page = admin_client.get(reverse("admin:nous_chat_message_changelist"), {"conversation__id__exact": history.pk})
     assert page.status_code == 200

@@ -65,6 +65,7 @@ from .runs import (
     start_run,
 )
 from .search import Found, find
+from .stay import Stay, may_stay
 
 __all__ = [
     "PAGE",
@@ -85,6 +86,7 @@ __all__ = [
     "Posted",
     "Served",
     "Started",
+    "Stay",
     "Stored",
     "Written",
     "add_participant",
@@ -115,6 +117,7 @@ __all__ = [
     "listing_of",
     "look_at_invitation",
     "mark_read",
+    "may_stay",
     "page",
     "participants",
     "post_message",

@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 
 from .. import objects
 from ..models import Conversation, Message, Participant
+from ..permissions import policy
 from .rows import membership
 
 _UNREAD = (
@@ -31,9 +32,10 @@ def with_unread(participants: QuerySet[Participant]) -> QuerySet[Participant]:
 
 
 def yours(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], objects.Yours]:
-    """By conversation and user, in one query."""
-    rows: Iterable[Any] = with_unread(participants)
-    return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows}
+    """By conversation and user, in one query; only of those who may see it."""
+    rows: Iterable[Any] = with_unread(participants.select_related("user", "conversation"))
+    may_see = policy().can_see
+    return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if may_see(row)}
 
 
 def mark_read(user_id: Any, conversation_id: UUID, seq: int) -> bool:

@@ -1,0 +1,50 @@
+"""May somebody who is connected still be?"""
+
+from importlib import import_module
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.utils.crypto import constant_time_compare
+from msgspec import Struct
+
+from ..models import Participant
+from ..permissions import policy
+
+
+class Stay(Struct, frozen=True):
+    """Whether the session is still that of this person, and the role in the conversation; None where there is none."""
+
+    signed_in: bool
+    role: str | None
+
+
+def may_stay(user_id: Any, conversation_id: UUID | None, session_key: str | None) -> Stay:
+    """`conversation_id` is None for an inbox, `session_key` where who is there is known by other means."""
+    if conversation_id is None:
+        user, role = get_user_model()._default_manager.filter(pk=user_id).first(), None
+    else:
+        found = Participant.objects.select_related("user", "conversation")
+        row = found.filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None).first()
+        if row is None:
+            return Stay(True, None)
+        user, role = row.user, row.role if policy().can_see(row) else None
+    if user is None or not user.is_active:
+        return Stay(False, None)
+    return Stay(session_key is None or _is_of(session_key, user), role)
+
+
+def _is_of(session_key: str, user: Any) -> bool:
+    """As `django.contrib.auth.get_user` decides it, but nothing is written."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    if session.get(SESSION_KEY) != user._meta.pk.value_to_string(user):
+        return False
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    kept = session.get(HASH_SESSION_KEY) or ""
+    return any(constant_time_compare(kept, known) for known in _hashes(user))
+
+
+def _hashes(user: Any) -> list[str]:
+    return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
