@@ -59,3 +59,7 @@ lock: $(VENV)/dev.installed ## resolve requirements/*.in into *.txt, with hashes
 	for name in base prod test dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
+
+.PHONY: vendor
+vendor: ## the page's libraries from npm, as requirements/vendor.py names them; needs npm
+	@$(PYTHON) requirements/vendor.py

@@ -6,7 +6,7 @@ A name that is not here, or a value of another type, is an error that `manage.py
 """
 
 import os
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.conf import settings
@@ -104,6 +104,10 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     MAX_PARTICIPANTS: int = 500
     """How many people may be in one conversation."""
+
+    IMAGE_HOSTS: tuple[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = ()
+    """Hosts (`images.example.org`, with a port if it is not the usual one) whose pictures answers may show. Of any
+    other host a link is shown: whoever loads a picture tells its host that he reads, and whatever its address says."""
 
     HISTORY_TOKENS: int = 32_000
     """How much of the conversation a model is sent, newest first, by the estimate of `history.py`."""

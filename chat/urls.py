@@ -11,6 +11,7 @@ urlpatterns = [
     path("<uuid:conversation_id>/", views.chat, name="conversation"),
     path("join/<str:token>/", views.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
+    path("diagram/", views.diagram, name="diagram"),
     path("api/search/", api.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", people.participants, name="api-participants"),
     path(

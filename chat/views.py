@@ -1,14 +1,17 @@
 """The page. Everything live on it goes over the socket; what is rendered here can be read without JavaScript."""
 
 from typing import Any
+from urllib.parse import urljoin
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods
 
 from . import objects, people, store, words
@@ -47,6 +50,18 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "nous_chat/join.html", {"invited": invited})
 
 
+@xframe_options_sameorigin
+def diagram(request: HttpRequest) -> HttpResponse:
+    """The frame in which Mermaid runs (static/nous_chat/markdown/diagram.js): without an origin, without a network."""
+    scripts = urljoin(request.build_absolute_uri(), static("nous_chat/"))
+    response = render(request, "nous_chat/diagram.html")
+    response.headers["Content-Security-Policy"] = (
+        f"sandbox allow-scripts; default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
+        "frame-ancestors 'self'"
+    )
+    return response
+
+
 def element_context(
     conversation_id: UUID | None, messages: list[objects.Message], *, show_list: bool
 ) -> dict[str, Any]:
@@ -57,6 +72,8 @@ def element_context(
         "base": home,
         "socket": conf.WEBSOCKET_URL,
         "login": resolve_url(settings.LOGIN_URL),
+        "images": " ".join(conf.IMAGE_HOSTS),
+        "diagram": reverse("nous_chat:diagram"),
         "conversation": str(conversation_id or ""),
         "messages": messages,
         "show_list": show_list,

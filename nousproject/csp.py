@@ -1,4 +1,6 @@
-"""One header: the pages load scripts, styles and pictures from this site only, and nothing inline."""
+"""One header: the pages load scripts and styles from this site only, pictures also from the chat's `IMAGE_HOSTS`, and
+nothing inline.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,8 +8,10 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from chat.conf import conf
+
 POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
 )
 
@@ -29,7 +33,8 @@ class ContentSecurityPolicy:
 
 
 def _add(response: HttpResponseBase) -> HttpResponseBase:
-    response.headers.setdefault("Content-Security-Policy", POLICY)
+    images = " ".join(["'self'", "data:", *conf.IMAGE_HOSTS])
+    response.headers.setdefault("Content-Security-Policy", POLICY.format(images=images))
     return response
 
 

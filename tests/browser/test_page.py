@@ -42,7 +42,8 @@ def answer(page: Page) -> Locator:
 
 
 def shown(page: Page) -> str:
-    return str(answer(page).locator('[data-part="text"]').text_content())
+    """The source of the answer that is shown. What becomes of it on the page: test_markdown.py."""
+    return str(answer(page).locator('[data-part="text"]').evaluate("part => part.source"))
 
 
 def ends(page: Page, status: str) -> None:
@@ -222,6 +223,7 @@ def test_hostile_text_from_a_model_stays_text(start_site: StartSite, sign_in: Si
     say(page, hostile)
     ends(page, "completed")
     assert shown(page).strip() == hostile
+    assert answer(page).locator('[data-part="text"]').inner_text().strip() == hostile
     assert answer(page).locator("img, script, a").count() == 0
 
 

@@ -9,6 +9,7 @@ import { Calls } from "./calls.js";
 import { el } from "./dom.js";
 import { Editor } from "./edit.js";
 import { End } from "./end.js";
+import { MarkdownView } from "./markdown/view.js";
 import { metaOf } from "./meta.js";
 import { Quote } from "./quote.js";
 import { isMine, mayDelete, mayWrite } from "./rights.js";
@@ -65,7 +66,6 @@ export class MessageView {
       views.calls.cards, views.end.element,
       el("div", { class: "under" }, views.alternatives.element, views.actions.element, part("meta", "p")),
     );
-    views.text = new TextView(this.#parts.text);
   }
 
   /** How many of its calls wait for a decision. */
@@ -103,7 +103,8 @@ export class MessageView {
     this.element.toggleAttribute("data-deleted", message.deleted_at !== null);
     this.element.setAttribute("aria-label", this.#views.by.update(message, you));
     this.#views.quote.update(message.reply_to, quoted);
-    this.#views.text.set(message.text);
+    this.#views.text ??= new (message.role === "assistant" ? MarkdownView : TextView)(this.#parts.text);
+    this.#views.text.set(message.text, message.run !== null && isActive(message.run));
     this.#views.thinking.set(message.thinking);
     this.#views.calls.update(message, you, decisions);
     this.#views.files.update(message.attachments);

@@ -7,6 +7,7 @@ import { Bar } from "./bar.js";
 import { Conversation } from "./conversation.js";
 import { el, icon } from "./dom.js";
 import { Keys } from "./keys.js";
+import { site } from "./markdown/site.js";
 import { Panel } from "./panel.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
@@ -16,8 +17,9 @@ import { speak, words } from "./words.js";
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
- * `list` (with the list of conversations). Changing `conversation` opens another one. A JSON script among its children
- * holds `words` (what language.js calls a Catalogue) and `agents` (all of the site, each with `slug` and `name`).
+ * `list` (with the list of conversations), `images` (hosts whose pictures answers may show, with blanks between) and
+ * `diagram` (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its
+ * children holds `words` (what language.js calls a Catalogue) and `agents` (all of the site, each with `slug` and `name`).
  */
 class NousChat extends HTMLElement {
   static observedAttributes = ["conversation"];
@@ -65,6 +67,8 @@ class NousChat extends HTMLElement {
   #build() {
     const setup = JSON.parse(this.querySelector(":scope > script[type='application/json']")?.textContent ?? "{}");
     if (setup.words) speak(setup.words);
+    site.images = new Set((this.getAttribute("images") ?? "").split(/\s+/).filter(Boolean));
+    site.diagram = this.getAttribute("diagram");
     const shell = el("div", { class: "shell", hidden: true });
     const show = () => (shell.hidden = false);
     const style = el("link", { rel: "stylesheet", href: this.getAttribute("stylesheet"), onload: show, onerror: show });

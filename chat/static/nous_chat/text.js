@@ -1,5 +1,5 @@
-// Shows a growing text. The seam for rich rendering: whoever offers append(text) and set(text) can stand here.
-// Called by message.js, at most once per animation frame.
+// Shows a growing text as it was written: what people say, and thinking. Answers are shown by markdown/view.js, which has
+// the same interface. Called by message.js, at most once per animation frame.
 
 // A block is closed at the next line end once it is this long, so that appending never lays out more than the last
 // block again, however long the answer is. The line end itself stands between the blocks: it is part of the text, but
@@ -10,14 +10,14 @@ export class TextView {
   #element; #tail;
   #text = "";
 
-  /** @param {HTMLElement} element its textContent is always exactly the text */
+  /** @param {HTMLElement} element its textContent, and its property `source`, is always exactly the text */
   constructor(element) {
     this.#element = element;
   }
 
   /** @param {string} text */
   append(text) {
-    this.#text += text;
+    this.#text = this.#element.source = this.#text + text;
     let rest = text;
     while (rest) {
       this.#tail ??= this.#element.appendChild(document.createElement("div")).appendChild(new Text());

@@ -152,6 +152,22 @@ const dictionary = () => ({
   whoDecides: (name) => (name ? _("{name} or an owner has to decide.", { name }) : _("An owner has to decide.")),
   decideUntil: (iso) => _("It can be decided until {time}.", { time: dateOf(iso) }),
 
+  // What stands in an answer.
+  code: (language) => (language ? _("Code, {language}", { language }) : _("Code")),
+  wrap: _("Wrap"),
+  copy: _("Copy"),
+  copied: _("Copied"),
+  unfold: (count) => ngettext("Show all of {count} line", "Show all {count} lines", count),
+  table: _("Table"),
+  formula: _("Formula"),
+  done: _("Done"),
+  toDo: _("To do"),
+  picture: (alt) => _("Picture: {alt}", { alt }),
+  diagram: _("Diagram"),
+  diagramOf: (source) => _("Diagram of: {source}", { source }),
+  drawing: _("Drawing …"),
+  noDiagram: _("This diagram could not be drawn."),
+
   // How an answer ended.
   receipt: (name, tokens) => {
     if (tokens === null) return name ? _("Stopped by {name}.", { name }) : _("Stopped by you.");

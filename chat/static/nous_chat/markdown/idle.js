@@ -1,0 +1,28 @@
+// Work that may wait: done a little at a time between frames, so that none of it is felt. Called by code.js, formula.js
+// and view.js.
+
+const SLICE = 6; // ms
+const AT_LATEST = 200; // ms
+
+const jobs = [];
+let scheduled = false;
+
+/** @param {() => boolean|void} job does a small piece of its work; true if there is more. Never throws */
+export function later(job) {
+  jobs.push(job);
+  schedule();
+}
+
+function schedule() {
+  if (scheduled || jobs.length === 0) return;
+  scheduled = true;
+  if (globalThis.requestIdleCallback) requestIdleCallback(work, { timeout: AT_LATEST });
+  else setTimeout(work, 30);
+}
+
+function work() {
+  const end = performance.now() + SLICE;
+  scheduled = false;
+  while (jobs.length > 0 && performance.now() < end) if (!jobs[0]()) jobs.shift();
+  schedule();
+}

@@ -1,0 +1,31 @@
+"""The page's libraries are those that the manifest names, byte for byte, each with its licence."""
+
+import hashlib
+import json
+import re
+
+from requirements.vendor import MANIFEST, PACKAGES, VENDOR
+
+
+def test_every_file_is_what_the_manifest_says_and_no_other_is_there() -> None:
+    entries = json.loads(MANIFEST.read_text("utf-8"))
+    listed = {name: digest for entry in entries for name, digest in entry["files"].items()}
+    found = {
+        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.rglob("*")
+        if path.is_file() and path != MANIFEST
+    }
+    assert found == listed
+
+
+def test_the_manifest_is_of_the_packages_that_are_asked_for() -> None:
+    entries = json.loads(MANIFEST.read_text("utf-8"))
+    assert [(e["package"], e["version"], e["license"]) for e in entries] == [package[:3] for package in PACKAGES]
+    for entry in entries:
+        assert any(name.endswith("LICENSE") for name in entry["files"]), entry["package"]
+        assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", entry["integrity"])
+
+
+def test_libraries_are_loaded_from_here_and_point_nowhere_else() -> None:
+    for path in VENDOR.rglob("*.js"):
+        assert not re.search(rb"^//# sourceMappingURL", path.read_bytes(), re.MULTILINE), path
