@@ -2,16 +2,20 @@
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
+from asgiref.sync import async_to_sync
 from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
-from . import objects, store
+from . import inbox, objects, store
 from .commands import Refused
 
 MAX_BODY = 64 * 1024
@@ -26,8 +30,13 @@ class NewConversation(Struct, frozen=True, forbid_unknown_fields=True):
     agent: str | None = None
 
 
+class From(Struct, frozen=True, forbid_unknown_fields=True):
+    message: UUID
+
+
 class Conversations(Struct, frozen=True):
     conversations: list[objects.Conversation]
+    more: bool
 
 
 class Messages(Struct, frozen=True):
@@ -61,10 +70,39 @@ def endpoint(*methods: str) -> Callable[[View], View]:
 @endpoint("GET", "POST")
 def conversations(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
-        return answer_json(200, Conversations(store.conversations_of(request.user.pk)))
+        return answer_json(200, Conversations(*store.conversations_of(request.user.pk, _moment(request, "before"))))
     wanted = body(request, NewConversation)
     created = store.create_conversation(request.user, wanted.title, wanted.agent)
     return answer_json(201, created)
+
+
+@endpoint("GET", "PATCH", "DELETE")
+def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    if request.method == "DELETE":
+        deleted = store.delete_conversation(request.user.pk, conversation_id)
+        transaction.on_commit(partial(async_to_sync(inbox.announce_deletion), conversation_id, deleted))
+        return HttpResponse(status=204)
+    if request.method == "GET":
+        return answer_json(200, store.look(request.user.pk, conversation_id))
+    changes = body(request, store.Changes)
+    changed = store.change_conversation(request.user.pk, conversation_id, changes)
+    tell = inbox.announce if changes.common else partial(inbox.announce_to, request.user.pk)
+    transaction.on_commit(partial(async_to_sync(tell), conversation_id))
+    return answer_json(200, changed)
+
+
+@endpoint("POST")
+def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    restored = store.restore_conversation(request.user.pk, conversation_id)
+    transaction.on_commit(partial(async_to_sync(inbox.announce), conversation_id))
+    return answer_json(200, restored)
+
+
+@endpoint("POST")
+def fork(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    made = store.fork(request.user.pk, conversation_id, body(request, From).message)
+    transaction.on_commit(partial(async_to_sync(inbox.announce), made.id))
+    return answer_json(201, made)
 
 
 @endpoint("GET")
@@ -108,6 +146,17 @@ def _number(request: HttpRequest, name: str, default: int | None, low: int, high
     if not given.isascii() or not given.isdigit() or len(given) > 19 or not low <= int(given) <= high:
         raise Refused("invalid", f"`{name}` has to be a number from {low} to {high}.")
     return int(given)
+
+
+def _moment(request: HttpRequest, name: str) -> datetime | None:
+    given = request.GET.get(name)
+    if not given:
+        return None
+    try:
+        moment: datetime = msgspec.convert(given.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
+        return moment
+    except msgspec.ValidationError:
+        raise Refused("invalid", f"`{name}` has to be a time like 2026-11-23T09:30:00Z.") from None
 
 
 def answer_json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:

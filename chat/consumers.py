@@ -526,8 +526,9 @@ class InboxConsumer(Socket):
 
     async def enter(self) -> None:
         await self.mailbox.join(groups.person(self.user.pk))
-        conversations = await database_sync_to_async(store.conversations_of)(self.user.pk)
-        await self.answer(events.InboxSnapshot(you=objects.Person.of(self.user), conversations=conversations))
+        conversations, more = await database_sync_to_async(store.conversations_of)(self.user.pk)
+        you = objects.Person.of(self.user)
+        await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
 
     async def handle(self, command: commands.AnyCommand) -> None:
         match command:

@@ -28,6 +28,7 @@ class Snapshot(Event, frozen=True, tag="snapshot"):
 class InboxSnapshot(Event, frozen=True, tag="snapshot"):
     you: objects.Person
     conversations: list[objects.Conversation]
+    more: bool
 
 
 class MessageCreated(Event, frozen=True, tag="message.created"):

@@ -26,3 +26,12 @@ async def announce_to(user_id: Any, conversation_id: UUID) -> None:
     mine = await database_sync_to_async(store.listing_of)(user_id, conversation_id)
     if mine is not None:
         await groups.publish(groups.person(user_id), events.ConversationUpdated(conversation=mine))
+
+
+async def announce_deletion(conversation_id: UUID, deleted: store.Deleted) -> None:
+    """Publish `conversation.removed` to its people, end its run, and have its sockets look whether they may stay."""
+    if deleted.stop is not None:
+        await groups.tell(groups.owner(conversation_id), {"type": "stop", "run": deleted.stop.hex})
+    for user_id in deleted.audience:
+        await groups.publish(groups.person(user_id), events.ConversationRemoved(conversation=conversation_id))
+    await groups.tell(groups.conversation(conversation_id), {"type": "look"})

@@ -273,18 +273,30 @@ class Conversation(Struct, frozen=True):
         )
 
 
-class Found(Struct, frozen=True):
-    """A result of the search. `message` and what belongs to it are null where the title of the conversation matches."""
-
-    id: int
-    conversation: UUID
+class FoundConversation(Struct, frozen=True):
+    id: UUID
     title: str
     url: str
-    message: UUID | None
-    seq: int | None
-    role: str | None
+
+
+class FoundMessage(Struct, frozen=True):
+    id: UUID
+    seq: int
+    role: str
     author: Person | None
     created_at: datetime
+
+    @classmethod
+    def of(cls, row: "models.Message") -> Self:
+        return cls(row.id, row.seq, row.role, person(row.author), row.created_at)
+
+
+class Found(Struct, frozen=True):
+    """A result of the search. `message` is null where the title of the conversation matches."""
+
+    id: int
+    conversation: FoundConversation
+    message: FoundMessage | None
     excerpt: str
     matches: list[tuple[int, int]]
 
@@ -294,14 +306,8 @@ class Found(Struct, frozen=True):
         part, matches = excerpt(room.title if message is None else message.text, wanted)
         return cls(
             id=row.pk,
-            conversation=room.id,
-            title=room.title,
-            url=reverse("nous_chat:conversation", args=[room.id]),
-            message=message.id if message else None,
-            seq=message.seq if message else None,
-            role=message.role if message else None,
-            author=person(message.author) if message else None,
-            created_at=message.created_at if message else room.created_at,
+            conversation=FoundConversation(room.id, room.title, reverse("nous_chat:conversation", args=[room.id])),
+            message=FoundMessage.of(message) if message else None,
             excerpt=part,
             matches=matches,
         )

@@ -48,9 +48,7 @@ def query_words(query: str) -> list[str]:
 
 
 def excerpt(text: str, wanted: Iterable[str]) -> tuple[str, list[tuple[int, int]]]:
-    """A part of `text` around the first match, and where in it the matches are, [start, end) in UTF-16 units, which
-    are what JavaScript counts.
-    """
+    """A part of `text` around the first match, and where in it the matches are, [start, end) in characters."""
     text = text[:MAX_EXCERPTED_CHARS]
     found = _matches(text, tuple(wanted))
     start = max(0, found[0][0] - LEAD_CHARS) if found else 0
@@ -61,8 +59,7 @@ def excerpt(text: str, wanted: Iterable[str]) -> tuple[str, list[tuple[int, int]
     before, after = "…" if start else "", "…" if end < len(text) else ""
     part = before + re.sub(r"\s", " ", text[start:end]) + after
     shift = len(before) - start
-    inside = [(a + shift, b + shift) for a, b in found if b <= end]
-    return part, [(_utf16(part[:a]), _utf16(part[:b])) for a, b in inside]
+    return part, [(a + shift, b + shift) for a, b in found if b <= end]
 
 
 def _matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
@@ -79,7 +76,3 @@ def _matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
             a, b = match.start(), match.start() + length
             found.append((a, b) if places is None else (places[a], places[b - 1] + 1))
     return found
-
-
-def _utf16(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2

@@ -455,7 +455,7 @@ def test_a_list_of_conversations_is_two_queries(people: dict[str, Any], django_a
     for _ in range(30):
         store.create_conversation(people["ada"])
     with django_assert_num_queries(2):
-        assert len(store.conversations_of(people["ada"].pk)) == 30
+        assert len(store.conversations_of(people["ada"].pk)[0]) == 30
 
 
 def test_a_conversation_needs_an_agent_that_exists(people: dict[str, Any]) -> None:

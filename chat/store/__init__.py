@@ -6,7 +6,7 @@ are wire objects (`objects.py`), never rows.
 
     conversations, messages, runs, approvals     the units of work, by what they are about
     participants, invitations
-    alternatives, edits, lists, attachments
+    alternatives, edits, lists, attachments, search, housekeeping, forks
     endings, rows                                their parts
 """
 
@@ -22,11 +22,14 @@ from .conversations import (
     enter,
     listing,
     listing_of,
+    look,
     page,
     standing,
 )
 from .edits import Edited, delete_message, edit_message, edits_of, restore_message
 from .endings import Ending, Finished, Written
+from .forks import fork
+from .housekeeping import Changes, Deleted, change_conversation, clean, delete_conversation, restore_conversation
 from .invitations import (
     Invited,
     Joined,
@@ -72,8 +75,10 @@ __all__ = [
     "TITLE_CHARS",
     "Beat",
     "Change",
+    "Changes",
     "Checkpoint",
     "Decided",
+    "Deleted",
     "Edited",
     "Ending",
     "Entered",
@@ -92,13 +97,16 @@ __all__ = [
     "add_participant",
     "adopt",
     "await_approval",
+    "change_conversation",
     "change_role",
     "check_membership",
     "choose",
+    "clean",
     "conversations_of",
     "create_conversation",
     "create_invitation",
     "decide",
+    "delete_conversation",
     "delete_message",
     "delete_unsent",
     "edit_message",
@@ -109,12 +117,14 @@ __all__ = [
     "find_run",
     "finish_run",
     "forget_file",
+    "fork",
     "heartbeat",
     "invitations",
     "join",
     "keep_owned",
     "listing",
     "listing_of",
+    "look",
     "look_at_invitation",
     "mark_read",
     "may_stay",
@@ -127,6 +137,7 @@ __all__ = [
     "remove_participant",
     "request_run",
     "request_stop",
+    "restore_conversation",
     "restore_message",
     "revoke_invitation",
     "save_call",

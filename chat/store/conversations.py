@@ -1,5 +1,6 @@
 """Conversations: make one, list them, enter one, read back in it."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,8 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
 from .endings import active_runs
-from .lists import yours
-from .rows import PAGE, membership, newest, storable
+from .lists import with_unread, yours
+from .rows import NOT_FOUND, PAGE, membership, newest, storable
 from .search import set_title
 
 LIST = 200
@@ -52,11 +53,22 @@ def _object(row: Any, mine: objects.Yours | None = None) -> objects.Conversation
     return objects.Conversation.of(row, running=row.running, talkers=row.talkers, yours=mine)
 
 
-def conversations_of(user_id: Any) -> list[objects.Conversation]:
-    """A person's conversations, newest first, at most LIST."""
-    rows = list(_listed().filter(participants__user=user_id)[:LIST])
-    mine = yours(Participant.objects.filter(user=user_id, conversation__in=[row.pk for row in rows]))
-    return [_object(row, mine[row.pk, user_id]) for row in rows if (row.pk, user_id) in mine]
+def conversations_of(user_id: Any, before: datetime | None = None) -> tuple[list[objects.Conversation], bool]:
+    """A person's conversations, at most LIST, pinned ones first, each part newest first; and whether there are more.
+    `before`: those that changed before then, without the pinned ones, which came with the first.
+    """
+    mine = Participant.objects.filter(user=user_id, conversation__deleted_at=None)
+    if before is not None:
+        mine = mine.filter(pinned=False, conversation__updated_at__lt=before)
+    mine = with_unread(mine.order_by("-pinned", "-conversation__updated_at", "pk"))
+    found: list[Any] = list(mine[: LIST + 1])
+    rows = _listed().in_bulk([participant.conversation_id for participant in found[:LIST]])
+    listed = [
+        _object(rows[participant.conversation_id], objects.Yours.of(participant, participant.unread))
+        for participant in found[:LIST]
+        if participant.conversation_id in rows
+    ]
+    return listed, len(found) > LIST
 
 
 class Listing(Struct, frozen=True):
@@ -116,6 +128,15 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
 def check_membership(user_id: Any, conversation_id: UUID) -> None:
     """Raises Refused("not_found") where the person is not, or no longer, in the conversation."""
     membership(user_id, conversation_id)
+
+
+def look(user_id: Any, conversation_id: UUID) -> objects.Conversation:
+    """A conversation as this person has it. Raises Refused("not_found")."""
+    membership(user_id, conversation_id)
+    found = listing_of(user_id, conversation_id)
+    if found is None:
+        raise Refused("not_found", NOT_FOUND)
+    return found
 
 
 class Standing(Struct, frozen=True):

@@ -15,7 +15,7 @@ from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import policy
 
 PAGE = 50
-_NOT_FOUND = "There is no such conversation, or you are not in it."
+NOT_FOUND = "There is no such conversation, or you are not in it."
 
 
 def storable(text: str) -> str:
@@ -35,7 +35,7 @@ def membership(user_id: Any, conversation_id: UUID) -> Participant:
         .first()
     )
     if row is None or not policy().can_see(row):
-        raise Refused("not_found", _NOT_FOUND)
+        raise Refused("not_found", NOT_FOUND)
     return row
 
 

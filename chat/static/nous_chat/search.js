@@ -90,17 +90,18 @@ export class Search {
 
   #item(result) {
     const { conversation, message } = result;
-    const link = el("a", { href: this.#on.href(conversation.id, message.id), onclick: (event) => this.#click(event, result) },
+    const said = [message?.author?.name, message && words.when(message.created_at)].filter(Boolean).join(" · ");
+    const link = el("a", { href: this.#on.href(conversation.id, message?.id), onclick: (event) => this.#click(event, result) },
       el("span", { class: "title", dir: "auto" }, conversation.title || words.untitled),
-      el("span", { class: "meta" }, [message.author?.name, words.when(message.created_at)].filter(Boolean).join(" · ")),
+      el("span", { class: "meta" }, said),
       el("span", { class: "excerpt", dir: "auto" }, ...marked(result.excerpt, result.matches)));
-    return el("li", { "data-before": message.created_at }, link);
+    return el("li", { "data-before": result.id }, link);
   }
 
   #click(event, { conversation, message }) {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
-    this.#on.open(conversation.id, message.id);
+    this.#on.open(conversation.id, message?.id);
   }
 }
 

@@ -1,0 +1,88 @@
+"""A conversation goes on in another one: everything up to a message is copied, for the person who wants it."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from .. import objects
+from ..commands import Refused
+from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
+from .rows import may_post, membership, messages
+from .search import index, set_title
+
+BATCH = 500
+
+
+@transaction.atomic
+def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
+    """A new conversation that this person owns alone, with what is shown up to the message, that one included, even
+    where another alternative is shown. Files are not copied, their rows are; what runs took is not counted again.
+    """
+    participant = membership(user_id, conversation_id)
+    may_post(participant)
+    source = participant.conversation
+    last = Message.objects.filter(conversation=source, pk=message_id, deleted_at=None).first()
+    if last is None:
+        raise Refused("not_found", "There is no such message in this conversation.")
+    said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).filter(seq__lt=last.seq)
+    if last.alternative_of_id is not None:
+        said = said.exclude(alternative_of=last.alternative_of_id)
+    rows = [*said.prefetch_related(None).order_by("seq"), Message.objects.select_related("run").get(pk=last.pk)]
+    active = getattr(rows[-1], "run", None)
+    if active is not None and active.status in Run.ACTIVE:
+        raise Refused("conflict", "This answer is being made. Wait for it, or stop it first.")
+    copy = Conversation.objects.create(
+        agent=source.agent, other_agents=source.other_agents, mode=source.mode, last_seq=len(rows)
+    )
+    if source.title:
+        set_title(copy, source.title, source.title_from)
+        copy.save(update_fields=["title", "title_from"])
+    _copy(rows, copy)
+    Participant.objects.create(
+        conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
+    )
+    mine = objects.Yours(Participant.Role.OWNER, 0, len(rows), False, False)
+    return objects.Conversation.of(copy, running=False, talkers=1, yours=mine)
+
+
+def _copy(rows: list[Message], into: Conversation) -> None:
+    ids = {row.pk: uuid4() for row in rows}
+    runs = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
+    copies = [
+        Message(
+            pk=ids[row.pk],
+            conversation=into,
+            seq=seq,
+            role=row.role,
+            author_id=row.author_id,
+            text=row.text,
+            thinking=row.thinking,
+            reply_to_id=ids.get(row.reply_to_id) if row.reply_to_id else None,
+            created_at=row.created_at,
+            edited_at=row.edited_at,
+        )
+        for seq, row in enumerate(rows, 1)
+    ]
+    Message.objects.bulk_create(copies, batch_size=BATCH)
+    index(copies)
+    Run.objects.bulk_create(
+        (_run(row.run, runs[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run")), batch_size=BATCH
+    )
+    calls, files = [], []
+    for call in ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id, run__in=list(runs)):
+        call.pk, call.run_id = uuid4(), runs[call.run_id]
+        calls.append(call)
+    for file in Attachment.objects.filter(message__in=list(ids)):
+        assert file.message_id is not None
+        file.pk, file.conversation, file.message_id = uuid4(), into, ids[file.message_id]
+        files.append(file)
+    ToolCall.objects.bulk_create(calls, batch_size=BATCH)
+    Attachment.objects.bulk_create(files, batch_size=BATCH)
+
+
+def _run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
+    """Without its counts of tokens: they were spent once."""
+    kept = ("status", "seq", "agent", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason", "error_code",
+            "error_message", "retry_after", "transcript", "created_at", "started_at", "finished_at")  # fmt: skip
+    return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})
