@@ -18,7 +18,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from channels.layers import get_channel_layer
 from django.core.exceptions import ImproperlyConfigured
@@ -157,11 +157,23 @@ async def mailbox() -> AsyncIterator[Mailbox]:
     """A Mailbox that is gone when the block ends."""
     layer = _layer()
     async with asyncio.timeout(PATIENCE):
-        box = Mailbox(layer, await layer.new_channel())
+        box = Mailbox(layer, await _new_channel(layer))
     try:
         yield box
     finally:
         await box.close()
+
+
+async def _new_channel(layer: Any) -> str:
+    """channels_redis remembers a channel before Redis has taken it, and does not forget it where Redis never does."""
+    mark = f"{uuid4().hex[:12]}."
+    try:
+        name: str = await layer.new_channel(mark)
+    except BaseException:
+        for forgotten in [name for name in layer.channels if mark in name]:
+            del layer.channels[forgotten]
+        raise
+    return name
 
 
 def _layer() -> Any:

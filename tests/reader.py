@@ -35,6 +35,7 @@ class Reader:
                 self._begin(frame.get("messages", []), frame.get("more", False))
             case "message.created":
                 self._put(frame["message"])
+                return self._hole_before(frame["message"])
             case "conversation.updated" if self.messages or self.snapshot:
                 if frame["conversation"]["last_seq"] > max((m["seq"] for m in self.messages.values()), default=0):
                     return [{"type": "history.load", "before": frame["conversation"]["last_seq"] + 1}]
@@ -52,20 +53,21 @@ class Reader:
                 self.runs[run["id"]] = run
                 if frame["message"]["id"] not in self.messages:
                     self._put(frame["message"])
-                if self._hole_before(frame["message"]["seq"]):
-                    return [{"type": "history.load", "before": frame["message"]["seq"]}]
+                return self._hole_before(frame["message"])
             case "run.delta" | "run.tool":
                 return self._delta(frame)
             case "run.state":
                 if frame["seq"] >= self.seqs.get(frame["run"], 0):
                     self._put(frame["message"])
                     self.lost.discard(frame["run"])
+                    return self._hole_before(frame["message"])
             case "run.finished":
                 self.finished.append(frame)
                 self.runs.pop(frame["run"], None)
                 self.healed = next((m["text"] for m in self.messages.values() if self._of(m, frame["run"])), "")
                 if frame["message"] is not None:
                     self._put(frame["message"])
+                    return self._hole_before(frame["message"])
         return []
 
     def _begin(self, newest: list[Frame], more: bool) -> None:
@@ -109,8 +111,11 @@ class Reader:
             self.seqs[run] = frame["seq"]
         return []
 
-    def _hole_before(self, seq: int) -> bool:
-        return seq > 1 and not any(m["seq"] == seq - 1 for m in self.messages.values())
+    def _hole_before(self, message: Frame) -> list[Frame]:
+        seq = message["seq"]
+        if seq == 1 or any(known["seq"] == seq - 1 for known in self.messages.values()):
+            return []
+        return [{"type": "history.load", "before": seq}]
 
     @staticmethod
     def _of(message: Frame, run: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from channels.layers import get_channel_layer
 
 from chat import groups
@@ -176,6 +177,23 @@ def test_nothing_is_left_behind_by_a_mailbox(
         assert not limit.expired(), "closing does not hang"
         assert not layer.channels
         assert not layer.groups
+
+    scenario(talk)
+
+
+def test_a_mailbox_that_redis_did_not_take_is_forgotten(scenario: Scenario, settings: Any) -> None:
+    config = {"hosts": ["redis://127.0.0.1:1/0"]}
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": config}
+    }
+
+    async def talk() -> None:
+        with pytest.raises(redis.ConnectionError):
+            async with groups.mailbox():
+                pass
+        layer = get_channel_layer()
+        assert not layer.channels
+        await layer.flush()
 
     scenario(talk)
 
