@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from . import commands, events, groups, inbox, limits, metrics, objects, store, supervisor
 from .commands import Refused
 from .credit import Credit
+from .presence import Typing
 from .pulse import TICK
 from .revocation import session_name
 
@@ -318,7 +319,7 @@ async def _end(task: "asyncio.Task[Any]") -> None:
 class ConversationConsumer(Socket):
     """One person in one conversation."""
 
-    _typing = False
+    _typing: Typing | None = None
     _looking: asyncio.Task[None] | None = None
 
     async def enter(self) -> None:
@@ -332,7 +333,7 @@ class ConversationConsumer(Socket):
         except Refused:
             raise Closed(4404) from None
         self._person = objects.Person(entered.you.id, entered.you.name)
-        self._role = entered.you.role
+        self._typing = self._typing or Typing(self.conversation_id, self._person)
         self._credit = Credit()
         self.reads = self.conversation_id
         await self.answer(
@@ -345,6 +346,7 @@ class ConversationConsumer(Socket):
                 runs=entered.runs,
             )
         )
+        self.supervisor.presence.enter(self.conversation_id, self, self._person)
         for run in entered.runs:
             await self.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
         if any(run.status == "queued" for run in entered.runs):
@@ -355,13 +357,17 @@ class ConversationConsumer(Socket):
             self._looking.cancel()
         if self.reads is not None:
             self.reads = None
+            self.supervisor.presence.leave(self.conversation_id, self)
             self.supervisor.left(self.conversation_id, self.mailbox.name)
-            await self._show_typing(False)
+            if self._typing is not None:
+                await self._typing.show(False)
 
     async def hand_over(self, message: groups.LayerMessage) -> None:
         if message["type"] == "roll_call":
             here = {"type": "present", "conversation": self.conversation_id.hex}
             await groups.tell(groups.owner(self.conversation_id), here)
+        elif message["type"] == "who":
+            self.supervisor.presence.asked(self.conversation_id)
         elif message["type"] == "revoked":
             if message["person"] == self._person.id:
                 self.close(4403)
@@ -399,7 +405,8 @@ class ConversationConsumer(Socket):
                     await inbox.announce_to(self.user.pk, self.conversation_id)
                 await self._acknowledge(ref)
             case commands.Typing(on=on, ref=ref):
-                await self._show_typing(on)
+                assert self._typing is not None
+                await self._typing.show(on, self.user.pk)
                 await self._acknowledge(ref)
             case commands.Ping(ref=ref):
                 await self.answer(events.Pong(ref=ref))
@@ -503,11 +510,6 @@ class ConversationConsumer(Socket):
                 self.supervisor.start(decided.run, self.conversation_id, self.mailbox.name)
         await self.answer(events.Ack(ref=command.ref, run=decided.run))
         await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
-
-    async def _show_typing(self, on: bool) -> None:
-        if on != self._typing:
-            self._typing = on
-            await self._publish(events.Typing(conversation=self.conversation_id, user=self._person, on=on))
 
     async def _publish(self, event: events.Event) -> None:
         await groups.publish(groups.conversation(self.conversation_id), event)

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from . import engine, events, groups, inbox, metrics, objects, store
 from .conf import conf
 from .models import Run
+from .presence import Presence
 from .pulse import TICK, Pulse
 from .runs import ABANDONED, SHUTDOWN, LiveRun, Process
 from .slots import Slots
@@ -85,6 +86,9 @@ class Supervisor:
         self.notices: dict[str, events.Notice] = {}
         """What is away at the moment: "database", "layer"."""
 
+        self.presence = Presence(self.host)
+        """Who reads here, in this process."""
+
         self._process = Process(self.host, Pulse(asyncio.get_running_loop().time()))
         self._runs: dict[UUID, LiveRun] = {}
         self._slots = Slots()
@@ -112,6 +116,7 @@ class Supervisor:
             self._process.pulse = Pulse(_now())
             _detached(self._listen(self._mailbox), self._watches)
             _detached(self._tick(self._mailbox), self._watches)
+            _detached(self.presence.follow(), self._watches)
             _drain_at_shutdown(self)
 
     # --- What consumers ask
@@ -205,6 +210,8 @@ class Supervisor:
         if self.sockets:
             farewells = [asyncio.ensure_future(reader.restart()) for reader in self.sockets]
             await asyncio.wait(farewells, timeout=FAREWELL)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.presence.close(), FAREWELL)
         for run_id in self._slots.places():
             self._slots.leave(run_id)
         if self._tasks:

@@ -48,6 +48,7 @@ from .participants import (
     keep_owned,
     participants,
     remove_participant,
+    typing_audience,
 )
 from .rows import PAGE, storable
 from .runs import (
@@ -144,5 +145,6 @@ __all__ = [
     "standing",
     "start_run",
     "storable",
+    "typing_audience",
     "upload",
 ]

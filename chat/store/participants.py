@@ -16,7 +16,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Invitation, Message, Participant
 from ..permissions import policy
-from .rows import append, lock, membership
+from .rows import append, lock, may_post, membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
 
@@ -35,6 +35,16 @@ def participants(user_id: Any, conversation_id: UUID) -> list[objects.Participan
     membership(user_id, conversation_id)
     rows = Participant.objects.filter(conversation=conversation_id).select_related("user")
     return [objects.Participant.of(row) for row in rows]
+
+
+def typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list[Any]:
+    """In whose lists it shows that this person is typing: the others', unless they are more than `most`. Raises Refused
+    for who may not write.
+    """
+    may_post(membership(user_id, conversation_id))
+    others = Participant.objects.filter(conversation=conversation_id).exclude(user=user_id)
+    found = list(others.values_list("user_id", flat=True)[: most + 1])
+    return found if len(found) <= most else []
 
 
 @transaction.atomic
