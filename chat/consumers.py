@@ -16,7 +16,7 @@ from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from . import commands, events, groups, inbox, limits, metrics, objects, store, supervisor
+from . import commands, events, groups, inbox, metrics, objects, store, supervisor
 from .commands import Refused
 from .credit import Credit
 from .presence import Typing
@@ -78,7 +78,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self.user = scope["user"]
             if not self.user.is_authenticated:
                 raise Closed(4401)
-            self._bucket = limits.bucket(self.user.pk)
+            self._bucket = self.supervisor.buckets.of(self.user.pk)
             await self.supervisor.open()
             await self._serve()
         except Closed as closed:

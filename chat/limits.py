@@ -19,18 +19,22 @@ class Bucket:
         """Seconds to wait until the next command is taken; 0 where this one is."""
         gained = 0.0 if self._then is None else (now - self._then) * conf.COMMAND_RATE
         self._then, self._tokens = now, min(self._tokens + gained, conf.COMMAND_BURST) - 1
-        return 0.0 if self._tokens >= 0 else -self._tokens / conf.COMMAND_RATE
+        return 0.0 if self._tokens >= 0 else (1 - self._tokens) / conf.COMMAND_RATE
 
     @property
     def exhausted(self) -> bool:
         return self._tokens < -conf.COMMAND_BURST
 
 
-_buckets: "weakref.WeakValueDictionary[Any, Bucket]" = weakref.WeakValueDictionary()
+class Buckets:
+    """One for each person who is connected, by primary key: all his sockets of this process share it, and the last
+    takes it with it.
+    """
 
+    def __init__(self) -> None:
+        self._of: weakref.WeakValueDictionary[Any, Bucket] = weakref.WeakValueDictionary()
 
-def bucket(person: Any) -> Bucket:
-    """That of a person's primary key: all his sockets of this process share it, and the last takes it with it."""
-    if (found := _buckets.get(person)) is None:
-        found = _buckets[person] = Bucket()
-    return found
+    def of(self, person: Any) -> Bucket:
+        if (found := self._of.get(person)) is None:
+            found = self._of[person] = Bucket()
+        return found

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from . import engine, events, groups, inbox, metrics, objects, store
 from .conf import conf
+from .limits import Buckets
 from .models import Run
 from .presence import Presence
 from .pulse import TICK, Pulse
@@ -83,6 +84,8 @@ class Supervisor:
         self.host = f"{socket.gethostname()[:50]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.sockets: set[LocalSocket] = set()
         """The open sockets of this process; each adds and removes itself."""
+        self.buckets = Buckets()
+        """How often each connected person has asked."""
         self.notices: dict[str, events.Notice] = {}
         """What is away at the moment: "database", "layer"."""
 

@@ -1,0 +1,203 @@
+"""More is asked than can be made: runs wait in places that are told, then are refused; commands have a rate."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from chat import store
+from chat.models import Conversation, Message, Participant, Run
+
+from .client import InProcess
+from .servers import Upstream
+from .upstream import text
+
+Scenario = Callable[..., Any]
+
+
+@pytest.fixture
+def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
+    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
+
+    def choose(name: str, **others: Any) -> None:
+        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
+
+    return choose
+
+
+@pytest.fixture
+def rooms(people: dict[str, Any]) -> list[Conversation]:
+    """Five of Ada's, in which Bob may read."""
+    made = [Conversation.objects.get(pk=store.create_conversation(people["ada"]).id) for _ in range(5)]
+    for room in made:
+        Participant.objects.create(conversation=room, user=people["bob"], role="viewer")
+    return made
+
+
+async def enter(stack: AsyncExitStack, person: Any, rooms: list[Conversation]) -> list[InProcess]:
+    return [await stack.enter_async_context(InProcess(person, room.pk)) for room in rooms]
+
+
+def places(peer: InProcess) -> list[int]:
+    return [frame["place"] for frame in peer.of_type("run.queued")]
+
+
+def test_runs_beyond_the_limit_wait_are_told_their_place_move_up_and_are_all_answered(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    model("words@n=60,delay=25", MAX_RUNS=1)
+
+    async def talk() -> None:
+        async with AsyncExitStack() as stack:
+            peers = await enter(stack, people["ada"], rooms[:3])
+            for peer in peers:
+                await peer.say("Hello")
+                await peer.until(lambda peer=peer: peer.of_type("run.started") or peer.of_type("run.queued"))
+            assert [places(peer) for peer in peers] == [[], [1], [2]]
+            late = await stack.enter_async_context(InProcess(people["bob"], rooms[2].pk))
+            assert (await late.hear("run.queued"))["place"] == 2, "who joins is told, too"
+            for peer in peers:
+                assert (await peer.hear("run.finished", seconds=30))["message"]["text"] == text(60)
+            assert [places(peer) for peer in peers] == [[], [1], [2, 1]]
+            assert await Run.objects.filter(place=None, status="completed").acount() == 3
+
+    scenario(talk)
+
+
+def test_a_run_that_waits_can_be_stopped_and_the_next_moves_up(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    model("words@n=2000,delay=10", MAX_RUNS=1)
+
+    async def talk() -> None:
+        async with AsyncExitStack() as stack:
+            one, two, three = await enter(stack, people["ada"], rooms[:3])
+            await one.say("Hello")
+            await one.hear("run.started")
+            for peer in (two, three):
+                await peer.say("Hello")
+                await peer.hear("run.queued")
+            await two.send("run.stop", run=two.of_type("run.queued")[0]["run"])
+            stopped = await two.hear("run.finished")
+            assert (stopped["status"], stopped["message"]) == ("stopped", None)
+            await three.until(lambda: places(three) == [2, 1])
+            await one.send("run.stop", run=one.of_type("run.started")[0]["run"])
+            await three.hear("run.started")
+            await three.send("run.stop", run=three.of_type("run.started")[0]["run"])
+            await three.hear("run.finished")
+
+    scenario(talk)
+
+
+def test_a_full_queue_refuses_before_anything_is_stored_and_says_when_to_come_back(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    model("words@n=2000,delay=10", MAX_RUNS=1, MAX_QUEUED=2)
+
+    async def talk() -> None:
+        async with AsyncExitStack() as stack:
+            peers = await enter(stack, people["ada"], rooms)
+            await asyncio.gather(*(peer.say("Hello", ref="1") for peer in peers))
+            answers = [await peer.answered("1") for peer in peers]
+            assert sorted(answer["type"] for answer in answers) == ["ack"] * 3 + ["error"] * 2
+            for answer in answers:
+                if answer["type"] == "error":
+                    assert (answer["code"], answer["retry_after"] > 0) == ("busy", True)
+            assert await Message.objects.filter(role="user").acount() == await Run.objects.acount() == 3
+            taken = next(peer for peer, answer in zip(peers, answers, strict=True) if answer["type"] == "ack")
+            await taken.say("And?", ref="2", mode="queue")
+            assert (await taken.answered("2"))["type"] == "ack", "it waits for a run that there is"
+
+    scenario(talk)
+
+
+def test_one_person_does_not_keep_the_others_waiting(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    model("words@n=80,delay=25", MAX_RUNS=5, MAX_RUNS_PER_USER=1)
+    bobs = Conversation.objects.get(pk=store.create_conversation(people["bob"]).id)
+
+    async def talk() -> None:
+        async with AsyncExitStack() as stack:
+            first, second = await enter(stack, people["ada"], rooms[:2])
+            (other,) = await enter(stack, people["bob"], [bobs])
+            await first.say("Hello")
+            await first.hear("run.started")
+            await second.say("Hello")
+            assert (await second.hear("run.queued"))["place"] == 1
+            await other.say("Hello")
+            await other.hear("run.started")
+            assert not second.of_type("run.started")
+            await first.hear("run.finished")
+            assert (await second.hear("run.finished", seconds=30))["status"] == "completed"
+
+    scenario(talk)
+
+
+def test_what_waits_where_nobody_reads_is_left_until_somebody_does(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    model("words@n=2000,delay=10", MAX_RUNS=1, DISCONNECT_GRACE=0.1)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], rooms[0].pk) as one:
+            await one.say("Hello")
+            run = (await one.hear("run.started"))["run"]
+            async with InProcess(people["ada"], rooms[1].pk) as two:
+                await two.say("Hello")
+                waiting = (await two.hear("run.queued"))["run"]
+            async with asyncio.timeout(10):
+                while not await Run.objects.filter(pk=waiting, host="", status="queued").aexists():
+                    await asyncio.sleep(0.05)
+            await one.send("run.stop", run=run)
+            await one.hear("run.finished")
+            await asyncio.sleep(1.2)
+            assert await Run.objects.filter(pk=waiting, host="", status="queued").aexists()
+            async with InProcess(people["bob"], rooms[1].pk) as back:
+                started = await back.hear("run.started")
+                assert started["run"] == waiting
+
+    scenario(talk)
+
+
+def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_away(
+    scenario: Scenario, people: Any, rooms: list[Conversation], settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"COMMAND_RATE": 5.0, "COMMAND_BURST": 10}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], rooms[0].pk) as ada, InProcess(people["bob"], rooms[0].pk) as bob:
+            for number in range(12):
+                await ada.send("ping", ref=str(number))
+            refused = await ada.answered("11")
+            assert (refused["code"], refused["retry_after"] > 0) == ("rate_limited", True)
+            assert (await ada.answered("9"))["type"] == "pong"
+            await bob.send("ping", ref="1")
+            assert (await bob.answered("1"))["type"] == "pong", "it is a person's, not everybody's"
+            await asyncio.sleep(refused["retry_after"] + 0.1)
+            await ada.send("ping", ref="again")
+            assert (await ada.answered("again"))["type"] == "pong"
+            for _ in range(40):
+                await ada.send("ping")
+            assert await ada.shut() == 4429
+
+    scenario(talk)
+
+
+def test_acknowledgements_are_never_too_many(
+    scenario: Scenario, people: Any, rooms: list[Conversation], settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"COMMAND_RATE": 1.0, "COMMAND_BURST": 5}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], rooms[0].pk) as ada:
+            for number in range(30):
+                await ada.send("run.ack", run=str(uuid.uuid4()), seq=number)
+            await ada.send("ping", ref="1")
+            assert (await ada.answered("1"))["type"] == "pong"
+
+    scenario(talk)
