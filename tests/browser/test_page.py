@@ -6,60 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from tests import recorded, servers
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, posting, say, shown, stored
 from tests.servers import Site, Upstream
 from tests.test_site import add_participant, cases
 from tests.upstream import text
 
 pytestmark = pytest.mark.browser
-
-StartSite = Callable[..., Site]
-SignIn = Callable[..., Page]
-SLOW = "custom:words@n=2000,delay=20"
-
-
-def begin(page: Page) -> str:
-    """A new conversation, or the empty one that a first visit has made; returns its id."""
-    page.get_by_role("button", name="New conversation").first.click()
-    page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
-    live(page)
-    return page.url.rstrip("/").rsplit("/", 1)[1]
-
-
-def live(page: Page) -> None:
-    expect(page.locator("nous-chat")).to_have_attribute("data-connection", "live")
-
-
-def say(page: Page, what: str) -> None:
-    page.get_by_role("textbox", name="Message").fill(what)
-    page.keyboard.press("Enter")
-
-
-def answer(page: Page) -> Locator:
-    return page.locator('article[data-role="assistant"]').last
-
-
-def shown(page: Page) -> str:
-    """The source of the answer that is shown. What becomes of it on the page: test_markdown.py."""
-    return str(answer(page).locator('[data-part="text"]').evaluate("part => part.source"))
-
-
-def ends(page: Page, status: str) -> None:
-    expect(answer(page)).to_have_attribute("data-status", status, timeout=60_000)
-
-
-def stored(page: Page, conversation: str) -> list[dict[str, Any]]:
-    answer = page.request.get(f"/chat/api/conversations/{conversation}/messages/")
-    messages: list[dict[str, Any]] = answer.json()["messages"]
-    return messages
-
-
-def posting(page: Page) -> dict[str, str]:
-    """The headers of a POST to the JSON endpoints."""
-    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
-    return {"X-CSRFToken": token, "Content-Type": "application/json"}
 
 
 def test_a_conversation_from_the_first_visit_to_the_token_count(start_site: StartSite, sign_in: SignIn) -> None:

@@ -1,0 +1,195 @@
+"""The page for everybody: axe-core in both themes, the keyboard alone, what a screen reader hears, stillness, zoom."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, open_list, say
+
+pytestmark = pytest.mark.browser
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+IN_SHADOW = "document.querySelector('nous-chat').shadowRoot"
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds, one line for each element."""
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+def empty(page: Page) -> None:
+    begin(page)
+
+
+def answered(page: Page) -> None:
+    begin(page)
+    say(page, "code")
+    ends(page, "completed")
+
+
+def answering(page: Page) -> None:
+    begin(page)
+    say(page, "slow")
+    expect(answer(page).locator('[data-part="text"]')).not_to_be_empty()
+
+
+def menu(page: Page) -> None:
+    begin(page)
+    open_list(page)
+    page.get_by_role("button", name="Actions for").first.click()
+    expect(page.get_by_role("menu")).to_be_visible()
+
+
+def keys(page: Page) -> None:
+    begin(page)
+    open_list(page)
+    page.get_by_role("button", name="Keys").click()
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def switcher(page: Page) -> None:
+    begin(page)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox")).to_be_focused()
+
+
+def panel(page: Page) -> None:
+    begin(page)
+    page.get_by_role("button", name="People and settings").click()
+    expect(page.get_by_role("heading", name="People", exact=True)).to_be_visible()
+
+
+STATES = [empty, answered, answering, menu, keys, switcher, panel]
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(start_site: StartSite, sign_in: SignIn, theme: str, width: int) -> None:
+    look = {"color_scheme": theme, "viewport": {"width": width, "height": 700}, "reduced_motion": "reduce"}
+    page = sign_in(start_site(), "ada", bypass_csp=True, **look)  # axe-core writes styles into the page
+    problems = {}
+    for state in STATES:
+        page.goto("/chat/")
+        state(page)
+        problems[state.__name__] = faults(page)
+    assert not any(problems.values()), "\n".join(f"{state} {fault}" for state in problems for fault in problems[state])
+
+
+def test_a_stream_is_announced_by_sentences_and_its_end_once(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo@delay=40"), "ada")
+    begin(page)
+    sentences = [f"This is sentence number {n} of a long answer." for n in range(1, 13)]
+    page.evaluate(
+        f"""() => {{
+            const region = {IN_SHADOW}.querySelector("[role=status][aria-live=polite]");
+            window.heard = [];
+            const hear = ({{ addedNodes }}) => addedNodes.forEach((node) => window.heard.push(node.textContent));
+            new MutationObserver((changes) => changes.forEach(hear)).observe(region, {{ childList: true }});
+        }}"""
+    )
+    say(page, " ".join(sentences))
+    ends(page, "completed")
+    expect(page.locator("nous-chat")).to_contain_text("Answer complete.")
+    heard = page.evaluate("window.heard")
+    assert " ".join(heard) == " ".join(["Assistant is answering.", *sentences, "Answer complete."])
+    words = sum(len(sentence.split()) for sentence in sentences)
+    assert len(heard) <= len(sentences) + 2 < words
+    assert all(re.search(r"[.]$", said) for said in heard), "never in mid-sentence"
+    assert page.get_by_role("log").get_attribute("aria-live") == "off", "the text itself is not read out as well"
+
+
+def test_the_focus_stays_where_it_is_while_things_happen(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=100,delay=10"), "ada")
+    begin(page)
+    say(page, "Hello")
+    field = page.get_by_role("textbox", name="Message")
+    expect(field).to_be_focused()
+    ends(page, "completed")
+    expect(field).to_be_focused()
+    log = page.get_by_role("log")
+    log.focus()
+    page.reload()
+    live(page)
+    assert page.evaluate("document.activeElement.tagName") in ("BODY", "HTML"), "a page that loads takes no focus"
+
+
+def test_everything_is_done_with_the_keyboard(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL=SLOW), "ada")
+    first = begin(page)
+    say(page, "The first one")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    page.keyboard.press("Escape")
+    ends(page, "stopped")
+    page.get_by_role("button", name="New conversation").press("Enter")
+    page.wait_for_url(lambda url: first not in url)
+    live(page)
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("first")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{first}/")
+    live(page)
+
+    row = page.locator("li.row").filter(has_text="The first one")
+    more = row.get_by_role("button")
+    more.press("Enter")
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("menuitem").last).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(more).to_be_focused()
+
+    button = page.get_by_role("button", name="People and settings")
+    button.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(button).to_be_focused()
+
+    button.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_have_count(0)
+    page.get_by_role("textbox", name="Message").press("?")
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("?")
+
+
+def test_nothing_moves_where_stillness_is_wished(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(
+        start_site(NOUS_CHAT_MODEL="custom:words@n=2000,delay=20,first=1000"), "ada", reduced_motion="reduce"
+    )
+    begin(page)
+    say(page, "Hello")
+    for part in ("dots", "text"):
+        expect(answer(page).locator(f'[data-part="{part}"]')).to_be_visible()
+        assert page.evaluate(f"{IN_SHADOW}.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+@pytest.mark.parametrize("size", [(320, 568), (640, 400), (3840, 2160)], ids=["a small phone", "zoomed", "4k"])
+def test_nothing_runs_over_the_edge(
+    start_site: StartSite, sign_in: SignIn, size: tuple[int, int], direction: str
+) -> None:
+    """640 by 400 is what is left of 1280 by 800 at 200 %."""
+    page = sign_in(start_site(), "ada", viewport={"width": size[0], "height": size[1]})
+    begin(page)
+    page.evaluate("(direction) => (document.documentElement.dir = direction)", direction)
+    say(page, "code")
+    ends(page, "completed")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert page.evaluate("document.documentElement.scrollHeight") <= size[1]
+    for name in ("Message", "People and settings"):
+        control = page.get_by_label(name, exact=True).first
+        expect(control).to_be_in_viewport(ratio=1)
+    box = page.locator(".column").bounding_box()
+    assert box is not None
+    assert box["width"] <= 900, "a line stays as long as an eye can follow"
+    if size[0] > 900:
+        side, stage = page.locator("nav").bounding_box(), page.locator(".stage").bounding_box()
+        assert side is not None
+        assert stage is not None
+        assert (side["x"] < stage["x"]) == (direction == "ltr")

@@ -1,0 +1,64 @@
+"""What a person does on the page, for browser tests: `begin(page)`, `say(page, "Hello")`, `ends(page, "completed")`."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from .servers import Site
+
+StartSite = Callable[..., Site]
+SignIn = Callable[..., Page]
+SLOW = "custom:words@n=2000,delay=20"
+
+
+def begin(page: Page) -> str:
+    """A new conversation, or the empty one that a first visit has made; returns its id."""
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
+    open_list(page)
+    page.get_by_role("button", name="New conversation").first.click()
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
+    live(page)
+    return page.url.rstrip("/").rsplit("/", 1)[1]
+
+
+def open_list(page: Page) -> None:
+    """In a narrow window the list is a drawer."""
+    menu = page.locator("button.menu")
+    if menu.is_visible():
+        menu.click()
+
+
+def live(page: Page) -> None:
+    expect(page.locator("nous-chat")).to_have_attribute("data-connection", "live")
+
+
+def say(page: Page, what: str) -> None:
+    page.get_by_role("textbox", name="Message").fill(what)
+    page.keyboard.press("Enter")
+
+
+def answer(page: Page) -> Locator:
+    return page.locator('article[data-role="assistant"]').last
+
+
+def shown(page: Page) -> str:
+    """The source of the answer that is shown. What becomes of it on the page: test_markdown.py."""
+    return str(answer(page).locator('[data-part="text"]').evaluate("part => part.source"))
+
+
+def ends(page: Page, status: str) -> None:
+    expect(answer(page)).to_have_attribute("data-status", status, timeout=60_000)
+
+
+def stored(page: Page, conversation: str) -> list[dict[str, Any]]:
+    answer = page.request.get(f"/chat/api/conversations/{conversation}/messages/")
+    messages: list[dict[str, Any]] = answer.json()["messages"]
+    return messages
+
+
+def posting(page: Page) -> dict[str, str]:
+    """The headers of a POST to the JSON endpoints."""
+    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+    return {"X-CSRFToken": token, "Content-Type": "application/json"}
