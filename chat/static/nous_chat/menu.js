@@ -4,8 +4,11 @@
 import { el, icon } from "./dom.js";
 
 export class Menu {
+  #button = null;
+
   constructor() {
-    this.element = el("div", { class: "actions", role: "menu", popover: "auto", onkeydown: (event) => this.#key(event) });
+    this.element = el("div", { class: "actions", role: "menu", popover: "auto", onkeydown: (event) => this.#key(event),
+      onbeforetoggle: ({ newState }) => newState === "closed" && this.#leave() });
   }
 
   /**
@@ -17,7 +20,7 @@ export class Menu {
       el("button", { type: "button", role: "menuitem", tabindex: "-1", class: entry.bad ? "bad" : null, onclick: () => this.#run(entry) },
         icon(entry.icon), entry.text)));
     this.element.setAttribute("aria-label", button.getAttribute("aria-label"));
-    button.focus();
+    this.#button = button;
     this.element.showPopover();
     this.#place(button.getBoundingClientRect());
     this.element.firstElementChild.focus();
@@ -31,6 +34,10 @@ export class Menu {
     const top = below + height > innerHeight ? beside.top - height - 4 : below;
     this.element.style.left = `${Math.max(8, Math.min(start, innerWidth - width - 8))}px`;
     this.element.style.top = `${Math.max(8, top)}px`;
+  }
+
+  #leave() {
+    if (this.element.matches(":focus-within")) this.#button.focus();
   }
 
   #run({ run }) {

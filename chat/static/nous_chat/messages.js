@@ -191,6 +191,8 @@ export class Messages {
     this.#sought = null;
     if (!element) return;
     element.scrollIntoView({ block: "center" });
+    element.setAttribute("tabindex", "-1");
+    element.focus({ preventScroll: true }); // the person asked to be there
     element.toggleAttribute("data-found", true);
     setTimeout(() => element.removeAttribute("data-found"), FOUND_LASTS);
   }

@@ -114,7 +114,7 @@ class NousChat extends HTMLElement {
     if (this.#menu) this.#conversation.lead = this.#menu;
     this.#conversation.trail = this.#panel.button;
     this.#conversation.start();
-    if (this.#wanted) this.#conversation.reveal?.(this.#wanted);
+    if (this.#wanted) this.#conversation.reveal(this.#wanted);
     this.#wanted = null;
   }
 
@@ -203,7 +203,7 @@ class NousChat extends HTMLElement {
   #open(id, { message = null, replace = false } = {}) {
     this.#sidebar.close();
     const here = id === this.getAttribute("conversation");
-    if (here && message) this.#conversation.reveal?.(message);
+    if (here && message) this.#conversation.reveal(message);
     if (here) return;
     this.#wanted = message;
     history[replace ? "replaceState" : "pushState"](null, "", this.#href(id));

@@ -15,8 +15,8 @@ export class Search {
   /**
    * @param {object} on
    * @param {(query: object) => Promise<{results: object[], more: boolean}>} on.ask
-   * @param {(conversation: string, message: string) => string} on.href
-   * @param {(conversation: string, message: string) => void} on.open
+   * @param {(conversation: string, message?: string) => string} on.href
+   * @param {(conversation: string, message?: string) => void} on.open
    * @param {(searching: boolean) => void} on.change the results take the place of the list, or give it back
    * @param {(sentence: string) => void} on.say for screen readers
    */
@@ -66,7 +66,7 @@ export class Search {
 
   async #ask(further = false) {
     const number = (this.#asked += 1);
-    const before = further ? this.#results.lastElementChild?.dataset.before : null;
+    const before = further ? this.#results.lastElementChild?.dataset.id : null;
     try {
       const { results, more } = await this.#on.ask({ q: this.#query, ...(before && { before }) });
       if (number === this.#asked) this.#show(results, more, further);
@@ -89,13 +89,15 @@ export class Search {
   }
 
   #item(result) {
-    const { conversation, message } = result;
-    const said = [message?.author?.name, message && words.when(message.created_at)].filter(Boolean).join(" · ");
+    const { id, conversation, message } = result;
+    const excerpt = marked(result.excerpt, result.matches);
+    const title = conversation.title || words.untitled;
+    const said = message && [message.author?.name, words.when(message.created_at)].filter(Boolean).join(" · ");
     const link = el("a", { href: this.#on.href(conversation.id, message?.id), onclick: (event) => this.#click(event, result) },
-      el("span", { class: "title", dir: "auto" }, conversation.title || words.untitled),
-      el("span", { class: "meta" }, said),
-      el("span", { class: "excerpt", dir: "auto" }, ...marked(result.excerpt, result.matches)));
-    return el("li", { "data-before": result.id }, link);
+      el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a title that matches is the excerpt
+      message && el("span", { class: "meta" }, said),
+      message && el("span", { class: "excerpt", dir: "auto" }, ...excerpt));
+    return el("li", { "data-id": id }, link);
   }
 
   #click(event, { conversation, message }) {
@@ -107,16 +109,15 @@ export class Search {
 
 /**
  * @param {string} text
- * @param {[number, number][]} matches where in it, in code points as the server counts, in order
+ * @param {[number, number][]} matches where in it, in order
  * @returns {(string|HTMLElement)[]}
  */
 export function marked(text, matches) {
-  const characters = [...text];
   const parts = [];
   let from = 0;
   for (const [start, end] of matches) {
-    parts.push(characters.slice(from, start).join(""), el("mark", {}, characters.slice(start, end).join("")));
+    parts.push(text.slice(from, start), el("mark", {}, text.slice(start, end)));
     from = end;
   }
-  return [...parts, characters.slice(from).join("")].filter((part) => part !== "");
+  return [...parts, text.slice(from)].filter((part) => part !== "");
 }
