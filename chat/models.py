@@ -206,7 +206,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.seq}: {self.text[:60]}"
+        return f"{self.seq}: {_('(deleted)') if self.deleted_at else self.text[:60]}"
 
 
 class Edit(models.Model):

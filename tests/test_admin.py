@@ -61,10 +61,26 @@ def test_messages_and_runs_cannot_be_written_by_hand(admin_client: Client, histo
     assert message.text == "<b>Hello</b>"
 
 
+def test_what_a_message_said_before_is_read_there_and_what_is_deleted_is_not(
+    admin_client: Client, history: Conversation, people: Any
+) -> None:
+    message = Message.objects.get(role="user")
+    store.edit_message(people["ada"].pk, history.pk, message.pk, "Goodbye", False, "here")
+    address = reverse("admin:nous_chat_message_change", args=[message.pk])
+    page = admin_client.get(address).content.decode()
+    assert "Goodbye" in page
+    assert "&lt;b&gt;Hello" in page
+    store.delete_message(people["ada"].pk, history.pk, message.pk)
+    for at in (address, reverse("admin:nous_chat_message_changelist")):
+        page = admin_client.get(at).content.decode()
+        assert "Goodbye" not in page
+        assert "&lt;b&gt;Hello" not in page
+
+
 def test_people_are_added_to_a_conversation_here(admin_client: Client, history: Conversation, people: Any) -> None:
     ada = Participant.objects.get(conversation=history)
     form = {
-        "title": "Plans",
+        "title": "Renamed",
         "mode": "queue",
         "participants-TOTAL_FORMS": "2",
         "participants-INITIAL_FORMS": "1",
@@ -79,6 +95,7 @@ def test_people_are_added_to_a_conversation_here(admin_client: Client, history: 
     answer = admin_client.post(reverse("admin:nous_chat_conversation_change", args=[history.pk]), form)
     assert answer.status_code == 302
     assert store.enter(people["bob"].pk, history.pk).you.role == "viewer"
+    assert [found.excerpt for found in store.find(people["bob"].pk, "renamed", None).results] == ["Renamed"]
 
 
 def test_who_is_not_staff_sees_nothing(client: Client, people: Any, history: Conversation) -> None:

@@ -132,6 +132,21 @@ def test_a_deleted_message_keeps_its_place_and_nothing_else(people: Any, room: C
     assert [m.text for m in now.prompt] == ["I would not have said that", "Hello again"]
 
 
+def test_a_title_of_first_words_follows_them(people: Any, room: Conversation) -> None:
+    title = lambda: store.look(people["ada"].pk, room.pk).title  # noqa: E731
+    first = post(people["ada"], room, "Helo there").message
+    post(people["ada"], room, "And more")
+    edit(people["ada"], room, first, "Hello there")
+    assert title() == "Hello there"
+    store.delete_message(people["ada"].pk, room.pk, first.id)
+    assert title() == ""
+    store.restore_message(people["ada"].pk, room.pk, first.id)
+    assert title() == "Hello there"
+    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    store.delete_message(people["ada"].pk, room.pk, first.id)
+    assert title() == "Mine"
+
+
 def test_what_failed_with_a_models_words_is_deleted_with_them(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room)
     end(started, "failed", text="", error=objects.Failure("refused", "I will not say secret"))

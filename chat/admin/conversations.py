@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Conversation, Message, Participant
+from ..models import Attachment, Conversation, Edit, Message, Participant
+from ..store.search import set_title
 from .readonly import ReadOnly
 
 
@@ -53,6 +54,27 @@ class ConversationAdmin(admin.ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: Conversation, form: Any, change: bool) -> None:
+        if "title" in form.changed_data:
+            set_title(obj, obj.title, Conversation.TitleFrom.PERSON)
+        super().save_model(request, obj, form, change)
+
+
+class EditInline(ReadOnly, admin.TabularInline):
+    """What a message said before."""
+
+    model = Edit
+    fields = ["text", "edited_by", "edited_at"]
+    extra = 0
+    can_delete = False
+
+
+class AttachmentInline(ReadOnly, admin.TabularInline):
+    model = Attachment
+    fields = ["name", "type", "size", "created_at"]
+    extra = 0
+    can_delete = False
+
 
 @admin.register(Message)
 class MessageAdmin(ReadOnly, admin.ModelAdmin):
@@ -62,11 +84,18 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ["conversation", "author", "run"]
     search_fields = ["text"]
     ordering = ["conversation", "seq"]
-    exclude = ["client_id"]
+    inlines = [EditInline, AttachmentInline]
+
+    def get_exclude(self, request: HttpRequest, obj: Message | None = None) -> list[str]:
+        """What its author has deleted is not read here either."""
+        return ["client_id", *(["text", "thinking"] if obj is not None and obj.deleted_at else [])]
+
+    def get_inlines(self, request: HttpRequest, obj: Message | None) -> list[Any]:
+        return [] if obj is None or obj.deleted_at else list(self.inlines)
 
     @admin.display(description=_("text"))
     def excerpt(self, row: Message) -> str:
-        return Truncator(row.text).chars(120)
+        return str(_("(deleted)")) if row.deleted_at else Truncator(row.text).chars(120)
 
     @admin.display(description=_("run"))
     def status(self, row: Message) -> str:

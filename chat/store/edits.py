@@ -45,7 +45,7 @@ def edit_message(
     text = checked_text(text, row.attachments.exists())
     if text != row.text:
         Edit.objects.create(message=row, text=row.text, edited_by=participant.user)
-        _forget(conversation, row)
+        _forget(conversation, row, text)
         row.text, row.edited_at = text, timezone.now()
         row.save(update_fields=["text", "edited_at"])
         forget(row)
@@ -107,6 +107,8 @@ def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> ob
     row.deleted_at = row.deleted_by = None
     row.save(update_fields=["deleted_at", "deleted_by"])
     index([row])
+    if not conversation.title and row.role == Message.Role.USER:
+        _name(conversation, row.text)
     touch(conversation)
     return _object(row)
 
@@ -128,13 +130,18 @@ def _there(conversation: Conversation, message_id: UUID, *, deleted: bool = Fals
     return row
 
 
-def _forget(conversation: Conversation, row: Message) -> None:
+def _forget(conversation: Conversation, row: Message, instead: str = "") -> None:
     """What was made of a message's text is not to outlive it: the caller saves the conversation."""
     if row.seq <= conversation.summary_seq:
         conversation.summary, conversation.summary_seq = "", 0
         conversation.save(update_fields=["summary", "summary_seq"])
     if conversation.title_from == Conversation.TitleFrom.WORDS and conversation.title == title_of(row.text):
-        set_title(conversation, "", Conversation.TitleFrom.NOTHING)
+        _name(conversation, instead)
+
+
+def _name(conversation: Conversation, text: str) -> None:
+    words = title_of(text)
+    set_title(conversation, words, Conversation.TitleFrom.WORDS if words else Conversation.TitleFrom.NOTHING)
 
 
 def _object(row: Message) -> objects.Message:
