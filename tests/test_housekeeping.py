@@ -20,6 +20,12 @@ Scenario = Callable[..., Any]
 Patch = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told after a request reads in this thread, and must not close the test's connection."""
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
 @pytest.fixture
 def viewer(people: Any, room: Conversation) -> Any:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
