@@ -72,6 +72,12 @@ def test_what_is_compiled_is_what_is_written(source: Path, tmp_path: Path) -> No
         assert GNUTranslations(new)._catalog == GNUTranslations(kept)._catalog, "make words"  # type: ignore[attr-defined]
 
 
+def test_no_word_is_there_twice() -> None:
+    """In an object of JavaScript the later one would win, in silence."""
+    keys = re.findall(r"^  (\w+):", (ROOT / "chat/static/nous_chat/words.js").read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(keys) == sorted(set(keys))
+
+
 def test_no_sentence_stands_outside_the_words() -> None:
     """In the modules a sentence is a string of two words or more, or what is given to a reader as a name."""
     names = r'(?:"aria-label"|title|placeholder|alt)["\]]?:\s*'

@@ -28,4 +28,9 @@ export class Alternatives {
     this.#buttons[0].ariaDisabled = String(!writer || this.#at <= 0);
     this.#buttons[1].ariaDisabled = String(!writer || this.#at >= alternatives.length - 1);
   }
+
+  /** @param {boolean} next the arrow to the next one, or to the one before */
+  focus(next) {
+    this.#buttons[Number(next)].focus({ preventScroll: true });
+  }
 }

@@ -42,7 +42,7 @@ export class Composer {
     this.#attach = el("button", { type: "button", class: "bare attach", "aria-label": words.attach, title: words.attach,
       onclick: () => picker.click() }, icon("clip"));
     this.#send = button("send");
-    this.#stop = button("stop", { type: "button", onclick: () => this.#on.stop() });
+    this.#stop = button("stop", { type: "button", onclick: () => this.#halt() });
     this.#field = el("div", { class: "field" }, this.#attach, picker, this.#text, this.#stop, this.#send);
     this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
     this.#sentence = el("span");
@@ -131,6 +131,12 @@ export class Composer {
     const [what, instead] = this.#mode === "queue" ? [words.queues, words.interruptInstead] : [words.interrupts, words.queueInstead];
     this.#during.firstChild.textContent = what;
     this.#during.lastChild.textContent = instead;
+  }
+
+  /** The button goes when the answer has stopped; the focus stays in the composer. */
+  #halt() {
+    this.#on.stop();
+    if (!matchMedia("(pointer: coarse)").matches) this.focus(); // on a phone that would bring up the keyboard
   }
 
   #turn() {

@@ -3,6 +3,7 @@
 
 import { Activity } from "./activity.js";
 import { activeRuns, apply, emptyState, keyOf, lastMessage, messageOf, waitingCalls } from "./apply.js";
+import { Refusal } from "./api.js";
 import { Announcer } from "./announce.js";
 import { Bar, sentenceFor } from "./bar.js";
 import { sentenceOf } from "./call.js";
@@ -166,8 +167,9 @@ export class Conversation {
   async #try(act) {
     try {
       await act();
-    } catch (refusal) {
-      this.say(refusal.message || words.unreachable);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.say(error.message || words.unreachable);
     }
   }
 

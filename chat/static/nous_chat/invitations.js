@@ -69,7 +69,7 @@ export class Invitations {
     field.select();
     try {
       await navigator.clipboard.writeText(field.value);
-      this.#status.textContent = words.copied;
+      this.#status.textContent = words.linkCopied;
     } catch { // without HTTPS there is no clipboard; it is selected at least
       this.#status.textContent = words.copyYourself;
     }

@@ -64,7 +64,7 @@ export class Lines {
   }
 
   #mark() {
-    return (this.#unread ??= el("p", { class: "unread" }, words.unread));
+    return (this.#unread ??= el("p", { class: "unread" }, words.unreadBegins));
   }
 }
 

@@ -127,6 +127,11 @@ export class MessageView {
     this.#progress();
   }
 
+  /** The arrow that another alternative had the focus on. @param {Element} arrow */
+  focusLike(arrow) {
+    this.#views.alternatives.focus(arrow.matches(":last-child"));
+  }
+
   /** The first of a group carries the name. */
   lead(on) {
     this.element.toggleAttribute("data-lead", on);

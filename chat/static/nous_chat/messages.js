@@ -20,6 +20,7 @@ export class Messages {
   #newest = 0; // the highest seq that has been shown
   #offered = null; // key of the answer that can be made again, or go on
   #loading = false;
+  #chosen = null; // id of the alternative that is to be shown next
   #sought = null; // {id, pages}: a message to go to, and how many pages may be loaded for it
   #begun = false; // has the reader been put where he begins?
 
@@ -32,7 +33,14 @@ export class Messages {
    */
   constructor(state, { foot, acts, onEarlier }) {
     this.#state = state;
-    this.#acts = { ...acts, open: (id) => this.reveal(id) };
+    this.#acts = {
+      ...acts,
+      open: (id) => this.reveal(id),
+      choose: (id) => {
+        this.#chosen = id;
+        acts.choose(id);
+      },
+    };
     this.#onEarlier = onEarlier;
     this.#lines = new Lines(state);
     this.#earlier = el("button", { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
@@ -100,6 +108,7 @@ export class Messages {
 
   #render() {
     this.#frame = 0;
+    const focused = this.#focused;
     const whole = [];
     for (const [key, change] of this.#changed) {
       if (change === "whole") whole.push(key);
@@ -114,6 +123,23 @@ export class Messages {
     });
     if (this.#state.you && !this.#begun) this.#begin();
     this.#seek();
+    if (focused && !focused.checkVisibility()) this.#refocus(focused);
+  }
+
+  get #focused() {
+    const { activeElement } = this.element.getRootNode();
+    return this.element.contains(activeElement) ? activeElement : null;
+  }
+
+  /** What had the focus is gone: it goes on at the alternative that was chosen, or to the log; unless somebody took it. */
+  #refocus(lost) {
+    const { activeElement } = this.element.getRootNode();
+    if (activeElement !== null && activeElement !== lost) return;
+    const chosen = messageOf(this.#state, this.#chosen);
+    const view = chosen && this.#views.get(keyOf(this.#state, chosen));
+    if (view) view.focusLike(lost);
+    else this.element.focus({ preventScroll: true });
+    this.#chosen = null;
   }
 
   /** The reader begins at the end, or where the unread does. */
@@ -190,7 +216,7 @@ export class Messages {
     if (!element && this.#state.more && this.#sought.pages--) return this.#load();
     this.#sought = null;
     if (!element) return;
-    element.scrollIntoView({ block: "center" });
+    this.scroller.to(element);
     element.setAttribute("tabindex", "-1");
     element.focus({ preventScroll: true }); // the person asked to be there
     element.toggleAttribute("data-found", true);

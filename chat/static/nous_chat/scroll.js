@@ -57,6 +57,13 @@ export class Scroller {
     this.#show();
   }
 
+  /** The reader goes to that element. */
+  to(element) {
+    this.#following = false;
+    element.scrollIntoView({ block: "center" });
+    this.#scrolled();
+  }
+
   /** Does the reader see the end? */
   get atEnd() { return this.#following; }
 

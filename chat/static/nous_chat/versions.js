@@ -10,7 +10,7 @@ import { words } from "./words.js";
  */
 export function showVersions(root, edits) {
   const versions = edits.toReversed().map(({ text, edited_by, edited_at }) => el("li", {},
-    el("p", { class: "until" }, words.until(words.date(edited_at), edited_by?.name ?? words.somebody)),
+    el("p", { class: "until" }, words.versionUntil(words.date(edited_at), edited_by?.name ?? words.somebody)),
     el("p", { class: "text", dir: "auto" }, text)));
   const window = dialog(words.versions, "versions", el("ol", {}, ...versions));
   window.addEventListener("close", () => window.remove());

@@ -1,0 +1,584 @@
+"""What two people do inside one conversation, in real Chromiums against a real site."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import servers
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, posting, say, shown, stored
+from tests.servers import Site
+from tests.test_site import add_participant
+
+pytestmark = pytest.mark.browser
+
+OFFICE = "tests.office"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c4944415408d763f8ffff3f0005fe02fea7356b2d0000000049454e44ae426082"
+)
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message")
+
+
+def person(page: Page) -> Locator:
+    """What a person said last."""
+    return page.locator('article[data-role="user"]').last
+
+
+def act(message: Locator, name: str) -> None:
+    """One of the buttons of a message's toolbar."""
+    message.hover()
+    message.get_by_role("toolbar").get_by_role("button", name=name).click()
+
+
+def with_agent(page: Page, agent: str) -> str:
+    """A conversation with that agent, opened."""
+    made = page.request.post("/chat/api/conversations/", data={"agent": agent}, headers=posting(page)).json()
+    page.goto(f"/chat/{made['id']}/")
+    live(page)
+    return str(made["id"])
+
+
+def both(site: Site, sign_in: SignIn, role: str = "member") -> tuple[Page, Page, str]:
+    """Ada's page and Bob's of one conversation."""
+    ada, bob = sign_in(site, "ada"), sign_in(site, "bob")
+    conversation = begin(ada)
+    add_participant(site, conversation, "bob", role)
+    ada.reload()
+    live(ada)
+    bob.goto(f"/chat/{conversation}/")
+    live(bob)
+    return ada, bob, conversation
+
+
+def run_in(site: Site, code: str) -> None:
+    servers.manage(site.env, "shell", "-v0", "-c", code)
+
+
+# --- Answers
+
+
+def test_a_stop_has_a_receipt_and_the_answer_goes_on_from_there(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, conversation = both(start_site(NOUS_CHAT_MODEL=SLOW), sign_in)
+    say(ada, "Hello")
+    expect(answer(ada).locator('[data-part="text"]')).to_contain_text("w9")
+    ada.get_by_role("button", name="Stop").click()
+    for page, name in ((ada, "you"), (bob, "ada")):
+        ends(page, "stopped")
+        expect(answer(page).locator('[data-part="end"]')).to_contain_text(
+            re.compile(rf"Stopped by {name}(, after [\d,]+ tokens?)?\.")
+        )
+    before = shown(ada)
+    bob.get_by_role("button", name="Continue").click()
+    expect(answer(ada)).to_have_attribute("data-status", "running")
+    expect(answer(ada).locator('[data-part="text"]')).to_contain_text(before.strip() + " w0 ")
+    expect(ada.locator('article[data-role="assistant"]')).to_have_count(1)
+    ada.keyboard.press("Escape")
+    ends(bob, "stopped")
+    assert shown(ada) == shown(bob) == stored(ada, conversation)[-1]["text"]
+
+
+def test_an_answer_that_is_as_long_as_it_may_be_goes_on(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(DJANGO_SETTINGS_MODULE=OFFICE), "ada")
+    with_agent(page, "wordy")
+    say(page, "Tell me everything")
+    ends(page, "completed")
+    expect(answer(page).locator('[data-part="end"]')).to_contain_text("The answer is cut here")
+    page.get_by_role("button", name="Continue").click()
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("As long as I may, As long as I may,")
+    expect(page.locator('article[data-role="assistant"]')).to_have_count(1)
+
+
+def test_alternatives_are_turned_like_pages_for_all(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, conversation = both(start_site(NOUS_CHAT_MODEL="custom:words@n=8"), sign_in)
+    say(ada, "Hello")
+    ends(ada, "completed")
+    first = answer(ada).get_attribute("data-message")
+    act(answer(ada), "Retry")
+    for page in (ada, bob):
+        expect(answer(page).get_by_role("group", name="Answers")).to_contain_text("2 of 2")
+    ends(ada, "completed")
+    answer(ada).get_by_role("button", name="Previous answer").press("Enter")
+    for page in (ada, bob):
+        expect(answer(page).get_by_role("group", name="Answers")).to_contain_text("1 of 2")
+        expect(answer(page)).to_have_attribute("data-message", str(first))
+        expect(page.locator('article[data-role="assistant"]')).to_have_count(1)
+    expect(answer(ada).get_by_role("button", name="Previous answer")).to_be_focused()
+    bob.reload()
+    live(bob)
+    expect(answer(bob)).to_have_attribute("data-message", str(first))
+    assert stored(ada, conversation)[-1]["id"] == first
+
+
+def test_a_tool_is_a_line_that_opens_and_an_approval_asks_who_may_decide(
+    start_site: StartSite, sign_in: SignIn
+) -> None:
+    site = start_site(DJANGO_SETTINGS_MODULE=OFFICE)
+    ada, bob = sign_in(site, "ada"), sign_in(site, "bob")
+    conversation = with_agent(ada, "clerk")
+    add_participant(site, conversation, "bob")
+    bob.goto(f"/chat/{conversation}/")
+    live(bob)
+    say(ada, "Look up the order and refund it")
+    for page in (ada, bob):
+        expect(answer(page).get_by_text("Used look_up")).to_be_visible()
+        card = page.get_by_role("group", name="Approval needed: Refund.")
+        expect(card).to_contain_text("Clerk wants to use refund")
+    expect(bob.get_by_role("button", name="Approve")).to_have_count(0)
+    expect(bob.get_by_role("group", name="Approval needed: Refund.")).to_contain_text("ada or an owner has to decide.")
+    answer(ada).get_by_text("Used look_up").click()
+    expect(answer(ada).get_by_role("group", name="Arguments").first).to_contain_text('"order": 7')
+    expect(answer(ada).get_by_role("group", name="Result").first).to_contain_text("shipped")
+
+    card = ada.get_by_role("group", name="Approval needed: Refund.")
+    card.get_by_label("Arguments").fill('{"order": 7, "amount": "all')
+    card.get_by_role("button", name="Approve").click()
+    expect(card.get_by_role("alert")).to_contain_text("This is not JSON")
+    card.get_by_label("Arguments").fill('{"order": 7, "amount": 2.5}')
+    card.get_by_role("button", name="Approve").click()
+    for page in (ada, bob):
+        ends(page, "completed")
+        expect(answer(page).locator('[data-part="text"]')).to_contain_text("refunded 2.5 for 7")
+        expect(answer(page).get_by_text("Used refund")).to_be_visible()
+        expect(answer(page)).to_contain_text("approved by ada")
+
+
+def test_what_the_agent_does_is_said_and_a_slow_model_too(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:stall@n=3"), "ada")
+    begin(page)
+    activity = page.locator(".activity")
+    say(page, "Hello")
+    expect(activity).to_have_text("Assistant is writing")
+    expect(activity).to_have_text(
+        re.compile(r"Assistant: nothing from the model for (8|9|1\d) seconds"), timeout=15_000
+    )
+    page.get_by_role("button", name="Stop").click()
+    expect(activity).to_have_text("")
+
+
+def test_who_waits_for_a_free_place_sees_his_place(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(DJANGO_SETTINGS_MODULE=OFFICE, NOUS_CHAT_MODEL=SLOW, MAX_RUNS="1")
+    ada, bob = sign_in(site, "ada"), sign_in(site, "bob")
+    begin(ada)
+    say(ada, "Hello")
+    expect(answer(ada).locator('[data-part="text"]')).to_contain_text("w1 ")
+    begin(bob)
+    say(bob, "Hello, too")
+    expect(answer(bob).locator('[data-part="dots"]')).to_contain_text("1st in line")
+    expect(bob.locator(".activity")).to_have_text("Assistant waits for its turn, 1st in line")
+    ada.keyboard.press("Escape")
+    expect(answer(bob).locator('[data-part="text"]')).to_contain_text("w1 ")
+
+
+# --- Messages
+
+
+def test_arrow_up_corrects_the_last_message_and_all_see_that_it_was(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, _ = both(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), sign_in)
+    say(ada, "Helo")
+    ends(ada, "completed")
+    box(ada).press("ArrowUp")
+    field = ada.get_by_role("textbox", name="Edit the message")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("Helo")
+    field.press("Escape")
+    expect(field).to_have_count(0)
+    expect(box(ada)).to_be_focused()
+    box(ada).press("ArrowUp")
+    field.fill("Hello")
+    ada.get_by_role("button", name="Save", exact=True).click()
+    for page in (ada, bob):
+        expect(person(page).locator('[data-part="text"]')).to_have_text("Hello")
+        expect(person(page).get_by_role("button", name="edited")).to_be_visible()
+    expect(ada.locator('article[data-role="assistant"]')).to_have_count(1)
+    person(bob).get_by_role("button", name="edited").click()
+    expect(bob.get_by_role("dialog", name="Before it was edited")).to_contain_text("Helo")
+
+
+def test_the_last_question_is_changed_and_asked_again(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo"), "ada")
+    conversation = begin(page)
+    say(page, "One")
+    ends(page, "completed")
+    expect(answer(page)).to_contain_text("One")
+    act(person(page), "Edit")
+    page.get_by_role("textbox", name="Edit the message").fill("Two")
+    page.keyboard.press("Enter")
+    expect(answer(page).locator('[data-part="text"]')).to_have_text(re.compile(r"^\s*Two\s*$"))
+    ends(page, "completed")
+    expect(page.locator("article")).to_have_count(2)
+    assert [message["text"].strip() for message in stored(page, conversation)] == ["Two", "Two"]
+
+
+def test_a_deleted_message_leaves_its_place_and_comes_back(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, _ = both(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), sign_in)
+    say(bob, "Something secret")
+    ends(ada, "completed")
+    expect(person(ada)).to_contain_text("Something secret")
+    act(person(bob), "Delete")
+    for page in (ada, bob):
+        expect(person(page)).to_contain_text("This message was deleted.")
+        expect(page.get_by_role("log").get_by_text("Something secret")).to_have_count(0)
+    person(bob).get_by_role("button", name="Undo").click()
+    for page in (ada, bob):
+        expect(person(page)).to_contain_text("Something secret")
+
+
+def test_a_reply_shows_what_it_answers_and_leads_there(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, conversation = both(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), sign_in)
+    say(ada, "Which colour?")
+    ends(bob, "completed")
+    act(person(bob), "Reply")
+    expect(box(bob)).to_be_focused()
+    expect(bob.locator(".replying")).to_contain_text("Replying to ada: Which colour?")
+    say(bob, "Green")
+    quote = person(ada).get_by_role("button", name="In reply to ada Which colour?")
+    expect(quote).to_be_visible()
+    ends(ada, "completed")
+    messages = {message["text"]: message for message in stored(ada, conversation)}
+    assert messages["Green"]["reply_to"] == messages["Which colour?"]["id"]
+    quote.click()
+    expect(ada.locator("article[data-found]")).to_contain_text("Which colour?")
+
+
+def test_from_an_answer_another_conversation_begins(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    first = begin(page)
+    say(page, "Hello")
+    ends(page, "completed")
+    say(page, "And more")
+    expect(page.locator("article")).to_have_count(4)
+    ends(page, "completed")
+    act(page.locator('article[data-role="assistant"]').first, "Branch off from here")
+    page.wait_for_url(lambda url: first not in url)
+    live(page)
+    expect(page.locator("article")).to_have_count(2)
+    expect(page.locator("article").first).to_contain_text("Hello")
+
+
+def test_days_system_lines_and_the_first_unread_are_marked(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    ada, bob, conversation = both(site, sign_in)
+    say(ada, "Long ago")
+    ends(bob, "completed")
+    expect(bob.locator(".activity")).to_have_text("")
+    bob.wait_for_timeout(1500)  # its page tells once a second what has been read
+    bob.goto("about:blank")
+    run_in(
+        site,
+        "from datetime import timedelta;from django.utils import timezone;from chat.models import Message;"
+        "Message.objects.update(created_at=timezone.now() - timedelta(days=1))",
+    )
+    say(ada, "Just now")
+    ends(ada, "completed")
+    run_in(
+        site,
+        "from chat.models import Conversation, Message;"
+        f"c = Conversation.objects.get(pk='{conversation}'); c.last_seq += 1; c.save();"
+        "Message.objects.create(conversation=c, seq=c.last_seq, role='system', text='ada renamed it.')",
+    )
+    bob.goto(f"/chat/{conversation}/")
+    live(bob)
+    between = "element => element.previousElementSibling.textContent + '|' + element.nextElementSibling.textContent"
+    line = bob.locator(".column > .unread")
+    expect(line).to_have_text("New")
+    assert "Just now" in line.evaluate(between).split("|")[1]
+    expect(bob.locator(".column > .day")).to_have_text(["Yesterday", "Today"])
+    expect(bob.locator('article[data-role="system"]').last).to_contain_text("ada renamed it.")
+    say(bob, "I see")
+    expect(line).to_have_count(0)
+
+
+# --- Writing
+
+
+def test_who_writes_during_an_answer_chooses_whether_it_waits(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=150,delay=20"), "ada")
+    conversation = begin(page)
+    say(page, "One")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    expect(page.get_by_role("button", name="Send")).to_have_count(0)
+    box(page).fill("Two")
+    expect(page.locator(".during")).to_contain_text("Sending stops the answer.")
+    page.get_by_role("button", name="Wait for its end instead").click()
+    expect(page.locator(".during")).to_contain_text("It is sent now and answered after this one.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article")).to_have_count(4, timeout=30_000)
+    ends(page, "completed")
+    statuses = [message["run"]["status"] for message in stored(page, conversation) if message["run"]]
+    assert statuses == ["completed", "completed"]
+
+    say(page, "Three")
+    expect(answer(page)).to_have_attribute("data-status", "running")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    say(page, "Four")
+    expect(page.locator("article")).to_have_count(8, timeout=30_000)
+    expect(page.locator('article[data-role="assistant"]').nth(2)).to_have_attribute("data-status", "stopped")
+    ends(page, "completed")
+
+
+def test_files_are_chosen_pasted_and_dropped_and_go_with_the_message(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, conversation = both(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), sign_in)
+    send = ada.get_by_role("button", name="Send")
+    expect(send).to_be_disabled()
+    with ada.expect_file_chooser() as chooser:
+        ada.get_by_role("button", name="Attach files").click()
+    chooser.value.set_files([
+        {"name": "dot.png", "mimeType": "image/png", "buffer": PNG},
+        {"name": "wrong.txt", "mimeType": "text/plain", "buffer": b"not needed"},
+    ])  # fmt: skip
+    files = ada.locator(".uploads li")
+    expect(files).to_have_count(2)
+    for index in range(2):
+        expect(files.nth(index)).to_have_attribute("data-state", "there")
+    ada.get_by_role("button", name="Remove wrong.txt").click()
+    expect(files).to_have_count(1)
+    expect(box(ada)).to_be_focused()
+    carry = """(area, how) => {
+      const carried = new DataTransfer();
+      carried.items.add(new File([how + "!"], how + ".txt", { type: "text/plain" }));
+      const event = how === "pasted"
+        ? new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true })
+        : new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true });
+      area.dispatchEvent(event);
+    }"""
+    box(ada).evaluate(carry, "pasted")
+    ada.locator(".log").evaluate(carry, "dropped")
+    expect(files).to_have_count(3)
+    expect(ada.locator('.uploads li[data-state="there"]')).to_have_count(3)
+    send.click()
+    for page in (ada, bob):
+        shown_files = person(page).get_by_role("list", name="Files")
+        expect(shown_files.get_by_role("link")).to_have_count(3)
+        picture = shown_files.get_by_role("img", name="dot.png")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
+        expect(shown_files).to_contain_text("dropped.txt")
+    expect(files).to_have_count(0)
+    assert [file["name"] for file in stored(ada, conversation)[0]["attachments"]] == [
+        "dot.png",
+        "pasted.txt",
+        "dropped.txt",
+    ]
+
+
+def test_a_file_that_is_refused_says_why_and_does_not_go(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    conversation = begin(page)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "virus.exe", "mimeType": "application/octet-stream", "buffer": b"MZ\x00\x01\x02\xff\xfe" * 50}
+    )
+    chip = page.locator(".uploads li")
+    expect(chip).to_have_attribute("data-state", "failed")
+    said = chip.locator("small").text_content()
+    assert said is not None
+    assert len(said) > 20
+    say(page, "Without it")
+    ends(page, "completed")
+    expect(chip).to_have_count(1)
+    assert stored(page, conversation)[0]["attachments"] == []
+
+
+def test_agents_and_people_are_mentioned_by_the_keyboard(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, _, _ = both(start_site(DJANGO_SETTINGS_MODULE=OFFICE, NOUS_CHAT_MODEL="custom:words@n=3"), sign_in)
+    box(ada).press_sequentially("Ask @")
+    offered = ada.get_by_role("listbox", name="Mention")
+    expect(offered.get_by_role("option")).to_have_text([re.compile("Assistant"), re.compile("bob")])
+    expect(offered.get_by_role("option").first).to_have_attribute("aria-selected", "true")
+    box(ada).press("ArrowDown")
+    expect(box(ada)).to_have_attribute(
+        "aria-activedescendant", str(offered.get_by_role("option").nth(1).get_attribute("id"))
+    )
+    box(ada).press("Enter")
+    expect(box(ada)).to_have_value("Ask @bob ")
+    expect(offered).to_be_hidden()
+    box(ada).press_sequentially("or @as")
+    box(ada).press("Escape")
+    expect(offered).to_be_hidden()
+    box(ada).press_sequentially("s")
+    box(ada).press("Tab")
+    expect(box(ada)).to_have_value("Ask @bob or @assistant ")
+    expect(box(ada)).to_be_focused()
+
+
+def test_drafts_are_kept_for_each_conversation(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    first = begin(page)
+    say(page, "First")
+    ends(page, "completed")
+    box(page).fill("for the first")
+    page.get_by_role("button", name="New conversation").first.click()
+    page.wait_for_url(lambda url: first not in url)
+    live(page)
+    expect(box(page)).to_have_value("")
+    box(page).fill("for the second")
+    page.get_by_role("link", name="First").click()
+    expect(box(page)).to_have_value("for the first")
+    page.reload()
+    expect(box(page)).to_have_value("for the first")
+
+
+def test_the_field_grows_to_ten_lines(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(), "ada")
+    begin(page)
+    heights = []
+    for lines in (1, 4, 10, 30):
+        box(page).fill("\n".join(["line"] * lines))
+        heights.append(box(page).evaluate("field => field.getBoundingClientRect().height"))
+    assert heights[0] < heights[1] < heights[2] == heights[3]
+    box(page).fill("one")
+    box(page).press("Shift+Enter")
+    box(page).press_sequentially("two")
+    expect(box(page)).to_have_value("one\ntwo")
+    expect(page.locator("article")).to_have_count(0)
+
+
+def test_a_refused_message_goes_back_to_its_writer(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(), "ada")
+    begin(page)
+    say(page, "x" * 32_001)
+    expect(page.locator(".notice")).to_contain_text("at most 32,000 characters")
+    expect(box(page)).to_have_value("x" * 32_001)
+    expect(page.locator("article")).to_have_count(0)
+
+
+def test_offline_what_is_written_waits_and_goes_once(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    page.context.set_offline(True)
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    expect(page.locator("nous-chat")).to_have_attribute("data-connection", "offline", timeout=20_000)
+    expect(page.locator(".bar")).to_contain_text("You are offline.")
+    say(page, "One")
+    say(page, "Two")
+    expect(person(page)).to_contain_text("Not sent yet")
+    page.context.set_offline(False)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    live(page)
+    ends(page, "completed")
+    expect(page.get_by_text("Not sent yet")).to_have_count(0)
+    assert [m["text"] for m in stored(page, conversation) if m["role"] == "user"] == ["One", "Two"]
+
+
+# --- Scrolling
+
+
+def test_the_page_follows_only_a_reader_who_is_at_the_end(start_site: StartSite, sign_in: SignIn) -> None:
+    ada, bob, _ = both(start_site(NOUS_CHAT_MODEL="custom:words@n=700,delay=5"), sign_in)
+    say(ada, "Hello")
+    ends(ada, "completed")
+    log = ada.get_by_role("log")
+    at_end = "log => log.scrollHeight - log.scrollTop - log.clientHeight < 2"
+    expect(answer(ada)).to_be_in_viewport()
+    assert log.evaluate(at_end), "it has followed"
+    log.hover()
+    ada.mouse.wheel(0, -700)
+    to_end = ada.get_by_role("button", name="To the end")
+    expect(to_end).to_be_visible()
+    where = log.evaluate("log => log.scrollTop")
+    say(bob, "Another question")
+    unseen = ada.get_by_role("button", name=re.compile(r"^\d new"))
+    expect(unseen).to_be_visible()
+    ends(bob, "completed")
+    assert log.evaluate("log => log.scrollTop") == where, "nothing moved under the eyes"
+    unseen.click()
+    assert log.evaluate(at_end)
+    expect(unseen).to_be_hidden()
+
+
+def test_a_message_far_up_is_found(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site()
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    run_in(
+        site,
+        "from chat.models import Message as m, Conversation as c;"
+        f"c.objects.filter(pk='{conversation}').update(last_seq=200);"
+        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user', text=f'line {{n}}')"
+        " for n in range(1, 201))",
+    )
+    wanted = page.request.get(f"/chat/api/conversations/{conversation}/messages/?before=11&limit=1").json()["messages"][
+        0
+    ]
+    page.goto("/chat/")
+    page.goto(f"/chat/{conversation}/#message-{wanted['id']}")
+    live(page)
+    found = page.locator(f'article[data-message="{wanted["id"]}"]')
+    expect(found).to_be_in_viewport()
+    expect(found).to_contain_text("line 10")
+
+
+# --- States
+
+
+def test_a_viewer_reads_and_a_new_role_counts_at_once(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    ada, bob, conversation = both(site, sign_in, "viewer")
+    say(ada, "Hello")
+    ends(bob, "completed")
+    expect(bob.get_by_text("You can read this conversation, but not write in it.")).to_be_visible()
+    expect(box(bob)).to_be_hidden()
+    answer(bob).hover()
+    expect(answer(bob).get_by_role("button", name="Retry")).to_have_count(0)
+    people = f"/chat/api/conversations/{conversation}/participants/"
+    pid = next(p["id"] for p in ada.request.get(people).json()["participants"] if p["user"]["name"] == "bob")
+    ada.request.patch(f"{people}{pid}/", data={"role": "member"}, headers=posting(ada))
+    expect(box(bob)).to_be_visible()
+    say(bob, "Now I can")
+    expect(person(ada)).to_contain_text("Now I can")
+
+
+def test_who_is_removed_is_told_and_cannot_write(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    ada, bob, conversation = both(site, sign_in)
+    people = f"/chat/api/conversations/{conversation}/participants/"
+    pid = next(p["id"] for p in ada.request.get(people).json()["participants"] if p["user"]["name"] == "bob")
+    ada.request.delete(f"{people}{pid}/", headers=posting(ada))
+    expect(bob.get_by_text("You are not in this conversation any more.")).to_be_visible()
+    expect(box(bob)).to_be_hidden()
+    expect(bob.locator("nous-chat")).to_have_attribute("data-connection", "closed")
+
+
+def test_signed_out_in_another_tab_is_told_and_the_draft_stays(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    page = sign_in(site, "ada")
+    begin(page)
+    box(page).fill("Half a thought")
+    run_in(site, "from django.contrib.sessions.models import Session; Session.objects.all().delete()")
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    say(page, "Is anybody there?")
+    expect(page.locator(".bar")).to_contain_text("You are signed out. What you wrote is kept.", timeout=90_000)
+    expect(page.locator(".bar").get_by_role("link", name="Sign in")).to_have_attribute(
+        "href", re.compile(r"/accounts/login/\?next=")
+    )
+
+
+def test_a_restart_is_told_with_a_countdown(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    page = sign_in(site, "ada")
+    begin(page)
+    site.process.terminate()
+    expect(page.locator(".bar")).to_contain_text(
+        re.compile(r"The server is restarting\. Reconnecting (in \d+ s|now)\.")
+    )
+    site.process.wait(30)
+    with servers.running(site.again()):
+        live(page)
+        expect(page.locator(".bar")).to_be_hidden()
+        say(page, "Back again")
+        ends(page, "completed")
+
+
+def test_an_empty_conversation_offers_a_start(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    begin(page)
+    starter = page.locator(".starter").first
+    asked = starter.text_content()
+    starter.click()
+    ends(page, "completed")
+    expect(person(page).locator('[data-part="text"]')).to_have_text(str(asked))
+    expect(page.locator(".starter")).to_have_count(0)

@@ -1,0 +1,23 @@
+"""The site's settings with agents of the tests' own: one whose model the environment names, a clerk with tools
+(clerk.py), and one that is never done."""
+
+import os
+
+from chat import engine
+from nousproject.settings import *  # noqa: F403
+
+wordy = engine.Agent(
+    engine.DemoProvider(
+        script=[engine.TextDelta("As long as I may, "), engine.Completion("length", engine.Usage(3, 5, 8))]
+    )
+)
+
+NOUS_CHAT = {
+    "AGENTS": {
+        "assistant": {},
+        "clerk": {"name": "Clerk", "agent": "tests.clerk.agent"},
+        "wordy": {"name": "Wordy", "agent": "tests.office.wordy"},
+    },
+    "MAX_RUNS": int(os.environ.get("MAX_RUNS", "100")),
+    "DISCONNECT_GRACE": 1.0,
+}
