@@ -1,6 +1,11 @@
-"""Rows in, engine messages out: what a model is sent of a conversation, within a token budget. Called by `store`."""
+"""Rows in, engine messages out: what a model is sent of a conversation, within a token budget. Called by `store`; by
+`runs` for the pictures.
+"""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -9,41 +14,97 @@ from . import agents, engine, models
 from .engine.approvals import pending
 from .objects import Person
 
+logger = logging.getLogger("nous_chat.history")
+
 TOKENS_PER_MESSAGE = 4
 CHARS_PER_TOKEN = 4
 """Vendors' guides give about four characters a token."""
 
+TOKENS_PER_IMAGE = 1200
+"""What vendors count for a picture of about a megapixel; larger ones are made smaller."""
 
-def prompt(newest_first: Iterable[models.Message], budget: int, agent: str) -> list[engine.Message]:
-    """The newest messages whose estimates fit into `budget` tokens, oldest first; at least the newest one.
+STORED = "storage:"
+"""What the address of a picture begins with until `load` has read it."""
+
+SUMMED_UP = "(What was said here before this, summed up automatically:)\n\n"
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What a model is sent; the number of the newest message that did not fit, 0 where all did."""
+
+    messages: list[engine.Message]
+    fell_out: int = 0
+
+
+Files = Mapping[UUID, Sequence[models.Attachment]]
+"""Attachments by the id of their message. One whose text is empty is only mentioned."""
+
+
+def prompt(
+    newest_first: Iterable[models.Message],
+    budget: int,
+    agent: str,
+    files: Files = MappingProxyType({}),
+    summary: str = "",
+) -> Prompt:
+    """The newest messages whose estimates fit into `budget` tokens, oldest first; at least the newest one. Where
+    something did not fit, the `summary` of it stands in front.
 
     An answer is one piece: its tool calls and their results come with it or not at all. Answers that hold nothing are
     left out, so that a failed one does not make a model see an empty turn. The view is that of `agent` (a slug): its
     own answers are its turns, what others say is said to it, agents like people. Where several speak, each message
     carries its author's name. Notes of who came and left are not for models.
     """
+    summed_up = engine.Message("user", SUMMED_UP + summary)  # of a person, not the system: people's words are in it
+    if summary:
+        budget -= estimate(summed_up)
     chosen: list[tuple[models.Message, list[engine.Message]]] = []
+    fell_out = 0
     for row in newest_first:
-        turns = _turns(row, agent)
+        turns = _turns(row, agent, files.get(row.pk, ()))
         budget -= sum(estimate(turn) for turn in turns)
         if budget < 0 and chosen:
+            fell_out = row.seq
             break
         if turns:
             chosen.append((row, turns))
     chosen.reverse()
     speakers = {(row.author_id, turn.name) for row, turns in chosen for turn in turns if turn.role == "user"}
     several = len(speakers) > 1
-    return [
+    messages = [
         replace(turn, name=Person.of(row.author).name) if several and row.author is not None else turn
         for row, turns in chosen
         for turn in turns
     ]
+    return Prompt([summed_up, *messages] if summary and fell_out else messages, fell_out)
+
+
+def load(messages: Sequence[engine.Message]) -> list[engine.Message]:
+    """With the pictures themselves in place of their names. It reads the storage, which may be remote: nothing for a
+    transaction, nor for the event loop. A picture that cannot be read is left out, and the model is told.
+    """
+    storage = models.attachment_storage()
+    loaded = []
+    for message in messages:
+        images = []
+        for image in message.images:
+            if image.url is None or not image.url.startswith(STORED):
+                images.append(image)
+                continue
+            try:
+                with storage.open(image.url.removeprefix(STORED)) as file:
+                    images.append(engine.Image(data=file.read(), media_type=image.media_type))
+            except Exception:  # whatever a storage raises
+                logger.exception("An attached picture cannot be read")
+                message = replace(message, text=f"{message.text}\n\n(A picture is missing.)".strip())
+        loaded.append(replace(message, images=tuple(images)) if message.images else message)
+    return loaded
 
 
 def estimate(turn: engine.Message) -> int:
     """Tokens, roughly: good enough to stay inside a budget."""
     calls = sum(len(call.raw) for call in turn.tool_calls)
-    return TOKENS_PER_MESSAGE + (len(turn.text) + calls) // CHARS_PER_TOKEN
+    return TOKENS_PER_MESSAGE + (len(turn.text) + calls) // CHARS_PER_TOKEN + TOKENS_PER_IMAGE * len(turn.images)
 
 
 def transcript(run: models.Run) -> list[engine.Message]:
@@ -68,17 +129,34 @@ def is_whole(messages: Iterable[engine.Message]) -> bool:
     return not pending(list(messages))
 
 
-def _turns(row: models.Message, agent: str) -> list[engine.Message]:
+def _turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) -> list[engine.Message]:
     run = getattr(row, "run", None)
-    if row.role == models.Message.Role.SYSTEM:
+    if row.role == models.Message.Role.SYSTEM or not (row.text or files):
         return []
     if run is not None and run.agent != agent:
-        turns = [engine.Message("user", row.text, name=agents.find(run.agent).name)]
-    elif run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
+        return [engine.Message("user", row.text, name=agents.find(run.agent).name)]
+    if run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
         return transcript(run)
-    else:
-        turns = [engine.Message(row.role, row.text)]  # type: ignore[arg-type]  # the choices of Role
-    return turns if row.text else []
+    sees = agents.find(agent).images
+    pictures = [file for file in files if file.is_image and sees]
+    said = [row.text, *(_in_words(file) for file in files if file not in pictures)]
+    return [
+        engine.Message(
+            row.role,  # type: ignore[arg-type]  # the choices of Role
+            "\n\n".join(filter(None, said)),
+            images=tuple(engine.Image(url=f"{STORED}{file.file.name}", media_type=file.type) for file in pictures),
+        )
+    ]
+
+
+def _in_words(file: models.Attachment) -> str:
+    if file.is_image:
+        return f"(A picture is attached that you cannot see: {file.name})"
+    if not file.text:
+        return f"(A file was attached that is no longer shown: {file.name})"
+    fence = "````" if "```" in file.text else "```"
+    cut = f"\n(Cut: the file has {file.size:,} bytes.)" if len(file.text) < file.length else ""  # type: ignore[attr-defined]
+    return f"Attached file {file.name}:\n{fence}\n{file.text}\n{fence}{cut}"
 
 
 _decoder = msgspec.json.Decoder(list[engine.Message])

@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError, connections
 from msgspec.structs import replace
 
-from . import agents, engine, events, groups, objects, store
+from . import agents, engine, events, groups, history, objects, store
 from .models import Run
 from .pulse import Pulse
 
@@ -60,6 +60,10 @@ class LiveRun:
         self.conversation_id = conversation_id
         self.launcher = launcher
         """The channel of the socket that launched it."""
+        self.agent: str | None = None
+        """The slug of who answers; None before it has started."""
+        self.fell_out = 0
+        """The number of the newest message that did not fit into its prompt and is in no summary."""
         self.place: int | None = None
         """Its place in the queue, as everybody was told."""
 
@@ -92,6 +96,7 @@ class LiveRun:
         started = await self._persist(store.start_run, self.id, self._process.host)
         if started is None:
             return None
+        self.agent, self.fell_out = started.agent, started.fell_out
         await self._begin(started)
         self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
         self._stream.add_done_callback(lambda _: self._wake.set())
@@ -131,11 +136,14 @@ class LiveRun:
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
         deps = await self._persist(agents.deps, settings, started.user, started.conversation)
-        context = engine.ToolContext(user=started.user, deps=deps, thread_scope=_own_connections)
+        context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
+        prompt = started.prompt
+        if any(message.images for message in prompt):
+            prompt = await asyncio.to_thread(history.load, prompt)
         if started.decisions is None:
-            stream = engine.run_stream(agent, started.prompt, context=context)
+            stream = engine.run_stream(agent, prompt, context=context)
         else:
-            stream = engine.resume(agent, started.prompt, started.decisions, context=context)
+            stream = engine.resume(agent, prompt, started.decisions, context=context)
         async with aclosing(stream):
             async for event in stream:
                 match event:
@@ -326,8 +334,8 @@ def _total(run: objects.Run | None, usage: engine.Usage | None) -> engine.Usage 
 
 
 @contextmanager
-def _own_connections() -> Iterator[None]:
-    """Around a synchronous tool, in its thread: the ORM opens connections there that nobody else would close."""
+def own_connections() -> Iterator[None]:
+    """Around work in a thread of its own, such as a tool: the ORM opens connections there that nobody else closes."""
     try:
         yield
     finally:

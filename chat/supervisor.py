@@ -22,13 +22,13 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from msgspec.structs import replace
 
-from . import engine, events, groups, inbox, metrics, objects, store
+from . import asides, engine, events, groups, inbox, metrics, objects, store
 from .conf import conf
 from .limits import Buckets
 from .models import Run
 from .presence import Presence
 from .pulse import TICK, Pulse
-from .runs import ABANDONED, SHUTDOWN, LiveRun, Process
+from .runs import ABANDONED, SHUTDOWN, LiveRun, Process, own_connections
 from .slots import Slots
 
 logger = logging.getLogger("nous_chat.supervisor")
@@ -43,6 +43,9 @@ SPREAD = 2.0
 
 FAREWELL = 3.0
 """Seconds that a socket may take to say that it is about to close."""
+
+CLEAN_EVERY = 600.0
+"""Seconds, about, between two looks for what is to be erased for good."""
 
 LAST_WRITES = 10.0
 """Seconds that the database has to take the ends of runs, once the process has to end."""
@@ -76,8 +79,8 @@ class LocalSocket(Protocol):
 
 
 class Supervisor:
-    """Its tasks are of two kinds: `_tasks` write and are never cancelled, `_watches` only look, and are. `drain` ends
-    both.
+    """Its tasks are of two kinds: `_tasks` write and are never cancelled, `_watches` and those `_beside` the runs only
+    look, and are. `drain` ends all.
     """
 
     def __init__(self) -> None:
@@ -96,9 +99,12 @@ class Supervisor:
         self._runs: dict[UUID, LiveRun] = {}
         self._slots = Slots()
         self._asked = 0
+        self._clean_at = 0.0
         self._checks: dict[UUID, _Check] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
+        self._asides = asides.Asides()
+        self._beside: set[asyncio.Task[None]] = set()
         self._resources = AsyncExitStack()
         self._mailbox: groups.Mailbox | None = None
         self._opening = asyncio.Lock()
@@ -117,6 +123,7 @@ class Supervisor:
                 self._mailbox = await resources.enter_async_context(groups.mailbox())
                 self._resources = resources.pop_all()
             self._process.pulse = Pulse(_now())
+            self._clean_at = _now() + uniform(0.1, 1) * CLEAN_EVERY
             _detached(self._listen(self._mailbox), self._watches)
             _detached(self._tick(self._mailbox), self._watches)
             _detached(self.presence.follow(), self._watches)
@@ -210,6 +217,8 @@ class Supervisor:
         cancel what is left and write its end. What the database does not take within LAST_WRITES is given up.
         """
         self._process.ending = True
+        for task in self._beside:
+            task.cancel()
         if self.sockets:
             farewells = [asyncio.ensure_future(reader.restart()) for reader in self.sockets]
             await asyncio.wait(farewells, timeout=FAREWELL)
@@ -227,6 +236,8 @@ class Supervisor:
         self._process.steady.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_WRITES)
+        if self._beside:
+            await asyncio.wait(self._beside, timeout=LAST_WRITES)
         while self._watches:
             for task in self._watches:
                 task.cancel()
@@ -253,6 +264,9 @@ class Supervisor:
                 self.start(following, live.conversation_id, live.launcher)
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
+        if live.agent is not None and asides.asked_for() and not self.draining:
+            work = self._asides.after(live.conversation_id, live.agent, live.fell_out, self.see_through)
+            _detached(work, self._beside)
         with suppress(DatabaseError, InterfaceError):
             await inbox.announce(live.conversation_id)
 
@@ -326,6 +340,9 @@ class Supervisor:
                 self._notice("layer", pulse.layer_away(now))
                 for reader in list(self.sockets):
                     reader.watch(now)
+                if now >= self._clean_at:
+                    self._clean_at = now + uniform(0.5, 1.5) * CLEAN_EVERY
+                    _detached(asyncio.to_thread(_clean), self._tasks)
                 self._slots.unblock()
                 for run_id, place in self._slots.places().items():
                     if (live := self._runs.get(run_id)) and live.place != place:
@@ -473,6 +490,15 @@ class Supervisor:
 
     def _runs_of(self, conversation_id: UUID) -> list[LiveRun]:
         return [live for live in self._runs.values() if live.conversation_id == conversation_id]
+
+
+def _clean() -> None:
+    """In a thread of its own, since a storage may be slow; never cancelled, what it raises is logged."""
+    try:
+        with own_connections():
+            store.clean()
+    except Exception:
+        logger.exception("What was deleted could not be erased; it is tried again")
 
 
 class _Check:

@@ -134,4 +134,4 @@ LOGGING = {
     "loggers": {"nous_chat": {"level": os.environ.get("LOG_LEVEL", "INFO")}},
 }
 
-NOUS_CHAT: dict[str, object] = {}
+NOUS_CHAT: dict[str, object] = {"TITLE_MODEL": os.environ.get("NOUS_CHAT_TITLE_MODEL", "agent")}

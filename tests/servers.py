@@ -218,6 +218,7 @@ def environment(**extra: str | None) -> dict[str, str]:
         "SECRET_KEY": "only-for-tests",
         "DEBUG": "1",
         "NOUS_CHAT_MODEL": "demo:tour",
+        "NOUS_CHAT_TITLE_MODEL": "",
         "PYTHONUNBUFFERED": "1",
         "SERVER_LOG": os.environ.get("SERVER_LOG", os.devnull),
         **extra,

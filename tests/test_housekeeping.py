@@ -278,7 +278,7 @@ def test_a_conversation_of_10_000_messages_costs_what_one_of_50_costs(
         with django_assert_num_queries(4):
             store.page(people["ada"].pk, room.pk, number // 2, 50)
         begun = Run.objects.create(conversation=room, agent="assistant", host=HOST)
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(11):
             started = store.start_run(begun.pk, HOST)
         assert started is not None
         assert started.prompt[-1].text == f"Message {number}"

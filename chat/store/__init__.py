@@ -12,6 +12,7 @@ are wire objects (`objects.py`), never rows.
 
 from .alternatives import choose
 from .approvals import Decided, await_approval, decide, save_call
+from .asides import ToSumUp, clean_title, first_exchange, keep_summary, keep_title, to_sum_up
 from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
 from .conversations import (
     Entered,
@@ -94,6 +95,7 @@ __all__ = [
     "Started",
     "Stay",
     "Stored",
+    "ToSumUp",
     "Written",
     "add_participant",
     "adopt",
@@ -103,6 +105,7 @@ __all__ = [
     "check_membership",
     "choose",
     "clean",
+    "clean_title",
     "conversations_of",
     "create_conversation",
     "create_invitation",
@@ -117,12 +120,15 @@ __all__ = [
     "find_attachment",
     "find_run",
     "finish_run",
+    "first_exchange",
     "forget_file",
     "fork",
     "heartbeat",
     "invitations",
     "join",
     "keep_owned",
+    "keep_summary",
+    "keep_title",
     "listing",
     "listing_of",
     "look",
@@ -145,6 +151,7 @@ __all__ = [
     "standing",
     "start_run",
     "storable",
+    "to_sum_up",
     "typing_audience",
     "upload",
 ]

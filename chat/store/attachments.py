@@ -10,6 +10,7 @@ from uuid import UUID
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Left, Length
 from django.utils import timezone
 from msgspec import Struct
 
@@ -21,6 +22,12 @@ from .rows import may_post, membership, storable
 
 WAITING = 50
 """How many files one person may have uploaded and not sent."""
+
+MENTIONED = 100
+"""How many of the newest attachments a model hears of."""
+
+PICTURES = 10
+"""How many of the newest pictures a model is sent."""
 
 KEPT_UNSENT = timedelta(days=1)
 NAME_CHARS = 200
@@ -116,6 +123,39 @@ def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
     except Refused:
         pass
     raise Refused("not_found", "There is no such file, or you may not see it.")
+
+
+def files_for_model(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
+    """What was attached to the newest messages before number `before`, by message: at most MENTIONED. Texts up to
+    `budget` characters in all, PICTURES pictures; what is older is mentioned only.
+    """
+    sent = Attachment.objects.filter(
+        conversation=conversation_id, message__shown=True, message__deleted_at=None, message__seq__lt=before
+    )
+    newest = sent.order_by("-message__seq", "-created_at").annotate(length=Length("text")).defer("text")
+    rows: list[Any] = list(newest[:MENTIONED])
+    found: dict[UUID, list[Attachment]] = {}
+    pictures = 0
+    cut: dict[UUID, int] = {}
+    for row in rows:
+        if row.is_image:
+            pictures += 1
+            if pictures > PICTURES:
+                row.type = TEXT  # a name is all that is left of it
+                row.text = ""
+        else:
+            row.text = ""
+            if budget > 0:
+                cut[row.pk] = min(row.length, budget)
+                budget -= row.length
+        found.setdefault(row.message_id, []).insert(0, row)
+    if cut:
+        longest = Left("text", max(cut.values()))
+        texts = dict(Attachment.objects.filter(pk__in=cut).annotate(part=longest).values_list("pk", "part"))
+        for row in rows:
+            if row.pk in cut:
+                row.text = texts.get(row.pk, "")[: cut[row.pk]]
+    return found
 
 
 def delete_unsent(user_id: Any, attachment_id: UUID) -> None:

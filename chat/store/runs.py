@@ -18,6 +18,7 @@ from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from .alternatives import begin_answer
 from .asking import asked_expressly
+from .attachments import files_for_model
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .rows import PAGE, lock, may_post, membership, messages, touch
 from .search import index
@@ -90,6 +91,8 @@ class Started(Struct, frozen=True):
     conversation: Any
     transcript: list[engine.Message] = []
     """What it has added to the history before, if it goes on."""
+    fell_out: int = 0
+    """The number of the newest message that did not fit into the prompt and is in no summary; 0 if there is none."""
     decisions: dict[str, engine.Decision] | None = None
     call_ids: dict[str, UUID] = {}
     """Our ids of its calls by the model's."""
@@ -130,10 +133,19 @@ def start_run(run_id: UUID, host: str) -> Started | None:
         transcript = history.cut_off(run.replaces)
     calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
     waiting = [call.id for call in pending(transcript)]
+    budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
+    prompt = history.prompt(
+        earlier.iterator(chunk_size=PAGE),
+        budget - sum(map(history.estimate, transcript)),
+        run.agent,
+        files_for_model(conversation.id, answer.seq, budget * history.CHARS_PER_TOKEN // 2),
+        conversation.summary,
+    )
     return Started(
         message=objects.Message.of(answer),
         agent=run.agent,
-        prompt=history.prompt(earlier.iterator(chunk_size=PAGE), conf.HISTORY_TOKENS, run.agent) + transcript,
+        prompt=prompt.messages + transcript,
+        fell_out=prompt.fell_out if prompt.fell_out > conversation.summary_seq else 0,
         user=run.launched_by,
         conversation=conversation,
         transcript=transcript,

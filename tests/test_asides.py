@@ -1,0 +1,227 @@
+"""Titles and summaries: made by models off the path of an answer, and never at the cost of one."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from chat import store
+from chat.models import Conversation, Message
+
+from .client import InProcess
+from .servers import Upstream
+from .units import HOST, begin, end, post
+
+Scenario = Callable[..., Any]
+
+
+@pytest.fixture
+def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
+    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
+
+    def choose(name: str, **others: Any) -> None:
+        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
+
+    return choose
+
+
+def titled(reader: InProcess, title: str) -> Callable[[], bool]:
+    return lambda: any(e["conversation"]["title"] == title for e in reader.of_type("conversation.updated"))
+
+
+# --- Titles
+
+
+@pytest.mark.parametrize("setting", ["agent", "custom:words@n=3"])
+def test_the_first_exchange_makes_a_title_and_later_ones_do_not(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, setting: str
+) -> None:
+    model("words@n=3", TITLE_MODEL=setting)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"]) as list_of_bob:
+            await ada.say("What is a monad?")
+            await ada.hear("run.finished")
+            await ada.until(titled(ada, "w0 w1 w2"))
+            await list_of_bob.until(titled(list_of_bob, "w0 w1 w2"))
+            asked = upstream.stats()["started"]
+            await ada.say("And a comonad?")
+            await ada.hear("run.finished", 2)
+            await ada.say("Thanks")
+            await ada.hear("run.finished", 3)
+            assert upstream.stats()["started"] == asked + 2
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert (room.title, room.title_from) == ("w0 w1 w2", "model")
+    assert len(store.find(people["ada"].pk, "w2", None).results) == 4, "three answers, and the title"
+
+
+@pytest.mark.parametrize(
+    "title_model", ["custom:status@code=500", "custom:garbage", "custom:whole@n=0", "nosuch:model", "demo:tour"]
+)
+def test_a_model_that_fails_leaves_the_first_words(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, title_model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model("words@n=3", TITLE_MODEL=title_model)
+
+    async def talk() -> None:
+        from chat import supervisor
+
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("What is a monad?")
+            assert (await ada.hear("run.finished"))["status"] == "completed"
+            while supervisor.current()._runs or supervisor.current()._beside:
+                await asyncio.sleep(0.01)
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert (room.title, room.title_from) == ("What is a monad?", "words")
+
+
+def test_nobody_waits_for_a_title(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    """Neither the next answer nor the end of the process, and its request is closed."""
+    model("words@n=3", TITLE_MODEL="custom:silent")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("One")
+            await ada.hear("run.finished")
+            await ada.say("Two")
+            assert (await ada.hear("run.finished", 2, seconds=5))["status"] == "completed"
+
+    began = time.monotonic()
+    scenario(talk)  # ends with a drain of at most 5 s for runs, and a title may take 30
+    assert time.monotonic() - began < 15
+    deadline = time.monotonic() + 10
+    while upstream.stats()["active"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert upstream.stats()["active"] == 0
+
+
+def test_a_person_s_title_wins(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room))
+    assert store.first_exchange(room.pk) == "Question: Hello\n\nAnswer: Hi"
+    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    assert not store.keep_title(room.pk, "Its")
+    assert store.first_exchange(room.pk) is None
+    assert Conversation.objects.get().title == "Mine"
+
+
+def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room), "failed")
+    assert store.first_exchange(room.pk) is None
+    end(begin(people["ada"], room, "Again"))
+    assert store.first_exchange(room.pk) == "Question: Hello\n\nAnswer: Hi"
+    end(begin(people["ada"], room, "More"))
+    assert store.first_exchange(room.pk) is None
+    assert store.first_exchange(store.create_conversation(people["ada"]).id) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ('"Brake pads"', "Brake pads"),
+        ("\n\n**Brake pads.**\nI chose this because", "Brake pads"),
+        ("# Bremsbeläge", "Bremsbeläge"),
+        ("„Bremsbeläge“", "Bremsbeläge"),
+        ("x" * 100, "x" * 59 + "…"),
+        ("", ""),
+        ("\x00", "\N{REPLACEMENT CHARACTER}"),
+        ('""', ""),
+    ],
+)
+def test_a_title_is_one_clean_line(said: str, title: str) -> None:
+    assert store.clean_title(said) == title
+
+
+# --- Summaries
+
+
+def fill(room: Conversation, user: Any, number: int) -> None:
+    first = room.last_seq + 1
+    Message.objects.bulk_create(
+        Message(conversation=room, seq=seq, role="user", author=user, text=f"Fact {seq}: " + "x" * 80)
+        for seq in range(first, first + number)
+    )
+    room.last_seq += number
+    room.save()
+
+
+def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    fill(room, people["ada"], 20)
+    model("words@n=3", HISTORY_TOKENS=200, SUMMARY_MODEL="custom:words@n=5")
+
+    async def talk() -> None:
+        from chat import supervisor
+
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.finished")
+            while supervisor.current()._runs or supervisor.current()._beside:
+                await asyncio.sleep(0.01)
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert room.summary == "w0 w1 w2 w3 w4"
+    assert 14 < room.summary_seq <= 20, "to half of what still fits"
+    now = begin(people["ada"], room, "And now?")
+    assert "w0 w1 w2 w3 w4" in now.prompt[0].text
+    assert now.prompt[0].role == "user", "people's words get no more weight than they had"
+    assert now.prompt[-1].text == "And now?"
+    assert now.fell_out == 0, "all that fell out is in the summary"
+
+
+def test_the_next_summary_goes_on_from_the_last(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    fill(room, people["ada"], 20)
+    first = store.to_sum_up(room.pk, "assistant", 10)
+    assert first is not None
+    assert "Fact 1:" in first.text
+    assert "ada: Fact" in first.text
+    assert store.keep_summary(room.pk, first, "They know some facts.")
+    assert not store.keep_summary(room.pk, first, "They know other facts."), "somebody was quicker"
+    assert store.to_sum_up(room.pk, "assistant", first.until) is None
+    room.refresh_from_db()
+    fill(room, people["ada"], 20)
+    second = store.to_sum_up(room.pk, "assistant", first.until + 10)
+    assert second is not None
+    assert second.text.startswith("Summary so far:\nThey know some facts.")
+    assert f"Fact {first.until}:" not in second.text
+    assert f"Fact {first.until + 1}:" in second.text
+
+
+def test_a_summary_forgets_what_was_deleted_or_edited(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    secret = post(people["ada"], room, "The password is 1234").message
+    end_of = store.start_run(Conversation.objects.get().runs.get().pk, HOST)
+    assert end_of is not None
+    end(end_of)
+    room.refresh_from_db()
+    fill(room, people["ada"], 20)
+    wanted = store.to_sum_up(room.pk, "assistant", 10)
+    assert wanted is not None
+    assert store.keep_summary(room.pk, wanted, "They have a password.")
+    store.delete_message(people["ada"].pk, room.pk, secret.id)
+    room.refresh_from_db()
+    assert (room.summary, room.summary_seq) == ("", 0)
+    after = store.to_sum_up(room.pk, "assistant", 10)
+    assert after is not None
+    assert "1234" not in after.text
+
+    store.restore_message(people["ada"].pk, room.pk, secret.id)
+    under_way = store.to_sum_up(room.pk, "assistant", 10)
+    assert under_way is not None
+    store.delete_message(people["ada"].pk, room.pk, secret.id)
+    assert not store.keep_summary(room.pk, under_way, "It is 1234."), "deleted while it was being made"
+    Message.objects.filter(pk=secret.id).update(deleted_at=timezone.now() - timedelta(days=1))
+    assert not store.keep_summary(room.pk, under_way, "  "), "nothing is no summary"
