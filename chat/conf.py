@@ -6,6 +6,7 @@ A name that is not here, or a value of another type, is an error that `manage.py
 """
 
 import os
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -44,6 +45,30 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether its model takes pictures. One that does not is told what was attached, and no more."""
     starters: tuple[str, ...] = ()
     """Example prompts that an empty conversation offers."""
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `BUDGETS`: how much the runs of each user, in each conversation, or of the whole site may take."""
+
+    per: Literal["user", "conversation", "site"]
+    period: Literal["day", "month", "ever"] = "day"
+    tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Input and output together."""
+    cost: Decimal | None = None
+    """In the currency of PRICES."""
+
+    def __post_init__(self) -> None:
+        if self.tokens is None and self.cost is None:
+            raise ValueError("a budget needs `tokens` or `cost`")
+
+
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `PRICES`: what a million tokens cost."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+    """Of input that the provider had in its cache; like any other where it is left out."""
 
 
 class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=None):
@@ -108,6 +133,15 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     IMAGE_HOSTS: tuple[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = ()
     """Hosts (`images.example.org`, with a port if it is not the usual one) whose pictures answers may show. Of any
     other host a link is shown: whoever loads a picture tells its host that he reads, and whatever its address says."""
+
+    BUDGETS: tuple[Budget, ...] = ()
+    """What runs may take: checked before one begins, and while it streams. Each is a dictionary, see `Budget`."""
+
+    PRICES: dict[str, Price] = msgspec.field(default_factory=dict)
+    """What models cost, by `provider:model`, see `Price`; runs of others have no cost."""
+
+    APPROVAL_TIMEOUT: float | None = 7 * 24 * 60 * 60
+    """How long a tool call waits for a decision before it is rejected; None: for ever."""
 
     HISTORY_TOKENS: int = 32_000
     """How much of the conversation a model is sent, newest first, by the estimate of `history.py`."""

@@ -368,9 +368,6 @@ class ConversationConsumer(Socket):
             await groups.tell(groups.owner(self.conversation_id), here)
         elif message["type"] == "who":
             self.supervisor.presence.asked(self.conversation_id)
-        elif message["type"] == "revoked":
-            if message["person"] == self._person.id:
-                self.close(4403)
         elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
             await super().hand_over(message)
 

@@ -4,7 +4,6 @@ A layer loses messages by design: it may be full, or Redis may be away. So nothi
 that must arrive depends on it (docs/design.md, "Lossy group, exact text"). Its messages are dicts whose `type` is:
 
     frame                     text [, run, seq]     an encoded event, to every socket of a conversation or a person
-    revoked                   person                to every socket of a conversation: that one's have to close
     who                                             to the same: every process is to tell of its people
     roll_call                                       who is reading? answered by `present`
     echo                      number                from a process to itself: does the layer still pass on?

@@ -97,6 +97,5 @@ async def tell(conversation_id: UUID, change: store.Change) -> None:
             await groups.publish(group, event(participant=participant))
     await groups.publish(group, events.MessageCreated(message=change.notice))
     for gone in change.left:
-        await groups.tell(group, {"type": "revoked", "person": gone.user.id})
         await groups.publish(groups.person(gone.user.id), events.ConversationRemoved(conversation=conversation_id))
     await inbox.announce(conversation_id)

@@ -3,12 +3,13 @@
 Every method gets rows that are already read and makes no query that grows with the conversation.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from django.utils.module_loading import import_string
 
-from .conf import conf
+from .conf import Budget, conf
 from .models import Message, Participant, Run
 
 
@@ -26,6 +27,10 @@ class Permissions:
     def can_ask_agent(self, participant: Participant, agent: str) -> bool:
         """`agent` is a slug. Who may not ask it may still post, without getting an answer."""
         return self.can_post(participant)
+
+    def budgets(self, user: Any | None) -> Sequence[Budget]:
+        """What this user's runs are held against; None is somebody whose account is gone."""
+        return conf.BUDGETS
 
     def can_stop(self, participant: Participant, run: Run) -> bool:
         return (

@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, connections
 from msgspec.structs import replace
 
 from . import agents, engine, events, groups, history, objects, store
+from .budgets import Meter
 from .models import Run
 from .pulse import Pulse
 
@@ -77,6 +78,7 @@ class LiveRun:
         self._call_ids: dict[str, UUID] = {}
         self._ready: list[engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]] = []
         self._stored_seq = 0
+        self._meter: Meter | None = None
         self._coalescer = engine.Coalescer()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -117,6 +119,8 @@ class LiveRun:
     async def _begin(self, started: store.Started) -> None:
         """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""
         message = self._message = started.message
+        self._meter = Meter(started.prompt, started.left, started.price)
+        self._keep_to_budgets()
         self._text, self._thinking = [message.text], [message.thinking]
         self._call_ids = started.call_ids
         by_id = {call.id: call for call in message.calls}
@@ -144,24 +148,34 @@ class LiveRun:
             stream = engine.run_stream(agent, prompt, context=context)
         else:
             stream = engine.resume(agent, prompt, started.decisions, context=context)
+        meter = self._meter
+        assert meter is not None
         async with aclosing(stream):
             async for event in stream:
                 match event:
                     case engine.TextDelta() | engine.ThinkingDelta():
+                        meter.heard(len(event.text))
                         self._coalescer.add(event, loop.time())
                         self._schedule(loop)
                         if self._coalescer.held > MAX_HELD_CHARS:
                             self._room.clear()
                             await self._room.wait()
                     case engine.ToolCall():
+                        meter.heard(len(event.raw))
                         self._call(event.id, name=event.name, arguments=event.arguments)
                     case engine.ToolResult():
+                        meter.told(len(event.text))
                         rejected = event.id in self._calls and self._calls[event.id].status == "rejected"
                         status = "rejected" if rejected else "failed" if event.failed else "done"
                         self._call(event.id, name=event.name, status=status, result=event.text)
                     case engine.Finish() | engine.Error():
                         return event
+                self._keep_to_budgets()
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
+
+    def _keep_to_budgets(self) -> None:
+        if self._meter is not None and (over := self._meter.over()):
+            self.cancel(Run.Status.FAILED, over)
 
     def _call(self, call_id: str, **changes: Any) -> None:
         """A tool call is new or has changed: a frame of its own, after all text before it."""
@@ -243,17 +257,27 @@ class LiveRun:
         """What the stream task's end means. A run that completed before a stop reached it has completed."""
         assert self._stream is not None
         written, hand_over = self._written(), self._process.ending
+        estimate = self._meter.usage if self._meter is not None else None
         if self._stream.cancelled():
             return store.Ending(
                 status=self._cancelled or Run.Status.STOPPED,
                 written=written,
                 error=self._cancel_reason,
+                took=estimate,
+                estimated=True,
                 hand_over=hand_over or self._cancel_reason is not None,
             )
         bug = self._stream.exception()
         if bug is not None:
             logger.error("Run %s failed", self.id, exc_info=bug)
-            return store.Ending(status=Run.Status.FAILED, written=written, error=INTERNAL, hand_over=hand_over)
+            return store.Ending(
+                status=Run.Status.FAILED,
+                written=written,
+                error=INTERNAL,
+                took=estimate,
+                estimated=True,
+                hand_over=hand_over,
+            )
         last = self._stream.result()
         result, error = last.result, None
         if isinstance(last, engine.Error):
@@ -265,6 +289,9 @@ class LiveRun:
             status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
             written=written,
             usage=_total(started.message.run, result.usage),
+            took=result.usage or estimate,
+            estimated=result.usage is None,
+            model=f"{result.provider}:{result.model}",
             finish_reason=result.finish_reason,
             error=error,
             transcript=[*started.transcript, *result.messages],

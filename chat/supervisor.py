@@ -41,6 +41,9 @@ ROLL_CALL = 1.0
 SPREAD = 2.0
 """Seconds over which sockets begin anew, so that not all of them ask the database at once."""
 
+EXPIRE = 30.0
+"""Seconds between two looks for approvals that have come too late."""
+
 FAREWELL = 3.0
 """Seconds that a socket may take to say that it is about to close."""
 
@@ -100,6 +103,7 @@ class Supervisor:
         self._slots = Slots()
         self._asked = 0
         self._clean_at = 0.0
+        self._expire_at = 0.0
         self._checks: dict[UUID, _Check] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
@@ -361,9 +365,21 @@ class Supervisor:
             if not self._process.pulse.frozen(_now()):
                 self._process.steady.set()
             await self.reap()
+            await self._expire(asked)
             await self.take_up()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Heartbeat: %s", error)
+
+    async def _expire(self, now: float) -> None:
+        """Reject the calls on which nobody has decided in time; their runs go on."""
+        if self.draining or now < self._expire_at:
+            return
+        self._expire_at = now + EXPIRE
+        for conversation_id, decided in await database_sync_to_async(store.expire)(self.host):
+            event = events.RunTool(run=decided.run, seq=decided.seq, call=decided.call)
+            await groups.publish(groups.conversation(conversation_id), event)
+            if decided.start:
+                self.start(decided.run, conversation_id, None)
 
     async def _heartbeat(self) -> None:
         if not self._runs:

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from ..models import Run, ToolCall
+from ..models import Run, Spending, ToolCall
 from .readonly import ReadOnly
 
 
@@ -31,3 +31,12 @@ class RunAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ["id", "conversation__id", "conversation__title", "error_message"]
     date_hierarchy = "created_at"
     inlines = [ToolCallInline]
+
+
+@admin.register(Spending)
+class SpendingAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["day", "user", "conversation", "runs", "tokens", "cost"]
+    list_filter = ["day"]
+    list_select_related = ["user", "conversation"]
+    search_fields = ["conversation__id", "conversation__title"]
+    date_hierarchy = "day"

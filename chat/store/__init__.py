@@ -11,7 +11,7 @@ are wire objects (`objects.py`), never rows.
 """
 
 from .alternatives import choose
-from .approvals import Decided, await_approval, decide, save_call
+from .approvals import Decided, await_approval, decide, expire, save_call
 from .asides import ToSumUp, clean_title, first_exchange, keep_summary, keep_title, to_sum_up
 from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
 from .conversations import (
@@ -116,6 +116,7 @@ __all__ = [
     "edit_message",
     "edits_of",
     "enter",
+    "expire",
     "find",
     "find_attachment",
     "find_run",

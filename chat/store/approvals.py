@@ -1,18 +1,22 @@
 """Tool calls, and what people decide on those that need it."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from msgspec import Struct
 
 from .. import history, objects
 from ..commands import Refused, ToolDecide
+from ..conf import conf
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
-from .endings import Ending, Finished, finished, room, spent
+from .budgets import may_spend, record
+from .endings import Ending, Finished, cost_of, finished, room, spent
 from .rows import lock, membership, storable, storable_json
 
 
@@ -37,17 +41,36 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     somebody has asked to stop it.
     """
     mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING, stop_requested_at=None)
+    run = mine.first()
+    if run is None:
+        return None
+    cost = cost_of(run, ending)
     standing = {
         "status": Run.Status.AWAITING_APPROVAL,
         "seq": ending.written.seq,
         "transcript": history.stored(ending.transcript),
     }
-    if not mine.update(**standing, **spent(ending.usage)):
+    if not mine.update(**standing, **spent(ending, cost)):
         return None
+    if ending.took is not None:
+        record(run, ending.took, cost, ended=False)
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
     waiting = [call.id for call in pending(ending.transcript)]
-    ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(status=ToolCall.Status.AWAITING_APPROVAL)
+    ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(
+        status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_until()
+    )
     return finished(run_id)
+
+
+def _until() -> datetime | None:
+    seconds = conf.APPROVAL_TIMEOUT
+    return None if seconds is None else timezone.now() + timedelta(seconds=seconds)
+
+
+TOO_LATE = "Nobody decided on it in time."
+
+EXPIRE_AT_ONCE = 20
+"""Conversations whose calls expire in one go."""
 
 
 class Decided(Struct, frozen=True):
@@ -63,7 +86,7 @@ class Decided(Struct, frozen=True):
 def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | None) -> Decided:
     """A person approves or rejects a tool call. With the last decision of a run, it is queued for `host`."""
     participant = membership(user_id, conversation_id)
-    lock(conversation_id)
+    conversation = lock(conversation_id)
     call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
     if call is None:
         raise Refused("not_found", "There is no such tool call in this conversation.")
@@ -72,6 +95,7 @@ def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | N
         raise Refused("forbidden", "Only who asked, or an owner of the conversation, can decide on this.")
     if call.status != ToolCall.Status.AWAITING_APPROVAL or run.status != Run.Status.AWAITING_APPROVAL:
         raise Refused("conflict", "This has been decided already.")
+    may_spend(participant.user, conversation)
     call.decided_by, call.decided_at = participant.user, timezone.now()
     if asked.decision == "reject":
         call.status, call.reason = ToolCall.Status.REJECTED, storable(asked.reason)
@@ -79,6 +103,31 @@ def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | N
         call.status = ToolCall.Status.RUNNING
         if asked.arguments is not None and asked.arguments != call.arguments:
             call.arguments, call.changed = storable_json(asked.arguments), True
+    return _decided(run, call, host)
+
+
+def expire(host: str) -> list[tuple[UUID, Decided]]:
+    """Reject the calls on which nobody has decided in time; what that completes is queued for `host`. Returns what was
+    decided, with the ids of the conversations.
+    """
+    late = ToolCall.objects.filter(status=ToolCall.Status.AWAITING_APPROVAL, expires_at__lt=timezone.now())
+    conversations = list(late.values_list("run__conversation", flat=True).distinct()[:EXPIRE_AT_ONCE])
+    return [(conversation, decided) for conversation in conversations for decided in _expire(conversation, late, host)]
+
+
+@transaction.atomic
+def _expire(conversation_id: UUID, late: QuerySet[ToolCall], host: str) -> list[Decided]:
+    lock(conversation_id)
+    decided = []
+    run = None
+    for call in late.filter(run__conversation=conversation_id, run__status=Run.Status.AWAITING_APPROVAL):
+        run = run or Run.objects.get(pk=call.run_id)
+        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, TOO_LATE, timezone.now()
+        decided.append(_decided(run, call, host))
+    return decided
+
+
+def _decided(run: Run, call: ToolCall, host: str | None) -> Decided:
     call.save()
     complete = not run.calls.filter(status=ToolCall.Status.AWAITING_APPROVAL).exists()
     run.seq += 1

@@ -10,11 +10,14 @@ from .. import agents, mentions
 from ..commands import Refused
 from ..models import Conversation, Message, Participant
 from ..permissions import policy
+from .budgets import may_spend
 from .rows import talkers
 
 
 def asked(participant: Participant, conversation: Conversation, text: str, reply_to: Message | None) -> list[str]:
-    """The slugs of the agents that are to answer a message, in order, of those that this person may ask."""
+    """The slugs of the agents that are to answer a message, in order, of those that this person may ask. Raises
+    Refused where a budget is used up.
+    """
     answers = conversation.answers or conversation.answers_of(talkers(conversation.id))
     if answers == Conversation.Answers.OFF:
         return []
@@ -23,7 +26,10 @@ def asked(participant: Participant, conversation: Conversation, text: str, reply
         found = [answered if answered in conversation.agents else conversation.agent]
     if not found and answers == Conversation.Answers.ALWAYS:
         found = [conversation.agent]
-    return [slug for slug in found if policy().can_ask_agent(participant, slug)]
+    allowed = [slug for slug in found if policy().can_ask_agent(participant, slug)]
+    if allowed:
+        may_spend(participant.user, conversation)
+    return allowed
 
 
 def asked_expressly(participant: Participant, conversation: Conversation, agent: str | None = None) -> str:
@@ -35,6 +41,7 @@ def asked_expressly(participant: Participant, conversation: Conversation, agent:
         raise Refused("conflict", "The agents of this conversation are switched off.")
     if not policy().can_ask_agent(participant, agent):
         raise Refused("forbidden", "You may not ask this agent.")
+    may_spend(participant.user, conversation)
     return agent
 
 

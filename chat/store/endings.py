@@ -2,17 +2,20 @@
 function is a part of somebody's transaction.
 """
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from msgspec import Struct
 
-from .. import engine, history, objects
+from .. import budgets, engine, history, objects
 from ..commands import Refused
 from ..models import Conversation, Message, Run, ToolCall
 from .asking import next_waiting
+from .budgets import record
 from .rows import messages, storable
 from .search import index
 
@@ -31,6 +34,11 @@ class Ending(Struct, frozen=True, kw_only=True):
     status: str
     written: Written = Written()
     usage: engine.Usage | None = None
+    took: engine.Usage | None = None
+    """What it took since it began or went on, None if nothing: as the provider counted, or `estimated`."""
+    estimated: bool = False
+    model: str = ""
+    """Who answered, as provider:model, where that is known."""
     finish_reason: str | None = None
     error: objects.Failure | None = None
     transcript: list[engine.Message] = []
@@ -103,22 +111,22 @@ def stop(run: Run, user_id: Any) -> bool:
     """Ask for a run's end, and end it where no process is at work on it: true then."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
-    if not end(run.pk, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
+    if not end(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
         return False
     index(Message.objects.filter(run=run.pk))
     return True
 
 
-def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
+def end(run: Run, ending: Ending, **where: Any) -> bool:
     """The UPDATE that decides a run's end, on condition of what it was; true for exactly one caller."""
-    error = ending.error
+    error, cost = ending.error, cost_of(run, ending)
     fields: dict[str, Any] = {
         "status": ending.status,
         "finished_at": timezone.now(),
         "place": None,
         "seq": ending.written.seq,
         "finish_reason": ending.finish_reason and storable(ending.finish_reason)[:100],
-        **spent(ending.usage),
+        **spent(ending, cost),
     }
     if error is not None:
         fields |= {
@@ -130,16 +138,38 @@ def end(run_id: UUID, ending: Ending, **where: Any) -> bool:
         fields["stopped_by"] = None
     if ending.transcript and history.is_whole(ending.transcript):
         fields["transcript"] = history.stored(ending.transcript)
-    if not Run.objects.filter(pk=run_id, **where).update(**fields):
+    if not Run.objects.filter(pk=run.pk, **where).update(**fields):
         return False
+    if ending.took is not None:
+        record(run, ending.took, cost, ended=True)
     unfinished = (ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
-    ToolCall.objects.filter(run=run_id, status__in=unfinished).update(status=ToolCall.Status.STOPPED)
+    ToolCall.objects.filter(run=run.pk, status__in=unfinished).update(status=ToolCall.Status.STOPPED)
     return True
 
 
-def spent(usage: engine.Usage | None) -> dict[str, int | None]:
-    """Token counts as columns of a run."""
-    return {} if usage is None else {name: getattr(usage, name) for name in objects.Usage.__struct_fields__}
+def cost_of(run: Run, ending: Ending) -> Decimal | None:
+    """What this part of a run cost, None where the site knows no price."""
+    price = budgets.price_of(ending.model, run.model)
+    return None if price is None or ending.took is None else budgets.cost_of(ending.took, price)
+
+
+def spent(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
+    """What a run took as columns: in all, with what it took before people decided on its calls."""
+    usage = ending.usage
+    fields: dict[str, Any] = {}
+    if usage is not None:
+        fields = {name: _countable(getattr(usage, name)) for name in objects.Usage.__struct_fields__}
+    if ending.estimated and ending.took is not None:
+        before = 0 if usage is not None else Coalesce(F("output_tokens"), 0)
+        fields["tokens"] = before + (ending.took.output_tokens or 0)
+    if cost is not None:
+        fields["cost"] = Coalesce(F("cost"), Decimal(0)) + cost
+    return fields
+
+
+def _countable(tokens: int | None) -> int | None:
+    """What a column can hold, whatever a provider says."""
+    return None if tokens is None else min(max(tokens, 0), budgets.MOST_TOKENS)
 
 
 def finished(run_id: UUID, following: UUID | None = None) -> Finished:

@@ -11,14 +11,16 @@ from django.utils import timezone
 from msgspec import Struct
 
 from .. import agents, engine, history, objects
+from ..budgets import Left, price_of
 from ..commands import Refused
-from ..conf import conf
+from ..conf import Price, conf
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from .alternatives import begin_answer
 from .asking import asked_expressly
 from .attachments import files_for_model
+from .budgets import left_for
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .rows import PAGE, lock, may_post, membership, messages, touch
 from .search import index
@@ -96,6 +98,9 @@ class Started(Struct, frozen=True):
     decisions: dict[str, engine.Decision] | None = None
     call_ids: dict[str, UUID] = {}
     """Our ids of its calls by the model's."""
+    left: list[Left] = []
+    """What is left of the budgets that it is held against."""
+    price: Price | None = None
 
 
 @transaction.atomic
@@ -151,6 +156,8 @@ def start_run(run_id: UUID, host: str) -> Started | None:
         transcript=transcript,
         decisions={call_id: _decision(calls[call_id]) for call_id in waiting} if waiting else None,
         call_ids={call_id: call.id for call_id, call in calls.items()},
+        left=left_for(run.launched_by, conversation),
+        price=price_of(run.model),
     )
 
 
@@ -206,7 +213,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     if run is None:
         return None
     conversation = lock(run.conversation_id)
-    if not end(run_id, ending, host=host, status=Run.Status.RUNNING):
+    if not end(run, ending, host=host, status=Run.Status.RUNNING):
         return None
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
     index([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
@@ -275,13 +282,24 @@ LOST = objects.Failure("host_lost", "The server that was writing this answer end
 @transaction.atomic
 def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finished | None:
     conversation = lock(conversation_id)
-    run = runs().select_related("message").get(pk=run_id)
-    ending = Ending(status=Run.Status.INTERRUPTED, written=Written(run.seq), error=LOST)
-    if not end(run_id, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
+    run = runs().select_related("message", "replaces").get(pk=run_id)
+    ending = Ending(
+        status=Run.Status.INTERRUPTED, written=Written(run.seq), error=LOST, took=_as_written(run), estimated=True
+    )
+    if not end(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
         return None
     if run.message is not None:
         index([run.message])
     return finished(run_id, following=queue_next(conversation, ""))
+
+
+def _as_written(run: Run) -> engine.Usage:
+    """What a run took whose process can no longer say: what stands in its row, without what it went on from."""
+    chars = len(run.message.text) + len(run.message.thinking) if run.message else 0
+    if run.continues and run.replaces is not None:
+        chars -= len(run.replaces.text) + len(run.replaces.thinking)
+    tokens = max(chars, 0) // history.CHARS_PER_TOKEN
+    return engine.Usage(None, tokens, tokens)
 
 
 def adopt(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:

@@ -1,0 +1,117 @@
+"""What people's runs took, and what is left of the budgets. Each function is a part of somebody's transaction.
+
+`Spending` has one row for each person, conversation and day: a budget is held against a sum of few rows, whatever the
+number of runs.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import F, Q, Sum
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from .. import budgets, engine, objects
+from ..commands import Refused
+from ..conf import Budget
+from ..models import Conversation, Run, Spending
+from ..permissions import policy
+
+
+def may_spend(user: Any, conversation: Conversation) -> None:
+    """Raises Refused("budget") where a budget of this person, this conversation, or the site is used up."""
+    for left in left_for(user, conversation):
+        if (left.tokens is not None and left.tokens <= 0) or (left.cost is not None and left.cost <= 0):
+            raise Refused("budget", left.failure.message, retry_after=left.failure.retry_after)
+
+
+def left_for(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
+    """What is left of each budget that a run of this person in this conversation is held against."""
+    held = [budget for budget in policy().budgets(user) if budget.per != "user" or user is not None]
+    if not held:
+        return []
+    scopes = [_scope(budget, user, conversation) for budget in held]
+    sums: dict[str, Any] = {}
+    for place, scope in enumerate(scopes):
+        sums[f"tokens{place}"] = Sum("tokens", filter=scope, default=0)
+        sums[f"cost{place}"] = Sum("cost", filter=scope, default=Decimal(0))
+    anywhere = scopes[0]
+    for scope in scopes[1:]:
+        anywhere |= scope
+    spent = Spending.objects.filter(anywhere).aggregate(**sums)
+    return [
+        budgets.Left(
+            tokens=None if budget.tokens is None else budget.tokens - spent[f"tokens{place}"],
+            cost=None if budget.cost is None else budget.cost - spent[f"cost{place}"],
+            failure=_used_up(budget),
+        )
+        for place, budget in enumerate(held)
+    ]
+
+
+def record(run: Run, took: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
+    """A part of a run took this. The run's conversation is locked, or nobody else writes what it took."""
+    key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
+    tokens, money, runs = budgets.tokens_of(took), cost or Decimal(0), int(ended)
+    there = Spending.objects.filter(**key)
+    if not there.update(tokens=F("tokens") + tokens, cost=F("cost") + money, runs=F("runs") + runs):
+        Spending.objects.create(**key, tokens=tokens, cost=money, runs=runs)
+
+
+def today() -> date:
+    """Days begin as the site's clocks (TIME_ZONE) say."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())
+
+
+def _scope(budget: Budget, user: Any, conversation: Conversation) -> Q:
+    first = _first_day(budget)
+    when = Q() if first is None else Q(day__gte=first)
+    match budget.per:
+        case "user":
+            return Q(user=user) & when
+        case "conversation":
+            return Q(conversation=conversation) & when
+        case _:
+            return Q(day__gte=first or date.min)
+
+
+def _first_day(budget: Budget) -> date | None:
+    match budget.period:
+        case "day":
+            return today()
+        case "month":
+            return today().replace(day=1)
+        case _:
+            return None
+
+
+def _again(budget: Budget) -> datetime | None:
+    """When a period begins anew."""
+    match budget.period:
+        case "day":
+            day = today() + timedelta(days=1)
+        case "month":
+            day = (today().replace(day=1) + timedelta(days=32)).replace(day=1)
+        case _:
+            return None
+    return datetime(day.year, day.month, day.day, tzinfo=timezone.get_default_timezone())
+
+
+_WHOSE = {"user": "Your budget", "conversation": "The budget of this conversation", "site": "The budget of this site"}
+_WHEN = {"day": " for today", "month": " for this month", "ever": ""}
+
+
+def _used_up(budget: Budget) -> objects.Failure:
+    again = _again(budget)
+    limits: Sequence[str] = [
+        *([f"{budget.tokens:,} tokens"] if budget.tokens is not None else []),
+        *([f"a cost of {budget.cost}"] if budget.cost is not None else []),
+    ]
+    sentence = f"{_WHOSE[budget.per]}{_WHEN[budget.period]} is used up: {' and '.join(limits)}."
+    if again is None:
+        return objects.Failure("budget", f"{sentence} It does not begin anew; ask whoever runs this site.")
+    when = date_format(again, "j F, H:i")
+    seconds = (again - timezone.now()).total_seconds()
+    return objects.Failure("budget", f"{sentence} Answers are possible again on {when}.", max(seconds, 0.0))

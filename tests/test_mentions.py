@@ -1,0 +1,74 @@
+"""Which agents a text speaks to."""
+
+import time
+
+import pytest
+
+from chat.mentions import mentioned
+
+AGENTS = [("support", "Support"), ("research", "Deep Research"), ("support-two", "S2")]
+
+
+@pytest.mark.parametrize(
+    ("text", "slugs"),
+    [
+        ("@assistant hi", ["support"]),
+        ("@SUPPORT, please", ["support"]),
+        ("well, (@support)", ["support"]),
+        ("ask @support.", ["support"]),
+        ("@support's turn", ["support"]),
+        ("@deep  research\nand @Support: go", ["research", "support"]),
+        ("@research @support @research", ["research", "support"]),
+        ("@support-two only", ["support-two"]),
+        ("an unclosed ` and @support", ["support"]),
+        ("```@support``` but @research", ["research"]),
+        ("```py\n@support\n```\n@research", ["research"]),
+        ("~~~\n@support\n~~~~\n@research", ["research"]),
+        ("`` ` @support `` @research", ["research"]),
+        ("me@support.example", []),
+        ("mail x.y+z@assistant now", []),
+        ("@support.example", []),
+        ("@support@example.org", []),
+        ("@supporter, @supports", []),
+        ("`@support`", []),
+        ("```\n@support", []),
+        ("@nobody", []),
+        ("support", []),
+        ("@", []),
+        ("", []),
+    ],
+)
+def test_who_is_meant(text: str, slugs: list[str]) -> None:
+    assert mentioned(text, AGENTS) == slugs
+
+
+def test_a_slug_counts_more_than_a_name_and_any_of_them_more_than_assistant() -> None:
+    assert mentioned("@assistant", [("first", "One"), ("second", "Assistant")]) == ["second"]
+    assert mentioned("@assistant", [("first", "Assistant"), ("assistant", "Two")]) == ["assistant"]
+    assert mentioned("@same", [("a", "Same"), ("b", "Same")]) == ["a"]
+    assert mentioned("@assistant", []) == []
+
+
+def test_names_may_hold_anything() -> None:
+    assert mentioned("@C++ (beta)!", [("c", "C++ (beta)")]) == ["c"]
+    assert mentioned("@Zoë?", [("z", "ZOË")]) == ["z"]
+    assert mentioned("@.*", [("a", "")]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@" + "`" * 32_000,
+        "@" + "".join("`" * n + " " for n in range(1, 250)),
+        "@\n" + "```\n" * 8_000,
+        "@" * 32_000,
+        "@deep" + " " * 31_000,
+        "@deep " * 5_000,
+        "@\n" + "~~~ x\n" * 5_000,
+    ],
+    ids=range(7),
+)
+def test_no_text_takes_long(text: str) -> None:
+    began = time.process_time()
+    mentioned(text, AGENTS)
+    assert time.process_time() - began < 2, "each of these takes some hundredths of a second; quadratic ones would not"
