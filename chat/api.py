@@ -73,6 +73,7 @@ def conversations(request: HttpRequest) -> HttpResponse:
         return answer_json(200, Conversations(*store.conversations_of(request.user.pk, _moment(request, "before"))))
     wanted = body(request, NewConversation)
     created = store.create_conversation(request.user, wanted.title, wanted.agent)
+    transaction.on_commit(partial(async_to_sync(inbox.announce_to), request.user.pk, created.id))
     return answer_json(201, created)
 
 

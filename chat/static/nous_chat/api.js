@@ -19,6 +19,8 @@ export class Api {
     this.#csrf = csrf;
   }
 
+  /** Those that changed before that time. @param {string} before ISO 8601 */
+  conversations(before) { return this.ask("GET", `conversations/?${new URLSearchParams({ before })}`); }
   createConversation() { return this.ask("POST", "conversations/", {}); }
   changeConversation(id, fields) { return this.ask("PATCH", `conversations/${id}/`, fields); }
   deleteConversation(id) { return this.ask("DELETE", `conversations/${id}/`); }

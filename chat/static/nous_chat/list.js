@@ -10,7 +10,7 @@ const NOT_YET = { role: null, unread: 0, last_read: 0, pinned: false, archived: 
 
 export class ConversationList {
   #rows = new Map(); // by id
-  #on; #sections; #archived; #me = null; #current = null;
+  #on; #sections; #archived; #more; #me = null; #current = null;
 
   /**
    * @param {object} on
@@ -18,27 +18,32 @@ export class ConversationList {
    * @param {(id: string) => void} on.open
    * @param {(conversation: object, button: HTMLElement) => void} on.menu
    * @param {(id: string, title: string) => void} on.rename
+   * @param {(before: string) => void} on.earlier asks for those that changed before that time
    */
   constructor(on) {
     this.#on = on;
     const rows = (name) => el("ol", { class: "rows", "aria-label": name });
     this.#archived = el("summary");
     this.#sections = { pinned: rows(words.pinned), others: rows(words.conversations), archived: rows(words.archived) };
+    this.#more = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#earlier() }, words.earlierConversations);
     const { pinned, others, archived } = this.#sections;
     this.element = el("div", { class: "conversations" },
       el("section", {}, el("h2", {}, words.pinned), pinned),
-      el("section", {}, el("h2", {}, words.conversations), others),
+      el("section", {}, el("h2", {}, words.conversations), others, this.#more),
       el("details", {}, this.#archived, archived));
     this.#arrange();
   }
 
-  /** Folds an event of the inbox. */
+  /** Folds an event of the inbox, or a page `{conversations, more}` of older ones. */
   apply(event) {
     if (event.type === "snapshot") {
       this.#me = event.you.id;
       const kept = new Set(event.conversations.map(({ id }) => id));
       for (const id of this.#rows.keys()) if (!kept.has(id)) this.#drop(id);
+    }
+    if (event.conversations) { // a snapshot, or a page of older ones
       for (const conversation of event.conversations) this.#put(conversation);
+      this.#more.hidden = !event.more;
     }
     if (event.type === "conversation.updated") this.#put(event.conversation);
     if (event.type === "conversation.removed") this.#drop(event.conversation);
@@ -64,6 +69,11 @@ export class ConversationList {
 
   rename(id) {
     this.#rows.get(id)?.rename();
+  }
+
+  #earlier() {
+    const loaded = this.#order().map(({ conversation }) => conversation).filter(({ yours }) => !yours.pinned);
+    this.#on.earlier(loaded.at(-1)?.updated_at);
   }
 
   #put(conversation) {

@@ -203,10 +203,10 @@ class NousChat extends HTMLElement {
   #open(id, { message = null, replace = false } = {}) {
     this.#sidebar.close();
     const here = id === this.getAttribute("conversation");
-    if (here && message) this.#conversation.reveal(message);
-    if (here) return;
+    if (here && !message) return;
+    history[replace ? "replaceState" : "pushState"](null, "", this.#href(id, message));
+    if (here) return this.#conversation.reveal(message);
     this.#wanted = message;
-    history[replace ? "replaceState" : "pushState"](null, "", this.#href(id));
     this.setAttribute("conversation", id);
   }
 

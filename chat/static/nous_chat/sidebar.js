@@ -32,6 +32,7 @@ export class Sidebar {
       open: on.open,
       menu: (conversation, button) => this.#menu.open(button, this.#actions(conversation)),
       rename: (id, title) => this.#change(id, { title }),
+      earlier: (before) => this.#try(async () => this.#list.apply(await api.conversations(before))),
     });
     this.#search = new Search({
       ask: (query) => api.search(query),

@@ -212,6 +212,7 @@ const dictionary = () => ({
   },
   answering: (agent) => _("{agent} is answering", { agent }),
   unread: (count) => ngettext("{count} unread", "{count} unread", count),
+  earlierConversations: _("Earlier conversations"),
   pinned: _("Pinned"),
   archived: _("Archived"),
   archivedCount: (count) => _("Archived ({count})", { count: integer(count) }),

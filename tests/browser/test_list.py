@@ -1,0 +1,311 @@
+"""The list of conversations: live, searched, arranged; and the panel of people, invitations and settings."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import servers
+from tests.page import SLOW, SignIn, StartSite, answer, begin, live, open_list, posting, say
+from tests.servers import Site
+from tests.test_site import add_participant
+
+pytestmark = pytest.mark.browser
+
+
+def made(page: Page, title: str) -> str:
+    """A conversation with that title; returns its id."""
+    answer = page.request.post("/chat/api/conversations/", data={"title": title}, headers=posting(page))
+    return str(answer.json()["id"])
+
+
+def row(page: Page, title: str) -> Locator:
+    return page.locator("li.row").filter(has_text=title)
+
+
+def act(page: Page, title: str, action: str) -> None:
+    """Choose an action of a row's menu."""
+    row(page, title).hover()
+    row(page, title).get_by_role("button").click()
+    page.get_by_role("menuitem", name=action, exact=True).click()
+
+
+def titles(page: Page, section: str) -> list[str]:
+    return page.get_by_role("list", name=section, exact=True).locator(".title").all_text_contents()
+
+
+def panel(page: Page) -> Locator:
+    page.get_by_role("button", name="People and settings").click()
+    return page.get_by_role("dialog", name="People and settings")
+
+
+def person(panel: Locator, name: str) -> Locator:
+    return panel.get_by_role("list", name="People").get_by_role("listitem").filter(has_text=name)
+
+
+@pytest.fixture
+def site(start_site: StartSite) -> Site:
+    return start_site(NOUS_CHAT_MODEL="custom:words@n=5")
+
+
+def test_a_conversation_is_pinned_archived_and_taken_back(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    for title in ("One", "Two", "Three"):
+        made(page, title)
+    expect(row(page, "Three")).to_be_visible()
+    act(page, "One", "Pin")
+    expect(page.get_by_role("list", name="Pinned").locator(".title")).to_have_text(["One"])
+    assert titles(page, "Conversations")[:2] == ["Three", "Two"]
+    act(page, "Two", "Archive")
+    expect(page.get_by_text("Archived (1)")).to_be_visible()
+    assert "Two" not in titles(page, "Conversations")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("list", name="Conversations").locator(".title").filter(has_text="Two")).to_be_visible()
+    act(page, "Three", "Archive")
+    page.reload()
+    live(page)
+    assert titles(page, "Pinned") == ["One"], "it is kept"
+    page.get_by_text("Archived (1)").click()
+    act(page, "Three", "Take out of the archive")
+    expect(page.get_by_text("Archived (1)")).to_be_hidden()
+
+
+def test_a_conversation_is_renamed_for_everybody(site: Site, sign_in: SignIn) -> None:
+    ada, bob = sign_in(site, "ada"), sign_in(site, "bob")
+    conversation = made(ada, "Plans")
+    add_participant(site, conversation, "bob")
+    bob.goto(f"/chat/{conversation}/")
+    live(bob)
+    act(ada, "Plans", "Rename")
+    field = ada.get_by_role("textbox", name="Title")
+    expect(field).to_be_focused()
+    field.fill("Better plans")
+    field.press("Enter")
+    for page in (ada, bob):
+        expect(row(page, "Better plans")).to_be_visible()
+    expect(bob.get_by_role("heading", level=1)).to_have_text("Better plans")
+    act(ada, "Better plans", "Rename")
+    field.fill("Thrown away")
+    field.press("Escape")
+    expect(row(ada, "Better plans").get_by_role("link")).to_be_focused()
+    row(bob, "Better plans").get_by_role("button").click()
+    assert bob.get_by_role("menuitem").all_text_contents() == ["Pin", "Archive"], "a member may do no more"
+
+
+def test_a_deleted_conversation_comes_back_with_undo(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    conversation = made(page, "Precious")
+    page.goto(f"/chat/{conversation}/")
+    live(page)
+    act(page, "Precious", "Delete")
+    expect(row(page, "Precious")).to_have_count(0)
+    page.wait_for_url(lambda url: conversation not in url)
+    live(page)
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url(f"**/{conversation}/")
+    live(page)
+    expect(row(page, "Precious")).to_be_visible()
+
+
+def test_what_happens_elsewhere_is_seen_in_the_list(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL=SLOW)
+    ada, bob = sign_in(site, "ada"), sign_in(site, "bob")
+    begin(bob)
+    conversation = made(ada, "Together")
+    add_participant(site, conversation, "bob")
+    ada.goto(f"/chat/{conversation}/")
+    bob.reload()
+    live(ada)
+    live(bob)
+    ada.get_by_role("textbox", name="Message").press_sequentially("Hello ")
+    expect(row(bob, "Together")).to_contain_text("ada is typing")
+    say(ada, "Hello @assistant, how are you?")
+    expect(row(bob, "Together")).to_contain_text("Assistant is answering")
+    expect(row(bob, "Together")).to_contain_text("1 unread")
+    expect(bob).to_have_title(re.compile(r"^\(1\) "))
+    ada.get_by_role("button", name="Stop").click()
+    expect(row(bob, "Together")).not_to_contain_text("is answering")
+    row(bob, "Together").get_by_role("link").click()
+    live(bob)
+    expect(row(bob, "Together").locator(".count")).to_be_hidden()
+    expect(bob).to_have_title("Together")
+
+
+def test_the_search_finds_what_was_said_and_opens_there(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    conversation = made(page, "Zoo")
+    fill = (
+        "from chat.models import Message as m, Conversation as c; from chat.store import search as s;"
+        f"c.objects.filter(pk='{conversation}').update(last_seq=150);"
+        f"rows = m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user',"
+        " text='An <b>elephant</b> came' if n == 20 else f'line {n}') for n in range(1, 151));"
+        "s.index(rows)"
+    )
+    servers.manage(site.env, "shell", "-v0", "-c", fill)
+    field = page.get_by_role("searchbox", name="Search")
+    field.fill("eleph")
+    results = page.get_by_role("list", name="What was found").get_by_role("link")
+    expect(results).to_have_count(1)
+    expect(results.locator("mark")).to_have_text("eleph")
+    expect(results).to_contain_text("An <b>elephant</b> came")
+    expect(page.locator("nous-chat")).to_contain_text("1 found.")
+    results.click()
+    page.wait_for_url(f"**/{conversation}/#message-*")
+    found = page.locator("article").filter(has_text="elephant")
+    expect(found).to_be_in_viewport()
+    expect(found).to_be_focused()
+    page.reload()
+    expect(page.locator("article").filter(has_text="elephant")).to_be_in_viewport()
+    field.fill("nothing like this")
+    expect(page.locator("nous-chat")).to_contain_text("Nothing was found.")
+    field.press("Escape")
+    expect(field).to_have_value("")
+    expect(row(page, "Zoo")).to_be_visible()
+
+
+def test_people_are_added_changed_and_removed(site: Site, sign_in: SignIn) -> None:
+    ada, bob = sign_in(site, "ada"), sign_in(site, "bob")
+    conversation = made(ada, "Ours")
+    ada.goto(f"/chat/{conversation}/")
+    live(ada)
+    side = panel(ada)
+    side.get_by_label("Add by user name").fill("nobody-of-that-name")
+    side.get_by_role("button", name="Add").click()
+    expect(side.get_by_role("alert")).not_to_be_empty()
+    side.get_by_label("Add by user name").fill("bob")
+    side.get_by_role("button", name="Add").click()
+    expect(person(side, "bob")).to_be_visible()
+    expect(row(bob, "Ours")).to_be_visible()
+    row(bob, "Ours").get_by_role("link").click()
+    live(bob)
+    expect(person(side, "bob")).to_contain_text("here now")
+    person(side, "bob").get_by_role("combobox", name="Role of bob").select_option("viewer")
+    expect(bob.get_by_text("You can read this conversation, but not write in it.")).to_be_visible()
+    person(side, "bob").get_by_role("button", name="Actions for bob").click()
+    ada.get_by_role("menuitem", name="Hand over").click()
+    ada.get_by_role("dialog", name="Hand over to bob?").get_by_role("button", name="Hand over").click()
+    expect(person(side, "ada")).to_contain_text("Member")
+    expect(side.get_by_label("Add by user name")).to_be_hidden()
+    theirs = panel(bob)
+    person(theirs, "ada").get_by_role("button", name="Actions for ada").click()
+    bob.get_by_role("menuitem", name="Remove").click()
+    bob.get_by_role("dialog", name="Remove ada?").get_by_role("button", name="Remove").click()
+    expect(ada.get_by_text("You are not in this conversation any more.").first).to_be_visible()
+    expect(row(ada, "Ours")).to_have_count(0)
+
+
+def test_a_link_lets_somebody_in_until_it_is_revoked(site: Site, sign_in: SignIn) -> None:
+    ada, bob, eve = (sign_in(site, name) for name in ("ada", "bob", "eve"))
+    conversation = made(ada, "By invitation")
+    ada.goto(f"/chat/{conversation}/")
+    live(ada)
+    side = panel(ada)
+    side.get_by_role("button", name="Create a link").click()
+    link = side.get_by_role("textbox", name="Link").input_value()
+    bob.goto(link)
+    expect(bob.get_by_role("heading", name="By invitation")).to_be_visible()
+    bob.get_by_role("button", name="Join").click()
+    bob.wait_for_url(f"**/{conversation}/")
+    live(bob)
+    expect(person(side, "bob")).to_be_visible()
+    ada.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    side.get_by_role("button", name="Copy the link").click()
+    expect(side.get_by_text("Copied.")).to_be_visible()
+    assert ada.evaluate("navigator.clipboard.readText()") == link
+    side.get_by_role("button", name="Revoke the link").click()
+    expect(side.get_by_role("textbox", name="Link")).to_have_count(0)
+    eve.goto(link)
+    expect(eve.get_by_role("heading", name="This link does not work")).to_be_visible()
+    theirs = panel(bob)
+    person(theirs, "bob").get_by_role("button", name="Actions for bob").click()
+    bob.get_by_role("menuitem", name="Leave").click()
+    bob.get_by_role("dialog", name="Leave this conversation?").get_by_role("button", name="Leave").click()
+    expect(row(bob, "By invitation")).to_have_count(0)
+    expect(person(side, "bob")).to_have_count(0)
+
+
+def test_the_owner_sets_how_it_goes(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    conversation = made(page, "Settings")
+    page.goto(f"/chat/{conversation}/")
+    live(page)
+    side = panel(page)
+    side.get_by_label("The agent answers").select_option("off")
+    expect(side.get_by_text("Saved.")).to_be_visible()
+    side.get_by_label("A message during an answer").select_option("queue")
+    side.get_by_label("Title").fill("Quiet")
+    side.get_by_label("Title").press("Enter")
+    expect(row(page, "Quiet")).to_be_visible()
+    page.reload()
+    live(page)
+    side = panel(page)
+    expect(side.get_by_label("The agent answers")).to_have_value("off")
+    expect(side.get_by_label("A message during an answer")).to_have_value("queue")
+    say(page, "Nobody answers this")
+    expect(page.locator('article[data-role="user"]')).to_contain_text("Nobody answers this")
+    expect(answer(page)).to_have_count(0)
+
+
+def test_the_theme_is_chosen_and_there_before_anything_is_painted(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada", color_scheme="light")
+    begin(page)
+
+    def ground() -> str:
+        return str(page.evaluate("getComputedStyle(document.querySelector('nous-chat')).backgroundColor"))
+
+    light = ground()
+    page.get_by_role("radio", name="Dark").check()
+    assert ground() != light
+    page.add_init_script(
+        "const look = () => document.body && (window.atFirst ??= document.documentElement.dataset.theme ?? 'none');"
+        "new MutationObserver(look).observe(document, { childList: true, subtree: true })"
+    )
+    page.reload()
+    live(page)
+    assert page.evaluate("window.atFirst") == "dark", "before the body was there"
+    other = page.context.new_page()
+    other.goto("/accounts/login/")
+    assert other.evaluate("getComputedStyle(document.body).colorScheme") == "dark", "the site's own pages as well"
+    open_list(page)
+    page.get_by_role("radio", name="As the system").check()
+    assert ground() == light
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+    other.close()
+
+
+def test_many_are_found_with_the_switcher(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    wanted = made(page, "Größe und Gewicht")
+    made(page, "Another")
+    expect(row(page, "Another")).to_be_visible()
+    page.keyboard.press("Control+k")
+    options = page.get_by_role("option")
+    expect(options.first).to_have_text("Another")
+    page.keyboard.type("GRÖSSE")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("größe")
+    expect(options).to_have_count(2)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{wanted}/")
+    expect(page.get_by_role("combobox")).to_have_count(0)
+
+
+def test_a_long_list_is_loaded_in_pages(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    many = (
+        "from datetime import timedelta; from django.contrib.auth import get_user_model as u;"
+        "from django.utils import timezone; from chat.models import Conversation as c, Participant as p;"
+        "ada, now = u().objects.get(username='ada'), timezone.now() - timedelta(days=1);"
+        "rows = c.objects.bulk_create(c(title=f'Old {n}', agent='assistant', updated_at=now - timedelta(minutes=n))"
+        " for n in range(250));"
+        "p.objects.bulk_create(p(conversation=row, user=ada, role='owner') for row in rows)"
+    )
+    servers.manage(site.env, "shell", "-v0", "-c", many)
+    page.reload()
+    live(page)
+    rows = page.locator("li.row")
+    expect(rows).to_have_count(200)
+    page.get_by_role("button", name="Earlier conversations").click()
+    expect(rows).to_have_count(251)
+    expect(rows.last).to_contain_text("Old 249")
+    expect(page.get_by_role("button", name="Earlier conversations")).to_be_hidden()
