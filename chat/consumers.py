@@ -446,7 +446,7 @@ class ConversationConsumer(Socket):
                 self.supervisor.start(posted.start, self.conversation_id, self.mailbox.name)
         if posted.stop is not None:
             await self.supervisor.stop(posted.stop, self.conversation_id)
-        await inbox.announce(self.conversation_id)
+        self.supervisor.announce(self.conversation_id)
 
     async def _edit(self, command: commands.MessageEdit) -> None:
         if command.resend:
@@ -461,7 +461,7 @@ class ConversationConsumer(Socket):
                 await self._publish(events.MessageUpdated(message=answer))
             if edited.start is not None:
                 self.supervisor.start(edited.start, self.conversation_id, self.mailbox.name)
-        await inbox.announce(self.conversation_id)
+        self.supervisor.announce(self.conversation_id)
 
     async def _change(self, command: commands.MessageDelete | commands.MessageRestore | commands.MessageChoose) -> None:
         event: type[events.MessageUpdated | events.MessageDeleted] = events.MessageUpdated
@@ -475,7 +475,7 @@ class ConversationConsumer(Socket):
         message = await database_sync_to_async(change)(self.user.pk, self.conversation_id, command.message)
         await self.answer(events.Ack(ref=command.ref, message=message.id))
         await self._publish(event(message=message))
-        await inbox.announce(self.conversation_id)
+        self.supervisor.announce(self.conversation_id)
 
     async def _start_run(self, command: commands.RunStart) -> None:
         self._refuse_while_draining()
@@ -485,7 +485,7 @@ class ConversationConsumer(Socket):
             )
             self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)
         await self.answer(events.Ack(ref=command.ref, run=run_id))
-        await inbox.announce(self.conversation_id)
+        self.supervisor.announce(self.conversation_id)
 
     async def _stop_run(self, command: commands.RunStop) -> None:
         ended = await database_sync_to_async(store.request_stop)(
@@ -497,7 +497,7 @@ class ConversationConsumer(Socket):
             await self._publish(events.RunFinished.of(ended.run, ended.message))
             if ended.next is not None:
                 self.supervisor.start(ended.next, self.conversation_id, self.mailbox.name)
-            await inbox.announce(self.conversation_id)
+            self.supervisor.announce(self.conversation_id)
 
     async def _decide(self, command: commands.ToolDecide) -> None:
         self._refuse_while_draining()

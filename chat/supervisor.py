@@ -35,6 +35,9 @@ logger = logging.getLogger("nous_chat.supervisor")
 
 T = TypeVar("T")
 
+MOMENT = 0.2
+"""Seconds in which the changes of a conversation are told to lists as one: a message, its run and a short answer."""
+
 ROLL_CALL = 1.0
 """Seconds in which a reader answers the question whether anybody is still there."""
 
@@ -105,6 +108,8 @@ class Supervisor:
         self._clean_at = 0.0
         self._expire_at = 0.0
         self._checks: dict[UUID, _Check] = {}
+        self._changed: set[UUID] = set()
+        """Conversations of which lists are to hear."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
         self._asides = asides.Asides()
@@ -182,6 +187,12 @@ class Supervisor:
             ask = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref}
             await groups.tell(groups.owner(conversation_id), ask)
 
+    def announce(self, conversation_id: UUID) -> None:
+        """A conversation has changed: lists hear of it in a MOMENT, once for all that happened until then."""
+        if conversation_id not in self._changed:
+            self._changed.add(conversation_id)
+            _detached(self._announce(conversation_id), self._tasks)
+
     def left(self, conversation_id: UUID, channel: str) -> None:
         """A socket of a conversation is gone: the owner of its run, if there is one, has to see who remains."""
         if self.draining or conf.CANCEL_ON_DISCONNECT == "never":
@@ -214,7 +225,7 @@ class Supervisor:
             metrics.count("runs_reaped")
             group = groups.conversation(finished.run.conversation)
             await groups.publish(group, events.RunFinished.of(finished.run, finished.message))
-            await inbox.announce(finished.run.conversation)
+            self.announce(finished.run.conversation)
 
     async def drain(self, seconds: float) -> None:
         """Send browsers elsewhere, leave what has not begun to others, let running answers go on for `seconds`, then
@@ -271,8 +282,14 @@ class Supervisor:
         if live.agent is not None and asides.asked_for() and not self.draining:
             work = self._asides.after(live.conversation_id, live.agent, live.fell_out, self.see_through)
             _detached(work, self._beside)
-        with suppress(DatabaseError, InterfaceError):
-            await inbox.announce(live.conversation_id)
+        self.announce(live.conversation_id)
+
+    async def _announce(self, conversation_id: UUID) -> None:
+        """Started by `announce`, never cancelled, awaited by `drain`; nothing escapes but bugs, which asyncio logs."""
+        await asyncio.sleep(MOMENT)
+        self._changed.discard(conversation_id)
+        with suppress(DatabaseError, InterfaceError):  # lists are read anew when the database is back
+            await inbox.announce(conversation_id)
 
     async def _in_turn(self, live: LiveRun, turn: "asyncio.Future[bool]") -> UUID | None:
         """Follow a run when it has a slot; leave it to other processes where it is not to have one here."""
