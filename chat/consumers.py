@@ -369,6 +369,9 @@ class ConversationConsumer(Socket):
         elif message["type"] == "who":
             self.supervisor.presence.asked(self.conversation_id)
         elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
+            if not self._credit.push(len(message["text"])):
+                metrics.count("sockets_too_slow")
+                self.close(4408)
             await super().hand_over(message)
 
     async def handle(self, command: commands.AnyCommand) -> None:
@@ -406,10 +409,10 @@ class ConversationConsumer(Socket):
                 await self._typing.show(on, self.user.pk)
                 await self._acknowledge(ref)
             case commands.Ping(ref=ref):
+                self._credit.pong()
                 await self.answer(events.Pong(ref=ref))
-                if (
-                    self._looking is None or self._looking.done()
-                ):  # a database that hangs does not hold up the next pong
+                # Beside the commands: a database that hangs does not hold up the next pong.
+                if self._looking is None or self._looking.done():
                     self._looking = asyncio.create_task(self._tell_where_it_stands())
 
     async def _tell_where_it_stands(self) -> None:

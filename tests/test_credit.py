@@ -1,6 +1,6 @@
-"""A socket's reader may be 256 KiB behind, and no more."""
+"""A socket's reader may be 256 KiB of deltas behind, and 4 MiB of everything, and no more."""
 
-from chat.credit import LIMIT, Credit
+from chat.credit import LIMIT, MOST, Credit
 
 RUN, OTHER = "a" * 32, "b" * 32
 
@@ -44,3 +44,29 @@ def test_a_new_run_starts_afresh() -> None:
     assert not credit.admit(RUN, 2, 1)
     assert credit.admit(OTHER, 1, 1)
     assert not credit.acknowledge(RUN, 1), "an acknowledgement of the old run says nothing"
+
+
+def test_who_reads_nothing_may_leave_so_much_of_everything_unread_and_no_more() -> None:
+    credit = Credit()
+    assert all(credit.push(1000) for _ in range(MOST // 1000))
+    assert not credit.push(1000)
+
+
+def test_an_acknowledged_delta_shows_that_all_before_it_was_read() -> None:
+    credit = Credit()
+    for seq in range(1, 100):
+        assert credit.push(MOST - 1000)
+        assert credit.admit(RUN, seq, 10)
+        assert credit.push(10)
+        credit.acknowledge(RUN, seq)
+
+
+def test_a_second_ping_shows_that_all_before_the_first_pong_was_read() -> None:
+    credit = Credit()
+    assert credit.push(MOST)
+    credit.pong()
+    assert not credit.push(1), "the first ping shows nothing"
+    credit.pong()
+    assert credit.push(1)
+    assert credit.push(MOST - 2)
+    assert not credit.push(1), "what came after the first pong counts"

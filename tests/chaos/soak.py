@@ -7,8 +7,8 @@ from pathlib import Path
 from .browser import Browser
 from .world import World, world
 
-QUESTION = "words@n=20000,chars=20"
-"""Some 600 KB, as fast as the provider's connection carries it."""
+QUESTION = "words@n=4000,chars=20"
+"""Some 100 KB, as fast as the provider's connection carries it."""
 
 FLAT = 32.0
 """MiB by which the last quarter may be above the second; in the first, caches fill."""

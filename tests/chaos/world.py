@@ -114,6 +114,9 @@ async def world(sqlite: bool = False, log: Path | None = None, **settings: objec
             copy = copy.replace(f":{port}/", f":{database.port}/")
         env = environment(
             DJANGO_SETTINGS_MODULE="tests.chaos.settings",
+            DEBUG=None,  # Django keeps its queries then
+            ALLOWED_HOSTS="127.0.0.1",
+            PLAIN_HTTP="1",
             DATABASE_URL=copy,
             REDIS_URL=f"redis://127.0.0.1:{layer.port}/0",
             CUSTOM_BASE_URL=f"{upstream.url}/v1",
