@@ -18,7 +18,7 @@ LEAVE = 10.0
 MORE_MEMORY = 32.0
 """MiB by which a process may grow after its first schedule."""
 
-IDLE = {"Supervisor._listen", "Supervisor._tick", "RedisSingleShardConnection._do_receiving"}
+IDLE = {"Supervisor._listen", "Supervisor._tick", "Presence.follow", "RedisSingleShardConnection._do_receiving"}
 """The tasks of a process that serves nobody, one of each."""
 
 
@@ -166,7 +166,7 @@ async def _rest(process: Process) -> list[tuple[str, str]]:
     state = await process.ask("process")
     tasks = Counter(state["tasks"]) - Counter(IDLE)
     found = [("nothing left", f"task {name} x {number}") for name, number in tasks.items()]
-    if state["runs"] or state["sockets"] or state["channels"] > 1 or state["groups"]:
+    if state["runs"] or state["sockets"] or state["channels"] > 1 or state["groups"] or state["here"]:
         found.append(("nothing left", str({name: value for name, value in state.items() if name != "tasks"})))
     process.memory = process.memory or state["memory"]
     if state["memory"] > process.memory + MORE_MEMORY:

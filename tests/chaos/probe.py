@@ -1,7 +1,7 @@
 """The site with a window into its process at /chaos/: what the harness asks and the product has no business to tell.
 
-POST /chaos/process          tasks by name, memory, runs, sockets, channels of this process; what its layer lost
-POST /chaos/runs             [conversation ids] ->  every run of these conversations, as its row is
+POST /chaos/process          its tasks by name, memory, runs, sockets, channels, people; what its layer has lost
+POST /chaos/runs             [conversation ids] -> every run of these conversations, as its row is
 POST /chaos/conversations    {people, mode} -> {id}: a conversation of these, the first its owner
 POST /chaos/loss             {seed, drop, double, delay}: what the layer does from now on
 """
@@ -50,6 +50,7 @@ async def process(_: object) -> dict[str, Any]:
         "memory": psutil.Process(os.getpid()).memory_info().rss / 2**20,
         "runs": len(ours._runs),
         "sockets": len(ours.sockets),
+        "here": len(ours.presence._here),
         "channels": len(layer.channels),
         "groups": sorted(layer.groups),
         "loss": layer.loss.counts,
