@@ -81,7 +81,11 @@ def test_who_may_choose_what(people: Any, room: Conversation) -> None:
     started = again(people["ada"], room, first)
     with refused("conflict"):
         store.choose(people["ada"].pk, room.pk, first.id)
-    end(started, text="Two")
+    second = answered(end(started, "stopped", text="Two"))
+    store.request_run(people["ada"].pk, room.pk, second.id, HOST, continues=True)
+    with refused("conflict"):  # it is about to go on
+        store.choose(people["ada"].pk, room.pk, first.id)
+    Run.objects.filter(status="queued").delete()
     with refused("forbidden"):
         store.choose(people["eve"].pk, room.pk, first.id)
     elsewhere = store.create_conversation(people["bob"])

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Q
 
 from .. import objects
 from ..commands import Refused
@@ -59,7 +60,8 @@ def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Mes
         raise Refused("not_found", "There is no such message in this conversation.")
     if row.alternative_of_id is None:
         raise Refused("conflict", "There is no other answer to choose from.")
-    if active_runs(conversation_id).filter(message__alternative_of=row.alternative_of_id).exists():
+    of_it = Q(message__alternative_of=row.alternative_of_id) | Q(replaces__alternative_of=row.alternative_of_id)
+    if active_runs(conversation_id).filter(of_it).exists():
         raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
     if not row.shown:
         Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False)
