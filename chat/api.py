@@ -73,7 +73,7 @@ def conversations(request: HttpRequest) -> HttpResponse:
         return answer_json(200, Conversations(*store.conversations_of(request.user.pk, _moment(request, "before"))))
     wanted = body(request, NewConversation)
     created = store.create_conversation(request.user, wanted.title, wanted.agent)
-    transaction.on_commit(partial(async_to_sync(inbox.announce_to), request.user.pk, created.id))
+    transaction.on_commit(partial(async_to_sync(inbox.announce_to), [request.user.pk], created.id))
     return answer_json(201, created)
 
 
@@ -87,7 +87,7 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         return answer_json(200, store.look(request.user.pk, conversation_id))
     changes = body(request, store.Changes)
     changed = store.change_conversation(request.user.pk, conversation_id, changes)
-    tell = inbox.announce if changes.common else partial(inbox.announce_to, request.user.pk)
+    tell = inbox.announce if changes.common else partial(inbox.announce_to, [request.user.pk])
     transaction.on_commit(partial(async_to_sync(tell), conversation_id))
     return answer_json(200, changed)
 

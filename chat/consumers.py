@@ -16,7 +16,7 @@ from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from . import commands, events, groups, inbox, metrics, objects, store, supervisor
+from . import commands, events, groups, metrics, objects, store, supervisor
 from .commands import Refused
 from .credit import Credit
 from .presence import Typing
@@ -369,7 +369,7 @@ class ConversationConsumer(Socket):
         elif message["type"] == "who":
             self.supervisor.presence.asked(self.conversation_id)
         elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
-            if not self._credit.push(len(message["text"])):
+            if not self._credit.push(len(message.get("text", ""))):
                 metrics.count("sockets_too_slow")
                 self.close(4408)
             await super().hand_over(message)
@@ -401,8 +401,7 @@ class ConversationConsumer(Socket):
                 messages, more = await page(self.user.pk, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=messages, more=more, ref=ref))
             case commands.Read(seq=seq, ref=ref):
-                if await database_sync_to_async(store.mark_read)(self.user.pk, self.conversation_id, seq):
-                    await inbox.announce_to(self.user.pk, self.conversation_id)
+                self.supervisor.markers.note(self.conversation_id, self.user.pk, seq)
                 await self._acknowledge(ref)
             case commands.Typing(on=on, ref=ref):
                 assert self._typing is not None

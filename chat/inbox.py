@@ -1,5 +1,6 @@
 """Tell people's lists, and the conversation itself, that a conversation has changed. Called by whoever changed it."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +17,20 @@ async def announce(conversation_id: UUID) -> None:
         return
     event = events.ConversationUpdated(conversation=listing.conversation)
     await groups.publish(groups.conversation(conversation_id), event)
+    await _tell_each(listing)
+
+
+async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:
+    """Publish `conversation.updated` to the inboxes of some people, for whom alone it has changed."""
+    listing = await database_sync_to_async(store.listing)(conversation_id, user_ids)
+    if listing is not None:
+        await _tell_each(listing)
+
+
+async def _tell_each(listing: store.Listing) -> None:
     for user_id, yours in listing.audience.items():
         mine = events.ConversationUpdated(conversation=replace(listing.conversation, yours=yours))
         await groups.publish(groups.person(user_id), mine)
-
-
-async def announce_to(user_id: Any, conversation_id: UUID) -> None:
-    """Publish `conversation.updated` to the inbox of one person, for whom alone it has changed."""
-    mine = await database_sync_to_async(store.listing_of)(user_id, conversation_id)
-    if mine is not None:
-        await groups.publish(groups.person(user_id), events.ConversationUpdated(conversation=mine))
 
 
 async def announce_deletion(conversation_id: UUID, deleted: store.Deleted) -> None:

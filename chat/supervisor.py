@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from . import asides, engine, events, groups, inbox, metrics, objects, store
 from .conf import conf
 from .limits import Buckets
+from .markers import Markers
 from .models import Run
 from .presence import Presence
 from .pulse import TICK, Pulse
@@ -100,6 +101,8 @@ class Supervisor:
 
         self.presence = Presence(self.host)
         """Who reads here, in this process."""
+        self.markers = Markers()
+        """How far they have read."""
 
         self._process = Process(self.host, Pulse(asyncio.get_running_loop().time()))
         self._runs: dict[UUID, LiveRun] = {}
@@ -257,6 +260,8 @@ class Supervisor:
             for task in self._watches:
                 task.cancel()
             await asyncio.wait(self._watches, timeout=1)
+        with suppress(DatabaseError, InterfaceError, TimeoutError):
+            await asyncio.wait_for(self.markers.write(), LAST_WRITES)
         await self._resources.aclose()
 
     # --- Its tasks
@@ -383,6 +388,7 @@ class Supervisor:
                 self._process.steady.set()
             await self.reap()
             await self._expire(asked)
+            await self.markers.write()
             await self.take_up()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Heartbeat: %s", error)

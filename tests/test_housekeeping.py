@@ -54,12 +54,13 @@ def test_what_others_said_is_unread_until_it_is_read(people: Any, room: Conversa
     started = begin(people["ada"], room)
     assert (yours(people["ada"], room).unread, yours(people["bob"], room).unread) == (1, 2), "what one says is read"
     end(started)
-    assert store.mark_read(people["bob"].pk, room.pk, 1)
+    bob = people["bob"].pk
+    assert store.mark_read(room.pk, {bob: 1}) == [bob]
     assert yours(people["bob"], room) == objects.Yours("member", 1, 1, False, False)
-    assert not store.mark_read(people["bob"].pk, room.pk, 1)
-    assert store.mark_read(people["bob"].pk, room.pk, 2**31 - 1)
+    assert not store.mark_read(room.pk, {bob: 1})
+    assert store.mark_read(room.pk, {bob: 2**31 - 1}) == [bob]
     assert (yours(people["bob"], room).unread, yours(people["bob"], room).last_read) == (0, 2)
-    assert not store.mark_read(people["bob"].pk, room.pk, 1), "it never goes back"
+    assert not store.mark_read(room.pk, {bob: 1}), "it never goes back"
 
 
 def test_what_does_not_count_as_unread(people: Any, room: Conversation) -> None:
@@ -79,8 +80,7 @@ def test_what_does_not_count_as_unread(people: Any, room: Conversation) -> None:
 
 def test_strangers_mark_nothing(people: Any, room: Conversation) -> None:
     for conversation_id in (room.pk, uuid.uuid4()):
-        with refused("not_found"):
-            store.mark_read(people["eve"].pk, conversation_id, 1)
+        assert store.mark_read(conversation_id, {people["eve"].pk: 1}) == []
 
 
 def test_reading_is_told_to_ones_own_lists_alone(scenario: Scenario, people: Any, room: Conversation) -> None:
@@ -517,3 +517,13 @@ def test_there_is_a_command_for_it(people: Any, room: Conversation, capsys: Any)
     Conversation.objects.update(deleted_at=timezone.now() - timedelta(hours=1))
     call_command("nous_clean")
     assert not Conversation.objects.exists()
+
+
+def test_a_room_that_reads_the_same_in_one_moment_is_written_in_two_queries(
+    people: Any, room: Conversation, django_assert_num_queries: Any
+) -> None:
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    post(people["ada"], room)
+    with django_assert_num_queries(2 + 2):  # a savepoint around them
+        news = store.mark_read(room.pk, {people[name].pk: 1 for name in ("bob", "eve", "ada")})
+    assert set(news) == {people["bob"].pk, people["eve"].pk}, "ada wrote it, and has read it"

@@ -1,5 +1,6 @@
 """Conversations: make one, list them, enter one, read back in it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -78,12 +79,13 @@ class Listing(Struct, frozen=True):
     audience: dict[Any, objects.Yours]
 
 
-def listing(conversation_id: UUID) -> Listing | None:
-    """None where it is gone."""
+def listing(conversation_id: UUID, only: Collection[Any] | None = None) -> Listing | None:
+    """None where it is gone. `only`: these people, by their ids, instead of all."""
     row = _listed().filter(pk=conversation_id).first()
     if row is None:
         return None
-    audience = yours(Participant.objects.filter(conversation=row))
+    people = Participant.objects.filter(conversation=row)
+    audience = yours(people if only is None else people.filter(user__in=only))
     of_each = {user_id: view for (_, user_id), view in audience.items()}
     return Listing(_object(row), of_each)
 

@@ -1,16 +1,16 @@
 """A conversation as one person has it: what is unread, how far it was read, pinned, archived."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from .. import objects
 from ..models import Conversation, Message, Participant
 from ..permissions import policy
-from .rows import membership
 
 _UNREAD = (
     Message.objects.filter(
@@ -38,10 +38,20 @@ def yours(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], objects
     return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if may_see(row)}
 
 
-def mark_read(user_id: Any, conversation_id: UUID, seq: int) -> bool:
-    """A person has read up to number `seq`. Returns whether that is news; the marker never goes back."""
-    conversation = membership(user_id, conversation_id).conversation
-    return advance(conversation, user_id, seq)
+@transaction.atomic
+def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
+    """How far people, by their ids, have read. Returns those to whom it is news; a marker never goes back, and whoever
+    may not see the conversation has none.
+    """
+    rows = Participant.objects.filter(conversation=conversation_id, conversation__deleted_at=None, user__in=read)
+    news: dict[int, list[Participant]] = {}
+    for row in rows.select_related("user", "conversation"):
+        seq = min(read[row.user_id], row.conversation.last_seq)
+        if row.last_read < seq and policy().can_see(row):
+            news.setdefault(seq, []).append(row)
+    for seq, people in news.items():
+        rows.filter(pk__in=[row.pk for row in people], last_read__lt=seq).update(last_read=seq)
+    return [row.user_id for people in news.values() for row in people]
 
 
 def advance(conversation: Conversation, user_id: Any, seq: int) -> bool:

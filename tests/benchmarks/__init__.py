@@ -4,5 +4,6 @@ wire.py      what an order to the upstream and a delta look like      upstream.p
 relay.py     the floor: httpx to WebSocket, no Django, no Channels    people.py    who sits at the site
 targets.py   the processes under test, started and ended              clients.py   who reads them
 measure.py   clocks, percentiles, how busy the machine is             windows.py   one measurement each
+room.py      one room that many read, over two processes
 engine.py    the engine without a site around it                      report.py    results to tables and verdicts
 """

@@ -17,10 +17,11 @@ import uvloop
 from . import report
 from .engine import EngineCosts
 from .measure import machine, quiet, resident_mib
-from .targets import SITES, Bench
+from .room import room
+from .targets import SITES, Bench, SiteTarget
 from .windows import burst, stops, window
 
-SECTIONS = ("streams", "fan-out", "burst", "stop", "engine")
+SECTIONS = ("streams", "fan-out", "burst", "stop", "room", "engine")
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -57,6 +58,7 @@ class Plan:
         self.fan_out = (2, 3) if quick else (5, 20)
         self.burst = 5 if quick else 50
         self.stops = 3 if quick else 20
+        self.room = (6, 2) if quick else (200, 40)
         self.engine = (5, 0.5, 0.05) if quick else (50, self.seconds, 1)
         self.patience = 0.0 if quick else 10.0
         self.seats = 4 + self.rounds * (sum(self.streams) + self.fan_out[0]) + self.burst + self.stops
@@ -89,6 +91,11 @@ async def measure(bench: Bench, plan: Plan) -> report.Results:
         for target in bench.targets:
             _say(f"{plan.stops} stops: {target.name}")
             results.stops.append(await stops(bench, target, plan.stops))
+    if "room" in plan.only:
+        for target in sites:
+            if isinstance(target, SiteTarget) and target.spans_processes:
+                _say(f"a room of {plan.room[0]}: {target.name}")
+                results.rooms.append(await room(bench, target, *plan.room))
     results.memory = [report.Memory(t.name, t.resident, resident_mib(t.pid)) for t in bench.targets]
     if "engine" in plan.only:
         _say("the engine alone")
@@ -114,7 +121,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     plan = Plan(chosen)
     _say("starting an upstream, the relay and the site")
-    with Bench(chosen.sites, plan.seats) as bench:
+    with Bench(chosen.sites, plan.seats, plan.room[0] if "room" in plan.only else 0) as bench:
         results = uvloop.run(measure(bench, plan))
     print(report.render(results))
     if chosen.json:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from .engine import EngineCosts
 from .measure import median
+from .room import Room
 from .targets import RELAY
 from .windows import Burst, Stops, Texts, Window
 
 MOST_LAG = 150.0
+MOST_REACH = 100.0
 MOST_RATIO = 1.3
 MOST_PACED, MOST_UNPACED, MOST_LINEAR = 150.0, 50.0, 2.2
 AT = 50
@@ -40,6 +42,7 @@ class Results:
     fan_out: list[Window] = field(default_factory=list)
     bursts: list[Burst] = field(default_factory=list)
     stops: list[Stops] = field(default_factory=list)
+    rooms: list[Room] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     engine: EngineCosts | None = None
     missing: dict[str, str] = field(default_factory=dict)
@@ -111,11 +114,13 @@ def render(results: Results) -> str:
         parts += ["## All at once", _bursts(results.bursts)]
     if results.stops:
         parts += ["## Stop", _stops(results.stops)]
+    if results.rooms:
+        parts += ["## A room over two processes: ms from sending to everybody having it", _rooms(results.rooms)]
     if results.memory:
         parts += ["## Memory", _memory(results.memory)]
     if results.engine:
         parts += ["## The engine alone", _engine(results.engine)]
-    parts += ["## Goals", "\n".join(_goals(merged, results.engine))]
+    parts += ["## Goals", "\n".join([*_goals(merged, results.engine), *_room_goals(results.rooms)])]
     if doubts := _doubts([*results.windows, *results.fan_out]):
         parts += ["## Doubtful windows", "\n".join(doubts)]
     return "\n\n".join(parts)
@@ -145,6 +150,34 @@ def _stops(stops: Iterable[Stops]) -> str:
         "server, stops, upstream closed after ms median, max, never",
         [(s.target, s.stops, f"{s.median:.1f}", f"{s.max:.1f}", s.missed) for s in stops],
     )
+
+
+def _rooms(rooms: Iterable[Room]) -> str:
+    return _table(
+        "server, sockets, messages, ack, half have it, all have it, p95, worst, missed, CPU ms/message",
+        [
+            (
+                r.target,
+                r.sockets,
+                r.posts,
+                *(f"{ms:.0f}" for ms in (r.ack, r.half, r.all, r.all_p95, r.worst)),
+                r.missed,
+                f"{r.server_ms:.0f}",
+            )
+            for r in rooms
+        ],
+    )
+
+
+def _room_goals(rooms: Iterable[Room]) -> list[str]:
+    return [
+        _goal(
+            f"{r.target}: a message reaches {r.sockets} sockets of two processes in under {MOST_REACH:.0f} ms (p95)",
+            r.all_p95 < MOST_REACH and not r.missed,
+            f"{r.all_p95:.0f} ms",
+        )
+        for r in rooms
+    ]
 
 
 def _memory(memory: Iterable[Memory]) -> str:

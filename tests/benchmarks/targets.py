@@ -55,11 +55,18 @@ class Target:
 
 
 class SiteTarget(Target):
-    """`seats` are people with a conversation of their own each, used up one by one."""
+    """`seats` are people: "alone" with a conversation of their own each, used up one by one, and "together" in one."""
 
-    def __init__(self, name: str, site: Site, seats: list[dict[str, str]], aux: tuple[int, ...]) -> None:
+    def __init__(self, name: str, site: Site, seats: dict[str, list[dict[str, str]]], aux: tuple[int, ...]) -> None:
         super().__init__(name, site, aux)
-        self._seats = seats
+        self.site = site
+        self.room = seats["together"]
+        self._seats = seats["alone"]
+
+    @property
+    def spans_processes(self) -> bool:
+        """Whether a second process of the site would hear of what this one does."""
+        return self.name.startswith("Redis")
 
     def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
         seat = self._seats.pop()
@@ -68,10 +75,12 @@ class SiteTarget(Target):
 
 
 class Bench:
-    """All of them, for as long as the block lasts. `seats` is how many streams each site will serve."""
+    """All of them, for as long as the block lasts. `seats` is how many streams each site will serve, `together` how
+    many people sit in one room.
+    """
 
-    def __init__(self, sites: list[str], seats: int) -> None:
-        self._sites, self._seats = sites, seats
+    def __init__(self, sites: list[str], seats: int, together: int = 0) -> None:
+        self._sites, self._seats, self._together = sites, seats, together
         self.targets: list[Target] = []
         self.patience = 0.0
         """Seconds to wait, before each window, for the machine to be quiet."""
@@ -133,7 +142,7 @@ class Bench:
             NOUS_CHAT_MODEL="custom:bench",
             CUSTOM_BASE_URL=f"{self.upstream_url}/v1",
         )
-        people = [sys.executable, "-m", "tests.benchmarks.people", str(self._seats)]
+        people = [sys.executable, "-m", "tests.benchmarks.people", str(self._seats), str(self._together)]
         seats = json.loads(subprocess.run(people, env=env, check=True, stdout=subprocess.PIPE).stdout)
         site = Site(env)
         stack.callback(site.kill)  # how it ends is not what is measured

@@ -1,0 +1,168 @@
+"""A room that many people read, over two processes of one site: how long a message takes until the last has it.
+
+The readers do what browsers do: they answer each message with `read`, and hold their socket open. Agents are not asked.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+import websockets
+
+from .clients import QUIET
+from .measure import cpu_seconds, median, percentile
+from .targets import Bench, SiteTarget
+
+PACE = 0.5
+"""Seconds from one message to the next."""
+
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Room:
+    """Milliseconds from a message being sent until its sender had the `ack`, until half of the readers had it, until
+    all had it: medians, and of the last the 95th percentile and the worst. `missed` are copies that did not come.
+    """
+
+    target: str
+    sockets: int
+    posts: int
+    ack: float
+    half: float
+    all: float
+    all_p95: float
+    worst: float
+    missed: int
+    server_ms: float
+    """CPU of both processes for each message, everything that follows from it included."""
+
+
+class _Heard(msgspec.Struct):
+    type: str
+    ref: str | None = None
+    message: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Message(msgspec.Struct):
+    seq: int
+    client_id: str | None
+
+
+_decode = msgspec.json.Decoder(_Heard).decode
+_message = msgspec.json.Decoder(_Message).decode
+
+
+class Reader:
+    """One socket. `times` tells when it had which message, by its client_id."""
+
+    def __init__(self, address: str, cookie: str) -> None:
+        self._address, self._cookie = address, cookie
+        self.ready = asyncio.Event()
+        self.times: dict[str, float] = {}
+        self.acks: dict[str, float] = {}
+
+    async def open(self) -> None:
+        self._socket = await websockets.connect(
+            self._address,
+            additional_headers={"Cookie": self._cookie},
+            compression=None,
+            max_size=None,
+            ping_interval=None,
+            open_timeout=60,
+            proxy=None,
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def say(self) -> tuple[str, float]:
+        client_id = str(uuid.uuid4())
+        said = json.dumps({"type": "message.send", "client_id": client_id, "text": "Hello all", "ref": client_id})
+        sent = time.monotonic()
+        await self._socket.send(said)
+        return client_id, sent
+
+    async def close(self) -> None:
+        await self._socket.close()
+        await self._reading
+
+    async def _read(self) -> None:
+        with suppress(*QUIET):
+            while True:
+                frame = await self._socket.recv(decode=False)
+                now = time.monotonic()
+                heard = _decode(frame)
+                match heard.type:
+                    case "message.created":
+                        message = _message(heard.message)
+                        if message.client_id is not None:
+                            self.times[message.client_id] = now
+                            await self._socket.send(json.dumps({"type": "read", "seq": message.seq, "ref": "read"}))
+                    case "ack" if heard.ref is not None:
+                        self.acks[heard.ref] = now
+                    case "snapshot":
+                        self.ready.set()
+
+
+async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Room:
+    """Half of the sockets at each process; the senders take turns, one here, one there."""
+    other = await asyncio.to_thread(target.site.beside)
+    seats = target.room[:sockets]
+    addresses = [f"ws://127.0.0.1:{port}/ws/chat/{seats[0]['conversation']}/" for port in (target.port, other.port)]
+    readers = [Reader(addresses[place % 2], seat["cookie"]) for place, seat in enumerate(seats)]
+    try:
+        for at in range(0, len(readers), 10):
+            await asyncio.gather(*(reader.open() for reader in readers[at : at + 10]))
+        await asyncio.wait_for(asyncio.gather(*(reader.ready.wait() for reader in readers)), 60)
+        await asyncio.sleep(3)  # all have been told who is here
+        pids = (target.pid, other.process.pid)
+        before = sum(map(cpu_seconds, pids))
+        sent = []
+        for number in range(posts):
+            sender = readers[number % len(readers)]
+            client_id, at_time = await sender.say()
+            sent.append((client_id, at_time, sender))
+            await asyncio.sleep(PACE)
+        await _arrived(readers, [client_id for client_id, _, _ in sent])
+        await asyncio.sleep(1)
+        spent = sum(map(cpu_seconds, pids)) - before
+        return _result(target.name, readers, sent, spent)
+    finally:
+        await asyncio.gather(
+            *(reader.close() for reader in readers if hasattr(reader, "_socket")), return_exceptions=True
+        )
+        other.kill()
+
+
+async def _arrived(readers: Sequence[Reader], ids: Sequence[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and any(client_id not in reader.times for reader in readers for client_id in ids):
+        await asyncio.sleep(0.05)
+
+
+def _result(name: str, readers: Sequence[Reader], sent: list[tuple[str, float, Reader]], spent: float) -> Room:
+    acks, halves, alls, missed = [], [], [], 0
+    for client_id, at, sender in sent:
+        came = sorted((reader.times[client_id] - at) * 1000 for reader in readers if client_id in reader.times)
+        missed += len(readers) - len(came)
+        if client_id in sender.acks:
+            acks.append((sender.acks[client_id] - at) * 1000)
+        if came:
+            halves.append(came[len(came) // 2])
+            alls.append(came[-1])
+    return Room(
+        target=name,
+        sockets=len(readers),
+        posts=len(sent),
+        ack=median(acks),
+        half=median(halves),
+        all=median(alls),
+        all_p95=percentile(alls, 95),
+        worst=max(alls, default=0.0),
+        missed=missed,
+        server_ms=spent * 1000 / max(1, len(sent)),
+    )
