@@ -140,6 +140,9 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     PRICES: dict[str, Price] = msgspec.field(default_factory=dict)
     """What models cost, by `provider:model`, see `Price`; runs of others have no cost."""
 
+    CURRENCY: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    """The currency of PRICES, an ISO 4217 code."""
+
     APPROVAL_TIMEOUT: float | None = 7 * 24 * 60 * 60
     """How long a tool call waits for a decision before it is rejected; None: for ever."""
 

@@ -79,6 +79,7 @@ def element_context(
         "show_list": show_list,
         "setup": {
             "words": words.catalogue(),
+            "currency": conf.CURRENCY,
             "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
         },
     }

@@ -20,4 +20,7 @@ NOUS_CHAT = {
     },
     "MAX_RUNS": int(os.environ.get("MAX_RUNS", "100")),
     "DISCONNECT_GRACE": 1.0,
+    "PRICES": {"custom:words@n=30": {"input": 1000, "output": 2000}},
+    "CURRENCY": "EUR",
+    "BUDGETS": [{"per": "user", "tokens": int(os.environ.get("DAILY_TOKENS", "1000000"))}],
 }

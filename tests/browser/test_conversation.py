@@ -69,7 +69,7 @@ def test_a_stop_has_a_receipt_and_the_answer_goes_on_from_there(start_site: Star
     for page, name in ((ada, "you"), (bob, "ada")):
         ends(page, "stopped")
         expect(answer(page).locator('[data-part="end"]')).to_contain_text(
-            re.compile(rf"Stopped by {name}(, after [\d,]+ tokens?)?\.")
+            re.compile(rf"Stopped by {name}, after [\d,]+ tokens?\.")
         )
     before = shown(ada)
     bob.get_by_role("button", name="Continue").click()
@@ -462,6 +462,24 @@ def test_offline_what_is_written_waits_and_goes_once(start_site: StartSite, sign
     ends(page, "completed")
     expect(page.get_by_text("Not sent yet")).to_have_count(0)
     assert [m["text"] for m in stored(page, conversation) if m["role"] == "user"] == ["One", "Two"]
+
+
+def test_what_an_answer_cost_stands_under_it(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(DJANGO_SETTINGS_MODULE=OFFICE, NOUS_CHAT_MODEL="custom:words@n=30"), "ada")
+    begin(page)
+    say(page, "Hello")
+    ends(page, "completed")
+    expect(answer(page).locator('[data-part="meta"]')).to_contain_text("€0.06")
+    expect(page.locator(".total")).to_contain_text("€0.06")
+
+
+def test_a_budget_that_is_used_up_is_told_and_the_question_stays(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(DJANGO_SETTINGS_MODULE=OFFICE, DAILY_TOKENS="0"), "ada")
+    begin(page)
+    say(page, "And now?")
+    expect(page.locator(".notice")).to_contain_text("used up")
+    expect(box(page)).to_have_value("And now?")
+    expect(page.locator("article")).to_have_count(0)
 
 
 # --- Scrolling

@@ -98,7 +98,7 @@ export function totalTokens(state) {
   return total;
 }
 
-/** What they cost, as far as it is known, in US dollars. @param {State} state */
+/** What they cost, as far as it is known. @param {State} state */
 export function totalCost(state) {
   let total = 0;
   for (const message of state.messages.values()) total += Number(message.run?.cost ?? 0);

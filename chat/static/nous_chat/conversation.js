@@ -183,7 +183,7 @@ export class Conversation {
     if (event.type === "error" && event.ref === "earlier") this.#messages.loaded();
     if (event.type === "typing") this.#fade();
     if (event.type === "notice") this.#announcer.say(event.message);
-    if (event.type === "notice" || event.type === "snapshot") this.#bar.show(this.#socket.connection, this.#outage);
+    if (event.type === "notice" || event.type === "snapshot") this.#tell();
     if (event.type === "ack" || event.type === "error") this.#refresh();
     this.#announce(event);
   }
@@ -221,7 +221,7 @@ export class Conversation {
     const before = this.element.dataset.connection ?? "connecting";
     this.element.dataset.connection = name;
     if (code === 4404) this.element.removeAttribute("data-loading");
-    this.#bar.show(connection, this.#outage);
+    this.#tell();
     this.#options.onConnection(name);
     this.#refresh();
     if (name === before || (name === "live" && before === "connecting")) return;
@@ -240,8 +240,10 @@ export class Conversation {
 
   // --- What is shown of the state as a whole; deltas change none of it
 
-  get #outage() {
-    return [...this.#state.outages.values()].join(" ");
+  /** How the connection is, and what the server is without. The bar takes its place; what is read stays where it is. */
+  #tell() {
+    const outages = [...this.#state.outages.values()].join(" ");
+    this.#messages.scroller.steady(() => this.#bar.show(this.#socket.connection, outages));
   }
 
   #refresh() {

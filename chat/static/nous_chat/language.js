@@ -1,7 +1,7 @@
 // The language the page speaks: the texts that Django's gettext has for it, and how it writes numbers and times. The
 // catalogue comes with the element's HTML (chat/words.py); without one it is English. Used by words.js.
 
-let catalogue, numbers, decimals, dollars, ordinals, clock, calendar, days, relative, directions;
+let catalogue, numbers, decimals, locale, ordinals, clock, calendar, days, relative, directions;
 
 /**
  * @typedef {object} Catalogue
@@ -16,10 +16,9 @@ export function use(given) {
   const { language } = catalogue;
   // The reader's own variety of it (British or American, say), which decides how times are written.
   const own = (globalThis.navigator?.languages ?? []).find((each) => each.split("-")[0] === language.split("-")[0]);
-  const locale = own ?? language;
+  locale = own ?? language;
   numbers = new Intl.NumberFormat(locale);
   decimals = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-  dollars = new Intl.NumberFormat(locale, { style: "currency", currency: "USD", maximumFractionDigits: 4 });
   ordinals = new Intl.PluralRules(locale, { type: "ordinal" });
   clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
   calendar = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric", hour: "numeric", minute: "2-digit" });
@@ -49,8 +48,9 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (found, name) => (name
 
 export const integer = (value) => numbers.format(value);
 export const decimal = (value) => decimals.format(value);
-/** US dollars, in which providers charge. @param {string} value a decimal */
-export const money = (value) => dollars.format(value);
+/** @param {string|number} value  @param {string} currency an ISO 4217 code */
+export const money = (value, currency) =>
+  new Intl.NumberFormat(locale, { style: "currency", currency, maximumFractionDigits: 4 }).format(value);
 /** Which ordinal form a number takes: "one" (1st), "two" (2nd), "few" (3rd) or "other". */
 export const ordinal = (value) => ordinals.select(value);
 export const timeOf = (iso) => clock.format(new Date(iso));

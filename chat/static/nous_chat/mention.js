@@ -67,7 +67,7 @@ export class Mention {
       onmousedown: (event) => event.preventDefault(), // the field keeps the focus
       onclick: () => this.#take(index),
     }, entry.person ? avatar(entry.person) : el("span", { class: "avatar agent" }, icon("spark")),
-    el("span", { class: "name" }, entry.name), el("small", {}, `@${entry.handle}`))));
+    el("span", { class: "name" }, entry.name), entry.person ? null : el("small", {}, `@${entry.handle}`))));
     this.element.hidden = false;
     this.#mark(0);
   }

@@ -13,7 +13,7 @@ import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Switcher } from "./switcher.js";
 import { Toast } from "./toast.js";
-import { speak, words } from "./words.js";
+import { payIn, speak, words } from "./words.js";
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
@@ -67,6 +67,7 @@ class NousChat extends HTMLElement {
   #build() {
     const setup = JSON.parse(this.querySelector(":scope > script[type='application/json']")?.textContent ?? "{}");
     if (setup.words) speak(setup.words);
+    if (setup.currency) payIn(setup.currency);
     site.images = new Set((this.getAttribute("images") ?? "").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
     const shell = el("div", { class: "shell", hidden: true });

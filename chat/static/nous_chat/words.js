@@ -112,7 +112,7 @@ const dictionary = () => ({
   seconds: (value) => (value < 60
     ? _("{seconds}\u00a0s", { seconds: decimal(value) })
     : _("{minutes}\u00a0min {seconds}\u00a0s", { minutes: Math.floor(value / 60), seconds: Math.floor(value % 60) })),
-  cost: (amount) => money(amount),
+  cost: (amount) => money(amount, currency),
   time: timeOf,
   date: dateOf,
 
@@ -309,10 +309,17 @@ function placeInLine(place) {
   return forms[ordinal(place)] ?? _("{place}th in line", { place });
 }
 
+let currency = "USD";
+
 export let words = dictionary();
 
 /** From now on the words are in this language. @param {import("./language.js").Catalogue|null} catalogue */
 export function speak(catalogue) {
   use(catalogue);
   words = dictionary();
+}
+
+/** In what the site counts costs. @param {string} code ISO 4217 */
+export function payIn(code) {
+  currency = code;
 }
