@@ -1,6 +1,8 @@
 """JSON over HTTP, authenticated by the session (docs/protocol.md, "HTTP"): commands in, wire objects out."""
 
 import functools
+import math
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -15,11 +17,19 @@ from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
-from . import inbox, objects, store
+from . import inbox, limits, objects, store
 from .commands import Refused
 
 MAX_BODY = 64 * 1024
-STATUS = {"not_found": 404, "forbidden": 403, "conflict": 409, "too_large": 413}
+STATUS = {
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "too_large": 413,
+    "busy": 429,
+    "rate_limited": 429,
+}
 
 View = Callable[..., HttpResponse]
 T = TypeVar("T")
@@ -48,19 +58,24 @@ class Edits(Struct, frozen=True):
     edits: list[objects.Edit]
 
 
-def endpoint(*methods: str) -> Callable[[View], View]:
-    """A view for signed-in people that answers in JSON, refusals too."""
+_requests = limits.Requests()
+
+
+def endpoint(*methods: str, often: bool = False) -> Callable[[View], View]:
+    """A view for signed-in people that answers in JSON, refusals too. `often`: a page may ask for very many at once."""
 
     def decorate(view: View) -> View:
         @require_http_methods(methods)
         @functools.wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
-                return _refusal(401, "unauthorized", "Sign in first.")
+                return _refusal(Refused("unauthorized", "Sign in first."))
             try:
+                if not often and (wait := _requests.take(request.user.pk, time.monotonic())):
+                    raise Refused("rate_limited", "You are asking too often. Wait a moment.", retry_after=wait)
                 return view(request, *args, **kwargs)
             except Refused as refused:
-                return _refusal(STATUS.get(refused.code, 400), refused.code, str(refused))
+                return _refusal(refused)
 
         return wrapped
 
@@ -164,5 +179,8 @@ def answer_json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(answer), content_type="application/json", status=status)
 
 
-def _refusal(status: int, code: str, message: str) -> HttpResponse:
-    return answer_json(status, {"code": code, "message": message})
+def _refusal(refused: Refused) -> HttpResponse:
+    answer = answer_json(STATUS.get(refused.code, 400), {"code": refused.code, "message": str(refused)})
+    if refused.retry_after is not None:
+        answer["Retry-After"] = str(math.ceil(refused.retry_after))
+    return answer

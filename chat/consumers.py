@@ -333,6 +333,7 @@ class ConversationConsumer(Socket):
         except Refused:
             raise Closed(4404) from None
         self._person = objects.Person(entered.you.id, entered.you.name)
+        self._role = entered.you.role
         self._typing = self._typing or Typing(self.conversation_id, self._person)
         self._credit = Credit()
         self.reads = self.conversation_id
@@ -368,6 +369,8 @@ class ConversationConsumer(Socket):
             await groups.tell(groups.owner(self.conversation_id), here)
         elif message["type"] == "who":
             self.supervisor.presence.asked(self.conversation_id)
+        elif message["type"] != "frame":
+            await super().hand_over(message)
         elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
             if not self._credit.push(len(message.get("text", ""))):
                 metrics.count("sockets_too_slow")

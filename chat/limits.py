@@ -1,6 +1,8 @@
-"""How often a person may ask: a token bucket for each, in this process. Pure: `consumers` brings the time."""
+"""How often a person may ask: a token bucket for each, in this process. Pure: `consumers` and `api` bring the time."""
 
+import threading
 import weakref
+from collections import OrderedDict
 from typing import Any
 
 from .conf import conf
@@ -18,7 +20,8 @@ class Bucket:
     def take(self, now: float) -> float:
         """Seconds to wait until the next command is taken; 0 where this one is."""
         gained = 0.0 if self._then is None else (now - self._then) * conf.COMMAND_RATE
-        self._then, self._tokens = now, min(self._tokens + gained, conf.COMMAND_BURST) - 1
+        left = min(self._tokens + gained, conf.COMMAND_BURST) - 1
+        self._then, self._tokens = now, max(left, -conf.COMMAND_BURST - 1.0)
         return 0.0 if self._tokens >= 0 else (1 - self._tokens) / conf.COMMAND_RATE
 
     @property
@@ -38,3 +41,22 @@ class Buckets:
         if (found := self._of.get(person)) is None:
             found = self._of[person] = Bucket()
         return found
+
+
+class Requests:
+    """The same for HTTP requests, which come in threads, from people who do not stay: those of the last MOST people."""
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[Any, Bucket] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, person: Any, now: float) -> float:
+        """Seconds to wait until this person's next request is taken; 0 where this one is."""
+        with self._lock:
+            bucket = self._of.setdefault(person, Bucket())
+            self._of.move_to_end(person)
+            if len(self._of) > self.MOST:
+                self._of.popitem(last=False)
+            return bucket.take(now)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 MAX_QUERY_CHARS = 200
 MAX_WORDS = 10
 MAX_WORD_CHARS = 64
+MIN_BEGINNING_CHARS = 3
 MAX_INDEXED_CHARS = 200_000
 """PostgreSQL refuses a tsvector of a megabyte."""
 
@@ -43,8 +44,13 @@ def indexed(text: str) -> str:
 
 
 def query_words(query: str) -> list[str]:
-    """What a passage has to hold, all of it: words that begin like these."""
+    """What a passage has to hold, all of it: words that begin like these, or that are these (`begins`)."""
     return words(query[:MAX_QUERY_CHARS])[:MAX_WORDS]
+
+
+def begins(word: str) -> bool:
+    """Whether it may be the beginning of a word. Half of all texts have some word that begins with any two letters."""
+    return len(word) >= MIN_BEGINNING_CHARS
 
 
 def excerpt(text: str, wanted: Iterable[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -71,7 +77,8 @@ def _matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
         folded, places = "".join(piece for piece, _ in pieces), [place for _, place in pieces]
     found = []
     for match in _WORD.finditer(folded):
-        length = max((len(word) for word in wanted if match[0].startswith(word)), default=0)
+        fitting = [word for word in wanted if match[0] == word or (begins(word) and match[0].startswith(word))]
+        length = max(map(len, fitting), default=0)
         if length:
             a, b = match.start(), match.start() + length
             found.append((a, b) if places is None else (places[a], places[b - 1] + 1))

@@ -40,3 +40,25 @@ def test_the_sockets_of_a_person_share_one_and_the_last_takes_it_away() -> None:
     one.take(0.0)
     del one
     assert buckets.of("ada").take(0.0) == 0.0
+
+
+def test_over_http_it_is_the_same_for_each_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits.Requests, "MOST", 2)
+    requests = limits.Requests()
+    assert [requests.take("ada", 0.0) for _ in range(5)] == [0.0] * 5
+    for _ in range(100):
+        wait = requests.take("ada", 0.0)
+    assert 0 < wait <= 4, "however long somebody goes on"
+    assert requests.take("bob", 0.0) == 0.0
+    assert requests.take("eve", 0.0) == 0.0
+    assert len(requests._of) == 2
+
+
+def test_who_asks_too_often_over_http_is_told_when_to_come_back(client: Any, people: Any) -> None:
+    client.force_login(people["ada"])
+    answers = [client.get("/chat/api/conversations/") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert int(answers[-1]["Retry-After"]) >= 1
+    client.force_login(people["bob"])
+    assert client.get("/chat/api/conversations/").status_code == 200

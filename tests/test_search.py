@@ -218,6 +218,15 @@ def test_an_excerpt_marks_only_what_is_there(text: str, query: str) -> None:
         assert any(word[0] in search.fold(part[a:b]) for word in search.query_words(query))
 
 
+def test_two_letters_are_a_word_and_no_beginning(people: Any, room: Conversation) -> None:
+    """Or a search as one types would begin with half of the database."""
+    say(people["ada"], room, "to be")
+    say(people["ada"], room, "together")
+    assert texts(people["ada"], "to") == ["to be", "to be"], "the message, and the title that was made of it"
+    assert texts(people["ada"], "tog") == ["together"]
+    assert search.excerpt("to be together", ["to"])[1] == [(0, 2)]
+
+
 @given(st.text(max_size=200))
 def test_the_words_of_a_text_find_it(text: str) -> None:
     """Whatever the script: each query word begins some word of what is indexed."""

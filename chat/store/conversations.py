@@ -14,6 +14,7 @@ from .. import agents, objects
 from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
+from ..permissions import policy
 from .endings import active_runs
 from .lists import with_unread, yours
 from .rows import NOT_FOUND, PAGE, membership, newest, storable
@@ -61,12 +62,13 @@ def conversations_of(user_id: Any, before: datetime | None = None) -> tuple[list
     mine = Participant.objects.filter(user=user_id, conversation__deleted_at=None)
     if before is not None:
         mine = mine.filter(pinned=False, conversation__updated_at__lt=before)
-    mine = with_unread(mine.order_by("-pinned", "-conversation__updated_at", "pk"))
-    found: list[Any] = list(mine[: LIST + 1])
-    rows = _listed().in_bulk([participant.conversation_id for participant in found[:LIST]])
+    mine = with_unread(mine.select_related("user", "conversation"))
+    found: list[Any] = list(mine.order_by("-pinned", "-conversation__updated_at", "pk")[: LIST + 1])
+    seen = [participant for participant in found[:LIST] if policy().can_see(participant)]
+    rows = _listed().in_bulk([participant.conversation_id for participant in seen])
     listed = [
         _object(rows[participant.conversation_id], objects.Yours.of(participant, participant.unread))
-        for participant in found[:LIST]
+        for participant in seen
         if participant.conversation_id in rows
     ]
     return listed, len(found) > LIST

@@ -11,13 +11,17 @@ from ..models import Attachment, Conversation, Message, Participant, Run, ToolCa
 from .rows import may_post, membership, messages
 from .search import index, set_title
 
+MOST = 2000
+"""How many messages are copied, the newest: the database takes no other writes meanwhile where it is SQLite."""
+
 BATCH = 500
 
 
 @transaction.atomic
 def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """A new conversation that this person owns alone, with what is shown up to the message, that one included, even
-    where another alternative is shown. Files are not copied, their rows are; what runs took is not counted again.
+    where another alternative is shown; at most MOST messages. Files are not copied, their rows are; what runs took is
+    not counted again.
     """
     participant = membership(user_id, conversation_id)
     may_post(participant)
@@ -28,7 +32,8 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
     said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).filter(seq__lt=last.seq)
     if last.alternative_of_id is not None:
         said = said.exclude(alternative_of=last.alternative_of_id)
-    rows = [*said.prefetch_related(None).order_by("seq"), Message.objects.select_related("run").get(pk=last.pk)]
+    newest = list(said.prefetch_related(None).order_by("-seq")[: MOST - 1])
+    rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
     active = getattr(rows[-1], "run", None)
     if active is not None and active.status in Run.ACTIVE:
         raise Refused("conflict", "This answer is being made. Wait for it, or stop it first.")

@@ -5,8 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connections, router
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat
 from msgspec import Struct
 
 from .. import objects, search
@@ -71,15 +72,16 @@ def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
     rows = Passage.objects.all()
     alias = router.db_for_read(Passage)
     if connections[alias].vendor == "postgresql":
-        query = " & ".join(f"{word}:*" for word in wanted)
+        query = " & ".join(f"{word}:*" if search.begins(word) else word for word in wanted)
         return rows.extra(  # as the index has it, word for word
             where=["to_tsvector('simple', nous_chat_passage.text) @@ to_tsquery('simple', %s)"], params=[query]
         )
     if connections[alias].vendor == "sqlite" and has_fts5(alias):
-        query = " AND ".join(f'"{word}"*' for word in wanted)
+        query = " AND ".join(f'"{word}"*' if search.begins(word) else f'"{word}"' for word in wanted)
         return rows.filter(pk__in=RawSQL("SELECT rowid FROM nous_chat_search WHERE nous_chat_search MATCH %s", [query]))
+    rows = rows.annotate(padded=Concat(Value(" "), "text", Value(" "), output_field=TextField()))
     for word in wanted:
-        rows = rows.filter(Q(text__startswith=word) | Q(text__contains=f" {word}"))
+        rows = rows.filter(padded__contains=f" {word}" if search.begins(word) else f" {word} ")
     return rows
 
 
