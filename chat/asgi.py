@@ -9,7 +9,7 @@ from channels.security.websocket import OriginValidator
 from django.conf import settings
 from django.urls import path
 
-from . import supervisor
+from . import daphne, supervisor
 from .conf import conf
 from .consumers import UnknownConsumer
 from .routing import websocket_urlpatterns
@@ -22,6 +22,7 @@ def application(http: Any) -> ProtocolTypeRouter:
 
 def websocket() -> Any:
     """The chat's sockets, for a site that routes others of its own beside them."""
+    daphne.install()
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
     return SameOrigin(
         AuthMiddlewareStack(

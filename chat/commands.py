@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-MAX_FRAME_CHARS = 256 * 1024
+MAX_FRAME_CHARS = 64 * 1024
 """A longer frame is refused unread."""
 
 Ref = Annotated[str, Meta(max_length=64)]

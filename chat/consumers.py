@@ -66,7 +66,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         self._stuck_since = 0.0
         self._verdict: int | None = None
         self._role: str | None = None
-        self._look_at = asyncio.get_running_loop().time() + LOOK_AGAIN
+        self._look_at = _now() + LOOK_AGAIN
         self._looking: asyncio.Task[None] | None = None
         await receive()  # websocket.connect: a code can only be sent to a socket that was accepted
         await send({"type": "websocket.accept"})
@@ -108,6 +108,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     async def leave(self) -> None:
         """The socket is gone."""
 
+    def gave_up(self, at: float) -> bool:
+        """Whether the reader, though he takes what is sent, does not say so."""
+        return False
+
     # --- What the supervisor asks of it
 
     async def restart(self) -> None:
@@ -132,7 +136,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         come again. And may he still be there?
         """
         stuck = now - self._stuck_since if self._sending else 0
-        if stuck > GIVE_UP and self._verdict is None:
+        if (stuck > GIVE_UP or self.gave_up(now)) and self._verdict is None:
             metrics.count("sockets_too_slow")
             self.close(4408)
         elif stuck > STUCK:
@@ -228,7 +232,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         """
         if isinstance(command, commands.RunAck):
             return
-        wait = self._bucket.take(asyncio.get_running_loop().time())
+        wait = self._bucket.take(_now())
         if wait:
             metrics.count("commands_rate_limited")
             if self._bucket.exhausted:
@@ -256,7 +260,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                     self.close(4401)
 
     def _look_soon(self) -> None:
-        self._look_at = asyncio.get_running_loop().time() + LOOK_AGAIN
+        self._look_at = _now() + LOOK_AGAIN
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         else:  # it may have read already what has changed since
@@ -305,6 +309,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         with suppress(OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(1):
                 await self._send({"type": "websocket.close", "code": code})
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _end(task: "asyncio.Task[Any]") -> None:
@@ -369,13 +377,17 @@ class ConversationConsumer(Socket):
             await groups.tell(groups.owner(self.conversation_id), here)
         elif message["type"] == "who":
             self.supervisor.presence.asked(self.conversation_id)
-        elif message["type"] != "frame":
+        elif "run" not in message:
             await super().hand_over(message)
-        elif "run" not in message or self._credit.admit(message["run"], message["seq"], len(message["text"])):
-            if not self._credit.push(len(message.get("text", ""))):
-                metrics.count("sockets_too_slow")
-                self.close(4408)
+            if "over" in message:
+                self._credit.finish(message["over"])
+        elif self._credit.admit(message["run"], message["seq"], len(message["text"]), _now()):
             await super().hand_over(message)
+        else:
+            metrics.count("frames_withheld")
+
+    def gave_up(self, at: float) -> bool:
+        return self.reads is not None and self._credit.exhausted(at)
 
     async def handle(self, command: commands.AnyCommand) -> None:
         match command:
@@ -411,7 +423,6 @@ class ConversationConsumer(Socket):
                 await self._typing.show(on, self.user.pk)
                 await self._acknowledge(ref)
             case commands.Ping(ref=ref):
-                self._credit.pong()
                 await self.answer(events.Pong(ref=ref))
                 # Beside the commands: a database that hangs does not hold up the next pong.
                 if self._looking is None or self._looking.done():

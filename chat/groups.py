@@ -3,7 +3,8 @@
 A layer loses messages by design: it may be full, or Redis may be away. So nothing here raises for that, and nothing
 that must arrive depends on it (docs/design.md, "Lossy group, exact text"). Its messages are dicts whose `type` is:
 
-    frame                     text [, run, seq]     an encoded event, to every socket of a conversation or a person
+    frame                     text                  an encoded event, to every socket of a conversation or a person;
+                              [, run, seq; , over]  of a run that goes on, or is over
     who                                             to the same: every process is to tell of its people
     roll_call                                       who is reading? answered by `present`
     echo                      number                from a process to itself: does the layer still pass on?
@@ -68,6 +69,8 @@ async def publish(group: str, event: events.Event) -> None:
     message: LayerMessage = {"type": "frame", "text": events.encode(event)}
     if isinstance(event, (events.RunDelta, events.RunTool)):
         message |= {"run": event.run.hex, "seq": event.seq}
+    elif isinstance(event, events.RunFinished):
+        message["over"] = event.run.hex
     await tell(group, message)
 
 

@@ -65,7 +65,8 @@ TEMPLATES = [
 ]
 
 # One variable chooses the database. A file gets what keeps many sockets from locking each other out (WAL, transactions
-# that take the write lock when they begin), a server gets a pool, so that no request waits for a new connection.
+# that take the write lock when they begin). A server gets a pool, so that no request waits for a new connection, and
+# nothing waits for long: not for a server that is gone, nor with a connection that it has forgotten.
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
@@ -76,14 +77,19 @@ DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / '
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"] |= {"OPTIONS": SQLITE_OPTIONS, "CONN_MAX_AGE": None}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    DATABASES["default"]["OPTIONS"] = {"pool": True} | DATABASES["default"].get("OPTIONS", {})
+    SERVER_OPTIONS = {"pool": {"timeout": 5}, "connect_timeout": 3, "tcp_user_timeout": 10_000}
+    DATABASES["default"]["OPTIONS"] = SERVER_OPTIONS | DATABASES["default"].get("OPTIONS", {})
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # One variable chooses the channel layer. Without Redis everything has to live in one process.
 if redis_url := os.environ.get("REDIS_URL"):
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [redis_url], "prefix": os.environ.get("REDIS_PREFIX", "nous")},
+            "CONFIG": {
+                "hosts": [{"address": redis_url, "socket_timeout": 5, "socket_connect_timeout": 3}],
+                "prefix": os.environ.get("REDIS_PREFIX", "nous"),
+            },
         }
     }
 else:

@@ -1,14 +1,13 @@
 """A conversation over its socket, in this process: real consumers, a real provider, whichever channel layer is set."""
 
 import asyncio
-import json
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from chat import groups, supervisor
+from chat import supervisor
 from chat.models import Conversation, Message, Participant, Run
 
 from .client import InProcess
@@ -604,22 +603,5 @@ def test_who_was_removed_cannot_sync_any_more(scenario: Scenario, people: Any, r
             await Participant.objects.filter(user=people["bob"]).adelete()
             await bob.send("run.sync", run=run, ref="1")
             assert (await bob.answered("1"))["code"] == "not_found"
-
-    scenario(talk)
-
-
-def test_who_reads_nothing_of_what_is_sent_has_to_come_again(scenario: Scenario, people: Any, room: Any) -> None:
-    """Under daphne, sending to somebody who does not read never waits: only what he says shows that he reads."""
-
-    async def talk() -> None:
-        page = {"type": "frame", "text": json.dumps({"type": "another", "text": "x" * 500_000})}
-        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
-            for number in range(1, 11):
-                await groups.tell(groups.conversation(room.pk), page)
-                await ada.hear("another", number)
-                await ada.send("ping")
-                await ada.hear("pong", number)
-            assert await bob.shut() == 4408
-            assert ada.closed is None
 
     scenario(talk)

@@ -41,7 +41,14 @@ TEMPLATES = [
         },
     }
 ]
+ASGI_APPLICATION = "tests.host_site.asgi.application"
 DATABASES = {"default": dj_database_url.config(default="sqlite:///:memory:")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL",
+    }
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 AUTH_USER_MODEL = "accounts.Member"
 LOGIN_URL = "/enter/"
