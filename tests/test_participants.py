@@ -249,3 +249,9 @@ def test_what_somebody_asked_before_he_was_removed_is_not_answered(people: Any, 
     finished = end(started)
     assert finished is not None
     assert finished.next is None
+
+
+def test_everybody_reads_the_notes_in_the_sites_language(people: Any, room: Conversation, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+    change = store.add_participant(people["ada"].pk, room.pk, "eve", "viewer")
+    assert change.notice.text == "ada hat eve hinzugefügt."

@@ -13,6 +13,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from .. import objects
@@ -99,7 +100,7 @@ def join(user: Any, token: str) -> Joined:
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         return Joined(conversation.id, None)
     Invitation.objects.filter(pk=row.pk).update(uses=F("uses") + 1)
-    change = come_in(conversation, user, row.role, "%(name)s joined, invited by %(by)s.", row.created_by)
+    change = come_in(conversation, user, row.role, gettext_noop("%(name)s joined, invited by %(by)s."), row.created_by)
     return Joined(conversation.id, change)
 
 

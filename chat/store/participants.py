@@ -7,8 +7,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Case, Value, When
-from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext, gettext_noop, override
 from msgspec import Struct
 
 from .. import objects
@@ -62,7 +61,7 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
         raise Refused("not_found", "There is nobody of that name.")
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         raise Refused("conflict", f"{objects.Person.of(user).name} is in this conversation already.")
-    return come_in(conversation, user, role, "%(by)s added %(name)s.", mine.user)
+    return come_in(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
 
 def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by: Any) -> Change:
@@ -97,9 +96,9 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
     row.role = role
     row.save(update_fields=["role"])
     sentences = {
-        OWNER: "%(by)s handed the conversation over to %(name)s.",
-        MEMBER: "%(by)s made %(name)s a member, who can write.",
-        VIEWER: "%(by)s made %(name)s a viewer, who reads only.",
+        OWNER: gettext_noop("%(by)s handed the conversation over to %(name)s."),
+        MEMBER: gettext_noop("%(by)s made %(name)s a member, who can write."),
+        VIEWER: gettext_noop("%(by)s made %(name)s a viewer, who reads only."),
     }
     notice = _tell(conversation, sentences[Participant.Role(role)], mine.user, row.user)
     return Change(notice=notice, updated=[objects.Participant.of(each) for each in changed])
@@ -120,7 +119,7 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
     gone = objects.Participant.of(row)
     Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
     row.delete()
-    sentence = "%(name)s left." if leaving else "%(by)s removed %(name)s."
+    sentence = gettext_noop("%(name)s left.") if leaving else gettext_noop("%(by)s removed %(name)s.")
     return Change(notice=_tell(conversation, sentence, mine.user, row.user), left=[gone])
 
 
@@ -151,5 +150,5 @@ def _other_owners(row: Participant) -> bool:
 def _tell(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
     """Everybody reads the same sentence, so it is in the site's language."""
     with override(settings.LANGUAGE_CODE):
-        text = _(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
+        text = gettext(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
     return objects.Message.of(append(conversation, role=Message.Role.SYSTEM, text=text))
