@@ -146,6 +146,7 @@ const rules = {
     if (fresh || !joins) state.last = event.messages.at(-1)?.seq ?? 0;
 
     for (const message of event.messages) changes.push(...store(state, message), ...prefer(state, message));
+    if (!fresh && joins) changes.push(...leftOut(state, event));
     for (const run of event.runs) changes.push(...expect(state, run));
     const alive = new Set(event.runs.map((run) => run.id));
     for (const [id, run] of state.runs) {
@@ -393,6 +394,14 @@ function prefer(state, { id, alternatives = [], shown = true }) {
   if (!shown) return hide(state, id);
   const changes = alternatives.filter((each) => each !== id).flatMap((each) => hide(state, each));
   return state.hidden.delete(id) ? [...changes, ...changedOf(state, id)] : changes;
+}
+
+/** What a snapshot should hold and does not is not shown any more: another answer is, or its question was changed. */
+function leftOut(state, { messages, more }) {
+  const there = new Set(messages.map(({ id }) => id));
+  const [first, last] = [more ? messages[0].seq : 1, messages.at(-1)?.seq ?? 0];
+  const gone = [...state.messages.values()].filter(({ id, seq }) => id && !there.has(id) && seq >= first && seq <= last);
+  return gone.flatMap(({ id }) => hide(state, id));
 }
 
 /** The answer in whose place another one is shown stays in the state: its tokens were spent. */

@@ -275,6 +275,19 @@ test("of several alternatives the chosen one is shown", () => {
   assert.equal(page.messages.get("r").text, "one");
 });
 
+test("what a later snapshot leaves out is not shown any more", () => {
+  const page = following(finished(answer(2, "r", { text: "one" })));
+  apply(page, { type: "message.created", message: message(3) });
+  assert.equal(isShown(page, "m-r"), true);
+  const changes = apply(page, snapshot([message(3, { edited_at: "2026-11-23T09:32:00Z" })], { more: true }));
+  assert.equal(isShown(page, "m-r"), true, "it is older than what the snapshot tells of");
+  assert.ok(!shown(changes).includes("r"));
+  assert.ok(shown(apply(page, snapshot([message(1), message(3)]))).includes("r"));
+  assert.deepEqual([isShown(page, "m-r"), isShown(page, "m-1"), isShown(page, "m-3")], [false, true, true]);
+  apply(page, { type: "message.updated", message: answer(2, "r", { text: "one" }) });
+  assert.equal(isShown(page, "m-r"), true, "until somebody chooses it again");
+});
+
 test("the end of an answer that is not the chosen one does not show it", () => {
   const both = { alternatives: ["m-r", "m-s"] };
   const page = following(started(answer(2, "r")), finished(answer(2, "r")), started(answer(3, "s", both)));
