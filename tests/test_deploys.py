@@ -151,3 +151,44 @@ def test_sigterm_under_uvicorn_interrupts_what_takes_too_long_and_keeps_its_text
                 assert text(2000).startswith(stored["text"])
 
         asyncio.run(look())
+
+
+def test_the_command_takes_what_dead_processes_left_and_nothing_of_the_living(
+    start_site: StartSite, stop_after: Callable[[Any], Any], redis: str
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=LONG, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
+    dying = stop_after(site.beside())
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            mine, lost = await ada.new_conversation(), await ada.new_conversation()
+            async with ada.socket(mine) as here, ada.socket(lost, dying) as there:
+                for socket in (here, there):
+                    await socket.say("Hello")
+                    await socket.hear("run.delta", 3)
+                dying.kill()
+                # The living process might take it as well, in HOST_TIMEOUT; who is first does not matter.
+                await asyncio.to_thread(servers.manage, site.env, "nous_reap")
+                ended = (await ada.messages(lost))[-1]["run"]
+                assert (ended["status"], ended["error"]["code"]) == ("interrupted", "host_lost")
+                assert (await ada.messages(mine))[-1]["run"]["status"] == "running"
+                await here.send("run.stop", run=here.of_type("run.started")[0]["run"])
+                await here.hear("run.finished")
+
+    asyncio.run(talk())
+
+
+def test_the_command_alone_marks_what_the_only_process_left(start_site: StartSite) -> None:
+    site = start_site(NOUS_CHAT_MODEL=LONG, **tuned(HOST_TIMEOUT=2))
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation) as socket:
+                await socket.say("Hello")
+                await socket.hear("run.delta", 3)
+                site.kill()
+
+    asyncio.run(talk())
+    assert "1 marked" in servers.manage(site.env, "nous_reap")
+    assert "0 marked" in servers.manage(site.env, "nous_reap", "--now")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from . import servers
@@ -95,6 +96,43 @@ def test_while_the_database_is_away_answers_go_on_commands_are_refused_at_once_a
             stored = await ada.messages(conversation)
             assert [m["text"] for m in stored if m["role"] == "user"] == ["Hello", "And now?"]
             assert stored[1]["text"] == text(WORDS)
+
+    asyncio.run(talk())
+
+
+@contextlib.contextmanager
+def full_disk(site: Site) -> Iterator[None]:
+    """The site's process can make no file longer than nothing: each write fails, as on a disk that is full."""
+    if not site.env["DATABASE_URL"].startswith("sqlite:///"):
+        pytest.skip("the database writes for itself")
+    process = psutil.Process(site.process.pid)
+    before = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        process.rlimit(psutil.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="limits of a process are Linux's")
+def test_while_the_disk_is_full_answers_go_on_and_are_stored_when_there_is_room(start_site: StartSite) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=200,delay=20")
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation) as socket:
+                await socket.say("Hello")
+                await socket.hear("run.delta", 3)
+                with full_disk(site):
+                    await notice(socket, "database_away", 10)
+                    await socket.until(lambda: socket.answer["text"] == text(200))
+                    await asyncio.sleep(1)
+                    assert not socket.finished, "its end cannot be written yet"
+                await notice(socket, "database_back")
+                finished = await socket.hear("run.finished")
+                assert (finished["status"], finished["message"]["text"]) == ("completed", text(200))
+            assert (await ada.messages(conversation))[-1]["text"] == text(200)
 
     asyncio.run(talk())
 
