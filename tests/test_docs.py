@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from chat import commands, conf, events, objects
+from chat import commands, conf, events, metrics, objects
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
 OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -77,3 +78,24 @@ def test_every_make_target_is_documented() -> None:
     assert {"run", "test", "check", "bench"} <= set(targets)
     for target in targets:
         assert f"`make {target}`" in README, target
+
+
+def test_every_test_that_the_page_on_reliability_names_is_there() -> None:
+    named = re.findall(r"`(?:tests/)?((?:\w+/)*test_\w+\.py)::(test_\w+)`", RELIABILITY)
+    assert len(named) > 30
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file} has no {test}"
+    rows = [line for line in RELIABILITY.split("## What is not")[0].splitlines() if line.startswith("|")][2:]
+    assert all("::test_" in row.split("|")[-2] for row in rows), "each promise has its proof"
+
+
+def test_every_counter_is_documented() -> None:
+    for name in metrics.COUNTERS:
+        assert f"`{name}`" in RELIABILITY, name
+
+
+def test_every_check_is_documented() -> None:
+    ids = set(re.findall(r'id="nous_chat\.(\w+)"', (ROOT / "chat" / "checks.py").read_text("utf-8")))
+    assert len(ids) > 8
+    for name in ids:
+        assert f"`{name}`" in OPERATING, name
