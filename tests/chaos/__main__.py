@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,7 @@ async def seeds(first: int, number: int, sqlite: bool, log: Path | None) -> bool
 
 def main() -> None:
     chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     if chosen.soak:
         well = asyncio.run(soak(chosen.soak, chosen.log))
     else:

@@ -52,7 +52,7 @@ async def after(stage: Stage) -> list[Violation]:
     rows = await stage.settle()
     found = [*_settles(stage, rows)]
     for conversation, room in stage.rooms.items():
-        stored = await room[0].person.messages(conversation)
+        stored = await stage.stored(conversation)
         for number, browser in enumerate(room):
             if not await until(lambda b=browser, s=stored: shown(b.messages.values()) == shown(s), CONVERGE):
                 found.append(_differs(number, browser, stored))

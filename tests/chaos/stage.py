@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+import httpx
 
 from ..reader import Frame
 from .browser import Browser
@@ -74,8 +76,12 @@ class Stage:
             await asyncio.sleep(0.3)
 
     async def runs(self) -> list[Frame]:
-        rows: list[Frame] = await self.world.processes[0].ask("runs", list(self.rooms))
-        return rows
+        """The rows of all runs."""
+        return await patiently(lambda: self.world.processes[0].ask("runs", list(self.rooms)))
+
+    async def stored(self, conversation: str) -> list[Frame]:
+        """What is in the database, as the first of a room sees it."""
+        return await patiently(lambda: self.rooms[conversation][0].person.messages(conversation))
 
     async def close(self) -> None:
         for task in self._living:
@@ -91,3 +97,13 @@ async def until(condition: Callable[[], object], seconds: float) -> bool:
             return False
         await asyncio.sleep(0.05)
     return True
+
+
+async def patiently(ask: Callable[[], Awaitable[list[Frame]]]) -> list[Frame]:
+    """The first answers after a database was cut off may be errors: its connections in a pool are found dead by use."""
+    for _ in range(5):
+        try:
+            return await ask()
+        except (AssertionError, OSError, httpx.HTTPError):
+            await asyncio.sleep(0.5)
+    return await ask()
