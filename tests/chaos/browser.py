@@ -65,10 +65,37 @@ class Browser(Talker):
                 if call["status"] == "awaiting_approval":
                     await self._keep("tool.decide", call=call["id"], decision="approve")
 
+    # What follows is not kept: to ask twice may be to be answered twice.
+
     async def retry(self) -> None:
-        """Not kept: to ask twice may be to be answered twice."""
-        if answers := [m for m in self.messages.values() if m["role"] == "assistant"]:
-            await self.send("run.start", message=max(answers, key=lambda m: m["seq"])["id"])
+        if answer := self._newest(role="assistant"):
+            await self.send("run.start", message=answer["id"])
+
+    async def go_on(self) -> None:
+        if answer := self._newest(role="assistant"):
+            await self.send("run.start", message=answer["id"], **{"continue": True})
+
+    async def edit(self, text: str, resend: bool = False) -> None:
+        if message := self._newest(role="user"):
+            await self.send("message.edit", message=message["id"], text=text, resend=resend)
+
+    async def delete(self) -> None:
+        if message := self._newest():
+            await self.send("message.delete", message=message["id"])
+
+    async def restore(self) -> None:
+        for message in list(self.messages.values()):
+            if message["deleted_at"]:
+                await self.send("message.restore", message=message["id"])
+
+    async def choose(self) -> None:
+        """The first of several answers."""
+        if (answer := self._newest(role="assistant")) and answer["alternatives"]:
+            await self.send("message.choose", message=answer["alternatives"][0])
+
+    def _newest(self, **fields: str) -> Frame | None:
+        wanted = [m for m in self.messages.values() if all(m[name] == value for name, value in fields.items())]
+        return max(wanted, key=lambda m: m["seq"], default=None)
 
     def reload(self) -> None:
         """All that was known is gone but what was not confirmed, as in the page's sessionStorage."""

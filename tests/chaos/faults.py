@@ -70,6 +70,30 @@ async def approve(stage: Stage, step: Step) -> None:
     await stage.browser(step).approve()
 
 
+async def edit(stage: Stage, step: Step) -> None:
+    await stage.browser(step).edit(step.text)
+
+
+async def edit_and_resend(stage: Stage, step: Step) -> None:
+    await stage.browser(step).edit(step.text, resend=True)
+
+
+async def delete(stage: Stage, step: Step) -> None:
+    await stage.browser(step).delete()
+
+
+async def restore(stage: Stage, step: Step) -> None:
+    await stage.browser(step).restore()
+
+
+async def choose(stage: Stage, step: Step) -> None:
+    await stage.browser(step).choose()
+
+
+async def go_on(stage: Stage, step: Step) -> None:
+    await stage.browser(step).go_on()
+
+
 async def page(stage: Stage, step: Step) -> None:
     await stage.browser(step).send("history.load", before=2, limit=1)
 
@@ -98,6 +122,7 @@ FAULTS: dict[str, Callable[[Stage, Step], Awaitable[None]]] = {
     fault.__name__.replace("_", " "): fault
     for fault in (
         kill, terminate, freeze, restart_redis, pause_redis, cut_redis, pause_database, cut_database, pause_provider,
-        say, stop, retry, approve, page, disconnect, reload, move, stall,
+        say, stop, retry, go_on, approve, edit, edit_and_resend, delete, restore, choose, page, disconnect, reload,
+        move, stall,
     )
 }  # fmt: skip

@@ -54,7 +54,7 @@ class Proxy:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends = {writer}
+        ends, ways = {writer}, set()
         self._ends |= ends
         try:
             if self._refusing:
@@ -62,14 +62,17 @@ class Proxy:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
             ends.add(far_writer)
             self._ends |= ends
-            both = [self._pass(reader, far_writer), self._pass(far_reader, writer)]
-            await asyncio.wait([asyncio.ensure_future(way) for way in both], return_when=asyncio.FIRST_COMPLETED)
+            both = self._pass(reader, far_writer), self._pass(far_reader, writer)
+            ways = {asyncio.create_task(way) for way in both}
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             pass
         finally:
             self._ends -= ends
             for end in ends:
                 end.transport.abort()
+            if ways:
+                await asyncio.wait(ways)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

@@ -10,7 +10,7 @@ import httpx
 
 from ..reader import Frame
 from .browser import Browser
-from .schedule import Schedule, Step
+from .schedule import CHANGES, Schedule, Step
 from .world import World
 
 ACTIVE = ("queued", "running", "awaiting_approval")
@@ -36,6 +36,11 @@ class Stage:
 
     def browser(self, step: Step) -> Browser:
         return list(self.rooms.values())[step.room][step.browser]
+
+    def changes(self, conversation: str) -> bool:
+        """Whether anybody changes what was said in it."""
+        room = list(self.rooms).index(conversation)
+        return any(step.room == room and step.fault in CHANGES for step in self.schedule.steps)
 
     async def open(self) -> None:
         await self.world.be_lossy(self.schedule.seed, self.schedule.loss)
