@@ -10,7 +10,7 @@ from .chaos.soak import soak
 from .chaos.stage import Stage
 from .chaos.world import world
 
-SEEDS = (6, 14, 16, 12)
+SEEDS = (6, 14, 16)
 
 
 def test_a_seed_is_a_schedule() -> None:
@@ -28,7 +28,7 @@ def test_after_a_few_schedules_of_faults_everything_is_as_it_should_be() -> None
 
 
 def test_memory_stays_flat_before_a_reader_that_has_stopped_reading() -> None:
-    assert asyncio.run(soak(20))
+    assert asyncio.run(soak(12))
 
 
 def test_a_rolling_restart_under_load_loses_nothing() -> None:
