@@ -15,7 +15,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "private, max-age=31536000, immutable",
+    "Cache-Control": "private, max-age=3600",
 }
 """A file is what a person sent: it is shown or saved, and nothing in it runs, whatever a browser takes it for."""
 

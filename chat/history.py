@@ -18,7 +18,7 @@ logger = logging.getLogger("nous_chat.history")
 
 TOKENS_PER_MESSAGE = 4
 CHARS_PER_TOKEN = 4
-"""Vendors' guides give about four characters a token."""
+"""Vendors' guides give about four characters of English a token."""
 
 TOKENS_PER_IMAGE = 1200
 """What vendors count for a picture of about a megapixel; larger ones are made smaller."""
@@ -102,9 +102,11 @@ def load(messages: Sequence[engine.Message]) -> list[engine.Message]:
 
 
 def estimate(turn: engine.Message) -> int:
-    """Tokens, roughly: good enough to stay inside a budget."""
-    calls = sum(len(call.raw) for call in turn.tool_calls)
-    return TOKENS_PER_MESSAGE + (len(turn.text) + calls) // CHARS_PER_TOKEN + TOKENS_PER_IMAGE * len(turn.images)
+    """Tokens, roughly: good enough to stay inside a budget. Bytes of UTF-8 are counted, not characters: one of Chinese
+    or Japanese is about a token.
+    """
+    size = len(turn.text.encode()) + sum(len(call.raw.encode()) for call in turn.tool_calls)
+    return TOKENS_PER_MESSAGE + size // CHARS_PER_TOKEN + TOKENS_PER_IMAGE * len(turn.images)
 
 
 def transcript(run: models.Run) -> list[engine.Message]:

@@ -368,7 +368,7 @@ class Supervisor:
                     reader.watch(now)
                 if now >= self._clean_at:
                     self._clean_at = now + uniform(0.5, 1.5) * CLEAN_EVERY
-                    _detached(asyncio.to_thread(_clean), self._tasks)
+                    _detached(self._clean(), self._beside)
                 self._slots.unblock()
                 for run_id, place in self._slots.places().items():
                     if (live := self._runs.get(run_id)) and live.place != place:
@@ -376,6 +376,18 @@ class Supervisor:
             except Exception:
                 logger.exception("A look at this process's runs and sockets failed")
             await asyncio.sleep(TICK)
+
+    async def _clean(self) -> None:
+        """Erase what is to be erased, a little at a time, in a thread of its own, since a storage may be slow. Started
+        by `_tick`, cancelled by `drain` between two of these; what the database raises is logged.
+        """
+        try:
+            left = 1
+            while left:
+                left = await asyncio.to_thread(_clean_some)
+                await asyncio.sleep(TICK)
+        except Exception:
+            logger.exception("What was deleted could not be erased; it is tried again")
 
     async def _beat(self, asked: float) -> None:
         """Signs of life and checkpoints in one write; stops that were not heard, runs that are no longer ours; runs
@@ -531,13 +543,9 @@ class Supervisor:
         return [live for live in self._runs.values() if live.conversation_id == conversation_id]
 
 
-def _clean() -> None:
-    """In a thread of its own, since a storage may be slow; never cancelled, what it raises is logged."""
-    try:
-        with own_connections():
-            store.clean()
-    except Exception:
-        logger.exception("What was deleted could not be erased; it is tried again")
+def _clean_some() -> int:
+    with own_connections():
+        return store.clean()
 
 
 class _Check:

@@ -193,6 +193,12 @@ def test_each_agent_has_the_history_that_its_model_takes(people: Any, room: Conv
     assert (few.fell_out, many.fell_out) == (8, 0)
 
 
+def test_scripts_of_which_a_character_is_a_token_count_as_such() -> None:
+    english, chinese = (history.estimate(engine.Message("user", text * 300)) for text in ("word", "语"))
+    assert english == 304
+    assert 200 < chinese < 400
+
+
 def test_the_last_question_is_sent_even_if_it_is_too_long(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 5}
     assert [message.text for message in begin(people["ada"], room, "x" * 1000).prompt] == ["x" * 1000]

@@ -125,19 +125,23 @@ def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Convers
 
 
 SOME = 100
-"""How many rows one transaction of `clean` takes, so that nobody waits for it for long."""
+"""How many rows of a kind one call of `clean` takes, so that nobody waits for it for long."""
 
 
 def clean() -> int:
     """Erase for good what was deleted more than UNDO_SECONDS ago, and files that nobody has sent within a day. Returns
-    how many rows that were. What it does not get done, the next one does.
+    how many rows that were: while it is not 0, there may be more.
     """
     until = timezone.now() - timedelta(seconds=conf.UNDO_SECONDS)
     done = 0
-    conversations = Conversation.objects.filter(deleted_at__lt=until).exclude(runs__status__in=Run.ACTIVE)
-    for pk in conversations.values_list("pk", flat=True)[:SOME]:
+    gone = Conversation.objects.filter(deleted_at__lt=until).exclude(runs__status__in=Run.ACTIVE)
+    for pk in gone.values_list("pk", flat=True)[:SOME]:
         with transaction.atomic():
-            done += bool(Conversation.objects.filter(pk=pk, deleted_at__lt=until).delete()[0])
+            messages = Message.objects.filter(conversation=pk).values_list("pk", flat=True)
+            done += Message.objects.filter(pk__in=list(messages[: SOME - done])).delete()[0]
+            if done >= SOME:
+                return done
+            done += Conversation.objects.filter(pk=pk).delete()[0]
     with transaction.atomic():
         said = Message.objects.filter(deleted_at__lt=until)
         texts = said.exclude(text="", thinking="").values_list("pk", flat=True)
