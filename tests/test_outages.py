@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from . import servers
+from .chaos.proxy import Proxy
 from .client import Socket, signed_in
 from .servers import Server, Site, Upstream
 from .upstream import text
@@ -96,6 +101,51 @@ def test_while_the_database_is_away_answers_go_on_commands_are_refused_at_once_a
             stored = await ada.messages(conversation)
             assert [m["text"] for m in stored if m["role"] == "user"] == ["Hello", "And now?"]
             assert stored[1]["text"] == text(WORDS)
+
+    asyncio.run(talk())
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database on a PostgreSQL of one's own."""
+    programs = servers.postgres_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL here")
+    with tempfile.TemporaryDirectory(prefix="nous-outage-") as folder:
+        os.chmod(folder, 0o755)  # it does not run as root
+        with servers.postgres(programs, Path(folder) / "postgres") as (url, _):
+            yield servers.Database(Path(folder), url).copy()
+
+
+@pytest.mark.parametrize("how", ["cut", "hold"])
+def test_postgresql_is_gone_for_ten_seconds_or_says_nothing_for_as_long(
+    start_site: StartSite, postgresql: str, how: str
+) -> None:
+    async def talk() -> None:
+        port = urlsplit(postgresql).port or 0
+        async with Proxy(port) as proxy:
+            between = postgresql.replace(f":{port}/", f":{proxy.port}/")
+            site = await asyncio.to_thread(start_site, NOUS_CHAT_MODEL=PACED, DATABASE_URL=between)
+            async with signed_in(site, "ada") as ada:
+                conversation = await ada.new_conversation()
+                async with ada.socket(conversation) as socket:
+                    await socket.say("Hello")
+                    await socket.hear("run.delta", 3)
+                    outage = asyncio.create_task(getattr(proxy, how)(10))
+                    await notice(socket, "database_away", 8)
+                    asked = time.monotonic()
+                    await socket.say("Are you there?", ref="away")
+                    assert (await socket.answered("away"))["code"] == "unavailable"
+                    assert time.monotonic() - asked < 1
+                    heard = len(socket.of_type("run.delta"))
+                    await socket.hear("run.delta", heard + 10)
+                    await outage
+                    await notice(socket, "database_back", 20)
+                    finished = await socket.hear("run.finished", seconds=40)
+                    assert (finished["status"], finished["message"]["text"]) == ("completed", text(WORDS))
+                    await socket.say("And now?", ref="back")
+                    assert (await socket.answered("back"))["type"] == "ack"
+                assert (await ada.messages(conversation))[1]["text"] == text(WORDS)
 
     asyncio.run(talk())
 
