@@ -89,7 +89,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             raise
         except Exception:
             logger.exception("A socket ended with an error")
-            await self._close(1011)
+            await self._close(4011)  # daphne's library refuses to send 1011, too
         finally:
             self.supervisor.sockets.discard(self)
 

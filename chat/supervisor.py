@@ -23,6 +23,7 @@ from django.db import DatabaseError, InterfaceError
 from msgspec.structs import replace
 
 from . import asides, engine, events, groups, inbox, metrics, objects, store
+from .commands import Refused
 from .conf import conf
 from .limits import Buckets
 from .markers import Markers
@@ -165,7 +166,12 @@ class Supervisor:
         """Await `work` so that it is finished even if the awaiting socket is cancelled: a write that is half known to
         the world is worse than one that comes late.
         """
-        return await asyncio.shield(_detached(work, self._tasks))
+        task = _detached(work, self._tasks)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_unheard)
+            raise
 
     async def stop(self, run_id: UUID, conversation_id: UUID) -> None:
         """Make the owner look at a stop that `store.request_stop` has written."""
@@ -564,6 +570,13 @@ def _detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> as
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task
+
+
+def _unheard(task: asyncio.Task[Any]) -> None:
+    """What a socket asked for has ended after the socket: nobody is there to be told."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, (Refused, DatabaseError, InterfaceError)):
+        logger.error("What a socket that is gone had asked for has failed", exc_info=error)
 
 
 _supervisors: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Supervisor]" = weakref.WeakKeyDictionary()

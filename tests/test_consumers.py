@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat import supervisor
+from chat import commands, groups, supervisor
 from chat.models import Conversation, Message, Participant, Run
 
 from .client import InProcess
@@ -603,5 +603,47 @@ def test_who_was_removed_cannot_sync_any_more(scenario: Scenario, people: Any, r
             await Participant.objects.filter(user=people["bob"]).adelete()
             await bob.send("run.sync", run=run, ref="1")
             assert (await bob.answered("1"))["code"] == "not_found"
+
+    scenario(talk)
+
+
+def test_a_socket_that_cannot_be_served_is_closed_with_a_code_that_every_server_can_send(
+    scenario: Scenario, people: Any, room: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("the layer is away")
+
+    async def talk() -> None:
+        monkeypatch.setattr(groups, "mailbox", fails)
+        async with InProcess(people["ada"], room.pk) as ada:
+            assert await ada.shut() == 4011
+
+    scenario(talk)
+
+
+def test_what_a_socket_asked_for_is_seen_through_and_its_refusal_heard_by_nobody_is_no_error(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = asyncio.Event()
+
+    async def refused(bug: bool) -> None:
+        await asyncio.sleep(0.05)
+        done.set()
+        raise ValueError("a bug") if bug else commands.Refused("conflict", "Not now.")
+
+    async def leave(bug: bool) -> None:
+        done.clear()
+        asking = asyncio.create_task(supervisor.current().see_through(refused(bug)))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await done.wait()
+        await asyncio.sleep(0.01)
+
+    async def talk() -> None:
+        await leave(bug=False)
+        assert not caplog.records
+        await leave(bug=True)
+        assert "a bug" in caplog.text
 
     scenario(talk)
