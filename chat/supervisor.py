@@ -310,6 +310,7 @@ class Supervisor:
             if not await turn:
                 await database_sync_to_async(store.release)(self.host, [live.id])
                 return None
+            live.place = None
             try:
                 return await live.follow()
             except store.OneTooMany as too_many:

@@ -420,7 +420,8 @@ def test_a_heartbeat_tells_which_runs_are_still_ours_and_where_they_wait(
     assert Run.objects.get(pk=run_id).place == 3
     assert store.enter(people["ada"].pk, room.pk).runs[0].place == 3
     store.start_run(run_id, HOST)
-    assert Run.objects.get(pk=run_id).place is None
+    store.heartbeat(HOST, [run_id], [], {run_id: 3})
+    assert Run.objects.get(pk=run_id).place is None, "it has begun meanwhile"
     fall_silent()
     store.reap()
     assert store.heartbeat(HOST, [run_id], []).mine == set()

@@ -186,7 +186,7 @@ def heartbeat(
     mine = Run.objects.filter(pk__in=runs, host=host, status__in=UNDER_WAY)
     fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if places:
-        fields["place"] = _each(Run, "place", places)
+        fields["place"] = _each(Run, "place", places, status=Run.Status.QUEUED)
     if checkpoints:
         fields["seq"] = _each(Run, "seq", {c.run: c.written.seq for c in checkpoints})
     mine.update(**fields)
@@ -330,9 +330,9 @@ def _decision(call: ToolCall) -> engine.Decision:
     return engine.Approve(call.arguments if call.changed else None)
 
 
-def _each(model: type[Model], field: str, values: Mapping[UUID, Any]) -> Case:
+def _each(model: type[Model], field: str, values: Mapping[UUID, Any], **where: Any) -> Case:
     """For an UPDATE that gives each of several rows a value of its own."""
-    cases = [When(pk=key, then=Value(value)) for key, value in values.items()]
+    cases = [When(pk=key, **where, then=Value(value)) for key, value in values.items()]
     column = model._meta.get_field(field)
     assert isinstance(column, Field)
     return Case(*cases, default=F(field), output_field=column)
