@@ -16,6 +16,9 @@ from tests.upstream import text
 
 pytestmark = pytest.mark.browser
 
+OWN_SCRIPT = 60 * 1024
+"""Bytes of the page's own modules as they are sent, all of them; what is vendored is loaded when it is first needed."""
+
 
 def test_a_conversation_from_the_first_visit_to_the_token_count(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=80,delay=10,first=300"), "ada")
@@ -240,6 +243,10 @@ def test_the_page_works_as_it_is_served_on_the_internet(
         CUSTOM_BASE_URL=f"{upstream.url}/v1",
     )
     servers.manage(env, "collectstatic", "--noinput", "-v0")
+    compressed = [file for file in (tmp_path / "nous_chat").rglob("*.js.br") if "vendor" not in file.parts]
+    hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{12}\.js\.br$", file.name)]
+    assert len(hashed) > 40
+    assert sum(file.stat().st_size for file in hashed) < OWN_SCRIPT
     site = Site(env)
     with servers.running(site):
         page = sign_in(site, "ada")
