@@ -34,6 +34,7 @@ export class CodeView {
       drawn?.element ?? null, this.#pre, this.#fold);
     this.#pre.addEventListener("scroll", () => this.#pre.scrollTop > 0 && this.#unfold()); // the browser has found something
     this.#colours = new Colours(language, (line, nodes) => this.#paint(line, nodes));
+    this.#begin();
   }
 
   /** @param {string} more of a line that has no end yet */
@@ -42,31 +43,35 @@ export class CodeView {
     for (let end; (end = text.indexOf("\n", this.#read)) >= 0; this.#read = end + 1) this.#add(text.slice(this.#read, end));
     this.#grow(text.slice(this.#read) + more);
     if (!open) this.#colours.end();
-    this.#fold.textContent = words.unfold(this.#lines);
+    if (this.#lines > FOLDED) this.#count();
+  }
+
+  /** A new chunk. The line end between two of them stands outside, where it is not seen but copied. */
+  #begin() {
+    const plain = new Text();
+    if (this.tip) this.#pre.append("\n");
+    this.#pre.append((this.tip = el("code", {}, plain)));
+    this.#chunks.push({ plain, lengths: [] });
   }
 
   #add(line) {
-    const i = this.#lines++;
-    if (i % CHUNK === 0) {
-      const plain = new Text(line);
-      this.tip = el("code", {}, plain);
-      this.#pre.append(i ? "\n" : "", this.tip); // between the chunks, where it is not seen but copied
-      this.#chunks.push({ plain, lengths: [line.length] });
-    } else {
-      const { plain, lengths } = this.#chunks.at(-1);
-      plain.appendData(`\n${line}`);
-      lengths.push(line.length);
-    }
-    if (this.#lines === FOLDED + 1 && !this.#pre.dataset.unfolded) {
-      this.#pre.toggleAttribute("data-folded", true);
-      this.#fold.hidden = false;
-    }
+    if (this.#chunks.at(-1).lengths.length === CHUNK) this.#begin();
+    const { plain, lengths } = this.#chunks.at(-1);
+    plain.appendData(lengths.length ? `\n${line}` : line);
+    lengths.push(line.length);
+    this.#lines += 1;
     this.#colours.add(line);
+  }
+
+  #count() {
+    this.#fold.textContent = words.unfold(this.#lines);
+    if (this.#pre.dataset.unfolded) return;
+    this.#pre.toggleAttribute("data-folded", true);
+    this.#fold.hidden = false;
   }
 
   #grow(line) {
     if (!line) return this.#growing.remove();
-    if (!this.tip) this.#pre.append((this.tip = el("code")));
     const shown = line.length > GROWING ? `${line.slice(0, GROWING)} …` : line;
     const data = this.#lines ? `\n${shown}` : shown;
     if (this.#growing.data !== data) this.#growing.data = data;

@@ -16,19 +16,20 @@ let loading = null;
  */
 export function formula(text, source, display) {
   const element = el("span", { class: display ? "math display" : "math", dir: "ltr" }, source);
-  if (text.length <= LONGEST) later(() => void draw(element, text, display));
+  if (text.length <= LONGEST) later(() => void draw(element, text, source, display));
   return element;
 }
 
-function draw(element, text, displayMode) {
-  if (katex) {
-    try {
-      katex.render(text, element, { ...LIMITS, displayMode });
-    } catch {
-      element.classList.add("unreadable"); // a ParseError, or a RangeError where it is nested too deeply
-    }
+function draw(element, text, source, displayMode) {
+  if (!katex) {
+    loading ??= import("../vendor/katex/katex.js").then((module) => (katex = module.default));
+    loading.then(() => later(() => void draw(element, text, source, displayMode)), () => {});
     return;
   }
-  loading ??= import("../vendor/katex/katex.js").then((module) => (katex = module.default));
-  loading.then(() => later(() => void draw(element, text, displayMode)), () => {});
+  try {
+    katex.render(text, element, { ...LIMITS, displayMode });
+  } catch { // a ParseError, or a RangeError where it is nested too deeply; the element has been emptied
+    element.textContent = source;
+    element.classList.add("unreadable");
+  }
 }

@@ -63,10 +63,8 @@ export class Prose {
       same += 1;
     }
     for (const { node } of this.#nodes.splice(same)) node.remove();
-    for (let i = same; i < runs.length; i++) {
-      const node = this.#element.appendChild(nodeOf(runs[i]));
-      this.#nodes.push({ key: keys[i], node });
-    }
+    for (let i = same; i < runs.length; i++) this.#nodes.push({ key: keys[i], node: nodeOf(runs[i]) });
+    this.#element.append(...this.#nodes.slice(same).map(({ node }) => node));
   }
 }
 

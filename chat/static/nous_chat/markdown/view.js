@@ -10,9 +10,12 @@ import { formula } from "./formula.js";
 import { later } from "./idle.js";
 import { Prose } from "./prose.js";
 
+const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+
 export class MarkdownView {
   #element; #blocks; #page; #root;
   #text = "";
+  #directed = false; // is it known in which direction the text runs?
 
   /** @param {HTMLElement} element is the view's alone; its property `source` is always exactly the text */
   constructor(element) {
@@ -49,12 +52,21 @@ export class MarkdownView {
     this.#root = new ContainerView(this.#blocks.root, this.#page, this.#element);
     this.#element.replaceChildren();
     this.#text = this.#element.source = "";
+    this.#element.dir = "ltr"; // not `auto`: for that the browser looks through the whole text at each change
+    this.#directed = false;
   }
 
   #take(text) {
     this.#blocks.push(text);
-    this.#text += text;
-    this.#element.source = this.#text;
+    this.#text = this.#element.source = this.#text + text;
+    if (!this.#directed) this.#direct(text);
+  }
+
+  /** The first letter says in which direction lists and quotes go; each line has its own (markdown.css). */
+  #direct(text) {
+    const [letter] = /\p{L}/u.exec(text) ?? [];
+    this.#directed = letter !== undefined;
+    if (letter && RIGHT_TO_LEFT.test(letter)) this.#element.dir = "rtl";
   }
 
   #draw() {
@@ -190,7 +202,7 @@ class TableView {
   #row(tag, cells) {
     const { align } = this.block;
     return el("tr", {}, ...cells.map((text, i) =>
-      this.#page.fill(el(tag, { dir: "auto", scope: tag === "th" && "col", "data-align": align[i] || null }), text)));
+      this.#page.fill(el(tag, { scope: tag === "th" && "col", "data-align": align[i] || null }), text)));
   }
 }
 
@@ -244,11 +256,11 @@ const viewOf = (block, page) => new (VIEWS[block.type] ?? ContainerView)(block, 
 function elementOf({ type, level, ordered, start }) {
   if (type === "heading") return heading(level);
   if (type === "list") return ordered ? el("ol", { start: start === 1 ? null : start }) : el("ul");
-  return el({ quote: "blockquote", item: "li", paragraph: "p" }[type], { dir: type === "quote" ? null : "auto" });
+  return el({ quote: "blockquote", item: "li", paragraph: "p" }[type]);
 }
 
 /** An answer is part of a page whose title is above it: its first level is the page's third. */
 function heading(level) {
   const deep = level + 2;
-  return el(`h${Math.min(6, deep)}`, { "aria-level": deep > 6 ? deep : null, "data-level": level, dir: "auto" });
+  return el(`h${Math.min(6, deep)}`, { "aria-level": deep > 6 ? deep : null, "data-level": level });
 }
