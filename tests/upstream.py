@@ -3,6 +3,7 @@ test. On OpenAI's wire, where a base URL points to http://127.0.0.1:PORT/v1; on 
 where it points to http://127.0.0.1:PORT.
 
     words        n words (`text(n)` is what they are), then finish_reason, usage and [DONE]
+    documented   n deltas of `chars` characters of `document(n * chars)`, one every `delay`
     thinking     n words of thinking, then n words
     tools        a word, then two tool calls in pieces
     agent        a thought and a tool call; if the question has results of tools already, the results as its words
@@ -48,6 +49,45 @@ from typing import Any, Self, cast
 def text(n: int, chars: int = 0) -> str:
     """What `words@n=...` says. Each word is one delta; an emoji now and then, for the bytes."""
     return "".join(_word(i, chars) for i in range(n))
+
+
+SECTION = """\
+## Part {n}: how a wave moves
+
+A wave carries **energy**, not water: what moves is the *shape*. See [the notes](https://example.org/{n}) for more, or
+run `wave --speed {n}` yourself. Some sentences follow, so that there is a paragraph of the usual length.
+
+- first point of part {n}, with `code`
+- second point, a little **longer** than the first one
+  1. something below it
+  2. and one more
+
+| quantity | value | unit |
+|---|---:|---|
+| speed | {n} | m/s |
+| height | 2.5 | m |
+| period | 8 | s |
+
+```python
+def wave_{n}(x: float, t: float) -> float:
+    # The height of the water at a place and a time.
+    phase = 2 * math.pi * (x / LENGTH - t / PERIOD)
+    return HEIGHT / 2 * math.cos(phase) + {n}
+```
+
+> Water remembers nothing, but it repeats itself well.
+
+"""
+
+
+def document(length: int) -> str:
+    """A long answer in Markdown, of that many characters; every tenth part is a long piece of code."""
+    parts = []
+    while sum(map(len, parts)) < length:
+        n = len(parts) + 1
+        code = "".join(f"    total_{i} = wave_{n}({i}, 0.5) * {i}  # the {i}th\n" for i in range(120))
+        parts.append(SECTION.format(n=n) if n % 10 else f"```python\ndef all_{n}():\n{code}```\n\n")
+    return "".join(parts)[:length]
 
 
 def _word(i: int, chars: int = 0) -> str:
@@ -412,6 +452,17 @@ async def words(answer: Answer) -> None:
     await answer.finish()
 
 
+async def documented(answer: Answer) -> None:
+    text = document(answer.n * answer.chars)
+    await answer.begin()
+    begun = time.monotonic()
+    for i in range(answer.n):
+        await answer.connection.pause((begun - time.monotonic()) * 1000 + i * answer.delay)
+        await answer.choice({"content": text[i * answer.chars : (i + 1) * answer.chars]})
+        answer.words += 1
+    await answer.finish()
+
+
 async def thinking(answer: Answer) -> None:
     await answer.begin()
     await answer.say([f"t{i} " for i in range(answer.n)], field="reasoning_content")
@@ -555,7 +606,8 @@ async def status(answer: Answer) -> None:
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        words, thinking, tools, agent, echo, whole, deaf, silent, comments, stall, drone, cut, unfinished, garbage,
+        words, documented, thinking, tools, agent, echo, whole, deaf,
+        silent, comments, stall, drone, cut, unfinished, garbage,
         page, line, endless, late, fails, status,
     )
 }  # fmt: skip

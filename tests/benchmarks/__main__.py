@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,11 +18,12 @@ import uvloop
 from . import report
 from .engine import EngineCosts
 from .measure import machine, quiet, resident_mib
+from .page import PageCosts, Tenth
 from .room import room
 from .targets import SITES, Bench, SiteTarget
 from .windows import burst, stops, window
 
-SECTIONS = ("streams", "fan-out", "burst", "stop", "room", "engine")
+SECTIONS = ("streams", "fan-out", "burst", "stop", "room", "engine", "page")
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -59,6 +61,7 @@ class Plan:
         self.burst = 5 if quick else 50
         self.stops = 3 if quick else 20
         self.room = (6, 2) if quick else (200, 40)
+        self.page = (500, 60) if quick else (5000, 1000)
         self.engine = (5, 0.5, 0.05) if quick else (50, self.seconds, 1)
         self.patience = 0.0 if quick else 10.0
         self.seats = 4 + self.rounds * (sum(self.streams) + self.fan_out[0]) + self.burst + self.stops
@@ -112,6 +115,13 @@ async def _engine_alone(bench: Bench, plan: Plan) -> EngineCosts:
     return EngineCosts(**json.loads(printed))
 
 
+def _page(plan: Plan) -> PageCosts:
+    """In a process of its own: Playwright has a loop of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.page", *map(str, plan.page)]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return PageCosts(**found | {"tenths": [Tenth(**tenth) for tenth in found["tenths"]]})
+
+
 def _say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
@@ -121,8 +131,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     plan = Plan(chosen)
     _say("starting an upstream, the relay and the site")
-    with Bench(chosen.sites, plan.seats, plan.room[0] if "room" in plan.only else 0) as bench:
-        results = uvloop.run(measure(bench, plan))
+    if plan.only == ["page"]:
+        results = report.Results(machine=machine(), busy=uvloop.run(quiet([], 2.0 if plan.patience else 0.0)))
+    else:
+        with Bench(chosen.sites, plan.seats, plan.room[0] if "room" in plan.only else 0) as bench:
+            results = uvloop.run(measure(bench, plan))
+    if "page" in plan.only:
+        _say("a page")
+        results.page = _page(plan)
     print(report.render(results))
     if chosen.json:
         chosen.json.write_text(json.dumps(asdict(results), indent=1))

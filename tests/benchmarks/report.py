@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .engine import EngineCosts
-from .measure import median
+from .measure import median, percentile
+from .page import PageCosts
 from .room import Room
 from .targets import RELAY
 from .windows import Burst, Stops, Texts, Window
@@ -45,6 +46,7 @@ class Results:
     rooms: list[Room] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     engine: EngineCosts | None = None
+    page: PageCosts | None = None
     missing: dict[str, str] = field(default_factory=dict)
     busy: float = 0.0
     """Part of a core that something else took before the run began."""
@@ -120,7 +122,10 @@ def render(results: Results) -> str:
         parts += ["## Memory", _memory(results.memory)]
     if results.engine:
         parts += ["## The engine alone", _engine(results.engine)]
-    parts += ["## Goals", "\n".join([*_goals(merged, results.engine), *_room_goals(results.rooms)])]
+    if results.page:
+        parts += ["## A page", _page(results.page)]
+    goals = [*_goals(merged, results.engine), *_room_goals(results.rooms), *_page_goals(results.page)]
+    parts += ["## Goals", "\n".join(goals)]
     if doubts := _doubts([*results.windows, *results.fan_out]):
         parts += ["## Doubtful windows", "\n".join(doubts)]
     return "\n\n".join(parts)
@@ -214,6 +219,38 @@ def _goals(merged: list[Merged], costs: EngineCosts | None) -> list[str]:
         ]
         goals += [_goal(f"engine, {what.format(most)}", found <= most, f"{found:.2f}") for what, most, found in limits]
     return goals or [f"They count at {AT} streams, which this run did not measure."]
+
+
+def _page(costs: PageCosts) -> str:
+    first, last = costs.tenths[0], costs.tenths[-1]
+    rows = [
+        (f"{costs.characters:,} characters, as they streamed: s", f"{costs.seconds:.1f}"),
+        ("main thread busy, of that time", f"{costs.share:.0%}"),
+        ("first tenth, last tenth: ms busy", f"{first.busy * 1000:.0f}, {last.busy * 1000:.0f}"),
+        ("scripts, layout and style: ms", f"{costs.script * 1000:.0f}, {costs.layout * 1000:.0f}"),
+        ("tasks over 50 ms", len(costs.long_tasks)),
+        ("longest task: ms", f"{max(costs.long_tasks, default=0):.0f}"),
+        (f"{costs.messages:,} messages, opened: s", f"{costs.opened:.2f}"),
+        ("scrolling, ms from frame to frame: p50, p95", f"{_frame(costs, 50):.1f}, {_frame(costs, 95):.1f}"),
+    ]
+    return _table("what, page", rows)
+
+
+def _frame(costs: PageCosts, percent: float) -> float:
+    return percentile(costs.frames, percent)
+
+
+def _page_goals(costs: PageCosts | None) -> list[str]:
+    if costs is None:
+        return []
+    return [
+        _goal("page: the whole answer is there", costs.whole, f"{costs.characters:,} characters"),
+        _goal("page: no task over 50 ms", not costs.long_tasks, str([round(task) for task in costs.long_tasks])),
+        _goal("page: the last tenth costs at most 1.3 times the first", costs.growth <= 1.3, f"{costs.growth:.2f}"),
+        _goal("page: main thread busy less than 25 %", costs.share < 0.25, f"{costs.share:.0%}"),
+        _goal(f"page: {costs.messages:,} messages open in under 1 s", costs.opened < 1, f"{costs.opened:.2f} s"),
+        _goal("page: scrolls at 60 frames a second", _frame(costs, 95) < 17.5, f"p95 {_frame(costs, 95):.1f} ms"),
+    ]
 
 
 def _goal(what: str, met: bool, found: str) -> str:

@@ -8,6 +8,7 @@ import { MessageView } from "./message.js";
 import { Scroller } from "./scroll.js";
 import { words } from "./words.js";
 
+const BETWEEN = 30; // ms from one drawing of growing text to the next: nobody reads faster, and each is laid out and painted
 const FOUND_LASTS = 1500; // ms
 const MOST_PAGES = 40; // loaded to find a message
 const GROUP = 10 * 60_000; // ms: after a longer pause the name and the time stand there again
@@ -17,6 +18,8 @@ export class Messages {
   #views = new Map(); // by key
   #changed = new Map(); // key -> "whole" | {text, thinking} to be appended
   #frame = 0;
+  #timer; // until the next drawing of text that grows
+  #drawn = -Infinity; // when the last one was
   #newest = 0; // the highest seq that has been shown
   #offered = null; // key of the answer that can be made again, or go on
   #loading = false;
@@ -58,6 +61,7 @@ export class Messages {
   stop() {
     this.scroller.stop();
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
   }
 
   /** @param {string} key of a message that is new, changed as a whole, or gone */
@@ -72,7 +76,7 @@ export class Messages {
     if (changed === "whole") return; // the state has it
     changed[part] += text;
     this.#changed.set(key, changed);
-    this.#schedule();
+    this.#timer ||= setTimeout(() => this.#schedule(), this.#drawn + BETWEEN - performance.now());
   }
 
   /** @param {string|null} key of the answer that can be made again, or go on, now */
@@ -108,6 +112,8 @@ export class Messages {
 
   #render() {
     this.#frame = 0;
+    this.#timer = clearTimeout(this.#timer);
+    this.#drawn = performance.now();
     const focused = this.#focused;
     const whole = [];
     for (const [key, change] of this.#changed) {

@@ -10,6 +10,8 @@ import { formula } from "./formula.js";
 import { later } from "./idle.js";
 import { Prose } from "./prose.js";
 
+const SECTION = 24; // blocks that are laid out together: appending costs no more below many than below few
+
 const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
 
 export class MarkdownView {
@@ -49,8 +51,8 @@ export class MarkdownView {
   #begin() {
     this.#blocks = new Blocks();
     this.#page = new Page(this.#blocks.definitions);
-    this.#root = new ContainerView(this.#blocks.root, this.#page, this.#element);
     this.#element.replaceChildren();
+    this.#root = new DocumentView(this.#blocks.root, this.#page, this.#element);
     this.#text = this.#element.source = "";
     this.#element.dir = "ltr"; // not `auto`: for that the browser looks through the whole text at each change
     this.#directed = false;
@@ -111,7 +113,7 @@ class Page {
   }
 }
 
-/** The document, a quote, a list or an item: its children stand in it in their order, and only the last may change. */
+/** A quote, a list or an item: its children stand in it in their order, and only the last may change. */
 class ContainerView {
   #page; #last = null; #guess = null;
   #count = 0;
@@ -125,10 +127,10 @@ class ContainerView {
   /** @param {object|null} guess what Blocks.preview says  @param {number} depth of this container */
   update(guess = null, depth = 0) {
     const { children } = this.block;
-    this.#guess?.element.remove();
+    if (this.#guess) this.displace(this.#guess.element);
     this.#guess = null;
     if (this.#last && this.#last.block !== children[this.#count - 1]) {
-      this.#last.element.remove(); // it has turned out to be something else
+      this.displace(this.#last.element); // it has turned out to be something else
       this.#last = null;
       this.#count -= 1;
     }
@@ -138,14 +140,22 @@ class ContainerView {
     while (this.#count < children.length) {
       this.#last = viewOf(children[this.#count++], this.#page);
       this.#last.update(this.#count === children.length ? inside : null, depth + 1);
-      this.element.append(this.#last.element);
+      this.place(this.#last.element, this.#count - 1);
     }
     if (guess && !inside) {
       this.#guess = viewOf(guess.block, this.#page);
       this.#guess.update();
-      this.element.append(this.#guess.element);
+      this.place(this.#guess.element, this.#count);
     }
     this.#mark();
+  }
+
+  place(element) {
+    this.element.append(element);
+  }
+
+  displace(element) {
+    element.remove();
   }
 
   get tip() {
@@ -159,6 +169,20 @@ class ContainerView {
     if (type !== "item" || task === null || this.element.dataset.task) return;
     this.element.dataset.task = "true";
     this.element.prepend(el("input", { type: "checkbox", disabled: true, checked: task, "aria-label": task ? words.done : words.toDo }));
+  }
+}
+
+class DocumentView extends ContainerView {
+  place(element, index) {
+    const section = Math.floor(index / SECTION);
+    if (!this.element.children[section]) this.element.append(el("div", { class: "section" }));
+    this.element.children[section].append(element);
+  }
+
+  displace(element) {
+    const section = element.parentElement;
+    element.remove();
+    if (!section.firstChild) section.remove();
   }
 }
 

@@ -1,0 +1,203 @@
+"""What a page costs its reader: `python -m tests.benchmarks.page DELTAS MESSAGES` prints PageCosts as JSON. A real
+site, a real Chromium, which itself says how much processor time its main thread took (DevTools' Performance domain).
+
+A long answer is read as it streams, then a long conversation is opened and scrolled through.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import CDPSession, Page, expect, sync_playwright
+
+from .. import servers
+from ..conftest import browser_path
+
+RATE = 200
+"""Deltas a second."""
+
+CHARS = 20
+"""Characters of a delta."""
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+WATCH = """() => {
+  window.long = [];
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) window.long.push(duration);
+  }).observe({ entryTypes: ["longtask"] });
+}"""
+
+PART = "document.querySelector('nous-chat').shadowRoot.querySelector('article[data-role=assistant] [data-part=text]')"
+ARRIVED = f"length => {PART}?.source?.length >= length"
+
+# Scrolls by so many pixels in every frame; says how long each frame took.
+SCROLL = """async (pixels) => {
+  const log = document.querySelector("nous-chat").shadowRoot.querySelector(".log");
+  const times = [];
+  let before = await new Promise(requestAnimationFrame);
+  for (let i = 0; i < 240; i++) {
+    log.scrollTop += pixels;
+    const now = await new Promise(requestAnimationFrame);
+    times.push(now - before);
+    before = now;
+  }
+  return times;
+}"""
+
+
+@dataclass(frozen=True)
+class Tenth:
+    """A tenth of the deltas: how long it took, and of that the main thread, in seconds."""
+
+    seconds: float
+    busy: float
+
+
+@dataclass(frozen=True)
+class PageCosts:
+    """`long_tasks` and `frames` in ms, `opened` in seconds from the navigation to a page that can be written in."""
+
+    characters: int = 0
+    tenths: list[Tenth] = field(default_factory=list)
+    script: float = 0.0
+    layout: float = 0.0
+    long_tasks: list[float] = field(default_factory=list)
+    whole: bool = False
+    messages: int = 0
+    opened: float = 0.0
+    frames: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return sum(tenth.seconds for tenth in self.tenths)
+
+    @property
+    def share(self) -> float:
+        """Of the stream's time that the main thread was busy."""
+        return sum(tenth.busy for tenth in self.tenths) / self.seconds if self.seconds else 0.0
+
+    @property
+    def growth(self) -> float:
+        """What the last tenth cost, as a multiple of the first."""
+        return self.tenths[-1].busy / self.tenths[0].busy if self.tenths else 0.0
+
+
+def metrics(session: CDPSession) -> dict[str, float]:
+    """What the main thread has spent so far in seconds, by name, and the `Clock`."""
+    found = session.send("Performance.getMetrics")["metrics"]
+    return {metric["name"]: metric["value"] for metric in found} | {"Clock": time.monotonic()}
+
+
+def stream(page: Page, deltas: int) -> dict[str, Any]:
+    """Reads one answer as it comes, from its first character to its last."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.get_by_role("textbox", name="Message").fill("Go on")
+    page.keyboard.press("Enter")
+    characters = deltas * CHARS
+    page.wait_for_function(ARRIVED, arg=1, polling=50)
+    page.evaluate(WATCH)
+    marks = [metrics(session)]
+    for tenth in range(1, 11):
+        page.wait_for_function(ARRIVED, arg=characters * tenth // 10, polling=50)
+        marks.append(metrics(session))
+    long_tasks: list[float] = page.evaluate("window.long")
+    expect(page.locator("article[data-role=assistant]")).to_have_attribute("data-status", "completed", timeout=60_000)
+    tenths = [
+        Tenth(after["Clock"] - before["Clock"], after["TaskDuration"] - before["TaskDuration"])
+        for before, after in pairwise(marks)
+    ]
+    first, last = marks[0], marks[-1]
+    return {
+        "characters": characters,
+        "tenths": tenths,
+        "script": last["ScriptDuration"] - first["ScriptDuration"],
+        "layout": sum(last[name] - first[name] for name in ("LayoutDuration", "RecalcStyleDuration")),
+        "long_tasks": long_tasks,
+        "whole": page.evaluate(f"{PART}.source.length") == characters,
+    }
+
+
+def open_and_scroll(page: Page, url: str, messages: int) -> dict[str, Any]:
+    page.goto("about:blank")
+    page.goto(url, wait_until="commit")
+    page.wait_for_function(
+        """() => {
+          const root = document.querySelector("nous-chat")?.shadowRoot;
+          return root?.querySelectorAll("article").length > 0 && !root.querySelector("textarea").readOnly;
+        }""",
+        polling="raf",
+    )
+    opened = page.evaluate("performance.now()") / 1000
+    articles = page.locator("article")
+    while articles.count() < messages:
+        page.evaluate("document.querySelector('nous-chat').shadowRoot.querySelector('.log').scrollTop = 0")
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)
+    frames = page.evaluate(SCROLL, 150) + page.evaluate(SCROLL, -90)
+    return {"messages": messages, "opened": opened, "frames": frames}
+
+
+def fill(site: servers.Site, conversation: str, messages: int) -> None:
+    """Puts messages into a conversation, every second one a short answer in Markdown."""
+    code = (
+        "from chat.models import Message as m, Conversation as c; from tests.upstream import SECTION;"
+        f"c.objects.filter(pk='{conversation}').update(last_seq={messages});"
+        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user' if n % 2 else 'assistant',"
+        f" text=f'Question {{n}}' if n % 2 else SECTION.format(n=n)) for n in range(1, {messages} + 1))"
+    )
+    servers.manage(site.env, "shell", "-v0", "-c", code)
+
+
+def begin(page: Page) -> str:
+    """A new conversation's address; the page is at it."""
+    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+    headers = {"X-CSRFToken": token, "Content-Type": "application/json"}
+    made = page.request.post("/chat/api/conversations/", data="{}", headers=headers).json()
+    page.goto(f"/chat/{made['id']}/")
+    page.locator("nous-chat[data-connection=live]").wait_for()
+    return str(made["id"])
+
+
+def measure(deltas: int, messages: int) -> PageCosts:
+    with tempfile.TemporaryDirectory() as folder:
+        database = servers.Database(Path(folder))
+        upstream = servers.start_upstream()
+        env = servers.environment(
+            DJANGO_SETTINGS_MODULE="tests.production",
+            STATIC_ROOT=f"{folder}/static",
+            DATABASE_URL=database.copy(),
+            DEBUG="",
+            PLAIN_HTTP="1",
+            ALLOWED_HOSTS="127.0.0.1",
+            NOUS_CHAT_MODEL=f"custom:documented@n={deltas},chars={CHARS},delay={1000 / RATE}",
+            CUSTOM_BASE_URL=f"{upstream.url}/v1",
+        )
+        servers.manage(env, "collectstatic", "--noinput", "-v0")
+        site = servers.Site(env)
+        with servers.running(upstream, site), sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(executable_path=browser_path(), args=QUIET)
+            page = chromium.new_page(base_url=site.url)
+            page.goto("/accounts/login/")
+            page.get_by_label("Username").fill("ada")
+            page.get_by_label("Password").fill(servers.PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/chat/**")
+            begin(page)
+            page.set_default_timeout(120_000)
+            streamed = stream(page, deltas)
+            conversation = begin(page)
+            fill(site, conversation, messages)
+            scrolled = open_and_scroll(page, f"/chat/{conversation}/", messages)
+            chromium.close()
+    return PageCosts(**streamed, **scrolled)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(*map(int, sys.argv[1:])))))
