@@ -87,6 +87,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             if self.supervisor.draining:
                 await self.restart()
             raise
+        except groups.Away as error:
+            await self._turn_away("layer_away", error)
+        except (OperationalError, InterfaceError) as error:
+            await self._turn_away("database_away", error)
         except Exception:
             logger.exception("A socket ended with an error")
             await self._close(4011)  # daphne's library refuses to send 1011, too
@@ -111,6 +115,12 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     def gave_up(self, at: float) -> bool:
         """Whether the reader, though he takes what is sent, does not say so."""
         return False
+
+    async def _turn_away(self, code: str, error: Exception) -> None:
+        """Something is away that no socket can be without: say so, and that the reader is to try again."""
+        logger.warning("A socket could not be served: %s", error)
+        await self.answer(events.Notice(code=code, message=supervisor.NOTICES[code]))
+        await self._close(4011)
 
     # --- What the supervisor asks of it
 

@@ -18,7 +18,7 @@ import logging
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from channels.layers import get_channel_layer
@@ -29,6 +29,7 @@ from . import events, metrics
 logger = logging.getLogger("nous_chat.groups")
 
 LayerMessage = dict[str, Any]
+T = TypeVar("T")
 
 PATIENCE = 1.0
 """Seconds that a layer may take for one operation."""
@@ -109,6 +110,19 @@ async def _attempt(send: Callable[[], Awaitable[None]]) -> None:
         logger.warning("The channel layer did not take a message: %s: %s", type(error).__name__, error)
 
 
+class Away(Exception):
+    """The layer did not do what nothing can be done without."""
+
+
+async def _insist(operation: Awaitable[T]) -> T:
+    """Within PATIENCE. Raises Away."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await operation
+    except Exception as error:  # as above
+        raise Away(f"{type(error).__name__}: {error}") from error
+
+
 class Mailbox:
     """A channel of one's own, and the groups it is in. Made by `mailbox()`."""
 
@@ -119,10 +133,9 @@ class Mailbox:
         self._forgotten = False
 
     async def join(self, group: str) -> None:
-        """Raises TimeoutError, or what the layer raises, where it is away."""
+        """Raises Away."""
         self._groups.add(group)
-        async with asyncio.timeout(PATIENCE):
-            await self._layer.group_add(group, self.name)
+        await _insist(self._layer.group_add(group, self.name))
 
     async def leave(self, group: str) -> None:
         self._groups.discard(group)
@@ -157,10 +170,9 @@ class Mailbox:
 
 @asynccontextmanager
 async def mailbox() -> AsyncIterator[Mailbox]:
-    """A Mailbox that is gone when the block ends."""
+    """A Mailbox that is gone when the block ends. Raises Away."""
     layer = _layer()
-    async with asyncio.timeout(PATIENCE):
-        box = Mailbox(layer, await _new_channel(layer))
+    box = Mailbox(layer, await _insist(_new_channel(layer)))
     try:
         yield box
     finally:

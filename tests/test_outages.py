@@ -289,6 +289,9 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
                     assert time.monotonic() - asked < 1.5
                     for socket in (one, two, three):
                         await notice(socket, "layer_away", 10)
+                    async with ada.socket(conversation) as late:
+                        assert await late.shut() == 4011
+                        assert [event["code"] for event in late.events] == ["layer_away"], "it is told why"
                     async with asyncio.timeout(15):
                         while (await ada.messages(conversation))[-1]["run"]["status"] == "running":
                             await asyncio.sleep(0.2)

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import redis
 from channels.layers import get_channel_layer
 
-from chat import groups
+from chat import groups, metrics
 from chat.models import Conversation, Message, Participant, Run
 
 from .client import InProcess
@@ -43,6 +42,8 @@ def layer(settings: Any, request: pytest.FixtureRequest) -> Any:
 def test_dropped_doubled_and_late_frames_are_healed(
     scenario: Scenario, people: Any, room: Conversation, layer: Any
 ) -> None:
+    gaps = metrics.read()["gaps_total"]
+
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
             await ada.say("Hello")
@@ -56,6 +57,7 @@ def test_dropped_doubled_and_late_frames_are_healed(
                     await peer.until(lambda peer=peer: len(peer.transcript) == 2)
                     assert peer.transcript == [("user", "Hello"), ("assistant", text(WORDS))]
                 assert ada.of_type("run.state"), "something was healed"
+                assert metrics.read()["gaps_total"] > gaps, "and counted"
 
     scenario(talk)
     assert Message.objects.get(role="assistant").text == text(WORDS)
@@ -188,7 +190,7 @@ def test_a_mailbox_that_redis_did_not_take_is_forgotten(scenario: Scenario, sett
     }
 
     async def talk() -> None:
-        with pytest.raises(redis.ConnectionError):
+        with pytest.raises(groups.Away, match="ConnectionError"):
             async with groups.mailbox():
                 pass
         layer = get_channel_layer()
