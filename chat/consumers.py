@@ -16,7 +16,7 @@ from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from . import commands, events, groups, metrics, objects, store, supervisor
+from . import commands, events, groups, metrics, objects, posting, store, supervisor
 from .commands import Refused
 from .credit import Credit
 from .presence import Typing
@@ -449,30 +449,10 @@ class ConversationConsumer(Socket):
                 await self.answer(events.ConversationState(last_seq=standing.last_seq, run=standing.run))
 
     async def _send_message(self, command: commands.MessageSend) -> None:
-        self._refuse_while_draining()
-        with self.supervisor.room() as host:
-            posted = await database_sync_to_async(store.post_message)(
-                self.user.pk,
-                self.conversation_id,
-                command.text,
-                command.client_id,
-                command.mode,
-                host,
-                command.reply_to,
-                command.agent,
-                attachments=command.attachments,
-            )
+        async def acknowledge(posted: store.Posted) -> None:
             await self.answer(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
-            if posted.repeated:
-                return
-            await self._publish(events.MessageCreated(message=posted.message))
-            if posted.ended is not None:
-                await self._publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
-            if posted.start is not None:
-                self.supervisor.start(posted.start, self.conversation_id, self.mailbox.name)
-        if posted.stop is not None:
-            await self.supervisor.stop(posted.stop, self.conversation_id)
-        self.supervisor.announce(self.conversation_id)
+
+        await posting.post(self.supervisor, self.user.pk, self.conversation_id, command, self.mailbox.name, acknowledge)
 
     async def _edit(self, command: commands.MessageEdit) -> None:
         if command.resend:
@@ -542,8 +522,7 @@ class ConversationConsumer(Socket):
             await self.answer(events.Ack(ref=ref))
 
     def _refuse_while_draining(self) -> None:
-        if self.supervisor.draining:
-            raise Refused("unavailable", "The server is restarting. Send it again in a moment.")
+        posting.refuse_while_draining(self.supervisor)
 
 
 class InboxConsumer(Socket):

@@ -65,6 +65,11 @@ NOTICES = {
     "layer_back": "Server processes reach each other again.",
 }
 
+NO_SOCKET = "no socket"
+"""In the place of a launcher's channel: a person without JavaScript comes back by loading the page again, so nobody can
+tell whether this run is abandoned. It goes on to its end.
+"""
+
 
 class LocalSocket(Protocol):
     """An open socket of this process, as the supervisor sees it."""
@@ -156,7 +161,7 @@ class Supervisor:
 
     def start(self, run_id: UUID, conversation_id: UUID, launcher: str | None) -> None:
         """Begin a run that is queued for this host, as soon as there is a slot. `launcher` is the channel of the socket
-        that asked for it.
+        that asked for it, or NO_SOCKET.
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher)
         self._runs[run_id] = live
@@ -471,7 +476,8 @@ class Supervisor:
                 check.again = False
                 if not await self._anybody(conversation_id, check) and not self.draining:
                     for live in self._runs_of(conversation_id):
-                        self._cancel(live, Run.Status.STOPPED, ABANDONED)
+                        if live.launcher != NO_SOCKET:
+                            self._cancel(live, Run.Status.STOPPED, ABANDONED)
         finally:
             del self._checks[conversation_id]
 

@@ -2,13 +2,16 @@
 
 from django.urls import path
 
-from . import api, attachments, people, views
+from . import api, attachments, people, plain, views
 
 app_name = "nous_chat"
 
 urlpatterns = [
     path("", views.chat, name="home"),
     path("<uuid:conversation_id>/", views.chat, name="conversation"),
+    path("<uuid:conversation_id>/say/", plain.say, name="say"),
+    path("plain/", plain.conversations, name="plain"),
+    path("begin/", plain.begin, name="begin"),
     path("join/<str:token>/", views.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", views.diagram, name="diagram"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 from urllib.parse import urljoin
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods
+from msgspec import Struct
 
 from . import objects, people, store, words
 from .commands import Refused
@@ -22,14 +23,46 @@ from .conf import conf
 @login_required
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
     """The list of conversations, with one of them open or none."""
-    messages: list[objects.Message] = []
+    return page(request, conversation_id)
+
+
+def page(
+    request: HttpRequest, conversation_id: UUID | None, problem: str = "", draft: str = "", status: int = 200
+) -> HttpResponse:
+    """The last two are for who has no JavaScript: why the message was refused, and its text."""
+    said = Said()
     if conversation_id is not None:
         try:
-            messages, _ = store.page(request.user.pk, conversation_id, None, store.PAGE)
+            said = look(request.user.pk, conversation_id, _before(request))
         except Refused as refused:
             raise Http404(str(refused)) from None
-    context = element_context(conversation_id, messages, show_list=True)
-    return render(request, "nous_chat/chat.html", context)
+    context = element_context(conversation_id, said, show_list=True)
+    return render(request, "nous_chat/chat.html", context | {"problem": problem, "draft": draft}, status=status)
+
+
+class Said(Struct, frozen=True):
+    """What was said in a conversation, for who has no JavaScript. `before` is the number that it was asked with."""
+
+    conversation: objects.Conversation | None = None
+    messages: list[objects.Message] = []
+    more: bool = False
+    before: int | None = None
+
+
+def look(user_id: Any, conversation_id: UUID, before: int | None = None) -> Said:
+    """Raises Refused("not_found")."""
+    messages, more = store.page(user_id, conversation_id, before, store.PAGE)
+    shown = [message for message in messages if message.shown and not message.deleted_at]
+    return Said(store.look(user_id, conversation_id), shown, more, before)
+
+
+def address(conversation_id: UUID) -> str:
+    return reverse("nous_chat:conversation", args=[conversation_id])
+
+
+def _before(request: HttpRequest) -> int | None:
+    given = request.GET.get("before", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= 9 else None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -62,11 +95,11 @@ def diagram(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def element_context(
-    conversation_id: UUID | None, messages: list[objects.Message], *, show_list: bool
-) -> dict[str, Any]:
-    """What `nous_chat/element.html` needs: addresses, words, and the messages for who has no JavaScript."""
+def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool) -> dict[str, Any]:
+    """What `nous_chat/element.html` needs: addresses, words, and what was said for who has no JavaScript."""
     home = reverse("nous_chat:home")
+    role = said.conversation.yours.role if said.conversation and said.conversation.yours else None
+    last = said.messages[-1] if said.messages else None
     return {
         "api": f"{home}api/",
         "base": home,
@@ -75,7 +108,11 @@ def element_context(
         "images": " ".join(conf.IMAGE_HOSTS),
         "diagram": reverse("nous_chat:diagram"),
         "conversation": str(conversation_id or ""),
-        "messages": messages,
+        "title": said.conversation.title if said.conversation else "",
+        "said": said,
+        "writes": role in ("owner", "member"),
+        "answering": last is not None and last.run is not None and last.run.finished_at is None,
+        "client_id": uuid4(),
         "show_list": show_list,
         "setup": {
             "words": words.catalogue(),

@@ -5,9 +5,9 @@ from typing import Any
 from django import template
 from django.template.context import RequestContext
 
-from .. import models, store
+from .. import models
 from ..commands import Refused
-from ..views import element_context
+from ..views import Said, element_context, look
 
 register = template.Library()
 
@@ -15,9 +15,10 @@ register = template.Library()
 @register.inclusion_tag("nous_chat/element.html", takes_context=True)
 def nous_chat(context: RequestContext, conversation: models.Conversation) -> dict[str, Any]:
     """One conversation, for the request's user. Whoever is not in it sees nothing of it, only the element's word."""
+    request = context["request"]
     try:
-        messages, _ = store.page(context["request"].user.pk, conversation.pk, None, store.PAGE)
+        said = look(request.user.pk, conversation.pk)
     except Refused:
-        messages = []
-    element = element_context(conversation.pk, messages, show_list=False)
-    return element | {"csrf_token": context.get("csrf_token", "")}
+        said = Said()
+    element = element_context(conversation.pk, said, show_list=False)
+    return element | {"csrf_token": context.get("csrf_token", ""), "next": request.get_full_path()}
