@@ -3,7 +3,7 @@
 E001  a setting of NOUS_CHAT              W003  in-memory layer with DEBUG off    W007  "*" in ALLOWED_HOSTS
 E002  an agent: no model, no key          E005  redis core layer, socket_timeout  W008  daphne behind staticfiles
 E004  no channel layer                    W006  redis layer without a prefix      W009  SQLite that locks people out
-                                          W010  no ASGI_APPLICATION               W011  HOST_TIMEOUT is too short
+W012  a budget in money without prices    W010  no ASGI_APPLICATION               W011  HOST_TIMEOUT is too short
 """
 
 from typing import Any
@@ -35,6 +35,16 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         except engine.ConfigurationError as error:
             hint = "Set the key in the environment, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
             problems.append(Error(f"Agent {slug!r}: {error}", hint=hint, id="nous_chat.E002"))
+    if any(budget.cost is not None for budget in chat.BUDGETS):
+        models = {model for agent in chat.AGENTS.values() for model in (model_of(agent), *agent.fallback)}
+        if unpriced := sorted(models - set(chat.PRICES)):
+            problems.append(
+                Warning(
+                    f"A budget in money does not hold back runs of {', '.join(unpriced)}, which have no price.",
+                    hint="Add them to PRICES, or limit `tokens`.",
+                    id="nous_chat.W012",
+                )
+            )
     if chat.HOST_TIMEOUT < 5:
         problems.append(
             Warning(

@@ -10,14 +10,17 @@ from msgspec.structs import replace
 from . import events, groups, store
 
 
-async def announce(conversation_id: UUID) -> None:
-    """Publish `conversation.updated` to the conversation, and to the inbox of each of its people as this one has it."""
+async def announce(conversation_id: UUID) -> int:
+    """Publish `conversation.updated` to the conversation, and to the inbox of each of its people as this one has it.
+    Returns how many these are.
+    """
     listing = await database_sync_to_async(store.listing)(conversation_id)
     if listing is None:
-        return
+        return 0
     event = events.ConversationUpdated(conversation=listing.conversation)
     await groups.publish(groups.conversation(conversation_id), event)
     await _tell_each(listing)
+    return len(listing.audience)
 
 
 async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:

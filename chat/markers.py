@@ -2,6 +2,7 @@
 same second, and the database has better things to do than hundreds of small writes.
 """
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +23,10 @@ class Markers:
         read = self._noted.setdefault(conversation_id, {})
         read[user_id] = max(seq, read.get(user_id, 0))
 
-    async def write(self) -> None:
-        """Write what was noted, and tell people's lists. Called with each heartbeat, and when the process ends; raises
-        what the database raises, and keeps what it did not take.
+    async def write(self, heard: Collection[UUID] = ()) -> None:
+        """Write what was noted, and tell people's lists, except of conversations that they are about to hear of anyway
+        (`heard`). Called with each heartbeat, and when the process ends. Raises what the database raises, and keeps
+        what it did not take.
         """
         for conversation_id in list(self._noted):
             read = self._noted.pop(conversation_id)
@@ -34,5 +36,5 @@ class Markers:
                 for user_id, seq in read.items():
                     self.note(conversation_id, user_id, seq)
                 raise
-            if news:
+            if news and conversation_id not in heard:
                 await inbox.announce_to(news, conversation_id)

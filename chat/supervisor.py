@@ -37,6 +37,9 @@ logger = logging.getLogger("nous_chat.supervisor")
 
 T = TypeVar("T")
 
+CROWD = 50
+"""People in whose lists a conversation may be before these hear of it less often."""
+
 MOMENT = 0.2
 """Seconds in which the changes of a conversation are told to lists as one: a message, its run and a short answer."""
 
@@ -118,6 +121,7 @@ class Supervisor:
         self._expire_at = 0.0
         self._checks: dict[UUID, _Check] = {}
         self._changed: set[UUID] = set()
+        self._crowds: set[UUID] = set()
         """Conversations of which lists are to hear."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
@@ -202,7 +206,9 @@ class Supervisor:
             await groups.tell(groups.owner(conversation_id), ask)
 
     def announce(self, conversation_id: UUID) -> None:
-        """A conversation has changed: lists hear of it in a MOMENT, once for all that happened until then."""
+        """A conversation has changed: lists hear of it in a MOMENT, once for all that happened until then; in a CROWD
+        once in a TICK.
+        """
         if conversation_id not in self._changed:
             self._changed.add(conversation_id)
             _detached(self._announce(conversation_id), self._tasks)
@@ -302,10 +308,11 @@ class Supervisor:
 
     async def _announce(self, conversation_id: UUID) -> None:
         """Started by `announce`, never cancelled, awaited by `drain`; nothing escapes but bugs, which asyncio logs."""
-        await asyncio.sleep(MOMENT)
+        await asyncio.sleep(TICK if conversation_id in self._crowds else MOMENT)
         self._changed.discard(conversation_id)
         with suppress(DatabaseError, InterfaceError):  # lists are read anew when the database is back
-            await inbox.announce(conversation_id)
+            crowded = await inbox.announce(conversation_id) > CROWD
+            (self._crowds.add if crowded else self._crowds.discard)(conversation_id)
 
     async def _in_turn(self, live: LiveRun, turn: "asyncio.Future[bool]") -> UUID | None:
         """Follow a run when it has a slot; leave it to other processes where it is not to have one here."""
@@ -412,7 +419,7 @@ class Supervisor:
                 self._process.steady.set()
             await self.reap()
             await self._expire(asked)
-            await self.markers.write()
+            await self.markers.write(self._changed)
             await self.take_up()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Heartbeat: %s", error)

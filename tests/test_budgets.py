@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from chat import budgets, conf, engine, permissions, store
+from chat import budgets, checks, conf, engine, permissions, store
 from chat.commands import Refused
 from chat.models import Conversation, Message, Participant, Run, Spending
 
@@ -371,3 +371,11 @@ def test_counts_that_are_none_break_nothing(people: Any, room: Conversation, set
         finished = end(begin(people["ada"], room), usage=usage, took=usage)
         assert finished is not None
         assert finished.run.status == "completed"
+
+
+def test_a_budget_in_money_without_prices_is_told_by_check(settings: Any) -> None:
+    limit(settings, {"per": "user", "cost": 1})
+    (problem,) = [found for found in checks.check_settings() if found.id == "nous_chat.W012"]
+    assert "custom:told" in problem.msg
+    limit(settings, {"per": "user", "cost": 1}, PRICES=PRICE)
+    assert not [found for found in checks.check_settings() if found.id == "nous_chat.W012"]

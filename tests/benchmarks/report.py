@@ -159,7 +159,7 @@ def _stops(stops: Iterable[Stops]) -> str:
 
 def _rooms(rooms: Iterable[Room]) -> str:
     return _table(
-        "server, sockets, messages, ack, half have it, all have it, p95, worst, missed, CPU ms/message",
+        "server, sockets, messages, ack, half have it, all have it, p95, worst, missed, CPU ms/message, others",
         [
             (
                 r.target,
@@ -168,6 +168,7 @@ def _rooms(rooms: Iterable[Room]) -> str:
                 *(f"{ms:.0f}" for ms in (r.ack, r.half, r.all, r.all_p95, r.worst)),
                 r.missed,
                 f"{r.server_ms:.0f}",
+                f"{r.others:.0%}",
             )
             for r in rooms
         ],

@@ -5,6 +5,7 @@ The readers do what browsers do: they answer each message with `read`, and hold 
 
 import asyncio
 import json
+import os
 import time
 import uuid
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import msgspec
 import websockets
 
 from .clients import QUIET
-from .measure import cpu_seconds, median, percentile
+from .measure import cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile
 from .targets import Bench, SiteTarget
 
 PACE = 0.5
@@ -41,6 +42,8 @@ class Room:
     missed: int
     server_ms: float
     """CPU of both processes for each message, everything that follows from it included."""
+    others: float
+    """Part of one core that something else took, which is not of the benchmark."""
 
 
 class _Heard(msgspec.Struct):
@@ -117,10 +120,9 @@ async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Ro
     try:
         for at in range(0, len(readers), 10):
             await asyncio.gather(*(reader.open() for reader in readers[at : at + 10]))
-        await asyncio.wait_for(asyncio.gather(*(reader.ready.wait() for reader in readers)), 60)
+        await asyncio.wait_for(asyncio.gather(*(reader.ready.wait() for reader in readers)), 120)
         await asyncio.sleep(3)  # all have been told who is here
-        pids = (target.pid, other.process.pid)
-        before = sum(map(cpu_seconds, pids))
+        clocks = _Clocks(target, other.process.pid)
         sent = []
         for number in range(posts):
             sender = readers[number % len(readers)]
@@ -129,8 +131,7 @@ async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Ro
             await asyncio.sleep(PACE)
         await _arrived(readers, [client_id for client_id, _, _ in sent])
         await asyncio.sleep(1)
-        spent = sum(map(cpu_seconds, pids)) - before
-        return _result(target.name, readers, sent, spent)
+        return _result(target.name, readers, sent, clocks)
     finally:
         await asyncio.gather(
             *(reader.close() for reader in readers if hasattr(reader, "_socket")), return_exceptions=True
@@ -144,7 +145,25 @@ async def _arrived(readers: Sequence[Reader], ids: Sequence[str]) -> None:
         await asyncio.sleep(0.05)
 
 
-def _result(name: str, readers: Sequence[Reader], sent: list[tuple[str, float, Reader]], spent: float) -> Room:
+class _Clocks:
+    """CPU seconds since it was made, of the two processes and of what is not ours."""
+
+    def __init__(self, target: SiteTarget, second: int) -> None:
+        self._target, self._servers = target, (target.pid, second)
+        self._before = self._read()
+
+    def since(self) -> tuple[float, float]:
+        servers, ours, machine, now = (new - old for new, old in zip(self._read(), self._before, strict=True))
+        return servers, max(0.0, machine - ours) / now
+
+    def _read(self) -> tuple[float, float, float, float]:
+        servers = sum(map(cpu_seconds, self._servers))
+        ours = servers + cpu_seconds(os.getpid()) + family_cpu_seconds(self._target.aux)
+        return servers, ours, machine_cpu_seconds(), time.monotonic()
+
+
+def _result(name: str, readers: Sequence[Reader], sent: list[tuple[str, float, Reader]], clocks: _Clocks) -> Room:
+    spent, others = clocks.since()
     acks, halves, alls, missed = [], [], [], 0
     for client_id, at, sender in sent:
         came = sorted((reader.times[client_id] - at) * 1000 for reader in readers if client_id in reader.times)
@@ -165,4 +184,5 @@ def _result(name: str, readers: Sequence[Reader], sent: list[tuple[str, float, R
         worst=max(alls, default=0.0),
         missed=missed,
         server_ms=spent * 1000 / max(1, len(sent)),
+        others=others,
     )
