@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,26 @@ def test_this_machine_searches_with_an_index(how: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'nous_chat_search'")
             assert "USING gin" in cursor.fetchone()[0]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's planner")
+def test_a_rare_word_is_looked_up_and_not_looked_for(people: Any, room: Conversation, how: str) -> None:
+    """Newest first until a page is full would read every passage."""
+    from chat.store.search import index
+
+    Message.objects.bulk_create(
+        Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"word{seq} " * 20)
+        for seq in range(1, 2001)
+    )
+    index(Message.objects.all())
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE nous_chat_passage")
+    with CaptureQueriesContext(connection) as queries:
+        assert store.find(people["ada"].pk, "word777", None).results
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + queries[0]["sql"])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert ("nous_chat_search" in plan) is (how == "index"), plan
 
 
 @pytest.mark.parametrize(
@@ -147,7 +168,7 @@ def test_a_search_costs_the_same_however_much_there_is(
                 Message(conversation=other, seq=seq, role="user", author=people["ada"], text="needle") for seq in (1, 2)
             )
         )
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert len(store.find(people["ada"].pk, "needle", None).results) == 20
 
 

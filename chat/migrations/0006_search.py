@@ -1,4 +1,5 @@
-"""The search's index over passages: FTS5 where SQLite has it, a GIN index on PostgreSQL; and what was said so far.
+"""The search's index over passages: FTS5 where SQLite has it; on PostgreSQL a column of the words, with a GIN index. And
+what was said so far.
 
 SQLite drops a table's triggers when it alters the table by making a new one: a later migration of Passage has to make
 them again (`TRIGGERS`).
@@ -18,13 +19,17 @@ TRIGGERS = [
     f"CREATE TRIGGER nous_chat_passage_dropped AFTER DELETE ON nous_chat_passage BEGIN {DROP} END",
     f"CREATE TRIGGER nous_chat_passage_changed AFTER UPDATE ON nous_chat_passage BEGIN {DROP} {ADD} END",
 ]
-GIN = "CREATE INDEX nous_chat_search ON nous_chat_passage USING gin (to_tsvector('simple', text))"
+GIN = [
+    "ALTER TABLE nous_chat_passage ADD words tsvector GENERATED ALWAYS AS (to_tsvector('simple', text)) STORED",
+    "CREATE INDEX nous_chat_search ON nous_chat_passage USING gin (words)",
+]
 
 
 def make(apps, schema_editor):
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
-        schema_editor.execute(GIN)
+        for statement in GIN:
+            schema_editor.execute(statement)
     elif vendor == "sqlite":
         try:
             with transaction.atomic(schema_editor.connection.alias):
@@ -38,7 +43,7 @@ def make(apps, schema_editor):
 def unmake(apps, schema_editor):
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
-        schema_editor.execute("DROP INDEX nous_chat_search")
+        schema_editor.execute("ALTER TABLE nous_chat_passage DROP words")  # and with it the index
     elif vendor == "sqlite":
         for event in ("added", "dropped", "changed"):
             schema_editor.execute(f"DROP TRIGGER IF EXISTS nous_chat_passage_{event}")

@@ -60,11 +60,12 @@ def find(user_id: Any, query: str, before: int | None) -> Found:
     rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, conversation__deleted_at=None)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    found = list(rows.select_related("conversation", "message__author").order_by("-pk")[: PAGE + 1])
+    ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])  # alone: no texts are carried and sorted
+    found = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author").order_by("-pk")
     mine = Participant.objects.filter(user=user_id, conversation__in={row.conversation_id for row in found})
     seen = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
-    results = [objects.Found.of(row, wanted) for row in found[:PAGE] if row.conversation_id in seen]
-    return Found(results, len(found) > PAGE)
+    results = [objects.Found.of(row, wanted) for row in list(found)[:PAGE] if row.conversation_id in seen]
+    return Found(results, len(ids) > PAGE)
 
 
 def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
@@ -73,9 +74,7 @@ def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
     alias = router.db_for_read(Passage)
     if connections[alias].vendor == "postgresql":
         query = " & ".join(f"{word}:*" if search.begins(word) else word for word in wanted)
-        return rows.extra(  # as the index has it, word for word
-            where=["to_tsvector('simple', nous_chat_passage.text) @@ to_tsquery('simple', %s)"], params=[query]
-        )
+        return rows.extra(where=["nous_chat_passage.words @@ to_tsquery('simple', %s)"], params=[query])
     if connections[alias].vendor == "sqlite" and has_fts5(alias):
         query = " AND ".join(f'"{word}"*' if search.begins(word) else f'"{word}"' for word in wanted)
         return rows.filter(pk__in=RawSQL("SELECT rowid FROM nous_chat_search WHERE nous_chat_search MATCH %s", [query]))
