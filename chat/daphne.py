@@ -46,8 +46,10 @@ def _server_class() -> type:
                 await super().handle_reply(protocol, message)
                 return
             protocol.maxMessagePayloadSize = 0  # else what is longer is not sent either, and nobody is told
-            await super().handle_reply(protocol, message)
-            protocol.maxMessagePayloadSize = self.websocket_max_message_size
+            try:
+                await super().handle_reply(protocol, message)
+            finally:
+                protocol.maxMessagePayloadSize = self.websocket_max_message_size
             if not protocol.outflow.open.is_set():
                 await protocol.outflow.open.wait()
 
