@@ -76,7 +76,7 @@ def test_a_model_that_fails_leaves_the_first_words(
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("What is a monad?")
             assert (await ada.hear("run.finished"))["status"] == "completed"
-            while supervisor.current()._runs or supervisor.current()._beside:
+            while supervisor.current()._tasks or supervisor.current()._beside:
                 await asyncio.sleep(0.01)
 
     scenario(talk)
@@ -167,7 +167,7 @@ def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             await ada.hear("run.finished")
-            while supervisor.current()._runs or supervisor.current()._beside:
+            while supervisor.current()._tasks or supervisor.current()._beside:
                 await asyncio.sleep(0.01)
 
     scenario(talk)

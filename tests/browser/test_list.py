@@ -121,7 +121,7 @@ def test_what_happens_elsewhere_is_seen_in_the_list(start_site: StartSite, sign_
     expect(row(bob, "Together")).to_contain_text("ada is typing")
     say(ada, "Hello @assistant, how are you?")
     expect(row(bob, "Together")).to_contain_text("Assistant is answering")
-    expect(row(bob, "Together")).to_contain_text("1 unread")
+    expect(row(bob, "Together")).to_contain_text("2 unread")  # the question, and the answer to it
     expect(bob).to_have_title(re.compile(r"^\(1\) "))
     ada.get_by_role("button", name="Stop").click()
     expect(row(bob, "Together")).not_to_contain_text("is answering")
