@@ -187,8 +187,10 @@ class Browser(Talker):
         if self._connection is None or self.snapshot is None:
             return
         now = time.monotonic()
+        messages = [ref for ref, command in self._outbox.items() if command["type"] == "message.send"]
         for ref, command in list(self._outbox.items()):
-            if self._due.get(ref, now + 1) <= now:
+            # Messages go one after another: one that has to be sent again would else come after those written later.
+            if self._due.get(ref, now + 1) <= now and ref not in messages[1:]:
                 self._due.pop(ref)
                 await self.transmit(json.dumps(command))
 

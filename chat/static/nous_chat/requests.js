@@ -101,19 +101,19 @@ export class Requests {
   /** The socket is there: now whatever waits can go. */
   arrived() {
     this.asking = false;
-    for (const command of this.#outbox.commands) this.#on.send(command);
+    for (const command of this.#outbox.commands) if (this.#isDue(command)) this.#on.send(command);
   }
 
   /** @param {object} event an `ack` or `error` */
   answered(event) {
     if (event.ref === "ask") this.asking = false;
     if (event.type === "error") return this.#refused(event);
-    this.#files.delete(this.#outbox.settle(event.ref)?.client_id);
+    this.#files.delete(this.#settle(event.ref)?.client_id);
   }
 
   #refused({ ref, code, message, retry_after }) {
     if (code === "unavailable" && this.#outbox.has(ref)) return this.#later(ref, retry_after);
-    const command = this.#outbox.settle(ref);
+    const command = this.#settle(ref);
     if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
     if (ref?.startsWith("sync:") || ref === "fill" || ref === "read") return; // the person did not ask for it
     const sentence = retry_after ? `${message} ${words.retryAfter(retry_after)}` : message;
@@ -146,6 +146,19 @@ export class Requests {
   /** For commands that must arrive. */
   #post(command) {
     this.#outbox.add(command);
-    if (this.#state.you) this.#on.send(command);
+    if (this.#state.you && this.#isDue(command)) this.#on.send(command);
+  }
+
+  /** Messages go one after another: one that has to be sent again would else come after those written later. */
+  #isDue(command) {
+    return command.type !== "message.send" || this.#outbox.messages[0] === command;
+  }
+
+  /** A command is answered, and the next message may go. */
+  #settle(ref) {
+    const command = this.#outbox.settle(ref);
+    const [next] = this.#outbox.messages;
+    if (command?.type === "message.send" && next) this.#on.send(next);
+    return command;
   }
 }

@@ -40,6 +40,27 @@ test("what is written away from the server is sent once, when it is back", () =>
   assert.equal(seen.sent.length, 1);
 });
 
+test("messages arrive in the order of writing, whatever has to be sent again", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { requests, seen, refuse, connect } = page();
+  const said = () => seen.sent.filter(({ type }) => type === "message.send").map(({ text }) => text);
+  const ack = () => requests.answered({ type: "ack", ref: seen.sent.at(-1).ref, client_id: seen.sent.at(-1).client_id });
+  for (const text of ["one", "two", "three"]) requests.say({ text });
+  assert.deepEqual(said(), ["one"], "the others wait for its answer");
+  refuse("unavailable", { retry_after: 2 });
+  assert.deepEqual(said(), ["one"]);
+  t.mock.timers.tick(2000);
+  assert.deepEqual(said(), ["one", "one"]);
+  ack();
+  assert.deepEqual(said(), ["one", "one", "two"]);
+  connect();
+  assert.deepEqual(said(), ["one", "one", "two", "two"], "on a new connection the first that waits goes again");
+  refuse("too_large");
+  assert.deepEqual(said(), ["one", "one", "two", "two", "three"], "one that comes back holds up nothing");
+  ack();
+  assert.equal(said().length, 5);
+});
+
 test("a message goes with its files, what it answers, and how it treats an answer", () => {
   const { requests, state, last } = page();
   requests.say({ text: "", reply_to: "m-1", attachments: [file], mode: "queue" });
