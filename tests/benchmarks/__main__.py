@@ -130,7 +130,7 @@ def main() -> None:
     chosen = options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     plan = Plan(chosen)
-    _say("starting an upstream, the relay and the site")
+    _say("starting what is to be measured")
     if plan.only == ["page"]:
         results = report.Results(machine=machine(), busy=uvloop.run(quiet([], 2.0 if plan.patience else 0.0)))
     else:

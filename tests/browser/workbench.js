@@ -32,7 +32,7 @@ const ATTRIBUTES = new Set(`class dir lang href rel target title data-host alt s
   disabled checked tabindex role scope start hidden encoding xmlns display fence stretchy separator form mathvariant mathsize
   mathcolor mathbackground minsize maxsize lspace rspace width height depth voffset linethickness columnalign columnspacing
   rowspacing columnlines rowlines accent accentunder displaystyle scriptlevel movablelimits symmetric notation valign
-  data-level data-task data-loose data-align data-tip data-folded data-unfolded`.split(/\s+/));
+  data-level data-task data-loose data-align data-tip data-folded data-unfolded data-past`.split(/\s+/));
 
 /** What stands under an element that an answer cannot have brought there in an honest way. */
 export function inventory(root) {

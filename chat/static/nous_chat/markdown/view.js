@@ -174,9 +174,14 @@ class ContainerView {
 
 class DocumentView extends ContainerView {
   place(element, index) {
+    const { children } = this.element;
     const section = Math.floor(index / SECTION);
-    if (!this.element.children[section]) this.element.append(el("div", { class: "section" }));
-    this.element.children[section].append(element);
+    if (!children[section]) {
+      const before = children[section - 1];
+      if (before) later(() => void before.setAttribute("data-past", "")); // once its size is known (markdown.css)
+      this.element.append(el("div", { class: "section" }));
+    }
+    children[section].append(element);
   }
 
   displace(element) {
