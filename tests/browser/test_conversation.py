@@ -64,7 +64,11 @@ def run_in(site: Site, code: str) -> None:
 def test_a_stop_has_a_receipt_and_the_answer_goes_on_from_there(start_site: StartSite, sign_in: SignIn) -> None:
     ada, bob, conversation = both(start_site(NOUS_CHAT_MODEL=SLOW), sign_in)
     say(ada, "Hello")
-    expect(answer(ada).locator('[data-part="text"]')).to_contain_text("w9")
+    expect(answer(bob).locator('[data-part="text"]')).to_contain_text("w9")
+    expect(bob.get_by_role("button", name="Stop")).to_have_count(0)
+    box(bob).fill("By the way")
+    expect(bob.locator(".during")).to_contain_text("It is sent now and answered after this one.")
+    box(bob).fill("")
     ada.get_by_role("button", name="Stop").click()
     for page, name in ((ada, "you"), (bob, "ada")):
         ends(page, "stopped")

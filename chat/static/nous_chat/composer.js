@@ -11,8 +11,8 @@ const TYPING_ENDS = 3000;
 
 export class Composer {
   #on; #text; #send; #stop; #attach; #field; #readOnly; #notice; #sentence; #answering; #during; #reply; #mention; #uploads;
-  #running = false;
-  #mode = "interrupt"; // what a message does while an answer is being made
+  #running = null; // as in show()
+  #wish = null; // what a message shall do to the answer that is being made, if the person has said so
   #answers = null; // the message that this one will answer
   #typing = false;
   #pause = 0;
@@ -70,12 +70,12 @@ export class Composer {
    * @param {object} situation
    * @param {boolean} situation.writer a reader has no field
    * @param {boolean} situation.barred who is barred from the conversation keeps what he has written
-   * @param {boolean} situation.running is an answer being made?
-   * @param {"interrupt"|"queue"} situation.mode what a message does then, unless the person wants it otherwise
+   * @param {{stoppable: boolean, mode: "interrupt"|"queue", asked: (text: string) => boolean}|null} situation.running an answer
+   *   is being made: may it be stopped, what does a message do to it, and which message asks for an answer itself?
    * @param {string} situation.placeholder
    */
-  show({ writer, barred, running, mode, placeholder }) {
-    if (!this.#running) this.#mode = mode;
+  show({ writer, barred, running, placeholder }) {
+    if (!running) this.#wish = null;
     this.#running = running;
     this.#readOnly.hidden = writer;
     this.#field.hidden = !writer || (barred && this.text === "");
@@ -124,13 +124,17 @@ export class Composer {
   get #empty() { return this.text.trim() === "" && this.#uploads.attachments.length === 0; }
 
   #buttons() {
-    this.#stop.hidden = !this.#running;
-    this.#send.hidden = this.#running && this.#empty;
+    const running = this.#running;
+    const stoppable = running?.stoppable ?? false;
+    this.#stop.hidden = !stoppable;
+    this.#send.hidden = stoppable && this.#empty;
     this.#send.disabled = this.#empty || this.#text.readOnly || this.#uploads.busy;
-    this.#during.hidden = !this.#running || this.#empty;
-    const [what, instead] = this.#mode === "queue" ? [words.queues, words.interruptInstead] : [words.interrupts, words.queueInstead];
+    this.#during.hidden = !running || this.#empty || !running.asked(this.text);
+    const [what, instead] = (this.#wish ?? running?.mode) === "interrupt"
+      ? [words.interrupts, words.queueInstead] : [words.queues, words.interruptInstead];
     this.#during.firstChild.textContent = what;
     this.#during.lastChild.textContent = instead;
+    this.#during.lastChild.hidden = !stoppable;
   }
 
   /** The button goes when the answer has stopped; the focus stays in the composer. */
@@ -140,7 +144,7 @@ export class Composer {
   }
 
   #turn() {
-    this.#mode = this.#mode === "queue" ? "interrupt" : "queue";
+    this.#wish = (this.#wish ?? this.#running.mode) === "queue" ? "interrupt" : "queue";
     this.#buttons();
   }
 
@@ -158,7 +162,7 @@ export class Composer {
     if (this.#text.readOnly || this.#empty || this.#uploads.busy) return;
     const message = {
       text: this.text, reply_to: this.#answers?.id ?? null, attachments: this.#uploads.attachments,
-      mode: this.#running ? this.#mode : null,
+      mode: this.#wish,
     };
     this.#idle();
     this.text = "";

@@ -16,7 +16,7 @@ import { Foot } from "./foot.js";
 import { Head } from "./head.js";
 import { Messages } from "./messages.js";
 import { Requests } from "./requests.js";
-import { mayWrite } from "./rights.js";
+import { mayDecide, mayWrite } from "./rights.js";
 import { Socket } from "./socket.js";
 import { showVersions } from "./versions.js";
 import { words } from "./words.js";
@@ -153,7 +153,7 @@ export class Conversation {
 
   /** Stops the answer that is being made; says whether there is one. */
   stopRun() {
-    return this.#requests.stop();
+    return (this.#running?.stoppable ?? false) && this.#requests.stop();
   }
 
   /** @param {"again"|"proceed"} how  @param {string} [message] the answer */
@@ -250,19 +250,31 @@ export class Conversation {
     const state = this.#state;
     const { conversation } = state;
     const { name: connection, code } = this.#socket.connection;
-    const running = activeRuns(state).length > 0;
+    const running = this.#running;
     const writer = state.you === null || mayWrite(state.you);
     const barred = code === 4403 || code === 4404;
     const last = lastMessage(state);
-    const may = connection === "live" && writer && !running && !this.#requests.asking;
+    const may = connection === "live" && writer && running === null && !this.#requests.asking;
 
     this.#head.show(state);
     this.#messages.offer(may && last?.run ? keyOf(state, last) : null);
     this.#foot.show(state, { writer, retry: may });
     this.#activity.show(Date.now());
-    this.#composer.show({
-      writer, barred, running, mode: conversation?.mode ?? "interrupt", placeholder: placeholder(conversation),
-    });
+    this.#composer.show({ writer, barred, running, placeholder: placeholder(conversation) });
+  }
+
+  /** The answer that is being made, as composer.js wants to know of it: another's is not interrupted without being asked. */
+  get #running() {
+    const { conversation, messages, you } = this.#state;
+    const [active] = activeRuns(this.#state);
+    if (!active) return null;
+    const run = messages.get(active[1].key)?.run ?? {};
+    const own = run.launched_by === undefined || run.launched_by?.id === you?.id;
+    return {
+      stoppable: mayDecide(run, you),
+      mode: own ? conversation?.mode ?? "interrupt" : "queue",
+      asked: (text) => conversation?.answers === "always" || text.includes("@"),
+    };
   }
 
   #announce(event) {

@@ -4,8 +4,9 @@
 /** @param {object|null} you a You of the protocol */
 export const mayWrite = (you) => you !== null && you.role !== "viewer";
 
-/** Stop a run, and decide on its calls. @param {{launched_by: object|null}} run */
+/** Stop a run, and decide on its calls. Of one that is only asked for, it is not known whose it is. @param {object} run */
 export function mayDecide(run, you) {
+  if (run.launched_by === undefined) return mayWrite(you);
   return you !== null && (run.launched_by?.id === you.id || you.role === "owner" || you.staff === true);
 }
 
