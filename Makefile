@@ -39,6 +39,10 @@ check: $(VENV)/dev.installed ## every quality gate: lint, format, types, Django'
 bench: $(VENV)/test.installed ## measure the site beside a bare relay; prints the table of docs/benchmarks.md
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+.PHONY: screenshots
+screenshots: $(VENV)/test.installed ## each state of the page in both themes, wide and small, into var/screenshots
+	@$(BIN)/python -m tests.screenshots $(ARGS)
+
 .PHONY: words
 words: $(VENV)/dev.installed ## take new words into the translations and compile them; needs GNU gettext
 	for domain in django djangojs; do $(BIN)/python manage.py makemessages --domain $$domain --all --no-location \

@@ -2,17 +2,17 @@
 phone, as var/screenshots/<state>.<theme>.<width>.png. Names of states as arguments choose.
 """
 
-import re
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
 
 from . import servers
 from .conftest import browser_path
+from .page import posting
 from .servers import PASSWORD, ROOT, Site
 
 FOLDER = ROOT / "var" / "screenshots"
@@ -29,43 +29,80 @@ def state(make: Callable[["Window"], None]) -> Callable[["Window"], None]:
 
 
 class Window:
-    """A signed-in person's window on the site."""
+    """A window on the site, of ada unless somebody else signs in."""
 
-    def __init__(self, browser: Browser, site: Site, name: str, theme: Any, size: Any) -> None:
+    def __init__(self, browser: Browser, site: Site, theme: Any, size: Any) -> None:
         self.site = site
-        self.context = browser.new_context(
-            base_url=site.url, color_scheme=theme, viewport=size, reduced_motion="reduce"
-        )
+        look: dict[str, Any] = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
+        self.context = browser.new_context(base_url=site.url, **look)
         self.page = self.context.new_page()
         self.page.set_default_timeout(15_000)
+        expect.set_options(timeout=15_000)
         self.small = size["width"] < 900
-        self.page.goto("/accounts/login/")
-        if name:
-            self.page.get_by_label("Username").fill(name)
-            self.page.get_by_label("Password").fill(PASSWORD)
-            self.page.keyboard.press("Enter")
-            self.page.wait_for_url("**/chat/**")
+        self.sign_in("ada")
 
-    def open(self, conversation: str) -> Page:
+    def sign_in(self, name: str) -> None:
+        self.context.clear_cookies()
+        self.page.goto("/accounts/login/")
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url("**/chat/**")
+
+    def open(self, conversation: str) -> None:
         self.page.goto(f"/chat/{conversation}/")
         self.live()
-        return self.page
 
     def live(self) -> None:
         expect(self.page.locator("nous-chat")).to_have_attribute("data-connection", "live")
+
+    # --- Conversations
+
+    def post(self, path: str, fields: dict[str, str]) -> Any:
+        return self.page.request.post(f"/chat/api/{path}", data=fields, headers=posting(self.page)).json()
+
+    def make(self, title: str, agent: str = "assistant") -> str:
+        return str(self.post("conversations/", {"title": title, "agent": agent})["id"])
+
+    def begin(self) -> None:
+        self.open(str(self.post("conversations/", {})["id"]))
+
+    def together(self, role: str = "member") -> str:
+        conversation = self.make("Plans for the garden")
+        self.post(f"conversations/{conversation}/participants/", {"username": "bob", "role": role})
+        self.post(f"conversations/{conversation}/participants/", {"username": "eve", "role": "viewer"})
+        return conversation
+
+    def several(self) -> None:
+        """A list with some in it, one of them pinned, and one open."""
+        for title in ("Garden", "A poem about patience", "Release notes of the spring version, for everybody"):
+            pinned = self.make(title)
+        headers = posting(self.page)
+        self.page.request.patch(f"/chat/api/conversations/{pinned}/", data={"pinned": True}, headers=headers)
+        self.begin()
+        self.say("A word on patience, please")
+        self.ends()
+
+    # --- What a person does
 
     def list(self) -> None:
         """On a phone the list is a drawer."""
         if self.small:
             self.page.get_by_role("button", name="Conversations").click()
 
+    def panel(self) -> None:
+        self.page.get_by_role("button", name="People and settings").click()
+
     def say(self, text: str) -> None:
         self.page.get_by_role("textbox", name="Message").fill(text)
         self.page.keyboard.press("Enter")
 
+    @property
+    def answer(self) -> Locator:
+        return self.page.locator('article[data-role="assistant"]').last
+
     def ends(self, status: str = "completed") -> None:
-        answer = self.page.locator('article[data-role="assistant"]').last
-        expect(answer).to_have_attribute("data-status", re.compile(status), timeout=60_000)
+        expect(self.answer).to_have_attribute("data-status", status, timeout=60_000)
 
 
 @state
@@ -76,38 +113,183 @@ def sign_in(window: Window) -> None:
 
 @state
 def first_visit(window: Window) -> None:
-    window.page.goto("/chat/")
-    window.live()
+    window.begin()
     expect(window.page.locator(".starter").first).to_be_visible()
 
 
 @state
+def answered(window: Window) -> None:
+    window.begin()
+    window.say("Show me some code")
+    window.ends()
+
+
+@state
+def answering(window: Window) -> None:
+    window.begin()
+    window.say("slow, please")
+    expect(window.answer.locator('[data-part="text"]')).not_to_be_empty()
+
+
+@state
+def thinking(window: Window) -> None:
+    window.begin()
+    window.say("think about it")
+    window.ends()
+    window.answer.locator('[data-part="thinking"] summary').click()
+
+
+@state
+def stopped(window: Window) -> None:
+    window.begin()
+    window.say("long")
+    expect(window.answer.locator('[data-part="text"]')).not_to_be_empty()
+    window.page.get_by_role("button", name="Stop").click()
+    window.ends("stopped")
+
+
+@state
+def failed(window: Window) -> None:
+    window.begin()
+    window.say("error")
+    window.ends("failed")
+
+
+@state
+def approval(window: Window) -> None:
+    window.open(window.make("A refund", agent="clerk"))
+    window.say("Please look up the order and refund it")
+    window.ends("awaiting_approval")
+
+
+@state
 def list_of_conversations(window: Window) -> None:
-    window.page.goto("/chat/")
-    window.live()
+    window.several()
     window.list()
 
 
 @state
+def actions(window: Window) -> None:
+    window.several()
+    window.list()
+    row = window.page.locator("li.row").filter(has_text="Garden").first
+    row.hover()
+    row.get_by_role("button").click()
+
+
+@state
+def archived(window: Window) -> None:
+    window.several()
+    window.list()
+    row = window.page.locator("li.row").filter(has_text="Garden").first
+    row.hover()
+    row.get_by_role("button").click()
+    window.page.get_by_role("menuitem", name="Archive").click()
+    expect(window.page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+@state
+def search(window: Window) -> None:
+    window.several()
+    window.list()
+    window.page.get_by_role("searchbox").fill("patience")
+    expect(window.page.locator("mark").first).to_be_visible()
+
+
+@state
+def switcher(window: Window) -> None:
+    window.several()
+    window.page.keyboard.press("Control+k")
+
+
+@state
 def keys(window: Window) -> None:
-    window.page.goto("/chat/")
-    window.live()
+    window.begin()
     window.list()
     window.page.get_by_role("button", name="Keys").click()
 
 
 @state
-def switcher(window: Window) -> None:
-    window.page.goto("/chat/")
-    window.live()
-    window.page.keyboard.press("Control+k")
+def people(window: Window) -> None:
+    window.open(window.together())
+    window.panel()
+    window.page.get_by_role("button", name="Create a link").click()
+    expect(window.page.get_by_role("textbox", name="Link")).to_be_visible()
+
+
+@state
+def settings(window: Window) -> None:
+    window.open(window.together())
+    window.panel()
+    window.page.get_by_label("A message during an answer").scroll_into_view_if_needed()
+
+
+@state
+def hand_over(window: Window) -> None:
+    window.open(window.together())
+    window.panel()
+    window.page.get_by_role("button", name="Actions for bob").click()
+    window.page.get_by_role("menuitem", name="Hand over").click()
+
+
+@state
+def read_only(window: Window) -> None:
+    conversation = window.together(role="viewer")
+    window.sign_in("bob")
+    window.open(conversation)
+
+
+@state
+def invitation(window: Window) -> None:
+    link = window.post(f"conversations/{window.make('Garden plans')}/invitations/", {})["url"]
+    window.sign_in("bob")
+    window.page.goto(link)
+
+
+@state
+def no_such_conversation(window: Window) -> None:
+    window.page.goto("/chat/00000000-0000-4000-8000-000000000000/")
+
+
+@state
+def offline(window: Window) -> None:
+    window.begin()
+    window.context.set_offline(True)
+    window.page.evaluate("dispatchEvent(new Event('offline'))")
+    window.say("This waits until I am back")
+    expect(window.page.locator("nous-chat")).to_have_attribute("data-connection", "offline", timeout=20_000)
+
+
+@state
+def without_javascript(window: Window) -> None:
+    conversation = window.together()
+    window.page.route("**/nous-chat*.js", lambda route: route.abort())
+    window.page.goto(f"/chat/{conversation}/")
+    expect(window.page.get_by_role("button", name="Send")).to_be_visible()
+
+
+@state
+def german(window: Window) -> None:
+    conversation = window.together()
+    window.page.set_extra_http_headers({"Accept-Language": "de"})
+    window.open(conversation)
+    window.page.get_by_role("button", name="Personen und Einstellungen").click()
+
+
+@state
+def right_to_left(window: Window) -> None:
+    window.several()
+    window.page.evaluate("document.documentElement.dir = 'rtl'")
+    window.say("code")
+    window.ends()
 
 
 def main(wanted: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         database = servers.Database(Path(folder))
-        site = Site(servers.environment(DATABASE_URL=database.copy()))
+        env = servers.environment(DATABASE_URL=database.copy(), DJANGO_SETTINGS_MODULE="tests.showcase")
+        site = Site(env)
         with servers.running(site):
             browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
             for name, make in STATES.items():
@@ -115,7 +297,7 @@ def main(wanted: list[str]) -> None:
                     continue
                 for theme in THEMES:
                     for width, size in SIZES.items():
-                        window = Window(browser, site, "ada", theme, size)
+                        window = Window(browser, site, theme, size)
                         make(window)
                         window.page.screenshot(path=FOLDER / f"{name}.{theme}.{width}.png")
                         window.context.close()

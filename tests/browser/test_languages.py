@@ -1,0 +1,75 @@
+"""The page in German, and in a language that is made up, in which every word shows that did not come by gettext."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page import SignIn, StartSite, ends
+from tests.servers import ROOT
+from tests.test_words import words_of_the_page
+
+pytestmark = pytest.mark.browser
+
+WORDS = ROOT / "chat/static/nous_chat/words.js"
+VISIBLE = """() => {
+    const found = [];
+    const look = (root) => {
+        for (const element of root.querySelectorAll("*")) {
+            if (element.matches("style, time, [data-part=text], [data-part=meta], .title, .starter, .avatar")) continue;
+            for (const name of ["aria-label", "title", "placeholder"]) found.push(element.getAttribute(name) ?? "");
+            for (const node of element.childNodes) if (node.nodeType === Node.TEXT_NODE) found.push(node.data);
+        }
+    };
+    look(document.querySelector("nous-chat").shadowRoot);
+    return found;
+}"""
+THEIRS = {"Assistant", "ada", "Hello"}
+"""What the site and its people have named."""
+
+
+def pseudo() -> str:
+    """A script that gives the page a catalogue in which every text stands in brackets, before its modules run."""
+    counts = set(re.findall(r'ngettext\(\s*"([^"]*)"', WORDS.read_text("utf-8")))
+    texts: dict[str, Any] = {text: [f"[{text}]"] if text in counts else f"[{text}]" for text in words_of_the_page()}
+    catalogue = json.dumps({"language": "en", "texts": texts, "plurals": "0" * 200})
+    return f"""document.addEventListener("readystatechange", () => {{
+        const setup = document.querySelector("nous-chat > script");
+        if (setup && document.readyState === "interactive")
+            setup.textContent = JSON.stringify({{ ...JSON.parse(setup.textContent), words: {catalogue} }});
+    }})"""
+
+
+def bare(page: Page) -> list[str]:
+    """Words outside brackets."""
+    said = {text.strip() for text in page.evaluate(VISIBLE)}
+    rest = {re.sub(r"\[[^\]]*\]|\b\d+(:\d+)?( [AP]M)?\b", "", text).strip(" ·\u202f") for text in said}
+    return sorted(text for text in rest if re.search(r"[A-Za-z]{2,}", text) and text not in THEIRS)
+
+
+def test_no_word_of_the_page_comes_past_gettext(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
+    page.add_init_script(pseudo())
+    page.reload()
+    expect(page.get_by_role("button", name="[New conversation]", exact=True)).to_be_visible()
+    page.get_by_role("textbox", name="[Message]").fill("Hello")
+    page.keyboard.press("Enter")
+    ends(page, "completed")
+    page.get_by_role("button", name="[People and settings]").click()
+    expect(page.get_by_role("heading", name="[Invitation links]")).to_be_visible()
+    assert bare(page) == []
+
+
+def test_a_german_browser_gets_a_german_page(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    page.set_extra_http_headers({"Accept-Language": "de-AT,de;q=0.9"})
+    page.reload()
+    expect(page.get_by_role("button", name="Neues Gespräch", exact=True)).to_be_visible()
+    page.get_by_role("textbox", name="Nachricht").fill("Hallo")
+    page.keyboard.press("Enter")
+    ends(page, "completed")
+    expect(page.locator("nous-chat")).to_have_attribute("lang", "de")
+    expect(page.locator("html")).to_have_attribute("lang", re.compile("^de"))
