@@ -122,7 +122,7 @@ def test_what_happens_elsewhere_is_seen_in_the_list(start_site: StartSite, sign_
     say(ada, "Hello @assistant, how are you?")
     expect(row(bob, "Together")).to_contain_text("Assistant is answering")
     expect(row(bob, "Together")).to_contain_text("2 unread")  # the question, and the answer to it
-    expect(bob).to_have_title(re.compile(r"^\(1\) "))
+    expect(bob).to_have_title(re.compile(r"^\(2\) "))
     ada.get_by_role("button", name="Stop").click()
     expect(row(bob, "Together")).not_to_contain_text("is answering")
     row(bob, "Together").get_by_role("link").click()
