@@ -121,6 +121,7 @@ def every_address(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any]
     file = {"file": True}
     for name, given, asked in (
         ("conversation", ids, [("GET", {}, 200)]),
+        ("say", ids, [("POST", {}, 403)]),
         ("api-conversation", ids, [("GET", {}, 200), ("PATCH", {"title": "Mine"}, 403), ("DELETE", {}, 403)]),
         ("api-conversation", ids, [("PATCH", {"answers": "off"}, 403), ("PATCH", {"agents": ["assistant"]}, 403)]),
         ("api-conversation", ids, [("PATCH", {"pinned": True}, 200)]),
@@ -138,7 +139,7 @@ def every_address(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any]
             yield method, reverse(f"nous_chat:{name}", kwargs=given), body, status
 
 
-WITHOUT_A_ROOM = {"home", "join", "attachment", "diagram", "api-search", "api-conversations"}
+WITHOUT_A_ROOM = {"home", "plain", "begin", "join", "attachment", "diagram", "api-search", "api-conversations"}
 
 
 def ask(user: Any, method: str, address: str, body: dict[str, Any]) -> Any:
