@@ -65,6 +65,8 @@ class LiveRun:
         """The slug of who answers; None before it has started."""
         self.fell_out = 0
         """The number of the newest message that did not fit into its prompt and is in no summary."""
+        self.over = asyncio.Event()
+        """Set when nothing is done for it any more here."""
         self.place: int | None = None
         """Its place in the queue, as everybody was told."""
 

@@ -168,8 +168,8 @@ class Supervisor:
         that asked for it, or NO_SOCKET.
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher)
-        self._runs[run_id] = live
-        _detached(self._follow(live), self._tasks)
+        before, self._runs[run_id] = self._runs.get(run_id), live
+        _detached(self._follow(live, before), self._tasks)
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` so that it is finished even if the awaiting socket is cancelled: a write that is half known to
@@ -283,11 +283,16 @@ class Supervisor:
 
     # --- Its tasks
 
-    async def _follow(self, live: LiveRun) -> None:
-        """Around one run task. Started by `start`, never cancelled, awaited by `drain`; what escapes is logged."""
+    async def _follow(self, live: LiveRun, before: LiveRun | None) -> None:
+        """Around one run task. Started by `start`, never cancelled, awaited by `drain`; what escapes is logged.
+
+        `before` is the same run as it was until it awaited an approval, which may come while that still tells of it.
+        """
         assert self._mailbox is not None
         group = groups.owner(live.conversation_id)
         following = None
+        if before is not None:
+            await before.over.wait()
         try:
             turn = self._slots.ask(live.id)
             await self._reachable_at(group)
@@ -295,8 +300,10 @@ class Supervisor:
         except Exception:
             logger.exception("Run %s ended without its end being written; it will be reaped", live.id)
         finally:
-            del self._runs[live.id]
+            if self._runs.get(live.id) is live:
+                del self._runs[live.id]
             self._slots.leave(live.id)
+            live.over.set()
             if following is not None and not self.draining:
                 self.start(following, live.conversation_id, live.launcher)
             elif not self._runs_of(live.conversation_id):

@@ -1,10 +1,12 @@
 """Tools and approvals in a conversation: seen by everybody, stored, decided by whoever may, resumed wherever."""
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 
 from chat import supervisor
 from chat.models import Conversation, Message, Participant, Run, ToolCall
@@ -135,6 +137,38 @@ def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
     scenario(ask)
     assert Run.objects.get().status == "awaiting_approval"
     scenario(decide)  # another loop, as another process or a restart would be
+
+
+def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other_run(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that goes on has the id of the one that is just ending its first part; it must not go with that."""
+
+    async def talk() -> None:
+        layer = get_channel_layer()
+        send, pauses = layer.group_send, iter((0.3, 0.9))
+
+        async def slowly(group: str, message: dict[str, Any]) -> None:
+            await send(group, message)
+            if '"run.state"' in message.get("text", ""):
+                await asyncio.sleep(next(pauses))
+
+        monkeypatch.setattr(layer, "group_send", slowly)
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("refund")
+            await ada.until(lambda: waits(ada))
+            (call,) = ada.answer["calls"]
+            await ada.send("tool.decide", call=call["id"], decision="approve", ref="yes")
+            await ada.answered("yes")
+            await asyncio.sleep(0.6)  # the first part is over, the second goes on
+            assert len(supervisor.current()._runs) == 1
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["message"]["calls"][0]["status"]) == ("completed", "done")
+            async with asyncio.timeout(5):
+                while supervisor.current()._runs:
+                    await asyncio.sleep(0.05)
+
+    scenario(talk)
 
 
 def test_a_rejection_tells_the_model_why(scenario: Scenario, people: Any, room: Conversation) -> None:
