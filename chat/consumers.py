@@ -263,6 +263,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         match message:
             case {"type": "frame", "text": text}:
                 await self.transmit(text)
+            case {"type": "renew"}:
+                self.renew()
             case {"type": "look"}:
                 self._look_soon()
             case {"type": "signed_out", "session": name} if self._session is not None:

@@ -5,6 +5,7 @@ that must arrive depends on it (docs/design.md, "Lossy group, exact text"). Its 
 
     frame                     text                  an encoded event, to every socket of a conversation or a person;
                               [, run, seq; , over]  of a run that goes on, or is over
+    renew                                           to the same: frames were lost, begin anew
     who                                             to the same: every process is to tell of its people
     roll_call                                       who is reading? answered by `present`
     echo                      number                from a process to itself: does the layer still pass on?
@@ -36,6 +37,12 @@ PATIENCE = 1.0
 
 REST = 5.0
 """Seconds for which a layer that failed is left alone, unless a `probe` finds it well before that."""
+
+MAKE_UP = 3.0
+"""Seconds after which a group that missed a frame is told so: by then other processes are subscribed again, too."""
+
+_untold: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, float]]" = weakref.WeakKeyDictionary()
+"""Groups for which a frame was not taken that leaves no gap behind, and when."""
 
 _left_alone: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float]" = weakref.WeakKeyDictionary()
 """Until when, by the loop's clock."""
@@ -82,32 +89,52 @@ async def reply(channel: str, event: events.Event) -> None:
 
 async def tell(group: str, message: LayerMessage) -> None:
     """Send any of the messages above to a group."""
-    await _deliver(lambda: _layer().group_send(group, message))
+    taken = await _deliver(lambda: _layer().group_send(group, message))
+    if not taken and message["type"] == "frame" and "run" not in message:
+        loop = asyncio.get_running_loop()
+        _untold.setdefault(loop, {})[group] = loop.time()
 
 
 async def probe(channel: str, message: LayerMessage) -> None:
-    """Send a message to a channel even while the layer is left alone; if that is taken, it no longer is."""
-    await _attempt(lambda: _layer().send(channel, message))
+    """Send a message to a channel even while the layer is left alone; if that is taken, it no longer is, and who missed
+    something is told so.
+    """
+    if await _attempt(lambda: _layer().send(channel, message)):
+        await _make_up()
 
 
-async def _deliver(send: Callable[[], Awaitable[None]]) -> None:
+async def _make_up() -> None:
+    loop = asyncio.get_running_loop()
+    untold = _untold.get(loop, {})
+    for group in [group for group, at in untold.items() if loop.time() - at > MAKE_UP]:
+        if not await _attempt(lambda group=group: _layer().group_send(group, {"type": "renew"})):  # type: ignore[misc]
+            return
+        del untold[group]
+
+
+async def _deliver(send: Callable[[], Awaitable[None]]) -> bool:
     if _left_alone.get(loop := asyncio.get_running_loop(), 0) > loop.time():
         metrics.count("frames_not_taken")
-    else:
-        await _attempt(send)
+        return False
+    return await _attempt(send)
 
 
-async def _attempt(send: Callable[[], Awaitable[None]]) -> None:
-    """Within PATIENCE, or not at all: nothing waits for a layer that hangs, and the next messages do not even try."""
+async def _attempt(send: Callable[[], Awaitable[None]]) -> bool:
+    """Within PATIENCE, or not at all: nothing waits for a layer that hangs, and the next messages do not even try.
+
+    Returns whether it was taken.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(PATIENCE):
             await send()
-        _left_alone.pop(loop, None)
     except Exception as error:  # a layer may raise anything its server or client library does
         _left_alone[loop] = loop.time() + REST
         metrics.count("frames_not_taken")
         logger.warning("The channel layer did not take a message: %s: %s", type(error).__name__, error)
+        return False
+    _left_alone.pop(loop, None)
+    return True
 
 
 class Away(Exception):

@@ -151,6 +151,36 @@ def test_what_was_lost_where_nothing_came_after_it_is_found_with_the_next_ping(
     scenario(talk)
 
 
+@pytest.mark.parametrize("layer", [{"drop": 0, "double": 0, "delay": 0}], indirect=True)
+def test_a_change_that_the_layer_did_not_take_is_made_good_when_it_is_back(
+    scenario: Scenario, people: Any, room: Conversation, layer: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"MODEL": "custom:words@n=5"}
+    send, away = layer.group_send, False
+
+    async def flaky(group: str, message: dict[str, Any]) -> None:
+        if away:
+            raise ConnectionError("Redis is away")
+        await send(group, message)
+
+    monkeypatch.setattr(layer, "group_send", flaky)
+
+    async def talk() -> None:
+        nonlocal away
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            await bob.hear("run.finished")
+            away = True
+            (question,) = (message for message in ada.messages.values() if message["role"] == "user")
+            await ada.send("message.delete", message=question["id"], ref="gone")
+            assert (await ada.answered("gone"))["type"] == "ack"
+            away = False
+            await bob.until(lambda: bob.messages[question["id"]]["deleted_at"])
+            assert not bob.of_type("message.deleted"), "a snapshot told"
+
+    scenario(talk)
+
+
 @pytest.mark.parametrize("reading", [True, False], ids=["while it is read", "between two reads"])
 @pytest.mark.parametrize("backend", ["memory", "redis"])
 def test_nothing_is_left_behind_by_a_mailbox(
