@@ -80,7 +80,7 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     AGENTS: dict[str, AgentConf] = msgspec.field(
         default_factory=lambda: {
             "assistant": AgentConf(
-                instructions="You are a helpful assistant in a chat. Answer in plain text.",
+                instructions="You are a helpful assistant in a chat. Answer in Markdown where it helps.",
                 starters=(
                     "What can I try here?",
                     "Explain how streaming works, step by step",

@@ -5,6 +5,16 @@ import { activeRuns } from "./apply.js";
 
 const SENTENCE_END = /[.!?…](?=\s)|[。！？\n]/g;
 
+/** What a piece of Markdown says, without the marks: fences, the lines of tables, addresses of links. */
+export function spoken(markdown) {
+  return markdown
+    .replace(/^[ \t]*(?:```|~~~).*$|^[ \t|:-]+$/gm, "")
+    .replace(/!?\[([^\]\n]*)\]\([^)\s]*\)/g, "$1")
+    .replace(/^[ \t]*(?:>[ \t]*)+|^[ \t]*(?:#{1,6}|[-+*])[ \t]+/gm, "")
+    .replace(/\*+|`+|~~|\$\$|(?<!\w)_+|_+(?!\w)/g, "")
+    .replace(/[ \t]*\|[ \t]*/g, " ");
+}
+
 export class Announcer {
   #region; #state;
   #waiting = [];
@@ -36,7 +46,7 @@ export class Announcer {
     const heard = this.#heard.get(run.id) ?? text.length;
     if (heard === Infinity) return;
     this.#heard.set(run.id, Infinity);
-    this.say(text.slice(heard));
+    this.say(spoken(text.slice(heard)));
     this.say(outcome);
   }
 
@@ -47,7 +57,7 @@ export class Announcer {
       const fresh = text.slice(heard);
       const end = [...fresh.matchAll(SENTENCE_END)].at(-1)?.index ?? -1;
       this.#heard.set(id, heard + end + 1);
-      this.say(fresh.slice(0, end + 1));
+      this.say(spoken(fresh.slice(0, end + 1)));
     }
     if (this.#waiting.length === 0) return;
     const paragraph = document.createElement("p");
