@@ -16,7 +16,7 @@ export class Toast {
     const wait = () => clearTimeout(this.#timer);
     const go = () => this.#wait();
     // Only the sentence is read out; what can be done about it is found beside it.
-    this.element = el("div", { class: "toast", hidden: true, onpointerenter: wait, onfocusin: wait, onpointerleave: go, onfocusout: go },
+    this.element = el("div", { class: "toast", popover: "manual", onpointerenter: wait, onfocusin: wait, onpointerleave: go, onfocusout: go },
       this.#text, this.#undo, close);
   }
 
@@ -25,13 +25,13 @@ export class Toast {
     this.#text.textContent = sentence;
     this.#run = undo;
     this.#undo.hidden = undo === null;
-    this.element.hidden = false;
+    this.element.showPopover();
     this.#wait();
   }
 
   hide() {
     clearTimeout(this.#timer);
-    this.element.hidden = true;
+    this.element.hidePopover();
     this.#run = null;
   }
 
