@@ -19,6 +19,12 @@ from .units import begin, end
 Scenario = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the test's transaction: an asynchronous view must not close it."""
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
 @pytest.fixture
 def room(people: dict[str, Any]) -> Conversation:
     """Ada owns it, Eve is a viewer. There is a message, an answer that can be made again, and a call that waits."""
