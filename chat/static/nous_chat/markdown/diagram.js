@@ -18,8 +18,9 @@ export class Diagram {
   /** @param {() => string} source what is to be drawn, when it is asked for */
   constructor(source) {
     this.#source = source;
-    this.button = el("button", { type: "button", "aria-pressed": "false", hidden: !site.diagram, onclick: () => this.#toggle() },
-      words.diagram);
+    this.button = el("button", {
+      type: "button", "aria-pressed": "false", hidden: !site.diagram, onclick: () => this.#toggle(),
+    }, words.diagram);
     this.element = el("div", { class: "diagram", role: "status", hidden: true });
   }
 
@@ -32,7 +33,8 @@ export class Diagram {
     this.element.replaceChildren(words.drawing);
     try {
       const picture = await draw(source, isDark(this.element));
-      this.element.replaceChildren(el("img", { src: `data:image/svg+xml,${encodeURIComponent(picture)}`, alt: words.diagramOf(source) }));
+      const src = `data:image/svg+xml,${encodeURIComponent(picture)}`;
+      this.element.replaceChildren(el("img", { src, alt: words.diagramOf(source) }));
     } catch {
       this.element.replaceChildren(words.noDiagram);
     }
@@ -71,7 +73,9 @@ async function draw(source, dark) {
 }
 
 function open() {
-  const element = el("iframe", { "data-nous-chat-diagram": true, src: site.diagram, sandbox: "allow-scripts", tabindex: "-1", "aria-hidden": "true" });
+  const element = el("iframe", {
+    "data-nous-chat-diagram": true, src: site.diagram, sandbox: "allow-scripts", tabindex: "-1", "aria-hidden": "true",
+  });
   return new Promise((resolve, reject) => {
     element.addEventListener("load", () => resolve(element.contentWindow));
     element.addEventListener("error", reject);

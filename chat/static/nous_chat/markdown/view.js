@@ -168,7 +168,8 @@ class ContainerView {
     if (type === "list") this.element.toggleAttribute("data-loose", loose);
     if (type !== "item" || task === null || this.element.dataset.task) return;
     this.element.dataset.task = "true";
-    this.element.prepend(el("input", { type: "checkbox", disabled: true, checked: task, "aria-label": task ? words.done : words.toDo }));
+    const label = task ? words.done : words.toDo;
+    this.element.prepend(el("input", { type: "checkbox", disabled: true, checked: task, "aria-label": label }));
   }
 }
 
