@@ -1,5 +1,5 @@
 """Streaming AI chat for a Django site: people and agents in one conversation, live.
 
 An answer's way through this folder:
-consumers -> supervisor -> runs -> (store, history, agents, engine) -> groups -> consumers.
+consumers -> sockets -> supervisor -> runs -> (store, history, agents, engine) -> groups -> consumers.
 """

@@ -1,4 +1,4 @@
-"""How often a person may ask: a token bucket for each, in this process. Pure: `consumers` and `api` bring the time."""
+"""How often a person may ask: a token bucket for each, in this process. Pure: `sockets` and `api` bring the time."""
 
 import threading
 import weakref

@@ -50,7 +50,7 @@ def test_every_object_is_documented_with_its_fields(struct: type) -> None:
 
 
 def test_every_error_code_of_a_command_is_documented() -> None:
-    sources = [ROOT / "chat" / name for name in ("commands.py", "consumers.py", "api.py")]
+    sources = [ROOT / "chat" / name for name in ("commands.py", "consumers.py", "sockets.py", "api.py")]
     sources += (ROOT / "chat" / "store").glob("*.py")
     used = {code for file in sources for code in re.findall(r'Refused\(\s*"(\w+)"', file.read_text("utf-8"))}
     part = PROTOCOL.split("### Error codes of commands")[1].split("### Error codes of runs")[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat import consumers, store
+from chat import sockets, store
 from chat.models import Conversation, Participant
 from chat.permissions import Permissions
 
@@ -114,7 +114,7 @@ def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
 def test_what_no_signal_tells_is_seen_at_the_next_look(
     scenario: Scenario, people: Any, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(consumers, "LOOK_AGAIN", 0.5)
+    monkeypatch.setattr(sockets, "LOOK_AGAIN", 0.5)
     room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
     Participant.objects.create(conversation=room, user=people["bob"])
 
