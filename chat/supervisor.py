@@ -192,7 +192,9 @@ class Supervisor:
 
         Raises Refused("not_found").
         """
-        if self._sync(run_id, channel, ref):
+        live = self._runs.get(run_id)
+        mine = live is not None and live.conversation_id == conversation_id  # nobody hears another conversation's
+        if mine and self._sync(run_id, channel, ref):
             return
         stored = await database_sync_to_async(store.find_run)(conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:

@@ -12,7 +12,7 @@ from chat import permissions, store, supervisor
 from chat.models import Conversation, Participant, Run, ToolCall
 
 from .client import InProcess
-from .units import HOST
+from .units import HOST, post, refused
 
 Scenario = Callable[..., Any]
 
@@ -63,6 +63,17 @@ def test_who_asked_and_owners_decide_and_viewers_do_not(
                 await peer.hear("run.finished")
 
     scenario(talk)
+
+
+def test_who_may_not_decide_cannot_do_so_in_a_copy_of_his_own(
+    people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    """He would own it, and the tool would run for Bob."""
+    Participant.objects.filter(user=people["eve"]).update(role="member")
+    after = post(people["eve"], room, "And I?", mode="queue").message
+    with refused("conflict"):
+        store.fork(people["eve"].pk, room.pk, after.id)
+    assert ToolCall.objects.count() == 1
 
 
 class TwoPairsOfEyes(permissions.Permissions):

@@ -607,6 +607,27 @@ def test_who_was_removed_cannot_sync_any_more(scenario: Scenario, people: Any, r
     scenario(talk)
 
 
+def test_a_run_of_another_conversation_is_not_heard_here(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    """Bob was in it and knows its run; he is in another conversation of the same process."""
+    model("words@n=1000,delay=10")
+    Participant.objects.filter(user=people["bob"]).delete()
+    other = Conversation.objects.create(agent="assistant")
+    Participant.objects.create(conversation=other, user=people["bob"], role="owner")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], other.pk) as bob:
+            await ada.say("Hello")
+            run = (await ada.hear("run.delta"))["run"]
+            await bob.send("run.sync", run=run, ref="1")
+            assert (await bob.answered("1"))["code"] == "not_found"
+            await ada.send("run.stop", run=run)
+            await ada.hear("run.finished")
+
+    scenario(talk)
+
+
 def test_a_socket_that_cannot_be_served_is_closed_with_a_code_that_every_server_can_send(
     scenario: Scenario, people: Any, room: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -440,6 +440,18 @@ def test_who_may_fork_what(people: Any, viewer: Any, room: Conversation) -> None
     assert Conversation.objects.count() == 1
 
 
+def test_what_went_on_in_a_deleted_answer_is_not_forked(people: Any, room: Conversation) -> None:
+    first = end(begin(people["ada"], room), "stopped", text="Secret")
+    assert first is not None
+    assert first.message is not None
+    on = store.start_run(store.request_run(people["ada"].pk, room.pk, first.message.id, HOST, continues=True), HOST)
+    assert on is not None
+    end(on, text="Secret indeed")
+    store.delete_message(people["ada"].pk, room.pk, on.message.id)
+    with refused("not_found"):
+        store.fork(people["bob"].pk, room.pk, first.message.id)
+
+
 def test_a_long_conversation_forks_in_few_queries_and_not_as_a_whole(
     people: Any, room: Conversation, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

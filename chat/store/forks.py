@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Q
 
 from .. import objects
 from ..commands import Refused
@@ -26,7 +27,8 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
     participant = membership(user_id, conversation_id)
     may_post(participant)
     source = participant.conversation
-    last = Message.objects.filter(conversation=source, pk=message_id, deleted_at=None).first()
+    seen = Q(shown=True) | Q(alternative_of__isnull=False)  # what went on in another answer goes when that is deleted
+    last = Message.objects.filter(seen, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:
         raise Refused("not_found", "There is no such message in this conversation.")
     said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).filter(seq__lt=last.seq)
@@ -34,9 +36,9 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
         said = said.exclude(alternative_of=last.alternative_of_id)
     newest = list(said.prefetch_related(None).order_by("-seq")[: MOST - 1])
     rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
-    active = getattr(rows[-1], "run", None)
-    if active is not None and active.status in Run.ACTIVE:
-        raise Refused("conflict", "This answer is being made. Wait for it, or stop it first.")
+    if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
+        # Not before the last one either: who owns the copy could decide on another person's calls.
+        raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
     copy = Conversation.objects.create(
         agent=source.agent, other_agents=source.other_agents, mode=source.mode, last_seq=len(rows)
     )
