@@ -71,8 +71,8 @@ def endpoint(*methods: str, often: bool = False) -> Callable[[View], View]:
             if not request.user.is_authenticated:
                 return _refusal(Refused("unauthorized", "Sign in first."))
             try:
-                if not often and (wait := _requests.take(request.user.pk, time.monotonic())):
-                    raise Refused("rate_limited", "You are asking too often. Wait a moment.", retry_after=wait)
+                if not often:
+                    admit(request.user.pk)
                 return view(request, *args, **kwargs)
             except Refused as refused:
                 return _refusal(refused)
@@ -139,6 +139,12 @@ def search(request: HttpRequest) -> HttpResponse:
         raise Refused("invalid", "Say what to search for, as `q`.")
     before = _number(request, "before", None, 1, 2**63 - 1)
     return answer_json(200, store.find(request.user.pk, request.GET["q"], before))
+
+
+def admit(user_id: Any) -> None:
+    """Raises Refused where this person asks too often. For the forms without JavaScript, too."""
+    if wait := _requests.take(user_id, time.monotonic()):
+        raise Refused("rate_limited", "You are asking too often. Wait a moment.", retry_after=wait)
 
 
 def body(request: HttpRequest, kind: type[T]) -> T:

@@ -13,10 +13,10 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from . import commands, inbox, posting, store, supervisor, views
+from . import api, commands, inbox, posting, store, supervisor, views
 from .commands import Refused
 
-STATUS = {"forbidden": 403, "too_large": 413, "busy": 503, "unavailable": 503}
+STATUS = {"forbidden": 403, "too_large": 413, "rate_limited": 429, "busy": 503, "unavailable": 503}
 
 
 @require_GET
@@ -30,6 +30,10 @@ def conversations(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def begin(request: HttpRequest) -> HttpResponse:
+    try:
+        api.admit(request.user.pk)
+    except Refused as refused:
+        return HttpResponse(str(refused), status=STATUS[refused.code], content_type="text/plain")
     created = store.create_conversation(request.user)
     transaction.on_commit(partial(async_to_sync(inbox.announce_to), [request.user.pk], created.id))
     return redirect(created.url)
@@ -47,6 +51,7 @@ async def say(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     wanted = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = supervisor.current()
     try:
+        api.admit(user.pk)
         await here.open()
         await here.see_through(posting.post(here, user.pk, conversation_id, wanted, supervisor.NO_SOCKET))
     except Refused as refused:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from chat import store
-from chat.models import Conversation, Message, Participant, Run
+from chat.models import Conversation, Message, Participant, Run, ToolCall
 
 
 @pytest.fixture
@@ -75,6 +75,17 @@ def test_what_a_message_said_before_is_read_there_and_what_is_deleted_is_not(
         page = admin_client.get(at).content.decode()
         assert "Goodbye" not in page
         assert "&lt;b&gt;Hello" not in page
+
+
+def test_nor_is_it_read_with_its_run(admin_client: Client, history: Conversation, people: Any) -> None:
+    run = Run.objects.get()
+    assert run.message is not None
+    Run.objects.update(transcript="He said Sesame", error_message="Not Sesame")
+    ToolCall.objects.create(run=run, call_id="c", name="look_up", result="Sesame")
+    address = reverse("admin:nous_chat_run_change", args=[run.pk])
+    assert admin_client.get(address).content.decode().count("Sesame") == 3
+    store.delete_message(people["ada"].pk, history.pk, run.message.pk)
+    assert "Sesame" not in admin_client.get(address).content.decode()
 
 
 def test_people_are_added_to_a_conversation_here(admin_client: Client, history: Conversation, people: Any) -> None:

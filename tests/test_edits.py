@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -38,6 +39,16 @@ def test_an_edit_keeps_what_was_said(people: Any, room: Conversation) -> None:
         ("One", objects.Person.of(people["ada"])),
         ("Two", objects.Person.of(people["ada"])),
     ], "saying the same again is no edit"
+
+
+def test_however_often_a_message_was_edited_the_last_edits_are_read(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.store.edits.EDITS", 2)
+    message = post(people["ada"], room, "0").message
+    for number in range(1, 5):
+        edit(people["ada"], room, message, str(number))
+    assert [each.text for each in store.edits_of(people["ada"].pk, room.pk, message.id)] == ["2", "3"]
 
 
 def test_the_edits_of_a_message_are_read_over_http(client: Client, people: Any, room: Conversation) -> None:

@@ -502,6 +502,38 @@ def test_what_was_deleted_is_erased_when_it_can_no_longer_be_restored(
     assert store.clean() == 0
 
 
+def test_of_an_answer_nothing_is_kept_either_not_its_calls_nor_what_it_went_on_from(
+    people: Any, room: Conversation
+) -> None:
+    first = end(begin(people["ada"], room), "stopped", text="Secret")
+    for _ in range(2):
+        assert first is not None
+        assert first.message is not None
+        run = store.request_run(people["ada"].pk, room.pk, first.message.id, HOST, continues=True)
+        on = store.start_run(run, HOST)
+        assert on is not None
+        first = end(on, "stopped", text="Secret indeed")
+    silent = begin(people["ada"], room)  # it says nothing, and looks something up
+    assert silent.message.run is not None
+    call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={"of": "Secret"}, status="done", result="Secret")
+    store.save_call(silent.message.run.id, HOST, call, "c1")
+    end(silent, text="")
+    Run.objects.filter(pk=silent.message.run.id).update(transcript="Secret")
+    for message in (on.message, silent.message):
+        store.delete_message(people["ada"].pk, room.pk, message.id)
+    Message.objects.filter(deleted_at__isnull=False).update(deleted_at=timezone.now() - timedelta(hours=1))
+    calls = 0
+    while store.clean():
+        calls += 1
+    assert calls < 5
+    assert not Message.objects.filter(text__contains="Secret").exists()
+    assert not Passage.objects.filter(text__contains="secret").exists()
+    assert not Run.objects.exclude(transcript="").exists()
+    kept = ToolCall.objects.get()
+    assert (kept.name, kept.arguments, kept.result) == ("look_up", None, None)
+    assert Message.objects.filter(role="user", text="Hello", deleted_at=None).count() == 2
+
+
 def test_files_that_nobody_sent_are_deleted_after_a_day(
     people: Any, room: Conversation, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
 ) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from chat import limits
+from chat import limits, store
+from chat.models import Conversation, Message
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,14 @@ def test_who_asks_too_often_over_http_is_told_when_to_come_back(client: Any, peo
     assert int(answers[-1]["Retry-After"]) >= 1
     client.force_login(people["bob"])
     assert client.get("/chat/api/conversations/").status_code == 200
+
+
+def test_the_forms_without_javascript_count_as_well(client: Any, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.api._requests", limits.Requests())
+    client.force_login(people["eve"])
+    room = store.create_conversation(people["eve"])
+    while client.get("/chat/api/conversations/").status_code == 200:
+        pass
+    assert client.post(f"/chat/{room.id}/say/", {"text": "Hello"}).status_code == 429
+    assert client.post("/chat/begin/").status_code == 429
+    assert (Message.objects.count(), Conversation.objects.count()) == (0, 1)

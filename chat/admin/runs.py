@@ -1,6 +1,9 @@
 """Runs: what was asked of which model, how it ended, and what it took."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 
 from ..models import Run, Spending, ToolCall
 from .readonly import ReadOnly
@@ -31,6 +34,17 @@ class RunAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ["id", "conversation__id", "conversation__title", "error_message"]
     date_hierarchy = "created_at"
     inlines = [ToolCallInline]
+
+    def get_exclude(self, request: HttpRequest, obj: Run | None = None) -> list[str]:
+        """What was deleted is not read here either (conversations.py)."""
+        return ["transcript", "error_message"] if _is_deleted(obj) else []
+
+    def get_inlines(self, request: HttpRequest, obj: Run | None) -> list[Any]:
+        return [] if _is_deleted(obj) else list(self.inlines)
+
+
+def _is_deleted(run: Run | None) -> bool:
+    return run is not None and run.message is not None and run.message.deleted_at is not None
 
 
 @admin.register(Spending)

@@ -20,6 +20,9 @@ from .messages import checked_text, title_of
 from .rows import complete, lock, may_post, membership, touch
 from .search import forget, index, set_title
 
+EDITS = 100
+"""How many former texts of one message are read: it may be edited without end, and each may be long."""
+
 
 class Edited(Struct, frozen=True):
     """A message as it is now; the answers that are not shown any more, and the run that is to answer anew."""
@@ -114,10 +117,11 @@ def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> ob
 
 
 def edits_of(user_id: Any, conversation_id: UUID, message_id: UUID) -> list[objects.Edit]:
-    """What a message said before, oldest first; nothing of one that is deleted."""
+    """What a message said before, oldest first, of the last EDITS times; nothing of one that is deleted."""
     conversation = membership(user_id, conversation_id).conversation
     row = _there(conversation, message_id)
-    return [objects.Edit.of(edit) for edit in row.edits.select_related("edited_by").order_by("pk")]
+    newest = row.edits.select_related("edited_by").order_by("-pk")[:EDITS]
+    return [objects.Edit.of(edit) for edit in reversed(list(newest))]
 
 
 def _there(conversation: Conversation, message_id: UUID, *, deleted: bool = False) -> Message:

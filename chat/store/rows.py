@@ -74,7 +74,9 @@ def messages(conversation_id: UUID) -> QuerySet[Message]:
 def complete(rows: QuerySet[Message]) -> QuerySet[Message]:
     """With all that `objects.Message.of` reads, in the same number of queries however many rows there are."""
     calls = Prefetch("run__calls", ToolCall.objects.select_related("decided_by"))
-    alternatives = Prefetch("alternative_of__alternatives", Message.objects.order_by("seq"))
+    alternatives = Prefetch(
+        "alternative_of__alternatives", Message.objects.only("alternative_of", "seq").order_by("seq")
+    )
     related = rows.select_related("author", "run__launched_by", "run__stopped_by")
     return related.prefetch_related(calls, alternatives, "attachments")
 
