@@ -79,7 +79,7 @@ class Presence:
     async def close(self) -> None:
         """This process serves nobody any more."""
         for conversation_id in list(self._here):
-            self._here[conversation_id].clear()
+            self._here.get(conversation_id, {}).clear()  # `follow` may have told the last ones away meanwhile
             await self._tell(conversation_id, 0)
 
     def _due(self, now: float) -> list[UUID]:

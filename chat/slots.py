@@ -18,22 +18,21 @@ class Slots:
         self._order: dict[UUID, int] = {}
         self._blocked: dict[UUID, Any] = {}
         self._count = 0
+        self._closed = False
 
     def ask(self, run: UUID) -> "asyncio.Future[bool]":
-        """A future of whether the run has a slot: done where there is one, false once `leave` was called."""
+        """A future of whether the run has a slot: done where there is one, false once `leave` or `close` was called."""
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._count += 1
         self._order[run], self._waiting[run] = self._count, turn
-        self._admit()
-        return turn
+        return self._take_place(run, turn)
 
     def block(self, run: UUID, person: Any) -> "asyncio.Future[bool]":
         """Give the slot back and wait at the old place, until `unblock`."""
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._taken.pop(run, None)
         self._waiting[run], self._blocked[run] = turn, person
-        self._admit()
-        return turn
+        return self._take_place(run, turn)
 
     def leave(self, run: UUID) -> None:
         """The run is over, or is not to be made here: its slot, or its place, is another's."""
@@ -44,6 +43,12 @@ class Slots:
         if turn is not None and not turn.done():
             turn.set_result(False)
         self.unblock()
+
+    def close(self) -> None:
+        """Nobody gets a slot any more, neither who waits nor who comes yet."""
+        self._closed = True
+        for run in self.places():
+            self.leave(run)
 
     def unblock(self) -> None:
         """The first blocked run of each person may try again."""
@@ -57,7 +62,16 @@ class Slots:
         waiting = sorted(self._waiting, key=self._order.__getitem__)
         return {run: place for place, run in enumerate(waiting, start=1)}
 
+    def _take_place(self, run: UUID, turn: "asyncio.Future[bool]") -> "asyncio.Future[bool]":
+        if self._closed:
+            self.leave(run)
+        else:
+            self._admit()
+        return turn
+
     def _admit(self) -> None:
+        if self._closed:
+            return
         for run in sorted(self._waiting.keys() - self._blocked.keys(), key=self._order.__getitem__):
             if len(self._taken) >= conf.MAX_RUNS:
                 return

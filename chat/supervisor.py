@@ -261,8 +261,7 @@ class Supervisor:
             await asyncio.wait(farewells, timeout=FAREWELL)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.presence.close(), FAREWELL)
-        for run_id in self._slots.places():
-            self._slots.leave(run_id)
+        self._slots.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for live in self._runs.values():
@@ -306,7 +305,7 @@ class Supervisor:
                 del self._runs[live.id]
             self._slots.leave(live.id)
             live.over.set()
-            if following is not None and not self.draining:
+            if following is not None:  # while this process ends it gets no slot, and is left to others
                 self.start(following, live.conversation_id, live.launcher)
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)

@@ -178,6 +178,20 @@ def test_two_agents_that_are_asked_answer_one_after_the_other(people: Any, room:
     assert finish(first.next).next is None, "and an agent's message asks nobody"
 
 
+def test_two_agents_that_are_asked_again_both_answer_again(people: Any, room: Conversation) -> None:
+    posted = post(people["ada"], room, "@poet and @support, tea?")
+    first = finish(posted.start)
+    assert first.next is not None
+    finish(first.next)
+    text = "@poet and @support, coffee?"
+    edited = store.edit_message(people["ada"].pk, room.pk, posted.message.id, text, True, HOST)
+    assert len(edited.hidden) == 2
+    again = finish(edited.start)
+    assert again.next is not None
+    assert Run.objects.get(pk=again.next).agent == "support"
+    assert finish(again.next).next is None
+
+
 def test_asking_another_agent_does_not_interrupt_the_one_that_writes(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     assert post(people["ada"], room, "@poet Two").stop is None

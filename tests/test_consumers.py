@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat import commands, groups, supervisor
+from chat import commands, groups, runs, store, supervisor
 from chat.models import Conversation, Message, Participant, Run
 
 from .client import InProcess
@@ -530,6 +530,35 @@ def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_to
     assert (run.status, run.error_code) == ("interrupted", "shutdown")
     assert run.message is not None
     assert run.message.text
+
+
+def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model("words@n=100,delay=10")
+    drains = []
+    ending = runs.LiveRun._end
+
+    async def late(live: runs.LiveRun, started: store.Started) -> uuid.UUID | None:
+        following = await ending(live, started)
+        if not drains:
+            drains.append(asyncio.create_task(supervisor.current().drain(5)))
+            await asyncio.sleep(0.5)
+        return following
+
+    monkeypatch.setattr(runs.LiveRun, "_end", late)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta")
+            await ada.say("And then?", mode="queue")
+            assert await ada.shut() == 1012
+            await drains[0]
+
+    scenario(talk)
+    following = Run.objects.exclude(status="completed").get()
+    assert (following.status, following.host) == ("queued", "")
 
 
 def test_a_slow_reader_gets_no_more_until_it_has_caught_up_then_everything(

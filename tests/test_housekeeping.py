@@ -572,6 +572,18 @@ def test_a_long_conversation_is_erased_a_little_at_a_time(people: Any, room: Con
     assert not Conversation.objects.exists()
 
 
+def test_many_deleted_conversations_are_erased_a_little_at_a_time(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.store.housekeeping.SOME", 2)
+    for _ in range(3):
+        made = store.create_conversation(people["ada"])
+        Participant.objects.create(conversation_id=made.id, user=people["bob"])
+        store.delete_conversation(people["ada"].pk, made.id)
+    Conversation.objects.update(deleted_at=timezone.now() - timedelta(hours=1))
+    while store.clean():  # a conversation with its people is more than SOME rows
+        pass
+    assert not Conversation.objects.exists()
+
+
 def test_a_server_erases_by_itself(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,37 @@ def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so
                 while '"people":[]' not in (last := await box.receive()).get("text", ""):
                     pass
             assert {json.loads(frame["text"])["host"] for frame in (*told, last)} == {"one"}
+
+    scenario(talk)
+
+
+def test_people_may_leave_while_a_process_that_ends_says_so(
+    scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "STEP", 0.01)
+    told = []
+
+    async def slowly(group: str, _: object) -> None:
+        await asyncio.sleep(0.1)
+        told.append(group)
+
+    monkeypatch.setattr(groups, "publish", slowly)
+
+    async def talk() -> None:
+        here = presence.Presence("one")
+        other = uuid.uuid4()
+        here.enter(room.pk, "a socket", objects.Person("1", "ada"))
+        here.enter(other, "another", objects.Person("2", "bob"))
+        async with asyncio.timeout(10):
+            following = asyncio.create_task(here.follow())
+            while len(told) < 2:
+                await asyncio.sleep(0.01)
+            closing = asyncio.create_task(here.close())
+            await asyncio.sleep(0)
+            here.leave(other, "another")
+            await closing
+            following.cancel()
+        assert set(told[2:]) == {groups.conversation(room.pk), groups.conversation(other)}
 
     scenario(talk)
 

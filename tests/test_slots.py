@@ -77,3 +77,16 @@ def test_one_blocked_run_of_each_person_tries_again_and_not_all_of_them() -> Non
         assert [turns[run].done() for run in (A, B, C)] == [True, False, True]
 
     looped(story)
+
+
+def test_once_closed_nobody_gets_a_slot() -> None:
+    def story() -> None:
+        slots = Slots()
+        turns = {run: slots.ask(run) for run in (A, B, C)}
+        slots.close()
+        assert turns[C].result() is False
+        assert slots.block(A, "ada").result() is False, "it was refused while the process began to end"
+        assert slots.ask(D).result() is False
+        assert slots.places() == {}
+
+    looped(story)

@@ -410,6 +410,15 @@ def test_a_person_has_so_many_runs_at_a_time_and_no_more(people: dict[str, Any],
     assert store.start_run(run_id, HOST) is not None
 
 
+def test_a_start_that_was_written_unheard_is_not_one_too_many(
+    people: dict[str, Any], room: Conversation, settings: Any
+) -> None:
+    """The database took it and broke off before it said so: it is tried again."""
+    settings.NOUS_CHAT = {"MAX_RUNS_PER_USER": 1}
+    begin(people["ada"], room)
+    assert store.start_run(Run.objects.get().pk, HOST) is None
+
+
 def test_a_heartbeat_tells_which_runs_are_still_ours_and_where_they_wait(
     people: dict[str, Any], room: Conversation
 ) -> None:

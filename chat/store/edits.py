@@ -14,7 +14,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Edit, Message
 from ..permissions import policy
-from .asking import asked, asked_expressly
+from .asking import asked, asked_expressly, wait
 from .endings import active_runs, queue
 from .messages import checked_text, title_of
 from .rows import complete, lock, may_post, membership, touch
@@ -58,6 +58,9 @@ def edit_message(
     if resend:
         hidden = _hide_answers(conversation, row)
         ask = asked(participant, conversation, text, row.reply_to) or [asked_expressly(participant, conversation)]
+        for slug in ask[1:]:
+            wait(conversation, slug, participant.user_id, row.seq)
+        conversation.save(update_fields=["waiting"])
         start = queue(conversation, ask[0], participant.user_id, host).id
     return Edited(_object(row), hidden, start)
 

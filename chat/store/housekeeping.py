@@ -149,6 +149,8 @@ def clean() -> int:
     done = 0
     gone = Conversation.objects.filter(deleted_at__lt=until).exclude(runs__status__in=Run.ACTIVE)
     for pk in gone.values_list("pk", flat=True)[:SOME]:
+        if done >= SOME:
+            return done
         with transaction.atomic():
             messages = Message.objects.filter(conversation=pk).values_list("pk", flat=True)
             done += Message.objects.filter(pk__in=list(messages[: SOME - done])).delete()[0]

@@ -114,7 +114,7 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     if run is None:
         return None
     if run.launched_by_id is not None:
-        others = Run.objects.filter(launched_by=run.launched_by_id, status=Run.Status.RUNNING)
+        others = Run.objects.filter(launched_by=run.launched_by_id, status=Run.Status.RUNNING).exclude(pk=run_id)
         if others.count() >= conf.MAX_RUNS_PER_USER:
             raise OneTooMany(run.launched_by_id)
     conversation = lock(run.conversation_id)
