@@ -15,7 +15,7 @@ from .models import Message, Participant, Run
 
 class Permissions:
     """Owners and members post and ask agents; viewers read. A run's launcher, an owner, or staff may stop it and decide
-    on calls. Owners say who is in a conversation and how it works.
+    on calls, the launcher while he may write. Owners say who is in a conversation and how it works.
     """
 
     def can_see(self, participant: Participant) -> bool:
@@ -45,7 +45,9 @@ class Permissions:
         return own or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
-        return self.can_stop(participant, run)
+        """An approval makes the agent act, with other arguments perhaps: more than a reader may do."""
+        asked = run.launched_by_id == participant.user_id and self.can_post(participant)
+        return asked or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
 
     def can_invite(self, participant: Participant) -> bool:
         """Add people, make links that let people in, see and revoke these."""

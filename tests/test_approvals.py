@@ -1,6 +1,7 @@
 """Decisions on tool calls in a room: who takes them, that there is one, what is told of it, and what comes late."""
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from chat import permissions, store, supervisor
+from chat import commands, permissions, store, supervisor
 from chat.models import Conversation, Participant, Run, ToolCall
 
 from .client import InProcess
@@ -63,6 +64,17 @@ def test_who_asked_and_owners_decide_and_viewers_do_not(
                 await peer.hear("run.finished")
 
     scenario(talk)
+
+
+def test_who_asked_and_may_only_read_by_now_does_not_decide(
+    people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    Participant.objects.filter(user=people["bob"]).update(role="viewer")
+    asked = commands.ToolDecide(
+        call=uuid.UUID(waiting["id"]), decision="approve", arguments={"order": 8, "amount": 900}
+    )
+    with refused("forbidden"):
+        store.decide(people["bob"].pk, room.pk, asked, HOST)
 
 
 def test_who_may_not_decide_cannot_do_so_in_a_copy_of_his_own(

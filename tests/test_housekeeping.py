@@ -1,6 +1,7 @@
 """Conversations as people keep them: read, renamed, pinned, archived, listed, deleted, restored, forked, cleaned up."""
 
 import asyncio
+import tracemalloc
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -465,6 +466,25 @@ def test_a_long_conversation_forks_in_few_queries_and_not_as_a_whole(
     copies = made.messages.order_by("seq")
     assert [(copies[n].seq, copies[n].text) for n in (0, 1499)] == [(1, "Message 501"), (1500, "Message 2000")]
     assert (copies.count(), made.last_seq) == (1500, 1500)
+
+
+def test_a_fork_does_not_hold_all_texts_of_its_files_at_once(people: Any, room: Conversation) -> None:
+    message = post(people["ada"], room).message
+    Attachment.objects.bulk_create(
+        Attachment(
+            conversation=room, message_id=message.id, file="x", name=str(n), type="text/plain", size=1, text=text
+        )
+        for n, text in enumerate(["x" * 250_000] * 100)
+    )
+    tracemalloc.start()
+    try:
+        made = fork(people["ada"], room, message.id)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 15_000_000, "of 25,000,000 characters"
+    copies = list(Attachment.objects.filter(conversation=made).values_list("name", flat=True))
+    assert copies == [str(n) for n in range(100)]
 
 
 def test_forking_over_http(client: Client, people: Any, room: Conversation) -> None:

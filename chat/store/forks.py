@@ -17,6 +17,9 @@ MOST = 2000
 
 BATCH = 500
 
+FILES = 10
+"""How many files' rows are held at a time: each may hold TEXT_BYTES of text, and a conversation thousands of them."""
+
 
 @transaction.atomic
 def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
@@ -76,16 +79,18 @@ def _copy(rows: list[Message], into: Conversation) -> None:
     Run.objects.bulk_create(
         (_run(row.run, runs[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run")), batch_size=BATCH
     )
-    calls, files = [], []
+    calls = []
     for call in ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id, run__in=list(runs)):
         call.pk, call.run_id = uuid4(), runs[call.run_id]
         calls.append(call)
-    for file in Attachment.objects.filter(message__in=list(ids)):
-        assert file.message_id is not None
-        file.pk, file.conversation, file.message_id = uuid4(), into, ids[file.message_id]
-        files.append(file)
     ToolCall.objects.bulk_create(calls, batch_size=BATCH)
-    Attachment.objects.bulk_create(files, batch_size=BATCH)
+    named = list(Attachment.objects.filter(message__in=list(ids)).values_list("pk", flat=True))
+    for start in range(0, len(named), FILES):
+        files = list(Attachment.objects.filter(pk__in=named[start : start + FILES]))
+        for file in files:
+            assert file.message_id is not None
+            file.pk, file.conversation, file.message_id = uuid4(), into, ids[file.message_id]
+        Attachment.objects.bulk_create(files)
 
 
 def _run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:

@@ -16,7 +16,7 @@ import { Foot } from "./foot.js";
 import { Head } from "./head.js";
 import { Messages } from "./messages.js";
 import { Requests } from "./requests.js";
-import { mayDecide, mayWrite } from "./rights.js";
+import { mayStop, mayWrite } from "./rights.js";
 import { Socket } from "./socket.js";
 import { showVersions } from "./versions.js";
 import { words } from "./words.js";
@@ -271,7 +271,7 @@ export class Conversation {
     const run = messages.get(active[1].key)?.run ?? {};
     const own = run.launched_by === undefined || run.launched_by?.id === you?.id;
     return {
-      stoppable: mayDecide(run, you),
+      stoppable: mayStop(run, you),
       mode: own ? conversation?.mode ?? "interrupt" : "queue",
       asked: (text) => conversation?.answers === "always" || text.includes("@"),
     };

@@ -4,8 +4,11 @@
 /** @param {object|null} you a You of the protocol */
 export const mayWrite = (you) => you !== null && you.role !== "viewer";
 
-/** Stop a run, and decide on its calls. Of one that is only asked for, it is not known whose it is. @param {object} run */
-export function mayDecide(run, you) {
+/** Decide on a run's calls. @param {object} run */
+export const mayDecide = (run, you) => mayStop(run, you) && (mayWrite(you) || you.staff === true);
+
+/** Stop a run. Of one that is only asked for, it is not known whose it is. @param {object} run */
+export function mayStop(run, you) {
   if (run.launched_by === undefined) return mayWrite(you);
   return you !== null && (run.launched_by?.id === you.id || you.role === "owner" || you.staff === true);
 }
