@@ -20,6 +20,8 @@ from .sockets import Closed, Socket, end, now
 class ConversationConsumer(Socket):
     """One person in one conversation."""
 
+    _name = ""
+    """The channel of its first mailbox, by which its runs know it: it has another whenever it begins anew."""
     _typing: Typing | None = None
     _telling: asyncio.Task[None] | None = None
 
@@ -28,6 +30,7 @@ class ConversationConsumer(Socket):
             self.conversation_id = UUID(self.scope["url_route"]["kwargs"]["conversation_id"])
         except ValueError:
             raise Closed(4404) from None
+        self._name = self._name or self.mailbox.name
         await self.mailbox.join(groups.conversation(self.conversation_id))
         try:
             entered = await database_sync_to_async(store.enter)(self.user.pk, self.conversation_id)
@@ -60,7 +63,7 @@ class ConversationConsumer(Socket):
         if self.reads is not None:
             self.reads = None
             self.supervisor.presence.leave(self.conversation_id, self)
-            self.supervisor.left(self.conversation_id, self.mailbox.name)
+            self.supervisor.left(self.conversation_id, self._name)
             if self._typing is not None:
                 await self._typing.show(False)
 
@@ -135,7 +138,7 @@ class ConversationConsumer(Socket):
         async def acknowledge(posted: store.Posted) -> None:
             await self.answer(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
 
-        await posting.post(self.supervisor, self.user.pk, self.conversation_id, command, self.mailbox.name, acknowledge)
+        await posting.post(self.supervisor, self.user.pk, self.conversation_id, command, self._name, acknowledge)
 
     async def _edit(self, command: commands.MessageEdit) -> None:
         if command.resend:
@@ -149,7 +152,7 @@ class ConversationConsumer(Socket):
             for answer in edited.hidden:
                 await self._publish(events.MessageUpdated(message=answer))
             if edited.start is not None:
-                self.supervisor.start(edited.start, self.conversation_id, self.mailbox.name)
+                self.supervisor.start(edited.start, self.conversation_id, self._name)
         self.supervisor.announce(self.conversation_id)
 
     async def _change(self, command: commands.MessageDelete | commands.MessageRestore | commands.MessageChoose) -> None:
@@ -172,7 +175,7 @@ class ConversationConsumer(Socket):
             run_id = await database_sync_to_async(store.request_run)(
                 self.user.pk, self.conversation_id, command.message, host, command.agent, continues=command.continues
             )
-            self.supervisor.start(run_id, self.conversation_id, self.mailbox.name)
+            self.supervisor.start(run_id, self.conversation_id, self._name)
         await self.answer(events.Ack(ref=command.ref, run=run_id))
         self.supervisor.announce(self.conversation_id)
 
@@ -185,7 +188,7 @@ class ConversationConsumer(Socket):
         if ended is not None:
             await self._publish(events.RunFinished.of(ended.run, ended.message))
             if ended.next is not None:
-                self.supervisor.start(ended.next, self.conversation_id, self.mailbox.name)
+                self.supervisor.start(ended.next, self.conversation_id, self._name)
             self.supervisor.announce(self.conversation_id)
 
     async def _decide(self, command: commands.ToolDecide) -> None:
@@ -193,7 +196,7 @@ class ConversationConsumer(Socket):
         with self.supervisor.room() as host:
             decided = await database_sync_to_async(store.decide)(self.user.pk, self.conversation_id, command, host)
             if decided.start:
-                self.supervisor.start(decided.run, self.conversation_id, self.mailbox.name)
+                self.supervisor.start(decided.run, self.conversation_id, self._name)
         await self.answer(events.Ack(ref=command.ref, run=decided.run))
         await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
 

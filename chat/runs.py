@@ -60,7 +60,7 @@ class LiveRun:
         self.id = run_id
         self.conversation_id = conversation_id
         self.launcher = launcher
-        """The channel of the socket that launched it."""
+        """The first channel of the socket that launched it."""
         self.agent: str | None = None
         """The slug of who answers; None before it has started."""
         self.fell_out = 0

@@ -164,8 +164,8 @@ class Supervisor:
             self._asked -= 1
 
     def start(self, run_id: UUID, conversation_id: UUID, launcher: str | None) -> None:
-        """Begin a run that is queued for this host, as soon as there is a slot. `launcher` is the channel of the socket
-        that asked for it, or NO_SOCKET.
+        """Begin a run that is queued for this host, as soon as there is a slot. `launcher` is the first channel of the
+        socket that asked for it, or NO_SOCKET.
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher)
         before, self._runs[run_id] = self._runs.get(run_id), live

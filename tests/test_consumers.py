@@ -509,6 +509,24 @@ def test_the_site_can_choose_what_leaving_means(
     scenario(talk)
 
 
+def test_a_launcher_that_began_anew_meanwhile_is_still_the_launcher(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=200,delay=10", CANCEL_ON_DISCONNECT="always")
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            async with InProcess(people["ada"], room.pk) as ada:
+                await ada.say("Hello")
+                await ada.hear("run.delta")
+                for reader in supervisor.current().sockets:
+                    reader.renew()
+                await ada.hear("snapshot", 2)
+            assert (await bob.hear("run.finished"))["status"] == "stopped"
+
+    scenario(talk)
+
+
 def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_too_long(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
