@@ -91,6 +91,8 @@ def _copy(rows: list[Message], into: Conversation) -> None:
             assert file.message_id is not None
             file.pk, file.conversation, file.message_id = uuid4(), into, ids[file.message_id]
         Attachment.objects.bulk_create(files)
+        for file in files:
+            file.text = ""  # a row and its file hold each other, until Python looks for such pairs
 
 
 def _run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
