@@ -255,3 +255,25 @@ def test_everybody_reads_the_notes_in_the_sites_language(people: Any, room: Conv
     settings.LANGUAGE_CODE = "de"
     change = store.add_participant(people["ada"].pk, room.pk, "eve", "viewer")
     assert change.notice.text == "ada hat eve hinzugefügt."
+
+
+def test_who_hands_over_twice_at_once_leaves_one_owner(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second request waits for the lock while the first is done."""
+    bob, eve = (
+        Participant.objects.get_or_create(conversation=room, user=people[name], defaults={"role": "member"})[0]
+        for name in ("bob", "eve")
+    )
+    really = store.participants.__globals__["lock"]
+
+    def meanwhile(conversation_id: Any) -> Any:
+        Participant.objects.filter(conversation=room, user=people["ada"]).update(role="member")
+        Participant.objects.filter(pk=bob.pk).update(role="owner")
+        return really(conversation_id)
+
+    monkeypatch.setitem(store.participants.__globals__, "lock", meanwhile)
+    with refused("forbidden"):
+        store.change_role(people["ada"].pk, room.pk, eve.pk, "owner")
+    with refused("forbidden"):
+        store.remove_participant(people["ada"].pk, room.pk, eve.pk)

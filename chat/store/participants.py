@@ -77,8 +77,9 @@ def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by:
 @transaction.atomic
 def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> Change:
     """Make somebody a member or a viewer; or, an owner alone, the owner, and oneself a member."""
-    mine = membership(user_id, conversation_id)
+    membership(user_id, conversation_id)
     conversation = lock(conversation_id)
+    mine = membership(user_id, conversation_id)  # again: his role may have changed while this waited for the lock
     row = _there(conversation, participant_id)
     if role == OWNER and mine.role != OWNER:
         raise Refused("forbidden", "Only the owner can hand a conversation over.")
@@ -107,8 +108,9 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
 @transaction.atomic
 def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> Change:
     """Take somebody out of a conversation, or leave it oneself. It never loses its owner."""
-    mine = membership(user_id, conversation_id)
+    membership(user_id, conversation_id)
     conversation = lock(conversation_id)
+    mine = membership(user_id, conversation_id)  # again: his role may have changed while this waited for the lock
     row = _there(conversation, participant_id)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):
