@@ -62,3 +62,25 @@ def posting(page: Page) -> dict[str, str]:
     """The headers of a POST to the JSON endpoints."""
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
     return {"X-CSRFToken": token, "Content-Type": "application/json"}
+
+
+def made(page: Page, title: str) -> str:
+    """A conversation with that title; returns its id."""
+    answer = page.request.post("/chat/api/conversations/", data={"title": title}, headers=posting(page))
+    return str(answer.json()["id"])
+
+
+def row(page: Page, title: str) -> Locator:
+    """A conversation in the list."""
+    return page.locator("li.row").filter(has_text=title)
+
+
+def panel(page: Page) -> Locator:
+    """The panel of people and settings, opened."""
+    page.get_by_role("button", name="People and settings").click()
+    return page.get_by_role("dialog", name="People and settings")
+
+
+def person(panel: Locator, name: str) -> Locator:
+    """Somebody's line in it."""
+    return panel.get_by_role("list", name="People").get_by_role("listitem").filter(has_text=name)

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.conftest import browser_path
 from tests.servers import PASSWORD, Site
 
 # What Chromium otherwise asks of the network at its start, and what a container without a user namespace needs.
 QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+expect.set_options(timeout=20_000)  # how quick the machine is proves nothing
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
             context: BrowserContext = browser.new_context(base_url=site.url, **options)
             closing.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(30_000)
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.on("console", lambda said: _refused(said) and problems.append(said.text))
             page.goto("/accounts/login/")

@@ -3,24 +3,14 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests import servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, live, open_list, posting, say
+from tests.page import SLOW, SignIn, StartSite, answer, begin, live, made, open_list, panel, person, row, say
 from tests.servers import Site
 from tests.test_site import add_participant
 
 pytestmark = pytest.mark.browser
-
-
-def made(page: Page, title: str) -> str:
-    """A conversation with that title; returns its id."""
-    answer = page.request.post("/chat/api/conversations/", data={"title": title}, headers=posting(page))
-    return str(answer.json()["id"])
-
-
-def row(page: Page, title: str) -> Locator:
-    return page.locator("li.row").filter(has_text=title)
 
 
 def act(page: Page, title: str, action: str) -> None:
@@ -32,15 +22,6 @@ def act(page: Page, title: str, action: str) -> None:
 
 def titles(page: Page, section: str) -> list[str]:
     return page.get_by_role("list", name=section, exact=True).locator(".title").all_text_contents()
-
-
-def panel(page: Page) -> Locator:
-    page.get_by_role("button", name="People and settings").click()
-    return page.get_by_role("dialog", name="People and settings")
-
-
-def person(panel: Locator, name: str) -> Locator:
-    return panel.get_by_role("list", name="People").get_by_role("listitem").filter(has_text=name)
 
 
 @pytest.fixture
