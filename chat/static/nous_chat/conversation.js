@@ -122,6 +122,9 @@ export class Conversation {
     this.#composer.focus();
   }
 
+  /** Whether nothing has been said in it; lists hear of what is said a moment later. */
+  get empty() { return this.#state.messages.size === 0; }
+
   /** Shows a sentence near the composer. */
   say(sentence) {
     this.#composer.say(sentence);

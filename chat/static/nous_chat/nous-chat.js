@@ -171,7 +171,8 @@ class NousChat extends HTMLElement {
     this.#beginning = true;
     try {
       const newest = this.#sidebar.conversations[0];
-      this.#began(newest?.last_seq === 0 ? newest : await this.#api.createConversation(), replace);
+      const begun = newest?.id === this.getAttribute("conversation") && !this.#conversation?.empty;
+      this.#began(newest?.last_seq === 0 && !begun ? newest : await this.#api.createConversation(), replace);
       if (!replace) this.#conversation.focus();
     } catch (refusal) {
       this.#complain(refusal, replace);
