@@ -173,8 +173,8 @@ def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
                 await bob.send("typing", on=True)
                 await bob.send("typing", on=False, ref=str(number))
                 await bob.answered(str(number))
-            await ada.send("ping")
-            await ada.hear("pong")
+            await bob.say("That is all")
+            await ada.hear("message.created")  # on the same way, after them
             assert len(ada.of_type("typing")) == 2 * presence.TYPING_BURST
 
     scenario(talk)
