@@ -121,8 +121,9 @@ class Supervisor:
         self._expire_at = 0.0
         self._checks: dict[UUID, _Check] = {}
         self._changed: set[UUID] = set()
-        self._crowds: set[UUID] = set()
         """Conversations of which lists are to hear."""
+        self._crowds: set[UUID] = set()
+        """Those that had more people than a CROWD when lists last heard of them."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
         self._asides = asides.Asides()
