@@ -139,7 +139,9 @@ class NousChat extends HTMLElement {
     this.#person = state.you.id;
     this.#panel.show(state);
     if (!this.#sidebar) return;
-    this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
+    // Who has just left hears of the conversation until its socket is closed, but has it in the list no more.
+    const among = [...state.participants.values()].some(({ user }) => user.id === this.#person);
+    if (among) this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
     this.#entitle();
   }
 
