@@ -1,11 +1,10 @@
-"""The runs of one process: start, stop, sync, abandonment, heartbeat, drain. Called by `consumers`; makes `runs`.
+"""The runs of one process: start, stop, sync, heartbeat, drain. Called by `consumers`; makes `runs`.
 
 One Supervisor per event loop, which in a server means per process; `current()` finds it. A run's conversation names
 the group through which other processes reach its owner, so nobody needs to know which process that is.
 """
 
 import asyncio
-import contextvars
 import logging
 import os
 import socket
@@ -23,6 +22,7 @@ from django.db import DatabaseError, InterfaceError
 from msgspec.structs import replace
 
 from . import asides, engine, events, groups, inbox, metrics, objects, store
+from .abandonment import Abandonment
 from .commands import Refused
 from .conf import conf
 from .limits import Buckets
@@ -32,6 +32,7 @@ from .presence import Presence
 from .pulse import TICK, Pulse
 from .runs import ABANDONED, SHUTDOWN, LiveRun, Process, own_connections
 from .slots import Slots
+from .tasks import detached
 
 logger = logging.getLogger("nous_chat.supervisor")
 
@@ -42,9 +43,6 @@ CROWD = 50
 
 MOMENT = 0.2
 """Seconds in which the changes of a conversation are told to lists as one: a message, its run and a short answer."""
-
-ROLL_CALL = 1.0
-"""Seconds in which a reader answers the question whether anybody is still there."""
 
 SPREAD = 2.0
 """Seconds over which sockets begin anew, so that not all of them ask the database at once."""
@@ -119,13 +117,13 @@ class Supervisor:
         self._asked = 0
         self._clean_at = 0.0
         self._expire_at = 0.0
-        self._checks: dict[UUID, _Check] = {}
         self._changed: set[UUID] = set()
         """Conversations of which lists are to hear."""
         self._crowds: set[UUID] = set()
         """Those that had more people than a CROWD when lists last heard of them."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
+        self._abandonment = Abandonment(self._reads, lambda: "layer" in self.notices, self._abandoned, self._watches)
         self._asides = asides.Asides()
         self._beside: set[asyncio.Task[None]] = set()
         self._resources = AsyncExitStack()
@@ -147,9 +145,9 @@ class Supervisor:
                 self._resources = resources.pop_all()
             self._process.pulse = Pulse(_now())
             self._clean_at = _now() + uniform(0.1, 1) * CLEAN_EVERY
-            _detached(self._listen(self._mailbox), self._watches)
-            _detached(self._tick(self._mailbox), self._watches)
-            _detached(self.presence.follow(), self._watches)
+            detached(self._listen(self._mailbox), self._watches)
+            detached(self._tick(self._mailbox), self._watches)
+            detached(self.presence.follow(), self._watches)
             _drain_at_shutdown(self)
 
     # --- What consumers ask
@@ -170,13 +168,13 @@ class Supervisor:
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher)
         before, self._runs[run_id] = self._runs.get(run_id), live
-        _detached(self._follow(live, before), self._tasks)
+        detached(self._follow(live, before), self._tasks)
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` so that it is finished even if the awaiting socket is cancelled: a write that is half known to
         the world is worse than one that comes late.
         """
-        task = _detached(work, self._tasks)
+        task = detached(work, self._tasks)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -214,7 +212,7 @@ class Supervisor:
         """
         if conversation_id not in self._changed:
             self._changed.add(conversation_id)
-            _detached(self._announce(conversation_id), self._tasks)
+            detached(self._announce(conversation_id), self._tasks)
 
     def left(self, conversation_id: UUID, channel: str) -> None:
         """A socket of a conversation is gone: the owner of its run, if there is one, has to see who remains."""
@@ -224,7 +222,7 @@ class Supervisor:
             self._left(conversation_id, channel)
         else:
             message = {"type": "left", "conversation": conversation_id.hex, "channel": channel}
-            _detached(groups.tell(groups.owner(conversation_id), message), self._tasks)
+            detached(groups.tell(groups.owner(conversation_id), message), self._tasks)
 
     async def take_up(self) -> None:
         """Make the runs that no process has and that somebody here reads. Called by a socket that found one, and every
@@ -312,7 +310,7 @@ class Supervisor:
                 await self._mailbox.leave(group)
         if live.agent is not None and asides.asked_for() and not self.draining:
             work = self._asides.after(live.conversation_id, live.agent, live.fell_out, self.see_through)
-            _detached(work, self._beside)
+            detached(work, self._beside)
         self.announce(live.conversation_id)
 
     async def _announce(self, conversation_id: UUID) -> None:
@@ -354,8 +352,6 @@ class Supervisor:
             try:
                 message = await mailbox.receive()
                 await self._hear(message)
-            except asyncio.CancelledError:
-                raise
             except Exception:
                 logger.exception("A message to this process could not be handled")
                 await asyncio.sleep(TICK)
@@ -369,9 +365,7 @@ class Supervisor:
             case {"type": "left", "conversation": conversation, "channel": channel}:
                 self._left(UUID(conversation), channel)
             case {"type": "present", "conversation": conversation}:
-                check = self._checks.get(UUID(conversation))
-                if check is not None:
-                    check.present.set()
+                self._abandonment.present(UUID(conversation))
             case {"type": "echo", "number": number}:
                 if self._process.pulse.echo(number, _now()) and "layer" not in self.notices:
                     self._renew("The channel layer lost messages")
@@ -388,18 +382,19 @@ class Supervisor:
                 if pulse.tick(now):
                     self._renew("This process stood still")
                 if beat is None or beat.done():
-                    beat = _detached(self._beat(now), self._tasks)
-                _detached(groups.probe(mailbox.name, {"type": "echo", "number": pulse.sent}), self._watches)
+                    beat = detached(self._beat(now), self._tasks)
+                detached(groups.probe(mailbox.name, {"type": "echo", "number": pulse.sent}), self._watches)
                 self._notice("database", pulse.database_away(now))
                 self._notice("layer", pulse.layer_away(now))
                 for reader in list(self.sockets):
                     reader.watch(now)
                 if now >= self._clean_at:
                     self._clean_at = now + uniform(0.5, 1.5) * CLEAN_EVERY
-                    _detached(self._clean(), self._beside)
+                    detached(self._clean(), self._beside)
                 self._slots.unblock()
                 for run_id, place in self._slots.places().items():
-                    if (live := self._runs.get(run_id)) and live.place != place:
+                    live = self._runs.get(run_id)
+                    if live is not None and self._waits(live) and live.place != place:  # since then it may have begun
                         await self._tell_place(live, place)
             except Exception:
                 logger.exception("A look at this process's runs and sockets failed")
@@ -474,7 +469,7 @@ class Supervisor:
         else:
             del self.notices[what]
         for reader in self.sockets:
-            _detached(reader.answer(notice), self._watches)
+            detached(reader.answer(notice), self._watches)
         if not away:
             self._renew(notice.message)
 
@@ -482,33 +477,6 @@ class Supervisor:
         logger.info("%s: sockets begin anew", why)
         for reader in self.sockets:
             asyncio.get_running_loop().call_later(uniform(0, SPREAD), reader.renew)
-
-    async def _check(self, conversation_id: UUID) -> None:
-        """Is anybody still reading? Started by `_left`, cancelled by `drain`; nothing escapes."""
-        check = self._checks[conversation_id]
-        try:
-            while check.again:
-                await asyncio.sleep(conf.DISCONNECT_GRACE)
-                check.again = False
-                if not await self._anybody(conversation_id, check) and not self.draining:
-                    for live in self._runs_of(conversation_id):
-                        if live.launcher != NO_SOCKET:
-                            self._cancel(live, Run.Status.STOPPED, ABANDONED)
-        finally:
-            del self._checks[conversation_id]
-
-    async def _anybody(self, conversation_id: UUID, check: "_Check") -> bool:
-        check.present.clear()
-        asked = 0
-        while asked < 2:  # the layer may lose the question or the answer
-            if any(socket.reads == conversation_id for socket in self.sockets):
-                return True
-            await groups.tell(groups.conversation(conversation_id), {"type": "roll_call"})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(check.present.wait(), ROLL_CALL)
-                return True
-            asked = 0 if "layer" in self.notices else asked + 1  # while it is away, silence says nothing
-        return False
 
     # --- What it does with its own runs
 
@@ -542,9 +510,9 @@ class Supervisor:
         live = self._runs.get(run_id)
         state = live.state() if live else None
         if state is not None:
-            _detached(self._reply(channel, replace(state, ref=ref)), self._watches)
+            detached(self._reply(channel, replace(state, ref=ref)), self._watches)
         elif live is not None and live.place is not None:
-            _detached(self._reply(channel, events.RunQueued(run=run_id, place=live.place)), self._watches)
+            detached(self._reply(channel, events.RunQueued(run=run_id, place=live.place)), self._watches)
         else:
             return False
         return True
@@ -562,11 +530,18 @@ class Supervisor:
             for launched in live:
                 if launched.launcher == channel:
                     self._cancel(launched, Run.Status.STOPPED, ABANDONED)
-        elif conversation_id in self._checks:
-            self._checks[conversation_id].again = True
-        else:  # noted here and not in the task: another may leave before that begins
-            self._checks[conversation_id] = _Check()
-            _detached(self._check(conversation_id), self._watches)
+        else:
+            self._abandonment.left(conversation_id)
+
+    def _reads(self, conversation_id: UUID) -> bool:
+        return any(reader.reads == conversation_id for reader in self.sockets)
+
+    def _abandoned(self, conversation_id: UUID) -> None:
+        if self.draining:
+            return
+        for live in self._runs_of(conversation_id):
+            if live.launcher != NO_SOCKET:
+                self._cancel(live, Run.Status.STOPPED, ABANDONED)
 
     def _runs_of(self, conversation_id: UUID) -> list[LiveRun]:
         return [live for live in self._runs.values() if live.conversation_id == conversation_id]
@@ -575,24 +550,6 @@ class Supervisor:
 def _clean_some() -> int:
     with own_connections():
         return store.clean()
-
-
-class _Check:
-    """A roll call that is due. `again`: somebody left since the last one."""
-
-    def __init__(self) -> None:
-        self.present = asyncio.Event()
-        self.again = True
-
-
-def _detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
-    """A task in `tasks` while it lives, outside the context of the request that happens to start it: asgiref binds the
-    ORM's threads to contexts.
-    """
-    task = asyncio.create_task(work, context=contextvars.Context())
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-    return task
 
 
 def _unheard(task: asyncio.Task[Any]) -> None:

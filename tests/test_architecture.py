@@ -90,7 +90,7 @@ def test_rows_are_written_by_the_store_alone() -> None:
 
 def test_imports_point_one_way() -> None:
     """consumers -> supervisor -> runs -> (store, history, events, engine): what is right of an arrow knows no left."""
-    order = ["consumers", "sockets", "supervisor", "runs", "inbox", "groups"]
+    order = ["consumers", "sockets", "supervisor", "abandonment", "runs", "inbox", "groups"]
     order += ["store", "history", "objects", "agents", "conf"]
     for place, module in enumerate(order):
         files = [CHAT / f"{module}.py"] if module != "store" else list((CHAT / "store").glob("*.py"))
