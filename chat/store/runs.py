@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, Field, Model, Value, When
+from django.db.models import Case, F, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -21,6 +21,7 @@ from .alternatives import begin_answer
 from .asking import asked_expressly
 from .attachments import files_for_model
 from .budgets import left_for
+from .each import Each
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .rows import PAGE, lock, may_post, membership, messages, touch
 from .search import index
@@ -186,16 +187,16 @@ def heartbeat(
     mine = Run.objects.filter(pk__in=runs, host=host, status__in=UNDER_WAY)
     fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if places:
-        fields["place"] = _each(Run, "place", places, status=Run.Status.QUEUED)
+        fields["place"] = Case(When(status=Run.Status.QUEUED, then=Each(Run, "place", places)), default=F("place"))
     if checkpoints:
-        fields["seq"] = _each(Run, "seq", {c.run: c.written.seq for c in checkpoints})
+        fields["seq"] = Each(Run, "seq", {c.run: c.written.seq for c in checkpoints})
     mine.update(**fields)
     if checkpoints:
         Message.objects.filter(
             pk__in=[c.message for c in checkpoints], run__host=host, run__status=Run.Status.RUNNING
         ).update(
-            text=_each(Message, "text", {c.message: c.written.text for c in checkpoints}),
-            thinking=_each(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
+            text=Each(Message, "text", {c.message: c.written.text for c in checkpoints}),
+            thinking=Each(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
         )
     found = dict(mine.values_list("pk", "stop_requested_at"))
     return Beat(mine=set(found), stop=[run_id for run_id, asked in found.items() if asked])
@@ -328,11 +329,3 @@ def _decision(call: ToolCall) -> engine.Decision:
     if call.status == ToolCall.Status.REJECTED:
         return engine.Reject(call.reason)
     return engine.Approve(call.arguments if call.changed else None)
-
-
-def _each(model: type[Model], field: str, values: Mapping[UUID, Any], **where: Any) -> Case:
-    """For an UPDATE that gives each of several rows a value of its own."""
-    cases = [When(pk=key, **where, then=Value(value)) for key, value in values.items()]
-    column = model._meta.get_field(field)
-    assert isinstance(column, Field)
-    return Case(*cases, default=F(field), output_field=column)
