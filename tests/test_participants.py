@@ -1,20 +1,25 @@
 """Who is in a conversation, and who may say so: over HTTP, in the store, and on the sockets that hear of it."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.db import connection, transaction
 from django.test import Client
 
+from chat import commands, permissions, store
 from chat import people as telling
-from chat import permissions, store
-from chat.models import Conversation, Invitation, Message, Participant
+from chat.commands import Refused
+from chat.models import Conversation, Invitation, Message, Participant, Run, ToolCall
 
 from .client import InProcess
-from .units import post, refused
+from .units import HOST, begin, post, refused
 
 Scenario = Callable[..., Any]
 
@@ -257,23 +262,78 @@ def test_everybody_reads_the_notes_in_the_sites_language(people: Any, room: Conv
     assert change.notice.text == "ada hat eve hinzugefügt."
 
 
-def test_who_hands_over_twice_at_once_leaves_one_owner(
-    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+# --- Whoever was removed a moment ago
+
+
+def _ask_for_approval(people: Any, room: Conversation) -> commands.ToolDecide:
+    """A call that waits for bob's decision, since bob asked."""
+    message = begin(people["bob"], room).message
+    Run.objects.filter(message=message.id).update(status="awaiting_approval")
+    call = ToolCall.objects.create(run=Run.objects.get(), call_id="1", name="delete", status="awaiting_approval")
+    return commands.ToolDecide(call=call.pk, decision="approve")
+
+
+def _several_answers(people: Any, room: Conversation) -> Any:
+    first = begin(people["ada"], room).message
+    Message.objects.filter(pk=first.id).update(alternative_of=first.id, shown=False)
+    Run.objects.update(status="completed")
+    return first.id
+
+
+Action = Callable[[Any, Any, Conversation], Callable[[], Any]]
+"""What bob is about to do: prepared first, then done."""
+
+ACTIONS: dict[str, Action] = {
+    "add": lambda bob, people, room: lambda: store.add_participant(bob, room.pk, "eve", "member"),
+    "post": lambda bob, people, room: lambda: post(people["bob"], room),
+    "edit": lambda bob, people, room: partial(
+        store.edit_message, bob, room.pk, post(people["bob"], room).message.id, "Other", False, HOST
+    ),
+    "delete": lambda bob, people, room: partial(
+        store.delete_message, bob, room.pk, post(people["bob"], room).message.id
+    ),
+    "run": lambda bob, people, room: partial(store.request_run, bob, room.pk, None, HOST),
+    "decide": lambda bob, people, room: partial(store.decide, bob, room.pk, _ask_for_approval(people, room), HOST),
+    "choose": lambda bob, people, room: partial(store.choose, bob, room.pk, _several_answers(people, room)),
+    "rename": lambda bob, people, room: partial(store.change_conversation, bob, room.pk, store.Changes(title="Bob's")),
+    "hand over": lambda bob, people, room: partial(store.change_role, bob, room.pk, pk(room, people["ada"]), "viewer"),
+    "remove": lambda bob, people, room: partial(store.remove_participant, bob, room.pk, pk(room, people["ada"])),
+    "invite": lambda bob, people, room: partial(store.create_invitation, bob, room.pk, "member", 3600, None),
+    "delete all": lambda bob, people, room: partial(store.delete_conversation, bob, room.pk),
+}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_who_is_removed_while_he_waits_for_the_lock_does_nothing_more(
+    people: Any, room: Conversation, action: str
 ) -> None:
-    """The second request waits for the lock while the first is done."""
-    bob, eve = (
-        Participant.objects.get_or_create(conversation=room, user=people[name], defaults={"role": "member"})[0]
-        for name in ("bob", "eve")
-    )
-    really = store.participants.__globals__["lock"]
+    """Two connections: one holds the conversation's lock and removes an owner, the other one acts as him meanwhile."""
+    bob = people["bob"].pk
+    Participant.objects.filter(user=bob).update(role="owner")
+    act = ACTIONS[action](bob, people, room)
 
-    def meanwhile(conversation_id: Any) -> Any:
-        Participant.objects.filter(conversation=room, user=people["ada"]).update(role="member")
-        Participant.objects.filter(pk=bob.pk).update(role="owner")
-        return really(conversation_id)
+    def elsewhere() -> str | None:
+        try:
+            act()
+            return None
+        except Refused as refused:
+            return refused.code
+        finally:
+            connection.close()
 
-    monkeypatch.setitem(store.participants.__globals__, "lock", meanwhile)
-    with refused("forbidden"):
-        store.change_role(people["ada"].pk, room.pk, eve.pk, "owner")
-    with refused("forbidden"):
-        store.remove_participant(people["ada"].pk, room.pk, eve.pk)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Conversation.objects.select_for_update().get(pk=room.pk)
+            acting = pool.submit(elsewhere)
+            while not acting.done() and not _somebody_waits():
+                time.sleep(0.01)
+            Participant.objects.filter(user=bob).delete()
+        assert acting.result(30) == "not_found"
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        return cursor.fetchone() is not None

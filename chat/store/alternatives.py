@@ -10,7 +10,7 @@ from .. import objects
 from ..commands import Refused
 from ..models import Conversation, Message, Run, ToolCall
 from .endings import active_runs
-from .rows import append, complete, lock, may_post, membership, touch
+from .rows import append, complete, lock_as, may_post, touch
 
 
 def begin_answer(conversation: Conversation, run: Run) -> Message:
@@ -52,8 +52,8 @@ def _going_on(conversation: Conversation, run: Run, former: Message) -> Message:
 @transaction.atomic
 def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """A person chooses which of several answers is shown to all, and sent to models."""
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     may_post(participant)
     row = Message.objects.filter(conversation=conversation_id, pk=message_id).first()
     if row is None:

@@ -17,7 +17,7 @@ from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from .budgets import may_spend, record
 from .endings import Ending, Finished, cost_of, finished, room, spent
-from .rows import lock, membership, storable, storable_json
+from .rows import lock, lock_as, storable, storable_json
 
 
 def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None:
@@ -85,8 +85,8 @@ class Decided(Struct, frozen=True):
 @transaction.atomic
 def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | None) -> Decided:
     """A person approves or rejects a tool call. With the last decision of a run, it is queued for `host`."""
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
     if call is None:
         raise Refused("not_found", "There is no such tool call in this conversation.")

@@ -17,7 +17,7 @@ from ..permissions import policy
 from .asking import asked, asked_expressly, wait
 from .endings import active_runs, queue
 from .messages import checked_text, title_of
-from .rows import complete, lock, may_post, membership, touch
+from .rows import complete, lock_as, may_post, membership, touch
 from .search import forget, index, set_title
 
 EDITS = 100
@@ -39,8 +39,8 @@ def edit_message(
     """A person changes a message of his own; what it said before is kept. With `resend`, which has to be the last thing
     that a person has said, the answers to it are hidden, and a run is queued for `host`.
     """
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     may_post(participant)
     row = _there(conversation, message_id)
     if row.author_id != participant.user_id:
@@ -81,8 +81,8 @@ def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Mess
 @transaction.atomic
 def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """Its place stays, its text goes to nobody any more. Deleting twice changes nothing."""
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     row = _there(conversation, message_id, deleted=True)
     if not policy().can_delete(participant, row):
         raise Refused("forbidden", "Only who wrote it, or an owner of the conversation, can delete this message.")
@@ -100,8 +100,8 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
 @transaction.atomic
 def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """Who deleted it takes that back, within UNDO_SECONDS."""
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     may_post(participant)
     row = _there(conversation, message_id, deleted=True)
     if row.deleted_at is None:

@@ -18,7 +18,7 @@ from ..permissions import policy
 from .attachments import KEPT_UNSENT
 from .conversations import listing_of
 from .endings import active_runs, stop
-from .rows import NOT_FOUND, lock, membership, storable
+from .rows import NOT_FOUND, lock_as, membership, storable
 from .search import set_title
 
 TITLE_LENGTH = 200
@@ -47,11 +47,11 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
 @transaction.atomic
 def change_conversation(user_id: Any, conversation_id: UUID, changes: Changes) -> objects.Conversation:
     """Returns the conversation as this person has it. Raises Refused, and then has changed nothing."""
-    participant = membership(user_id, conversation_id)
+    participant = (lock_as if changes.common else membership)(user_id, conversation_id)
     if changes.common:
         if not policy().can_manage(participant):
             raise Refused("forbidden", "Only an owner of the conversation can change that.")
-        _set_up(lock(conversation_id), changes)
+        _set_up(participant.conversation, changes)
     if changes.own:
         Participant.objects.filter(pk=participant.pk).update(**changes.own)
     changed = listing_of(user_id, conversation_id)
@@ -95,10 +95,10 @@ class Deleted(Struct, frozen=True):
 @transaction.atomic
 def delete_conversation(user_id: Any, conversation_id: UUID) -> Deleted:
     """For all. Within UNDO_SECONDS it can be restored; until then nobody finds it."""
-    participant = membership(user_id, conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     if not policy().can_manage(participant):
         raise Refused("forbidden", "Only an owner of the conversation can delete it.")
-    conversation = lock(conversation_id)
     active = active_runs(conversation_id).first()
     to_stop = None if active is None or stop(active, participant.user_id) else active.id
     conversation.deleted_at, conversation.waiting = timezone.now(), []

@@ -21,7 +21,7 @@ from ..commands import Refused
 from ..models import Invitation, Participant
 from ..permissions import policy
 from .participants import Change, come_in
-from .rows import lock, membership
+from .rows import lock, lock_as, membership
 
 MAX_OPEN = 50
 """Links of one conversation that are good at the same time."""
@@ -32,8 +32,7 @@ def create_invitation(
     user_id: Any, conversation_id: UUID, role: str, expires_in: int, max_uses: int | None
 ) -> objects.Invitation:
     """A new link; `expires_in` is in seconds."""
-    mine = _may_invite(user_id, conversation_id)
-    lock(conversation_id)
+    mine = _may_invite(lock_as(user_id, conversation_id))
     if _open(conversation_id).count() >= MAX_OPEN:
         raise Refused("conflict", f"There are {MAX_OPEN} links already. Revoke some first.")
     Invitation.objects.filter(conversation=conversation_id).exclude(_good()).delete()
@@ -49,13 +48,14 @@ def create_invitation(
 
 def invitations(user_id: Any, conversation_id: UUID) -> list[objects.Invitation]:
     """The links that are good, newest first."""
-    _may_invite(user_id, conversation_id)
+    _may_invite(membership(user_id, conversation_id))
     return [objects.Invitation.of(row, _token(row.id)) for row in _open(conversation_id).select_related("created_by")]
 
 
+@transaction.atomic
 def revoke_invitation(user_id: Any, conversation_id: UUID, invitation_id: UUID) -> None:
     """A link that nobody can use from now on."""
-    _may_invite(user_id, conversation_id)
+    _may_invite(lock_as(user_id, conversation_id))
     if not Invitation.objects.filter(conversation=conversation_id, pk=invitation_id).delete()[0]:
         raise Refused("not_found", "There is no such invitation in this conversation.")
 
@@ -104,8 +104,7 @@ def join(user: Any, token: str) -> Joined:
     return Joined(conversation.id, change)
 
 
-def _may_invite(user_id: Any, conversation_id: UUID) -> Participant:
-    mine = membership(user_id, conversation_id)
+def _may_invite(mine: Participant) -> Participant:
     if not policy().can_invite(mine):
         raise Refused("forbidden", "You may not invite people to this conversation.")
     return mine
@@ -129,7 +128,7 @@ def _find(token: str) -> Invitation:
     if row is None:
         raise no_good
     try:
-        _may_invite(row.created_by_id, row.conversation_id)
+        _may_invite(membership(row.created_by_id, row.conversation_id))
     except Refused:
         raise no_good from None
     return row

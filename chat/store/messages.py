@@ -16,7 +16,7 @@ from .asking import asked, asked_expressly, wait
 from .attachments import attach
 from .endings import Finished, active_runs, finished, queue, queue_next, stop
 from .lists import advance
-from .rows import append, lock, may_post, membership, messages, storable
+from .rows import append, lock_as, may_post, messages, storable
 from .search import index, set_title
 
 TITLE_CHARS = 60
@@ -51,8 +51,8 @@ def post_message(
     run it waits for the run's end, where `finish_run` queues the next one; with mode `interrupt` (default for one's own
     run of that agent) that end is asked for now.
     """
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     if client_id is not None:
         earlier = messages(conversation_id).filter(author=user_id, client_id=client_id).first()
         if earlier is not None:

@@ -15,7 +15,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Invitation, Message, Participant
 from ..permissions import policy
-from .rows import append, lock, may_post, membership
+from .rows import append, lock_as, may_post, membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
 
@@ -49,12 +49,12 @@ def typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list[Any]
 @transaction.atomic
 def add_participant(user_id: Any, conversation_id: UUID, username: str, role: str) -> Change:
     """Somebody who may invite adds a user by name, as a member or a viewer."""
-    mine = membership(user_id, conversation_id)
+    mine = lock_as(user_id, conversation_id)
+    conversation = mine.conversation
     if not policy().can_invite(mine):
         raise Refused("forbidden", "You may not add people to this conversation.")
     if role == OWNER:
         raise Refused("invalid", "A conversation is handed over to somebody who is in it.")
-    conversation = lock(conversation_id)
     users = get_user_model()
     user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
     if user is None or not policy().can_add(mine, user):
@@ -77,9 +77,8 @@ def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by:
 @transaction.atomic
 def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> Change:
     """Make somebody a member or a viewer; or, an owner alone, the owner, and oneself a member."""
-    membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
-    mine = membership(user_id, conversation_id)  # again: his role may have changed while this waited for the lock
+    mine = lock_as(user_id, conversation_id)
+    conversation = mine.conversation
     row = _there(conversation, participant_id)
     if role == OWNER and mine.role != OWNER:
         raise Refused("forbidden", "Only the owner can hand a conversation over.")
@@ -108,9 +107,8 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
 @transaction.atomic
 def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> Change:
     """Take somebody out of a conversation, or leave it oneself. It never loses its owner."""
-    membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
-    mine = membership(user_id, conversation_id)  # again: his role may have changed while this waited for the lock
+    mine = lock_as(user_id, conversation_id)
+    conversation = mine.conversation
     row = _there(conversation, participant_id)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):

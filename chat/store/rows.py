@@ -54,6 +54,14 @@ def lock(conversation_id: UUID) -> Conversation:
     return Conversation.objects.select_for_update().get(pk=conversation_id)
 
 
+def lock_as(user_id: Any, conversation_id: UUID) -> Participant:
+    """Somebody's membership, with the locked conversation: read under the lock, so that whoever was removed, or has
+    another role, while this waited for it, acts as what he is now. Raises Refused("not_found").
+    """
+    Conversation.objects.select_for_update().filter(pk=conversation_id).first()
+    return membership(user_id, conversation_id)
+
+
 def append(conversation: Conversation, **fields: Any) -> Message:
     """The next message of a locked conversation."""
     conversation.last_seq += 1

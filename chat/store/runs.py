@@ -23,7 +23,7 @@ from .attachments import files_for_model
 from .budgets import left_for
 from .each import Each
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
-from .rows import PAGE, lock, may_post, membership, messages, touch
+from .rows import PAGE, lock, lock_as, may_post, messages, touch
 from .search import index
 
 SILENT = 3.0
@@ -43,8 +43,8 @@ def request_run(
     """Queue a run without a new message: an answer to what was said last; with the last answer's id that again, as an
     alternative; with `continues` its end, where it was cut off. `agent` is the slug of who is to give it.
     """
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     may_post(participant)
     asked = asked_expressly(participant, conversation, agent)
     if active_runs(conversation_id).exists():
@@ -227,8 +227,8 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = 
     """Somebody stops a run. What no process is at work on ends here and comes back, and what was said meanwhile is
     queued for `host`; else the column is set, and the run's host obeys.
     """
-    participant = membership(user_id, conversation_id)
-    conversation = lock(conversation_id)
+    participant = lock_as(user_id, conversation_id)
+    conversation = participant.conversation
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
     if run is None:
         raise Refused("not_found", "There is no such run in this conversation.")
