@@ -175,6 +175,17 @@ def test_people_are_added_changed_and_removed(site: Site, sign_in: SignIn) -> No
     expect(row(ada, "Ours")).to_have_count(0)
 
 
+def test_a_panel_that_cannot_be_loaded_says_so_and_comes_when_it_can(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    begin(page)
+    page.context.set_offline(True)
+    side = panel(page)
+    expect(side.get_by_role("alert")).to_have_text("The server could not be reached.")
+    page.context.set_offline(False)
+    side.get_by_role("button", name="Close").click()
+    expect(panel(page).get_by_role("heading", name="People", exact=True)).to_be_visible()
+
+
 def test_a_link_lets_somebody_in_until_it_is_revoked(site: Site, sign_in: SignIn) -> None:
     ada, bob, eve = (sign_in(site, name) for name in ("ada", "bob", "eve"))
     conversation = made(ada, "By invitation")

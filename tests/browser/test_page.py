@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import recorded, servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, posting, say, shown, stored
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, panel, posting, say, shown, stored
 from tests.servers import Site, Upstream
 from tests.test_site import add_participant, cases
 from tests.upstream import text
@@ -17,7 +17,7 @@ from tests.upstream import text
 pytestmark = pytest.mark.browser
 
 OWN_SCRIPT = 60 * 1024
-"""Bytes of the page's own modules as they are sent, all of them; what is vendored is loaded when it is first needed."""
+"""Bytes of the page's own modules as they are sent: all, those that are loaded later too, but what is vendored."""
 
 
 def test_a_conversation_from_the_first_visit_to_the_token_count(start_site: StartSite, sign_in: SignIn) -> None:
@@ -258,6 +258,8 @@ def test_the_page_works_as_it_is_served_on_the_internet(
         say(page, "Hello")
         ends(page, "completed")
         assert shown(page) == text(20)
+        assert not [line for line in loaded if "/room." in line], "what stands in the panel waits until it is asked for"
+        expect(panel(page).get_by_role("heading", name="Invitation links")).to_be_visible()
         modules = [line for line in loaded if line.endswith(".js")]
         assert len(modules) > 5
         assert all(re.match(r"(200|304) .*\.[0-9a-f]{12}\.js$", line) for line in modules), "all by their hashed names"

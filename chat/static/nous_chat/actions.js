@@ -1,7 +1,7 @@
 // What can be done with a message, as a row of small buttons: shown to whom hovers or focuses it. One of them is in the
 // page's tab order, the arrow keys go to the others. Called by message.js.
 
-import { el, icon } from "./dom.js";
+import { el, icon, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 const ALL = ["copy", "again", "reply", "edit", "fork", "remove"];
@@ -13,10 +13,7 @@ export class Actions {
   constructor(on) {
     this.element = el("div", { class: "toolbar", role: "toolbar", "aria-label": words.actions, onkeydown: (event) => this.#key(event) });
     for (const name of ALL) {
-      const label = words.action[name];
-      const button = el("button", {
-        type: "button", class: "bare small", "data-action": name, "aria-label": label, title: label, onclick: () => on[name](),
-      }, icon(name));
+      const button = iconButton(name, words.action[name], { class: "bare small", "data-action": name, onclick: () => on[name]() });
       this.#buttons.set(name, button);
       this.element.append(button);
     }

@@ -1,6 +1,6 @@
 // "1/2" with an arrow on each side, under an answer that was made more than once. Called by message.js.
 
-import { el, icon } from "./dom.js";
+import { el, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 export class Alternatives {
@@ -8,10 +8,9 @@ export class Alternatives {
 
   /** @param {(message: string) => void} onChoose */
   constructor(onChoose) {
-    const arrow = (name, step, label) => el("button", {
-      type: "button", class: "bare small", "aria-label": label, title: label,
-      onclick: (event) => event.currentTarget.ariaDisabled !== "true" && onChoose(this.#ids[this.#at + step]),
-    }, icon(name));
+    const arrow = (name, step, label) => iconButton(name, label, {
+      class: "bare small", onclick: (event) => event.currentTarget.ariaDisabled !== "true" && onChoose(this.#ids[this.#at + step]),
+    });
     this.#buttons = [arrow("left", -1, words.previousAnswer), arrow("right", 1, words.nextAnswer)];
     this.#count = el("span");
     this.element = el("div", { class: "alternatives", role: "group", "aria-label": words.alternatives, hidden: true },

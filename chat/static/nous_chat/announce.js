@@ -15,6 +15,14 @@ export function spoken(markdown) {
     .replace(/[ \t]*\|[ \t]*/g, " ");
 }
 
+/** A screen reader says it. @param {HTMLElement} region a polite live region  @param {string} sentence */
+export function sayIn(region, sentence) {
+  const paragraph = document.createElement("p");
+  paragraph.textContent = sentence;
+  region.append(paragraph);
+  if (region.childElementCount > 5) region.firstElementChild.remove();
+}
+
 export class Announcer {
   #region; #state;
   #waiting = [];
@@ -60,9 +68,6 @@ export class Announcer {
       this.say(spoken(fresh.slice(0, end + 1)));
     }
     if (this.#waiting.length === 0) return;
-    const paragraph = document.createElement("p");
-    paragraph.textContent = this.#waiting.splice(0).join(" ");
-    this.#region.append(paragraph);
-    if (this.#region.childElementCount > 5) this.#region.firstElementChild.remove();
+    sayIn(this.#region, this.#waiting.splice(0).join(" "));
   }
 }

@@ -1,11 +1,32 @@
 // HTTP requests, for what needs an answer outside a conversation's socket (docs/protocol.md, "HTTP"). Used by nous-chat.js,
 // conversation.js, the list and the panel.
 
+import { words } from "./words.js";
+
 export class Refusal extends Error {
-  /** @param {number} status HTTP status, 0 if there was no answer  @param {string} code  @param {string} message for people */
-  constructor(status, code, message) {
-    super(message);
-    Object.assign(this, { status, code });
+  /**
+   * @param {number} [status] HTTP status, 0 if there was no answer
+   * @param {{message?: string}|null} [body] what came with it; its message is for people
+   */
+  constructor(status = 0, body = null) {
+    super(body?.message || words.unreachable);
+    this.status = status;
+  }
+}
+
+/**
+ * Does something that the server may refuse; then its reason is told.
+ * @param {() => Promise<any>} work
+ * @param {(sentence: string) => void} tell
+ * @returns {Promise<any>} what the work gave; null where it was refused
+ */
+export async function attempt(work, tell) {
+  try {
+    return await work();
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    tell(refusal.message);
+    return null;
   }
 }
 
@@ -56,10 +77,10 @@ export class Api {
     try {
       response = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
     } catch {
-      throw new Refusal(0, "unreachable", "");
+      throw new Refusal();
     }
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Refusal(response.status, answer.code ?? "", answer.message ?? "");
+    if (!response.ok) throw new Refusal(response.status, answer);
     return answer;
   }
 
@@ -76,11 +97,11 @@ export class Api {
     form.append("file", file, file.name || "file");
     const done = new Promise((resolve, reject) => {
       request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
-      request.onerror = request.onabort = () => reject(new Refusal(0, "unreachable", ""));
+      request.onerror = request.onabort = () => reject(new Refusal());
       request.onload = () => {
         const { response: answer, status } = request;
         if (status === 201) resolve(answer);
-        else reject(new Refusal(status, answer?.code ?? "", answer?.message ?? ""));
+        else reject(new Refusal(status, answer));
       };
     });
     request.open("POST", `${this.#base}conversations/${conversation}/attachments/`);

@@ -1,7 +1,7 @@
 // The thin bar that says how the connection is, when it is not as it should be: what happened, what will happen by
 // itself, and what the person can do; or what the server is without. Called by conversation.js.
 
-import { el } from "./dom.js";
+import { el, quietButton } from "./dom.js";
 import { words } from "./words.js";
 
 export class Bar {
@@ -12,7 +12,7 @@ export class Bar {
     this.#login = login;
     this.#text = el("span");
     this.#action = el("span");
-    this.#now = el("button", { type: "button", class: "quiet", onclick: onNow }, words.reconnectNow);
+    this.#now = quietButton(words.reconnectNow, onNow);
     this.element = el("div", { class: "bar", hidden: true }, this.#text, this.#action);
   }
 

@@ -1,7 +1,7 @@
 // Where a person writes. Keys, size and "is typing" are its own matter; what is to happen goes to the callbacks. Called
 // by conversation.js.
 
-import { el, icon } from "./dom.js";
+import { el, icon, iconButton, quietButton } from "./dom.js";
 import { Mention } from "./mention.js";
 import { beginning, writerOf } from "./quote.js";
 import { Uploads } from "./uploads.js";
@@ -28,8 +28,6 @@ export class Composer {
    * @param {object} on.files as in uploads.js
    */
   constructor(on) {
-    const button = (name, attributes) =>
-      el("button", { class: `round ${name}`, "aria-label": words[name], title: words[name], ...attributes }, icon(name));
     this.#on = on;
     this.#text = el("textarea", {
       rows: "1", "aria-label": words.message, enterkeyhint: "send", autocomplete: "off", dir: "auto",
@@ -39,19 +37,18 @@ export class Composer {
     this.#mention = new Mention(this.#text, on.mentionable, () => this.#changed());
     this.#uploads = new Uploads(on.files, () => this.#buttons(), () => this.focus());
     const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
-    this.#attach = el("button", { type: "button", class: "bare attach", "aria-label": words.attach, title: words.attach,
-      onclick: () => picker.click() }, icon("clip"));
-    this.#send = button("send");
-    this.#stop = button("stop", { type: "button", onclick: () => this.#halt() });
+    this.#attach = iconButton("clip", words.attach, { class: "bare attach", onclick: () => picker.click() });
+    this.#send = iconButton("send", words.send, { type: "submit", class: "round send" });
+    this.#stop = iconButton("stop", words.stop, { class: "round stop", onclick: () => this.#halt() });
     this.#field = el("div", { class: "field" }, this.#attach, picker, this.#text, this.#stop, this.#send);
     this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
     this.#sentence = el("span");
-    this.#notice = el("p", { class: "notice", hidden: true }, this.#sentence, this.#dismiss(words.dismiss, () => this.say(null)));
+    this.#notice = el("p", { class: "notice", hidden: true }, this.#sentence, iconButton("close", words.dismiss, { onclick: () => this.say(null) }));
     this.#answering = el("span", { dir: "auto" });
     this.#reply = el("p", { class: "replying", hidden: true }, icon("reply"), this.#answering,
-      this.#dismiss(words.noReply, () => this.reply(null)));
+      iconButton("close", words.noReply, { onclick: () => this.reply(null) }));
     this.#during = el("p", { class: "during", hidden: true }, el("span"),
-      el("button", { type: "button", class: "quiet", onclick: () => this.#turn() }));
+      quietButton("", () => this.#turn()));
     this.element = el("form", { class: "composer", onsubmit: (event) => this.#submit(event) },
       this.#notice, this.#during, this.#reply, this.#uploads.element, this.#mention.element, this.#readOnly, this.#field);
     this.#buttons();
@@ -115,10 +112,6 @@ export class Composer {
 
   focus() {
     this.#text.focus();
-  }
-
-  #dismiss(label, act) {
-    return el("button", { type: "button", class: "bare", "aria-label": label, title: label, onclick: act }, icon("close"));
   }
 
   get #empty() { return this.text.trim() === "" && this.#uploads.attachments.length === 0; }

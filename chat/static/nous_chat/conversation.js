@@ -3,7 +3,7 @@
 
 import { Activity } from "./activity.js";
 import { activeRuns, apply, emptyState, keyOf, lastMessage, messageOf, waitingCalls } from "./apply.js";
-import { Refusal } from "./api.js";
+import { attempt } from "./api.js";
 import { Announcer } from "./announce.js";
 import { Bar, sentenceFor } from "./bar.js";
 import { sentenceOf } from "./call.js";
@@ -167,13 +167,8 @@ export class Conversation {
     this.#messages.scroller.toEnd();
   }
 
-  async #try(act) {
-    try {
-      await act();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.say(error.message || words.unreachable);
-    }
+  #try(work) {
+    return attempt(work, (reason) => this.say(reason));
   }
 
   // --- What the server says

@@ -1,7 +1,7 @@
 // A window over the page: Escape, the cross, or a click beside it closes it, and the focus goes back to where it was.
 // Used by keys.js, switcher.js and panel.js.
 
-import { el, icon } from "./dom.js";
+import { el, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 let made = 0;
@@ -17,8 +17,7 @@ export function dialog(title, kind, ...children) {
   const element = el("dialog", { class: kind, "aria-labelledby": id, onclick: ({ target }) => target === element && element.close() },
     el("div", { class: "window" },
       el("header", {}, el("h2", { id }, title),
-        el("button", { type: "button", class: "bare", "aria-label": words.close, title: words.close, onclick: () => element.close() },
-          icon("close"))),
+        iconButton("close", words.close, { onclick: () => element.close() })),
       ...children));
   return element;
 }

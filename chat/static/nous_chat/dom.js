@@ -63,6 +63,28 @@ export function icon(name) {
   return svg;
 }
 
+/**
+ * A button that is an icon; the label is its name and its hint.
+ * @param {string} name of the icon
+ * @param {string|null} label
+ * @param {object} attributes as for `el`
+ */
+export function iconButton(name, label, attributes) {
+  return el("button", { type: "button", class: "bare", "aria-label": label, title: label, ...attributes }, icon(name));
+}
+
+/** A button that is a word in a line of others. @param {object} [attributes] as for `el` */
+export function quietButton(text, onclick, attributes = {}) {
+  return el("button", { type: "button", class: "quiet", onclick, ...attributes }, text);
+}
+
+/** Is a click on a link meant for this page, and not for a tab or window of its own? Then nothing else follows it. */
+export function followsHere(event) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return false;
+  event.preventDefault();
+  return true;
+}
+
 /** A person's mark: the initials on a tint of his own. */
 export function avatar(person) {
   const initials = person.name.split(/[\s._-]+/).filter(Boolean).slice(0, 2).map((part) => [...part][0]).join("");

@@ -2,7 +2,7 @@
 // and by conversation.js for what is said aloud.
 
 import { isActive } from "./apply.js";
-import { el } from "./dom.js";
+import { el, quietButton } from "./dom.js";
 import { words } from "./words.js";
 
 /** What providers call the end of an answer that their filter cut. */
@@ -37,7 +37,7 @@ export class End {
   /** @param {{again: () => void, proceed: () => void}} on */
   constructor(on) {
     this.#reason = el("span");
-    this.#action = el("button", { type: "button", class: "quiet", onclick: () => on[this.#act]() });
+    this.#action = quietButton("", () => on[this.#act]());
     this.element = el("p", { "data-part": "end", dir: "auto", hidden: true }, this.#reason, this.#action);
   }
 

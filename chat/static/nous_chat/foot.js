@@ -1,7 +1,7 @@
 // Under the last message: the first steps of an empty conversation, or that what was said last got no answer. Called by
 // conversation.js.
 
-import { el } from "./dom.js";
+import { el, quietButton } from "./dom.js";
 import { words } from "./words.js";
 
 export class Foot {
@@ -36,6 +36,6 @@ export class Foot {
   #unanswered({ status, error }, retry) {
     const reason = { stopped: words.stoppedBefore, failed: error?.message || words.failedBefore }[status];
     return el("p", { class: "unanswered" }, el("span", {}, reason ?? words.unanswered),
-      retry ? el("button", { type: "button", class: "quiet", onclick: () => this.#on.again() }, words.retry) : null);
+      retry ? quietButton(words.retry, () => this.#on.again()) : null);
   }
 }

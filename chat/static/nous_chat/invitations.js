@@ -1,6 +1,6 @@
 // Links by which others can join: made, copied, revoked by the owner. Called by panel.js.
 
-import { el, icon } from "./dom.js";
+import { el, iconButton } from "./dom.js";
 import { choice } from "./fields.js";
 import { words } from "./words.js";
 
@@ -52,14 +52,12 @@ export class Invitations {
     const address = new URL(url, location.href).href;
     const field = el("input", { readonly: true, dir: "ltr", "aria-label": words.link, onfocus: () => field.select() });
     field.value = address;
-    const copy = el("button", { type: "button", class: "bare", "aria-label": words.copyLink, title: words.copyLink,
-      onclick: () => this.#copy(field) }, icon("copy"));
-    const revoke = el("button", { type: "button", class: "bare", "aria-label": words.revoke, title: words.revoke,
-      onclick: async () => {
-        if (!(await this.#on.revoke(id))) return;
-        item.remove();
-        this.#status.textContent = words.linkGone;
-      } }, icon("remove"));
+    const copy = iconButton("copy", words.copyLink, { onclick: () => this.#copy(field) });
+    const revoke = iconButton("remove", words.revoke, { onclick: async () => {
+      if (!(await this.#on.revoke(id))) return;
+      item.remove();
+      this.#status.textContent = words.linkGone;
+    } });
     const terms = [words.roles[role], expires_at && words.until(expires_at), words.used(uses, max_uses)].filter(Boolean).join(" · ");
     const item = el("li", {}, el("div", {}, field, copy, revoke), el("p", { class: "note" }, terms));
     return item;

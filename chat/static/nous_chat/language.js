@@ -39,11 +39,6 @@ export function ngettext(one, many, count, values = {}) {
   return fill(form || (count === 1 ? one : many), { ...values, count: numbers.format(count) });
 }
 
-/** The same word in different meanings: `context` tells translators which. */
-export function pgettext(context, text, values = {}) {
-  return fill(catalogue.texts[`${context}\u0004${text}`] || text, values);
-}
-
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (found, name) => (name in values ? String(values[name]) : found));
 
 export const integer = (value) => numbers.format(value);

@@ -1,7 +1,7 @@
 // A person's conversations, newest first, kept live by the inbox socket: pinned ones above, archived ones folded away.
 // Called by sidebar.js.
 
-import { el } from "./dom.js";
+import { el, quietButton } from "./dom.js";
 import { Row } from "./row.js";
 import { words } from "./words.js";
 
@@ -25,7 +25,7 @@ export class ConversationList {
     const rows = (name) => el("ol", { class: "rows", "aria-label": name });
     this.#archived = el("summary");
     this.#sections = { pinned: rows(words.pinned), others: rows(words.conversations), archived: rows(words.archived) };
-    this.#more = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#earlier() }, words.earlierConversations);
+    this.#more = quietButton(words.earlierConversations, () => this.#earlier(), { hidden: true });
     const { pinned, others, archived } = this.#sections;
     this.element = el("div", { class: "conversations" },
       el("section", {}, el("h2", {}, words.pinned), pinned),

@@ -2,10 +2,11 @@
 // attributes come in; it opens conversations, keeps the list and the page's address, and says how the connection is in
 // `data-connection`. What happens inside a conversation is conversation.js's matter.
 
+import { sayIn } from "./announce.js";
 import { Api } from "./api.js";
 import { Bar } from "./bar.js";
 import { Conversation } from "./conversation.js";
-import { el, icon } from "./dom.js";
+import { el, iconButton, quietButton } from "./dom.js";
 import { Keys } from "./keys.js";
 import { site } from "./markdown/site.js";
 import { Panel } from "./panel.js";
@@ -99,8 +100,7 @@ class NousChat extends HTMLElement {
       open: (id) => this.#open(id),
       begin: () => this.#begin(),
     });
-    this.#menu = el("button", { type: "button", class: "bare menu", popovertarget: "conversations",
-      "aria-label": words.conversations, title: words.conversations }, icon("menu"));
+    this.#menu = iconButton("menu", words.conversations, { class: "bare menu", popovertarget: "conversations" });
     shell.append(this.#sidebar.element, this.#switcher.element);
   }
 
@@ -191,10 +191,10 @@ class NousChat extends HTMLElement {
   }
 
   #complain({ status, message }, replace) {
-    const sentence = status === 401 ? words.signedOut : message || words.unreachable;
+    const sentence = status === 401 ? words.signedOut : message;
     if (this.#conversation) return this.#conversation.say(sentence);
     this.#stage.replaceChildren(el("p", { class: "blank" }, sentence, " ",
-      el("button", { type: "button", class: "quiet", onclick: () => this.#begin({ replace }) }, words.retry)));
+      quietButton(words.retry, () => this.#begin({ replace }))));
   }
 
   /** What was open is no more: the newest of the others, or a new one. */
@@ -232,8 +232,7 @@ class NousChat extends HTMLElement {
 
   /** To screen readers. */
   #say(sentence) {
-    this.#region.append(el("p", {}, sentence));
-    if (this.#region.childElementCount > 5) this.#region.firstElementChild.remove();
+    sayIn(this.#region, sentence);
   }
 
   #key(event) {

@@ -1,7 +1,7 @@
 // Who is in a conversation: role, who reads it now, and, for its owner, adding and changing. Called by panel.js.
 
 import { present } from "./apply.js";
-import { avatar, el, icon } from "./dom.js";
+import { avatar, el, iconButton } from "./dom.js";
 import { choice } from "./fields.js";
 import { words } from "./words.js";
 
@@ -68,8 +68,7 @@ class PersonView {
     this.#role = el("span", { class: "role" });
     this.#select = choice(["member", "viewer"], words.roles);
     this.#select.addEventListener("change", () => on.role(participant.id, this.#select.value).then((done) => done ?? this.#reset()));
-    this.#more = el("button", { type: "button", class: "bare", "aria-haspopup": "menu", onclick: () => on.menu(this.#more, this.#participant) },
-      icon("more"));
+    this.#more = iconButton("more", null, { "aria-haspopup": "menu", onclick: () => on.menu(this.#more, this.#participant) });
     this.element = el("li", {}, avatar(participant.user), el("div", {}, this.#name, this.#here), this.#role, this.#select, this.#more);
   }
 

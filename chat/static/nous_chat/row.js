@@ -1,6 +1,6 @@
 // One conversation in the list: its title, what happens in it, how much is unread. Made once by list.js, then changed.
 
-import { el, icon } from "./dom.js";
+import { el, followsHere, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 export class Row {
@@ -20,9 +20,8 @@ export class Row {
     this.#counted = el("span", { class: "unseen" });
     this.#count = el("span", { class: "count", hidden: true }, el("span", { "aria-hidden": "true" }), this.#counted);
     this.#meta = el("span", { class: "meta" });
-    this.#link = el("a", { href, onclick: (event) => this.#click(event) }, this.#title, this.#count, this.#meta);
-    this.#more = el("button", { type: "button", class: "bare more", "aria-haspopup": "menu",
-      onclick: () => on.menu(this.#more) }, icon("more"));
+    this.#link = el("a", { href, onclick: (event) => followsHere(event) && on.open() }, this.#title, this.#count, this.#meta);
+    this.#more = iconButton("more", null, { class: "bare more", "aria-haspopup": "menu", onclick: () => on.menu(this.#more) });
     this.element = el("li", { class: "row" }, this.#link, this.#more);
   }
 
@@ -83,11 +82,5 @@ export class Row {
     const busy = names.length > 0 || running;
     this.#meta.toggleAttribute("data-busy", busy);
     this.#meta.textContent = names.length ? words.typing(names) : running ? words.answering(agent.name) : words.when(updated_at);
-  }
-
-  #click(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a tab or window of its own
-    event.preventDefault();
-    this.#on.open();
   }
 }

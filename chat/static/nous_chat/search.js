@@ -1,7 +1,7 @@
 // Finds what was said, in all conversations of a person: the server searches, here stands the field and what was found.
 // Called by sidebar.js.
 
-import { el, icon } from "./dom.js";
+import { el, followsHere, icon, iconButton, quietButton } from "./dom.js";
 import { words } from "./words.js";
 
 const PAUSE = 200; // ms after the last key
@@ -24,11 +24,10 @@ export class Search {
     this.#on = on;
     this.#field = el("input", { type: "search", "aria-label": words.search, placeholder: words.search, autocomplete: "off",
       dir: "auto", enterkeyhint: "search", oninput: () => this.#changed(), onkeydown: (event) => this.#key(event) });
-    this.#clear = el("button", { type: "button", class: "bare", hidden: true, "aria-label": words.clear, title: words.clear,
-      onclick: () => this.clear() }, icon("close"));
+    this.#clear = iconButton("close", words.clear, { hidden: true, onclick: () => this.clear() });
     this.#said = el("p", { class: "found" });
     this.#results = el("ol", { class: "results", "aria-label": words.found });
-    this.#more = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#ask(true) }, words.moreResults);
+    this.#more = quietButton(words.moreResults, () => this.#ask(true), { hidden: true });
     this.element = el("search", { class: "search" }, icon("search"), this.#field, this.#clear);
     this.found = el("div", { hidden: true }, this.#said, this.#results, this.#more);
   }
@@ -71,7 +70,7 @@ export class Search {
       const { results, more } = await this.#on.ask({ q: this.#query, ...(before && { before }) });
       if (number === this.#asked) this.#show(results, more, further);
     } catch (refusal) {
-      if (number === this.#asked) this.#tell(refusal.message || words.unreachable);
+      if (number === this.#asked) this.#tell(refusal.message);
     }
   }
 
@@ -93,17 +92,11 @@ export class Search {
     const excerpt = marked(result.excerpt, result.matches);
     const title = conversation.title || words.untitled;
     const said = message && [message.author?.name, words.when(message.created_at)].filter(Boolean).join(" · ");
-    const link = el("a", { href: this.#on.href(conversation.id, message?.id), onclick: (event) => this.#click(event, result) },
+    const link = el("a", { href: this.#on.href(conversation.id, message?.id), onclick: (event) => followsHere(event) && this.#on.open(conversation.id, message?.id) },
       el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a title that matches is the excerpt
       message && el("span", { class: "meta" }, said),
       message && el("span", { class: "excerpt", dir: "auto" }, ...excerpt));
     return el("li", { "data-id": id }, link);
-  }
-
-  #click(event, { conversation, message }) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-    event.preventDefault();
-    this.#on.open(conversation.id, message?.id);
   }
 }
 

@@ -1,9 +1,9 @@
 // The column beside the conversation: a new one, the search, the list with what can be done to each, the theme. What the
 // person does there becomes requests here; opening is the page's matter. Called by nous-chat.js.
 
-import { Refusal } from "./api.js";
+import { attempt } from "./api.js";
 import { Appearance } from "./appearance.js";
-import { el, icon } from "./dom.js";
+import { el, icon, iconButton } from "./dom.js";
 import { ConversationList } from "./list.js";
 import { Menu } from "./menu.js";
 import { Search } from "./search.js";
@@ -41,8 +41,7 @@ export class Sidebar {
       change: (searching) => (this.#list.element.hidden = searching),
       say: on.say,
     });
-    const keys = el("button", { type: "button", class: "bare", "aria-label": words.keysTitle, title: words.keysTitle, onclick: on.keys },
-      icon("keyboard"));
+    const keys = iconButton("keyboard", words.keysTitle, { onclick: on.keys });
     this.element = el("nav", { id: "conversations", popover: "auto", "aria-label": words.conversations },
       el("button", { type: "button", class: "new", onclick: on.begin }, icon("plus"), words.newConversation),
       this.#search.element,
@@ -109,12 +108,7 @@ export class Sidebar {
     });
   }
 
-  async #try(work) {
-    try {
-      await work();
-    } catch (refusal) {
-      if (!(refusal instanceof Refusal)) throw refusal;
-      this.#on.done(refusal.message || words.unreachable);
-    }
+  #try(work) {
+    return attempt(work, (reason) => this.#on.done(reason));
   }
 }

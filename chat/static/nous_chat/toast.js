@@ -1,7 +1,7 @@
 // A sentence that tells what was done, with one way to undo it. It goes by itself, but not while it is looked at or in use.
 // Used by nous-chat.js.
 
-import { el, icon } from "./dom.js";
+import { el, iconButton, quietButton } from "./dom.js";
 import { words } from "./words.js";
 
 const LASTS = 20_000; // ms; the least that WCAG 2.2 (2.2.1) holds to be enough
@@ -11,8 +11,8 @@ export class Toast {
 
   constructor() {
     this.#text = el("span", { dir: "auto" });
-    this.#undo = el("button", { type: "button", class: "quiet", onclick: () => this.#undone() }, words.undo);
-    const close = el("button", { type: "button", class: "bare", "aria-label": words.dismiss, onclick: () => this.hide() }, icon("close"));
+    this.#undo = quietButton(words.undo, () => this.#undone());
+    const close = iconButton("close", words.dismiss, { onclick: () => this.hide() });
     const wait = () => clearTimeout(this.#timer);
     const go = () => this.#wait();
     // Only the sentence is read out; what can be done about it is found beside it.

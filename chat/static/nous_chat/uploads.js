@@ -1,7 +1,7 @@
 // Files on their way into a message: each a chip that says how far it is, or why it cannot be sent. Made by composer.js;
 // the transfer itself comes in as functions.
 
-import { el, icon } from "./dom.js";
+import { el, icon, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 export class Uploads {
@@ -59,8 +59,7 @@ export class Uploads {
   }
 
   #chip(name, size) {
-    const remove = el("button", { type: "button", class: "bare small", "aria-label": words.removeFile(name), title: words.remove,
-      onclick: () => this.#remove(chip) }, icon("close"));
+    const remove = iconButton("close", words.removeFile(name), { class: "bare small", onclick: () => this.#remove(chip) });
     const chip = el("li", { class: "file" }, icon("file"), el("span", { class: "file-name", dir: "auto" }, name),
       el("small", { role: "status" }, words.size(size)), el("progress", { max: "1", value: "0", "aria-label": words.uploading(name) }), remove);
     this.#files.set(chip, { attachment: null, abort: () => {} });
@@ -81,7 +80,7 @@ export class Uploads {
     if (!this.#files.has(chip)) return;
     chip.dataset.state = "failed";
     chip.querySelector("progress").remove();
-    chip.querySelector("small").textContent = message || words.unreachable;
+    chip.querySelector("small").textContent = message;
     this.#changed();
   }
 
