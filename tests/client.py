@@ -11,7 +11,7 @@ import httpx
 import websockets
 
 from .reader import Frame, Reader
-from .servers import PASSWORD, Site
+from .servers import PASSWORD, Site, running
 
 
 class Talker(Reader):
@@ -193,3 +193,14 @@ async def signed_in(site: Site, name: str, at: str = "/accounts/login/") -> Asyn
         answer = await http.post(at, data=form)
         assert answer.status_code == 302, "sign-in failed"
         yield Person(site, http)
+
+
+def last_message(site: Site, conversation: str) -> Frame:
+    """What a site that was started again has stored as the newest of one of Ada's conversations."""
+
+    async def look() -> Frame:
+        async with signed_in(site, "ada") as ada:
+            return (await ada.messages(conversation))[-1]
+
+    with running(site):
+        return asyncio.run(look())

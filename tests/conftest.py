@@ -129,6 +129,19 @@ def room(people: dict[str, Any]) -> Any:
     return room
 
 
+@pytest.fixture
+def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Choose what the provider does, and other settings: `model("words@n=5", IDLE_TIMEOUT=1)`."""
+    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
+    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
+
+    def choose(name: str, **others: Any) -> None:
+        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
+
+    choose("words@n=30")
+    return choose
+
+
 def browser_path() -> str | None:
     """Chromium on PATH, else Playwright's own."""
     import shutil

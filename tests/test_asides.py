@@ -19,17 +19,6 @@ from .units import HOST, begin, end, post
 Scenario = Callable[..., Any]
 
 
-@pytest.fixture
-def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
-    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
-
-    def choose(name: str, **others: Any) -> None:
-        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
-
-    return choose
-
-
 def titled(reader: InProcess, title: str) -> Callable[[], bool]:
     return lambda: any(e["conversation"]["title"] == title for e in reader.of_type("conversation.updated"))
 

@@ -193,17 +193,6 @@ def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
 # --- Streams
 
 
-@pytest.fixture
-def model(upstream: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
-    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
-
-    def choose(name: str, **others: Any) -> None:
-        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
-
-    return choose
-
-
 def test_a_run_that_passes_a_budget_is_cut_off_there(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Any
 ) -> None:

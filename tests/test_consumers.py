@@ -17,28 +17,6 @@ from .upstream import text
 Scenario = Callable[..., Any]
 
 
-@pytest.fixture
-def room(people: dict[str, Any]) -> Conversation:
-    """Ada owns it, Bob is a member."""
-    room = Conversation.objects.create(agent="assistant", answers="always")
-    Participant.objects.create(conversation=room, user=people["ada"], role="owner")
-    Participant.objects.create(conversation=room, user=people["bob"], role="member")
-    return room
-
-
-@pytest.fixture
-def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Choose what the provider does: `model("words@n=5", IDLE_TIMEOUT=1)`."""
-    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
-    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
-
-    def choose(name: str, **others: Any) -> None:
-        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
-
-    choose("words@n=30")
-    return choose
-
-
 def test_an_answer_streams_to_everybody_and_is_stored(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from . import servers
-from .client import signed_in
+from .client import last_message, signed_in
 from .servers import Server, Site
 from .test_outages import tuned
 from .upstream import text
@@ -112,15 +112,8 @@ def test_sigterm_under_uvicorn_lets_an_answer_finish_and_sends_browsers_away(sta
     with servers.running(site):
         conversation = asyncio.run(talk())
         site.process.wait(30)
-    again = site.again()
-    with servers.running(again):
-
-        async def look() -> None:
-            async with signed_in(again, "ada") as ada:
-                stored = (await ada.messages(conversation))[-1]
-                assert (stored["run"]["status"], stored["text"]) == ("completed", text(100))
-
-        asyncio.run(look())
+    stored = last_message(site.again(), conversation)
+    assert (stored["run"]["status"], stored["text"]) == ("completed", text(100))
 
 
 def test_sigterm_under_uvicorn_interrupts_what_takes_too_long_and_keeps_its_text(start_site: StartSite) -> None:
@@ -140,17 +133,10 @@ def test_sigterm_under_uvicorn_interrupts_what_takes_too_long_and_keeps_its_text
     with servers.running(site):
         conversation, seen = asyncio.run(talk())
         site.process.wait(30)
-    again = site.again()
-    with servers.running(again):
-
-        async def look() -> None:
-            async with signed_in(again, "ada") as ada:
-                stored = (await ada.messages(conversation))[-1]
-                assert (stored["run"]["status"], stored["run"]["error"]["code"]) == ("interrupted", "shutdown")
-                assert stored["text"].startswith(seen)
-                assert text(2000).startswith(stored["text"])
-
-        asyncio.run(look())
+    stored = last_message(site.again(), conversation)
+    assert (stored["run"]["status"], stored["run"]["error"]["code"]) == ("interrupted", "shutdown")
+    assert stored["text"].startswith(seen)
+    assert text(2000).startswith(stored["text"])
 
 
 def test_the_command_takes_what_dead_processes_left_and_nothing_of_the_living(

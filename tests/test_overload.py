@@ -12,21 +12,9 @@ from chat import store
 from chat.models import Conversation, Message, Participant, Run
 
 from .client import InProcess
-from .servers import Upstream
 from .upstream import text
 
 Scenario = Callable[..., Any]
-
-
-@pytest.fixture
-def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
-    monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
-
-    def choose(name: str, **others: Any) -> None:
-        settings.NOUS_CHAT = {"MODEL": f"custom:{name}", **others}
-
-    return choose
 
 
 @pytest.fixture

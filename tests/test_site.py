@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from . import recorded, servers
-from .client import signed_in
+from .client import last_message, signed_in
 from .servers import Site, Upstream
 from .upstream import text
 
@@ -251,15 +251,8 @@ def test_sigterm_lets_an_answer_finish_and_tells_browsers_to_come_back(start_sit
 
     conversation = asyncio.run(talk())
     site.process.wait(30)
-    again = site.again()
-    with servers.running(again):
-
-        async def look() -> None:
-            async with signed_in(again, "ada") as ada:
-                stored = (await ada.messages(conversation))[-1]
-                assert (stored["run"]["status"], stored["text"]) == ("completed", text(100))
-
-        asyncio.run(look())
+    stored = last_message(site.again(), conversation)
+    assert (stored["run"]["status"], stored["text"]) == ("completed", text(100))
 
 
 def test_the_json_endpoints(start_site: StartSite) -> None:

@@ -4,13 +4,15 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from tests import servers
 from tests.conftest import browser_path
-from tests.servers import PASSWORD, Site
+from tests.servers import PASSWORD, Database, Site, Upstream
 
 # What Chromium otherwise asks of the network at its start, and what a container without a user namespace needs.
 QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -58,3 +60,29 @@ def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
 
         yield page_of
     assert not problems
+
+
+@pytest.fixture
+def production_site(database: Database, upstream: Upstream, tmp_path: Path) -> Iterator[Callable[[str], Site]]:
+    """`production_site("custom:echo")`: a site as on the internet, its static files in `tmp_path`, hashed and
+    compressed.
+    """
+    with ExitStack() as closing:
+
+        def start(model: str) -> Site:
+            env = servers.environment(
+                DJANGO_SETTINGS_MODULE="tests.production",
+                DATABASE_URL=database.copy(),
+                STATIC_ROOT=str(tmp_path),
+                DEBUG="",
+                PLAIN_HTTP="1",
+                ALLOWED_HOSTS="127.0.0.1",
+                NOUS_CHAT_MODEL=model,
+                CUSTOM_BASE_URL=f"{upstream.url}/v1",
+            )
+            servers.manage(env, "collectstatic", "--noinput", "-v0")
+            site = Site(env)
+            closing.enter_context(servers.running(site))
+            return site
+
+        yield start

@@ -306,30 +306,18 @@ def test_what_is_made_to_take_long_takes_no_longer_than_it_is_long(bench: Page) 
 
 
 def test_what_is_loaded_later_is_found_under_hashed_names(
-    database: Database, upstream: Upstream, tmp_path: Path, sign_in: SignIn
+    production_site: Callable[[str], Site], sign_in: SignIn
 ) -> None:
-    env = servers.environment(
-        DJANGO_SETTINGS_MODULE="tests.production",
-        DATABASE_URL=database.copy(),
-        STATIC_ROOT=str(tmp_path),
-        DEBUG="",
-        PLAIN_HTTP="1",
-        ALLOWED_HOSTS="127.0.0.1",
-        NOUS_CHAT_MODEL="custom:echo",
-        CUSTOM_BASE_URL=f"{upstream.url}/v1",
-    )
-    servers.manage(env, "collectstatic", "--noinput", "-v0")
-    site = Site(env)
-    with servers.running(site):
-        page = sign_in(site, "ada")
-        loaded: list[str] = []
-        page.context.on("response", lambda response: loaded.append(f"{response.status} {response.url}"))
-        begin(page)
-        part = asked(page, "```python\ndef f(): ...\n```\n\n$x^2$\n\n```mermaid\ngraph TD\n  A --> B\n```")
-        expect(part.locator(".hljs-keyword").first).to_have_text("def")
-        expect(part.locator("math")).to_have_count(1)
-        part.get_by_role("button", name="Diagram").click()
-        expect(part.get_by_role("img")).to_have_attribute("src", re.compile("^data:image/svg"), timeout=60_000)
-        for name in ("highlight", "katex", "mermaid"):
-            assert any(re.match(rf"200 .*/{name}\.[0-9a-f]{{12}}\.js$", line) for line in loaded), name
-        assert not [line for line in loaded if line.endswith(".js") and not re.search(r"\.[0-9a-f]{12}\.js$", line)]
+    site = production_site("custom:echo")
+    page = sign_in(site, "ada")
+    loaded: list[str] = []
+    page.context.on("response", lambda response: loaded.append(f"{response.status} {response.url}"))
+    begin(page)
+    part = asked(page, "```python\ndef f(): ...\n```\n\n$x^2$\n\n```mermaid\ngraph TD\n  A --> B\n```")
+    expect(part.locator(".hljs-keyword").first).to_have_text("def")
+    expect(part.locator("math")).to_have_count(1)
+    part.get_by_role("button", name="Diagram").click()
+    expect(part.get_by_role("img")).to_have_attribute("src", re.compile("^data:image/svg"), timeout=60_000)
+    for name in ("highlight", "katex", "mermaid"):
+        assert any(re.match(rf"200 .*/{name}\.[0-9a-f]{{12}}\.js$", line) for line in loaded), name
+    assert not [line for line in loaded if line.endswith(".js") and not re.search(r"\.[0-9a-f]{12}\.js$", line)]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,39 +231,27 @@ def test_recorded_answers_are_shown_and_stored_exactly(
 
 
 def test_the_page_works_as_it_is_served_on_the_internet(
-    database: Any, upstream: Upstream, tmp_path: Any, sign_in: SignIn
+    production_site: Callable[[str], Site], tmp_path: Path, sign_in: SignIn
 ) -> None:
-    env = servers.environment(
-        DJANGO_SETTINGS_MODULE="tests.production",
-        DATABASE_URL=database.copy(),
-        STATIC_ROOT=str(tmp_path),
-        DEBUG="",
-        PLAIN_HTTP="1",
-        ALLOWED_HOSTS="127.0.0.1",
-        NOUS_CHAT_MODEL="custom:words",
-        CUSTOM_BASE_URL=f"{upstream.url}/v1",
-    )
-    servers.manage(env, "collectstatic", "--noinput", "-v0")
+    site = production_site("custom:words")
     compressed = [file for file in (tmp_path / "nous_chat").rglob("*.js.br") if "vendor" not in file.parts]
     hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{12}\.js\.br$", file.name)]
     assert len(hashed) > 40
     assert sum(file.stat().st_size for file in hashed) < OWN_SCRIPT
-    site = Site(env)
-    with servers.running(site):
-        page = sign_in(site, "ada")
-        loaded: list[str] = []
-        page.on("response", lambda response: loaded.append(f"{response.status} {response.url}"))
-        begin(page)
-        page.reload()
-        live(page)
-        say(page, "Hello")
-        ends(page, "completed")
-        assert shown(page) == text(20)
-        assert not [line for line in loaded if "/room." in line], "what stands in the panel waits until it is asked for"
-        expect(panel(page).get_by_role("heading", name="Invitation links")).to_be_visible()
-        modules = [line for line in loaded if line.endswith(".js")]
-        assert len(modules) > 5
-        assert all(re.match(r"(200|304) .*\.[0-9a-f]{12}\.js$", line) for line in modules), "all by their hashed names"
-        headers = page.request.get("/chat/").headers
-        assert "default-src 'self'" in headers["content-security-policy"]
-        assert page.request.get("/chat/nothing/").status == 404
+    page = sign_in(site, "ada")
+    loaded: list[str] = []
+    page.on("response", lambda response: loaded.append(f"{response.status} {response.url}"))
+    begin(page)
+    page.reload()
+    live(page)
+    say(page, "Hello")
+    ends(page, "completed")
+    assert shown(page) == text(20)
+    assert not [line for line in loaded if "/room." in line], "what stands in the panel waits until it is asked for"
+    expect(panel(page).get_by_role("heading", name="Invitation links")).to_be_visible()
+    modules = [line for line in loaded if line.endswith(".js")]
+    assert len(modules) > 5
+    assert all(re.match(r"(200|304) .*\.[0-9a-f]{12}\.js$", line) for line in modules), "all by their hashed names"
+    headers = page.request.get("/chat/").headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert page.request.get("/chat/nothing/").status == 404
