@@ -27,8 +27,9 @@ STATUS = {
     "not_found": 404,
     "conflict": 409,
     "too_large": 413,
-    "busy": 429,
     "rate_limited": 429,
+    "busy": 503,
+    "unavailable": 503,
 }
 
 View = Callable[..., HttpResponse]

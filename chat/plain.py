@@ -16,8 +16,6 @@ from django.views.decorators.http import require_GET, require_POST
 from . import api, commands, inbox, posting, store, supervisor, views
 from .commands import Refused
 
-STATUS = {"forbidden": 403, "too_large": 413, "rate_limited": 429, "busy": 503, "unavailable": 503}
-
 
 @require_GET
 @login_required
@@ -33,7 +31,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     try:
         api.admit(request.user.pk)
     except Refused as refused:
-        return HttpResponse(str(refused), status=STATUS[refused.code], content_type="text/plain")
+        return HttpResponse(str(refused), status=api.STATUS[refused.code], content_type="text/plain")
     created = store.create_conversation(request.user)
     transaction.on_commit(partial(async_to_sync(inbox.announce_to), [request.user.pk], created.id))
     return redirect(created.url)
@@ -57,7 +55,7 @@ async def say(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     except Refused as refused:
         if refused.code == "not_found":
             raise Http404(str(refused)) from None
-        status = STATUS.get(refused.code, 400)
+        status = api.STATUS.get(refused.code, 400)
         return await sync_to_async(views.page)(request, conversation_id, str(refused), text, status)
     asked = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
