@@ -309,7 +309,7 @@ class Supervisor:
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
         if live.agent is not None and asides.asked_for() and not self.draining:
-            work = self._asides.after(live.conversation_id, live.agent, live.fell_out, self.see_through)
+            work = self._asides.after(live.id, live.conversation_id, live.agent, live.fell_out, self.see_through)
             detached(work, self._beside)
         self.announce(live.conversation_id)
 

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from chat import store
-from chat.models import Conversation, Message
+from chat.models import Conversation, Message, Run, Spending
 
 from .client import InProcess
 from .servers import Upstream
@@ -129,6 +129,74 @@ def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) 
 )
 def test_a_title_is_one_clean_line(said: str, title: str) -> None:
     assert store.clean_title(said) == title
+
+
+# --- What they take
+
+
+async def everything_done() -> None:
+    from chat import supervisor
+
+    while supervisor.current()._tasks or supervisor.current()._beside:
+        await asyncio.sleep(0.01)
+
+
+def test_titles_and_summaries_count_for_who_launched_the_run(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    fill(room, people["ada"], 10)
+    price = {"input": 0, "output": 1_000_000}
+    models = {"TITLE_MODEL": "custom:words@n=3", "SUMMARY_MODEL": "custom:words@n=5"}
+    model("words@n=7", HISTORY_TOKENS=200, PRICES={f"custom:words@n={n}": price for n in (3, 5, 7)}, **models)
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            await bob.say("Hello")
+            await bob.hear("run.finished")
+            await everything_done()
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert (room.title, room.summary) == ("w0 w1 w2", "w0 w1 w2 w3 w4")
+    spent = Spending.objects.get()
+    assert (spent.user, spent.conversation, spent.runs) == (people["bob"], room, 1)
+    assert spent.cost == 7 + 3 + 5
+    run = Run.objects.get()
+    assert spent.tokens > (run.total_tokens or 0) + 3 + 5, "what they were asked counts, too"
+    assert (run.output_tokens, run.cost) == (7, 7), "the answer took what it took"
+
+
+@pytest.mark.parametrize(("tokens", "asked"), [(150, 1), (100_000, 2)])
+def test_no_title_is_made_where_the_budget_is_used_up(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, tokens: int, asked: int
+) -> None:
+    """There is enough for the answer, and then too little to ask for a title."""
+    model("words@n=100", TITLE_MODEL="custom:words@n=3", BUDGETS=[{"per": "user", "tokens": tokens}])
+    before = upstream.stats()["started"]
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("What is a monad?")
+            assert (await ada.hear("run.finished"))["status"] == "completed"
+            await everything_done()
+
+    scenario(talk)
+    assert upstream.stats()["started"] == before + asked
+
+
+def test_an_aside_that_fails_half_way_is_not_free(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=7", TITLE_MODEL="custom:cut@n=20")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("What is a monad?")
+            await ada.hear("run.finished")
+            await everything_done()
+
+    scenario(talk)
+    assert Spending.objects.get().tokens > (Run.objects.get().total_tokens or 0) + 20
 
 
 # --- Summaries

@@ -12,7 +12,7 @@ are wire objects (`objects.py`), never rows.
 
 from .alternatives import choose
 from .approvals import Decided, await_approval, decide, expire, save_call
-from .asides import ToSumUp, clean_title, first_exchange, keep_summary, keep_title, to_sum_up
+from .asides import ToSumUp, charge, clean_title, first_exchange, keep_summary, keep_title, left_after, to_sum_up
 from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
 from .conversations import (
     Entered,
@@ -102,6 +102,7 @@ __all__ = [
     "await_approval",
     "change_conversation",
     "change_role",
+    "charge",
     "check_membership",
     "choose",
     "clean",
@@ -130,6 +131,7 @@ __all__ = [
     "keep_owned",
     "keep_summary",
     "keep_title",
+    "left_after",
     "listing",
     "listing_of",
     "look",

@@ -8,10 +8,12 @@ from django.db.models import Q
 from django.utils import timezone
 from msgspec import Struct
 
-from .. import agents, history
+from .. import agents, engine, history
+from ..budgets import Left, cost_of, price_of
 from ..conf import conf
 from ..models import Conversation, Message, Run
 from ..objects import Person
+from .budgets import may_spend, record
 from .messages import TITLE_CHARS
 from .rows import lock, messages, storable
 from .search import set_title
@@ -22,6 +24,23 @@ EXCHANGE_CHARS = 2000
 QUOTES = "#*_`\"'“”„«» \u2018\u2019\u201a"
 
 SUMMARY_CHARS = 8000
+
+
+def left_after(run_id: UUID) -> list[Left]:
+    """What is left of the budgets of who launched a run: what follows it is held against them too. Raises
+    Refused("budget") where one is used up.
+    """
+    run = Run.objects.select_related("launched_by", "conversation").get(pk=run_id)
+    return may_spend(run.launched_by, run.conversation)
+
+
+@transaction.atomic
+def charge(run_id: UUID, model: str, took: engine.Usage) -> None:
+    """An aside that followed a run took this of `model` (`provider:model`)."""
+    run = Run.objects.get(pk=run_id)
+    lock(run.conversation_id)
+    price = price_of(model)
+    record(run, took, None if price is None else cost_of(took, price), ended=False)
 
 
 def first_exchange(conversation_id: UUID) -> str | None:

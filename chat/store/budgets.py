@@ -20,11 +20,13 @@ from ..models import Conversation, Run, Spending
 from ..permissions import policy
 
 
-def may_spend(user: Any, conversation: Conversation) -> None:
-    """Raises Refused("budget") where a budget of this person, this conversation, or the site is used up."""
-    for left in left_for(user, conversation):
+def may_spend(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
+    """What is left. Raises Refused("budget") where a budget of this person, conversation, or the site is used up."""
+    all_left = left_for(user, conversation)
+    for left in all_left:
         if (left.tokens is not None and left.tokens <= 0) or (left.cost is not None and left.cost <= 0):
             raise Refused("budget", left.failure.message, retry_after=left.failure.retry_after)
+    return all_left
 
 
 def left_for(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
@@ -52,7 +54,9 @@ def left_for(user: Any | None, conversation: Conversation) -> list[budgets.Left]
 
 
 def record(run: Run, took: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
-    """A part of a run took this. The run's conversation is locked, or nobody else writes what it took."""
+    """A part of a run took this, or an aside that followed it. The run's conversation is locked, or nobody else writes
+    what it took.
+    """
     key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
     tokens, money, runs = budgets.tokens_of(took), cost or Decimal(0), int(ended)
     there = Spending.objects.filter(**key)
