@@ -137,6 +137,8 @@ class ConversationConsumer(Socket):
     async def _send_message(self, command: commands.MessageSend) -> None:
         async def acknowledge(posted: store.Posted) -> None:
             await self.answer(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
+            if (refused := posted.refused) is not None:
+                await self.answer(events.Error(ref=command.ref, code=refused.code, message=refused.message))
 
         await posting.post(self.supervisor, self.user.pk, self.conversation_id, command, self._name, acknowledge)
 

@@ -25,7 +25,7 @@ class Permissions:
         return participant.role in (Participant.Role.OWNER, Participant.Role.MEMBER)
 
     def can_ask_agent(self, participant: Participant, agent: str) -> bool:
-        """`agent` is a slug. Who may not ask it may still post, without getting an answer."""
+        """`agent` is a slug. Who may not ask it may still post without an answer, and is told if he spoke to it."""
         return self.can_post(participant)
 
     def budgets(self, user: Any | None) -> Sequence[Budget]:

@@ -51,12 +51,14 @@ async def say(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     try:
         api.admit(user.pk)
         await here.open()
-        await here.see_through(posting.post(here, user.pk, conversation_id, wanted, supervisor.NO_SOCKET))
+        posted = await here.see_through(posting.post(here, user.pk, conversation_id, wanted, supervisor.NO_SOCKET))
     except Refused as refused:
         if refused.code == "not_found":
             raise Http404(str(refused)) from None
         status = api.STATUS.get(refused.code, 400)
         return await sync_to_async(views.page)(request, conversation_id, str(refused), text, status)
+    if posted.refused is not None:
+        return await sync_to_async(views.page)(request, conversation_id, str(posted.refused))
     asked = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
     return redirect(asked if safe else views.address(conversation_id))

@@ -21,7 +21,7 @@ async def post(
     wanted: commands.MessageSend,
     launcher: str | None,
     acknowledge: Callable[[Posted], Awaitable[None]] | None = None,
-) -> None:
+) -> Posted:
     """`launcher` is as for `Supervisor.start`; `acknowledge` is awaited when the message is stored. Raises Refused.
 
     To be awaited by `Supervisor.see_through`: it writes.
@@ -29,7 +29,7 @@ async def post(
     refuse_while_draining(here)
     group = groups.conversation(conversation_id)
     with here.room() as host:
-        posted = await database_sync_to_async(store.post_message)(
+        posted: Posted = await database_sync_to_async(store.post_message)(
             user_id,
             conversation_id,
             wanted.text,
@@ -43,7 +43,7 @@ async def post(
         if acknowledge is not None:
             await acknowledge(posted)
         if posted.repeated:
-            return
+            return posted
         await groups.publish(group, events.MessageCreated(message=posted.message))
         if posted.ended is not None:
             await groups.publish(group, events.RunFinished.of(posted.ended.run, posted.ended.message))
@@ -52,6 +52,7 @@ async def post(
     if posted.stop is not None:
         await here.stop(posted.stop, conversation_id)
     here.announce(conversation_id)
+    return posted
 
 
 def refuse_while_draining(here: Supervisor) -> None:

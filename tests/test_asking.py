@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import AsyncClient
+from django.urls import reverse
 
 from chat import engine, permissions, store
 from chat.models import Conversation, Message, Participant, Run
@@ -135,13 +137,57 @@ def test_the_policy_says_who_may_ask_which_agent(people: Any, room: Conversation
     settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
     posted = post(people["bob"], room, "@support Hello")
     assert (asked(posted), posted.message.text) == (None, "@support Hello")
-    assert asked(post(people["bob"], room, "@support or @poet")) == "poet"
+    assert str(posted.refused) == "Your message is posted, but you may not ask Support."
+    both = post(people["bob"], room, "@support or @poet")
+    assert (asked(both), str(both.refused)) == ("poet", str(posted.refused)), "the other one answers"
     end_all()
+    said = post(people["ada"], room, "@support Hi")
+    answer = finish(said.start).message
+    assert answer is not None
+    assert post(people["bob"], room, "Why?", reply_to=answer.id).refused is not None
+    Conversation.objects.filter(pk=room.pk).update(answers="always")
+    unasked = post(people["bob"], room, "Lunch, anybody?")
+    assert (asked(unasked), unasked.refused) == (None, None), "he has not asked it"
+    with refused("forbidden"):
+        store.edit_message(people["bob"].pk, room.pk, unasked.message.id, "@support Lunch?", True, HOST)
     with refused("forbidden"):
         post(people["bob"], room, "Hello", agent="support")
     with refused("forbidden"):
         store.request_run(people["bob"].pk, room.pk, None, HOST)
     assert asked(post(people["ada"], room, "@support Hello")) == "support"
+
+
+def test_who_may_not_ask_an_agent_is_told_and_keeps_his_message(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            await bob.say("@support Hello", ref="x")
+            assert (await bob.answered("x"))["type"] == "ack"
+            told = await bob.hear("error")
+            assert (told["ref"], told["code"]) == ("x", "forbidden")
+            assert "Support" in told["message"]
+            assert (await bob.hear("message.created"))["message"]["text"] == "@support Hello"
+            await bob.say("Lunch?", ref="y")
+            await bob.hear("message.created", 2)
+            assert len(bob.of_type("error")) == 1
+
+    scenario(talk)
+
+
+def test_without_javascript_he_is_told_too(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
+
+    async def talk() -> Any:
+        client = AsyncClient()
+        await client.aforce_login(people["bob"])
+        return await client.post(reverse("nous_chat:say", args=[room.pk]), {"text": "@support Hello"})
+
+    answer = scenario(talk)
+    assert (answer.status_code, Message.objects.get().text) == (200, "@support Hello")
+    assert b"but you may not ask Support." in answer.content
 
 
 # --- While one answers

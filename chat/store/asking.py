@@ -6,6 +6,9 @@ transaction.
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from msgspec import Struct
+
 from .. import agents, mentions
 from ..commands import Refused
 from ..models import Conversation, Message, Participant
@@ -14,22 +17,37 @@ from .budgets import may_spend
 from .rows import talkers
 
 
-def asked(participant: Participant, conversation: Conversation, text: str, reply_to: Message | None) -> list[str]:
-    """The slugs of the agents that are to answer a message, in order, of those that this person may ask. Raises
-    Refused where a budget is used up.
+class Asked(Struct, frozen=True):
+    """The slugs of the agents that are to answer a message, in order; and of those that it speaks to, but that this
+    person may not ask.
     """
+
+    allowed: list[str] = []
+    forbidden: list[str] = []
+
+    @property
+    def refused(self) -> Refused | None:
+        """What the person is told, beside the message, which is posted all the same."""
+        names = ", ".join(agents.find(slug).name for slug in self.forbidden)
+        sentence = _("Your message is posted, but you may not ask %(agents)s.") % {"agents": names}
+        return Refused("forbidden", sentence) if names else None
+
+
+def asked(participant: Participant, conversation: Conversation, text: str, reply_to: Message | None) -> Asked:
+    """Raises Refused where a budget is used up."""
     answers = conversation.answers or conversation.answers_of(talkers(conversation.id))
     if answers == Conversation.Answers.OFF:
-        return []
+        return Asked()
     found = mentions.mentioned(text, [(slug, agents.find(slug).name) for slug in conversation.agents])
     if not found and (answered := _agent_of(reply_to)):
         found = [answered if answered in conversation.agents else conversation.agent]
+    spoken_to = found
     if not found and answers == Conversation.Answers.ALWAYS:
         found = [conversation.agent]
     allowed = [slug for slug in found if policy().can_ask_agent(participant, slug)]
     if allowed:
         may_spend(participant.user, conversation)
-    return allowed
+    return Asked(allowed, [slug for slug in spoken_to if slug not in allowed])
 
 
 def asked_expressly(participant: Participant, conversation: Conversation, agent: str | None = None) -> str:

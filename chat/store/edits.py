@@ -57,7 +57,8 @@ def edit_message(
     hidden, start = [], None
     if resend:
         hidden = _hide_answers(conversation, row)
-        ask = asked(participant, conversation, text, row.reply_to) or [asked_expressly(participant, conversation)]
+        found = asked(participant, conversation, text, row.reply_to)
+        ask = found.allowed or [asked_expressly(participant, conversation, *found.forbidden[:1])]
         for slug in ask[1:]:
             wait(conversation, slug, participant.user_id, row.seq)
         conversation.save(update_fields=["waiting"])

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from django.db import transaction
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .. import objects
 from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Message
 from ..permissions import policy
-from .asking import asked, asked_expressly, wait
+from .asking import Asked, asked, asked_expressly, wait
 from .attachments import attach
 from .endings import Finished, active_runs, finished, queue, queue_next, stop
 from .lists import advance
@@ -31,6 +32,8 @@ class Posted(Struct, frozen=True):
     stop: UUID | None = None
     ended: Finished | None = None
     """A run that stood still and was ended by the message."""
+    refused: Refused | None = None
+    """Why agents that it speaks to do not answer."""
 
 
 @transaction.atomic
@@ -63,9 +66,10 @@ def post_message(
     if reply_to is not None and (replied := messages(conversation_id).filter(pk=reply_to).first()) is None:
         raise Refused("not_found", "The message that this replies to is not in this conversation.")
     if agent is not None:
-        ask = [asked_expressly(participant, conversation, agent)]
+        found = Asked([asked_expressly(participant, conversation, agent)])
     else:
-        ask = asked(participant, conversation, text, replied)
+        found = asked(participant, conversation, text, replied)
+    ask = found.allowed
     active = active_runs(conversation_id).first()
     for slug in ask if active is not None else ask[1:]:
         wait(conversation, slug, participant.user_id, conversation.last_seq + 1)
@@ -77,17 +81,18 @@ def post_message(
     attach(row, attachments)
     advance(conversation, participant.user_id, row.seq)
     message = objects.Message.of(row)
+    posted = Posted(message, refused=found.refused)
     if not ask:
-        return Posted(message)
+        return posted
     if active is None:
-        return Posted(message, start=queue(conversation, ask[0], participant.user_id, host).id)
+        return replace(posted, start=queue(conversation, ask[0], participant.user_id, host).id)
     own = active.launched_by_id == participant.user_id and active.agent == ask[0]
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
     if not interrupt or not policy().can_stop(participant, active):
-        return Posted(message)
+        return posted
     if not stop(active, participant.user_id):
-        return Posted(message, stop=active.id)
-    return Posted(message, ended=finished(active.id), start=queue_next(conversation, host))
+        return replace(posted, stop=active.id)
+    return replace(posted, ended=finished(active.id), start=queue_next(conversation, host))
 
 
 def checked_text(text: str, attached: bool = False) -> str:
