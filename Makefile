@@ -45,7 +45,7 @@ screenshots: $(VENV)/test.installed ## each state of the page in both themes, wi
 
 .PHONY: words
 words: $(VENV)/dev.installed ## take new words into the translations and compile them; needs GNU gettext
-	for domain in django djangojs; do $(BIN)/python manage.py makemessages --domain $$domain --all --no-location \
+	for domain in django djangojs; do $(BIN)/python manage.py makemessages --domain $$domain --all --no-location --no-wrap \
 	  --no-obsolete --ignore vendor --ignore tests --ignore var --ignore .venv || exit 1; done
 	$(BIN)/python manage.py compilemessages --ignore .venv
 

@@ -14,11 +14,13 @@ from asgiref.sync import async_to_sync
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, RawPostDataException
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
 from . import inbox, limits, objects, store
 from .commands import Refused
+from .words import number
 
 MAX_BODY = 64 * 1024
 STATUS = {
@@ -70,7 +72,7 @@ def endpoint(*methods: str, often: bool = False) -> Callable[[View], View]:
         @functools.wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
-                return _refusal(Refused("unauthorized", "Sign in first."))
+                return _refusal(Refused("unauthorized", _("Sign in first.")))
             try:
                 if not often:
                     admit(request.user.pk)
@@ -145,19 +147,21 @@ def search(request: HttpRequest) -> HttpResponse:
 def admit(user_id: Any) -> None:
     """Raises Refused where this person asks too often. For the forms without JavaScript, too."""
     if wait := _requests.take(user_id, time.monotonic()):
-        raise Refused("rate_limited", "You are asking too often. Wait a moment.", retry_after=wait)
+        raise Refused("rate_limited", _("You are asking too often. Wait a moment."), retry_after=wait)
 
 
 def body(request: HttpRequest, kind: type[T]) -> T:
     """The request's JSON. Raises Refused."""
     try:
         if len(request.body) > MAX_BODY:
-            raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.")
+            raise Refused("too_large", _("A request may have at most %(most)s bytes.") % {"most": number(MAX_BODY)})
         return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise Refused("invalid", f"{error}.") from None
     except RequestDataTooBig:
-        raise Refused("too_large", f"A request may have at most {MAX_BODY:,} bytes.") from None
+        raise Refused(
+            "too_large", _("A request may have at most %(most)s bytes.") % {"most": number(MAX_BODY)}
+        ) from None
     except (RawPostDataException, msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused("bad_json", "The request's body is not valid JSON.") from None
 

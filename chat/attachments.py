@@ -4,12 +4,14 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
 from . import store
 from .api import answer_json, endpoint
 from .commands import Refused
 from .conf import conf
 from .models import attachment_storage
+from .words import number
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -25,8 +27,9 @@ def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     file = request.FILES.get("file")
     if file is None:
         raise Refused("invalid", "Send the file as the field `file` of a multipart form.")
-    if file.size is None or file.size > max(conf.IMAGE_BYTES, conf.TEXT_BYTES):
-        raise Refused("too_large", f"A file may have at most {max(conf.IMAGE_BYTES, conf.TEXT_BYTES):,} bytes.")
+    largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
+    if file.size is None or file.size > largest:
+        raise Refused("too_large", _("A file may have at most %(most)s bytes.") % {"most": number(largest)})
     return answer_json(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
 
 
@@ -40,7 +43,7 @@ def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
         with attachment_storage().open(found.file) as file:
             content = file.read()
     except FileNotFoundError:
-        raise Refused("not_found", "The file is no longer there.") from None
+        raise Refused("not_found", _("The file is no longer there.")) from None
     is_image = found.type.startswith("image/")
     kind = found.type if is_image else f"{found.type}; charset=utf-8"
     disposition = content_disposition_header(not is_image, found.name)

@@ -4,7 +4,10 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from django.utils.translation import gettext as _
 from msgspec import Meta, Struct
+
+from .words import number
 
 MAX_FRAME_CHARS = 64 * 1024
 """A longer frame is refused unread."""
@@ -117,6 +120,9 @@ class _Envelope(Struct):
 class Refused(Exception):
     """A command that cannot be done. `code` is from docs/protocol.md, `message` a sentence for people, `retry_after` in
     seconds where trying again later may help.
+
+    The sentence is in the language that is active where this is made. About fields and frames it is in English: only
+    who writes a client meets those.
     """
 
     def __init__(self, code: str, message: str, ref: str | None = None, retry_after: float | None = None) -> None:
@@ -129,7 +135,10 @@ def parse(frame: str | None) -> AnyCommand:
     if frame is None:
         raise Refused("bad_json", "A frame has to be text that holds one JSON object.")
     if len(frame) > MAX_FRAME_CHARS:
-        raise Refused("too_large", f"A frame may have at most {MAX_FRAME_CHARS:,} characters.")
+        raise Refused(
+            "too_large",
+            _("This is too long: at most %(most)s characters can be sent at once.") % {"most": number(MAX_FRAME_CHARS)},
+        )
     try:
         return _decoder.decode(frame)
     except msgspec.ValidationError as error:

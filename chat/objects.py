@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from . import agents
 from .conf import conf
 from .engine import Usage as Usage
 from .search import excerpt
+from .words import for_all
 
 if TYPE_CHECKING:
     from . import models
@@ -43,12 +45,25 @@ def usage(row: "models.Run") -> Usage | None:
     return None if all(count is None for count in counts) else Usage(*counts)
 
 
+OURS = {
+    "abandoned": gettext_noop("Everybody had left the conversation."),
+    "host_lost": gettext_noop("The server that was writing this answer ended. What it had written is kept."),
+    "internal": gettext_noop("Something went wrong here. It has been logged; try again."),
+    "shutdown": gettext_noop("The server was restarted while this answer was being written."),
+}
+
+
 class Failure(Struct, frozen=True):
     """Why a run did not complete. `retry_after` is in seconds."""
 
     code: str
     message: str
     retry_after: float | None = None
+
+    @classmethod
+    def ours(cls, code: str) -> Self:
+        """One that no provider is to blame for."""
+        return cls(code, for_all(OURS[code]))
 
 
 class AgentName(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.utils.translation import gettext as _
 
 from . import commands, events, groups, store
 from .commands import Refused
@@ -58,4 +59,4 @@ async def post(
 def refuse_while_draining(here: Supervisor) -> None:
     """Raises Refused("unavailable") in a process that is about to end."""
     if here.draining:
-        raise Refused("unavailable", "The server is restarting. Send it again in a moment.")
+        raise Refused("unavailable", _("The server is restarting. Send it again in a moment."))

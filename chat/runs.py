@@ -34,10 +34,6 @@ PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds before a unit of work is tried again, the last one as often as it takes: a locked SQLite, a full disk, a
 database that restarts."""
 
-ABANDONED = objects.Failure("abandoned", "Everybody had left the conversation.")
-SHUTDOWN = objects.Failure("shutdown", "The server was restarted while this answer was being written.")
-INTERNAL = objects.Failure("internal", "Something went wrong here. It has been logged; try again.")
-
 
 @dataclass
 class Process:
@@ -275,7 +271,7 @@ class LiveRun:
             return store.Ending(
                 status=Run.Status.FAILED,
                 written=written,
-                error=INTERNAL,
+                error=objects.Failure.ours("internal"),
                 took=estimate,
                 estimated=True,
                 hand_over=hand_over,

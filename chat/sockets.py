@@ -16,8 +16,10 @@ from uuid import UUID
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError
+from django.utils.translation import activate, gettext_noop, override
+from django.utils.translation import gettext as _
 
-from . import commands, events, groups, metrics, store, supervisor
+from . import commands, events, groups, metrics, objects, store, supervisor, words
 from .commands import Refused
 from .pulse import TICK
 from .revocation import session_name
@@ -37,7 +39,7 @@ LOOK_AGAIN = 60.0
 """Seconds between two looks whether who is connected may still be."""
 
 RETRY = 2.0
-UNAVAILABLE = "The server cannot store or load anything right now. Try again soon."
+UNAVAILABLE = gettext_noop("The server cannot store or load anything right now. Try again soon.")
 
 
 class Closed(Exception):
@@ -58,6 +60,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
         self.scope, self._receive, self._send = scope, receive, send
+        self._language = words.language_of(scope.get("query_string", b""))
+        activate(self._language)  # in this socket's task, and in those that it starts
         self.supervisor = supervisor.current()
         self.reads: UUID | None = None
         self._renewing = asyncio.Event()
@@ -118,14 +122,22 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     async def _turn_away(self, code: str, error: Exception) -> None:
         """Something is away that no socket can be without: say so, and that the reader is to try again."""
         logger.warning("A socket could not be served: %s", error)
-        await self.answer(events.Notice(code=code, message=supervisor.NOTICES[code]))
+        await self.notify(code)
         await self._close(4011)
 
-    # --- What the supervisor asks of it
+    # --- What the supervisor asks of it, in a context of its own
+
+    async def notify(self, code: str) -> None:
+        """Tell that something is away, or is back."""
+        with override(self._language):
+            notice = events.Notice(code=code, message=_(supervisor.NOTICES[code]))
+        await self.answer(notice)
 
     async def restart(self) -> None:
         """The server is about to end: the browser is to come back, not all of them in the same moment."""
-        await self.answer(events.Closing(reason="The server is restarting.", reconnect_in=uniform(1, 3)))
+        with override(self._language):
+            closing = events.Closing(reason=_("The server is restarting."), reconnect_in=uniform(1, 3))
+        await self.answer(closing)
         try:
             await self._send({"type": "websocket.close", "code": 1012})
         except Exception:  # daphne's library refuses to send what RFC 6455 reserves, 1012 too
@@ -166,8 +178,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 async with groups.mailbox() as self.mailbox:
                     await self.mailbox.join(groups.account(self.user.pk))
                     await self.enter()
-                    for notice in self.supervisor.notices.values():
-                        await self.answer(notice)
+                    for what in sorted(self.supervisor.away):
+                        await self.notify(f"{what}_away")
                     listening = listening or asyncio.create_task(self._listen())
                     await self._pass_on(listening)
                 if self._verdict is not None:
@@ -228,12 +240,12 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             await self._refuse(refused.ref or ref, refused.code, str(refused), refused.retry_after)
         except (OperationalError, InterfaceError, TimeoutError) as error:
             logger.warning("The database did not answer: %s", error)
-            await self._refuse(ref, "unavailable", UNAVAILABLE, RETRY)
+            await self._refuse(ref, "unavailable", _(UNAVAILABLE), RETRY)
         except Closed:
             raise
         except Exception:
             logger.exception("A command failed")
-            await self._refuse(ref, "internal", "Something went wrong here. It has been logged; try again.")
+            await self._refuse(ref, "internal", _(objects.OURS["internal"]))
 
     def _admit(self, command: commands.AnyCommand) -> None:
         """Raises Refused where the person asks too often, or where it is known that the database is away; Closed for
@@ -246,9 +258,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             metrics.count("commands_rate_limited")
             if self._bucket.exhausted:
                 raise Closed(4429)
-            raise Refused("rate_limited", "You are asking too often. Wait a moment.", retry_after=wait)
-        if "database" in self.supervisor.notices and not isinstance(command, (commands.Ping, commands.Typing)):
-            raise Refused("unavailable", UNAVAILABLE, retry_after=RETRY)
+            raise Refused("rate_limited", _("You are asking too often. Wait a moment."), retry_after=wait)
+        if "database" in self.supervisor.away and not isinstance(command, (commands.Ping, commands.Typing)):
+            raise Refused("unavailable", _(UNAVAILABLE), retry_after=RETRY)
 
     async def _refuse(self, ref: str | None, code: str, message: str, retry_after: float | None = None) -> None:
         await self.answer(events.Error(ref=ref, code=code, message=message, retry_after=retry_after))

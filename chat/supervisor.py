@@ -19,6 +19,7 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
+from django.utils.translation import get_language, gettext_noop, override
 from msgspec.structs import replace
 
 from . import asides, engine, events, groups, inbox, metrics, objects, store
@@ -30,7 +31,7 @@ from .markers import Markers
 from .models import Run
 from .presence import Presence
 from .pulse import TICK, Pulse
-from .runs import ABANDONED, SHUTDOWN, LiveRun, Process, own_connections
+from .runs import LiveRun, Process, own_connections
 from .slots import Slots
 from .tasks import detached
 
@@ -60,10 +61,12 @@ LAST_WRITES = 10.0
 """Seconds that the database has to take the ends of runs, once the process has to end."""
 
 NOTICES = {
-    "database_away": "The database does not answer. Answers that are being made go on and are stored when it is back.",
-    "database_back": "The database is back.",
-    "layer_away": "Server processes cannot reach each other. What is new may come late; nothing is lost.",
-    "layer_back": "Server processes reach each other again.",
+    "database_away": gettext_noop(
+        "The database does not answer. Answers that are being made go on and are stored when it is back."
+    ),
+    "database_back": gettext_noop("The database is back."),
+    "layer_away": gettext_noop("Server processes cannot reach each other. What is new may come late; nothing is lost."),
+    "layer_back": gettext_noop("Server processes reach each other again."),
 }
 
 NO_SOCKET = "no socket"
@@ -81,6 +84,9 @@ class LocalSocket(Protocol):
 
     async def answer(self, event: events.Event) -> None:
         """Send an event to it."""
+
+    async def notify(self, code: str) -> None:
+        """Tell the reader, in his language, one of the NOTICES."""
 
     async def restart(self) -> None:
         """Tell the reader to come back, and close."""
@@ -103,7 +109,7 @@ class Supervisor:
         """The open sockets of this process; each adds and removes itself."""
         self.buckets = Buckets()
         """How often each connected person has asked."""
-        self.notices: dict[str, events.Notice] = {}
+        self.away: set[str] = set()
         """What is away at the moment: "database", "layer"."""
 
         self.presence = Presence(self.host)
@@ -123,7 +129,7 @@ class Supervisor:
         """Those that had more people than a CROWD when lists last heard of them."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
-        self._abandonment = Abandonment(self._reads, lambda: "layer" in self.notices, self._abandoned, self._watches)
+        self._abandonment = Abandonment(self._reads, lambda: "layer" in self.away, self._abandoned, self._watches)
         self._asides = asides.Asides()
         self._beside: set[asyncio.Task[None]] = set()
         self._resources = AsyncExitStack()
@@ -172,9 +178,9 @@ class Supervisor:
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` so that it is finished even if the awaiting socket is cancelled: a write that is half known to
-        the world is worse than one that comes late.
+        the world is worse than one that comes late. It speaks the language of who awaits it.
         """
-        task = detached(work, self._tasks)
+        task = detached(_in_language(get_language(), work), self._tasks)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -264,7 +270,7 @@ class Supervisor:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for live in self._runs.values():
-            live.cancel(Run.Status.INTERRUPTED, SHUTDOWN)
+            live.cancel(Run.Status.INTERRUPTED, objects.Failure.ours("shutdown"))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_WRITES)
         self._process.given_up.set()
@@ -367,7 +373,7 @@ class Supervisor:
             case {"type": "present", "conversation": conversation}:
                 self._abandonment.present(UUID(conversation))
             case {"type": "echo", "number": number}:
-                if self._process.pulse.echo(number, _now()) and "layer" not in self.notices:
+                if self._process.pulse.echo(number, _now()) and "layer" not in self.away:
                     self._renew("The channel layer lost messages")
 
     async def _tick(self, mailbox: groups.Mailbox) -> None:
@@ -458,20 +464,19 @@ class Supervisor:
 
     def _notice(self, what: str, away: bool) -> None:
         """Tell our sockets, directly, when something goes away and when it is back; after that they begin anew."""
-        if away == (what in self.notices):
+        if away == (what in self.away):
             return
         code = f"{what}_{'away' if away else 'back'}"
-        notice = events.Notice(code=code, message=NOTICES[code])
-        logger.warning("%s", notice.message)
+        logger.warning("%s", NOTICES[code])
         if away:
             metrics.count(code)
-            self.notices[what] = notice
+            self.away.add(what)
         else:
-            del self.notices[what]
+            self.away.remove(what)
         for reader in self.sockets:
-            detached(reader.answer(notice), self._watches)
+            detached(reader.notify(code), self._watches)
         if not away:
-            self._renew(notice.message)
+            self._renew(NOTICES[code])
 
     def _renew(self, why: str) -> None:
         logger.info("%s: sockets begin anew", why)
@@ -529,7 +534,7 @@ class Supervisor:
         if conf.CANCEL_ON_DISCONNECT == "always":
             for launched in live:
                 if launched.launcher == channel:
-                    self._cancel(launched, Run.Status.STOPPED, ABANDONED)
+                    self._cancel(launched, Run.Status.STOPPED, objects.Failure.ours("abandoned"))
         else:
             self._abandonment.left(conversation_id)
 
@@ -541,7 +546,7 @@ class Supervisor:
             return
         for live in self._runs_of(conversation_id):
             if live.launcher != NO_SOCKET:
-                self._cancel(live, Run.Status.STOPPED, ABANDONED)
+                self._cancel(live, Run.Status.STOPPED, objects.Failure.ours("abandoned"))
 
     def _runs_of(self, conversation_id: UUID) -> list[LiveRun]:
         return [live for live in self._runs.values() if live.conversation_id == conversation_id]
@@ -550,6 +555,11 @@ class Supervisor:
 def _clean_some() -> int:
     with own_connections():
         return store.clean()
+
+
+async def _in_language(language: str | None, work: Coroutine[Any, Any, T]) -> T:
+    with override(language):
+        return await work
 
 
 def _unheard(task: asyncio.Task[Any]) -> None:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 def detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
     """A task in `tasks` while it lives, outside the context of whoever starts it: asgiref binds the ORM's threads to
-    contexts.
+    contexts. Nor does it speak the language of whoever starts it: what it says is for all.
     """
     task = asyncio.create_task(work, context=contextvars.Context())
     tasks.add(task)

@@ -102,7 +102,7 @@ class Socket(Talker):
 class InProcess(Talker):
     """The consumer itself, in this process, without a server: `async with InProcess(user, conversation_id) as peer`."""
 
-    def __init__(self, user: Any, conversation: object = "") -> None:
+    def __init__(self, user: Any, conversation: object = "", query: str = "") -> None:
         from channels.routing import URLRouter
 
         from chat.routing import websocket_urlpatterns
@@ -110,6 +110,8 @@ class InProcess(Talker):
         super().__init__()
         self._app = URLRouter(websocket_urlpatterns)
         self._scope = {"type": "websocket", "path": f"/{conversation}/" if conversation else "/", "user": user}
+        if query:  # servers may leave it out
+            self._scope["query_string"] = query.encode("ascii")
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def transmit(self, text: str) -> None:
@@ -162,18 +164,20 @@ class Person:
     def csrf(self) -> dict[str, str]:
         return {"X-CSRFToken": self.http.cookies["csrftoken"]}
 
-    def connect(self, conversation: str = "", site: Site | None = None, **options: Any) -> websockets.connect:
+    def connect(
+        self, conversation: str = "", site: Site | None = None, query: str = "", **options: Any
+    ) -> websockets.connect:
         """To a conversation, or without one to the inbox; on another process of the same site if given."""
         port = (site or self.site).port
-        address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "")
+        address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "") + query
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         headers = {"Cookie": cookie}
         return websockets.connect(address, additional_headers=headers, max_size=None, proxy=None, **options)
 
     @contextlib.asynccontextmanager
-    async def socket(self, conversation: str = "", site: Site | None = None) -> AsyncIterator[Socket]:
+    async def socket(self, conversation: str = "", site: Site | None = None, query: str = "") -> AsyncIterator[Socket]:
         """A Socket at such a connection."""
-        async with self.connect(conversation, site) as connection:
+        async with self.connect(conversation, site, query) as connection:
             socket = Socket(connection)
             try:
                 yield socket

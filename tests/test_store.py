@@ -469,5 +469,5 @@ def test_a_list_of_conversations_is_two_queries(people: dict[str, Any], django_a
 
 
 def test_a_conversation_needs_an_agent_that_exists(people: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="known are assistant"):
+    with pytest.raises(Refused, match="There are: assistant"):
         store.create_conversation(people["ada"], agent="nobody")

@@ -42,9 +42,57 @@ def words_of_the_page() -> list[str]:
 def words_of_the_server() -> list[str]:
     python = [file for folder in ("chat", "nousproject") for file in (ROOT / folder).rglob("*.py")]
     sources = [file.read_text("utf-8") for file in python]
-    sources += [templatize(file.read_text("utf-8")) for file in TEMPLATES]
-    calls = re.compile(r"""\b(?:_|gettext|gettext_lazy)\(\s*u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
-    return [ast.literal_eval(text) for source in sources for text in calls.findall(source)]
+    sources += [f"({templatized(file)})" for file in TEMPLATES]
+    marked = [call for source in sources for call in ast.walk(ast.parse(source)) if is_marked(call)]
+    return [call.args[0].value for call in marked if isinstance(call.args[0], ast.Constant)]  # type: ignore[attr-defined]
+
+
+def templatized(file: Path) -> str:
+    """What Django makes of a template for xgettext: calls, between what is no Python."""
+    calls = re.compile(r"""\b(?:gettext|ngettext)\((?:\s*u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*,?)+""")
+    return ", ".join(f"{call.rstrip(',')})" for call in calls.findall(templatize(file.read_text("utf-8"))))
+
+
+def is_marked(node: ast.AST) -> bool:
+    """Is it a sentence in gettext's hands?"""
+    marks = ("_", "gettext", "gettext_lazy", "gettext_noop", "ngettext")
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in marks
+
+
+def bare_sentences(source: str) -> list[str]:
+    """What people are told in a module past gettext: a refusal, a notice, the reason of an end."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        match name:
+            case "Refused":
+                code = ast.unparse(node.args[0])
+                told, for_clients = node.args[1], code in ("'bad_json'", "'unknown_command'")
+            case "_refuse":
+                told, for_clients = node.args[2], False
+            case "Notice":
+                told, for_clients = given["message"], False
+            case "Closing":
+                told, for_clients = given["reason"], False
+            case _:
+                continue
+        text = ast.unparse(told)
+        if for_clients or "`" in text or text in PASSED_ON:
+            continue
+        if not is_marked(told.left if isinstance(told, ast.BinOp) else told):
+            found.append(text)
+    return found
+
+
+PASSED_ON = {
+    "str(refused)",  # it was said in its language already
+    "left.failure.message",
+    "over.message",
+    "f'{error}.'",  # msgspec's, about a field
+}
 
 
 def placeholders(text: str) -> list[str]:
@@ -62,6 +110,24 @@ def test_german_is_complete(domain: str, used: list[str]) -> None:
         for said in forms:
             assert said, f"make words, then translate: {text}"
             assert placeholders(said) == placeholders(text), text
+
+
+def test_no_sentence_of_the_server_stands_outside_the_words() -> None:
+    """Whoever writes a client is told of fields and frames in English; everything else is for people."""
+    assert bare_sentences('raise Refused("conflict", "No.")') == ["'No.'"]
+    assert bare_sentences('x.Notice(code="a", message=NOTICES[code])') == ["NOTICES[code]"]
+    assert bare_sentences('raise Refused("conflict", _("No %(more)s.") % {"more": 1})') == []
+    assert bare_sentences('raise Refused("invalid", "`q` is missing.")') == []
+    for file in sorted((ROOT / "chat").rglob("*.py")):
+        assert not bare_sentences(file.read_text("utf-8")), file
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_nothing_is_left_to_translate(source: Path) -> None:
+    """Of any domain. What `make words` only guesses (fuzzy) counts for nothing."""
+    for entry in source.read_text("utf-8").split("\n\n"):
+        assert "#, fuzzy" not in entry, entry
+        assert not re.search(r'^msgstr(\[\d\])? ""$(?!\n")', entry, flags=re.MULTILINE), entry
 
 
 @pytest.mark.skipif(shutil.which("msgfmt") is None, reason="GNU gettext is not installed")

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from .. import objects
 from ..commands import Refused
@@ -57,12 +58,12 @@ def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Mes
     may_post(participant)
     row = Message.objects.filter(conversation=conversation_id, pk=message_id).first()
     if row is None:
-        raise Refused("not_found", "There is no such message in this conversation.")
+        raise Refused("not_found", _("There is no such message in this conversation."))
     if row.alternative_of_id is None:
-        raise Refused("conflict", "There is no other answer to choose from.")
+        raise Refused("conflict", _("There is no other answer to choose from."))
     of_it = Q(message__alternative_of=row.alternative_of_id) | Q(replaces__alternative_of=row.alternative_of_id)
     if active_runs(conversation_id).filter(of_it).exists():
-        raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
+        raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
     if not row.shown:
         Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False)
         Message.objects.filter(pk=row.pk).update(shown=True)

@@ -7,6 +7,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from .. import history, objects
@@ -15,6 +17,7 @@ from ..conf import conf
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
+from ..words import for_all
 from .budgets import may_spend, record
 from .endings import Ending, Finished, cost_of, finished, room, spent
 from .rows import lock, lock_as, storable, storable_json
@@ -67,7 +70,7 @@ def _until() -> datetime | None:
     return None if seconds is None else timezone.now() + timedelta(seconds=seconds)
 
 
-TOO_LATE = "Nobody decided on it in time."
+TOO_LATE = gettext_noop("Nobody decided on it in time.")
 
 EXPIRE_AT_ONCE = 20
 """Conversations whose calls expire in one go."""
@@ -89,12 +92,12 @@ def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | N
     conversation = participant.conversation
     call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
     if call is None:
-        raise Refused("not_found", "There is no such tool call in this conversation.")
+        raise Refused("not_found", _("There is no such tool call in this conversation."))
     run = call.run
     if not policy().can_decide(participant, run):
-        raise Refused("forbidden", "Only who asked, or an owner of the conversation, can decide on this.")
+        raise Refused("forbidden", _("Only who asked, or an owner of the conversation, can decide on this."))
     if call.status != ToolCall.Status.AWAITING_APPROVAL or run.status != Run.Status.AWAITING_APPROVAL:
-        raise Refused("conflict", "This has been decided already.")
+        raise Refused("conflict", _("This has been decided already."))
     may_spend(participant.user, conversation)
     call.decided_by, call.decided_at = participant.user, timezone.now()
     if asked.decision == "reject":
@@ -122,7 +125,7 @@ def _expire(conversation_id: UUID, late: QuerySet[ToolCall], host: str) -> list[
     run = None
     for call in late.filter(run__conversation=conversation_id, run__status=Run.Status.AWAITING_APPROVAL):
         run = run or Run.objects.get(pk=call.run_id)
-        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, TOO_LATE, timezone.now()
+        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, for_all(TOO_LATE), timezone.now()
         decided.append(_decided(run, call, host))
     return decided
 

@@ -29,8 +29,9 @@ class Asked(Struct, frozen=True):
     def refused(self) -> Refused | None:
         """What the person is told, beside the message, which is posted all the same."""
         names = ", ".join(agents.find(slug).name for slug in self.forbidden)
-        sentence = _("Your message is posted, but you may not ask %(agents)s.") % {"agents": names}
-        return Refused("forbidden", sentence) if names else None
+        if not names:
+            return None
+        return Refused("forbidden", _("Your message is posted, but you may not ask %(agents)s.") % {"agents": names})
 
 
 def asked(participant: Participant, conversation: Conversation, text: str, reply_to: Message | None) -> Asked:
@@ -54,11 +55,11 @@ def asked_expressly(participant: Participant, conversation: Conversation, agent:
     """The slug of an agent that somebody names, or the first one. Raises Refused."""
     agent = agent or conversation.agent
     if agent not in conversation.agents:
-        raise Refused("not_found", "There is no such agent in this conversation.")
+        raise Refused("not_found", _("There is no such agent in this conversation."))
     if conversation.answers == Conversation.Answers.OFF:
-        raise Refused("conflict", "The agents of this conversation are switched off.")
+        raise Refused("conflict", _("The agents of this conversation are switched off."))
     if not policy().can_ask_agent(participant, agent):
-        raise Refused("forbidden", "You may not ask this agent.")
+        raise Refused("forbidden", _("You may not ask this agent."))
     may_spend(participant.user, conversation)
     return agent
 

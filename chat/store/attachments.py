@@ -12,12 +12,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Left, Length
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from msgspec import Struct
 
 from .. import objects
 from ..commands import Refused
 from ..conf import conf
 from ..models import Attachment, Message, attachment_storage
+from ..words import number
 from .rows import may_post, membership, storable
 
 WAITING = 50
@@ -53,7 +56,7 @@ def type_of(content: bytes) -> str:
     except UnicodeDecodeError:
         text = "\x00"
     if any(ord(char) < 32 and char not in "\t\n\r\f\x1b" for char in text):
-        raise Refused("invalid", "Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached.")
+        raise Refused("invalid", _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached."))
     return TEXT
 
 
@@ -64,11 +67,18 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
     kind = type_of(content)
     largest = conf.TEXT_BYTES if kind == TEXT else conf.IMAGE_BYTES
     if len(content) > largest:
-        raise Refused("too_large", f"Such a file may have at most {largest:,} bytes; this one has {len(content):,}.")
+        raise Refused(
+            "too_large",
+            _("Such a file may have at most %(most)s bytes; this one has %(length)s.")
+            % {"most": number(largest), "length": number(len(content))},
+        )
     if not content:
-        raise Refused("empty", "The file is empty.")
+        raise Refused("empty", _("The file is empty."))
     if Attachment.objects.filter(uploaded_by=user, message=None).count() >= WAITING:
-        raise Refused("conflict", f"You have uploaded {WAITING} files without sending them. Send or wait a day.")
+        raise Refused(
+            "conflict",
+            _("You have uploaded %(count)s files without sending them. Send them, or wait a day.") % {"count": WAITING},
+        )
     stored = attachment_storage().save(f"nous_chat/{uuid.uuid4().hex}", ContentFile(content))
     try:
         row = Attachment.objects.create(
@@ -91,11 +101,19 @@ def attach(message: Message, wanted: Sequence[UUID]) -> None:
     if not wanted:
         return
     if len(wanted) > conf.ATTACHMENTS_PER_MESSAGE:
-        raise Refused("too_large", f"A message may carry at most {conf.ATTACHMENTS_PER_MESSAGE} files.")
+        raise Refused(
+            "too_large",
+            ngettext(
+                "A message may carry at most %(most)s file.",
+                "A message may carry at most %(most)s files.",
+                conf.ATTACHMENTS_PER_MESSAGE,
+            )
+            % {"most": conf.ATTACHMENTS_PER_MESSAGE},
+        )
     free = Attachment.objects.filter(conversation=message.conversation_id, uploaded_by=message.author_id, message=None)
     rows = {row.pk: row for row in free.filter(pk__in=wanted)}
     if set(rows) != set(wanted):
-        raise Refused("not_found", "A file of this message is not there, or was sent already. Attach it again.")
+        raise Refused("not_found", _("A file of this message is not there, or was sent already. Attach it again."))
     now = timezone.now()
     for place, key in enumerate(dict.fromkeys(wanted)):
         rows[key].message, rows[key].created_at = message, now + timedelta(microseconds=place)
@@ -122,7 +140,7 @@ def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
             return Served(str(row.file.name), row.name, row.type)
     except Refused:
         pass
-    raise Refused("not_found", "There is no such file, or you may not see it.")
+    raise Refused("not_found", _("There is no such file, or you may not see it."))
 
 
 def files_for_model(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
@@ -162,7 +180,7 @@ def delete_unsent(user_id: Any, attachment_id: UUID) -> None:
     """Take back a file that was not sent."""
     row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
     if row is None:
-        raise Refused("not_found", "There is no such file, or it was sent already.")
+        raise Refused("not_found", _("There is no such file, or it was sent already."))
     row.delete()
 
 

@@ -4,7 +4,6 @@
 number of runs.
 """
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,12 +11,15 @@ from typing import Any
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from .. import budgets, engine, objects
 from ..commands import Refused
 from ..conf import Budget
 from ..models import Conversation, Run, Spending
 from ..permissions import policy
+from ..words import number
 
 
 def may_spend(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
@@ -30,7 +32,9 @@ def may_spend(user: Any | None, conversation: Conversation) -> list[budgets.Left
 
 
 def left_for(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
-    """What is left of each budget that a run of this person in this conversation is held against."""
+    """What is left of each budget that a run of this person in this conversation is held against. What says that one is
+    used up is in the language that is active.
+    """
     held = [budget for budget in policy().budgets(user) if budget.per != "user" or user is not None]
     if not held:
         return []
@@ -103,19 +107,34 @@ def _again(budget: Budget) -> datetime | None:
     return datetime(day.year, day.month, day.day, tzinfo=timezone.get_default_timezone())
 
 
-_WHOSE = {"user": "Your budget", "conversation": "The budget of this conversation", "site": "The budget of this site"}
-_WHEN = {"day": " for today", "month": " for this month", "ever": ""}
+_USED_UP = {
+    ("user", "day"): gettext_noop("Your budget for today is used up: %(limit)s."),
+    ("user", "month"): gettext_noop("Your budget for this month is used up: %(limit)s."),
+    ("user", "ever"): gettext_noop("Your budget is used up: %(limit)s."),
+    ("conversation", "day"): gettext_noop("The budget of this conversation for today is used up: %(limit)s."),
+    ("conversation", "month"): gettext_noop("The budget of this conversation for this month is used up: %(limit)s."),
+    ("conversation", "ever"): gettext_noop("The budget of this conversation is used up: %(limit)s."),
+    ("site", "day"): gettext_noop("The budget of this site for today is used up: %(limit)s."),
+    ("site", "month"): gettext_noop("The budget of this site for this month is used up: %(limit)s."),
+    ("site", "ever"): gettext_noop("The budget of this site is used up: %(limit)s."),
+}
 
 
 def _used_up(budget: Budget) -> objects.Failure:
     again = _again(budget)
-    limits: Sequence[str] = [
-        *([f"{budget.tokens:,} tokens"] if budget.tokens is not None else []),
-        *([f"a cost of {budget.cost}"] if budget.cost is not None else []),
-    ]
-    sentence = f"{_WHOSE[budget.per]}{_WHEN[budget.period]} is used up: {' and '.join(limits)}."
+    sentence = _(_USED_UP[budget.per, budget.period]) % {"limit": _limit(budget)}
     if again is None:
-        return objects.Failure("budget", f"{sentence} It does not begin anew; ask whoever runs this site.")
-    when = date_format(again, "j F, H:i")
+        never = _("It does not begin anew; ask whoever runs this site.")
+        return objects.Failure("budget", f"{sentence} {never}")
+    when = {"day": date_format(again, "MONTH_DAY_FORMAT"), "time": date_format(again, "H:i")}
+    later = _("Answers are possible again on %(day)s, %(time)s.") % when
     seconds = (again - timezone.now()).total_seconds()
-    return objects.Failure("budget", f"{sentence} Answers are possible again on {when}.", max(seconds, 0.0))
+    return objects.Failure("budget", f"{sentence} {later}", max(seconds, 0.0))
+
+
+def _limit(budget: Budget) -> str:
+    cost = "" if budget.cost is None else _("a cost of %(cost)s") % {"cost": number(budget.cost)}
+    if budget.tokens is None:
+        return cost
+    tokens = ngettext("%(count)s token", "%(count)s tokens", budget.tokens) % {"count": number(budget.tokens)}
+    return _("%(tokens)s and %(cost)s") % {"tokens": tokens, "cost": cost} if cost else tokens

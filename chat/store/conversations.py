@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 from msgspec import Struct
 
 from .. import agents, objects
@@ -17,7 +18,7 @@ from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from .endings import active_runs
 from .lists import with_unread, yours
-from .rows import NOT_FOUND, PAGE, membership, newest, storable
+from .rows import PAGE, membership, newest, no_conversation, storable
 from .search import set_title
 
 LIST = 200
@@ -35,7 +36,9 @@ _TALKERS = (
 def create_conversation(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
     """A new conversation that `user` owns. Raises Refused where the site has no such agent."""
     if agent is not None and agent not in conf.AGENTS:
-        raise Refused("invalid", f"There is no such agent; known are {', '.join(sorted(conf.AGENTS))}.")
+        raise Refused(
+            "invalid", _("There is no such agent. There are: %(known)s.") % {"known": ", ".join(sorted(conf.AGENTS))}
+        )
     with transaction.atomic():
         row = Conversation.objects.create(agent=agent or agents.default_slug())
         if title := storable(title):
@@ -139,7 +142,7 @@ def look(user_id: Any, conversation_id: UUID) -> objects.Conversation:
     membership(user_id, conversation_id)
     found = listing_of(user_id, conversation_id)
     if found is None:
-        raise Refused("not_found", NOT_FOUND)
+        raise no_conversation()
     return found
 
 

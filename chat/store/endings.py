@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from msgspec import Struct
 
 from .. import budgets, engine, history, objects
@@ -92,7 +93,7 @@ def room(host: str | None) -> str:
     room: then nothing of the transaction is to stay. Raises Refused("busy").
     """
     if host is None:
-        raise Refused("busy", "Too many answers are being made at the moment. Try again soon.", retry_after=BUSY)
+        raise Refused("busy", _("Too many answers are being made at the moment. Try again soon."), retry_after=BUSY)
     return host
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from msgspec import UNSET, Struct, UnsetType
 
 from .. import objects
@@ -18,7 +19,7 @@ from ..permissions import policy
 from .attachments import KEPT_UNSENT
 from .conversations import listing_of
 from .endings import active_runs, stop
-from .rows import NOT_FOUND, lock_as, membership, storable
+from .rows import lock_as, membership, no_conversation, storable
 from .search import set_title
 
 TITLE_LENGTH = 200
@@ -50,7 +51,7 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Changes) -
     participant = (lock_as if changes.common else membership)(user_id, conversation_id)
     if changes.common:
         if not policy().can_manage(participant):
-            raise Refused("forbidden", "Only an owner of the conversation can change that.")
+            raise Refused("forbidden", _("Only an owner of the conversation can change that."))
         _set_up(participant.conversation, changes)
     if changes.own:
         Participant.objects.filter(pk=participant.pk).update(**changes.own)
@@ -63,7 +64,7 @@ def _set_up(conversation: Conversation, changes: Changes) -> None:
     if not isinstance(changes.title, UnsetType):
         title = " ".join(storable(changes.title).split())
         if len(title) > TITLE_LENGTH:
-            raise Refused("too_large", f"A title may have at most {TITLE_LENGTH} characters.")
+            raise Refused("too_large", _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH})
         set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)
     if not isinstance(changes.mode, UnsetType):
         conversation.mode = _one_of("mode", changes.mode, Conversation.Mode.values)
@@ -72,7 +73,7 @@ def _set_up(conversation: Conversation, changes: Changes) -> None:
     if not isinstance(changes.agents, UnsetType):
         slugs = list(dict.fromkeys(changes.agents))
         if not slugs:
-            raise Refused("invalid", "A conversation needs at least one agent; `answers` can switch it off.")
+            raise Refused("invalid", _("A conversation needs at least one agent. It can be told to answer never."))
         for slug in slugs:
             _one_of("agents", slug, list(conf.AGENTS))
         conversation.agent, conversation.other_agents = slugs[0], slugs[1:]
@@ -98,7 +99,7 @@ def delete_conversation(user_id: Any, conversation_id: UUID) -> Deleted:
     participant = lock_as(user_id, conversation_id)
     conversation = participant.conversation
     if not policy().can_manage(participant):
-        raise Refused("forbidden", "Only an owner of the conversation can delete it.")
+        raise Refused("forbidden", _("Only an owner of the conversation can delete it."))
     active = active_runs(conversation_id).first()
     to_stop = None if active is None or stop(active, participant.user_id) else active.id
     conversation.deleted_at, conversation.waiting = timezone.now(), []
@@ -113,11 +114,11 @@ def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Convers
     rows = Participant.objects.select_related("user", "conversation")
     participant = rows.filter(user=user_id, conversation=conversation_id).first()
     if participant is None or not policy().can_see(participant):
-        raise Refused("not_found", NOT_FOUND)
+        raise no_conversation()
     deleted_at = participant.conversation.deleted_at
     if deleted_at is not None:
         if not policy().can_manage(participant) or deleted_at < timezone.now() - timedelta(seconds=conf.UNDO_SECONDS):
-            raise Refused("not_found", NOT_FOUND)
+            raise no_conversation()
         Conversation.objects.filter(pk=conversation_id).update(deleted_at=None)
     restored = listing_of(user_id, conversation_id)
     assert restored is not None

@@ -13,6 +13,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Struct
 
@@ -34,7 +35,7 @@ def create_invitation(
     """A new link; `expires_in` is in seconds."""
     mine = _may_invite(lock_as(user_id, conversation_id))
     if _open(conversation_id).count() >= MAX_OPEN:
-        raise Refused("conflict", f"There are {MAX_OPEN} links already. Revoke some first.")
+        raise Refused("conflict", _("There are %(count)s links already. Revoke some first.") % {"count": MAX_OPEN})
     Invitation.objects.filter(conversation=conversation_id).exclude(_good()).delete()
     row = Invitation.objects.create(
         conversation_id=conversation_id,
@@ -57,7 +58,7 @@ def revoke_invitation(user_id: Any, conversation_id: UUID, invitation_id: UUID) 
     """A link that nobody can use from now on."""
     _may_invite(lock_as(user_id, conversation_id))
     if not Invitation.objects.filter(conversation=conversation_id, pk=invitation_id).delete()[0]:
-        raise Refused("not_found", "There is no such invitation in this conversation.")
+        raise Refused("not_found", _("There is no such invitation in this conversation."))
 
 
 class Invited(Struct, frozen=True):
@@ -106,7 +107,7 @@ def join(user: Any, token: str) -> Joined:
 
 def _may_invite(mine: Participant) -> Participant:
     if not policy().can_invite(mine):
-        raise Refused("forbidden", "You may not invite people to this conversation.")
+        raise Refused("forbidden", _("You may not invite people to this conversation."))
     return mine
 
 
@@ -119,7 +120,7 @@ def _open(conversation_id: UUID) -> QuerySet[Invitation]:
 
 
 def _find(token: str) -> Invitation:
-    no_good = Refused("not_found", "This invitation is not good any more, or never was.")
+    no_good = Refused("not_found", _("This invitation is not good any more, or never was."))
     try:
         identity = UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
     except (BadSignature, ValueError):

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Message
 from ..permissions import policy
+from ..words import number
 from .asking import Asked, asked, asked_expressly, wait
 from .attachments import attach
 from .endings import Finished, active_runs, finished, queue, queue_next, stop
@@ -64,7 +66,7 @@ def post_message(
     text = checked_text(text, bool(attachments))
     replied = None
     if reply_to is not None and (replied := messages(conversation_id).filter(pk=reply_to).first()) is None:
-        raise Refused("not_found", "The message that this replies to is not in this conversation.")
+        raise Refused("not_found", _("The message that this replies to is not in this conversation."))
     if agent is not None:
         found = Asked([asked_expressly(participant, conversation, agent)])
     else:
@@ -99,11 +101,12 @@ def checked_text(text: str, attached: bool = False) -> str:
     """As it is stored. It may be empty only where something is attached."""
     text = storable(text)
     if not text.strip() and not attached:
-        raise Refused("empty", "The message has no text.")
+        raise Refused("empty", _("The message has no text."))
     if len(text) > conf.MAX_MESSAGE_CHARS:
         raise Refused(
             "too_large",
-            f"A message may have at most {conf.MAX_MESSAGE_CHARS:,} characters; this one has {len(text):,}.",
+            _("A message may have at most %(most)s characters; this one has %(length)s.")
+            % {"most": number(conf.MAX_MESSAGE_CHARS), "length": number(len(text))},
         )
     return text
 

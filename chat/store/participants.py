@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Case, Value, When
-from django.utils.translation import gettext, gettext_noop, override
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from .. import objects
@@ -15,6 +15,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Invitation, Message, Participant
 from ..permissions import policy
+from ..words import for_all
 from .rows import append, lock_as, may_post, membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
@@ -52,22 +53,26 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
     mine = lock_as(user_id, conversation_id)
     conversation = mine.conversation
     if not policy().can_invite(mine):
-        raise Refused("forbidden", "You may not add people to this conversation.")
+        raise Refused("forbidden", _("You may not add people to this conversation."))
     if role == OWNER:
-        raise Refused("invalid", "A conversation is handed over to somebody who is in it.")
+        raise Refused("invalid", _("A conversation is handed over to somebody who is in it."))
     users = get_user_model()
     user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
     if user is None or not policy().can_add(mine, user):
-        raise Refused("not_found", "There is nobody of that name.")
+        raise Refused("not_found", _("There is nobody of that name."))
     if Participant.objects.filter(conversation=conversation, user=user).exists():
-        raise Refused("conflict", f"{objects.Person.of(user).name} is in this conversation already.")
+        raise Refused(
+            "conflict", _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
+        )
     return come_in(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
 
 def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by: Any) -> Change:
     """A part of somebody's transaction: a new participant of a locked conversation. Raises Refused where it is full."""
     if Participant.objects.filter(conversation=conversation).count() >= conf.MAX_PARTICIPANTS:
-        raise Refused("conflict", f"A conversation may have at most {conf.MAX_PARTICIPANTS} people.")
+        raise Refused(
+            "conflict", _("A conversation may have at most %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
+        )
     row = Participant.objects.create(
         conversation=conversation, user=user, role=role, last_read=conversation.last_seq + 1
     )
@@ -81,13 +86,13 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
     conversation = mine.conversation
     row = _there(conversation, participant_id)
     if role == OWNER and mine.role != OWNER:
-        raise Refused("forbidden", "Only the owner can hand a conversation over.")
+        raise Refused("forbidden", _("Only the owner can hand a conversation over."))
     if not policy().can_manage(mine):
-        raise Refused("forbidden", "You may not change roles in this conversation.")
+        raise Refused("forbidden", _("You may not change roles in this conversation."))
     if row.role == role:
-        raise Refused("conflict", f"{objects.Person.of(row.user).name} has this role already.")
+        raise Refused("conflict", _("%(name)s has this role already.") % {"name": objects.Person.of(row.user).name})
     if row.role == OWNER:
-        raise Refused("conflict", "A conversation needs an owner: hand it over to somebody else.")
+        raise Refused("conflict", _("A conversation needs an owner: hand it over to somebody else."))
     changed = [row]
     if role == OWNER:
         mine.role = MEMBER
@@ -112,10 +117,11 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
     row = _there(conversation, participant_id)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):
-        raise Refused("forbidden", "You may not remove people from this conversation.")
+        raise Refused("forbidden", _("You may not remove people from this conversation."))
     if row.role == OWNER and not _other_owners(row):
-        sentence = "Hand the conversation over first, or delete it." if leaving else "The owner cannot be removed."
-        raise Refused("conflict", sentence)
+        if leaving:
+            raise Refused("conflict", _("Hand the conversation over first, or delete it."))
+        raise Refused("conflict", _("The owner cannot be removed."))
     gone = objects.Participant.of(row)
     Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
     row.delete()
@@ -138,7 +144,7 @@ def keep_owned(conversation_id: UUID) -> None:
 def _there(conversation: Conversation, participant_id: int) -> Participant:
     row = Participant.objects.select_related("user").filter(conversation=conversation, pk=participant_id).first()
     if row is None:
-        raise Refused("not_found", "There is no such participant in this conversation.")
+        raise Refused("not_found", _("There is no such participant in this conversation."))
     return row
 
 
@@ -148,7 +154,5 @@ def _other_owners(row: Participant) -> bool:
 
 
 def _tell(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
-    """Everybody reads the same sentence, so it is in the site's language."""
-    with override(settings.LANGUAGE_CODE):
-        text = gettext(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
+    text = for_all(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
     return objects.Message.of(append(conversation, role=Message.Role.SYSTEM, text=text))

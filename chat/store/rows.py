@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from .. import objects
 from ..commands import Refused
@@ -15,7 +16,6 @@ from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import policy
 
 PAGE = 50
-NOT_FOUND = "There is no such conversation, or you are not in it."
 
 
 def storable(text: str) -> str:
@@ -35,13 +35,17 @@ def membership(user_id: Any, conversation_id: UUID) -> Participant:
         .first()
     )
     if row is None or not policy().can_see(row):
-        raise Refused("not_found", NOT_FOUND)
+        raise no_conversation()
     return row
+
+
+def no_conversation() -> Refused:
+    return Refused("not_found", _("There is no such conversation, or you are not in it."))
 
 
 def may_post(participant: Participant) -> None:
     if not policy().can_post(participant):
-        raise Refused("forbidden", "You can read this conversation, but not write in it.")
+        raise Refused("forbidden", _("You can read this conversation, but not write in it."))
 
 
 def talkers(conversation_id: UUID) -> int:

@@ -5,9 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 from msgspec import Struct
 
 from .. import agents, engine, history, objects
@@ -48,22 +51,22 @@ def request_run(
     may_post(participant)
     asked = asked_expressly(participant, conversation, agent)
     if active_runs(conversation_id).exists():
-        raise Refused("conflict", "An answer is being made. Wait for it, or stop it first.")
+        raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
     said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM)
     last = said.order_by("-seq").first()
     if continues and message_id is None:
         raise Refused("invalid", "`continue` needs the `message` that is to go on.")
     if last is None:
-        raise Refused("conflict", "There is nothing to answer yet.")
+        raise Refused("conflict", _("There is nothing to answer yet."))
     if message_id is None:
         return queue(conversation, asked, participant.user_id, host).id
     if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
-        raise Refused("not_found", "There is no such message in this conversation.")
+        raise Refused("not_found", _("There is no such message in this conversation."))
     if message_id != last.id:
-        raise Refused("conflict", "Only the last answer can be made again, or go on.")
+        raise Refused("conflict", _("Only the last answer can be made again, or go on."))
     replaces = last if last.role == Message.Role.ASSISTANT else None
     if continues and (replaces is None or not last.run.cut_off):
-        raise Refused("conflict", "There is nothing to go on with: this was not cut off.")
+        raise Refused("conflict", _("There is nothing to go on with: this was not cut off."))
     if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
         asked = asked_expressly(participant, conversation, last.run.agent)
     return queue(conversation, asked, participant.user_id, host, replaces=replaces, continues=continues).id
@@ -147,6 +150,8 @@ def start_run(run_id: UUID, host: str) -> Started | None:
         files_for_model(conversation.id, answer.seq, budget * history.CHARS_PER_TOKEN // 2),
         conversation.summary,
     )
+    with override(settings.LANGUAGE_CODE):  # why it ends, if it ends at one of them, is kept for all
+        left = left_for(run.launched_by, conversation)
     return Started(
         message=objects.Message.of(answer),
         agent=run.agent,
@@ -157,7 +162,7 @@ def start_run(run_id: UUID, host: str) -> Started | None:
         transcript=transcript,
         decisions={call_id: _decision(calls[call_id]) for call_id in waiting} if waiting else None,
         call_ids={call_id: call.id for call_id, call in calls.items()},
-        left=left_for(run.launched_by, conversation),
+        left=left,
         price=price_of(run.model),
     )
 
@@ -231,11 +236,11 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = 
     conversation = participant.conversation
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
     if run is None:
-        raise Refused("not_found", "There is no such run in this conversation.")
+        raise Refused("not_found", _("There is no such run in this conversation."))
     if run.status not in Run.ACTIVE:
-        raise Refused("run_over", "This answer has ended already.")
+        raise Refused("run_over", _("This answer has ended already."))
     if not policy().can_stop(participant, run):
-        raise Refused("forbidden", "Only who asked, or an owner of the conversation, can stop this answer.")
+        raise Refused("forbidden", _("Only who asked, or an owner of the conversation, can stop this answer."))
     if not stop(run, participant.user_id):
         return None
     return finished(run_id, following=queue_next(conversation, host))
@@ -253,7 +258,7 @@ def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
     """Raises Refused("not_found")."""
     row = runs().filter(conversation=conversation_id, pk=run_id).first()
     if row is None:
-        raise Refused("not_found", "There is no such run in this conversation.")
+        raise Refused("not_found", _("There is no such run in this conversation."))
     silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT)
     return Stored(objects.Run.of(row), answer(row), silent)
 
@@ -277,15 +282,16 @@ def reap(conversation_id: UUID | None = None) -> list[Finished]:
     return reaped
 
 
-LOST = objects.Failure("host_lost", "The server that was writing this answer ended. What it had written is kept.")
-
-
 @transaction.atomic
 def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finished | None:
     conversation = lock(conversation_id)
     run = runs().select_related("message", "replaces").get(pk=run_id)
     ending = Ending(
-        status=Run.Status.INTERRUPTED, written=Written(run.seq), error=LOST, took=_as_written(run), estimated=True
+        status=Run.Status.INTERRUPTED,
+        written=Written(run.seq),
+        error=objects.Failure.ours("host_lost"),
+        took=_as_written(run),
+        estimated=True,
     )
     if not end(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page import SignIn, StartSite, ends
+from tests.page import SignIn, StartSite, ends, live, posting
 from tests.servers import ROOT
 from tests.test_words import words_of_the_page
 
@@ -26,6 +26,7 @@ VISIBLE = """() => {
     look(document.querySelector("nous-chat").shadowRoot);
     return found;
 }"""
+GERMAN = {"Accept-Language": "de-AT,de;q=0.9"}
 THEIRS = {"Assistant", "ada", "Hello"}
 """What the site and its people have named."""
 
@@ -65,7 +66,7 @@ def test_no_word_of_the_page_comes_past_gettext(start_site: StartSite, sign_in: 
 
 def test_a_german_browser_gets_a_german_page(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
-    page.set_extra_http_headers({"Accept-Language": "de-AT,de;q=0.9"})
+    page.set_extra_http_headers(GERMAN)
     page.reload()
     expect(page.get_by_role("button", name="Neues Gespräch", exact=True)).to_be_visible()
     page.get_by_role("textbox", name="Nachricht").fill("Hallo")
@@ -73,3 +74,23 @@ def test_a_german_browser_gets_a_german_page(start_site: StartSite, sign_in: Sig
     ends(page, "completed")
     expect(page.locator("nous-chat")).to_have_attribute("lang", "de")
     expect(page.locator("html")).to_have_attribute("lang", re.compile("^de"))
+
+
+def test_what_the_server_says_to_a_german_page_is_german(start_site: StartSite, sign_in: SignIn) -> None:
+    """Over the socket, over HTTP, and where there is no JavaScript."""
+    page = sign_in(start_site(), "ada")
+    page.set_extra_http_headers(GERMAN)
+    page.reload()
+    live(page)
+    page.get_by_role("textbox", name="Nachricht").fill("x" * 32_001)
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text(
+        "Eine Nachricht darf höchstens 32.000 Zeichen haben; diese hat 32.001."
+    )
+    page.get_by_role("button", name="Personen und Einstellungen").click()
+    page.get_by_role("textbox", name="Benutzername").fill("nobody")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Es gibt niemanden mit diesem Namen.")).to_be_visible()
+    refused = page.request.post(f"{page.url}say/", form={"text": ""}, headers=posting(page) | GERMAN)
+    assert refused.status == 400
+    assert "Die Nachricht hat keinen Text." in refused.text()

@@ -1,5 +1,6 @@
 // The language the page speaks: the texts that Django's gettext has for it, and how it writes numbers and times. The
-// catalogue comes with the element's HTML (chat/words.py); without one it is English. Used by words.js.
+// catalogue comes with the element's HTML (chat/words.py); without one it is English. Used by words.js, and by socket.js,
+// for the server is to speak the same.
 
 let catalogue, numbers, decimals, locale, ordinals, clock, calendar, days, relative, directions;
 
@@ -26,6 +27,9 @@ export function use(given) {
   relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 }
 use(null);
+
+/** A BCP 47 tag. */
+export const tag = () => catalogue.language;
 
 /** A text in the reader's language, with the values in the place of `{name}`. Named so that makemessages finds it. */
 export function gettext(text, values = {}) {

@@ -3,6 +3,7 @@
 // and, for the inbox, by nous-chat.js.
 
 import { parse } from "./json.js";
+import { tag } from "./language.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
@@ -41,6 +42,7 @@ export class Socket {
   constructor(url, { onEvent, onConnection }) {
     this.#url = new URL(url, location.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
+    this.#url.searchParams.set("language", tag());
     this.#onEvent = onEvent;
     this.#onConnection = onConnection;
     this.connection = { name: "connecting", code: null, restarting: false, at: null };

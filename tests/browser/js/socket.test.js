@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
+import { use } from "../nous_chat/language.js";
 import { Socket } from "../nous_chat/socket.js";
 
 let opened, states, events, socket;
@@ -35,13 +36,17 @@ beforeEach(() => {
 const last = () => opened.at(-1);
 const live = () => last().hear({ type: "snapshot" });
 
-test("is live from the first event on, over the page's own kind of connection", () => {
-  assert.equal(last().url, "wss://example.org/ws/chat/c/");
+test("is live from the first event on, over the page's own kind of connection, in its language", () => {
+  assert.equal(last().url, "wss://example.org/ws/chat/c/?language=en");
   assert.equal(socket.send({ type: "ping" }), false);
   live();
   assert.equal(socket.send({ type: "typing", on: true }), true);
   assert.deepEqual(last().sent, [{ type: "typing", on: true }]);
   assert.deepEqual([states, events], [["connecting", "live"], ["snapshot"]]);
+  use({ language: "de", texts: {}, plurals: "" });
+  new Socket("/ws/chat/", { onConnection() {} }).open();
+  assert.equal(last().url, "wss://example.org/ws/chat/?language=de");
+  use(null);
 });
 
 test("waits longer each time, half a minute at most, and starts over once it was live", () => {
