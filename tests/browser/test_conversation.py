@@ -425,6 +425,49 @@ def test_drafts_are_kept_for_each_conversation(start_site: StartSite, sign_in: S
     expect(box(page)).to_have_value("for the first")
 
 
+def test_a_draft_keeps_its_files_and_what_it_answers(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    say(page, "Which colour?")
+    ends(page, "completed")
+    act(person(page), "Reply")
+    box(page).fill("Like these")
+    files = page.locator(".uploads li")
+    page.locator("input[type=file]").set_input_files([
+        {"name": "dot.png", "mimeType": "image/png", "buffer": PNG},
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Green"},
+    ])  # fmt: skip
+    expect(page.locator('.uploads li[data-state="there"]')).to_have_count(2)
+    page.reload()
+    live(page)
+    expect(box(page)).to_have_value("Like these")
+    assert page.evaluate("document.activeElement.tagName") in ("BODY", "HTML"), "a page that loads takes no focus"
+    expect(page.locator(".replying")).to_contain_text("Replying to ada: Which colour?")
+    expect(page.locator('.uploads li[data-state="there"]')).to_have_count(2)
+
+    run_in(
+        site,
+        "from datetime import timedelta; from django.utils import timezone; from chat.models import Attachment;"
+        "old = timezone.now() - timedelta(days=2); Attachment.objects.filter(name='notes.txt').update(created_at=old)",
+    )
+    servers.manage(site.env, "nous_clean")
+    page.reload()
+    live(page)
+    gone = files.filter(has_text="notes.txt")
+    expect(gone).to_contain_text("It is gone: what is not sent is kept for a day. Attach it again.")
+    expect(box(page)).to_have_value("Like these")
+    page.get_by_role("button", name="Send").click()
+    ends(page, "completed")
+    sent = next(message for message in stored(page, conversation) if message["text"] == "Like these")
+    assert [file["name"] for file in sent["attachments"]] == ["dot.png"]
+    assert sent["reply_to"] == stored(page, conversation)[0]["id"]
+    page.reload()
+    live(page)
+    expect(files).to_have_count(0)
+    expect(page.locator(".replying")).to_be_hidden()
+
+
 def test_the_field_grows_to_ten_lines(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(), "ada")
     begin(page)

@@ -67,6 +67,8 @@ export class Api {
 
   /** A file that was uploaded and will not be sent. @param {object} attachment */
   discard({ url }) { return this.#fetch("DELETE", url); }
+  /** Refused with 404 if the file is not there any more. */
+  find({ url }) { return this.#fetch("GET", url); }
 
   /** What a message said before it was edited, oldest first. */
   edits(id, message) { return this.ask("GET", `conversations/${id}/messages/${message}/edits/`); }
@@ -75,7 +77,7 @@ export class Api {
     const headers = { "X-CSRFToken": this.#csrf, ...(body && { "Content-Type": "application/json" }) };
     let response;
     try {
-      response = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
+      response = await fetch(url, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     } catch {
       throw new Refusal();
     }

@@ -13,16 +13,17 @@ export class Composer {
   #on; #text; #send; #stop; #attach; #field; #readOnly; #notice; #sentence; #answering; #during; #reply; #mention; #uploads;
   #running = null; // as in show()
   #wish = null; // what a message shall do to the answer that is being made, if the person has said so
-  #answers = null; // the message that this one will answer
+  #answers = null; // id of the message that this one will answer
   #typing = false;
   #pause = 0;
 
   /**
    * @param {object} on
-   * @param {(message: object) => void} on.send `{text, reply_to, attachments, mode}`
+   * @param {(message: object) => void} on.send as in requests.js
    * @param {() => void} on.stop
    * @param {() => boolean} on.editLast corrects one's last message; says whether there is one
-   * @param {(text: string) => void} on.draft at each change of what stands there
+   * @param {(message: object) => void} on.draft at each change of what stands there: the message, as it would be sent
+   * @param {(id: string) => object|null} on.message the message of that id, if it is loaded
    * @param {(on: boolean) => void} on.typing
    * @param {() => object[]} on.mentionable as in mention.js
    * @param {object} on.files as in uploads.js
@@ -35,7 +36,7 @@ export class Composer {
       onpaste: (event) => this.#take(event, event.clipboardData.files),
     });
     this.#mention = new Mention(this.#text, on.mentionable, () => this.#changed());
-    this.#uploads = new Uploads(on.files, () => this.#buttons(), () => this.focus());
+    this.#uploads = new Uploads(on.files, () => this.#altered(), () => this.focus());
     const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
     this.#attach = iconButton("clip", words.attach, { class: "bare attach", onclick: () => picker.click() });
     this.#send = iconButton("send", words.send, { type: "submit", class: "round send" });
@@ -79,14 +80,14 @@ export class Composer {
     this.#text.readOnly = barred;
     this.#attach.hidden = barred;
     this.#text.placeholder = placeholder;
+    this.#quote();
     this.#buttons();
   }
 
-  /** The next message answers this one; null: it answers none. */
-  reply(message) {
-    this.#answers = message;
-    this.#reply.hidden = message === null;
-    if (message) this.#answering.textContent = words.replyingTo(writerOf(message), beginning(message));
+  /** The next message answers that one; null: it answers none. @param {string|null} id */
+  reply(id) {
+    this.#answer(id);
+    this.#altered();
     this.focus();
   }
 
@@ -96,12 +97,12 @@ export class Composer {
     this.focus();
   }
 
-  /** Gives a refused message back to its writer, before what he has written since. */
-  giveBack({ text, answers, attachments }) {
+  /** Gives a message that was refused, or not sent yet, back to its writer, before what he has written since. */
+  giveBack({ text, reply_to, attachments }) {
     this.text = this.text.trim() ? `${text}\n${this.text}` : text;
-    if (answers) this.reply(answers);
+    if (reply_to) this.#answer(reply_to);
     this.#uploads.giveBack(attachments);
-    this.#on.draft(this.text);
+    this.#altered();
   }
 
   /** Shows a sentence until it is dismissed; null takes it away. */
@@ -114,7 +115,30 @@ export class Composer {
     this.#text.focus();
   }
 
+  /** Has nothing been written, chosen or attached? */
+  get untouched() { return this.text === "" && this.#answers === null && this.#uploads.empty; }
+
   get #empty() { return this.text.trim() === "" && this.#uploads.attachments.length === 0; }
+
+  get #message() {
+    return { text: this.text, reply_to: this.#answers, attachments: this.#uploads.attachments };
+  }
+
+  #answer(id) {
+    this.#answers = id;
+    this.#quote();
+  }
+
+  #quote() {
+    this.#reply.hidden = this.#answers === null;
+    const message = this.#on.message(this.#answers);
+    this.#answering.textContent = words.replyingTo(writerOf(message), beginning(message));
+  }
+
+  #altered() {
+    this.#buttons();
+    this.#on.draft(this.#message);
+  }
 
   #buttons() {
     const running = this.#running;
@@ -153,16 +177,12 @@ export class Composer {
   #submit(event) {
     event.preventDefault();
     if (this.#text.readOnly || this.#empty || this.#uploads.busy) return;
-    const message = {
-      text: this.text, reply_to: this.#answers?.id ?? null, attachments: this.#uploads.attachments,
-      mode: this.#wish,
-    };
+    const message = { ...this.#message, mode: this.#wish };
     this.#idle();
     this.text = "";
+    this.#answer(null);
     this.#uploads.clear();
-    if (this.#answers) this.reply(null);
     this.say(null);
-    this.#on.draft("");
     this.#on.send(message);
   }
 
@@ -179,8 +199,7 @@ export class Composer {
 
   #changed() {
     this.#fit();
-    this.#buttons();
-    this.#on.draft(this.text);
+    this.#altered();
     if (this.text.trim() === "") return this.#idle();
     clearTimeout(this.#pause);
     this.#pause = setTimeout(() => this.#idle(), TYPING_ENDS);

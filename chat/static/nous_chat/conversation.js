@@ -53,8 +53,7 @@ export class Conversation {
     this.#requests = new Requests(id, this.#state, {
       send: (command) => this.#socket.send(command),
       apply: (event) => this.#apply(event),
-      returned: ({ reply_to, ...message }) =>
-        this.#composer.giveBack({ ...message, answers: messageOf(this.#state, reply_to) }),
+      returned: (message) => this.#composer.giveBack(message),
       refused: (message, sentence) => this.#messages.refused(message, sentence),
       say: (sentence) => this.say(sentence),
     });
@@ -71,7 +70,7 @@ export class Conversation {
         again: (message) => this.#ask("again", message),
         proceed: (message) => this.#ask("proceed", message),
         decide: (call, decision) => requests.decide(call, decision),
-        reply: (message) => this.#composer.reply(message),
+        reply: ({ id }) => this.#composer.reply(id),
         edit: (message, text, resend) => requests.edit(message, text, resend),
         remove: (message) => requests.remove(message),
         restore: (message) => requests.restore(message),
@@ -86,11 +85,13 @@ export class Conversation {
       send: (message) => this.send(message),
       stop: () => this.stopRun(),
       editLast: () => this.#messages.editLast(),
-      draft: (text) => (requests.draft = text),
+      draft: (message) => (requests.draft = message),
+      message: (id) => messageOf(this.#state, id),
       typing: (on) => requests.typing(on),
       mentionable: () => mentionable(this.#state),
       files: {
         upload: (file, onProgress) => api.upload(id, file, onProgress),
+        find: (attachment) => api.find(attachment),
         discard: (attachment) => api.discard(attachment).catch(() => {}), // the server forgets it in a day
       },
     });
@@ -206,7 +207,8 @@ export class Conversation {
   }
 
   #takeUp(person) {
-    if (this.#requests.takeUp(person) && !this.#composer.text) this.#composer.text = this.#requests.draft;
+    if (!this.#requests.takeUp(person) || !this.#composer.untouched) return;
+    if (this.#requests.draft) this.#composer.giveBack(this.#requests.draft);
   }
 
   #fade() {

@@ -1,12 +1,12 @@
-// What the person wrote and the server has not confirmed: the draft, and the commands that wait for their ack. Kept in
-// sessionStorage, so that neither a reload nor a lost connection loses a word. Called by conversation.js.
+// What the person wrote and the server has not confirmed: the draft, with its files and what it answers, and the commands
+// that wait for their ack. Kept in sessionStorage, so that neither a reload nor a lost connection loses a word. Called by conversation.js.
 
 export class Outbox {
   #key;
   #storage = storage();
   #by = null;
   #commands = new Map(); // by ref
-  #draft = "";
+  #draft = null;
 
   /** @param {string} conversation its id */
   constructor(conversation) {
@@ -22,22 +22,23 @@ export class Outbox {
     if (this.#by === by) return false;
     if (this.#by !== null) { // somebody else has signed in meanwhile
       this.#commands.clear();
-      this.#draft = "";
+      this.#draft = null;
     }
     this.#by = by;
     const kept = this.#read();
     if (kept?.by === by) {
-      this.#draft ||= kept.draft;
+      this.#draft ??= kept.draft;
       this.#commands = new Map([...kept.unsent.map((command) => [command.ref, command]), ...this.#commands]);
     }
     this.#save();
     return true;
   }
 
+  /** `{text, reply_to, attachments}` as in requests.js; null where nothing stands there. */
   get draft() { return this.#draft; }
 
-  set draft(text) {
-    this.#draft = text;
+  set draft(draft) {
+    this.#draft = draft.text || draft.reply_to || draft.attachments.length ? draft : null;
     this.#save();
   }
 

@@ -7,7 +7,7 @@ import { words } from "./words.js";
 
 export class Requests {
   asking = false; // is the wish for an answer on its way?
-  #state; #on; #outbox; #files = new Map(); #read = 0;
+  #state; #on; #outbox; #read = 0;
 
   /**
    * @param {string} conversation its id
@@ -26,17 +26,20 @@ export class Requests {
   }
 
   get draft() { return this.#outbox.draft; }
-  set draft(text) { this.#outbox.draft = text; }
+  set draft(message) { this.#outbox.draft = message; }
 
-  /** Says a message, now or when the connection is back. @param {object} message `{text, reply_to, attachments, mode}` */
+  /**
+   * Says a message, now or when the connection is back.
+   * @param {object} message `{text, reply_to, attachments, mode}`: the Attachments were uploaded before
+   */
   say({ text, reply_to = null, attachments = [], mode = null }) {
     const client_id = uuid();
-    this.#files.set(client_id, attachments);
-    this.#post({
+    const command = {
       type: "message.send", client_id, text, ref: client_id, ...(mode && { mode }), ...(reply_to && { reply_to }),
-      ...(attachments.length && { attachments: attachments.map(({ id }) => id) }),
-    });
-    this.#bubble({ client_id, text, reply_to });
+      ...(attachments.length && { attachments }),
+    };
+    this.#post(command);
+    this.#bubble(command);
   }
 
   /** Stops the answer that is being made; says whether there is one. */
@@ -101,14 +104,14 @@ export class Requests {
   /** The socket is there: now whatever waits can go. */
   arrived() {
     this.asking = false;
-    for (const command of this.#outbox.commands) if (this.#isDue(command)) this.#on.send(command);
+    for (const command of this.#outbox.commands) if (this.#isDue(command)) this.#send(command);
   }
 
   /** @param {object} event an `ack` or `error` */
   answered(event) {
     if (event.ref === "ask") this.asking = false;
     if (event.type === "error") return this.#refused(event);
-    this.#files.delete(this.#settle(event.ref)?.client_id);
+    this.#settle(event.ref);
   }
 
   #refused({ ref, code, message, retry_after }) {
@@ -125,17 +128,15 @@ export class Requests {
 
   /** It goes again after reconnecting, or after that many seconds. */
   #later(ref, seconds) {
-    if (seconds !== null) setTimeout(() => this.#outbox.has(ref) && this.#on.send(this.#outbox.get(ref)), seconds * 1000);
+    if (seconds !== null) setTimeout(() => this.#outbox.has(ref) && this.#send(this.#outbox.get(ref)), seconds * 1000);
   }
 
-  #giveBack({ client_id, text, reply_to = null }) {
+  #giveBack({ client_id, text, reply_to = null, attachments = [] }) {
     this.#on.apply({ type: "bubble.gone", client_id });
-    this.#on.returned({ text, reply_to, attachments: this.#files.get(client_id) ?? [] });
-    this.#files.delete(client_id);
+    this.#on.returned({ text, reply_to, attachments });
   }
 
-  #bubble({ client_id, text, reply_to }) {
-    const attachments = this.#files.get(client_id) ?? [];
+  #bubble({ client_id, text, reply_to = null, attachments = [] }) {
     this.#on.apply({ type: "bubble", client_id, text, reply_to, attachments, created_at: new Date().toISOString() });
   }
 
@@ -146,7 +147,13 @@ export class Requests {
   /** For commands that must arrive. */
   #post(command) {
     this.#outbox.add(command);
-    if (this.#state.you && this.#isDue(command)) this.#on.send(command);
+    if (this.#state.you && this.#isDue(command)) this.#send(command);
+  }
+
+  /** On the wire files are named by their ids. */
+  #send(command) {
+    const { attachments } = command;
+    this.#on.send(attachments ? { ...command, attachments: attachments.map(({ id }) => id) } : command);
   }
 
   /** Messages go one after another: one that has to be sent again would else come after those written later. */
@@ -158,7 +165,7 @@ export class Requests {
   #settle(ref) {
     const command = this.#outbox.settle(ref);
     const [next] = this.#outbox.messages;
-    if (command?.type === "message.send" && next) this.#on.send(next);
+    if (command?.type === "message.send" && next) this.#send(next);
     return command;
   }
 }

@@ -11,6 +11,7 @@ export class Uploads {
    * @param {object} files
    * @param {(file: File, onProgress: (share: number) => void) => {done: Promise<object>, abort: () => void}} files.upload
    * @param {(attachment: object) => void} files.discard it will not be sent
+   * @param {(attachment: object) => Promise<any>} files.find refused with 404 if it is not there any more
    * @param {() => void} onChange one is there, has arrived, or is gone
    * @param {() => void} onRemove the person has removed one; the focus needs a place
    */
@@ -38,9 +39,13 @@ export class Uploads {
     for (const file of files) this.#begin(file);
   }
 
-  /** Attachments of a message that was refused. */
+  /** Attachments of a message that was refused, or of a draft: the server may have forgotten them. */
   giveBack(attachments) {
-    for (const attachment of attachments) this.#arrived(this.#chip(attachment.name, attachment.size), attachment);
+    for (const attachment of attachments) {
+      const chip = this.#chip(attachment.name, attachment.size);
+      this.#arrived(chip, attachment);
+      this.#to.find(attachment).catch(({ status }) => status === 404 && this.#failed(chip, words.fileGone));
+    }
   }
 
   /** What has arrived is in a message now; what could not be sent stays, and says so. */
@@ -54,7 +59,7 @@ export class Uploads {
     const { done, abort } = this.#to.upload(file, (share) => (chip.querySelector("progress").value = share));
     this.#files.get(chip).abort = abort;
     chip.dataset.state = "sending";
-    done.then((attachment) => this.#arrived(chip, attachment), (refusal) => this.#failed(chip, refusal));
+    done.then((attachment) => this.#arrived(chip, attachment), ({ message }) => this.#failed(chip, message));
     this.#changed();
   }
 
@@ -76,11 +81,12 @@ export class Uploads {
     this.#changed();
   }
 
-  #failed(chip, { message }) {
+  #failed(chip, sentence) {
     if (!this.#files.has(chip)) return;
+    this.#files.get(chip).attachment = null;
     chip.dataset.state = "failed";
-    chip.querySelector("progress").remove();
-    chip.querySelector("small").textContent = message;
+    chip.querySelector("progress")?.remove();
+    chip.querySelector("small").textContent = sentence;
     this.#changed();
   }
 

@@ -72,6 +72,7 @@ const dictionary = () => ({
   removeFile: (name) => _("Remove {name}", { name }),
   uploading: (name) => _("{name} is being sent", { name }),
   pasted: _("Pasted file"),
+  fileGone: _("It is gone: what is not sent is kept for a day. Attach it again."),
   dropHere: _("Drop files here to attach them"),
   size: (bytes) => {
     if (bytes < 1000) return ngettext("{count} byte", "{count} bytes", bytes);

@@ -13,21 +13,34 @@ function memory() {
     removeItem: (key) => items.delete(key),
   });
 }
+const draft = (text, fields = {}) => ({ text, reply_to: null, attachments: [], ...fields });
 const command = (ref) => ({ type: "message.send", client_id: ref, text: "hi", ref });
 
 test("a message stays until it is settled, a reload in between", () => {
   const storage = memory();
   const before = new Outbox("c");
   before.open("1");
-  before.draft = "half a sen";
+  before.draft = draft("half a sen");
   before.add(command("u"));
   const after = new Outbox("c");
   assert.equal(after.open("1"), true);
   assert.deepEqual(after.messages, [command("u")]);
-  assert.equal(after.draft, "half a sen");
+  assert.deepEqual(after.draft, draft("half a sen"));
   after.settle("u");
-  after.draft = "";
+  after.draft = draft("");
   assert.equal(storage.items.size, 0, "nothing is left behind");
+});
+
+test("a draft is kept for its files, or what it answers, too", () => {
+  for (const fields of [{ attachments: [{ id: "f" }] }, { reply_to: "m-1" }]) {
+    memory();
+    const before = new Outbox("c");
+    before.open("1");
+    before.draft = draft("", fields);
+    const after = new Outbox("c");
+    after.open("1");
+    assert.deepEqual(after.draft, draft("", fields));
+  }
 });
 
 test("what one person wrote is not sent by the next", () => {
@@ -35,20 +48,20 @@ test("what one person wrote is not sent by the next", () => {
   const hers = new Outbox("c");
   hers.open("1");
   hers.add(command("u"));
-  hers.draft = "secret";
+  hers.draft = draft("secret");
   const his = new Outbox("c");
   his.open("2");
-  assert.deepEqual([his.commands, his.draft], [[], ""]);
+  assert.deepEqual([his.commands, his.draft], [[], null]);
 });
 
 test("what was written before it is known who writes is kept", () => {
   memory();
   const box = new Outbox("c");
   box.add(command("u"));
-  box.draft = "and more";
+  box.draft = draft("and more");
   box.open("1");
   assert.deepEqual(box.commands, [command("u")]);
-  assert.equal(box.draft, "and more");
+  assert.deepEqual(box.draft, draft("and more"));
   assert.equal(box.open("1"), false);
 });
 

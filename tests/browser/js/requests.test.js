@@ -6,8 +6,8 @@ import { Requests } from "../nous_chat/requests.js";
 import { message, run, snapshot } from "./wire.js";
 
 /** A person's requests on a line that can be cut; `sent` is what went over it. */
-function page({ live = true } = {}) {
-  globalThis.sessionStorage = null;
+function page({ live = true, storage = null } = {}) {
+  globalThis.sessionStorage = storage;
   const state = emptyState();
   const seen = { sent: [], said: [], returned: [], live };
   const requests = new Requests("c", state, {
@@ -67,6 +67,19 @@ test("a message goes with its files, what it answers, and how it treats an answe
   const { client_id, ...command } = last();
   assert.deepEqual(command, { type: "message.send", text: "", ref: client_id, mode: "queue", reply_to: "m-1", attachments: ["f"] });
   assert.deepEqual(state.messages.get(client_id).attachments, [file]);
+});
+
+test("after a reload it is sent, and comes back, with its files all the same", () => {
+  const items = new Map();
+  const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value), removeItem: (key) => items.delete(key) };
+  const before = page({ live: false, storage });
+  before.requests.takeUp("1");
+  before.requests.say({ text: "hi", attachments: [file] });
+  const { seen, connect, refuse, last } = page({ live: false, storage });
+  connect();
+  assert.deepEqual(last().attachments, ["f"]);
+  refuse("not_found");
+  assert.deepEqual(seen.returned, [{ text: "hi", reply_to: null, attachments: [file] }]);
 });
 
 test("a refused message comes back whole", () => {
