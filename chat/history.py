@@ -26,6 +26,9 @@ TOKENS_PER_IMAGE = 1200
 STORED = "storage:"
 """What the address of a picture begins with until `load` has read it."""
 
+REPLY_CHARS = 120
+"""How much a model is told of the message that another one replies to."""
+
 SUMMED_UP = "(What was said here before this, summed up automatically:)\n\n"
 
 
@@ -53,7 +56,8 @@ def prompt(
     An answer is one piece: its tool calls and their results come with it or not at all. Answers that hold nothing are
     left out, so that a failed one does not make a model see an empty turn. The view is that of `agent` (a slug): its
     own answers are its turns, what others say is said to it, agents like people. Where several speak, each message
-    carries its author's name. Notes of who came and left are not for models.
+    carries its author's name; a reply begins with a line that says to what. Notes of who came and left are not for
+    models.
     """
     summed_up = engine.Message("user", SUMMED_UP + summary)  # of a person, not the system: people's words are in it
     if summary:
@@ -141,7 +145,7 @@ def _turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) 
         return transcript(run)
     sees = agents.find(agent).images
     pictures = [file for file in files if file.is_image and sees]
-    said = [row.text, *(_in_words(file) for file in files if file not in pictures)]
+    said = [_reply(row, agent), row.text, *(_in_words(file) for file in files if file not in pictures)]
     return [
         engine.Message(
             row.role,  # type: ignore[arg-type]  # the choices of Role
@@ -149,6 +153,25 @@ def _turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) 
             images=tuple(engine.Image(url=f"{STORED}{file.file.name}", media_type=file.type) for file in pictures),
         )
     ]
+
+
+def _reply(row: models.Message, agent: str) -> str:
+    """Which message this one replies to; empty where it is none that models are told of."""
+    to = row.reply_to
+    if to is None or to.deleted_at is not None or not to.shown:
+        return ""
+    run = getattr(to, "run", None)
+    if run is not None:
+        who = "you" if run.agent == agent else agents.find(run.agent).name
+    else:
+        who = Person.of(to.author).name if to.author is not None else "somebody"
+    words = _one_line(to.text)
+    return f"(In reply to {_one_line(who)}{': ' if words else ''}{words})"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: 4 * REPLY_CHARS].split())
+    return line if len(line) <= REPLY_CHARS else line[: REPLY_CHARS - 1].rstrip() + "…"
 
 
 def _in_words(file: models.Attachment) -> str:

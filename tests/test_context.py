@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from chat import engine, history, store
-from chat.models import Conversation, Message
+from chat.models import Conversation, Message, Run
 
 from .client import InProcess
 from .servers import Upstream
@@ -202,3 +204,55 @@ def test_scripts_of_which_a_character_is_a_token_count_as_such() -> None:
 def test_the_last_question_is_sent_even_if_it_is_too_long(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 5}
     assert [message.text for message in begin(people["ada"], room, "x" * 1000).prompt] == ["x" * 1000]
+
+
+# --- Replies
+
+
+def test_a_model_is_told_which_message_a_reply_is_to(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {
+        "AGENTS": {name: {"name": name.title(), "model": "demo:tour"} for name in ("assistant", "poet")}
+    }
+    Conversation.objects.filter(pk=room.pk).update(agent="assistant", other_agents=["poet"])
+    question = begin(people["ada"], room, "Tea\n\nor   coffee? " + "Well. " * 50)
+    answer = end(question, text="Tea.")
+    assert answer is not None
+    assert answer.message is not None
+    verse = end(begin(people["ada"], room, "@poet A line"), text="Steam rises")
+    assert verse is not None
+    assert verse.message is not None
+    asked_first = Message.objects.get(seq=1)
+
+    to_bob = started(people["bob"], room, "Why not both?", reply_to=asked_first.pk)
+    line, text = to_bob.prompt[-1].text.split("\n\n")
+    assert line.startswith("(In reply to ada: Tea or coffee? Well. Well.")
+    assert line.endswith("…)")
+    assert len(line) < 150, "however long that message is"
+    assert (text, to_bob.prompt[-1].name) == ("Why not both?", "bob")
+    end(to_bob)
+    to_itself = started(people["bob"], room, "Why?", reply_to=answer.message.id)
+    assert to_itself.prompt[-1].text == "(In reply to you: Tea.)\n\nWhy?"
+    end(to_itself)
+    to_another = started(people["bob"], room, "@assistant, your opinion?", reply_to=verse.message.id)
+    assert to_another.prompt[-1].text.startswith("(In reply to Poet: Steam rises)\n\n@assistant")
+    end(to_another)
+    store.delete_message(people["ada"].pk, room.pk, asked_first.pk)
+    after = begin(people["ada"], room, "Bye")
+    assert "Tea or coffee" not in str(after.prompt), "what was deleted is told no more"
+    assert any(turn.text == "Why not both?" for turn in after.prompt)
+    end(after)
+
+    def queries() -> int:
+        run_id = post(people["ada"], room, "@assistant Count").start
+        assert run_id is not None
+        with CaptureQueriesContext(connection) as captured:
+            begun = store.start_run(run_id, "here:1:a")
+        assert begun is not None
+        end(begun)
+        return len(captured)
+
+    before = queries()
+    for number in range(10):
+        post(people["bob"], room, f"Reply {number}", reply_to=verse.message.id)
+        Run.objects.update(status="completed")
+    assert queries() == before, "and that costs no query for each"

@@ -15,7 +15,7 @@ from ..models import Conversation, Message, Run
 from ..objects import Person
 from .budgets import may_spend, record
 from .messages import TITLE_CHARS
-from .rows import lock, messages, storable
+from .rows import lock, said, storable
 from .search import set_title
 
 EXCHANGE_CHARS = 2000
@@ -49,11 +49,10 @@ def first_exchange(conversation_id: UUID) -> str | None:
     complete = Run.objects.filter(conversation=conversation_id, status=Run.Status.COMPLETED)
     if not rows.exists() or complete.count() != 1:
         return None
-    said = messages(conversation_id).prefetch_related(None).filter(deleted_at=None)
-    answer = said.filter(run__status=Run.Status.COMPLETED).first()
+    answer = said(conversation_id).filter(run__status=Run.Status.COMPLETED).first()
     if answer is None:
         return None
-    question = said.filter(role=Message.Role.USER, seq__lt=answer.seq).order_by("seq").first()
+    question = said(conversation_id).filter(role=Message.Role.USER, seq__lt=answer.seq).order_by("seq").first()
     if question is None or not answer.text:
         return None
     return f"Question: {question.text[:EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:EXCHANGE_CHARS]}"
@@ -96,11 +95,15 @@ def to_sum_up(conversation_id: UUID, agent: str, fell_out: int) -> ToSumUp | Non
     if conversation is None or conversation.summary_seq >= fell_out:
         return None
     budget = agents.find(agent).history_tokens or conf.HISTORY_TOKENS
-    said = messages(conversation_id).prefetch_related(None).filter(deleted_at=None)
-    until = history.prompt(said.order_by("-seq").iterator(chunk_size=50), budget // 2, agent).fell_out or fell_out
+    until = (
+        history.prompt(said(conversation_id).order_by("-seq").iterator(chunk_size=50), budget // 2, agent).fell_out
+        or fell_out
+    )
     left = budget * history.CHARS_PER_TOKEN
     lines: list[str] = []
-    rows = said.exclude(role=Message.Role.SYSTEM).filter(seq__gt=conversation.summary_seq, seq__lte=until)
+    rows = (
+        said(conversation_id).exclude(role=Message.Role.SYSTEM).filter(seq__gt=conversation.summary_seq, seq__lte=until)
+    )
     for row in rows.order_by("seq").iterator(chunk_size=50):
         line = f"{_speaker(row)}: {row.text}"[: budget * history.CHARS_PER_TOKEN]
         left -= len(line)

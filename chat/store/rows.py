@@ -83,6 +83,14 @@ def messages(conversation_id: UUID) -> QuerySet[Message]:
     return complete(Message.objects.filter(conversation=conversation_id, shown=True))
 
 
+def said(conversation_id: UUID) -> QuerySet[Message]:
+    """What models are told of, with what `history` reads: the messages that are shown and not deleted."""
+    rows = messages(conversation_id).prefetch_related(None).filter(deleted_at=None)
+    return rows.select_related("reply_to__author", "reply_to__run").defer(
+        "reply_to__thinking", "reply_to__run__transcript"
+    )
+
+
 def complete(rows: QuerySet[Message]) -> QuerySet[Message]:
     """With all that `objects.Message.of` reads, in the same number of queries however many rows there are."""
     calls = Prefetch("run__calls", ToolCall.objects.select_related("decided_by"))

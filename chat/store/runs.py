@@ -26,7 +26,7 @@ from .attachments import files_for_model
 from .budgets import left_for
 from .each import Each
 from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
-from .rows import PAGE, lock, lock_as, may_post, messages, touch
+from .rows import PAGE, lock, lock_as, may_post, messages, said, touch
 from .search import index
 
 SILENT = 3.0
@@ -52,8 +52,7 @@ def request_run(
     asked = asked_expressly(participant, conversation, agent)
     if active_runs(conversation_id).exists():
         raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
-    said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM)
-    last = said.order_by("-seq").first()
+    last = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).order_by("-seq").first()
     if continues and message_id is None:
         raise Refused("invalid", "`continue` needs the `message` that is to go on.")
     if last is None:
@@ -135,8 +134,7 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     if not claimed:
         transaction.set_rollback(True)
         return None
-    said = messages(conversation.id).prefetch_related(None).filter(deleted_at=None)
-    earlier = said.filter(seq__lt=answer.seq).order_by("-seq")
+    earlier = said(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
     transcript = history.transcript(run)
     if run.continues and run.replaces is not None and not transcript:
         transcript = history.cut_off(run.replaces)
