@@ -1,6 +1,7 @@
 """What two people do inside one conversation, in real Chromiums against a real site."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -553,6 +554,48 @@ def test_the_page_follows_only_a_reader_who_is_at_the_end(start_site: StartSite,
     unseen.click()
     assert log.evaluate(at_end)
     expect(unseen).to_be_hidden()
+
+
+def test_what_is_done_often_touches_nothing_else(start_site: StartSite, sign_in: SignIn) -> None:
+    """A step of the scroll leaves the button to the end alone; what an answer gains has nothing else styled anew."""
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:documented@n=500,chars=20"), "ada")
+    begin(page)
+    say(page, "Hello")
+    ends(page, "completed")
+    changed = page.evaluate("""async () => {
+      const root = document.querySelector("nous-chat").shadowRoot;
+      const log = root.querySelector(".log");
+      const step = () => {
+        log.scrollTop -= 50;
+        return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      };
+      await step(); // the button that leads to the end comes
+      const changed = [];
+      const observer = new MutationObserver((records) => changed.push(...records));
+      const button = root.querySelector(".to-end");
+      observer.observe(button, { subtree: true, childList: true, characterData: true, attributes: true });
+      for (let i = 0; i < 5; i++) await step();
+      return [button.checkVisibility(), ...changed.map(({ target, type }) => `${type} of ${target.nodeName}`)];
+    }""")
+    assert changed == [True]
+    assert page.context.browser is not None
+    session = page.context.browser.new_browser_cdp_session()
+    events: list[dict[str, Any]] = []
+    done: list[bool] = []
+    session.on("Tracing.tracingComplete", lambda _: done.append(True))
+    session.on("Tracing.dataCollected", lambda found: events.extend(found["value"]))
+    session.send("Tracing.start", {"categories": "devtools.timeline", "transferMode": "ReportEvents"})
+    answer(page).locator("[data-part=text] p").last.evaluate("""element => {
+      const { body } = document;
+      body.getBoundingClientRect();
+      element.append(document.createElement("span"));
+      body.getBoundingClientRect();
+    }""")
+    session.send("Tracing.end")
+    while not done:
+        page.wait_for_timeout(20)
+    styled = sum(event["args"].get("elementCount", 0) for event in events if event["name"] == "UpdateLayoutTree")
+    assert 0 < styled < 10, styled
 
 
 def test_a_message_far_up_is_found(start_site: StartSite, sign_in: SignIn) -> None:

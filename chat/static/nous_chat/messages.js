@@ -124,7 +124,7 @@ export class Messages {
     this.scroller.steady(() => {
       for (const key of whole) this.#renew(key);
       if (whole.length) this.#arrange();
-      this.#earlier.hidden = !this.#state.more;
+      this.#earlier.toggleAttribute("hidden", !this.#state.more);
       this.#earlier.disabled = this.#loading;
     });
     if (this.#state.you && !this.#begun) this.#begin();

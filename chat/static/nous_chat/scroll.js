@@ -101,8 +101,9 @@ export class Scroller {
 
   #show() {
     if (this.#following) this.#unseen = 0;
-    this.button.hidden = this.#following;
+    this.button.toggleAttribute("hidden", this.#following);
     this.button.toggleAttribute("data-unseen", this.#unseen > 0);
-    this.label.textContent = this.#unseen ? words.unseen(this.#unseen) : words.toEnd;
+    const said = this.#unseen ? words.unseen(this.#unseen) : words.toEnd;
+    if (said !== this.label.textContent) this.label.textContent = said; // not at each step: a new text is laid out
   }
 }

@@ -28,7 +28,7 @@ export class Thinking {
   /** @param {object} message with that thinking in it  @returns {boolean} is it thinking now? */
   progress({ text, thinking, run }) {
     const now = thinking !== "" && text === "" && run !== null && isWriting(run);
-    this.element.hidden = thinking === "";
+    this.element.toggleAttribute("hidden", thinking === ""); // `hidden =` would have it styled again at each delta
     if (thinking) this.#summary.textContent = now ? lastSentence(thinking) : words.thought;
     return now;
   }

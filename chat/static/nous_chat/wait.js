@@ -17,7 +17,7 @@ export class Wait {
   /** @param {object} message  @returns {boolean} does it wait? */
   progress({ text, thinking, calls, run }) {
     const waits = run !== null && isWriting(run) && text === "" && (thinking === "" || calls.length > 0);
-    this.element.hidden = !waits;
+    this.element.toggleAttribute("hidden", !waits);
     this.#place.textContent = waits && run.place ? words.place(run.place) : "";
     return waits;
   }
