@@ -82,8 +82,8 @@ class Asides:
     async def _title(self, run_id: UUID, conversation_id: UUID, model: str, write: Write) -> None:
         exchange = await database_sync_to_async(store.first_exchange)(conversation_id)
         if exchange is not None:
-            title = store.clean_title(await _ask(run_id, model, TITLE, exchange, write))
-            if title and await write(database_sync_to_async(store.keep_title)(conversation_id, title)):
+            title = store.clean_title(await _ask(run_id, model, TITLE, exchange.text, write))
+            if title and await write(database_sync_to_async(store.keep_title)(conversation_id, exchange, title)):
                 await inbox.announce(conversation_id)
 
     async def _sum_up(

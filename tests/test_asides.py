@@ -97,9 +97,10 @@ def test_nobody_waits_for_a_title(
 
 def test_a_person_s_title_wins(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
-    assert store.first_exchange(room.pk) == "Question: Hello\n\nAnswer: Hi"
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
     store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
-    assert not store.keep_title(room.pk, "Its")
+    assert not store.keep_title(room.pk, exchange, "Its")
     assert store.first_exchange(room.pk) is None
     assert Conversation.objects.get().title == "Mine"
 
@@ -108,10 +109,51 @@ def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) 
     end(begin(people["ada"], room), "failed")
     assert store.first_exchange(room.pk) is None
     end(begin(people["ada"], room, "Again"))
-    assert store.first_exchange(room.pk) == "Question: Hello\n\nAnswer: Hi"
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert exchange.text == "Question: Hello\n\nAnswer: Hi"
     end(begin(people["ada"], room, "More"))
     assert store.first_exchange(room.pk) is None
     assert store.first_exchange(store.create_conversation(people["ada"]).id) is None
+
+
+@pytest.mark.parametrize(("gone", "title"), [(1, ""), (2, "I am Agnes"), (3, "Agent 99"), (4, "Agent 99")])
+def test_a_title_of_a_model_goes_with_what_it_was_made_from(
+    people: Any, room: Conversation, gone: int, title: str
+) -> None:
+    end(begin(people["ada"], room, "I am Agnes"))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert store.keep_title(room.pk, exchange, "Agent 99")
+    end(begin(people["ada"], room, "Another matter"))
+    if gone == 1:
+        delete(people["ada"], room, 3)
+    delete(people["ada"], room, gone)
+    assert store.listing_of(people["ada"].pk, room.pk).title == title  # type: ignore[union-attr]
+    assert bool(store.find(people["ada"].pk, "agent", None).results) == (title == "Agent 99")
+
+
+def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert store.keep_title(room.pk, exchange, "Agent 99")
+    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    delete(people["ada"], room, 1)
+    delete(people["ada"], room, 2)
+    assert Conversation.objects.get().title == "Mine"
+
+
+def test_no_title_is_made_of_what_was_deleted_meanwhile(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    delete(people["ada"], room, 2)
+    assert not store.keep_title(room.pk, exchange, "Agent 99")
+
+
+def delete(user: Any, room: Conversation, seq: int) -> None:
+    store.delete_message(user.pk, room.pk, Message.objects.get(conversation=room, seq=seq).pk)
 
 
 @pytest.mark.parametrize(

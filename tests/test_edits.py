@@ -244,3 +244,43 @@ def test_everybody_sees_it_live(scenario: Scenario, people: Any, room: Conversat
                 assert late.transcript == ada.transcript
 
     scenario(talk)
+
+
+def test_with_a_question_go_the_answers_to_what_it_said_before(people: Any, room: Conversation, settings: Any) -> None:
+    """Nobody sees them any more, and nobody could delete them."""
+    settings.NOUS_CHAT = {"UNDO_SECONDS": 0}
+    ada = people["ada"]
+    before = post(ada, room, "Before").message
+    finish_active("before")
+    question = post(ada, room, "The code is 1234?").message
+    finish_active("1234 is one")
+    for text in ("1234 is two", "1234 goes"):  # made again, and that one goes on
+        last = Message.objects.order_by("-seq")[0]
+        run = store.request_run(ada.pk, room.pk, last.pk, HOST, continues=text == "1234 goes")
+        finish_active(text)
+        Run.objects.filter(pk=run).update(status="stopped")
+    assert edit(ada, room, question, "Which code?", resend=True).start is not None
+    finish_active("None")
+    last = Message.objects.order_by("-seq")[0]
+    store.request_run(ada.pk, room.pk, last.pk, HOST)
+    finish_active("None at all")
+    after = post(ada, room, "After").message
+    finish_active("1234 after")
+    assert edit(ada, room, after, "Afterwards", resend=True).start is not None
+    finish_active("After that")
+
+    store.delete_message(ada.pk, room.pk, question.id)
+    while store.clean():
+        pass
+    kept = list(Message.objects.exclude(text="").order_by("seq").values_list("text", flat=True))
+    assert kept == [before.text, "before", "None", "None at all", "Afterwards", "1234 after", "After that"]
+    store.delete_message(ada.pk, room.pk, after.id)
+    while store.clean():
+        pass
+    assert not Message.objects.filter(text__contains="1234").exists()
+
+
+def finish_active(text: str) -> None:
+    started = store.start_run(Run.objects.get(status="queued").pk, HOST)
+    assert started is not None
+    end(started, text=text)

@@ -43,8 +43,17 @@ def charge(run_id: UUID, model: str, took: engine.Usage) -> None:
     record(run, took, None if price is None else cost_of(took, price), ended=False)
 
 
-def first_exchange(conversation_id: UUID) -> str | None:
+class Exchange(Struct, frozen=True):
+    """`text` holds a question and its answer, which is message `until`."""
+
+    text: str
+    until: int
+    read_at: datetime
+
+
+def first_exchange(conversation_id: UUID) -> Exchange | None:
     """The first question and its answer, where the title is still the first words and no other answer is complete."""
+    read_at = timezone.now()
     rows = Conversation.objects.filter(pk=conversation_id, deleted_at=None, title_from=Conversation.TitleFrom.WORDS)
     complete = Run.objects.filter(conversation=conversation_id, status=Run.Status.COMPLETED)
     if not rows.exists() or complete.count() != 1:
@@ -55,7 +64,8 @@ def first_exchange(conversation_id: UUID) -> str | None:
     question = said(conversation_id).filter(role=Message.Role.USER, seq__lt=answer.seq).order_by("seq").first()
     if question is None or not answer.text:
         return None
-    return f"Question: {question.text[:EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:EXCHANGE_CHARS]}"
+    text = f"Question: {question.text[:EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:EXCHANGE_CHARS]}"
+    return Exchange(text, answer.seq, read_at)
 
 
 def clean_title(text: str) -> str:
@@ -66,11 +76,11 @@ def clean_title(text: str) -> str:
 
 
 @transaction.atomic
-def keep_title(conversation_id: UUID, title: str) -> bool:
-    """Unless somebody gave it one meanwhile."""
+def keep_title(conversation_id: UUID, of: Exchange, title: str) -> bool:
+    """Unless somebody gave it one meanwhile, or something of what it was made from was changed or deleted."""
     rows = Conversation.objects.select_for_update().filter(pk=conversation_id, deleted_at=None)
     conversation = rows.filter(title_from=Conversation.TitleFrom.WORDS).first()
-    if conversation is None:
+    if conversation is None or _taken_back(conversation, of):
         return False
     set_title(conversation, title, Conversation.TitleFrom.MODEL)
     conversation.save(update_fields=["title", "title_from"])
@@ -121,14 +131,17 @@ def to_sum_up(conversation_id: UUID, agent: str, fell_out: int) -> ToSumUp | Non
 def keep_summary(conversation_id: UUID, of: ToSumUp, summary: str) -> bool:
     """Unless there is another meanwhile, or something of what it sums up was changed or deleted."""
     conversation = lock(conversation_id)
-    changed = Q(edited_at__gte=of.read_at) | Q(deleted_at__gte=of.read_at)
-    taken_back = Message.objects.filter(changed, conversation=conversation, seq__lte=of.until).exists()
     summary = storable(summary.strip())[:SUMMARY_CHARS]
-    if conversation.summary_seq != of.since or taken_back or not summary:
+    if conversation.summary_seq != of.since or not summary or _taken_back(conversation, of):
         return False
     conversation.summary, conversation.summary_seq = summary, of.until
     conversation.save(update_fields=["summary", "summary_seq"])
     return True
+
+
+def _taken_back(conversation: Conversation, of: Exchange | ToSumUp) -> bool:
+    changed = Q(edited_at__gte=of.read_at) | Q(deleted_at__gte=of.read_at)
+    return Message.objects.filter(changed, conversation=conversation, seq__lte=of.until).exists()
 
 
 def _speaker(row: Message) -> str:

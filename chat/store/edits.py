@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -13,12 +13,12 @@ from msgspec import Struct
 from .. import objects
 from ..commands import Refused
 from ..conf import conf
-from ..models import Conversation, Edit, Message
+from ..models import Conversation, Edit, Message, Run
 from ..permissions import policy
 from .asking import asked, asked_expressly, wait
 from .endings import active_runs, queue
 from .messages import checked_text, title_of
-from .rows import complete, lock_as, may_post, membership, touch
+from .rows import complete, lock_as, may_post, membership, said, touch
 from .search import forget, index, set_title
 
 EDITS = 100
@@ -82,7 +82,9 @@ def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Mess
 
 @transaction.atomic
 def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
-    """Its place stays, its text goes to nobody any more. Deleting twice changes nothing."""
+    """Its place stays, its text goes to nobody any more. With a question go the answers to what it said before it was
+    sent again; with a part of the first exchange goes a title that a model made of it. Deleting twice changes nothing.
+    """
     participant = lock_as(user_id, conversation_id)
     conversation = participant.conversation
     row = _there(conversation, message_id, deleted=True)
@@ -95,8 +97,30 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
         forget(row)
         row.deleted_at, row.deleted_by = timezone.now(), participant.user
         row.save(update_fields=["deleted_at", "deleted_by"])
+        if row.role == Message.Role.USER:
+            _left_behind(row).update(deleted_at=row.deleted_at, deleted_by=row.deleted_by)
+        if conversation.title_from == Conversation.TitleFrom.MODEL and row.seq <= _first_answer(conversation):
+            left = said(conversation.pk).filter(role=Message.Role.USER).order_by("seq").first()
+            _name(conversation, left.text if left else "")
         touch(conversation)
     return _object(row)
+
+
+def _left_behind(question: Message) -> QuerySet[Message]:
+    """The answers to what a question said before it was sent again: nobody sees or finds them."""
+    later = Message.objects.filter(conversation=question.conversation_id, seq__gt=question.seq, deleted_at=None)
+    following = later.filter(role=Message.Role.USER).aggregate(seq=Min("seq"))["seq"]
+    hidden = later.filter(role=Message.Role.ASSISTANT, shown=False, replaced_by=None)
+    hidden = hidden.exclude(
+        alternative_of__in=later.filter(shown=True, alternative_of__isnull=False).values("alternative_of")
+    )
+    return hidden if following is None else hidden.filter(seq__lt=following)
+
+
+def _first_answer(conversation: Conversation) -> int:
+    """The number of the first complete answer: models make titles of what was said up to it. 0: there is none."""
+    complete = Run.objects.filter(conversation=conversation, status=Run.Status.COMPLETED)
+    return complete.aggregate(seq=Min("message__seq"))["seq"] or 0
 
 
 @transaction.atomic
