@@ -8,6 +8,7 @@ character.
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import filterfalse
 
 MAX_QUERY_CHARS = 200
 MAX_WORDS = 10
@@ -22,6 +23,9 @@ LEAD_CHARS = 60
 """How much stands before the first match."""
 
 _CHARACTER = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+_PIECE = re.compile(r".{1,1000}(?!\S)|.{1,1000}", re.DOTALL)
+"""It ends between words, where there are any."""
+
 _WORD = re.compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})[^\W_])+")
 
 
@@ -30,7 +34,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in apart if not unicodedata.combining(char))
+    return "".join(filterfalse(unicodedata.combining, apart))
 
 
 def words(text: str) -> list[str]:
@@ -56,7 +60,7 @@ def begins(word: str) -> bool:
 def excerpt(text: str, wanted: Iterable[str]) -> tuple[str, list[tuple[int, int]]]:
     """A part of `text` around the first match, and where in it the matches are, [start, end) in characters."""
     text = text[:MAX_EXCERPTED_CHARS]
-    found = _matches(text, tuple(wanted))
+    found = _first_matches(text, tuple(wanted))
     start = max(0, found[0][0] - LEAD_CHARS) if found else 0
     if start:
         blank = text.find(" ", start, found[0][0])
@@ -68,6 +72,25 @@ def excerpt(text: str, wanted: Iterable[str]) -> tuple[str, list[tuple[int, int]
     return part, [(a + shift, b + shift) for a, b in found if b <= end]
 
 
+def _first_matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
+    """The first match, and those in the EXCERPT_CHARS after it. To know where a match is, each character has to be
+    folded alone, which is slow: that is done where there is one.
+    """
+    for piece in _PIECE.finditer(text):
+        folded = fold(piece[0])
+        if any(word in folded for word in wanted) and any(_fits(word, wanted) for word in _WORD.findall(folded)):
+            start = piece.start()
+            if found := _matches(text[start : piece.end() + EXCERPT_CHARS], wanted):
+                return [(start + a, start + b) for a, b in found]
+    return []
+
+
+def _fits(word: str, wanted: tuple[str, ...]) -> int:
+    """How many of its first characters are wanted."""
+    fitting = [each for each in wanted if word == each or (begins(each) and word.startswith(each))]
+    return max(map(len, fitting), default=0)
+
+
 def _matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
     """Where words of `text` begin with one of `wanted`, in characters."""
     if text.isascii():
@@ -77,9 +100,7 @@ def _matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
         folded, places = "".join(piece for piece, _ in pieces), [place for _, place in pieces]
     found = []
     for match in _WORD.finditer(folded):
-        fitting = [word for word in wanted if match[0] == word or (begins(word) and match[0].startswith(word))]
-        length = max(map(len, fitting), default=0)
-        if length:
+        if length := _fits(match[0], wanted):
             a, b = match.start(), match.start() + length
             found.append((a, b) if places is None else (places[a], places[b - 1] + 1))
     return found

@@ -72,6 +72,8 @@ def test_size_is_bounded_by_what_it_is(people: Any, room: Conversation, settings
             upload(people["ada"], room, content)
     with refused("empty"):
         upload(people["ada"], room, b"")
+    with refused("too_large"):
+        upload(people["ada"], room, bytes(11))  # what is too long for a text is not read to see whether it is one
 
 
 def test_so_is_what_is_never_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:

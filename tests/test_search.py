@@ -1,6 +1,7 @@
 """The search: what it finds, for whom, and that no query harms it. On SQLite's FTS5, PostgreSQL, and without either."""
 
 import sqlite3
+import sys
 from typing import Any
 
 import pytest
@@ -237,6 +238,26 @@ def test_an_excerpt_marks_only_what_is_there(text: str, query: str) -> None:
     part, matches = search.excerpt(text, search.query_words(query))
     for a, b in matches:
         assert any(word[0] in search.fold(part[a:b]) for word in search.query_words(query))
+
+
+@pytest.mark.parametrize("place", [0, 99_000, 199_000])
+def test_an_excerpt_of_a_huge_text_looks_closely_at_a_part_of_it(place: int) -> None:
+    """Counted in calls, as seconds are the machine's."""
+    text = "größer " * 28_400
+    text = f"{text[:place]} Höhle {text[place:]}"
+    calls = 0
+
+    def count(_: Any, event: str, __: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        part, matches = search.excerpt(text, search.query_words("hohle"))
+    finally:
+        sys.setprofile(None)
+    assert [part[a:b] for a, b in matches] == ["Höhle"]
+    assert calls < 5_000
 
 
 def test_two_letters_are_a_word_and_no_beginning(people: Any, room: Conversation) -> None:

@@ -1,6 +1,7 @@
 """Files that people attach: uploaded first, sent with a message, served to who is in the conversation, cleaned up."""
 
 import posixpath
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -44,20 +45,28 @@ SIGNATURES = (
 """What the formats begin with that models take and browsers show: a name proves nothing."""
 
 
+NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+
+
 def type_of(content: bytes) -> str:
-    """The media type that the content itself shows. Raises Refused for what is neither a picture nor text."""
+    """The media type that the first bytes show: of a picture, or TEXT, which it may be."""
     for signature, kind in SIGNATURES:
         if content.startswith(signature):
             return kind
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
+    return TEXT
+
+
+def text_of(content: bytes) -> str:
+    """Raises Refused for what is no text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\x00"
-    if any(ord(char) < 32 and char not in "\t\n\r\f\x1b" for char in text):
+    if NO_TEXT.search(text):
         raise Refused("invalid", _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached."))
-    return TEXT
+    return storable(text)
 
 
 def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
@@ -74,6 +83,7 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
         )
     if not content:
         raise Refused("empty", _("The file is empty."))
+    text = text_of(content) if kind == TEXT else ""
     if Attachment.objects.filter(uploaded_by=user, message=None).count() >= WAITING:
         raise Refused(
             "conflict",
@@ -88,7 +98,7 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
             name=_clean(name),
             type=kind,
             size=len(content),
-            text=storable(content.decode("utf-8-sig")) if kind == TEXT else "",
+            text=text,
         )
     except BaseException:
         attachment_storage().delete(stored)
