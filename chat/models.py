@@ -1,5 +1,5 @@
-"""The rows: Conversation, Participant, Invitation, Message, Edit, Attachment, Passage, Run, ToolCall, Spending. `store`
-alone writes them.
+"""The rows: Conversation, Participant, Removal, Invitation, Message, Edit, Attachment, Passage, Run, ToolCall and
+Spending. `store` alone writes them.
 """
 
 import uuid
@@ -114,6 +114,22 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} ({self.get_role_display()})"
+
+
+class Removal(models.Model):
+    """Somebody was taken out of a conversation by another person: no link lets him in, until he is added by name."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="removals")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_removals")
+    removed_at = models.DateTimeField(_("removed"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("removal")
+        verbose_name_plural = _("removals")
+        constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="nous_chat_removal_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.removed_at:%Y-%m-%d %H:%M}"
 
 
 class Invitation(models.Model):

@@ -69,7 +69,9 @@ def _before(request: HttpRequest) -> int | None:
 @never_cache
 @login_required
 def join(request: HttpRequest, token: str) -> HttpResponse:
-    """An invitation: GET shows what one is invited to, POST comes in. What is no good link says so, with 404."""
+    """An invitation: GET shows what one is invited to, POST comes in. What is no good link says so, with 404; who was
+    removed from the conversation is told that, with 403.
+    """
     try:
         if request.method == "POST":
             joined = store.join(request.user, token)
@@ -78,8 +80,9 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return redirect("nous_chat:conversation", joined.conversation)
         invited = store.look_at_invitation(request.user.pk, token)
     except Refused as refused:
-        status = 404 if refused.code == "not_found" else 409
-        return render(request, "nous_chat/join.html", {"problem": str(refused)}, status=status)
+        status = {"not_found": 404, "forbidden": 403}.get(refused.code, 409)
+        problem = {"problem": str(refused), "another": refused.code == "not_found"}
+        return render(request, "nous_chat/join.html", problem, status=status)
     return render(request, "nous_chat/join.html", {"invited": invited})
 
 

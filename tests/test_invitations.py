@@ -12,7 +12,7 @@ from django.utils import timezone
 from chat import store
 from chat.models import Conversation, Invitation, Message, Participant
 
-from .test_participants import ask, roles
+from .test_participants import ask, pk, roles
 from .units import refused
 
 
@@ -110,6 +110,26 @@ def test_a_link_is_no_good_any_more(people: Any, room: Conversation, happens: An
         assert "This link does not work" in answer.text
         assert "oil" not in answer.text
     assert "eve" not in roles(room)
+
+
+def test_who_was_removed_comes_back_by_name_alone(people: Any, room: Conversation) -> None:
+    made = link(people, room)
+    bob = browser(people["bob"])
+    store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
+    for answer in (bob.get(made["url"]), bob.post(made["url"]), bob.post(link(people, room)["url"])):
+        assert answer.status_code == 403
+        assert "You were removed from this conversation." in answer.text
+        assert "for a new one" not in answer.text, "a new one is no good either"
+        assert "oil" not in answer.text
+    assert "bob" not in roles(room)
+    assert Invitation.objects.filter(uses=0).count() == 2
+
+    store.add_participant(people["ada"].pk, room.pk, "bob", "member")
+    store.remove_participant(people["bob"].pk, room.pk, pk(room, people["bob"]))
+    assert bob.post(made["url"]).status_code == 302, "who was let in again, and left, is like anybody"
+    assert "bob" in roles(room)
+    store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
+    assert bob.post(made["url"]).status_code == 403
 
 
 def test_a_token_cannot_be_made_without_the_sites_key(people: Any, room: Conversation, settings: Any) -> None:

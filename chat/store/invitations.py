@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from .. import objects
 from ..commands import Refused
-from ..models import Invitation, Participant
+from ..models import Invitation, Participant, Removal
 from ..permissions import policy
 from .participants import Change, come_in
 from .rows import lock, lock_as, membership
@@ -73,9 +73,12 @@ class Invited(Struct, frozen=True):
 
 
 def look_at_invitation(user_id: Any, token: str) -> Invited:
-    """Raises Refused("not_found") for what is no good link, whatever is wrong with it."""
+    """Raises Refused: "not_found" for what is no good link, whatever is wrong with it; "forbidden" for who was removed
+    from the conversation.
+    """
     row = _find(token)
     everybody = Participant.objects.filter(conversation=row.conversation_id)
+    _refuse_removed(user_id, row.conversation_id)
     return Invited(
         conversation=row.conversation_id,
         title=row.conversation.title,
@@ -100,6 +103,7 @@ def join(user: Any, token: str) -> Joined:
     row = _find(token)  # again: another may have used it up while this one waited for the lock
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         return Joined(conversation.id, None)
+    _refuse_removed(user.pk, conversation.id)
     Invitation.objects.filter(pk=row.pk).update(uses=F("uses") + 1)
     change = come_in(conversation, user, row.role, gettext_noop("%(name)s joined, invited by %(by)s."), row.created_by)
     return Joined(conversation.id, change)
@@ -109,6 +113,14 @@ def _may_invite(mine: Participant) -> Participant:
     if not policy().can_invite(mine):
         raise Refused("forbidden", _("You may not invite people to this conversation."))
     return mine
+
+
+def _refuse_removed(user_id: Any, conversation_id: UUID) -> None:
+    if Removal.objects.filter(conversation=conversation_id, user=user_id).exists():
+        raise Refused(
+            "forbidden",
+            _("You were removed from this conversation. No link lets you in; ask its owner to add you by name."),
+        )
 
 
 def _good() -> Q:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from .. import objects
 from ..commands import Refused
 from ..conf import conf
-from ..models import Conversation, Invitation, Message, Participant
+from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import policy
 from ..words import for_all
 from .rows import append, lock_as, may_post, membership
@@ -64,6 +64,7 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
         raise Refused(
             "conflict", _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
         )
+    Removal.objects.filter(conversation=conversation, user=user).delete()
     return come_in(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
 
@@ -111,7 +112,9 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
 
 @transaction.atomic
 def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> Change:
-    """Take somebody out of a conversation, or leave it oneself. It never loses its owner."""
+    """Take somebody out of a conversation, or leave it oneself. It never loses its owner; who was taken out comes back
+    with no link, until he is added by name.
+    """
     mine = lock_as(user_id, conversation_id)
     conversation = mine.conversation
     row = _there(conversation, participant_id)
@@ -123,6 +126,8 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
             raise Refused("conflict", _("Hand the conversation over first, or delete it."))
         raise Refused("conflict", _("The owner cannot be removed."))
     gone = objects.Participant.of(row)
+    if not leaving:
+        Removal.objects.get_or_create(conversation=conversation, user=row.user)
     Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
     row.delete()
     sentence = gettext_noop("%(name)s left.") if leaving else gettext_noop("%(by)s removed %(name)s.")
