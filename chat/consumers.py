@@ -199,6 +199,7 @@ class ConversationConsumer(Socket):
             decided = await database_sync_to_async(store.decide)(self.user.pk, self.conversation_id, command, host)
             if decided.start:
                 self.supervisor.start(decided.run, self.conversation_id, self._name)
+                self.supervisor.announce(self.conversation_id)
         await self.answer(events.Ack(ref=command.ref, run=decided.run))
         await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
 

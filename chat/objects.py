@@ -261,6 +261,7 @@ class Conversation(Struct, frozen=True):
     mode: str
     last_seq: int
     running: bool
+    awaiting_approval: bool
     url: str
     websocket: str
     created_at: datetime
@@ -268,8 +269,8 @@ class Conversation(Struct, frozen=True):
     yours: Yours | None
 
     @classmethod
-    def of(cls, row: "models.Conversation", *, running: bool, talkers: int, yours: Yours | None = None) -> Self:
-        """`talkers` is how many people may write in it."""
+    def of(cls, row: "models.Conversation", *, run: str | None, talkers: int, yours: Yours | None = None) -> Self:
+        """`run` is the status of the active one, `talkers` is how many people may write in it."""
         cards = tuple(map(AgentCard.of, row.agents))
         return cls(
             id=row.id,
@@ -279,7 +280,8 @@ class Conversation(Struct, frozen=True):
             answers=row.answers_of(talkers),
             mode=row.mode,
             last_seq=row.last_seq,
-            running=running,
+            running=run is not None,
+            awaiting_approval=run == "awaiting_approval",
             url=reverse("nous_chat:conversation", args=[row.id]),
             websocket=f"{conf.WEBSOCKET_URL}{row.id}/",
             created_at=row.created_at,

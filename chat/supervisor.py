@@ -444,6 +444,7 @@ class Supervisor:
             await groups.publish(groups.conversation(conversation_id), event)
             if decided.start:
                 self.start(decided.run, conversation_id, None)
+                self.announce(conversation_id)
 
     async def _heartbeat(self) -> None:
         if not self._runs:

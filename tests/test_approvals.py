@@ -50,6 +50,43 @@ def test_the_card_tells_what_until_when_and_nothing_of_a_decision(waiting: dict[
     assert [waiting[name] for name in ("decided_by", "decided_at", "reason", "changed")] == [None, None, "", False]
 
 
+def test_lists_tell_of_a_run_whether_it_waits_for_people(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["eve"]) as inbox, InProcess(people["bob"], room.pk) as bob:
+            (listed,) = inbox.events[0]["conversations"]
+            assert (listed["running"], listed["awaiting_approval"]) == (True, True)
+            assert bob.events[0]["conversation"]["awaiting_approval"] is True
+
+            def told() -> list[tuple[bool, bool]]:
+                updates = [update["conversation"] for update in inbox.of_type("conversation.updated")]
+                return [(listed["running"], listed["awaiting_approval"]) for listed in updates]
+
+            await bob.send("tool.decide", call=waiting["id"], decision="reject")
+            await bob.hear("run.finished")
+            await inbox.until(lambda: (False, False) in told())
+            await bob.say("refund")
+            await inbox.until(lambda: (True, True) in told())
+
+    scenario(talk)
+
+
+def test_lists_hear_that_a_run_that_waited_goes_on(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], settings: Any
+) -> None:
+    settings.NOUS_CHAT |= {"MAX_RUNS": 0}
+
+    async def talk() -> None:
+        async with InProcess(people["eve"]) as inbox, InProcess(people["bob"], room.pk) as bob:
+            await bob.send("tool.decide", call=waiting["id"], decision="approve")
+            await inbox.until(lambda: inbox.of_type("conversation.updated"))
+            told = inbox.of_type("conversation.updated")[0]["conversation"]
+            assert (told["running"], told["awaiting_approval"]) == (True, False)
+
+    scenario(talk)
+
+
 @pytest.mark.parametrize(("who", "may"), [("bob", True), ("ada", True), ("eve", False)])
 def test_who_asked_and_owners_decide_and_viewers_do_not(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], who: str, may: bool

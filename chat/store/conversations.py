@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -22,7 +22,7 @@ from .rows import PAGE, membership, newest, no_conversation, storable
 from .search import set_title
 
 LIST = 200
-_ACTIVE_RUN = Exists(Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE))
+_RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE).values("status")
 _TALKERS = (
     Participant.objects.filter(conversation=OuterRef("pk"))
     .exclude(role=Participant.Role.VIEWER)
@@ -45,17 +45,17 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
             set_title(row, title, Conversation.TitleFrom.PERSON)
             row.save(update_fields=["title", "title_from"])
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
-    return objects.Conversation.of(row, running=False, talkers=1)
+    return objects.Conversation.of(row, run=None, talkers=1)
 
 
 def _listed() -> QuerySet[Conversation]:
     """Conversations with what their objects need beyond the row."""
     rows = Conversation.objects.filter(deleted_at=None)
-    return rows.annotate(running=_ACTIVE_RUN, talkers=Coalesce(Subquery(_TALKERS), 0))
+    return rows.annotate(active=Subquery(_RUN), talkers=Coalesce(Subquery(_TALKERS), 0))
 
 
 def _object(row: Any, mine: objects.Yours | None = None) -> objects.Conversation:
-    return objects.Conversation.of(row, running=row.running, talkers=row.talkers, yours=mine)
+    return objects.Conversation.of(row, run=row.active, talkers=row.talkers, yours=mine)
 
 
 def conversations_of(user_id: Any, before: datetime | None = None) -> tuple[list[objects.Conversation], bool]:
@@ -120,11 +120,12 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
     everyone = list(Participant.objects.filter(conversation=conversation_id).select_related("user"))
     talkers = sum(row.role != Participant.Role.VIEWER for row in everyone)
     runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
+    run = next((run.status for run in runs), None)
     messages, more = newest(conversation_id, before=None, limit=PAGE)
     mine = yours(Participant.objects.filter(pk=participant.pk))[conversation_id, participant.user_id]
     return Entered(
         you=objects.You(me.user.id, me.user.name, me.role, getattr(participant.user, "is_staff", False)),
-        conversation=objects.Conversation.of(participant.conversation, running=bool(runs), talkers=talkers, yours=mine),
+        conversation=objects.Conversation.of(participant.conversation, run=run, talkers=talkers, yours=mine),
         participants=[objects.Participant.of(row) for row in everyone],
         messages=messages,
         more=more,

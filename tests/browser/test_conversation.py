@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests import servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, posting, say, shown, stored
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, posting, row, say, shown, stored
 from tests.servers import Site
 from tests.test_site import add_participant
 
@@ -132,6 +132,8 @@ def test_a_tool_is_a_line_that_opens_and_an_approval_asks_who_may_decide(
         expect(answer(page).get_by_text("Used look_up")).to_be_visible()
         card = page.get_by_role("group", name="Approval needed: Refund.")
         expect(card).to_contain_text("Clerk wants to use refund")
+        expect(page.locator(".activity")).to_have_text("Clerk waits for an approval")
+        expect(row(page, "Look up the order")).to_contain_text("Clerk waits for an approval")
     expect(bob.get_by_role("button", name="Approve")).to_have_count(0)
     expect(bob.get_by_role("group", name="Approval needed: Refund.")).to_contain_text("ada or an owner has to decide.")
     answer(ada).get_by_text("Used look_up").click()

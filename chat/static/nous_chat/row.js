@@ -77,10 +77,11 @@ export class Row {
   }
 
   #tell() {
-    const { running, updated_at, agent } = this.conversation;
+    const { running, awaiting_approval, updated_at, agent } = this.conversation;
     const names = [...this.#names.values()].map(({ name }) => name);
     const busy = names.length > 0 || running;
     this.#meta.toggleAttribute("data-busy", busy);
-    this.#meta.textContent = names.length ? words.typing(names) : running ? words.answering(agent.name) : words.when(updated_at);
+    const goesOn = () => (awaiting_approval ? words.doing.asks : words.answering)(agent.name);
+    this.#meta.textContent = names.length ? words.typing(names) : running ? goesOn() : words.when(updated_at);
   }
 }
