@@ -120,6 +120,7 @@ def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool
         "setup": {
             "words": words.catalogue(),
             "currency": conf.CURRENCY,
+            "undo": conf.UNDO_SECONDS,
             "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
         },
     }

@@ -234,6 +234,24 @@ def test_a_deleted_message_leaves_its_place_and_comes_back(start_site: StartSite
         expect(person(page)).to_contain_text("Something secret")
 
 
+def test_a_deletion_is_taken_back_only_as_long_as_the_server_allows_it(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+    page = sign_in(site, "ada")
+    page.clock.install()
+    begin(page)
+    say(page, "Something secret")
+    ends(page, "completed")
+    act(person(page), "Delete")
+    undo = person(page).get_by_role("button", name="Undo")
+    undo.focus()
+    page.clock.fast_forward("09:50")
+    expect(undo).to_be_focused()
+    page.clock.fast_forward("00:20")
+    expect(undo).to_be_hidden()
+    expect(person(page)).to_contain_text("This message was deleted.")
+    expect(box(page)).to_be_focused()
+
+
 def test_a_reply_shows_what_it_answers_and_leads_there(start_site: StartSite, sign_in: SignIn) -> None:
     ada, bob, conversation = both(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), sign_in)
     say(ada, "Which colour?")

@@ -88,6 +88,21 @@ def test_a_deleted_conversation_comes_back_with_undo(site: Site, sign_in: SignIn
     expect(row(page, "Precious")).to_be_visible()
 
 
+def test_undo_goes_when_it_is_too_late_for_it(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    page.clock.install()
+    made(page, "Precious")
+    page.goto("/chat/")
+    live(page)
+    act(page, "Precious", "Delete")
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()  # as long as it is looked at, it does not go by itself
+    page.clock.fast_forward("09:50")
+    expect(undo).to_be_visible()
+    page.clock.fast_forward("00:20")
+    expect(undo).to_be_hidden()
+
+
 def test_what_happens_elsewhere_is_seen_in_the_list(start_site: StartSite, sign_in: SignIn) -> None:
     site = start_site(NOUS_CHAT_MODEL=SLOW)
     ada, bob = sign_in(site, "ada"), sign_in(site, "bob")

@@ -12,7 +12,7 @@ import { End } from "./end.js";
 import { MarkdownView } from "./markdown/view.js";
 import { metaOf } from "./meta.js";
 import { Quote } from "./quote.js";
-import { isMine, mayDelete, mayWrite } from "./rights.js";
+import { isMine, mayDelete, mayWrite, undoLeft } from "./rights.js";
 import { Signature } from "./signature.js";
 import { TextView } from "./text.js";
 import { Thinking } from "./thinking.js";
@@ -36,7 +36,7 @@ import { words } from "./words.js";
  */
 
 export class MessageView {
-  #acts; #message = null; #context = null; #parts = {}; #views = {}; #editor = null;
+  #acts; #message = null; #context = null; #parts = {}; #views = {}; #editor = null; #undoing = 0;
 
   /** @param {Acts} acts */
   constructor(acts) {
@@ -191,7 +191,17 @@ export class MessageView {
 
   #deletion() {
     this.#parts.deleted.hidden = this.#message.deleted_at === null;
-    this.#parts.undo.hidden = !mayDelete(this.#message, this.#context.you);
+    clearTimeout(this.#undoing);
+    const { deleted_at } = this.#message;
+    const left = deleted_at && mayDelete(this.#message, this.#context.you) ? undoLeft(deleted_at) : 0;
+    this.#undoable(left > 0);
+    if (left > 0) this.#undoing = setTimeout(() => this.#undoable(false), left);
+  }
+
+  #undoable(on) {
+    const focused = this.#parts.undo.matches(":focus");
+    this.#parts.undo.hidden = !on;
+    if (focused && !on) this.#acts.leave();
   }
 
   #copy() {

@@ -10,6 +10,7 @@ import { el, iconButton, quietButton } from "./dom.js";
 import { Keys } from "./keys.js";
 import { site } from "./markdown/site.js";
 import { Panel } from "./panel.js";
+import { undoWithin } from "./rights.js";
 import { Sidebar } from "./sidebar.js";
 import { Socket } from "./socket.js";
 import { Switcher } from "./switcher.js";
@@ -69,6 +70,7 @@ class NousChat extends HTMLElement {
     const setup = JSON.parse(this.querySelector(":scope > script[type='application/json']")?.textContent ?? "{}");
     if (setup.words) speak(setup.words);
     if (setup.currency) payIn(setup.currency);
+    if ("undo" in setup) undoWithin(setup.undo);
     site.images = new Set((this.getAttribute("images") ?? "").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
     const shell = el("div", { class: "shell", hidden: true });
@@ -92,7 +94,7 @@ class NousChat extends HTMLElement {
       begin: () => this.#begin(),
       keys: () => this.#keys.show(),
       removed: (id) => id === this.getAttribute("conversation") && this.#elsewhere(),
-      done: (sentence, undo) => this.#tell(sentence, undo),
+      done: (...said) => this.#tell(...said),
       say: (sentence) => this.#say(sentence),
     });
     this.#switcher = new Switcher({
@@ -225,8 +227,8 @@ class NousChat extends HTMLElement {
     if (id) this.setAttribute("conversation", id);
   }
 
-  #tell(sentence, undo) {
-    this.#toast.show(sentence, undo);
+  #tell(sentence, undo, lasts) {
+    this.#toast.show(sentence, undo, lasts);
     this.#say(sentence);
   }
 

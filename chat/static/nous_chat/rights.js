@@ -18,6 +18,19 @@ export function isMine(message, you) {
   return message.role === "user" && (message.id === null || message.author?.id === you?.id);
 }
 
+let undoLasts = 600_000; // ms
+
+/** How long the site lets a deletion be taken back. @param {number} seconds */
+export function undoWithin(seconds) {
+  undoLasts = seconds * 1000;
+}
+
+/** For how many ms more a deletion can be taken back. @param {string} [deleted_at] ISO 8601; without it: just now */
+export function undoLeft(deleted_at) {
+  const left = undoLasts - (deleted_at ? Date.now() - Date.parse(deleted_at) : 0);
+  return Math.min(left, 2 ** 31 - 1); // more is too much for a timer
+}
+
 /** Delete a message, and take that back. @param {object} message */
 export function mayDelete(message, you) {
   return mayWrite(you) && message.role !== "system" && (isMine(message, you) || you.role === "owner");

@@ -6,6 +6,7 @@ import { Appearance } from "./appearance.js";
 import { el, icon, iconButton } from "./dom.js";
 import { ConversationList } from "./list.js";
 import { Menu } from "./menu.js";
+import { undoLeft } from "./rights.js";
 import { Search } from "./search.js";
 import { words } from "./words.js";
 
@@ -21,7 +22,7 @@ export class Sidebar {
    * @param {() => void} on.begin
    * @param {() => void} on.keys
    * @param {(id: string) => void} on.removed by this person, here
-   * @param {(sentence: string, undo?: () => void) => void} on.done says what was done, or could not be
+   * @param {(sentence: string, undo?: () => void, lasts?: number) => void} on.done as in toast.js: what was done, or could not be
    * @param {(sentence: string) => void} on.say for screen readers
    */
   constructor({ api, href }, on) {
@@ -97,7 +98,7 @@ export class Sidebar {
       await this.#api.deleteConversation(id);
       this.#list.apply({ type: "conversation.removed", conversation: id });
       this.#on.removed(id);
-      this.#on.done(words.wasDeleted, () => this.#restore(id));
+      this.#on.done(words.wasDeleted, () => this.#restore(id), undoLeft());
     });
   }
 

@@ -7,7 +7,7 @@ import { words } from "./words.js";
 const LASTS = 20_000; // ms; the least that WCAG 2.2 (2.2.1) holds to be enough
 
 export class Toast {
-  #text; #undo; #timer = 0; #run = null;
+  #text; #undo; #timer = 0; #end = 0; #run = null;
 
   constructor() {
     this.#text = el("span", { dir: "auto" });
@@ -20,17 +20,20 @@ export class Toast {
       this.#text, this.#undo, close);
   }
 
-  /** @param {string} sentence  @param {(() => void)|null} undo */
-  show(sentence, undo = null) {
+  /** @param {string} sentence  @param {(() => void)|null} undo  @param {number} [lasts] how long that can be undone, in ms */
+  show(sentence, undo = null, lasts = null) {
     this.#text.textContent = sentence;
     this.#run = undo;
     this.#undo.hidden = undo === null;
     this.element.showPopover();
     this.#wait();
+    clearTimeout(this.#end);
+    if (lasts !== null) this.#end = setTimeout(() => this.hide(), lasts);
   }
 
   hide() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#end);
     this.element.hidePopover();
     this.#run = null;
   }
