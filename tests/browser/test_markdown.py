@@ -319,5 +319,5 @@ def test_what_is_loaded_later_is_found_under_hashed_names(
     part.get_by_role("button", name="Diagram").click()
     expect(part.get_by_role("img")).to_have_attribute("src", re.compile("^data:image/svg"), timeout=60_000)
     for name in ("highlight", "katex", "mermaid"):
-        assert any(re.match(rf"200 .*/{name}\.[0-9a-f]{{12}}\.js$", line) for line in loaded), name
-    assert not [line for line in loaded if line.endswith(".js") and not re.search(r"\.[0-9a-f]{12}\.js$", line)]
+        assert any(re.match(rf"200 .*/{name}\.[0-9a-f]{{8}}\.js$", line) for line in loaded), name
+    assert not [line for line in loaded if line.endswith(".js") and not re.search(r"\.[0-9a-f]{8}\.js$", line)]

@@ -235,7 +235,7 @@ def test_the_page_works_as_it_is_served_on_the_internet(
 ) -> None:
     site = production_site("custom:words")
     compressed = [file for file in (tmp_path / "nous_chat").rglob("*.js.br") if "vendor" not in file.parts]
-    hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{12}\.js\.br$", file.name)]
+    hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{8}\.js\.br$", file.name)]
     assert len(hashed) > 40
     assert sum(file.stat().st_size for file in hashed) < OWN_SCRIPT
     page = sign_in(site, "ada")
@@ -251,7 +251,9 @@ def test_the_page_works_as_it_is_served_on_the_internet(
     expect(panel(page).get_by_role("heading", name="Invitation links")).to_be_visible()
     modules = [line for line in loaded if line.endswith(".js")]
     assert len(modules) > 5
-    assert all(re.match(r"(200|304) .*\.[0-9a-f]{12}\.js$", line) for line in modules), "all by their hashed names"
+    assert all(re.match(r"(200|304) .*\.[0-9a-f]{8}\.js$", line) for line in modules), "all by their hashed names"
+    kept = page.request.get(modules[0].split()[1]).headers["cache-control"]
+    assert "immutable" in kept, "browsers do not ask for it again"
     headers = page.request.get("/chat/").headers
     assert "default-src 'self'" in headers["content-security-policy"]
     assert page.request.get("/chat/nothing/").status == 404
