@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError, connections
 from msgspec.structs import replace
 
-from . import agents, engine, events, groups, history, objects, store
+from . import agents, engine, events, groups, history, objects, store, words
 from .budgets import Meter
 from .models import Run
 from .pulse import Pulse
@@ -280,7 +280,7 @@ class LiveRun:
         result, error = last.result, None
         if isinstance(last, engine.Error):
             retry_after = getattr(last.error, "retry_after", None)
-            error = objects.Failure(last.error.code, last.error.message, retry_after)
+            error = objects.Failure(last.error.code, last.error.said(words.for_all), retry_after)
         elif result.refusal and not written.text:
             error = objects.Failure("refused", result.refusal)
         return store.Ending(

@@ -12,6 +12,8 @@ from django.utils import timezone, translation
 
 from chat import objects, store, supervisor, words
 from chat.commands import Refused
+from chat.engine import EngineError, Limits
+from chat.engine.providers.failures import Failures
 from chat.models import Conversation, Run, Spending
 
 from .client import InProcess, signed_in
@@ -163,3 +165,55 @@ def test_on_a_real_site_sockets_speak_their_own_language(start_site: Callable[..
                     assert (await other.answered(f"{number}"))["message"] == NO_TEXT[ENGLISH]
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "german", "english"),
+    [
+        ("status@code=429,retry_after=1", "bittet zu warten", "asks to wait"),
+        ("page", "Es kam eine Webseite.", "it sent a web page."),
+        ("silent", "noch kein erstes Token gesendet", "sent no first token"),
+        ("cut@n=3", "mitten in der Antwort abgebrochen", "broke off"),
+    ],
+)
+def test_why_a_provider_failed_is_for_all_and_logged_in_english(
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Callable[..., None],
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    behaviour: str,
+    german: str,
+    english: str,
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    model(behaviour, FIRST_TOKEN_TIMEOUT=1)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk, ENGLISH) as peer:
+            await peer.say("Hello")
+            error = (await peer.hear("run.finished"))["error"]
+            assert german in error["message"], error
+            assert english not in error["message"]
+
+    scenario(talk)
+    assert german in Run.objects.get().error_message
+    assert german not in caplog.text
+
+
+def test_no_language_lets_a_key_out() -> None:
+    key = "secret-0123456789"
+    failures = Failures("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
+    said = [
+        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(words.for_all),
+        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(words.for_all),
+        failures.deadline("idle_timeout", Limits()).said(words.for_all),
+        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(words.for_all),
+    ]
+    assert not [sentence for sentence in said if key in sentence]
+    assert all("***" in sentence for sentence in (said[0], said[1], said[3]))
+
+
+def test_what_a_sites_own_agent_says_is_left_as_it_is() -> None:
+    assert EngineError("Das 100% genaue Modell schläft.").said(words.for_all) == "Das 100% genaue Modell schläft."

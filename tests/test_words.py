@@ -60,7 +60,7 @@ def is_marked(node: ast.AST) -> bool:
 
 
 def bare_sentences(source: str) -> list[str]:
-    """What people are told in a module past gettext: a refusal, a notice, the reason of an end."""
+    """What people are told in a module past gettext: a refusal, a notice, the reason of an end, a failure."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
@@ -77,6 +77,10 @@ def bare_sentences(source: str) -> list[str]:
                 told, for_clients = given["message"], False
             case "Closing":
                 told, for_clients = given["reason"], False
+            case "EngineError" | "ProviderError" | "DeadlineError":
+                if isinstance(node.args[0], (ast.Constant, ast.JoinedStr)):
+                    found.append(ast.unparse(node.args[0]))
+                continue
             case _:
                 continue
         text = ast.unparse(told)
@@ -116,6 +120,7 @@ def test_no_sentence_of_the_server_stands_outside_the_words() -> None:
     """Whoever writes a client is told of fields and frames in English; everything else is for people."""
     assert bare_sentences('raise Refused("conflict", "No.")') == ["'No.'"]
     assert bare_sentences('x.Notice(code="a", message=NOTICES[code])') == ["NOTICES[code]"]
+    assert bare_sentences('raise ProviderError(f"{a} failed.", "x")') == ["f'{a} failed.'"]
     assert bare_sentences('raise Refused("conflict", _("No %(more)s.") % {"more": 1})') == []
     assert bare_sentences('raise Refused("invalid", "`q` is missing.")') == []
     for file in sorted((ROOT / "chat").rglob("*.py")):

@@ -6,6 +6,7 @@ tools.py      functions for models          calls.py        tool calls in, resul
 schema.py     types to JSON Schema          output.py       answers that have a form
 approvals.py  what people decide on calls   retry.py        try again, then the next model
 own.py        bring your own agent          adapters/       other frameworks' agents as ours
+sentence.py   what people are told
 answer.py     events in, Result out
 providers/    a module for each wire        sse.py          bytes to server-sent events
 limits.py     how long, how much            connections.py  the HTTP client that all runs share

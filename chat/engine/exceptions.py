@@ -7,10 +7,14 @@ a stream into its Error event.
         +-- DeadlineError        connect_timeout, first_token_timeout, idle_timeout, total_timeout
 
 The codes are those of docs/protocol.md, "Error codes of runs". A message is a sentence or two for people: what happened
-and what to do about it. No message and no repr ever holds a key (`mask`).
+and what to do about it: English, and for all but a ConfigurationError, which is for who sets up the site, with what it
+takes to say it in another language (`said`). No message and no repr ever holds a key (`mask`).
 """
 
 import re
+from collections.abc import Callable
+
+from .sentence import Sentence, _
 
 _SECRET = re.compile(
     r"""(?ix)
@@ -34,10 +38,16 @@ def mask(text: str, *secrets: str) -> str:
 class EngineError(Exception):
     """A failure of a run. `code` is one of docs/protocol.md; `message` is for people, in whole sentences."""
 
-    def __init__(self, message: str, code: str = "internal") -> None:
-        self.message = mask(message)
+    def __init__(self, message: str | Sentence, code: str = "internal") -> None:
+        self._sentence = message
+        self.message = self.said(str)
         self.code = code
         super().__init__(self.message)
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """The message in another language; in English where it was made of nothing that can be translated."""
+        sentence = self._sentence
+        return mask(sentence.said(translate) if isinstance(sentence, Sentence) else sentence)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={self.code!r})"
@@ -45,7 +55,7 @@ class EngineError(Exception):
 
 def internal() -> EngineError:
     """A bug of ours, or of a site's own code; what it was stands in the log alone."""
-    return EngineError("Something went wrong on our side. It has been logged; try again.")
+    return EngineError(_("Something went wrong on our side. It has been logged; try again."))
 
 
 class ConfigurationError(EngineError):
@@ -64,7 +74,7 @@ class ProviderError(EngineError):
 
     def __init__(
         self,
-        message: str,
+        message: str | Sentence,
         code: str,
         *,
         provider: str,

@@ -22,6 +22,7 @@ from .approvals import Decision
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, EngineError, internal
 from .messages import Message, Result
+from .sentence import _
 from .tools import ToolContext
 
 logger = logging.getLogger("nous_chat.engine")
@@ -63,7 +64,7 @@ async def relay(
             said.add(event)
             yield event
         else:
-            end = Error(EngineError("The agent stopped without saying that it is done. Try again."), said.result())
+            end = Error(EngineError(_("The agent stopped without saying that it is done. Try again.")), said.result())
     except EngineError as error:
         end = Error(error, said.result())
     except Exception:

@@ -25,6 +25,7 @@ from .limits import Limits
 from .providers import provider_for
 from .providers.parser import Delta
 from .providers.provider import Completion, Provider, Request
+from .sentence import _
 
 logger = logging.getLogger("nous_chat.engine")
 
@@ -54,7 +55,9 @@ class TotalTime:
         return self.until - self._time()
 
     def error(self, provider: str) -> DeadlineError:
-        sentence = f"The answer was not done within {self._limits.total:g} seconds. Try again."
+        sentence = _(
+            "The answer was not done within %(seconds)s seconds. Try again.", seconds=f"{self._limits.total:g}"
+        )
         return DeadlineError(sentence, "total_timeout", provider=provider)
 
 

@@ -21,6 +21,7 @@ from .own import OwnAgent, relay
 from .providers.provider import Completion, Request
 from .retry import Models, TotalTime
 from .schema import Misfit
+from .sentence import _
 from .tools import ToolContext
 
 logger = logging.getLogger("nous_chat.engine")
@@ -139,9 +140,15 @@ class _Run:
             self._keep(turn)
             if problem is None:
                 return
-            raise EngineError(f"The model did not answer in the form that was asked of it. {problem}", "invalid_output")
+            raise EngineError(
+                _("The model did not answer in the form that was asked of it. %(problem)s", problem=str(problem)),
+                "invalid_output",
+            )
         raise EngineError(
-            f"The model asked for tools {limits.max_turns} times and was still not done. Ask for less at once.",
+            _(
+                "The model asked for tools %(count)s times and was still not done. Ask for less at once.",
+                count=str(limits.max_turns),
+            ),
             "too_many_turns",
         )
 

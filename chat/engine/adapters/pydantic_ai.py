@@ -29,6 +29,7 @@ from ..approvals import Approve, Decision
 from ..events import Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from ..exceptions import ConfigurationError, EngineError, ProviderError
 from ..messages import Image, Message, Replay, Result
+from ..sentence import _
 from ..tools import ToolContext
 from ..usage import Usage
 
@@ -203,7 +204,11 @@ def _failure(error: Any) -> EngineError:
         code = _CODES.get(status) or ("overloaded" if status in (503, 529) else "server_error")
         code = "bad_request" if code == "server_error" and status < 500 else code
         return ProviderError(
-            f"{model} answered with status {status}. Try again later, or look at the agent's model and key.",
+            _(
+                "%(model)s answered with status %(status)s. Try again later, or look at the agent's model and key.",
+                model=str(model),
+                status=str(status),
+            ),
             code,
             provider=_WIRE,
             status=status,
@@ -211,7 +216,9 @@ def _failure(error: Any) -> EngineError:
             retryable=code in ("rate_limited", "overloaded", "server_error"),
         )
     if model is not None:
-        return ProviderError(f"No connection to {model}. Try again.", "unreachable", provider=_WIRE, retryable=True)
+        sentence = _("No connection to %(model)s. Try again.", model=str(model))
+        return ProviderError(sentence, "unreachable", provider=_WIRE, retryable=True)
     if type(error).__name__ == "UsageLimitExceeded":
-        return EngineError(f"The agent was ended: {error}", "too_many_turns")
-    return ProviderError(f"The agent's model did not answer as it should: {error}", "bad_response", provider=_WIRE)
+        return EngineError(_("The agent was ended: %(error)s", error=str(error)), "too_many_turns")
+    sentence = _("The agent's model did not answer as it should: %(error)s", error=str(error))
+    return ProviderError(sentence, "bad_response", provider=_WIRE)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 
 from ..exceptions import EngineError
+from ..sentence import _
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
 from .failures import Failures
 from .json_stream import JSONStreamDecoder
@@ -43,10 +44,10 @@ class Body:
             if not self.done and not chunk:
                 self._end(deltas)
         except EventTooLongError:
-            self._fail(self._failures.not_its_wire("one piece of more than 8 MB"))
+            self._fail(self._failures.not_its_wire(_("one piece of more than 8 MB")))
         except NotJSONError:
             # At the very end it is half of what it should have been.
-            self._fail(self._failures.not_its_wire("something that is no JSON") if chunk else self._failures.cut())
+            self._fail(self._failures.not_its_wire(_("something that is no JSON")) if chunk else self._failures.cut())
         if self.failure:
             deltas += self._parser.flush()
         return deltas
@@ -67,7 +68,7 @@ class Body:
                 deltas += self._parser.whole(bytes(self._start))
                 self._check()
         elif first == b"<":
-            self._fail(self._failures.not_its_wire("a web page"))
+            self._fail(self._failures.not_its_wire(_("a web page")))
         elif first or len(self._start) >= _BLANKS:
             self._streams = True
             self._events(self._decoder.decode(bytes(self._start)), deltas)
@@ -99,7 +100,7 @@ class Body:
         elif self._parser.begun:
             self.failure = self._failures.cut()
         else:
-            self.failure = self._failures.not_its_wire("something else" if self._start else "nothing")
+            self.failure = self._failures.not_its_wire(_("something else") if self._start else _("nothing"))
 
     def _fail(self, failure: EngineError) -> None:
         self.done = True

@@ -16,6 +16,7 @@ import errno
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import aiohttp
 import httpx
@@ -23,6 +24,7 @@ import msgspec
 
 from ..exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError, mask
 from ..limits import Limits
+from ..sentence import Sentence, _
 
 _RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout"}
 _QUOTED = 600  # characters of what a provider says that we pass on
@@ -49,14 +51,22 @@ class Failures:
         if said.html and status < 500:
             return self._error(
                 "bad_response",
-                f"There is no chat API at {self._url}: it answered {status} with a web page. Check the base URL.",
+                _(
+                    "There is no chat API at %(url)s: it answered %(status)s with a web page. Check the base URL.",
+                    url=self._url,
+                    status=str(status),
+                ),
                 status,
             )
         if 300 <= status < 400:
             place = headers.get("location", "elsewhere")
             return self._error(
                 "bad_response",
-                f"{self._url} redirects to {place}. Set the base URL to where the API is.",
+                _(
+                    "%(url)s redirects to %(place)s. Set the base URL to where the API is.",
+                    url=self._url,
+                    place=place,
+                ),
                 status,
             )
         return self._said(said, status, retry_after)
@@ -67,53 +77,78 @@ class Failures:
         return self._said(said, said.status, said.retry_after)
 
     def deadline(self, code: str, limits: Limits) -> DeadlineError:
-        seconds, what = {
-            "first_token_timeout": (limits.first_token, "sent no first token"),
-            "idle_timeout": (limits.idle, "fell silent in the middle of its answer and sent nothing"),
-            "total_timeout": (limits.total, "was not done"),
+        who = self._who
+        sentence = {
+            "first_token_timeout": _(
+                "%(who)s sent no first token within %(seconds)s seconds. Try again.",
+                who=who,
+                seconds=f"{limits.first_token:g}",
+            ),
+            "idle_timeout": _(
+                "%(who)s fell silent in the middle of its answer and sent nothing within %(seconds)s seconds. "
+                "Try again.",
+                who=who,
+                seconds=f"{limits.idle:g}",
+            ),
+            "total_timeout": _(
+                "%(who)s was not done within %(seconds)s seconds. Try again.", who=who, seconds=f"{limits.total:g}"
+            ),
         }[code]
-        return self._deadline(code, f"{self._who} {what} within {seconds:g} seconds. Try again.")
+        return self._deadline(code, sentence)
 
     def unreachable(self, error: Exception, limits: Limits) -> EngineError:
         """No answer to a request: what httpx or aiohttp raised instead. httpx_aiohttp gives nearly everything the name
         ConnectTimeout, so it is aiohttp's own exception, the cause, that counts."""
         cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
-        where = f"{self._name} at {self._url}"
+        where = _("%(name)s at %(url)s", name=self._name, url=self._url)
         match cause:
             case aiohttp.ServerTimeoutError():
                 return self._deadline(
                     "connect_timeout",
-                    f"No connection to {where} within {limits.connect:g} seconds. Try again.",
+                    _(
+                        "No connection to %(where)s within %(seconds)s seconds. Try again.",
+                        where=where,
+                        seconds=f"{limits.connect:g}",
+                    ),
                 )
             case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | httpx.InvalidURL():
                 return ConfigurationError(f"{self._url!r} is no address of an HTTP API. Correct the base URL.")
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-                advice = "The secure connection failed; check the address, the certificate, and SSL_CERT_FILE."
+                advice = _("The secure connection failed; check the address, the certificate, and SSL_CERT_FILE.")
             case aiohttp.ClientConnectorDNSError():
-                advice = "The host name is unknown; check the base URL and the network."
+                advice = _("The host name is unknown; check the base URL and the network.")
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-                advice = "The proxy that the environment names did not let it through."
+                advice = _("The proxy that the environment names did not let it through.")
             case aiohttp.ClientConnectorError() if cause.os_error.errno == errno.ECONNREFUSED:
-                advice = "It refuses connections; is it running, and is the base URL right?"
+                advice = _("It refuses connections; is it running, and is the base URL right?")
             case aiohttp.ClientConnectorError():
-                advice = f"The network says: {cause.os_error.strerror or cause.os_error}."
+                said = cause.os_error.strerror or str(cause.os_error)
+                advice = _("The network says: %(said)s.", said=said)
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
-                advice = "It closed the connection without an answer. Try again."
+                advice = _("It closed the connection without an answer. Try again.")
             case aiohttp.ClientResponseError():
                 what = cause.message.partition("\n")[0].rstrip(":")
-                return self._error("bad_response", f"{where} does not speak HTTP as it should: {what}.")
+                sentence = _("%(where)s does not speak HTTP as it should: %(what)s.", where=where, what=what)
+                return self._error("bad_response", sentence)
             case _:
-                advice = f"The network says: {cause}."
-        return self._error("unreachable", f"No connection to {where}. {advice}")
+                advice = _("The network says: %(said)s.", said=str(cause))
+        sentence = _("No connection to %(where)s. %(advice)s", where=where, advice=advice)
+        return self._error("unreachable", sentence)
 
     def cut(self) -> ProviderError:
-        return self._error("stream_cut", f"{self._who} broke off in the middle of its answer. Try again.")
+        sentence = _("%(who)s broke off in the middle of its answer. Try again.", who=self._who)
+        return self._error("stream_cut", sentence)
 
-    def not_its_wire(self, what: str) -> ProviderError:
+    def not_its_wire(self, what: Sentence) -> ProviderError:
         """`what` completes "it sent": "a web page"."""
         return self._error(
             "bad_response",
-            f"{self._who} did not answer as it should: it sent {what}. Is the base URL {self._url} right?",
+            _(
+                "%(who)s did not answer as it should: it sent %(what)s. Is the base URL %(url)s right?",
+                who=self._who,
+                what=what,
+                url=self._url,
+            ),
             200,
         )
 
@@ -124,37 +159,36 @@ class Failures:
         code = _code(status, said)
         quote = self.masked(said.message)
         quote = quote[:_QUOTED] + "…" if len(quote) > _QUOTED else quote
-        if not quote:
-            quote = f"status {status} and no explanation" if status else "no explanation"
-        quote = quote if quote[-1] in ".!?…" else quote + "."
-        name = self._name
-        place = f" Is the base URL {self._url} right?" if status in (404, 405) else ""
         out_of_money = said.has("insufficient_quota")
-        wait = f" Try again in {retry_after:g} s." if retry_after else " Try again a little later."
-        wait = " Look at the account's plan and billing." if out_of_money else wait
-        message = {
-            "authentication": f"{name} refused the key: {quote} Check {self._key_variable}.",
-            "model_not_found": f"{name} does not know the model {self._model!r}: {quote} Check its name.",
-            "rate_limited": f"{name} asks to wait: {quote}{wait}",
-            "overloaded": f"{name} is overloaded: {quote}{wait}",
-            "context_length": f"The messages are too long for {self._model}: {quote} Start a new chat, or choose a "
-            "model with a larger context.",
-            "bad_request": f"{name} refused the request: {quote}{place}",
-            "server_error": f"{name} failed: {quote} Try again.",
-        }[code]
-        return self._error(code, message, status, retry_after, retryable=not out_of_money)
+        values: dict[str, str | Sentence] = {
+            "name": self._name,
+            "model": self._model,
+            "key": self._key_variable,
+            "url": self._url,
+            "quote": self._quoted(quote, status),
+            "wait": _wait(retry_after, out_of_money),
+        }
+        sentence = _SENTENCES["wrong_address" if code == "bad_request" and status in (404, 405) else code]
+        return self._error(code, replace(sentence, values=values), status, retry_after, retryable=not out_of_money)
+
+    def _quoted(self, quote: str, status: int | None) -> str | Sentence:
+        if quote:
+            return quote if quote[-1] in ".!?…" else quote + "."
+        if status:
+            return _("status %(status)s and no explanation.", status=str(status))
+        return _("no explanation.")
 
     def _error(
         self,
         code: str,
-        message: str,
+        sentence: Sentence,
         status: int | None = None,
         retry_after: float | None = None,
         *,
         retryable: bool = True,
     ) -> ProviderError:
         return ProviderError(
-            self.masked(message),
+            sentence.changed(self.masked),
             code,
             provider=self._name,
             status=status,
@@ -162,12 +196,34 @@ class Failures:
             retryable=retryable and code in _RETRYABLE,
         )
 
-    def _deadline(self, code: str, message: str) -> DeadlineError:
-        return DeadlineError(message, code, provider=self._name, retryable=code in _RETRYABLE)
+    def _deadline(self, code: str, sentence: Sentence) -> DeadlineError:
+        return DeadlineError(sentence.changed(self.masked), code, provider=self._name, retryable=code in _RETRYABLE)
 
     @property
     def _who(self) -> str:
         return f"{self._name}:{self._model}"
+
+
+_SENTENCES = {
+    "authentication": _("%(name)s refused the key: %(quote)s Check %(key)s."),
+    "model_not_found": _("%(name)s does not know the model '%(model)s': %(quote)s Check its name."),
+    "rate_limited": _("%(name)s asks to wait: %(quote)s %(wait)s"),
+    "overloaded": _("%(name)s is overloaded: %(quote)s %(wait)s"),
+    "context_length": _(
+        "The messages are too long for %(model)s: %(quote)s Start a new chat, or choose a model with a larger context."
+    ),
+    "bad_request": _("%(name)s refused the request: %(quote)s"),
+    "wrong_address": _("%(name)s refused the request: %(quote)s Is the base URL %(url)s right?"),
+    "server_error": _("%(name)s failed: %(quote)s Try again."),
+}
+
+
+def _wait(retry_after: float | None, out_of_money: bool) -> Sentence:
+    if out_of_money:
+        return _("Look at the account's plan and billing.")
+    if retry_after:
+        return _("Try again in %(seconds)s s.", seconds=f"{retry_after:g}")
+    return _("Try again a little later.")
 
 
 class _Said:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..events import TextDelta, ThinkingDelta
 from ..exceptions import ProviderError
 from ..messages import GO_ON, Message
+from ..sentence import _
 from .provider import Request
 
 _PACE = 1 / 30  # seconds for a word
@@ -121,8 +122,10 @@ def _answer(messages: Sequence[Message]) -> Iterator[Step]:
         case "error":
             yield from _say(_ERROR)
             yield ProviderError(
-                "The demo broke off in the middle of its answer, because you asked for an error. Retry makes it fail "
-                "again; ask for something else, and it answers.",
+                _(
+                    "The demo broke off in the middle of its answer, because you asked for an error. Retry makes it "
+                    "fail again; ask for something else, and it answers."
+                ),
                 "server_error",
                 provider="demo",
                 retryable=True,
