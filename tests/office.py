@@ -1,10 +1,12 @@
 """The site's settings with agents of the tests' own: one whose model the environment names, a clerk with tools
-(clerk.py), and one that is never done."""
+(clerk.py), and one that is never done. PATIENCE: how many seconds a reader may be behind."""
 
 import os
 
-from chat import engine
+from chat import credit, engine
 from nousproject.settings import *  # noqa: F403
+
+credit.PATIENCE = float(os.environ.get("PATIENCE", credit.PATIENCE))
 
 wordy = engine.Agent(
     engine.DemoProvider(

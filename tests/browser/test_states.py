@@ -1,0 +1,102 @@
+"""What the page shows when something is not as it should be, from real causes; more of it in test_conversation.py."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import servers
+from tests.page import SignIn, StartSite, answer, begin, ends, live, made, posting, row, say, shown, stored
+from tests.servers import Server
+from tests.test_outages import address, frozen, locked
+from tests.test_site import add_participant
+from tests.upstream import text
+
+pytestmark = pytest.mark.browser
+
+BAR = ".conversation .bar"
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Server]:
+    """One that a test may stop."""
+    server = servers.start_redis()
+    yield server
+    server.kill()
+
+
+def test_while_redis_hangs_that_is_told_and_when_it_is_back_no_more(
+    start_site: StartSite, sign_in: SignIn, own_redis: Server
+) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=5", REDIS_URL=address(own_redis)), "ada")
+    conversation = begin(page)
+    with frozen(own_redis):
+        expect(page.locator(BAR)).to_have_text(re.compile("^Server processes cannot reach each other."))
+        expect(page.locator("nous-chat")).to_have_attribute("data-connection", "live")
+    expect(page.locator(BAR)).to_be_hidden()
+    say(page, "Back again")
+    ends(page, "completed")
+    assert shown(page) == stored(page, conversation)[-1]["text"]
+
+
+def test_while_the_database_is_away_a_message_waits_and_goes_when_it_is_back(
+    start_site: StartSite, sign_in: SignIn
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=300,delay=20")
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    with locked(site):
+        expect(page.locator(BAR)).to_contain_text("The database does not answer.")
+        say(page, "Keep this")
+        expect(page.locator('article[data-role="user"]').last).to_contain_text("Not sent yet")
+    expect(page.locator(BAR)).to_be_hidden()
+    expect(page.locator("article")).to_have_count(4)
+    ends(page, "completed")
+    assert [m["text"] for m in stored(page, conversation) if m["role"] == "user"] == ["Hello", "Keep this"]
+
+
+def test_until_a_conversation_is_loaded_its_layout_stands_there(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site()
+    page = sign_in(site, "ada")
+    begin(page)
+    made(page, "Another")
+    expect(row(page, "Another")).to_be_visible()
+    with frozen(site):
+        row(page, "Another").get_by_role("link").click()
+        expect(page.locator(".conversation")).to_have_attribute("data-loading", "")
+        bones = "column => getComputedStyle(column, '::before').content"
+        assert page.locator(".column").evaluate(bones) != "none"
+    live(page)
+    expect(page.locator(".conversation")).not_to_have_attribute("data-loading", "")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Another")
+
+
+def test_a_page_that_cannot_keep_up_is_told_and_loses_nothing(start_site: StartSite, sign_in: SignIn) -> None:
+    """Its only thread is held up, so it acknowledges nothing, and the server sends it away."""
+    site = start_site(
+        DJANGO_SETTINGS_MODULE="tests.office", NOUS_CHAT_MODEL="custom:words@n=900,delay=20", PATIENCE="3"
+    )
+    page, other = sign_in(site, "ada"), sign_in(site, "bob")
+    conversation = begin(page)
+    add_participant(site, conversation, "bob")
+    page.request.patch(f"/chat/api/conversations/{conversation}/", data={"answers": "always"}, headers=posting(page))
+    other.goto(f"/chat/{conversation}/")
+    live(other)
+    page.locator(BAR).evaluate(
+        """bar => {
+            window.told = [];
+            const tell = () => window.told.push(bar.textContent);
+            new MutationObserver(tell).observe(bar, { childList: true, subtree: true });
+        }"""
+    )
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
+    page.evaluate("() => { for (const until = Date.now() + 12000; Date.now() < until; ); }")
+    for each in (page, other):
+        ends(each, "completed")
+        assert shown(each) == text(900) == stored(page, conversation)[-1]["text"]
+    assert "This page could not keep up. Reconnecting, nothing is lost." in "".join(page.evaluate("window.told"))
+    expect(page.locator(BAR)).to_be_hidden()
