@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, open_list, say
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, made, open_list, posting, say
 
 pytestmark = pytest.mark.browser
 
@@ -59,10 +59,45 @@ def switcher(page: Page) -> None:
 def panel(page: Page) -> None:
     begin(page)
     page.get_by_role("button", name="People and settings").click()
-    expect(page.get_by_role("heading", name="People", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Create a link").click()
+    expect(page.get_by_role("textbox", name="Link")).to_be_visible()
 
 
-STATES = [empty, answered, answering, menu, keys, switcher, panel]
+def found(page: Page) -> None:
+    made(page, "Zoo and garden")
+    begin(page)
+    open_list(page)
+    page.get_by_role("searchbox").fill("garden")
+    expect(page.locator("mark").first).to_be_visible()
+
+
+def invited(page: Page) -> None:
+    api = f"/chat/api/conversations/{made(page, 'Garden')}/invitations/"
+    page.goto(page.request.post(api, data="{}", headers=posting(page)).json()["url"])
+    expect(page.get_by_role("button", name="Open it")).to_be_visible()
+
+
+def not_invited(page: Page) -> None:
+    page.goto("/chat/join/nothing-of-that-name/")
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def plain(page: Page) -> None:
+    conversation = begin(page)
+    say(page, "code")
+    ends(page, "completed")
+    page.route("**/nous-chat*.js", lambda route: route.abort())
+    page.goto(f"/chat/{conversation}/")
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+
+
+def plain_list(page: Page) -> None:
+    plain(page)
+    page.get_by_role("link", name="All conversations").click()
+    expect(page.get_by_role("heading", name="Conversations")).to_be_visible()
+
+
+STATES = [empty, answered, answering, menu, keys, switcher, panel, found, invited, not_invited, plain, plain_list]
 
 
 @pytest.mark.parametrize("width", [1280, 320])
@@ -75,6 +110,7 @@ def test_axe_finds_nothing(start_site: StartSite, sign_in: SignIn, theme: str, w
         page.goto("/chat/")
         state(page)
         problems[state.__name__] = faults(page)
+        page.unroute_all()
     assert not any(problems.values()), "\n".join(f"{state} {fault}" for state in problems for fault in problems[state])
 
 
