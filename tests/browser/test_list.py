@@ -282,6 +282,7 @@ def test_the_theme_is_chosen_and_there_before_anything_is_painted(site: Site, si
 
 def test_many_are_found_with_the_switcher(site: Site, sign_in: SignIn) -> None:
     page = sign_in(site, "ada")
+    begin(page)
     wanted = made(page, "Größe und Gewicht")
     made(page, "Another")
     expect(row(page, "Another")).to_be_visible()

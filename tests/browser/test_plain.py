@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import servers
-from tests.page import SignIn, StartSite, posting, stored
+from tests.page import SLOW, SignIn, StartSite, posting, stored
 from tests.servers import Site, wait_for
 from tests.test_site import add_participant
 from tests.upstream import text
@@ -36,19 +36,29 @@ def say(page: Page, what: str) -> None:
     page.get_by_role("button", name="Send").click()
 
 
-def test_a_person_without_javascript_writes_and_is_answered(site: Site, sign_in: SignIn) -> None:
-    page = visit(sign_in, site, "ada")
+def test_a_person_without_javascript_writes_and_is_answered(start_site: StartSite, sign_in: SignIn) -> None:
+    page = visit(sign_in, start_site(NOUS_CHAT_MODEL="custom:words@n=150"), "ada")
     conversation = begin(page)
     say(page, "Hello <b>there</b>")
     page.wait_for_url(f"**/{conversation}/")
     expect(page.locator("article").first).to_contain_text("Hello <b>there</b>")
-    page.get_by_role("link", name="The answer is being written. Load the page again.").click()
     wait_for(lambda: stored(page, conversation)[-1]["run"]["status"] == "completed", what="the answer")
     page.reload()
     expect(page.locator('article[data-role="assistant"] .text')).to_have_text(text(150).strip())
     expect(page.get_by_role("link", name="The answer is being written")).to_have_count(0)
     page.get_by_role("link", name="All conversations").click()
     expect(page.get_by_role("link", name="Hello <b>there</b>")).to_be_visible()
+
+
+def test_an_answer_that_is_being_written_is_a_link_to_more_of_it(start_site: StartSite, sign_in: SignIn) -> None:
+    page = visit(sign_in, start_site(NOUS_CHAT_MODEL=SLOW), "ada")
+    begin(page)
+    say(page, "Hello")
+    more = page.get_by_role("link", name="The answer is being written. Load the page again.")
+    for _ in range(2):
+        more.click()
+        page.wait_for_load_state()
+    expect(more).to_be_visible()
 
 
 def test_what_is_sent_twice_is_one_message_and_who_reads_live_sees_it(site: Site, sign_in: SignIn) -> None:
