@@ -22,7 +22,13 @@ def start(provider: Upstream, *arguments: str, **environ: str) -> "subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_ctrl_c,
     )
+
+
+def _hear_ctrl_c() -> None:
+    """A suite that runs in the background has been told to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ask(provider: Upstream, *arguments: str, **environ: str) -> tuple[int, str, str]:
