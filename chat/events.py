@@ -128,6 +128,8 @@ class ConversationUpdated(Event, frozen=True, tag="conversation.updated"):
 
 class ConversationRemoved(Event, frozen=True, tag="conversation.removed"):
     conversation: UUID
+    last_seq: int | None = None
+    """Its last message when the person was out; None where the conversation itself is no more."""
 
 
 class ConversationState(Event, frozen=True, tag="conversation.state"):

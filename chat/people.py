@@ -97,5 +97,6 @@ async def tell(conversation_id: UUID, change: store.Change) -> None:
             await groups.publish(group, event(participant=participant))
     await groups.publish(group, events.MessageCreated(message=change.notice))
     for gone in change.left:
-        await groups.publish(groups.person(gone.user.id), events.ConversationRemoved(conversation=conversation_id))
+        removed = events.ConversationRemoved(conversation=conversation_id, last_seq=change.notice.seq)
+        await groups.publish(groups.person(gone.user.id), removed)
     await inbox.announce(conversation_id)

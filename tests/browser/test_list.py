@@ -201,6 +201,25 @@ def test_a_panel_that_cannot_be_loaded_says_so_and_comes_when_it_can(site: Site,
     expect(panel(page).get_by_role("heading", name="People", exact=True)).to_be_visible()
 
 
+def test_what_comes_late_does_not_bring_back_a_conversation_that_the_person_is_out_of(
+    site: Site, sign_in: SignIn
+) -> None:
+    page = sign_in(site, "ada")
+    begin(page)
+    rows = page.evaluate("""async () => {
+      const { ConversationList } = await import("/static/nous_chat/list.js");
+      const list = new ConversationList({ href: (id) => id });
+      const told = (last_seq) => {
+        const conversation = { id: "one", title: "One", last_seq, updated_at: "2026-11-25T00:00:00Z" };
+        list.apply({ type: "conversation.updated", conversation });
+        return list.conversations.length;
+      };
+      const removed = (last_seq) => list.apply({ type: "conversation.removed", conversation: "one", last_seq });
+      return [told(3), removed(5), told(4), told(5), told(6), removed(null), told(6)];
+    }""")
+    assert rows == [1, None, 0, 0, 1, None, 1], "who is added again, or whose conversation is restored, has it again"
+
+
 def test_a_link_lets_somebody_in_until_it_is_revoked(site: Site, sign_in: SignIn) -> None:
     ada, bob, eve = (sign_in(site, name) for name in ("ada", "bob", "eve"))
     conversation = made(ada, "By invitation")

@@ -10,6 +10,7 @@ const NOT_YET = { role: null, unread: 0, last_read: 0, pinned: false, archived: 
 
 export class ConversationList {
   #rows = new Map(); // by id
+  #left = new Map(); // the last message at which the person was out, by the conversation's id
   #on; #sections; #archived; #more; #me = null; #current = null;
 
   /**
@@ -38,6 +39,7 @@ export class ConversationList {
   apply(event) {
     if (event.type === "snapshot") {
       this.#me = event.you.id;
+      this.#left.clear();
       const kept = new Set(event.conversations.map(({ id }) => id));
       for (const id of this.#rows.keys()) if (!kept.has(id)) this.#drop(id);
     }
@@ -46,7 +48,10 @@ export class ConversationList {
       this.#more.hidden = !event.more;
     }
     if (event.type === "conversation.updated") this.#put(event.conversation);
-    if (event.type === "conversation.removed") this.#drop(event.conversation);
+    if (event.type === "conversation.removed") {
+      this.#left.set(event.conversation, event.last_seq ?? -1);
+      this.#drop(event.conversation);
+    }
     if (event.type === "typing" && event.user.id !== this.#me) {
       this.#rows.get(event.conversation)?.typing(event.user, event.on, TYPING_FADES);
     } else this.#arrange();
@@ -78,6 +83,7 @@ export class ConversationList {
 
   #put(conversation) {
     const { id } = conversation;
+    if (conversation.last_seq <= this.#left.get(id)) return; // it was on its way when the person was out
     if (!this.#rows.has(id)) {
       this.#rows.set(id, new Row(this.#on.href(id), {
         open: () => this.#on.open(id),
