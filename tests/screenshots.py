@@ -2,9 +2,12 @@
 phone, as var/screenshots/<state>.<theme>.<width>.png. Names of states as arguments choose.
 """
 
+import contextlib
+import re
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,15 @@ from playwright.sync_api import Browser, Locator, expect, sync_playwright
 from . import servers
 from .conftest import browser_path
 from .page import posting
-from .servers import PASSWORD, ROOT, Site
+from .servers import PASSWORD, ROOT, Server, Site
 
 FOLDER = ROOT / "var" / "screenshots"
 SIZES = {"wide": {"width": 1440, "height": 900}, "small": {"width": 320, "height": 640}}
 THEMES = ("light", "dark")
 States = dict[str, Callable[["Window"], None]]
 STATES: States = {}
+ALONE: dict[str, dict[str, str]] = {}
+"""The environment of states that have a site and a Redis of their own, which they may stop."""
 
 
 def state(make: Callable[["Window"], None]) -> Callable[["Window"], None]:
@@ -28,11 +33,19 @@ def state(make: Callable[["Window"], None]) -> Callable[["Window"], None]:
     return make
 
 
+def alone(**env: str) -> Callable[[Callable[["Window"], None]], Callable[["Window"], None]]:
+    def keep(make: Callable[["Window"], None]) -> Callable[["Window"], None]:
+        ALONE[make.__name__.replace("_", "-")] = env
+        return state(make)
+
+    return keep
+
+
 class Window:
     """A window on the site, of ada unless somebody else signs in."""
 
-    def __init__(self, browser: Browser, site: Site, theme: Any, size: Any) -> None:
-        self.site = site
+    def __init__(self, browser: Browser, site: Site, redis: Server | None, theme: Any, size: Any) -> None:
+        self.site, self.redis = site, redis
         look: dict[str, Any] = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
         self.context = browser.new_context(base_url=site.url, **look)
         self.page = self.context.new_page()
@@ -100,6 +113,10 @@ class Window:
     @property
     def answer(self) -> Locator:
         return self.page.locator('article[data-role="assistant"]').last
+
+    def bar(self, text: str) -> None:
+        """What the bar over the conversation says."""
+        expect(self.page.locator(".conversation .bar")).to_contain_text(re.compile(text), timeout=60_000)
 
     def ends(self, status: str = "completed") -> None:
         expect(self.answer).to_have_attribute("data-status", status, timeout=60_000)
@@ -260,6 +277,66 @@ def offline(window: Window) -> None:
     expect(window.page.locator("nous-chat")).to_have_attribute("data-connection", "offline", timeout=20_000)
 
 
+@alone()
+def reconnecting(window: Window) -> None:
+    window.begin()
+    window.site.kill()
+    window.say("This waits until the server is back")
+    window.bar(r"Reconnecting in ([4-9]|1\d) s")
+
+
+@alone()
+def restarting(window: Window) -> None:
+    window.begin()
+    window.site.process.terminate()
+    window.bar("The server is restarting")
+
+
+@state
+def signed_out(window: Window) -> None:
+    window.begin()
+    window.page.get_by_role("textbox", name="Message").fill("Half a thought")
+    window.page.request.post("/accounts/logout/", headers=posting(window.page))
+    window.bar("You are signed out")
+
+
+@state
+def removed(window: Window) -> None:
+    conversation = window.together()
+    window.sign_in("bob")
+    window.open(conversation)
+    api = f"/chat/api/conversations/{conversation}/participants/"
+    people = window.page.request.get(api).json()["participants"]
+    mine = next(participant["id"] for participant in people if participant["user"]["name"] == "bob")
+    window.page.request.delete(f"{api}{mine}/", headers=posting(window.page))
+    window.bar("You are not in this conversation any more")
+
+
+@alone(MAX_RUNS="1")
+def queue(window: Window) -> None:
+    window.begin()
+    window.say("slow, please")
+    expect(window.answer.locator('[data-part="text"]')).not_to_be_empty()
+    window.open(window.make("Behind it"))
+    window.say("And now?")
+    expect(window.page.locator(".activity")).to_contain_text("1st in line")
+
+
+@alone(DAILY_TOKENS="0")
+def budget(window: Window) -> None:
+    window.begin()
+    window.say("And now?")
+    expect(window.page.locator(".notice")).to_contain_text("used up")
+
+
+@alone()
+def outage(window: Window) -> None:
+    assert window.redis is not None
+    window.begin()
+    window.redis.process.send_signal(signal.SIGSTOP)
+    window.bar("Server processes cannot reach each other")
+
+
 @state
 def without_javascript(window: Window) -> None:
     conversation = window.together()
@@ -284,6 +361,19 @@ def right_to_left(window: Window) -> None:
     window.ends()
 
 
+@contextlib.contextmanager
+def served_alone(env: dict[str, str]) -> Iterator[tuple[Site, Server]]:
+    redis = servers.start_redis()
+    try:
+        site = Site({**env, "REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"})
+        try:
+            yield site, redis
+        finally:
+            site.kill()
+    finally:
+        redis.kill()
+
+
 def main(wanted: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -297,10 +387,15 @@ def main(wanted: list[str]) -> None:
                     continue
                 for theme in THEMES:
                     for width, size in SIZES.items():
-                        window = Window(browser, site, theme, size)
-                        make(window)
-                        window.page.screenshot(path=FOLDER / f"{name}.{theme}.{width}.png")
-                        window.context.close()
+                        with contextlib.ExitStack() as closing:
+                            where: tuple[Site, Server | None] = site, None
+                            if name in ALONE:
+                                fresh = {"DATABASE_URL": database.copy()}
+                                where = closing.enter_context(served_alone(env | fresh | ALONE[name]))
+                            window = Window(browser, *where, theme, size)
+                            make(window)
+                            window.page.screenshot(path=FOLDER / f"{name}.{theme}.{width}.png")
+                            window.context.close()
                 print(name, flush=True)
 
 

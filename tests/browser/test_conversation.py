@@ -546,6 +546,7 @@ def test_a_budget_that_is_used_up_is_told_and_the_question_stays(start_site: Sta
     begin(page)
     say(page, "And now?")
     expect(page.locator(".notice")).to_contain_text("used up")
+    expect(page.locator(".notice")).not_to_contain_text("seconds")
     expect(box(page)).to_have_value("And now?")
     expect(page.locator("article")).to_have_count(0)
 

@@ -21,8 +21,7 @@ export function endOf({ text, run }, you) {
     if (cut_off) return { sentence: words.cut, act: "proceed", tone: "" };
     return FILTER.has(finish_reason) ? { sentence: words.filtered, act: "again", tone: "bad" } : null;
   }
-  const sentence = [status === "stopped" && run.stopped_by ? receipt(run, you) : error?.message || words.ended[status],
-    error?.retry_after ? words.retryAfter(error.retry_after) : ""].filter(Boolean).join(" ");
+  const sentence = status === "stopped" && run.stopped_by ? receipt(run, you) : error?.message ? words.refused(error) : words.ended[status];
   return { sentence, act: cut_off && text ? "proceed" : "again", tone: status === "failed" ? "bad" : "" };
 }
 

@@ -119,7 +119,7 @@ export class Requests {
     const command = this.#settle(ref);
     if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
     if (ref?.startsWith("sync:") || ref === "fill" || ref === "read") return; // the person did not ask for it
-    const sentence = retry_after ? `${message} ${words.retryAfter(retry_after)}` : message;
+    const sentence = words.refused({ code, message, retry_after });
     if (command?.type === "tool.decide") return this.#on.apply({ type: "decision", call: command.call, refusal: sentence });
     if (command?.type === "message.send") this.#giveBack(command);
     if (command?.type === "message.edit" && this.#on.refused(command.message, sentence)) return;

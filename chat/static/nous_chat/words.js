@@ -200,7 +200,9 @@ const dictionary = () => ({
   missing: _("This conversation does not exist, or it is not yours."),
   reconnectNow: _("Reconnect now"),
   connected: _("Connected again."),
-  retryAfter: (seconds) => ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds)),
+  /** Why something was refused or failed, and when to try again; of a budget the sentence says so itself. */
+  refused: ({ code, message, retry_after: seconds }) => (!seconds || code === "budget" ? message
+    : `${message} ${ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds))}`),
   unreachable: _("The server could not be reached."),
 
   // The list of conversations, and what can be done there.
