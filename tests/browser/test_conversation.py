@@ -619,6 +619,42 @@ def test_what_is_done_often_touches_nothing_else(start_site: StartSite, sign_in:
     assert 0 < styled < 10, styled
 
 
+def test_what_is_out_of_sight_keeps_its_size(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site()
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    run_in(
+        site,
+        "from chat.models import Message as m, Conversation as c; from tests.upstream import SECTION;"
+        f"c.objects.filter(pk='{conversation}').update(last_seq=40);"
+        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='assistant',"
+        " text='Because of $a^2$:\\n\\n$$\\\\frac{1}{2}$$\\n\\n' + SECTION.format(n=n)) for n in range(1, 41))",
+    )
+    page.reload()
+    live(page)
+    log = page.get_by_role("log")
+    log.locator("math").nth(79).wait_for(state="attached")
+    for width in (1280, 500):
+        page.set_viewport_size({"width": width, "height": 600})
+        height, skipped, whole = log.evaluate("""async (log) => {
+          const frame = () => new Promise(requestAnimationFrame);
+          for (let i = 0; i < 4; i++) await frame();
+          while (log.querySelector("article:not([data-past])")) await frame();
+          await frame();
+          const articles = [...log.querySelectorAll("article")];
+          const text = (article) => article.querySelector("[data-part=text] p");
+          const seen = (article) => text(article).checkVisibility({ contentVisibilityAuto: true });
+          const skipped = articles.filter((article) => !seen(article)).length;
+          const height = log.scrollHeight;
+          for (const article of articles) article.removeAttribute("data-past");
+          const whole = log.scrollHeight;
+          for (const article of articles) article.setAttribute("data-past", "");
+          return [height, skipped, whole];
+        }""")
+        assert skipped > 20
+        assert height == whole
+
+
 def test_a_message_far_up_is_found(start_site: StartSite, sign_in: SignIn) -> None:
     site = start_site()
     page = sign_in(site, "ada")

@@ -9,6 +9,7 @@ import { Calls } from "./calls.js";
 import { el } from "./dom.js";
 import { Editor } from "./edit.js";
 import { End } from "./end.js";
+import { settle } from "./markdown/idle.js";
 import { MarkdownView } from "./markdown/view.js";
 import { metaOf } from "./meta.js";
 import { Quote } from "./quote.js";
@@ -75,6 +76,9 @@ export class MessageView {
   get at() { return this.#message.created_at; }
   get mine() { return isMine(this.#message, this.#context.you); }
 
+  /** May there be more of it? */
+  get #open() { return this.#message.run !== null && isActive(this.#message.run); }
+
   /** Messages of the same group, one after the other, have one head. */
   get group() {
     const { role, author, run } = this.#message;
@@ -104,7 +108,7 @@ export class MessageView {
     this.element.setAttribute("aria-label", this.#views.by.update(message, you));
     this.#views.quote.update(message.reply_to, quoted);
     this.#views.text ??= new (message.role === "assistant" ? MarkdownView : TextView)(this.#parts.text);
-    this.#views.text.set(message.text, message.run !== null && isActive(message.run));
+    this.#views.text.set(message.text, this.#open);
     this.#views.thinking.set(message.thinking);
     this.#views.calls.update(message, you, decisions);
     this.#views.files.update(message.attachments);
@@ -117,6 +121,7 @@ export class MessageView {
     this.#parts.meta.hidden = meta === "";
     this.#parts.meta.textContent = meta;
     this.#parts.meta.title = message.run?.model ?? "";
+    if (!this.#open) settle(this.element);
     if (before && before.edited_at !== message.edited_at) this.#close();
   }
 
@@ -175,9 +180,8 @@ export class MessageView {
   #offers(act) {
     const { you, offered } = this.#context;
     const { id, role, run, text, deleted_at } = this.#message;
-    const over = run === null || !isActive(run);
     const names = new Set();
-    if (!id || role === "system" || deleted_at || !over) return names;
+    if (!id || role === "system" || deleted_at || this.#open) return names;
     const writer = mayWrite(you);
     const own = writer && isMine(this.#message, you);
     if (text && navigator.clipboard) names.add("copy");

@@ -22,7 +22,11 @@ export class Scroller {
     this.#viewport = viewport;
     this.#column = column;
     this.#onTop = onTop;
-    this.#observer = new ResizeObserver(() => this.#following && this.#pin());
+    let width;
+    this.#observer = new ResizeObserver(() => {
+      if (this.#following) this.#pin();
+      if (width !== (width = column.clientWidth)) this.#wrap(true);
+    });
     this.label = el("span");
     this.button = el("button", { type: "button", class: "to-end", hidden: true, onclick: () => this.toEnd() },
       this.label, icon("down"));
@@ -92,6 +96,14 @@ export class Scroller {
     this.#top = scrollTop;
     this.#show();
     if (!this.#following && scrollTop < NEAR_TOP) this.#onTop();
+  }
+
+  /** In another width, what is out of sight has another height (idle.js): for a frame all is laid out. */
+  #wrap(on) {
+    requestAnimationFrame(() => {
+      this.#column.toggleAttribute("data-wrapping", on);
+      if (on) this.#wrap(false);
+    });
   }
 
   #pin() {

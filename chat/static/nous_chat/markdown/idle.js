@@ -1,5 +1,5 @@
-// Work that may wait: done a little at a time between frames, so that none of it is felt. Called by code.js, formula.js
-// and view.js.
+// Work that may wait: done a little at a time between frames, so that none of it is felt. Called by code.js, formula.js,
+// view.js, and for whole messages by message.js.
 
 const SLICE = 6; // ms
 const AT_LATEST = 200; // ms
@@ -11,6 +11,16 @@ let scheduled = false;
 export function later(job) {
   jobs.push(job);
   schedule();
+}
+
+/**
+ * What is finished is neither laid out nor painted while it is out of sight (`data-past` in the style sheets): it keeps
+ * the size that it had last, which is taken in a frame before.
+ * @param {Element} element
+ */
+export function settle(element) {
+  element.removeAttribute("data-past");
+  requestAnimationFrame(() => later(() => void element.setAttribute("data-past", "")));
 }
 
 function schedule() {

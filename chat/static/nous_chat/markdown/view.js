@@ -7,7 +7,7 @@ import { words } from "../words.js";
 import { Blocks } from "./blocks.js";
 import { CodeView } from "./code.js";
 import { formula } from "./formula.js";
-import { later } from "./idle.js";
+import { later, settle } from "./idle.js";
 import { Prose } from "./prose.js";
 
 const SECTION = 24; // blocks that are laid out together: appending costs no more below many than below few
@@ -179,7 +179,7 @@ class DocumentView extends ContainerView {
     const section = Math.floor(index / SECTION);
     if (!children[section]) {
       const before = children[section - 1];
-      if (before) later(() => void before.setAttribute("data-past", "")); // once its size is known (markdown.css)
+      if (before) settle(before);
       this.element.append(el("div", { class: "section" }));
     }
     children[section].append(element);
