@@ -61,7 +61,8 @@ class Tenth:
 
 @dataclass(frozen=True)
 class PageCosts:
-    """`long_tasks` and `frames` in ms, `opened` in seconds from the navigation to a page that can be written in."""
+    """`long_tasks` (of the stream), `load_tasks` (of older messages) and `frames` in ms, `opened` in seconds from the
+    navigation to a page that can be written in."""
 
     characters: int = 0
     tenths: list[Tenth] = field(default_factory=list)
@@ -71,6 +72,7 @@ class PageCosts:
     whole: bool = False
     messages: int = 0
     opened: float = 0.0
+    load_tasks: list[float] = field(default_factory=list)
     frames: list[float] = field(default_factory=list)
 
     @property
@@ -107,7 +109,7 @@ def stream(page: Page, deltas: int) -> dict[str, Any]:
     for tenth in range(1, 11):
         page.wait_for_function(ARRIVED, arg=characters * tenth // 10, polling=50)
         marks.append(metrics(session))
-    page.wait_for_function(f"{PART}.closest('[data-status=completed]')", polling=50)
+    page.wait_for_function(f"() => {PART}.closest('[data-status=completed]')", polling=50)
     long_tasks: list[float] = page.evaluate("window.long")
     tenths = [
         Tenth(after["Clock"] - before["Clock"], after["TaskDuration"] - before["TaskDuration"])
@@ -135,13 +137,15 @@ def open_and_scroll(page: Page, url: str, messages: int) -> dict[str, Any]:
         polling="raf",
     )
     opened = page.evaluate("performance.now()") / 1000
+    page.evaluate(WATCH)
     articles = page.locator("article")
     while articles.count() < messages:
         page.evaluate("document.querySelector('nous-chat').shadowRoot.querySelector('.log').scrollTop = 0")
         page.wait_for_timeout(100)
     page.wait_for_timeout(1000)
+    load_tasks = page.evaluate("window.long")
     frames = page.evaluate(SCROLL, 150) + page.evaluate(SCROLL, -90)
-    return {"messages": messages, "opened": opened, "frames": frames}
+    return {"messages": messages, "opened": opened, "load_tasks": load_tasks, "frames": frames}
 
 
 def fill(site: servers.Site, conversation: str, messages: int) -> None:

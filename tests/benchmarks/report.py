@@ -18,6 +18,7 @@ MOST_LAG = 150.0
 MOST_REACH = 100.0
 MOST_RATIO = 1.3
 MOST_PACED, MOST_UNPACED, MOST_LINEAR = 150.0, 50.0, 2.2
+LATE = 20.0  # ms from frame to frame: at 60 a second, one was missed
 AT = 50
 """Streams at which the goals count."""
 
@@ -232,6 +233,8 @@ def _page(costs: PageCosts) -> str:
         ("tasks over 50 ms", len(costs.long_tasks)),
         ("longest task: ms", f"{max(costs.long_tasks, default=0):.0f}"),
         (f"{costs.messages:,} messages, opened: s", f"{costs.opened:.2f}"),
+        ("older ones loaded to the first, longest task: ms", f"{max(costs.load_tasks, default=0):.0f}"),
+        (f"of {len(costs.frames)} frames of scrolling, late", sum(frame > LATE for frame in costs.frames)),
         ("scrolling, ms from frame to frame: p50, p95", f"{_frame(costs, 50):.1f}, {_frame(costs, 95):.1f}"),
     ]
     return _table("what, page", rows)

@@ -12,6 +12,7 @@ export class Scroller {
   #following = true;
   #unseen = 0;
   #top = 0;
+  #width = 0;
 
   /**
    * @param {HTMLElement} viewport scrolls
@@ -22,10 +23,10 @@ export class Scroller {
     this.#viewport = viewport;
     this.#column = column;
     this.#onTop = onTop;
-    let width;
     this.#observer = new ResizeObserver(() => {
       if (this.#following) this.#pin();
-      if (width !== (width = column.clientWidth)) this.#wrap(true);
+      if (this.#width !== column.clientWidth) this.#wrap(true);
+      this.#width = column.clientWidth;
     });
     this.label = el("span");
     this.button = el("button", { type: "button", class: "to-end", hidden: true, onclick: () => this.toEnd() },
