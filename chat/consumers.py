@@ -155,7 +155,7 @@ class ConversationConsumer(Socket):
                 await self._publish(events.MessageUpdated(message=answer))
             if edited.start is not None:
                 self.supervisor.start(edited.start, self.conversation_id, self._name)
-        self.supervisor.announce(self.conversation_id)
+        self.supervisor.lists.changed(self.conversation_id)
 
     async def _change(self, command: commands.MessageDelete | commands.MessageRestore | commands.MessageChoose) -> None:
         event: type[events.MessageUpdated | events.MessageDeleted] = events.MessageUpdated
@@ -169,7 +169,7 @@ class ConversationConsumer(Socket):
         message = await database_sync_to_async(change)(self.user.pk, self.conversation_id, command.message)
         await self.answer(events.Ack(ref=command.ref, message=message.id))
         await self._publish(event(message=message))
-        self.supervisor.announce(self.conversation_id)
+        self.supervisor.lists.changed(self.conversation_id)
 
     async def _start_run(self, command: commands.RunStart) -> None:
         posting.refuse_while_draining(self.supervisor)
@@ -179,7 +179,7 @@ class ConversationConsumer(Socket):
             )
             self.supervisor.start(run_id, self.conversation_id, self._name)
         await self.answer(events.Ack(ref=command.ref, run=run_id))
-        self.supervisor.announce(self.conversation_id)
+        self.supervisor.lists.changed(self.conversation_id)
 
     async def _stop_run(self, command: commands.RunStop) -> None:
         ended = await database_sync_to_async(store.request_stop)(
@@ -191,7 +191,7 @@ class ConversationConsumer(Socket):
             await self._publish(events.RunFinished.of(ended.run, ended.message))
             if ended.next is not None:
                 self.supervisor.start(ended.next, self.conversation_id, self._name)
-            self.supervisor.announce(self.conversation_id)
+            self.supervisor.lists.changed(self.conversation_id)
 
     async def _decide(self, command: commands.ToolDecide) -> None:
         posting.refuse_while_draining(self.supervisor)
@@ -199,7 +199,7 @@ class ConversationConsumer(Socket):
             decided = await database_sync_to_async(store.decide)(self.user.pk, self.conversation_id, command, host)
             if decided.start:
                 self.supervisor.start(decided.run, self.conversation_id, self._name)
-                self.supervisor.announce(self.conversation_id)
+                self.supervisor.lists.changed(self.conversation_id)
         await self.answer(events.Ack(ref=command.ref, run=decided.run))
         await self._publish(events.RunTool(run=decided.run, seq=decided.seq, call=decided.call))
 

@@ -1,13 +1,53 @@
 """Tell people's lists, and the conversation itself, that a conversation has changed. Called by whoever changed it."""
 
+import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
 from msgspec.structs import replace
 
 from . import events, groups, store
+from .pulse import TICK
+from .tasks import detached
+
+MOMENT = 0.2
+"""Seconds in which the changes of a conversation are told to lists as one: a message, its run and a short answer."""
+
+CROWD = 50
+"""People in whose lists a conversation may be before these hear of it less often."""
+
+
+class Lists:
+    """When lists hear of what happens in the conversations of this process: not of each thing by itself."""
+
+    def __init__(self, tasks: set[asyncio.Task[Any]]) -> None:
+        self.due: set[UUID] = set()
+        """Conversations of which they are about to hear."""
+        self._crowds: set[UUID] = set()
+        """Those that had more people than a CROWD when lists last heard of them."""
+        self._tasks = tasks
+
+    def changed(self, conversation_id: UUID) -> None:
+        """A conversation has changed: lists hear of it in a MOMENT, once for all that happened until then; in a CROWD
+        once in a TICK.
+        """
+        if conversation_id not in self.due:
+            self.due.add(conversation_id)
+            detached(self._tell(conversation_id), self._tasks)
+
+    async def _tell(self, conversation_id: UUID) -> None:
+        """Started by `changed`, never cancelled, awaited by Supervisor.drain; nothing escapes but bugs, which asyncio
+        logs.
+        """
+        await asyncio.sleep(TICK if conversation_id in self._crowds else MOMENT)
+        self.due.discard(conversation_id)
+        with suppress(DatabaseError, InterfaceError):  # lists are read anew when the database is back
+            crowded = await announce(conversation_id) > CROWD
+            (self._crowds.add if crowded else self._crowds.discard)(conversation_id)
 
 
 async def announce(conversation_id: UUID) -> int:

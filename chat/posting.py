@@ -52,7 +52,7 @@ async def post(
             here.start(posted.start, conversation_id, launcher)
     if posted.stop is not None:
         await here.stop(posted.stop, conversation_id)
-    here.announce(conversation_id)
+    here.lists.changed(conversation_id)
     return posted
 
 

@@ -39,12 +39,6 @@ logger = logging.getLogger("nous_chat.supervisor")
 
 T = TypeVar("T")
 
-CROWD = 50
-"""People in whose lists a conversation may be before these hear of it less often."""
-
-MOMENT = 0.2
-"""Seconds in which the changes of a conversation are told to lists as one: a message, its run and a short answer."""
-
 SPREAD = 2.0
 """Seconds over which sockets begin anew, so that not all of them ask the database at once."""
 
@@ -112,6 +106,9 @@ class Supervisor:
         self.away: set[str] = set()
         """What is away at the moment: "database", "layer"."""
 
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.lists = inbox.Lists(self._tasks)
+        """What they are to hear of conversations that change here."""
         self.presence = Presence(self.host)
         """Who reads here, in this process."""
         self.markers = Markers()
@@ -123,11 +120,6 @@ class Supervisor:
         self._asked = 0
         self._clean_at = 0.0
         self._expire_at = 0.0
-        self._changed: set[UUID] = set()
-        """Conversations of which lists are to hear."""
-        self._crowds: set[UUID] = set()
-        """Those that had more people than a CROWD when lists last heard of them."""
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
         self._abandonment = Abandonment(self._reads, lambda: "layer" in self.away, self._abandoned, self._watches)
         self._asides = asides.Asides()
@@ -212,14 +204,6 @@ class Supervisor:
             ask = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref}
             await groups.tell(groups.owner(conversation_id), ask)
 
-    def announce(self, conversation_id: UUID) -> None:
-        """A conversation has changed: lists hear of it in a MOMENT, once for all that happened until then; in a CROWD
-        once in a TICK.
-        """
-        if conversation_id not in self._changed:
-            self._changed.add(conversation_id)
-            detached(self._announce(conversation_id), self._tasks)
-
     def left(self, conversation_id: UUID, channel: str) -> None:
         """A socket of a conversation is gone: the owner of its run, if there is one, has to see who remains."""
         if self.draining or conf.CANCEL_ON_DISCONNECT == "never":
@@ -252,7 +236,7 @@ class Supervisor:
             metrics.count("runs_reaped")
             group = groups.conversation(finished.run.conversation)
             await groups.publish(group, events.RunFinished.of(finished.run, finished.message))
-            self.announce(finished.run.conversation)
+            self.lists.changed(finished.run.conversation)
 
     async def drain(self, seconds: float) -> None:
         """Send browsers elsewhere, leave what has not begun to others, let running answers go on for `seconds`, then
@@ -317,15 +301,7 @@ class Supervisor:
         if live.agent is not None and asides.asked_for() and not self.draining:
             work = self._asides.after(live.id, live.conversation_id, live.agent, live.fell_out, self.see_through)
             detached(work, self._beside)
-        self.announce(live.conversation_id)
-
-    async def _announce(self, conversation_id: UUID) -> None:
-        """Started by `announce`, never cancelled, awaited by `drain`; nothing escapes but bugs, which asyncio logs."""
-        await asyncio.sleep(TICK if conversation_id in self._crowds else MOMENT)
-        self._changed.discard(conversation_id)
-        with suppress(DatabaseError, InterfaceError):  # lists are read anew when the database is back
-            crowded = await inbox.announce(conversation_id) > CROWD
-            (self._crowds.add if crowded else self._crowds.discard)(conversation_id)
+        self.lists.changed(live.conversation_id)
 
     async def _in_turn(self, live: LiveRun, turn: "asyncio.Future[bool]") -> UUID | None:
         """Follow a run when it has a slot; leave it to other processes where it is not to have one here."""
@@ -429,7 +405,7 @@ class Supervisor:
                 self._process.steady.set()
             await self.reap()
             await self._expire(asked)
-            await self.markers.write(self._changed)
+            await self.markers.write(self.lists.due)
             await self.take_up()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Heartbeat: %s", error)
@@ -444,7 +420,7 @@ class Supervisor:
             await groups.publish(groups.conversation(conversation_id), event)
             if decided.start:
                 self.start(decided.run, conversation_id, None)
-                self.announce(conversation_id)
+                self.lists.changed(conversation_id)
 
     async def _heartbeat(self) -> None:
         if not self._runs:
