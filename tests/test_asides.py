@@ -133,6 +133,17 @@ def test_a_title_of_a_model_goes_with_what_it_was_made_from(
     assert bool(store.find(people["ada"].pk, "agent", None).results) == (title == "Agent 99")
 
 
+def test_the_title_of_a_copy_of_the_question_goes_with_it(people: Any, room: Conversation) -> None:
+    question = begin(people["ada"], room, "I am Agnes")
+    end(question)
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert store.keep_title(room.pk, exchange, "Agent 99")
+    copy = store.fork(people["ada"].pk, room.pk, Message.objects.get(seq=1).pk)
+    delete(people["ada"], Conversation.objects.get(pk=copy.id), 1)
+    assert store.listing_of(people["ada"].pk, copy.id).title == ""  # type: ignore[union-attr]
+
+
 def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
     exchange = store.first_exchange(room.pk)

@@ -280,6 +280,19 @@ def test_with_a_question_go_the_answers_to_what_it_said_before(people: Any, room
     assert not Message.objects.filter(text__contains="1234").exists()
 
 
+def test_an_answer_beside_a_deleted_one_does_not_go_with_the_question(people: Any, room: Conversation) -> None:
+    ada = people["ada"]
+    question = post(ada, room, "Why?").message
+    finish_active("one")
+    first = Message.objects.get(text="one")
+    store.request_run(ada.pk, room.pk, first.pk, HOST)
+    finish_active("two")
+    store.delete_message(ada.pk, room.pk, Message.objects.get(text="two").pk)
+    store.delete_message(ada.pk, room.pk, question.id)
+    store.restore_message(ada.pk, room.pk, question.id)
+    assert store.choose(ada.pk, room.pk, first.pk).text == "one"
+
+
 def finish_active(text: str) -> None:
     started = store.start_run(Run.objects.get(status="queued").pk, HOST)
     assert started is not None

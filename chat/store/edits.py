@@ -99,7 +99,7 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
         row.save(update_fields=["deleted_at", "deleted_by"])
         if row.role == Message.Role.USER:
             _left_behind(row).update(deleted_at=row.deleted_at, deleted_by=row.deleted_by)
-        if conversation.title_from == Conversation.TitleFrom.MODEL and row.seq <= _first_answer(conversation):
+        if conversation.title_from == Conversation.TitleFrom.MODEL and _in_title(conversation, row):
             left = said(conversation.pk).filter(role=Message.Role.USER).order_by("seq").first()
             _name(conversation, left.text if left else "")
         touch(conversation)
@@ -108,19 +108,19 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
 
 def _left_behind(question: Message) -> QuerySet[Message]:
     """The answers to what a question said before it was sent again: nobody sees or finds them."""
-    later = Message.objects.filter(conversation=question.conversation_id, seq__gt=question.seq, deleted_at=None)
-    following = later.filter(role=Message.Role.USER).aggregate(seq=Min("seq"))["seq"]
-    hidden = later.filter(role=Message.Role.ASSISTANT, shown=False, replaced_by=None)
-    hidden = hidden.exclude(
-        alternative_of__in=later.filter(shown=True, alternative_of__isnull=False).values("alternative_of")
-    )
+    later = Message.objects.filter(conversation=question.conversation_id, seq__gt=question.seq)
+    following = later.filter(role=Message.Role.USER, deleted_at=None).aggregate(seq=Min("seq"))["seq"]
+    hidden = later.filter(role=Message.Role.ASSISTANT, shown=False, replaced_by=None, deleted_at=None)
+    chosen = later.filter(shown=True, alternative_of__isnull=False)  # deleted or not: the others can be chosen still
+    hidden = hidden.exclude(alternative_of__in=chosen.values("alternative_of"))
     return hidden if following is None else hidden.filter(seq__lt=following)
 
 
-def _first_answer(conversation: Conversation) -> int:
-    """The number of the first complete answer: models make titles of what was said up to it. 0: there is none."""
+def _in_title(conversation: Conversation, row: Message) -> bool:
+    """Models make titles of what was said up to the first complete answer, which a copy of the question lacks."""
     complete = Run.objects.filter(conversation=conversation, status=Run.Status.COMPLETED)
-    return complete.aggregate(seq=Min("message__seq"))["seq"] or 0
+    answer = complete.aggregate(seq=Min("message__seq"))["seq"]
+    return answer is None or row.seq <= answer
 
 
 @transaction.atomic
