@@ -117,7 +117,9 @@ class Participant(models.Model):
 
 
 class Removal(models.Model):
-    """Somebody was taken out of a conversation by another person: no link lets him in, until he is added by name."""
+    """Somebody was taken out of a conversation by another person: no link lets him in, until he is added by name. While
+    he is in it the row says nothing; it goes when he leaves by himself.
+    """
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="removals")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_removals")

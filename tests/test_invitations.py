@@ -132,6 +132,18 @@ def test_who_was_removed_comes_back_by_name_alone(people: Any, room: Conversatio
     assert bob.post(made["url"]).status_code == 403
 
 
+def test_who_was_removed_and_is_in_it_again_is_like_anybody(people: Any, room: Conversation) -> None:
+    """A site's own code, or the admin, has let him in."""
+    made = link(people, room)
+    bob = browser(people["bob"])
+    store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
+    Participant.objects.create(conversation=room, user=people["bob"], role="member")
+    assert "you are in it already" in bob.get(made["url"]).text
+    store.remove_participant(people["bob"].pk, room.pk, pk(room, people["bob"]))
+    assert bob.post(made["url"]).status_code == 302, "he left by himself"
+    assert "bob" in roles(room)
+
+
 def test_a_token_cannot_be_made_without_the_sites_key(people: Any, room: Conversation, settings: Any) -> None:
     made = link(people, room)
     identity, _, signature = made["token"].partition(".")

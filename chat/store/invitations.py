@@ -78,14 +78,16 @@ def look_at_invitation(user_id: Any, token: str) -> Invited:
     """
     row = _find(token)
     everybody = Participant.objects.filter(conversation=row.conversation_id)
-    _refuse_removed(user_id, row.conversation_id)
+    inside = everybody.filter(user=user_id).exists()
+    if not inside:
+        _refuse_removed(user_id, row.conversation_id)
     return Invited(
         conversation=row.conversation_id,
         title=row.conversation.title,
         role=row.role,
         by=objects.Person.of(row.created_by),
         people=everybody.count(),
-        inside=everybody.filter(user=user_id).exists(),
+        inside=inside,
     )
 
 

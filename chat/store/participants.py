@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Case, Value, When
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Struct
@@ -64,7 +65,6 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
         raise Refused(
             "conflict", _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
         )
-    Removal.objects.filter(conversation=conversation, user=user).delete()
     return come_in(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
 
@@ -126,8 +126,12 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
             raise Refused("conflict", _("Hand the conversation over first, or delete it."))
         raise Refused("conflict", _("The owner cannot be removed."))
     gone = objects.Participant.of(row)
-    if not leaving:
-        Removal.objects.get_or_create(conversation=conversation, user=row.user)
+    if leaving:
+        Removal.objects.filter(conversation=conversation, user=row.user).delete()
+    else:
+        Removal.objects.update_or_create(
+            conversation=conversation, user=row.user, defaults={"removed_at": timezone.now()}
+        )
     Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
     row.delete()
     sentence = gettext_noop("%(name)s left.") if leaving else gettext_noop("%(by)s removed %(name)s.")
