@@ -1,4 +1,4 @@
-"""What exists is documented: every command, event, code, setting and make target."""
+"""What exists is documented: every command, event, code, setting, make target and module."""
 
 import re
 from pathlib import Path
@@ -99,3 +99,12 @@ def test_every_check_is_documented() -> None:
     assert len(ids) > 8
     for name in ids:
         assert f"`{name}`" in OPERATING, name
+
+
+def test_every_module_has_its_line_in_the_design() -> None:
+    design = (ROOT / "docs" / "design.md").read_text("utf-8")
+    table = design[
+        design.index("| file | what it does |") : design.index("`tests/test_architecture.py` keeps this true")
+    ]
+    modules = {path.name for path in (ROOT / "chat").glob("*.py")} - {"__init__.py"}
+    assert {name for name in modules if f"`{name}`" not in table} == set()
