@@ -178,6 +178,7 @@ class Message(Struct, frozen=True):
     created_at: datetime
     edited_at: datetime | None
     deleted_at: datetime | None
+    deleted_by: Person | None
     attachments: tuple[Attachment, ...]
     calls: tuple[Call, ...]
     run: Run | None
@@ -206,6 +207,7 @@ class Message(Struct, frozen=True):
             created_at=row.created_at,
             edited_at=row.edited_at,
             deleted_at=row.deleted_at,
+            deleted_by=person(row.deleted_by),
             attachments=tuple(map(Attachment.of, row.attachments.all())) if there and run is None else (),
             calls=tuple(map(Call.of, run.calls.all())) if there and run is not None else (),
             run=None if run is None else Run.of(run, there),

@@ -137,6 +137,7 @@ def test_a_deleted_message_keeps_its_place_and_nothing_else(people: Any, room: C
 
     assert (deleted.text, deleted.seq) == ("", 1)
     assert deleted.deleted_at is not None
+    assert deleted.deleted_by == objects.Person.of(people["ada"])
     assert shown(people["bob"], room) == ["", "I would not have said that"]
     assert store.enter(people["bob"].pk, room.pk).conversation.title == "", "it was the title, too"
     now = begin(people["ada"], room, "Hello again")
@@ -174,7 +175,7 @@ def test_who_deleted_it_restores_it_in_time(people: Any, room: Conversation, set
     with refused("forbidden"):
         store.restore_message(people["bob"].pk, room.pk, message.id)
     restored = store.restore_message(people["ada"].pk, room.pk, message.id)
-    assert (restored.text, restored.deleted_at) == ("Hello", None)
+    assert (restored.text, restored.deleted_at, restored.deleted_by) == ("Hello", None, None)
     assert store.restore_message(people["bob"].pk, room.pk, message.id) == restored, "there is nothing to do"
 
     store.delete_message(people["bob"].pk, room.pk, message.id)

@@ -97,7 +97,7 @@ def complete(rows: QuerySet[Message]) -> QuerySet[Message]:
     alternatives = Prefetch(
         "alternative_of__alternatives", Message.objects.only("alternative_of", "seq").order_by("seq")
     )
-    related = rows.select_related("author", "run__launched_by", "run__stopped_by")
+    related = rows.select_related("author", "deleted_by", "run__launched_by", "run__stopped_by")
     return related.prefetch_related(calls, alternatives, "attachments")
 
 

@@ -97,9 +97,9 @@ def test_undo_goes_when_it_is_too_late_for_it(site: Site, sign_in: SignIn) -> No
     act(page, "Precious", "Delete")
     undo = page.get_by_role("button", name="Undo")
     undo.hover()  # as long as it is looked at, it does not go by itself
-    page.clock.fast_forward("09:50")
+    page.clock.fast_forward("08:00")
     expect(undo).to_be_visible()
-    page.clock.fast_forward("00:20")
+    page.clock.fast_forward("02:10")
     expect(undo).to_be_hidden()
 
 

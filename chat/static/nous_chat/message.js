@@ -13,7 +13,7 @@ import { settle } from "./markdown/idle.js";
 import { MarkdownView } from "./markdown/view.js";
 import { metaOf } from "./meta.js";
 import { Quote } from "./quote.js";
-import { isMine, mayDelete, mayWrite, undoLeft } from "./rights.js";
+import { isMine, mayDelete, mayRestore, mayWrite, undoLeft } from "./rights.js";
 import { Signature } from "./signature.js";
 import { TextView } from "./text.js";
 import { Thinking } from "./thinking.js";
@@ -196,8 +196,7 @@ export class MessageView {
   #deletion() {
     this.#parts.deleted.hidden = this.#message.deleted_at === null;
     clearTimeout(this.#undoing);
-    const { deleted_at } = this.#message;
-    const left = deleted_at && mayDelete(this.#message, this.#context.you) ? undoLeft(deleted_at) : 0;
+    const left = mayRestore(this.#message, this.#context.you) ? undoLeft(this.#message.deleted_at) : 0;
     this.#undoable(left > 0);
     if (left > 0) this.#undoing = setTimeout(() => this.#undoable(false), left);
   }

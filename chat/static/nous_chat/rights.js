@@ -31,7 +31,10 @@ export function undoLeft(deleted_at) {
   return Math.min(left, 2 ** 31 - 1); // more is too much for a timer
 }
 
-/** Delete a message, and take that back. @param {object} message */
+/** Take a deletion back. @param {object} message */
+export const mayRestore = ({ deleted_by }, you) => mayWrite(you) && deleted_by?.id === you.id;
+
+/** Delete a message. @param {object} message */
 export function mayDelete(message, you) {
   return mayWrite(you) && message.role !== "system" && (isMine(message, you) || you.role === "owner");
 }

@@ -19,8 +19,8 @@ export function participant(id, user, role = "member") {
 export function message(seq, fields = {}) {
   return {
     id: `m-${seq}`, conversation: "c", seq, role: "user", text: `text ${seq}`, thinking: "", author: bob, client_id: null,
-    replaces: null, reply_to: null, created_at: "2026-11-23T09:30:00Z", edited_at: null, deleted_at: null, calls: [],
-    attachments: [], alternatives: [], continues: false, shown: true, run: null, ...fields,
+    replaces: null, reply_to: null, created_at: "2026-11-23T09:30:00Z", edited_at: null, deleted_at: null, deleted_by: null,
+    calls: [], attachments: [], alternatives: [], continues: false, shown: true, run: null, ...fields,
   };
 }
 
