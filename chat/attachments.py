@@ -33,7 +33,7 @@ def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     return answer_json(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
 
 
-@endpoint("GET", "DELETE", often=True)
+@endpoint("GET", "HEAD", "DELETE", often=True)
 def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
     if request.method == "DELETE":
         store.delete_unsent(request.user.pk, attachment_id)

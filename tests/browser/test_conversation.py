@@ -463,12 +463,16 @@ def test_a_draft_keeps_its_files_and_what_it_answers(start_site: StartSite, sign
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Green"},
     ])  # fmt: skip
     expect(page.locator('.uploads li[data-state="there"]')).to_have_count(2)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.resource_type} {request.method}"))
     page.reload()
     live(page)
     expect(box(page)).to_have_value("Like these")
     assert page.evaluate("document.activeElement.tagName") in ("BODY", "HTML"), "a page that loads takes no focus"
     expect(page.locator(".replying")).to_contain_text("Replying to ada: Which colour?")
     expect(page.locator('.uploads li[data-state="there"]')).to_have_count(2)
+    page.wait_for_load_state("networkidle")
+    assert [method for method in asked if method.startswith("fetch ")] == ["fetch HEAD"] * 2, "no file is loaded for it"
 
     run_in(
         site,

@@ -68,7 +68,7 @@ export class Api {
   /** A file that was uploaded and will not be sent. @param {object} attachment */
   discard({ url }) { return this.#fetch("DELETE", url); }
   /** Refused with 404 if the file is not there any more. */
-  find({ url }) { return this.#fetch("GET", url); }
+  find({ url }) { return this.#fetch("HEAD", url); }
 
   /** What a message said before it was edited, oldest first. */
   edits(id, message) { return this.ask("GET", `conversations/${id}/messages/${message}/edits/`); }
