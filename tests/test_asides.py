@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chat import store
@@ -14,7 +16,7 @@ from chat.models import Conversation, Message, Run, Spending
 
 from .client import InProcess
 from .servers import Upstream
-from .units import HOST, begin, end, post
+from .units import HOST, begin, end, post, somebody_waits
 
 Scenario = Callable[..., Any]
 
@@ -161,6 +163,35 @@ def test_no_title_is_made_of_what_was_deleted_meanwhile(people: Any, room: Conve
     assert exchange is not None
     delete(people["ada"], room, 2)
     assert not store.keep_title(room.pk, exchange, "Agent 99")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("what", ["title", "summary"])
+def test_nothing_is_made_of_what_is_just_being_deleted(
+    people: Any, room: Conversation, settings: Any, what: str
+) -> None:
+    """Two connections: one has deleted an answer, but not committed it, when the other one reads the conversation."""
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    end(begin(people["ada"], room), text="The password is 1234")
+
+    def elsewhere() -> bool:
+        try:
+            if what == "title":
+                exchange = store.first_exchange(room.pk)
+                return exchange is not None and store.keep_title(room.pk, exchange, "1234")
+            old = store.to_sum_up(room.pk, "assistant", 2)
+            return old is not None and "1234" in old.text and store.keep_summary(room.pk, old, "1234")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            delete(people["ada"], room, 2)
+            made = pool.submit(elsewhere)
+            while not made.done() and not somebody_waits():
+                time.sleep(0.01)
+        assert not made.result(30)
 
 
 def delete(user: Any, room: Conversation, seq: int) -> None:

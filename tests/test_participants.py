@@ -19,7 +19,7 @@ from chat.commands import Refused
 from chat.models import Conversation, Invitation, Message, Participant, Run, ToolCall
 
 from .client import InProcess
-from .units import HOST, begin, post, refused
+from .units import HOST, begin, post, refused, somebody_waits
 
 Scenario = Callable[..., Any]
 
@@ -327,13 +327,7 @@ def test_who_is_removed_while_he_waits_for_the_lock_does_nothing_more(
         with transaction.atomic():
             Conversation.objects.select_for_update().get(pk=room.pk)
             acting = pool.submit(elsewhere)
-            while not acting.done() and not _somebody_waits():
+            while not acting.done() and not somebody_waits():
                 time.sleep(0.01)
             Participant.objects.filter(user=bob).delete()
         assert acting.result(30) == "not_found"
-
-
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-        return cursor.fetchone() is not None

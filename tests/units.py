@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from chat import store
 from chat.commands import Refused
@@ -29,6 +30,13 @@ def end(started: store.Started, status: str = "completed", text: str = "Hi", **f
     assert started.message.run is not None
     ending = store.Ending(status=status, written=store.Written(3, text, ""), **fields)
     return store.finish_run(started.message.run.id, HOST, ending)
+
+
+def somebody_waits() -> bool:
+    """Whether a connection to PostgreSQL waits for what another one has locked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        return cursor.fetchone() is not None
 
 
 def refused(code: str) -> Any:

@@ -53,11 +53,11 @@ class Exchange(Struct, frozen=True):
 
 def first_exchange(conversation_id: UUID) -> Exchange | None:
     """The first question and its answer, where the title is still the first words and no other answer is complete."""
-    read_at = timezone.now()
     rows = Conversation.objects.filter(pk=conversation_id, deleted_at=None, title_from=Conversation.TitleFrom.WORDS)
     complete = Run.objects.filter(conversation=conversation_id, status=Run.Status.COMPLETED)
     if not rows.exists() or complete.count() != 1:
         return None
+    read_at = _settled(conversation_id)
     answer = said(conversation_id).filter(run__status=Run.Status.COMPLETED).first()
     if answer is None:
         return None
@@ -100,10 +100,10 @@ def to_sum_up(conversation_id: UUID, agent: str, fell_out: int) -> ToSumUp | Non
     """What a new summary has to take in: at least what fell out. It reaches to half of what still fits, so that the
     next one is due when half a history has come in, not after every message. None where there is nothing to do.
     """
-    read_at = timezone.now()
     conversation = Conversation.objects.filter(pk=conversation_id, deleted_at=None).first()
     if conversation is None or conversation.summary_seq >= fell_out:
         return None
+    read_at = _settled(conversation_id)
     budget = agents.find(agent).history_tokens or conf.HISTORY_TOKENS
     until = (
         history.prompt(said(conversation_id).order_by("-seq").iterator(chunk_size=50), budget // 2, agent).fell_out
@@ -137,6 +137,15 @@ def keep_summary(conversation_id: UUID, of: ToSumUp, summary: str) -> bool:
     conversation.summary, conversation.summary_seq = summary, of.until
     conversation.save(update_fields=["summary", "summary_seq"])
     return True
+
+
+@transaction.atomic
+def _settled(conversation_id: UUID) -> datetime:
+    """Now, but after whoever was changing something: what was changed before is what is read from here on, and what is
+    changed later is `_taken_back`.
+    """
+    lock(conversation_id)
+    return timezone.now()
 
 
 def _taken_back(conversation: Conversation, of: Exchange | ToSumUp) -> bool:
