@@ -201,6 +201,18 @@ def test_a_panel_that_cannot_be_loaded_says_so_and_comes_when_it_can(site: Site,
     expect(panel(page).get_by_role("heading", name="People", exact=True)).to_be_visible()
 
 
+def test_the_number_of_people_is_that_of_the_conversation_that_is_open(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    conversation = begin(page)
+    add_participant(site, conversation, "bob")
+    page.reload()
+    people = page.get_by_role("button", name="People and settings")
+    expect(people).to_have_text("2")
+    page.evaluate("document.querySelector('nous-chat').setAttribute('conversation', crypto.randomUUID())")
+    expect(page.locator(".conversation .bar")).to_contain_text("This conversation does not exist, or it is not yours.")
+    expect(people).to_have_text("")
+
+
 def test_what_comes_late_does_not_bring_back_a_conversation_that_the_person_is_out_of(
     site: Site, sign_in: SignIn
 ) -> None:

@@ -1,6 +1,8 @@
 // What the person wrote and the server has not confirmed: the draft, with its files and what it answers, and the commands
 // that wait for their ack. Kept in sessionStorage, so that neither a reload nor a lost connection loses a word. Called by conversation.js.
 
+const newest = new Map(); // by key; an older one, for which a file comes late, writes no more
+
 export class Outbox {
   #key;
   #storage = storage();
@@ -11,6 +13,7 @@ export class Outbox {
   /** @param {string} conversation its id */
   constructor(conversation) {
     this.#key = `nous-chat:${conversation}`;
+    newest.set(this.#key, this);
   }
 
   /**
@@ -80,7 +83,7 @@ export class Outbox {
   }
 
   #save() {
-    if (this.#by === null) return;
+    if (this.#by === null || newest.get(this.#key) !== this) return;
     const nothing = !this.#draft && this.messages.length === 0;
     try {
       if (nothing) this.#storage?.removeItem(this.#key);

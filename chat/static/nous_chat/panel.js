@@ -35,6 +35,7 @@ export class Panel {
   open(id) {
     this.#id = id;
     this.#state = this.#room = null;
+    this.#number.textContent = "";
     this.#inside.replaceChildren();
   }
 

@@ -43,6 +43,21 @@ test("a draft is kept for its files, or what it answers, too", () => {
   }
 });
 
+test("what comes late to a conversation that was opened again changes nothing in it", () => {
+  const storage = memory();
+  const [before, other] = [new Outbox("c"), new Outbox("d")];
+  before.open("1");
+  other.open("1");
+  before.draft = draft("mine");
+  const after = new Outbox("c");
+  after.open("1");
+  after.draft = draft(""); // it was sent
+  before.draft = draft("mine", { attachments: [{ id: "f" }] }); // a file was still on its way
+  assert.equal(storage.items.size, 0);
+  other.draft = draft("", { attachments: [{ id: "f" }] });
+  assert.equal(storage.items.size, 1, "one that was left, and not opened again, keeps it");
+});
+
 test("what one person wrote is not sent by the next", () => {
   const storage = memory();
   const hers = new Outbox("c");
