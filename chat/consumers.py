@@ -137,10 +137,14 @@ class ConversationConsumer(Socket):
     async def _send_message(self, command: commands.MessageSend) -> None:
         async def acknowledge(posted: store.Posted) -> None:
             await self.answer(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
-            if (refused := posted.refused) is not None:
-                await self.answer(events.Error(ref=command.ref, code=refused.code, message=refused.message))
+            await self._told(command, posted.refused)
 
         await posting.post(self.supervisor, self.user.pk, self.conversation_id, command, self._name, acknowledge)
+
+    async def _told(self, command: commands.Command, refused: Refused | None) -> None:
+        """Why an agent does not answer what was stored all the same."""
+        if refused is not None:
+            await self._refuse(command.ref, refused.code, str(refused))
 
     async def _edit(self, command: commands.MessageEdit) -> None:
         if command.resend:
@@ -150,6 +154,7 @@ class ConversationConsumer(Socket):
                 self.user.pk, self.conversation_id, command.message, command.text, command.resend, host
             )
             await self.answer(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
+            await self._told(command, edited.refused)
             await self._publish(events.MessageUpdated(message=edited.message))
             for answer in edited.hidden:
                 await self._publish(events.MessageUpdated(message=answer))

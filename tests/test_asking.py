@@ -174,6 +174,12 @@ def test_who_may_not_ask_an_agent_is_told_and_keeps_his_message(
             await bob.hear("message.created", 2)
             assert len(bob.of_type("error")) == 1
 
+            mine = bob.of_type("message.created")[-1]["message"]["id"]
+            await bob.send("message.edit", message=mine, text="@support or @poet", resend=True, ref="z")
+            assert (await bob.answered("z"))["type"] == "ack"
+            await bob.hear("run.finished")
+            assert [error["ref"] for error in bob.of_type("error")] == ["x", "z"], "the other one answers"
+
     scenario(talk)
 
 

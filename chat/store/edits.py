@@ -15,7 +15,7 @@ from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Edit, Message, Run
 from ..permissions import policy
-from .asking import asked, asked_expressly, wait
+from .asking import Asked, asked, asked_expressly, wait
 from .endings import active_runs, queue
 from .messages import checked_text, title_of
 from .rows import complete, lock_as, may_post, membership, said, touch
@@ -26,11 +26,14 @@ EDITS = 100
 
 
 class Edited(Struct, frozen=True):
-    """A message as it is now; the answers that are not shown any more, and the run that is to answer anew."""
+    """A message as it is now; the answers that are not shown any more, and the run that is to answer anew. `refused`
+    says why other agents that it speaks to do not.
+    """
 
     message: objects.Message
     hidden: list[objects.Message] = []
     start: UUID | None = None
+    refused: Refused | None = None
 
 
 @transaction.atomic
@@ -55,7 +58,7 @@ def edit_message(
         forget(row)
         index([row])
         touch(conversation)
-    hidden, start = [], None
+    hidden, start, found = [], None, Asked()
     if resend:
         hidden = _hide_answers(conversation, row)
         found = asked(participant, conversation, text, row.reply_to)
@@ -64,7 +67,7 @@ def edit_message(
             wait(conversation, slug, participant.user_id, row.seq)
         conversation.save(update_fields=["waiting"])
         start = queue(conversation, ask[0], participant.user_id, host).id
-    return Edited(_object(row), hidden, start)
+    return Edited(_object(row), hidden, start, found.refused)
 
 
 def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Message]:
