@@ -74,6 +74,8 @@ class Asides:
                     await self._title(run_id, conversation_id, model, write)
                 if fell_out and (model := _model(conf.SUMMARY_MODEL, agent)):
                     await self._sum_up(run_id, conversation_id, agent, fell_out, model, write)
+        except Refused:
+            logger.info("Nothing came of an aside: a budget is used up")
         except Exception as error:
             logger.warning("Nothing came of an aside: %s: %s", type(error).__name__, error)
         finally:

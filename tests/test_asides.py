@@ -252,9 +252,19 @@ def test_titles_and_summaries_count_for_who_launched_the_run(
 
 @pytest.mark.parametrize(("tokens", "asked"), [(150, 1), (100_000, 2)])
 def test_no_title_is_made_where_the_budget_is_used_up(
-    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, tokens: int, asked: int
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Any,
+    upstream: Upstream,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    tokens: int,
+    asked: int,
 ) -> None:
-    """There is enough for the answer, and then too little to ask for a title."""
+    """There is enough for the answer, and then too little to ask for a title. The log says that in English."""
+    settings.LANGUAGE_CODE = "de"
+    caplog.set_level("INFO", "nous_chat.asides")
     model("words@n=100", TITLE_MODEL="custom:words@n=3", BUDGETS=[{"per": "user", "tokens": tokens}])
     before = upstream.stats()["started"]
 
@@ -266,6 +276,8 @@ def test_no_title_is_made_where_the_budget_is_used_up(
 
     scenario(talk)
     assert upstream.stats()["started"] == before + asked
+    logged = [record.getMessage() for record in caplog.records if record.name == "nous_chat.asides"]
+    assert logged == ([] if asked == 2 else ["Nothing came of an aside: a budget is used up"])
 
 
 def test_an_aside_that_fails_half_way_is_not_free(
