@@ -69,6 +69,19 @@ def test_the_chosen_one_is_shown_to_all_and_sent_to_models(people: Any, room: Co
     assert shown(room) == ["Hello", "Two", "And now?", ""], "in the middle of a conversation, too"
 
 
+def test_what_was_answered_before_the_question_was_sent_again_cannot_be_chosen(people: Any, room: Conversation) -> None:
+    started = begin(people["ada"], room)
+    first = answered(end(started, text="One"))
+    answered(end(again(people["ada"], room, first), text="Two"))
+    question = Message.objects.get(role="user")
+    store.edit_message(people["ada"].pk, room.pk, question.pk, "Hello again", True, HOST)
+    Run.objects.filter(status="queued").delete()
+
+    with refused("conflict"):
+        store.choose(people["ada"].pk, room.pk, first.id)
+    assert shown(room) == ["Hello again"]
+
+
 def test_who_may_choose_what(people: Any, room: Conversation) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     question = post(people["ada"], room).message

@@ -65,7 +65,8 @@ def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Mes
     if active_runs(conversation_id).filter(of_it).exists():
         raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
     if not row.shown:
-        Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False)
+        if not Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False):
+            raise Refused("conflict", _("The question was sent again: what was answered before is not shown any more."))
         Message.objects.filter(pk=row.pk).update(shown=True)
         touch(conversation)
     return objects.Message.of(complete(Message.objects.filter(pk=row.pk)).get())
