@@ -159,11 +159,12 @@ def test_everything_is_done_with_the_keyboard(start_site: StartSite, sign_in: Si
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
     page.keyboard.press("Escape")
     ends(page, "stopped")
-    page.get_by_role("button", name="New conversation").press("Enter")
+    page.get_by_role("button", name="New conversation", exact=True).press("Enter")
     page.wait_for_url(lambda url: first not in url)
     live(page)
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
 
+    expect(page.locator("li.row").filter(has_text="The first one")).to_be_visible()
     page.keyboard.press("Control+k")
     page.keyboard.type("first")
     page.keyboard.press("Enter")

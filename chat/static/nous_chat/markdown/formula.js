@@ -2,7 +2,7 @@
 // source stands in its place. Called by prose.js and view.js.
 
 import { el } from "../dom.js";
-import { later, settle } from "./idle.js";
+import { later, resettle } from "./idle.js";
 
 const LONGEST = 3000; // characters; what is longer stays as it was written
 const LIMITS = { output: "mathml", strict: "ignore", trust: false, maxExpand: 200, maxSize: 50, throwOnError: true };
@@ -28,7 +28,7 @@ function draw(element, text, source, displayMode) {
   }
   try {
     katex.render(text, element, { ...LIMITS, displayMode });
-    for (let past; (past = element.closest("[data-past]")); ) settle(past); // KaTeX came late
+    resettle(element); // KaTeX may have come late
   } catch { // a ParseError, or a RangeError where it is nested too deeply; the element has been emptied
     element.textContent = source;
     element.classList.add("unreadable");

@@ -6,6 +6,7 @@ const AT_LATEST = 200; // ms
 
 const jobs = [];
 let scheduled = false;
+const turns = new WeakMap(); // by element, its newest settling
 
 /** @param {() => boolean|void} job does a small piece of its work; true if there is more. Never throws */
 export function later(job) {
@@ -19,8 +20,15 @@ export function later(job) {
  * @param {Element} element
  */
 export function settle(element) {
+  const turn = {};
+  turns.set(element, turn); // one that waits still would come before the frame
   element.removeAttribute("data-past");
-  requestAnimationFrame(() => later(() => void element.setAttribute("data-past", "")));
+  requestAnimationFrame(() => later(() => void (turns.get(element) === turn && element.setAttribute("data-past", ""))));
+}
+
+/** Something in what may be settled already, or be about to be, has another size now. @param {Element} element */
+export function resettle(element) {
+  for (let each = element; each; each = each.parentElement) if (turns.has(each)) settle(each);
 }
 
 function schedule() {
