@@ -58,7 +58,9 @@ def test_a_rare_word_is_looked_up_and_not_looked_for(people: Any, room: Conversa
     )
     index(Message.objects.all())
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE nous_chat_passage")
+        # What earlier tests took back still waits there, and makes the index look costly.
+        cursor.execute("SELECT gin_clean_pending_list('nous_chat_search')")
+        cursor.execute("ANALYZE nous_chat_passage, nous_chat_message")
     with CaptureQueriesContext(connection) as queries:
         assert store.find(people["ada"].pk, "word777", None).results
     with connection.cursor() as cursor:
