@@ -102,7 +102,6 @@ def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool
     """What `nous_chat/element.html` needs: addresses, words, and what was said for who has no JavaScript."""
     home = reverse("nous_chat:home")
     role = said.conversation.yours.role if said.conversation and said.conversation.yours else None
-    last = said.messages[-1] if said.messages else None
     return {
         "api": f"{home}api/",
         "base": home,
@@ -114,7 +113,7 @@ def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool
         "title": said.conversation.title if said.conversation else "",
         "said": said,
         "writes": role in ("owner", "member"),
-        "answering": last is not None and last.run is not None and last.run.finished_at is None,
+        "answering": said.conversation is not None and said.conversation.running,
         "client_id": uuid4(),
         "show_list": show_list,
         "setup": {

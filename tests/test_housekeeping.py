@@ -648,3 +648,11 @@ def test_a_room_that_reads_the_same_in_one_moment_is_written_in_two_queries(
     with django_assert_num_queries(2 + 2):  # a savepoint around them
         news = store.mark_read(room.pk, {people[name].pk: 1 for name in ("bob", "eve", "ada")})
     assert set(news) == {people["bob"].pk, people["eve"].pk}, "ada wrote it, and has read it"
+
+
+def test_an_answer_that_is_asked_for_is_told_on_the_page_before_it_has_begun(
+    client: Client, people: Any, room: Conversation
+) -> None:
+    post(people["ada"], room)
+    client.force_login(people["ada"])
+    assert "The answer is being written" in client.get(f"/chat/{room.pk}/").content.decode()
