@@ -154,7 +154,7 @@ def body(request: HttpRequest, kind: type[T]) -> T:
     """The request's JSON. Raises Refused."""
     try:
         if len(request.body) > MAX_BODY:
-            raise Refused("too_large", _("A request may have at most %(most)s bytes.") % {"most": number(MAX_BODY)})
+            raise RequestDataTooBig
         return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise Refused("invalid", f"{error}.") from None
