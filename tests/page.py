@@ -1,12 +1,12 @@
 """What a person does on the page, for browser tests: `begin(page)`, `say(page, "Hello")`, `ends(page, "completed")`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from .servers import Site
+from .servers import Site, manage
 
 StartSite = Callable[..., Site]
 SignIn = Callable[..., Page]
@@ -68,6 +68,18 @@ def made(page: Page, title: str) -> str:
     """A conversation with that title; returns its id."""
     answer = page.request.post("/chat/api/conversations/", data={"title": title}, headers=posting(page))
     return str(answer.json()["id"])
+
+
+def fill(site: Site, conversation: str, texts: Sequence[str], role: str = "user") -> None:
+    """All that was said in it, with the numbers 1, 2, 3 ..., and found by a search."""
+    code = (
+        "from chat.models import Message, Conversation; from chat.store.search import index;"
+        f"Conversation.objects.filter(pk={conversation!r}).update(last_seq={len(texts)});"
+        f"of = {{'conversation_id': {conversation!r}, 'role': {role!r}}};"
+        f"said = enumerate({list(texts)!r}, start=1);"
+        "index(Message.objects.bulk_create(Message(**of, seq=seq, text=text) for seq, text in said))"
+    )
+    manage(site.env, "shell", "-v0", "-c", code)
 
 
 def row(page: Page, title: str) -> Locator:

@@ -164,14 +164,14 @@ def test_everything_is_done_with_the_keyboard(start_site: StartSite, sign_in: Si
     live(page)
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
 
-    expect(page.locator("li.row").filter(has_text="The first one")).to_be_visible()
+    row = page.locator("li.row").filter(has_text="The first one")
+    expect(row).to_be_visible()
     page.keyboard.press("Control+k")
     page.keyboard.type("first")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{first}/")
     live(page)
 
-    row = page.locator("li.row").filter(has_text="The first one")
     more = row.get_by_role("button")
     more.press("Enter")
     expect(page.get_by_role("menuitem").first).to_be_focused()

@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests import servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, posting, row, say, shown, stored
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, fill, live, posting, row, say, shown, stored
 from tests.servers import Site
 from tests.test_site import add_participant
+from tests.upstream import SECTION
 
 pytestmark = pytest.mark.browser
 
@@ -631,13 +632,8 @@ def test_what_is_out_of_sight_keeps_its_size(start_site: StartSite, sign_in: Sig
     site = start_site()
     page = sign_in(site, "ada")
     conversation = begin(page)
-    run_in(
-        site,
-        "from chat.models import Message as m, Conversation as c; from tests.upstream import SECTION;"
-        f"c.objects.filter(pk='{conversation}').update(last_seq=40);"
-        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='assistant',"
-        " text='Because of $a^2$:\\n\\n$$\\\\frac{1}{2}$$\\n\\n' + SECTION.format(n=n)) for n in range(1, 41))",
-    )
+    formulas = "Because of $a^2$:\n\n$$\\frac{1}{2}$$\n\n"
+    fill(site, conversation, [formulas + SECTION.format(n=n) for n in range(1, 41)], "assistant")
     page.reload()
     live(page)
     log = page.get_by_role("log")
@@ -667,13 +663,7 @@ def test_a_message_far_up_is_found(start_site: StartSite, sign_in: SignIn) -> No
     site = start_site()
     page = sign_in(site, "ada")
     conversation = begin(page)
-    run_in(
-        site,
-        "from chat.models import Message as m, Conversation as c;"
-        f"c.objects.filter(pk='{conversation}').update(last_seq=200);"
-        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user', text=f'line {{n}}')"
-        " for n in range(1, 201))",
-    )
+    fill(site, conversation, [f"line {n}" for n in range(1, 201)])
     wanted = page.request.get(f"/chat/api/conversations/{conversation}/messages/?before=11&limit=1").json()["messages"][
         0
     ]

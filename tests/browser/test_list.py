@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, live, made, open_list, panel, person, row, say
+from tests.page import SLOW, SignIn, StartSite, answer, begin, fill, live, made, open_list, panel, person, row, say
 from tests.servers import Site
 from tests.test_site import add_participant
 
@@ -130,14 +130,7 @@ def test_what_happens_elsewhere_is_seen_in_the_list(start_site: StartSite, sign_
 def test_the_search_finds_what_was_said_and_opens_there(site: Site, sign_in: SignIn) -> None:
     page = sign_in(site, "ada")
     conversation = made(page, "Zoo")
-    fill = (
-        "from chat.models import Message as m, Conversation as c; from chat.store import search as s;"
-        f"c.objects.filter(pk='{conversation}').update(last_seq=150);"
-        f"rows = m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user',"
-        " text='An <b>elephant</b> came' if n == 20 else f'line {n}') for n in range(1, 151));"
-        "s.index(rows)"
-    )
-    servers.manage(site.env, "shell", "-v0", "-c", fill)
+    fill(site, conversation, ["An <b>elephant</b> came" if n == 20 else f"line {n}" for n in range(1, 151)])
     field = page.get_by_role("searchbox", name="Search")
     field.fill("eleph")
     results = page.get_by_role("list", name="What was found").get_by_role("link")

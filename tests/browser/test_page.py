@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import recorded, servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, panel, posting, say, shown, stored
+from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, fill, live, panel, posting, say, shown, stored
 from tests.servers import Site, Upstream
 from tests.test_site import add_participant, cases
 from tests.upstream import text
@@ -151,13 +151,7 @@ def test_older_messages_are_loaded_above_without_moving_what_is_read(start_site:
     site = start_site()
     page = sign_in(site, "ada")
     conversation = begin(page)
-    fill = (
-        "from chat.models import Message as m, Conversation as c;"
-        f"c.objects.filter(pk='{conversation}').update(last_seq=120);"
-        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user', text=f'line {{n}}')"
-        " for n in range(1, 121))"
-    )
-    servers.manage(site.env, "shell", "-v0", "-c", fill)
+    fill(site, conversation, [f"line {n}" for n in range(1, 121)])
     page.reload()
     live(page)
     articles = page.get_by_role("log").locator("article")

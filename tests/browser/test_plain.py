@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import servers
-from tests.page import SLOW, SignIn, StartSite, posting, stored
+from tests.page import SLOW, SignIn, StartSite, fill, posting, stored
 from tests.servers import Site, wait_for
 from tests.test_site import add_participant
 from tests.upstream import text
@@ -106,13 +105,7 @@ def test_a_refused_message_says_why_and_is_not_lost(site: Site, sign_in: SignIn)
 def test_older_pages_are_links_and_the_words_are_german(site: Site, sign_in: SignIn) -> None:
     page = visit(sign_in, site, "ada")
     conversation = begin(page)
-    fill = (
-        "from chat.models import Message as m, Conversation as c;"
-        f"c.objects.filter(pk='{conversation}').update(last_seq=60);"
-        f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user', text=f'line {{n}}')"
-        " for n in range(1, 61))"
-    )
-    servers.manage(site.env, "shell", "-v0", "-c", fill)
+    fill(site, conversation, [f"line {n}" for n in range(1, 61)])
     page.reload()
     expect(page.locator("article")).to_have_count(50)
     page.set_extra_http_headers({"Accept-Language": "de"})
