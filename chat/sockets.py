@@ -175,7 +175,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         try:
             while listening is None or not listening.done():
                 self._renewing.clear()
-                async with groups.mailbox() as self.mailbox:
+                # While the layer is away a conversation can be read and written to: `layer_back` makes it begin anew.
+                async with groups.mailbox(away="layer" in self.supervisor.away) as self.mailbox:
                     await self.mailbox.join(groups.account(self.user.pk))
                     await self.enter()
                     for what in sorted(self.supervisor.away):

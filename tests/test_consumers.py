@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 
 from chat import commands, groups, runs, store, supervisor
 from chat.models import Conversation, Message, Participant, Run
@@ -663,6 +664,23 @@ def test_a_socket_that_cannot_be_served_is_closed_with_a_code_that_every_server_
         monkeypatch.setattr(groups, "mailbox", fails)
         async with InProcess(people["ada"], room.pk) as ada:
             assert await ada.shut() == 4011
+
+    scenario(talk)
+
+
+def test_who_comes_before_it_is_known_that_the_layer_is_away_is_told_so_and_is_to_come_again(
+    scenario: Scenario, people: Any, room: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.hear("snapshot")
+            monkeypatch.setattr(InMemoryChannelLayer, "group_add", hangs)
+            async with InProcess(people["ada"], room.pk) as late:
+                assert await late.shut() == 4011
+                assert [event["code"] for event in late.events] == ["layer_away"]
 
     scenario(talk)
 

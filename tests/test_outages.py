@@ -273,11 +273,12 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:
-            conversation, second = await ada.new_conversation(), await ada.new_conversation()
+            conversation, second, third = [await ada.new_conversation() for _ in range(3)]
             async with (
                 ada.socket(conversation) as one,
                 ada.socket(conversation, other) as two,
                 ada.socket(second) as three,
+                contextlib.AsyncExitStack() as later,
             ):
                 await three.hear("snapshot")
                 await one.say("Hello")
@@ -289,15 +290,17 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
                     assert time.monotonic() - asked < 1.5
                     for socket in (one, two, three):
                         await notice(socket, "layer_away", 10)
-                    async with ada.socket(conversation) as late:
-                        assert await late.shut() == 4011
-                        assert [event["code"] for event in late.events] == ["layer_away"], "it is told why"
+                    late = await later.enter_async_context(ada.socket(third))
+                    await notice(late, "layer_away", 5)
+                    assert [event["type"] for event in late.events] == ["snapshot", "notice"]
+                    await late.say("Hello", ref="1")
+                    assert (await late.answered("1", 5))["type"] == "ack"
                     async with asyncio.timeout(15):
                         while (await ada.messages(conversation))[-1]["run"]["status"] == "running":
                             await asyncio.sleep(0.2)
                     stored = (await ada.messages(conversation))[-1]
                     assert (stored["run"]["status"], stored["text"]) == ("completed", text(WORDS))
-                for socket in (one, two, three):
+                for socket in (one, two, three, late):
                     await notice(socket, "layer_back", 20)
                     await socket.until(
                         lambda socket=socket: socket.transcript == [("user", "Hello"), ("assistant", text(WORDS))], 20
