@@ -204,6 +204,7 @@ class SiteViewer(Viewer):
                 self.over.set()
 
     def _delta(self, heard: _Frame) -> None:
+        self._run = heard.run  # its start may be what was lost
         if heard.seq == self._seq + 1:
             self._seq = heard.seq
             self._take(heard.text)
