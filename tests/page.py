@@ -6,11 +6,14 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from .servers import Site, manage
+from .servers import Site, manage, wait_for
 
 StartSite = Callable[..., Site]
 SignIn = Callable[..., Page]
-SLOW = "custom:words@n=2000,delay=20"
+SLOW = "custom:words@n=20000,delay=20"
+"""Answers that are not over before a test stops them, however slow the machine is. What has to come to its end is held
+back instead (`hold` in upstream.py) until the test has seen what it wants to.
+"""
 
 
 def begin(page: Page) -> str:
@@ -26,6 +29,8 @@ def begin(page: Page) -> str:
 def open_list(page: Page) -> None:
     """In a narrow window the list is a drawer."""
     menu = page.locator("button.menu")
+    new = page.get_by_role("button", name="New conversation", exact=True)
+    expect(menu.or_(new).filter(visible=True).first).to_be_visible()
     if menu.is_visible():
         menu.click()
 
@@ -49,7 +54,37 @@ def shown(page: Page) -> str:
 
 
 def ends(page: Page, status: str) -> None:
-    expect(answer(page)).to_have_attribute("data-status", status, timeout=60_000)
+    """With all of its text in `shown` and in `stored`. The answer before it may have ended so, too: a test that asks
+    again waits for the new one first.
+    """
+    expect(answer(page)).to_have_attribute("data-status", status)
+
+
+def until(page: Page, condition: Callable[[], Any], what: str) -> None:
+    """Waits for what `expect` cannot see: what is stored, what the browser has asked for."""
+    wait_for(lambda: condition() or page.wait_for_timeout(50), seconds=60, what=what)
+
+
+def noted(element: Locator, read: str = "element => element.textContent") -> Callable[[], list[str]]:
+    """All that is read of an element from now on, at each change of it: what stands there for a moment only, too."""
+    notes = element.evaluate_handle(f"""element => {{
+        const read = {read};
+        const notes = [read(element)];
+        const all = {{ subtree: true, childList: true, characterData: true, attributes: true }};
+        new MutationObserver(() => notes.push(read(element))).observe(element, all);
+        return notes;
+    }}""")
+    return notes.json_value
+
+
+def types(page: Page, seen: Locator) -> None:
+    """Writes until that is seen elsewhere: who pauses is typing no more."""
+
+    def more() -> bool:
+        page.get_by_role("textbox", name="Message").press("x")
+        return seen.is_visible()
+
+    until(page, more, "that somebody types")
 
 
 def stored(page: Page, conversation: str) -> list[dict[str, Any]]:

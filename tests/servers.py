@@ -122,6 +122,15 @@ class Upstream(Server):
             stats: dict[str, Any] = json.load(answer)
             return stats
 
+    def release(self) -> None:
+        """The answer that is held back, or will be in a moment, goes on."""
+
+        def released() -> bool:
+            with urllib.request.urlopen(f"{self.url}/release", timeout=5) as answer:
+                return int(json.load(answer)) > 0
+
+        wait_for(released, what="an answer that is held back")
+
 
 def start_upstream() -> Upstream:
     port = free_port()

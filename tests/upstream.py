@@ -26,12 +26,13 @@ where it points to http://127.0.0.1:PORT.
     told         what the last word of the last question says, which is such a name with its options
 
 Options follow an "@", comma-separated: `words@n=100,delay=5`. n: how many words (20). delay: milliseconds before each
-(0). first: milliseconds before the first (0). split: write the body in pieces of that many bytes. chars: letters added
-to each word. cut: reset the connection after that many bytes of the body.
+(0). first: milliseconds before the first (0). hold: wait after that many words for GET /release. split: write the body
+in pieces of that many bytes. chars: letters added to each word. cut: reset the connection after that many bytes of it.
 
 GET /stats   {"started", "finished", "aborted", "active", "connections", "aborts": [{"model", "at", "words"}]};
              `aborted` are those that the client closed, `at` is time.time() of it, `words` how many had been sent
 GET /last    the last request's path, headers and JSON body
+GET /release how many answers wait for this; they go on
 """
 
 import asyncio
@@ -110,6 +111,7 @@ class Service:
             "started": 0, "finished": 0, "aborted": 0, "active": 0, "connections": 0, "aborts": [],
         }  # fmt: skip
         self.last: dict[str, Any] = {}
+        self.held: set[Answer] = set()
 
     async def listen(self, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -194,6 +196,10 @@ class Connection(asyncio.Protocol):
             return await self.whole(200, service.stats)
         if path == "/last":
             return await self.whole(200, service.last)
+        if path == "/release":
+            held = len(service.held)
+            service.held.clear()
+            return await self.whole(200, held)
         wire = next((wire for ending, wire in WIRES.items() if ending in path), None)
         if method != "POST" or wire is None:
             return await self.whole(404, {"error": {"message": f"nothing at {path}"}})
@@ -243,6 +249,7 @@ class Answer:
         self.n = int(options.get("n", 20))
         self.delay = float(options.get("delay", 0))
         self.first = float(options.get("first", 0))
+        self.hold = int(options["hold"]) if "hold" in options else None
         self.split = int(options.get("split", 0))
         self.chars = int(options.get("chars", 0))
         self.cut = int(options["cut"]) if "cut" in options else None
@@ -276,9 +283,20 @@ class Answer:
 
     async def say(self, words: list[str], field: str = "content") -> None:
         for word in words:
+            if self.words == self.hold:
+                await self.wait()
             await self.connection.pause(self.delay)
             await self.choice({field: word})
             self.words += 1
+
+    async def wait(self) -> None:
+        held = self.connection.service.held
+        held.add(self)
+        try:
+            while self in held:
+                await self.connection.pause(10)
+        finally:
+            held.discard(self)
 
     async def say_words(self) -> None:
         await self.say([_word(i, self.chars) for i in range(self.n)])

@@ -17,7 +17,8 @@ from tests.servers import PASSWORD, Database, Site, Upstream
 # What Chromium otherwise asks of the network at its start, and what a container without a user namespace needs.
 QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
-expect.set_options(timeout=20_000)  # how quick the machine is proves nothing
+PATIENCE = 60_000  # ms; how quick the machine is proves nothing
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +49,14 @@ def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
             context: BrowserContext = browser.new_context(base_url=site.url, **options)
             closing.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(30_000)
+            page.set_default_timeout(PATIENCE)
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.on("console", lambda said: _refused(said) and problems.append(said.text))
             page.goto("/accounts/login/")
             page.get_by_label("Username").fill(name)
             page.get_by_label("Password").fill(PASSWORD)
             page.keyboard.press("Enter")
-            page.wait_for_url("**/chat/")
+            page.wait_for_url(re.compile(r"/chat/([0-9a-f-]{36}/)?$"))  # it opens one at once
             return page
 
         yield page_of
