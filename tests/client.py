@@ -12,6 +12,12 @@ import websockets
 
 from .reader import Frame, Reader
 from .servers import PASSWORD, Site, running
+from .upstream import text
+
+
+def all_said(finished: Frame) -> str:
+    """The words that the provider sent to a run which has completed, by its own count."""
+    return text(finished["usage"]["output_tokens"])
 
 
 class Talker(Reader):
@@ -44,7 +50,7 @@ class Talker(Reader):
         await self.send("message.send", client_id=client_id, text=text, **fields)
         return client_id
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 20) -> Any:
+    async def until(self, condition: Callable[[], Any], seconds: float = 30) -> Any:
         """Wait until the condition over what was heard is true; returns its value."""
         async with asyncio.timeout(seconds):
             while not (value := condition()):
@@ -54,17 +60,17 @@ class Talker(Reader):
                 await self._changed.wait()
             return value
 
-    async def hear(self, name: str, number: int = 1, seconds: float = 20) -> Frame:
+    async def hear(self, name: str, number: int = 1, seconds: float = 30) -> Frame:
         """The `number`th event of that type."""
         await self.until(lambda: len(self.of_type(name)) >= number, seconds)
         return self.of_type(name)[number - 1]
 
-    async def answered(self, ref: str, seconds: float = 20) -> Frame:
+    async def answered(self, ref: str, seconds: float = 30) -> Frame:
         """The event that answers the command with that ref."""
         frame: Frame = await self.until(lambda: next((e for e in self.events if e.get("ref") == ref), None), seconds)
         return frame
 
-    async def shut(self, seconds: float = 20) -> int:
+    async def shut(self, seconds: float = 30) -> int:
         """Wait until the server has closed; returns the code."""
         async with asyncio.timeout(seconds):
             while self.closed is None:
@@ -172,7 +178,8 @@ class Person:
         address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "") + query
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         headers = {"Cookie": cookie}
-        return websockets.connect(address, additional_headers=headers, max_size=None, proxy=None, **options)
+        patience = {"open_timeout": 30, "ping_interval": None}  # a server may stand still meanwhile
+        return websockets.connect(address, additional_headers=headers, max_size=None, proxy=None, **patience | options)
 
     @contextlib.asynccontextmanager
     async def socket(self, conversation: str = "", site: Site | None = None, query: str = "") -> AsyncIterator[Socket]:

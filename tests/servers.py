@@ -56,7 +56,7 @@ class Server:
                 command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         try:
-            wait_for(self._up, what=" ".join(command))
+            wait_for(self._up, 60, " ".join(command))
         except BaseException:
             self.kill()
             raise
@@ -118,18 +118,26 @@ class Upstream(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def stats(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/stats", timeout=5) as answer:
-            stats: dict[str, Any] = json.load(answer)
-            return stats
+        stats: dict[str, Any] = self._get("/stats")
+        return stats
+
+    def enough(self) -> None:
+        """What is flowing ends, after one more word."""
+        self._get("/enough")
+
+    def ended(self) -> dict[str, Any]:
+        """Its stats, when no stream is open any more. It notices a little later than the site that one was closed."""
+        wait_for(lambda: not self.stats()["active"], 30, "the end of all streams")
+        return self.stats()
+
+    def _get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=20) as answer:
+            return json.load(answer)
 
     def release(self) -> None:
         """The answer that is held back, or will be in a moment, goes on."""
 
-        def released() -> bool:
-            with urllib.request.urlopen(f"{self.url}/release", timeout=5) as answer:
-                return int(json.load(answer)) > 0
-
-        wait_for(released, what="an answer that is held back")
+        wait_for(lambda: self._get("/release"), 30, "an answer that is held back")
 
 
 def start_upstream() -> Upstream:

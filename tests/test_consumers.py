@@ -11,7 +11,7 @@ from channels.layers import InMemoryChannelLayer
 from chat import commands, groups, runs, store, supervisor
 from chat.models import Conversation, Message, Participant, Run
 
-from .client import InProcess
+from .client import InProcess, all_said
 from .servers import Upstream
 from .upstream import text
 
@@ -76,9 +76,9 @@ def test_the_snapshot_comes_first_and_holds_what_was(
 
 
 def test_who_joins_in_mid_stream_gets_it_from_the_start(
-    scenario: Scenario, people: Any, room: Conversation, model: Any
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=60,delay=10")
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
@@ -86,9 +86,10 @@ def test_who_joins_in_mid_stream_gets_it_from_the_start(
             await ada.until(lambda: ada.of_type("run.delta"))
             async with InProcess(people["bob"], room.pk) as bob:
                 state = await bob.hear("run.state")
-                assert text(60).startswith(state["message"]["text"])
-                await bob.hear("run.finished")
-                assert bob.transcript[-1] == ("assistant", text(60))
+                upstream.enough()
+                whole = all_said(await bob.hear("run.finished"))
+                assert whole.startswith(state["message"]["text"])
+                assert bob.transcript[-1] == ("assistant", whole)
 
     scenario(talk)
 
@@ -112,7 +113,7 @@ def test_the_same_client_id_makes_one_message_and_gets_the_same_ack(
 def test_stop_keeps_the_partial_text_tells_everybody_and_reaches_the_provider(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=1000,delay=10")
+    model("flowing")
     aborted = upstream.stats()["aborted"]
 
     async def talk() -> None:
@@ -127,12 +128,11 @@ def test_stop_keeps_the_partial_text_tells_everybody_and_reaches_the_provider(
                 assert finished["status"] == "stopped"
                 assert finished["stopped_by"]["name"] == "ada"
                 assert finished["error"] is None
-                assert text(1000).startswith(finished["message"]["text"])
+                assert text(10_000).startswith(finished["message"]["text"])
                 assert finished["message"]["text"]
 
     scenario(talk)
-    assert upstream.stats()["aborted"] == aborted + 1
-    assert upstream.stats()["active"] == 0
+    assert upstream.ended()["aborted"] == aborted + 1
 
 
 def test_stop_works_before_the_first_token(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
@@ -152,7 +152,7 @@ def test_a_stop_reaches_the_run_even_if_nobody_tells_it(
     scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The column is the authority: a stop whose message is lost takes effect with the next heartbeat."""
-    model("words@n=1000,delay=10")
+    model("flowing")
 
     async def lost(*_: Any) -> None:
         return None
@@ -171,7 +171,7 @@ def test_a_stop_reaches_the_run_even_if_nobody_tells_it(
 def test_a_member_cannot_stop_what_somebody_else_asked(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
-    model("words@n=1000,delay=10")
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
@@ -189,7 +189,7 @@ def test_a_member_cannot_stop_what_somebody_else_asked(
 def test_a_message_during_ones_own_run_interrupts_it_and_both_are_answered(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
-    model("words@n=200,delay=10")
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
@@ -207,9 +207,9 @@ def test_a_message_during_ones_own_run_interrupts_it_and_both_are_answered(
 
 
 def test_a_queued_message_waits_for_the_answer_and_gets_the_next(
-    scenario: Scenario, people: Any, room: Conversation, model: Any
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=40,delay=10")
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
@@ -217,6 +217,9 @@ def test_a_queued_message_waits_for_the_answer_and_gets_the_next(
             await bob.hear("run.started")
             await bob.say("Two")
             await bob.hear("message.created", 2)
+            assert not bob.finished
+            model("words@n=5")
+            upstream.enough()
             await ada.hear("run.finished", 2)
             assert [frame["status"] for frame in ada.finished] == ["completed", "completed"]
             assert ada.finished[1]["message"]["run"]["launched_by"]["name"] == "bob"
@@ -232,9 +235,9 @@ def test_a_queued_message_waits_for_the_answer_and_gets_the_next(
         ("status@code=500", {}, "server_error", ""),
         ("deaf", {"FIRST_TOKEN_TIMEOUT": 0.3}, "first_token_timeout", ""),
         ("silent", {"FIRST_TOKEN_TIMEOUT": 0.3}, "first_token_timeout", ""),
-        ("stall@n=5", {"IDLE_TIMEOUT": 0.3}, "idle_timeout", ""),
-        ("drone@n=5,delay=20", {"IDLE_TIMEOUT": 0.3}, "idle_timeout", ""),
-        ("words@n=1000,delay=20", {"TOTAL_TIMEOUT": 0.5}, "total_timeout", ""),
+        ("stall@n=5", {"IDLE_TIMEOUT": 1.5}, "idle_timeout", ""),  # the five words have to come within it
+        ("drone@n=5,delay=20", {"IDLE_TIMEOUT": 1.5}, "idle_timeout", ""),
+        ("flowing", {"TOTAL_TIMEOUT": 0.5}, "total_timeout", ""),
         ("cut@n=5", {}, "stream_cut", ""),
         ("unfinished@n=5", {}, "stream_cut", ""),
         ("garbage", {}, "bad_response", ""),
@@ -417,13 +420,13 @@ def test_who_is_not_signed_in_is_told_so(scenario: Scenario, room: Conversation)
 def test_leaving_ends_the_run_after_the_grace_with_the_text_kept(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=1000,delay=10", DISCONNECT_GRACE=0.2)
+    model("flowing", DISCONNECT_GRACE=0.2)
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             await ada.hear("run.delta", 3)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while upstream.stats()["active"]:
                 await asyncio.sleep(0.05)
 
@@ -432,22 +435,31 @@ def test_leaving_ends_the_run_after_the_grace_with_the_text_kept(
     assert (run.status, run.error_code, run.stopped_by) == ("stopped", "abandoned", None)
     assert run.message is not None
     assert run.message.text
-    assert text(1000).startswith(run.message.text)
+    assert text(10_000).startswith(run.message.text)
+
+
+async def grace_is_over() -> None:
+    """It is decided of everybody who left whether somebody reads on."""
+    async with asyncio.timeout(30):
+        while supervisor.current()._abandonment._checks:
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("who", ["ada", "bob"])
 def test_a_run_goes_on_while_its_user_comes_back_or_somebody_else_reads(
-    scenario: Scenario, people: Any, room: Conversation, model: Any, who: str
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, who: str
 ) -> None:
-    model("words@n=100,delay=10", DISCONNECT_GRACE=0.3)
+    model("flowing", DISCONNECT_GRACE=3)  # in which the reader has to come
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             await ada.hear("run.delta", 2)
         async with InProcess(people[who], room.pk) as reader:
+            await grace_is_over()
+            upstream.enough()
             finished = await reader.hear("run.finished")
-            assert (finished["status"], finished["message"]["text"]) == ("completed", text(100))
+            assert (finished["status"], finished["message"]["text"]) == ("completed", all_said(finished))
 
     scenario(talk)
 
@@ -455,16 +467,16 @@ def test_a_run_goes_on_while_its_user_comes_back_or_somebody_else_reads(
 def test_the_last_reader_who_leaves_counts_even_if_he_did_not_launch_the_run(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
-    model("words@n=1000,delay=10", DISCONNECT_GRACE=0.2)
+    model("flowing", DISCONNECT_GRACE=0.2)
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob:
             async with InProcess(people["ada"], room.pk) as ada:
                 await ada.say("Hello")
                 await bob.hear("run.delta", 2)
-            await asyncio.sleep(0.5)
+            await grace_is_over()
             assert not bob.finished
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await Run.objects.filter(status="running").aexists():
                 await asyncio.sleep(0.05)
 
@@ -474,15 +486,19 @@ def test_the_last_reader_who_leaves_counts_even_if_he_did_not_launch_the_run(
 
 @pytest.mark.parametrize(("policy", "status"), [("always", "stopped"), ("never", "completed")])
 def test_the_site_can_choose_what_leaving_means(
-    scenario: Scenario, people: Any, room: Conversation, model: Any, policy: str, status: str
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, policy: str, status: str
 ) -> None:
-    model("words@n=60,delay=10", CANCEL_ON_DISCONNECT=policy, DISCONNECT_GRACE=0)
+    model("flowing", CANCEL_ON_DISCONNECT=policy, DISCONNECT_GRACE=0)
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob:
             async with InProcess(people["ada"], room.pk) as ada:
                 await ada.say("Hello")
                 await bob.hear("run.delta", 2)
+            if status == "completed":
+                heard = len(bob.of_type("run.delta"))
+                await bob.hear("run.delta", heard + 20)
+                upstream.enough()
             assert (await bob.hear("run.finished"))["status"] == status
 
     scenario(talk)
@@ -491,7 +507,7 @@ def test_the_site_can_choose_what_leaving_means(
 def test_a_launcher_that_began_anew_meanwhile_is_still_the_launcher(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
-    model("words@n=200,delay=10", CANCEL_ON_DISCONNECT="always")
+    model("flowing", CANCEL_ON_DISCONNECT="always")
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob:
@@ -509,7 +525,7 @@ def test_a_launcher_that_began_anew_meanwhile_is_still_the_launcher(
 def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_too_long(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
-    model("words@n=1000,delay=10")
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
@@ -530,9 +546,9 @@ def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_to
 
 
 def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
-    scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model("words@n=100,delay=10")
+    model("flowing")
     drains = []
     ending = runs.LiveRun._end
 
@@ -549,7 +565,9 @@ def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             await ada.hear("run.delta")
-            await ada.say("And then?", mode="queue")
+            await ada.say("And then?", mode="queue", ref="queued")
+            assert (await ada.answered("queued"))["type"] == "ack"
+            upstream.enough()
             assert await ada.shut() == 1012
             await drains[0]
 
@@ -580,8 +598,10 @@ def test_a_slow_reader_gets_no_more_until_it_has_caught_up_then_everything(
     scenario(talk)
 
 
-def test_the_inbox_hears_of_each_conversation(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
-    model("words@n=100,delay=10")
+def test_the_inbox_hears_of_each_conversation(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["bob"]) as inbox, InProcess(people["ada"], room.pk) as ada:
@@ -593,6 +613,7 @@ def test_the_inbox_hears_of_each_conversation(scenario: Scenario, people: Any, r
             await ada.say("Hello")
             await inbox.until(lambda: True in told())
             assert inbox.of_type("conversation.updated")[-1]["conversation"]["title"] == "Hello"
+            upstream.enough()
             await inbox.until(lambda: told()[-1] is False)
             assert len(told()) < 6, "what changes in one moment is told once"
             await inbox.say("Not here", ref="x")
@@ -604,9 +625,9 @@ def test_the_inbox_hears_of_each_conversation(scenario: Scenario, people: Any, r
 
 
 def test_two_tabs_that_close_together_do_not_end_what_somebody_else_reads(
-    scenario: Scenario, people: Any, room: Conversation, model: Any
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=300,delay=10", DISCONNECT_GRACE=0.2)
+    model("flowing", DISCONNECT_GRACE=0.2)
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob:
@@ -616,6 +637,8 @@ def test_two_tabs_that_close_together_do_not_end_what_somebody_else_reads(
                 owner = supervisor.current()
                 owner.left(room.pk, "one")
                 owner.left(room.pk, "two")
+            await grace_is_over()
+            upstream.enough()
             assert (await bob.hear("run.finished"))["status"] == "completed"
 
     scenario(talk)
@@ -637,7 +660,7 @@ def test_a_run_of_another_conversation_is_not_heard_here(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
     """Bob was in it and knows its run; he is in another conversation of the same process."""
-    model("words@n=1000,delay=10")
+    model("flowing")
     Participant.objects.filter(user=people["bob"]).delete()
     other = Conversation.objects.create(agent="assistant")
     Participant.objects.create(conversation=other, user=people["bob"], role="owner")

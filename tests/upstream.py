@@ -3,6 +3,8 @@ test. On OpenAI's wire, where a base URL points to http://127.0.0.1:PORT/v1; on 
 where it points to http://127.0.0.1:PORT.
 
     words        n words (`text(n)` is what they are), then finish_reason, usage and [DONE]
+    flowing      words, one every `delay` (20 where none is given), until GET /enough; then one more, and the end as of
+                 `words`: for what a test does in the middle of an answer, however long that takes
     documented   n deltas of `chars` characters of `document(n * chars)`, one every `delay`
     thinking     n words of thinking, then n words
     tools        a word, then two tool calls in pieces
@@ -29,8 +31,10 @@ Options follow an "@", comma-separated: `words@n=100,delay=5`. n: how many words
 (0). first: milliseconds before the first (0). hold: wait after that many words for GET /release. split: write the body
 in pieces of that many bytes. chars: letters added to each word. cut: reset the connection after that many bytes of it.
 
-GET /stats   {"started", "finished", "aborted", "active", "connections", "aborts": [{"model", "at", "words"}]};
-             `aborted` are those that the client closed, `at` is time.time() of it, `words` how many had been sent
+GET /stats   {"started", "finished", "aborted", "active", "connections", "words", "aborts": [{"model", "at", "words"}]};
+             `aborted` are those that the client closed, `at` is time.time() of it, `words` how many had been sent, and
+             outside of `aborts` of the one that finished last
+GET /enough  ends what is flowing; what begins later flows until the next
 GET /last    the last request's path, headers and JSON body
 GET /release how many answers wait for this; they go on
 """
@@ -108,10 +112,11 @@ class Service:
 
     def __init__(self) -> None:
         self.stats: dict[str, Any] = {
-            "started": 0, "finished": 0, "aborted": 0, "active": 0, "connections": 0, "aborts": [],
+            "started": 0, "finished": 0, "aborted": 0, "active": 0, "connections": 0, "words": 0, "aborts": [],
         }  # fmt: skip
         self.last: dict[str, Any] = {}
         self.held: set[Answer] = set()
+        self.enough = asyncio.Event()
 
     async def listen(self, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -200,6 +205,10 @@ class Connection(asyncio.Protocol):
             held = len(service.held)
             service.held.clear()
             return await self.whole(200, held)
+        if path == "/enough":
+            service.enough.set()
+            service.enough = asyncio.Event()
+            return await self.whole(200, {})
         wire = next((wire for ending, wire in WIRES.items() if ending in path), None)
         if method != "POST" or wire is None:
             return await self.whole(404, {"error": {"message": f"nothing at {path}"}})
@@ -221,6 +230,7 @@ class Connection(asyncio.Protocol):
         try:
             await behaviour(answer)
             service.stats["finished"] += 1
+            service.stats["words"] = answer.words
         except Gone:
             service.stats["aborted"] += 1
             service.stats["aborts"].append({"model": request["model"], "at": time.time(), "words": answer.words})
@@ -470,6 +480,19 @@ async def words(answer: Answer) -> None:
     await answer.finish()
 
 
+async def flowing(answer: Answer) -> None:
+    enough = answer.connection.service.enough
+    await answer.begin()
+    await answer.choice({"role": "assistant", "content": ""})
+    over = False
+    while not over:
+        over = enough.is_set()
+        await answer.connection.pause(answer.delay or 20)
+        await answer.choice({"content": _word(answer.words, answer.chars)})
+        answer.words += 1
+    await answer.finish()
+
+
 async def documented(answer: Answer) -> None:
     text = document(answer.n * answer.chars)
     await answer.begin()
@@ -624,7 +647,7 @@ async def status(answer: Answer) -> None:
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        words, documented, thinking, tools, agent, echo, whole, deaf,
+        words, flowing, documented, thinking, tools, agent, echo, whole, deaf,
         silent, comments, stall, drone, cut, unfinished, garbage,
         page, line, endless, late, fails, status,
     )
