@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from . import servers
-from .client import last_message, signed_in
-from .servers import Server, Site
+from .client import all_said, last_message, signed_in
+from .servers import Server, Site, Upstream
 from .test_outages import tuned
 from .upstream import text
 
 StartSite = Callable[..., Site]
-LONG = "custom:words@n=2000,delay=20"
+FLOWING = "custom:flowing"
 
 
 class Uvicorn(Site):
@@ -35,7 +35,7 @@ class Uvicorn(Site):
 def test_what_waited_when_a_process_ended_is_answered_by_another(
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, how: signal.Signals
 ) -> None:
-    site = start_site(NOUS_CHAT_MODEL=LONG, REDIS_URL=redis, **tuned(DRAIN_SECONDS=1, HOST_TIMEOUT=5))
+    site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **tuned(DRAIN_SECONDS=1, HOST_TIMEOUT=5))
     other = stop_after(site.beside())
 
     async def talk() -> None:
@@ -49,10 +49,10 @@ def test_what_waited_when_a_process_ended_is_answered_by_another(
                     await two.say("Two", mode="queue", ref="2")
                     assert (await two.answered("2"))["type"] == "ack"
                     site.process.send_signal(how)
-                    ended = await two.hear("run.finished", seconds=30)
+                    ended = await two.hear("run.finished", seconds=60)
                     assert ended["status"] == "interrupted"
                     assert ended["error"]["code"] == ("shutdown" if how == signal.SIGTERM else "host_lost")
-                    started = await two.hear("run.started", 2, seconds=10)
+                    started = await two.hear("run.started", 2)
                     await two.send("run.stop", run=started["run"])
                     assert (await two.hear("run.finished", 2))["run"] == started["run"]
             ada.http.base_url = other.url
@@ -61,8 +61,10 @@ def test_what_waited_when_a_process_ended_is_answered_by_another(
     asyncio.run(talk())
 
 
-def test_what_waited_in_the_only_process_is_answered_when_it_is_back_and_somebody_reads(start_site: StartSite) -> None:
-    site = start_site(NOUS_CHAT_MODEL="custom:words@n=400,delay=20", **tuned(DRAIN_SECONDS=0, MAX_RUNS=1))
+def test_what_waited_in_the_only_process_is_answered_when_it_is_back_and_somebody_reads(
+    start_site: StartSite, upstream: Upstream
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=FLOWING, **tuned(DRAIN_SECONDS=0, MAX_RUNS=1))
 
     async def begin() -> list[str]:
         async with signed_in(site, "ada") as ada:
@@ -80,23 +82,31 @@ def test_what_waited_in_the_only_process_is_answered_when_it_is_back_and_somebod
             return [first, second]
 
     first, second = asyncio.run(begin())
-    site.process.wait(30)
+    site.process.wait(60)
     again = site.again()
     with servers.running(again):
 
         async def look() -> None:
             async with signed_in(again, "ada") as ada, ada.socket(second) as two:
-                assert (await two.hear("run.finished", seconds=30))["message"]["text"] == text(400)
+                await two.hear("run.delta")
+                upstream.enough()
+                finished = await two.hear("run.finished")
+                assert finished["message"]["text"] == all_said(finished)
                 async with ada.socket(first) as one:
-                    assert (await one.hear("run.finished", seconds=30))["message"]["text"] == text(400)
+                    await one.hear("run.delta")
+                    upstream.enough()
+                    finished = await one.hear("run.finished")
+                    assert finished["message"]["text"] == all_said(finished)
                     statuses = [m["run"]["status"] for m in await ada.messages(first) if m["run"]]
                     assert statuses == ["interrupted", "completed"]
 
         asyncio.run(look())
 
 
-def test_sigterm_under_uvicorn_lets_an_answer_finish_and_sends_browsers_away(start_site: StartSite) -> None:
-    env = start_site(NOUS_CHAT_MODEL="custom:words@n=100,delay=20").env
+def test_sigterm_under_uvicorn_lets_an_answer_finish_and_sends_browsers_away(
+    start_site: StartSite, upstream: Upstream
+) -> None:
+    env = start_site(NOUS_CHAT_MODEL=FLOWING).env
     site = Uvicorn(env)
 
     async def talk() -> str:
@@ -111,13 +121,14 @@ def test_sigterm_under_uvicorn_lets_an_answer_finish_and_sends_browsers_away(sta
 
     with servers.running(site):
         conversation = asyncio.run(talk())
-        site.process.wait(30)
+        upstream.enough()
+        site.process.wait(60)
     stored = last_message(site.again(), conversation)
-    assert (stored["run"]["status"], stored["text"]) == ("completed", text(100))
+    assert (stored["run"]["status"], stored["text"]) == ("completed", text(upstream.stats()["words"]))
 
 
 def test_sigterm_under_uvicorn_interrupts_what_takes_too_long_and_keeps_its_text(start_site: StartSite) -> None:
-    env = start_site(NOUS_CHAT_MODEL=LONG, **tuned(DRAIN_SECONDS=1)).env
+    env = start_site(NOUS_CHAT_MODEL=FLOWING, **tuned(DRAIN_SECONDS=1)).env
     site = Uvicorn(env)
 
     async def talk() -> tuple[str, str]:
@@ -132,17 +143,17 @@ def test_sigterm_under_uvicorn_interrupts_what_takes_too_long_and_keeps_its_text
 
     with servers.running(site):
         conversation, seen = asyncio.run(talk())
-        site.process.wait(30)
+        site.process.wait(60)
     stored = last_message(site.again(), conversation)
     assert (stored["run"]["status"], stored["run"]["error"]["code"]) == ("interrupted", "shutdown")
     assert stored["text"].startswith(seen)
-    assert text(2000).startswith(stored["text"])
+    assert text(10_000).startswith(stored["text"])
 
 
 def test_the_command_takes_what_dead_processes_left_and_nothing_of_the_living(
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str
 ) -> None:
-    site = start_site(NOUS_CHAT_MODEL=LONG, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
+    site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
     dying = stop_after(site.beside())
 
     async def talk() -> None:
@@ -165,7 +176,7 @@ def test_the_command_takes_what_dead_processes_left_and_nothing_of_the_living(
 
 
 def test_the_command_alone_marks_what_the_only_process_left(start_site: StartSite) -> None:
-    site = start_site(NOUS_CHAT_MODEL=LONG, **tuned(HOST_TIMEOUT=2))
+    site = start_site(NOUS_CHAT_MODEL=FLOWING, **tuned(HOST_TIMEOUT=2))
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:

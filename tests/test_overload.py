@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from chat import store
+from chat import sockets, store
 from chat.models import Conversation, Message, Participant, Run
 
-from .client import InProcess
-from .upstream import text
+from .client import InProcess, all_said
+from .servers import Upstream
 
 Scenario = Callable[..., Any]
 
@@ -35,9 +35,9 @@ def places(peer: InProcess) -> list[int]:
 
 
 def test_runs_beyond_the_limit_wait_are_told_their_place_move_up_and_are_all_answered(
-    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=60,delay=25", MAX_RUNS=1)
+    model("flowing", MAX_RUNS=1)
 
     async def talk() -> None:
         async with AsyncExitStack() as stack:
@@ -49,7 +49,12 @@ def test_runs_beyond_the_limit_wait_are_told_their_place_move_up_and_are_all_ans
             late = await stack.enter_async_context(InProcess(people["bob"], rooms[2].pk))
             assert (await late.hear("run.queued"))["place"] == 2, "who joins is told, too"
             for peer in peers:
-                assert (await peer.hear("run.finished", seconds=30))["message"]["text"] == text(60)
+                await peer.hear("run.delta", 3)
+                if peer is peers[1]:
+                    await peers[2].hear("run.queued", 2)
+                upstream.enough()
+                finished = await peer.hear("run.finished")
+                assert finished["message"]["text"] == all_said(finished)
             assert [places(peer) for peer in peers] == [[], [1], [2, 1]]
             assert await Run.objects.filter(place=None, status="completed").acount() == 3
 
@@ -59,7 +64,7 @@ def test_runs_beyond_the_limit_wait_are_told_their_place_move_up_and_are_all_ans
 def test_a_run_that_waits_can_be_stopped_and_the_next_moves_up(
     scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
 ) -> None:
-    model("words@n=2000,delay=10", MAX_RUNS=1)
+    model("flowing", MAX_RUNS=1)
 
     async def talk() -> None:
         async with AsyncExitStack() as stack:
@@ -84,7 +89,7 @@ def test_a_run_that_waits_can_be_stopped_and_the_next_moves_up(
 def test_a_full_queue_refuses_before_anything_is_stored_and_says_when_to_come_back(
     scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
 ) -> None:
-    model("words@n=2000,delay=10", MAX_RUNS=1, MAX_QUEUED=2)
+    model("flowing", MAX_RUNS=1, MAX_QUEUED=2)
 
     async def talk() -> None:
         async with AsyncExitStack() as stack:
@@ -104,9 +109,9 @@ def test_a_full_queue_refuses_before_anything_is_stored_and_says_when_to_come_ba
 
 
 def test_one_person_does_not_keep_the_others_waiting(
-    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any, upstream: Upstream
 ) -> None:
-    model("words@n=80,delay=25", MAX_RUNS=5, MAX_RUNS_PER_USER=1)
+    model("flowing", MAX_RUNS=5, MAX_RUNS_PER_USER=1)
     bobs = Conversation.objects.get(pk=store.create_conversation(people["bob"]).id)
 
     async def talk() -> None:
@@ -120,8 +125,11 @@ def test_one_person_does_not_keep_the_others_waiting(
             await other.say("Hello")
             await other.hear("run.started")
             assert not second.of_type("run.started")
+            upstream.enough()
             await first.hear("run.finished")
-            assert (await second.hear("run.finished", seconds=30))["status"] == "completed"
+            await second.hear("run.delta")
+            upstream.enough()
+            assert (await second.hear("run.finished"))["status"] == "completed"
 
     scenario(talk)
 
@@ -129,7 +137,7 @@ def test_one_person_does_not_keep_the_others_waiting(
 def test_what_waits_where_nobody_reads_is_left_until_somebody_does(
     scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
 ) -> None:
-    model("words@n=2000,delay=10", MAX_RUNS=1, DISCONNECT_GRACE=0.1)
+    model("flowing", MAX_RUNS=1, DISCONNECT_GRACE=0.1)
 
     async def talk() -> None:
         async with InProcess(people["ada"], rooms[0].pk) as one:
@@ -138,7 +146,7 @@ def test_what_waits_where_nobody_reads_is_left_until_somebody_does(
             async with InProcess(people["ada"], rooms[1].pk) as two:
                 await two.say("Hello")
                 waiting = (await two.hear("run.queued"))["run"]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not await Run.objects.filter(pk=waiting, host="", status="queued").aexists():
                     await asyncio.sleep(0.05)
             await one.send("run.stop", run=run)
@@ -153,11 +161,13 @@ def test_what_waits_where_nobody_reads_is_left_until_somebody_does(
 
 
 def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_away(
-    scenario: Scenario, people: Any, rooms: list[Conversation], settings: Any
+    scenario: Scenario, people: Any, rooms: list[Conversation], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.NOUS_CHAT = {"COMMAND_RATE": 5.0, "COMMAND_BURST": 10}
 
     async def talk() -> None:
+        clock = asyncio.get_running_loop().time()  # stands still: twelve pings are asked in one moment
+        monkeypatch.setattr(sockets, "now", lambda: clock)
         async with InProcess(people["ada"], rooms[0].pk) as ada, InProcess(people["bob"], rooms[0].pk) as bob:
             for number in range(12):
                 await ada.send("ping", ref=str(number))
@@ -166,7 +176,7 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_
             assert (await ada.answered("9"))["type"] == "pong"
             await bob.send("ping", ref="1")
             assert (await bob.answered("1"))["type"] == "pong", "it is a person's, not everybody's"
-            await asyncio.sleep(refused["retry_after"] + 0.1)
+            clock += refused["retry_after"] + 0.001  # floats
             await ada.send("ping", ref="again")
             assert (await ada.answered("again"))["type"] == "pong"
             for _ in range(40):
