@@ -40,8 +40,9 @@ def live(page: Page) -> None:
 
 
 def say(page: Page, what: str) -> None:
-    page.get_by_role("textbox", name="Message").fill(what)
-    page.keyboard.press("Enter")
+    box = page.get_by_role("textbox", name="Message")
+    box.fill(what)
+    box.press("Enter")
 
 
 def answer(page: Page) -> Locator:
@@ -62,7 +63,7 @@ def ends(page: Page, status: str) -> None:
 
 def until(page: Page, condition: Callable[[], Any], what: str) -> None:
     """Waits for what `expect` cannot see: what is stored, what the browser has asked for."""
-    wait_for(lambda: condition() or page.wait_for_timeout(50), seconds=60, what=what)
+    wait_for(lambda: condition() or page.wait_for_timeout(50), what=what)
 
 
 def noted(element: Locator, read: str = "element => element.textContent") -> Callable[[], list[str]]:

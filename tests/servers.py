@@ -30,7 +30,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20, what: str = "it") -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60, what: str = "it") -> Any:
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(OSError):

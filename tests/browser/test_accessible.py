@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, made, open_list, posting, say
+from tests.servers import Upstream
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +29,7 @@ def answered(page: Page) -> None:
     begin(page)
     say(page, "code")
     ends(page, "completed")
+    expect(answer(page).locator(".hljs-keyword").first).to_be_visible()
 
 
 def answering(page: Page) -> None:
@@ -195,15 +197,15 @@ def test_everything_is_done_with_the_keyboard(start_site: StartSite, sign_in: Si
     expect(page.get_by_role("textbox", name="Message")).to_have_value("?")
 
 
-def test_nothing_moves_where_stillness_is_wished(start_site: StartSite, sign_in: SignIn) -> None:
-    page = sign_in(
-        start_site(NOUS_CHAT_MODEL="custom:words@n=2000,delay=20,first=1000"), "ada", reduced_motion="reduce"
-    )
+def test_nothing_moves_where_stillness_is_wished(start_site: StartSite, sign_in: SignIn, upstream: Upstream) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL=f"{SLOW},hold=0"), "ada", reduced_motion="reduce")
     begin(page)
     say(page, "Hello")
-    for part in ("dots", "text"):
-        expect(answer(page).locator(f'[data-part="{part}"]')).to_be_visible()
-        assert page.evaluate(f"{IN_SHADOW}.getAnimations().length") == 0
+    expect(answer(page).locator('[data-part="dots"]')).to_be_visible()
+    assert page.evaluate(f"{IN_SHADOW}.getAnimations().length") == 0
+    upstream.release()
+    expect(answer(page).locator('[data-part="text"]')).to_be_visible()
+    assert page.evaluate(f"{IN_SHADOW}.getAnimations().length") == 0
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])

@@ -3,10 +3,25 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests import servers
-from tests.page import SLOW, SignIn, StartSite, answer, begin, fill, live, made, open_list, panel, person, row, say
+from tests.page import (
+    SLOW,
+    SignIn,
+    StartSite,
+    answer,
+    begin,
+    fill,
+    live,
+    made,
+    open_list,
+    panel,
+    person,
+    row,
+    say,
+    types,
+)
 from tests.servers import Site
 from tests.test_site import add_participant
 
@@ -20,8 +35,8 @@ def act(page: Page, title: str, action: str) -> None:
     page.get_by_role("menuitem", name=action, exact=True).click()
 
 
-def titles(page: Page, section: str) -> list[str]:
-    return page.get_by_role("list", name=section, exact=True).locator(".title").all_text_contents()
+def titles(page: Page, section: str) -> Locator:
+    return page.get_by_role("list", name=section, exact=True).locator(".title")
 
 
 @pytest.fixture
@@ -31,21 +46,24 @@ def site(start_site: StartSite) -> Site:
 
 def test_a_conversation_is_pinned_archived_and_taken_back(site: Site, sign_in: SignIn) -> None:
     page = sign_in(site, "ada")
+    begin(page)
     for title in ("One", "Two", "Three"):
         made(page, title)
-    expect(row(page, "Three")).to_be_visible()
+    expect(titles(page, "Conversations")).to_have_text(["Three", "Two", "One", "New conversation"])
     act(page, "One", "Pin")
-    expect(page.get_by_role("list", name="Pinned").locator(".title")).to_have_text(["One"])
-    assert titles(page, "Conversations")[:2] == ["Three", "Two"]
+    expect(titles(page, "Pinned")).to_have_text(["One"])
+    expect(titles(page, "Conversations")).to_have_text(["Three", "Two", "New conversation"])
     act(page, "Two", "Archive")
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()  # as long as it is looked at, it does not go by itself
     expect(page.get_by_text("Archived (1)")).to_be_visible()
-    assert "Two" not in titles(page, "Conversations")
-    page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("list", name="Conversations").locator(".title").filter(has_text="Two")).to_be_visible()
+    expect(titles(page, "Conversations")).to_have_text(["Three", "New conversation"])
+    undo.click()
+    expect(titles(page, "Conversations")).to_have_text(["Three", "Two", "New conversation"])
     act(page, "Three", "Archive")
+    expect(page.get_by_text("Archived (1)")).to_be_visible()
     page.reload()
-    live(page)
-    assert titles(page, "Pinned") == ["One"], "it is kept"
+    expect(titles(page, "Pinned")).to_have_text(["One"])  # it is kept
     page.get_by_text("Archived (1)").click()
     act(page, "Three", "Take out of the archive")
     expect(page.get_by_text("Archived (1)")).to_be_hidden()
@@ -70,7 +88,7 @@ def test_a_conversation_is_renamed_for_everybody(site: Site, sign_in: SignIn) ->
     field.press("Escape")
     expect(row(ada, "Better plans").get_by_role("link")).to_be_focused()
     row(bob, "Better plans").get_by_role("button").click()
-    assert bob.get_by_role("menuitem").all_text_contents() == ["Pin", "Archive"], "a member may do no more"
+    expect(bob.get_by_role("menuitem")).to_have_text(["Pin", "Archive"])  # a member may do no more
 
 
 def test_a_deleted_conversation_comes_back_with_undo(site: Site, sign_in: SignIn) -> None:
@@ -79,10 +97,12 @@ def test_a_deleted_conversation_comes_back_with_undo(site: Site, sign_in: SignIn
     page.goto(f"/chat/{conversation}/")
     live(page)
     act(page, "Precious", "Delete")
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()
     expect(row(page, "Precious")).to_have_count(0)
     page.wait_for_url(lambda url: conversation not in url)
     live(page)
-    page.get_by_role("button", name="Undo").click()
+    undo.click()
     page.wait_for_url(f"**/{conversation}/")
     live(page)
     expect(row(page, "Precious")).to_be_visible()
@@ -112,9 +132,8 @@ def test_what_happens_elsewhere_is_seen_in_the_list(start_site: StartSite, sign_
     ada.goto(f"/chat/{conversation}/")
     bob.reload()
     live(ada)
-    live(bob)
-    ada.get_by_role("textbox", name="Message").press_sequentially("Hello ")
-    expect(row(bob, "Together")).to_contain_text("ada is typing")
+    expect(row(bob, "Together")).to_be_visible()
+    types(ada, row(bob, "Together").get_by_text("ada is typing"))
     say(ada, "Hello @assistant, how are you?")
     expect(row(bob, "Together")).to_contain_text("Assistant is answering")
     expect(row(bob, "Together")).to_contain_text("2 unread")  # the question, and the answer to it
@@ -264,6 +283,7 @@ def test_the_owner_sets_how_it_goes(site: Site, sign_in: SignIn) -> None:
     side.get_by_label("The agent answers").select_option("off")
     expect(side.get_by_text("Saved.")).to_be_visible()
     side.get_by_label("A message during an answer").select_option("queue")
+    expect(side.get_by_text("Saved.")).to_be_visible()
     side.get_by_label("Title").fill("Quiet")
     side.get_by_label("Title").press("Enter")
     expect(row(page, "Quiet")).to_be_visible()
@@ -281,12 +301,10 @@ def test_the_theme_is_chosen_and_there_before_anything_is_painted(site: Site, si
     page = sign_in(site, "ada", color_scheme="light")
     begin(page)
 
-    def ground() -> str:
-        return str(page.evaluate("getComputedStyle(document.querySelector('nous-chat')).backgroundColor"))
-
-    light = ground()
+    chat = page.locator("nous-chat")
+    light = chat.evaluate("chat => getComputedStyle(chat).backgroundColor")
     page.get_by_role("radio", name="Dark").check()
-    assert ground() != light
+    expect(chat).not_to_have_css("background-color", light)
     page.add_init_script(
         "const look = () => document.body && (window.atFirst ??= document.documentElement.dataset.theme ?? 'none');"
         "new MutationObserver(look).observe(document, { childList: true, subtree: true })"
@@ -296,10 +314,10 @@ def test_the_theme_is_chosen_and_there_before_anything_is_painted(site: Site, si
     assert page.evaluate("window.atFirst") == "dark", "before the body was there"
     other = page.context.new_page()
     other.goto("/accounts/login/")
-    assert other.evaluate("getComputedStyle(document.body).colorScheme") == "dark", "the site's own pages as well"
+    expect(other.locator("body")).to_have_css("color-scheme", "dark")  # the site's own pages as well
     open_list(page)
     page.get_by_role("radio", name="As the system").check()
-    assert ground() == light
+    expect(chat).to_have_css("background-color", light)
     expect(other.locator("html")).to_have_attribute("data-theme", "dark")
     other.close()
 

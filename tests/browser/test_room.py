@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page import SignIn, StartSite, answer, live, made, panel, person, row, say
-from tests.servers import Site
+from tests.page import SignIn, StartSite, answer, ends, live, made, panel, person, row, say, types
+from tests.servers import Site, Upstream
 
 pytestmark = pytest.mark.browser
 
@@ -18,9 +18,9 @@ def enters(page: Page, conversation: str) -> None:
 
 
 def test_three_people_in_two_processes(
-    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn, upstream: Upstream
 ) -> None:
-    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL="custom:words@n=400,delay=20")
+    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL="custom:words@n=200,delay=20,hold=100")
     two = stop_after(one.beside())
     ada, bob, eve = sign_in(one, "ada"), sign_in(two, "bob"), sign_in(two, "eve")
     everybody = (ada, bob, eve)
@@ -43,10 +43,8 @@ def test_three_people_in_two_processes(
         expect(person(side, name)).to_contain_text("here now")
 
     # They talk, and no agent interferes; who types is seen; asked by name, the agent answers all of them at once.
-    box = bob.get_by_role("textbox", name="Message")
-    box.press_sequentially("Shall we ask?")
-    expect(ada.get_by_text("bob is typing").first).to_be_visible()
-    box.press("Enter")
+    types(bob, ada.get_by_text("bob is typing").first)
+    say(bob, "Shall we ask?")
     for page in everybody:
         expect(page.locator('article[data-role="user"]').last).to_contain_text("Shall we ask?")
         expect(answer(page)).to_have_count(0)
@@ -58,7 +56,7 @@ def test_three_people_in_two_processes(
     expect(bob.get_by_role("button", name="Stop")).to_have_count(0)
     ada.get_by_role("button", name="Stop").click()
     for page in everybody:
-        expect(answer(page)).to_have_attribute("data-status", "stopped")
+        ends(page, "stopped")
     for page in (bob, eve):
         expect(answer(page).locator('[data-part="end"]')).to_contain_text(re.compile("ada", re.IGNORECASE))
 
@@ -67,7 +65,9 @@ def test_three_people_in_two_processes(
     answer(eve).get_by_role("toolbar").get_by_role("button", name="Retry").click()
     for page in everybody:
         expect(answer(page).get_by_role("group", name="Answers")).to_contain_text("2 of 2")
-        expect(answer(page)).to_have_attribute("data-status", "completed", timeout=60_000)
+    upstream.release()
+    for page in everybody:
+        ends(page, "completed")
 
     # A viewer can do nothing but read, from the moment he is one.
     person(side, "eve").get_by_role("combobox", name="Role of eve").select_option("viewer")

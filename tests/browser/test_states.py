@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import servers
-from tests.page import SignIn, StartSite, answer, begin, ends, live, made, posting, row, say, shown, stored
+from tests.page import SignIn, StartSite, answer, begin, ends, live, made, noted, posting, row, say, shown, stored
 from tests.servers import Server
 from tests.test_outages import address, frozen, locked
 from tests.test_site import add_participant
@@ -43,19 +43,22 @@ def test_while_redis_hangs_that_is_told_and_when_it_is_back_no_more(
 def test_while_the_database_is_away_a_message_waits_and_goes_when_it_is_back(
     start_site: StartSite, sign_in: SignIn
 ) -> None:
-    site = start_site(NOUS_CHAT_MODEL="custom:words@n=300,delay=20")
+    site = start_site(NOUS_CHAT_MODEL="custom:told")
     page = sign_in(site, "ada")
     conversation = begin(page)
-    say(page, "Hello")
+    say(page, "Hello words@n=20000,delay=20")
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
     with locked(site):
         expect(page.locator(BAR)).to_contain_text("The database does not answer.")
-        say(page, "Keep this")
+        say(page, "Keep this words@n=5")
         expect(page.locator('article[data-role="user"]').last).to_contain_text("Not sent yet")
     expect(page.locator(BAR)).to_be_hidden()
     expect(page.locator("article")).to_have_count(4)
     ends(page, "completed")
-    assert [m["text"] for m in stored(page, conversation) if m["role"] == "user"] == ["Hello", "Keep this"]
+    assert [m["text"] for m in stored(page, conversation) if m["role"] == "user"] == [
+        "Hello words@n=20000,delay=20",
+        "Keep this words@n=5",
+    ]
 
 
 def test_until_a_conversation_is_loaded_its_layout_stands_there(start_site: StartSite, sign_in: SignIn) -> None:
@@ -85,18 +88,12 @@ def test_a_page_that_cannot_keep_up_is_told_and_loses_nothing(start_site: StartS
     page.request.patch(f"/chat/api/conversations/{conversation}/", data={"answers": "always"}, headers=posting(page))
     other.goto(f"/chat/{conversation}/")
     live(other)
-    page.locator(BAR).evaluate(
-        """bar => {
-            window.told = [];
-            const tell = () => window.told.push(bar.textContent);
-            new MutationObserver(tell).observe(bar, { childList: true, subtree: true });
-        }"""
-    )
+    told = noted(page.locator(BAR))
     say(page, "Hello")
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
     page.evaluate("() => { for (const until = Date.now() + 12000; Date.now() < until; ); }")
     for each in (page, other):
         ends(each, "completed")
         assert shown(each) == text(900) == stored(page, conversation)[-1]["text"]
-    assert "This page could not keep up. Reconnecting, nothing is lost." in "".join(page.evaluate("window.told"))
+    assert "This page could not keep up. Reconnecting, nothing is lost." in "".join(told())
     expect(page.locator(BAR)).to_be_hidden()
