@@ -169,6 +169,8 @@ class LiveRun:
                     case engine.Finish() | engine.Error():
                         return event
                 self._keep_to_budgets()
+                if self._cancelled is not None:  # what came in one piece with this event is read without any waiting
+                    await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
 
     def _keep_to_budgets(self) -> None:

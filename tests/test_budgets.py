@@ -196,7 +196,7 @@ def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
 def test_a_run_that_passes_a_budget_is_cut_off_there(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Any
 ) -> None:
-    model("words@n=5000,delay=2", BUDGETS=[{"per": "user", "tokens": 120}])
+    model("flowing@delay=2", BUDGETS=[{"per": "user", "tokens": 120}])
     aborted = upstream.stats()["aborted"]
 
     async def talk() -> None:
@@ -206,7 +206,7 @@ def test_a_run_that_passes_a_budget_is_cut_off_there(
             assert (finished["status"], finished["error"]["code"]) == ("failed", "budget")
             assert 0 < finished["error"]["retry_after"] <= 25 * 60 * 60
             kept = finished["message"]["text"]
-            assert text(5000).startswith(kept)
+            assert text(10_000).startswith(kept)
             assert 300 < len(kept) < 1500
             assert finished["usage"] is None
             assert finished["tokens"] == pytest.approx(len(kept) / 4, abs=60)
@@ -216,10 +216,25 @@ def test_a_run_that_passes_a_budget_is_cut_off_there(
             assert refusal["retry_after"] > 0
 
     scenario(talk)
-    assert upstream.stats()["aborted"] == aborted + 1
+    assert upstream.ended()["aborted"] == aborted + 1
     spent = Spending.objects.get()
     assert spent.tokens > 120
     assert spent.runs == 1
+
+
+def test_what_came_in_one_piece_with_the_word_that_passes_a_budget_is_not_taken(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=5000", BUDGETS=[{"per": "user", "tokens": 120}])
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["error"]["code"]) == ("failed", "budget")
+            assert 300 < len(finished["message"]["text"]) < 500
+
+    scenario(talk)
 
 
 def test_a_run_whose_prompt_alone_is_too_much_never_reaches_the_provider(
@@ -262,7 +277,7 @@ def test_what_the_provider_counts_is_what_is_written_down_and_paid(
 def test_a_stop_has_a_receipt_that_says_who_and_after_how_much(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
-    model("words@n=1000,delay=5")
+    model("flowing")
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob, InProcess(people["ada"], room.pk) as ada:
