@@ -121,10 +121,6 @@ class Upstream(Server):
         stats: dict[str, Any] = self._get("/stats")
         return stats
 
-    def enough(self) -> None:
-        """What is flowing ends, after one more word."""
-        self._get("/enough")
-
     def ended(self) -> dict[str, Any]:
         """Its stats, when no stream is open any more. It notices a little later than the site that one was closed."""
         wait_for(lambda: not self.stats()["active"], 30, "the end of all streams")
@@ -135,8 +131,7 @@ class Upstream(Server):
             return json.load(answer)
 
     def release(self) -> None:
-        """The answer that is held back, or will be in a moment, goes on."""
-
+        """The answers that are held back or flow, or will in a moment, go on to their end."""
         wait_for(lambda: self._get("/release"), 30, "an answer that is held back")
 
 

@@ -42,7 +42,8 @@ def test_a_rolling_restart_under_load_loses_nothing() -> None:
     rolling = Schedule(0, rooms, {}, [*speaking, *restarts])
 
     async def run() -> tuple[list[checks.Violation], set[str]]:
-        async with world(DRAIN_SECONDS=10) as whole:
+        patience = {"HOST_TIMEOUT": 30, "FIRST_TOKEN_TIMEOUT": 30, "IDLE_TIMEOUT": 30}  # nothing breaks here
+        async with world(DRAIN_SECONDS=30, **patience) as whole:
             stage = Stage(whole, rolling)
             await stage.open()
             await stage.play(FAULTS)

@@ -86,7 +86,7 @@ def test_who_joins_in_mid_stream_gets_it_from_the_start(
             await ada.until(lambda: ada.of_type("run.delta"))
             async with InProcess(people["bob"], room.pk) as bob:
                 state = await bob.hear("run.state")
-                upstream.enough()
+                upstream.release()
                 whole = all_said(await bob.hear("run.finished"))
                 assert whole.startswith(state["message"]["text"])
                 assert bob.transcript[-1] == ("assistant", whole)
@@ -214,12 +214,12 @@ def test_a_queued_message_waits_for_the_answer_and_gets_the_next(
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
             await ada.say("One")
-            await bob.hear("run.started")
+            await bob.hear("run.delta")
             await bob.say("Two")
             await bob.hear("message.created", 2)
             assert not bob.finished
             model("words@n=5")
-            upstream.enough()
+            upstream.release()
             await ada.hear("run.finished", 2)
             assert [frame["status"] for frame in ada.finished] == ["completed", "completed"]
             assert ada.finished[1]["message"]["run"]["launched_by"]["name"] == "bob"
@@ -457,7 +457,7 @@ def test_a_run_goes_on_while_its_user_comes_back_or_somebody_else_reads(
             await ada.hear("run.delta", 2)
         async with InProcess(people[who], room.pk) as reader:
             await grace_is_over()
-            upstream.enough()
+            upstream.release()
             finished = await reader.hear("run.finished")
             assert (finished["status"], finished["message"]["text"]) == ("completed", all_said(finished))
 
@@ -498,7 +498,7 @@ def test_the_site_can_choose_what_leaving_means(
             if status == "completed":
                 heard = len(bob.of_type("run.delta"))
                 await bob.hear("run.delta", heard + 20)
-                upstream.enough()
+                upstream.release()
             assert (await bob.hear("run.finished"))["status"] == status
 
     scenario(talk)
@@ -567,7 +567,7 @@ def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
             await ada.hear("run.delta")
             await ada.say("And then?", mode="queue", ref="queued")
             assert (await ada.answered("queued"))["type"] == "ack"
-            upstream.enough()
+            upstream.release()
             assert await ada.shut() == 1012
             await drains[0]
 
@@ -611,9 +611,10 @@ def test_the_inbox_hears_of_each_conversation(
                 return [update["conversation"]["running"] for update in inbox.of_type("conversation.updated")]
 
             await ada.say("Hello")
+            await ada.hear("run.delta")
             await inbox.until(lambda: True in told())
             assert inbox.of_type("conversation.updated")[-1]["conversation"]["title"] == "Hello"
-            upstream.enough()
+            upstream.release()
             await inbox.until(lambda: told()[-1] is False)
             assert len(told()) < 6, "what changes in one moment is told once"
             await inbox.say("Not here", ref="x")
@@ -638,7 +639,7 @@ def test_two_tabs_that_close_together_do_not_end_what_somebody_else_reads(
                 owner.left(room.pk, "one")
                 owner.left(room.pk, "two")
             await grace_is_over()
-            upstream.enough()
+            upstream.release()
             assert (await bob.hear("run.finished"))["status"] == "completed"
 
     scenario(talk)

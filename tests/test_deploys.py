@@ -89,12 +89,12 @@ def test_what_waited_in_the_only_process_is_answered_when_it_is_back_and_somebod
         async def look() -> None:
             async with signed_in(again, "ada") as ada, ada.socket(second) as two:
                 await two.hear("run.delta")
-                upstream.enough()
+                upstream.release()
                 finished = await two.hear("run.finished")
                 assert finished["message"]["text"] == all_said(finished)
                 async with ada.socket(first) as one:
                     await one.hear("run.delta")
-                    upstream.enough()
+                    upstream.release()
                     finished = await one.hear("run.finished")
                     assert finished["message"]["text"] == all_said(finished)
                     statuses = [m["run"]["status"] for m in await ada.messages(first) if m["run"]]
@@ -121,7 +121,7 @@ def test_sigterm_under_uvicorn_lets_an_answer_finish_and_sends_browsers_away(
 
     with servers.running(site):
         conversation = asyncio.run(talk())
-        upstream.enough()
+        upstream.release()
         site.process.wait(60)
     stored = last_message(site.again(), conversation)
     assert (stored["run"]["status"], stored["text"]) == ("completed", text(upstream.stats()["words"]))

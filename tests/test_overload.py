@@ -52,7 +52,7 @@ def test_runs_beyond_the_limit_wait_are_told_their_place_move_up_and_are_all_ans
                 await peer.hear("run.delta", 3)
                 if peer is peers[1]:
                     await peers[2].hear("run.queued", 2)
-                upstream.enough()
+                upstream.release()
                 finished = await peer.hear("run.finished")
                 assert finished["message"]["text"] == all_said(finished)
             assert [places(peer) for peer in peers] == [[], [1], [2, 1]]
@@ -119,16 +119,16 @@ def test_one_person_does_not_keep_the_others_waiting(
             first, second = await enter(stack, people["ada"], rooms[:2])
             (other,) = await enter(stack, people["bob"], [bobs])
             await first.say("Hello")
-            await first.hear("run.started")
+            await first.hear("run.delta")
             await second.say("Hello")
             assert (await second.hear("run.queued"))["place"] == 1
             await other.say("Hello")
-            await other.hear("run.started")
+            await other.hear("run.delta")
             assert not second.of_type("run.started")
-            upstream.enough()
+            upstream.release()
             await first.hear("run.finished")
             await second.hear("run.delta")
-            upstream.enough()
+            upstream.release()
             assert (await second.hear("run.finished"))["status"] == "completed"
 
     scenario(talk)

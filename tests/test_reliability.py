@@ -52,7 +52,7 @@ def test_dropped_doubled_and_late_frames_are_healed(
                 await ada.until(lambda: all(layer.counts.values()) and ada.of_type("run.state"))  # something was healed
                 assert metrics.read()["gaps_total"] > gaps, "and counted"
                 await eve.hear("run.delta", 20)
-                upstream.enough()
+                upstream.release()
                 for peer in (ada, bob, eve):
                     whole = all_said(await peer.hear("run.finished"))
                     # What the reader had put together before the end told it the whole:
@@ -121,7 +121,7 @@ def test_a_layer_that_is_away_costs_frames_and_nothing_else(
             away = False
             heard = len(ada.of_type("run.delta"))
             await ada.hear("run.delta", heard + 1)  # it is not left alone any more
-            upstream.enough()
+            upstream.release()
             finished = await ada.hear("run.finished")
             assert finished["message"]["text"] == ada.healed == all_said(finished)
 
@@ -151,8 +151,10 @@ def test_what_was_lost_where_nothing_came_after_it_is_found_with_the_next_ping(
             assert not bob.transcript
             await bob.send("ping")
             await bob.hear("run.state")
-            upstream.enough()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
+                while not upstream.stats()["active"]:
+                    await asyncio.sleep(0.05)
+                upstream.release()
                 while not await Run.objects.filter(status="completed").aexists():
                     await asyncio.sleep(0.05)
             whole = text(upstream.stats()["words"])

@@ -1,7 +1,10 @@
-"""A socket lives as long as its person may be there: sign-out, deactivation, removal, another role."""
+"""A socket lives as long as its person may be there: sign-out, deactivation, removal, another role.
+
+A real process looks for itself once a minute only, so what a test sees sooner has been told.
+"""
 
 import asyncio
-import time
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,7 +33,7 @@ def change(site: Site, code: str) -> None:
 def two(database: Any, redis: str) -> Iterator[tuple[Site, Site]]:
     """Two processes of one site."""
     url = database.copy()
-    site = Site(servers.environment(DATABASE_URL=url, REDIS_URL=redis, REDIS_PREFIX="revocation"))
+    site = Site(servers.environment(DATABASE_URL=url, REDIS_URL=redis, REDIS_PREFIX=os.urandom(4).hex()))
     other = site.beside()
     with servers.running(site, other):
         yield site, other
@@ -50,11 +53,9 @@ def test_signing_out_closes_this_sessions_sockets_in_every_process_and_no_others
             ):
                 for socket in (here, there, inbox, another):
                     await socket.hear("snapshot")
-                asked = time.monotonic()
                 await ada.sign_out()
                 for socket in (here, there, inbox):
                     assert await socket.shut() == 4401
-                assert time.monotonic() - asked < 1.5
                 await another.send("ping", ref="1")
                 assert (await another.answered("1"))["type"] == "pong"
 
@@ -83,7 +84,7 @@ def test_who_may_not_be_there_any_more_is_sent_away_by_whichever_process_changed
             async with ada.socket(conversation) as owner, bob.socket(conversation) as member:
                 await member.hear("snapshot")
                 await asyncio.to_thread(change, site, code)
-                assert await member.shut(2) == closed
+                assert await member.shut() == closed
                 await owner.send("ping", ref="1")
                 assert (await owner.answered("1"))["type"] == "pong"
 
@@ -103,7 +104,7 @@ def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
                 await member.hear("snapshot")
                 lower = "p = Participant.objects.get(user=user); p.role = 'viewer'; p.save()"
                 await asyncio.to_thread(change, site, lower)
-                assert (await member.hear("snapshot", 2, seconds=2))["you"]["role"] == "viewer"
+                assert (await member.hear("snapshot", 2))["you"]["role"] == "viewer"
                 await member.say("Hello", ref="1")
                 assert (await member.answered("1"))["code"] == "forbidden"
 
@@ -124,10 +125,10 @@ def test_what_no_signal_tells_is_seen_at_the_next_look(
             match what:
                 case "removed":
                     await mine.adelete()
-                    assert await bob.shut(5) == 4403
+                    assert await bob.shut() == 4403
                 case "deactivated":
                     await type(people["bob"]).objects.filter(pk=people["bob"].pk).aupdate(is_active=False)
-                    assert await bob.shut(5) == 4401
+                    assert await bob.shut() == 4401
                 case "lowered":
                     await mine.aupdate(role="viewer")
                     assert (await bob.hear("snapshot", 2))["you"]["role"] == "viewer"

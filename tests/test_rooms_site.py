@@ -9,12 +9,12 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from .client import Person, Socket, signed_in
-from .servers import Site
+from .servers import Site, Upstream
 from .test_content_site import ask
 from .test_presence import names
 
 StartSite = Callable[..., Site]
-SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.office", "NOUS_CHAT_MODEL": "custom:words@n=400,delay=10"}
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.office", "NOUS_CHAT_MODEL": "custom:flowing"}
 
 
 def calls(peer: Socket, status: str) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ async def invite(owner: Person, room: str, guest: Person, **fields: Any) -> None
 
 
 def test_three_people_two_processes_two_agents(
-    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, upstream: Upstream
 ) -> None:
     one = start_site(REDIS_URL=redis, **SETTINGS)
     two = stop_after(one.beside())
@@ -76,7 +76,9 @@ def test_three_people_two_processes_two_agents(
                         receipt = await peer.hear("run.finished")
                         assert (receipt["status"], receipt["stopped_by"]["name"]) == ("stopped", "ada")
                         assert receipt["tokens"] == -(-len(receipt["message"]["text"]) // 4)
-                    second = await there.hear("run.finished", 2)
+                    upstream.release()
+                    for peer in (here, there, viewer):
+                        second = await peer.hear("run.finished", 2)
                     assert second["status"] == "completed"
                     assert second["message"]["run"]["launched_by"]["name"] == "ada"
                     assert len(here.of_type("run.started")) == 2

@@ -166,7 +166,7 @@ def test_two_people_on_two_processes_see_the_same_stream(
                 async with bob.socket(conversation, other) as late, ada.socket(conversation, other) as later:
                     state = await late.hear("run.state")
                     await later.hear("run.state")
-                    upstream.enough()
+                    upstream.release()
                     for socket in (one, two, late, later):
                         whole = all_said(await socket.hear("run.finished"))
                         assert socket.transcript == [("user", "Hello"), ("assistant", whole)]
@@ -255,7 +255,7 @@ def test_sigterm_lets_an_answer_finish_and_tells_browsers_to_come_back(
             return conversation
 
     conversation = asyncio.run(talk())
-    upstream.enough()
+    upstream.release()
     site.process.wait(60)
     stored = last_message(site.again(), conversation)
     assert (stored["run"]["status"], stored["text"]) == ("completed", text(upstream.stats()["words"]))

@@ -379,7 +379,7 @@ def test_section(section: Section, play: Play, models: Upstream, db: None, reque
         play.env = play.env | {"DATABASE_URL": site.env["DATABASE_URL"]}
     for block in section.blocks:
         play.run(block)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while models.stats()["active"] and time.monotonic() < deadline:
         time.sleep(0.01)
     assert models.stats()["active"] == 0, "a snippet left a stream open"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
-from chat import supervisor
+from chat import groups, supervisor
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 
 from . import clerk
@@ -146,13 +146,15 @@ def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other
 
     async def talk() -> None:
         layer = get_channel_layer()
-        send, pauses = layer.group_send, iter((0.3, 0.9))
+        send, first, second = layer.group_send, asyncio.Event(), asyncio.Event()
+        gates = iter((first, second))
 
         async def slowly(group: str, message: dict[str, Any]) -> None:
             await send(group, message)
             if '"run.state"' in message.get("text", ""):
-                await asyncio.sleep(next(pauses))
+                await next(gates).wait()
 
+        monkeypatch.setattr(groups, "PATIENCE", 60.0)
         monkeypatch.setattr(layer, "group_send", slowly)
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("refund")
@@ -160,11 +162,13 @@ def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other
             (call,) = ada.answer["calls"]
             await ada.send("tool.decide", call=call["id"], decision="approve", ref="yes")
             await ada.answered("yes")
-            await asyncio.sleep(0.6)  # the first part is over, the second goes on
+            first.set()
+            await ada.hear("run.state", 2)  # the first part is over, the second goes on
             assert len(supervisor.current()._runs) == 1
+            second.set()
             finished = await ada.hear("run.finished")
             assert (finished["status"], finished["message"]["calls"][0]["status"]) == ("completed", "done")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while supervisor.current()._runs:
                     await asyncio.sleep(0.05)
 

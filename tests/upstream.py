@@ -3,7 +3,7 @@ test. On OpenAI's wire, where a base URL points to http://127.0.0.1:PORT/v1; on 
 where it points to http://127.0.0.1:PORT.
 
     words        n words (`text(n)` is what they are), then finish_reason, usage and [DONE]
-    flowing      words, one every `delay` (20 where none is given), until GET /enough; then one more, and the end as of
+    flowing      words, one every `delay` (20 where none is given), until GET /release; then one more, and the end as of
                  `words`: for what a test does in the middle of an answer, however long that takes
     documented   n deltas of `chars` characters of `document(n * chars)`, one every `delay`
     thinking     n words of thinking, then n words
@@ -34,9 +34,8 @@ in pieces of that many bytes. chars: letters added to each word. cut: reset the 
 GET /stats   {"started", "finished", "aborted", "active", "connections", "words", "aborts": [{"model", "at", "words"}]};
              `aborted` are those that the client closed, `at` is time.time() of it, `words` how many had been sent, and
              outside of `aborts` of the one that finished last
-GET /enough  ends what is flowing; what begins later flows until the next
 GET /last    the last request's path, headers and JSON body
-GET /release how many answers wait for this; they go on
+GET /release how many answers wait for this, standing still or flowing; they go on to their end
 """
 
 import asyncio
@@ -116,7 +115,6 @@ class Service:
         }  # fmt: skip
         self.last: dict[str, Any] = {}
         self.held: set[Answer] = set()
-        self.enough = asyncio.Event()
 
     async def listen(self, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -205,10 +203,6 @@ class Connection(asyncio.Protocol):
             held = len(service.held)
             service.held.clear()
             return await self.whole(200, held)
-        if path == "/enough":
-            service.enough.set()
-            service.enough = asyncio.Event()
-            return await self.whole(200, {})
         wire = next((wire for ending, wire in WIRES.items() if ending in path), None)
         if method != "POST" or wire is None:
             return await self.whole(404, {"error": {"message": f"nothing at {path}"}})
@@ -481,15 +475,19 @@ async def words(answer: Answer) -> None:
 
 
 async def flowing(answer: Answer) -> None:
-    enough = answer.connection.service.enough
+    held = answer.connection.service.held
     await answer.begin()
     await answer.choice({"role": "assistant", "content": ""})
-    over = False
-    while not over:
-        over = enough.is_set()
-        await answer.connection.pause(answer.delay or 20)
-        await answer.choice({"content": _word(answer.words, answer.chars)})
-        answer.words += 1
+    held.add(answer)
+    try:
+        released = False
+        while not released:
+            released = answer not in held
+            await answer.connection.pause(answer.delay or 20)
+            await answer.choice({"content": _word(answer.words, answer.chars)})
+            answer.words += 1
+    finally:
+        held.discard(answer)
     await answer.finish()
 
 

@@ -12,7 +12,7 @@ from .browser import Browser
 from .stage import ACTIVE, CONVERGE, Stage, until
 from .world import Process
 
-LEAVE = 10.0
+LEAVE = 30.0
 """Seconds after which nothing of people who have left may be left in a process, nor open at the provider."""
 
 MORE_MEMORY = 32.0

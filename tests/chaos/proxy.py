@@ -4,7 +4,8 @@ and for a database that is a file, somebody else's transaction.
 
 import asyncio
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Self
 
 from ..servers import free_port
@@ -32,17 +33,31 @@ class Proxy:
             await asyncio.wait(self._serving)
 
     async def hold(self, seconds: float) -> None:
-        """Nothing comes through, nothing is refused."""
-        self._flowing.clear()
-        await asyncio.sleep(seconds)
-        self._flowing.set()
+        with self.held():
+            await asyncio.sleep(seconds)
 
     async def cut(self, seconds: float) -> None:
+        with self.cut_off():
+            await asyncio.sleep(seconds)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing comes through, nothing is refused."""
+        self._flowing.clear()
+        try:
+            yield
+        finally:
+            self._flowing.set()
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
         """Every connection is reset, new ones too."""
         self._refusing = True
         self._break()
-        await asyncio.sleep(seconds)
-        self._refusing = False
+        try:
+            yield
+        finally:
+            self._refusing = False
 
     def _break(self) -> None:
         for end in self._ends:

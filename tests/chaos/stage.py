@@ -18,7 +18,7 @@ ACTIVE = ("queued", "running", "awaiting_approval")
 SETTLE = 40.0
 """Seconds in which every run has to have ended and every command to be answered, once nothing breaks any more."""
 
-CONVERGE = 12.0
+CONVERGE = 30.0
 """Seconds in which, after that, every browser has to show what is stored."""
 
 
@@ -51,7 +51,7 @@ class Stage:
                 Browser(self.world, self.world.people[name], made["id"], process) for name, process in room.browsers
             ]
         self._living = [asyncio.create_task(browser.live()) for browser in self.browsers]
-        await until(lambda: all(browser.snapshot for browser in self.browsers), 20)
+        await until(lambda: all(browser.snapshot for browser in self.browsers), 60)
 
     async def play(self, faults: dict[str, Callable[["Stage", Step], Any]]) -> Counter[str]:
         """Take every step at its time, until all that was broken is whole again; returns what was done how often."""

@@ -38,7 +38,7 @@ class Process:
 
     def _ask(self, what: str, body: object) -> Any:
         request = urllib.request.Request(f"{self.site.url}/chaos/{what}", json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
 

@@ -46,7 +46,7 @@ class TestScript:
 
     def test_it_waits_at_a_gate(self) -> None:
         async def scenario() -> list[str]:
-            gate = asyncio.Event()
+            gate, heard = asyncio.Event(), asyncio.Event()
             order = []
 
             async def read() -> None:
@@ -54,8 +54,10 @@ class TestScript:
                     Agent(DemoProvider(script=[TextDelta("a"), gate.wait, TextDelta("b")])), "x"
                 ):
                     order.append(event.text if isinstance(event, TextDelta) else "end")
+                    heard.set()
 
             task = asyncio.create_task(read())
+            await heard.wait()
             await asyncio.sleep(0.01)
             order.append("open")
             gate.set()
