@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
 os.environ.setdefault("DEBUG", "1")
 os.environ["NOUS_CHAT_MODEL"] = "demo:tour"
+os.environ.setdefault("REDIS_PREFIX", os.urandom(4).hex())  # another suite on the same Redis has people 1, 2, 3 as well
 
 from nousproject.settings import *  # noqa: F403
 

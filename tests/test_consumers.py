@@ -244,8 +244,17 @@ def test_a_queued_message_waits_for_the_answer_and_gets_the_next(
     ],
 )
 def test_a_provider_that_fails_ends_the_run_with_a_code_a_sentence_and_the_text_so_far(
-    scenario: Scenario, people: Any, room: Conversation, model: Any, name: str, others: Any, code: str, word: str
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    others: Any,
+    code: str,
+    word: str,
 ) -> None:
+    monkeypatch.setenv("NOUS_CHAT_MAX_RETRIES", "0")
     model(name, **others)
 
     async def talk() -> None:
@@ -693,8 +702,10 @@ def test_a_socket_that_cannot_be_served_is_closed_with_a_code_that_every_server_
 
 
 def test_who_comes_before_it_is_known_that_the_layer_is_away_is_told_so_and_is_to_come_again(
-    scenario: Scenario, people: Any, room: Any, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, people: Any, room: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
     async def hangs(*_: object) -> None:
         await asyncio.sleep(60)
 

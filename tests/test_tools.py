@@ -140,9 +140,10 @@ def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
 
 
 def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other_run(
-    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run that goes on has the id of the one that is just ending its first part; it must not go with that."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
     async def talk() -> None:
         layer = get_channel_layer()
