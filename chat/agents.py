@@ -48,5 +48,5 @@ def build(agent: AgentConf) -> engine.Agent | engine.OwnAgent:
 
 
 def deps(agent: AgentConf, user: Any, conversation: Any) -> Any:
-    """What the agent's tools find as `context.deps`. Synchronous: it may query."""
-    return import_string(agent.deps)(user, conversation) if agent.deps else conversation
+    """What the tools of an agent that names `deps` find as `context.deps`. Synchronous: it may query."""
+    return import_string(agent.deps)(user, conversation)

@@ -137,7 +137,9 @@ class LiveRun:
             agent = agents.build(settings)
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
-        deps = await self._persist(agents.deps, settings, started.user, started.conversation)
+        deps = started.conversation
+        if settings.deps:  # a way through the database's one thread, which many a run may be waiting for
+            deps = await self._persist(agents.deps, settings, started.user, started.conversation)
         context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
         prompt = started.prompt
         if any(message.images for message in prompt):
