@@ -10,9 +10,7 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from channels.db import database_sync_to_async
-
-from . import agents, engine, inbox, store
+from . import agents, database, engine, inbox, store
 from .budgets import Meter, price_of, tokens_of
 from .commands import Refused
 from .conf import conf
@@ -82,21 +80,21 @@ class Asides:
             self._waiting -= 1
 
     async def _title(self, run_id: UUID, conversation_id: UUID, model: str, write: Write) -> None:
-        exchange = await database_sync_to_async(store.first_exchange)(conversation_id)
+        exchange = await database.ask(store.first_exchange, conversation_id)
         if exchange is not None:
             title = store.clean_title(await _ask(run_id, model, TITLE, exchange.text, write))
-            if title and await write(database_sync_to_async(store.keep_title)(conversation_id, exchange, title)):
+            if bool(title) and await write(database.ask(store.keep_title, conversation_id, exchange, title)):
                 await inbox.announce(conversation_id)
 
     async def _sum_up(
         self, run_id: UUID, conversation_id: UUID, agent: str, fell_out: int, model: str, write: Write
     ) -> None:
         for _ in range(ROUNDS):  # more than one where a long conversation is summed up for the first time
-            old = await database_sync_to_async(store.to_sum_up)(conversation_id, agent, fell_out)
+            old = await database.ask(store.to_sum_up, conversation_id, agent, fell_out)
             if old is None:
                 return
             summary = await _ask(run_id, model, SUMMARY, old.text, write)
-            if not await write(database_sync_to_async(store.keep_summary)(conversation_id, old, summary)):
+            if not await write(database.ask(store.keep_summary, conversation_id, old, summary)):
                 return
 
 
@@ -116,7 +114,7 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
     """What it answers. However that ends, what it took is charged: as the provider counted, or estimated. Raises
     Refused where a budget is used up, and what the engine does.
     """
-    left = await database_sync_to_async(store.left_after)(run_id)
+    left = await database.ask(store.left_after, run_id)
     limits = engine.Limits(connect=conf.CONNECT_TIMEOUT, first_token=SECONDS, idle=SECONDS, total=SECONDS)
     agent = engine.Agent(model, name="aside", instructions=instructions, limits=limits)
     meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], left, price_of(model))
@@ -138,7 +136,7 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
     finally:
         took = took or meter.usage
         if tokens_of(took):
-            await write(database_sync_to_async(store.charge)(run_id, model, took))
+            await write(database.ask(store.charge, run_id, model, took))
     raise AssertionError("a stream ends with Finish or Error")
 
 

@@ -7,10 +7,9 @@ from contextlib import suppress
 from typing import Never
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
 
-from . import commands, events, groups, metrics, objects, posting, store
+from . import commands, database, events, groups, metrics, objects, posting, store
 from .commands import Refused
 from .credit import Credit
 from .presence import Typing
@@ -33,7 +32,7 @@ class ConversationConsumer(Socket):
         self._name = self._name or self.mailbox.name
         await self.mailbox.join(groups.conversation(self.conversation_id))
         try:
-            entered = await database_sync_to_async(store.enter)(self.user.pk, self.conversation_id)
+            entered = await database.ask(store.enter, self.user.pk, self.conversation_id)
         except Refused:
             raise Closed(4404) from None
         self._person = objects.Person(entered.you.id, entered.you.name)
@@ -101,15 +100,14 @@ class ConversationConsumer(Socket):
                 await self.supervisor.see_through(self._decide(command))
             case commands.RunSync(run=run, ref=ref):
                 metrics.count("gaps_total")
-                await database_sync_to_async(store.check_membership)(self.user.pk, self.conversation_id)
+                await database.ask(store.check_membership, self.user.pk, self.conversation_id)
                 await self.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
                 if self._credit.acknowledge(run.hex, seq):
                     await self.supervisor.sync(run, self.conversation_id, self.mailbox.name)
                 await self._acknowledge(ref)
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
-                page = database_sync_to_async(store.page)
-                messages, more = await page(self.user.pk, self.conversation_id, before, limit)
+                messages, more = await database.ask(store.page, self.user.pk, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=messages, more=more, ref=ref))
             case commands.Read(seq=seq, ref=ref):
                 self.supervisor.markers.note(self.conversation_id, self.user.pk, seq)
@@ -130,7 +128,7 @@ class ConversationConsumer(Socket):
         Started by a ping, ended by `leave`; nothing escapes but bugs, which asyncio logs.
         """
         with suppress(OperationalError, InterfaceError):  # the next ping may find more
-            standing = await database_sync_to_async(store.standing)(self.user.pk, self.conversation_id)
+            standing = await database.ask(store.standing, self.user.pk, self.conversation_id)
             if standing is not None:
                 await self.answer(events.ConversationState(last_seq=standing.last_seq, run=standing.run))
 
@@ -150,8 +148,14 @@ class ConversationConsumer(Socket):
         if command.resend:
             posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            edited = await database_sync_to_async(store.edit_message)(
-                self.user.pk, self.conversation_id, command.message, command.text, command.resend, host
+            edited = await database.ask(
+                store.edit_message,
+                self.user.pk,
+                self.conversation_id,
+                command.message,
+                command.text,
+                command.resend,
+                host,
             )
             await self.answer(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
             await self._told(command, edited.refused)
@@ -171,7 +175,7 @@ class ConversationConsumer(Socket):
                 change = store.restore_message
             case commands.MessageChoose():
                 change = store.choose
-        message = await database_sync_to_async(change)(self.user.pk, self.conversation_id, command.message)
+        message = await database.ask(change, self.user.pk, self.conversation_id, command.message)
         await self.answer(events.Ack(ref=command.ref, message=message.id))
         await self._publish(event(message=message))
         self.supervisor.lists.changed(self.conversation_id)
@@ -179,16 +183,22 @@ class ConversationConsumer(Socket):
     async def _start_run(self, command: commands.RunStart) -> None:
         posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            run_id = await database_sync_to_async(store.request_run)(
-                self.user.pk, self.conversation_id, command.message, host, command.agent, continues=command.continues
+            run_id = await database.ask(
+                store.request_run,
+                self.user.pk,
+                self.conversation_id,
+                command.message,
+                host,
+                command.agent,
+                continues=command.continues,
             )
             self.supervisor.start(run_id, self.conversation_id, self._name)
         await self.answer(events.Ack(ref=command.ref, run=run_id))
         self.supervisor.lists.changed(self.conversation_id)
 
     async def _stop_run(self, command: commands.RunStop) -> None:
-        ended = await database_sync_to_async(store.request_stop)(
-            self.user.pk, self.conversation_id, command.run, self.supervisor.host
+        ended = await database.ask(
+            store.request_stop, self.user.pk, self.conversation_id, command.run, self.supervisor.host
         )
         await self.supervisor.stop(command.run, self.conversation_id)
         await self.answer(events.Ack(ref=command.ref, run=command.run))
@@ -201,7 +211,7 @@ class ConversationConsumer(Socket):
     async def _decide(self, command: commands.ToolDecide) -> None:
         posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            decided = await database_sync_to_async(store.decide)(self.user.pk, self.conversation_id, command, host)
+            decided = await database.ask(store.decide, self.user.pk, self.conversation_id, command, host)
             if decided.start:
                 self.supervisor.start(decided.run, self.conversation_id, self._name)
                 self.supervisor.lists.changed(self.conversation_id)
@@ -221,7 +231,7 @@ class InboxConsumer(Socket):
 
     async def enter(self) -> None:
         await self.mailbox.join(groups.person(self.user.pk))
-        conversations, more = await database_sync_to_async(store.conversations_of)(self.user.pk)
+        conversations, more = await database.ask(store.conversations_of, self.user.pk)
         you = objects.Person.of(self.user)
         await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
 

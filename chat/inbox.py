@@ -6,11 +6,10 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from msgspec.structs import replace
 
-from . import events, groups, store
+from . import database, events, groups, store
 from .pulse import TICK
 from .tasks import detached
 
@@ -54,7 +53,7 @@ async def announce(conversation_id: UUID) -> int:
     """Publish `conversation.updated` to the conversation, and to the inbox of each of its people as this one has it.
     Returns how many these are.
     """
-    listing = await database_sync_to_async(store.listing)(conversation_id)
+    listing = await database.ask(store.listing, conversation_id)
     if listing is None:
         return 0
     event = events.ConversationUpdated(conversation=listing.conversation)
@@ -65,7 +64,7 @@ async def announce(conversation_id: UUID) -> int:
 
 async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:
     """Publish `conversation.updated` to the inboxes of some people, for whom alone it has changed."""
-    listing = await database_sync_to_async(store.listing)(conversation_id, user_ids)
+    listing = await database.ask(store.listing, conversation_id, user_ids)
     if listing is not None:
         await _tell_each(listing)
 

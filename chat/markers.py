@@ -6,10 +6,9 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 
-from . import inbox, store
+from . import database, inbox, store
 
 
 class Markers:
@@ -31,7 +30,7 @@ class Markers:
         for conversation_id in list(self._noted):
             read = self._noted.pop(conversation_id)
             try:
-                news = await database_sync_to_async(store.mark_read)(conversation_id, read)
+                news = await database.ask(store.mark_read, conversation_id, read)
             except (DatabaseError, InterfaceError):
                 for user_id, seq in read.items():
                     self.note(conversation_id, user_id, seq)

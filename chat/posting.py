@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.utils.translation import gettext as _
 
-from . import commands, events, groups, store
+from . import commands, database, events, groups, store
 from .commands import Refused
 from .store import Posted
 from .supervisor import Supervisor
@@ -30,7 +29,8 @@ async def post(
     refuse_while_draining(here)
     group = groups.conversation(conversation_id)
     with here.room() as host:
-        posted: Posted = await database_sync_to_async(store.post_message)(
+        posted = await database.ask(
+            store.post_message,
             user_id,
             conversation_id,
             wanted.text,

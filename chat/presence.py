@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from channels.db import database_sync_to_async
-
-from . import events, groups, objects, store
+from . import database, events, groups, objects, store
 
 logger = logging.getLogger("nous_chat.presence")
 
@@ -113,9 +111,7 @@ class Typing:
         """Tell the others, unless they know. Raises Refused for who may not write here."""
         now = asyncio.get_running_loop().time()
         if on and self._may_show(now):
-            self._audience = await database_sync_to_async(store.typing_audience)(
-                user_id, self._conversation_id, INBOX_PEOPLE
-            )
+            self._audience = await database.ask(store.typing_audience, user_id, self._conversation_id, INBOX_PEOPLE)
             self._on = True
             self._shown.append(now)
             await self._publish(True)

@@ -14,11 +14,10 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError, connections
 from msgspec.structs import replace
 
-from . import agents, engine, events, groups, history, objects, store, words
+from . import agents, database, engine, events, groups, history, objects, store, words
 from .budgets import Meter
 from .models import Run
 from .pulse import Pulse
@@ -312,8 +311,7 @@ class LiveRun:
         """
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                result: T = await database_sync_to_async(write)(*args)
-                return result
+                return await database.ask(write, *args)
             except (OperationalError, InterfaceError) as error:
                 logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
                 with suppress(TimeoutError):

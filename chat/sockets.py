@@ -14,12 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from channels.consumer import AsyncConsumer
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import activate, gettext_noop, override
 from django.utils.translation import gettext as _
 
-from . import commands, events, groups, metrics, objects, store, supervisor, words
+from . import commands, database, events, groups, metrics, objects, store, supervisor, words
 from .commands import Refused
 from .pulse import TICK
 from .revocation import session_name
@@ -295,7 +294,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         the database is away, the next look tells.
         """
         try:
-            found = await database_sync_to_async(store.may_stay)(self.user.pk, self.reads, self._session)
+            found = await database.ask(store.may_stay, self.user.pk, self.reads, self._session)
         except (DatabaseError, InterfaceError):
             return
         if not found.signed_in:

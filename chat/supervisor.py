@@ -17,12 +17,11 @@ from random import uniform
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from django.utils.translation import get_language, gettext_noop, override
 from msgspec.structs import replace
 
-from . import asides, engine, events, groups, inbox, metrics, objects, store
+from . import asides, database, engine, events, groups, inbox, metrics, objects, store
 from .abandonment import Abandonment
 from .commands import Refused
 from .conf import conf
@@ -120,6 +119,7 @@ class Supervisor:
         self._asked = 0
         self._clean_at = 0.0
         self._expire_at = 0.0
+        self._rounds: asyncio.Task[None] | None = None
         self._watches: set[asyncio.Task[Any]] = set()
         self._abandonment = Abandonment(self._reads, lambda: "layer" in self.away, self._abandoned, self._watches)
         self._asides = asides.Asides()
@@ -193,7 +193,7 @@ class Supervisor:
         mine = live is not None and live.conversation_id == conversation_id  # nobody hears another conversation's
         if mine and self._sync(run_id, channel, ref):
             return
-        stored = await database_sync_to_async(store.find_run)(conversation_id, run_id)
+        stored = await database.ask(store.find_run, conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:
             await self._reply(channel, events.RunFinished.of(stored.run, stored.message, ref))
         elif stored.message is not None and (stored.silent or stored.run.status == Run.Status.AWAITING_APPROVAL):
@@ -221,7 +221,7 @@ class Supervisor:
         read = None if conf.CANCEL_ON_DISCONNECT == "never" else {s.reads for s in self.sockets if s.reads is not None}
         if self.draining or self._free() <= 0 or read == set():
             return
-        for run_id, conversation_id in await database_sync_to_async(store.adopt)(self.host, self._free(), read):
+        for run_id, conversation_id in await database.ask(store.adopt, self.host, self._free(), read):
             metrics.count("runs_taken_up")
             self.start(run_id, conversation_id, None)
 
@@ -231,7 +231,7 @@ class Supervisor:
         """
         if not self._process.pulse.may_judge(_now()):
             return
-        for finished in await database_sync_to_async(store.reap)(conversation_id):
+        for finished in await database.ask(store.reap, conversation_id):
             logger.warning("Run %s was left behind by its process", finished.run.id)
             metrics.count("runs_reaped")
             group = groups.conversation(finished.run.conversation)
@@ -309,7 +309,7 @@ class Supervisor:
             if not turn.done():
                 await self._tell_place(live, self._slots.places()[live.id])
             if not await turn:
-                await database_sync_to_async(store.release)(self.host, [live.id])
+                await database.ask(store.release, self.host, [live.id])
                 return None
             live.place = None
             try:
@@ -395,27 +395,38 @@ class Supervisor:
             logger.exception("What was deleted could not be erased; it is tried again")
 
     async def _beat(self, asked: float) -> None:
-        """Signs of life and checkpoints in one write; stops that were not heard, runs that are no longer ours; runs
-        left by others. Started by `_tick`, never cancelled; what the database raises is logged.
+        """Signs of life and checkpoints in one write; stops that were not heard, runs that are no longer ours. Started
+        by `_tick`, never cancelled; what the database raises is logged.
         """
         try:
             await self._heartbeat()
-            self._process.pulse.beat(asked, _now())
-            if not self._process.pulse.frozen(_now()):
-                self._process.steady.set()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Heartbeat: %s", error)
+            return
+        self._process.pulse.beat(asked, _now())
+        if not self._process.pulse.frozen(_now()):
+            self._process.steady.set()
+        if self._rounds is None or self._rounds.done():
+            self._rounds = detached(self._go_round(asked), self._tasks)
+
+    async def _go_round(self, now: float) -> None:
+        """Runs left by others, approvals that come too late, what people have read. Started by `_beat`, which does not
+        wait for it, never cancelled; what the database raises is logged.
+        """
+        try:
             await self.reap()
-            await self._expire(asked)
+            await self._expire(now)
             await self.markers.write(self.lists.due)
             await self.take_up()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("Heartbeat: %s", error)
+            logger.warning("After a heartbeat: %s", error)
 
     async def _expire(self, now: float) -> None:
         """Reject the calls on which nobody has decided in time; their runs go on."""
         if self.draining or now < self._expire_at:
             return
         self._expire_at = now + EXPIRE
-        for conversation_id, decided in await database_sync_to_async(store.expire)(self.host):
+        for conversation_id, decided in await database.ask(store.expire, self.host):
             event = events.RunTool(run=decided.run, seq=decided.seq, call=decided.call)
             await groups.publish(groups.conversation(conversation_id), event)
             if decided.start:
@@ -424,13 +435,13 @@ class Supervisor:
 
     async def _heartbeat(self) -> None:
         if not self._runs:
-            await database_sync_to_async(store.reachable)()
+            await database.ask_first(store.reachable)
             return
         runs = list(self._runs)
         written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
         places = {live.id: live.place for live in self._runs.values() if live.place is not None}
-        beat = await database_sync_to_async(store.heartbeat)(
-            self.host, runs, [checkpoint for _, checkpoint in written], places
+        beat = await database.ask_first(
+            store.heartbeat, self.host, runs, [checkpoint for _, checkpoint in written], places
         )
         for run_id in beat.stop:
             self._stop(run_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chat import sockets, store
+from chat import database, sockets, store, supervisor
 from chat.models import Conversation, Message, Participant, Run
 
 from .client import InProcess, all_said
@@ -197,5 +197,35 @@ def test_acknowledgements_are_never_too_many(
                 await ada.send("run.ack", run=str(uuid.uuid4()), seq=number)
             await ada.send("ping", ref="1")
             assert (await ada.answered("1"))["type"] == "pong"
+
+    scenario(talk)
+
+
+def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any, upstream: Upstream
+) -> None:
+    """Behind fifty runs that begin in one moment it came so late that people were told of an outage, and behind more of
+    them other processes would have taken the runs of this one for dead.
+    """
+    model("flowing")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], rooms[0].pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta", 2)
+            begun = await Run.objects.aget()
+            here, done = supervisor.current(), list[int]()
+            line = [asyncio.ensure_future(database.ask(done.append, number)) for number in range(100)]
+            await asyncio.sleep(0)
+            for _ in range(2):  # what follows from the first one stands in the line and does not keep the second
+                await here._beat(asyncio.get_running_loop().time())
+            assert len(done) < 50
+            await asyncio.gather(*line)
+            assert done == list(range(100)), "all else comes in its turn"
+            assert begun.heartbeat_at is not None
+            await begun.arefresh_from_db()
+            assert begun.seq > 0, "the checkpoint is in it"
+            upstream.release()
+            await ada.hear("run.finished")
 
     scenario(talk)

@@ -1,6 +1,6 @@
 """Units of work on the ORM: synchronous, each one transaction, the only writer of the rows.
 
-Called through `database_sync_to_async` by `consumers`, `supervisor` and `runs`, directly by `api` and `views`. What a
+Called through `database.ask` by `consumers`, `supervisor` and `runs`, directly by `api` and `views`. What a
 person asks for is checked here, in the transaction that does it, and refused with `commands.Refused`. What comes back
 are wire objects (`objects.py`), never rows.
 

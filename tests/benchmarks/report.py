@@ -265,7 +265,7 @@ def _doubts(windows: Iterable[Window]) -> list[str]:
     """What may say more of the machine than of a server, one line for a kind of window."""
     doubts: dict[str, list[str]] = {}
     for w in windows:
-        for doubt in w.shares.doubts:
+        for doubt in w.doubts:
             doubts.setdefault(f"{w.target}, {w.streams} x {w.viewers}", []).append(doubt)
     return [f"- {kind}: {'; '.join(found)}" for kind, found in doubts.items()]
 

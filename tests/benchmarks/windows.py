@@ -26,6 +26,10 @@ WARM = 1.0
 STAGGER = 1.02 / RATE
 """Seconds from one start to the next: streams are spread evenly over the time from one delta to the next."""
 
+START = 0.1
+"""Seconds that a site may take for each start. They wait for one another: the first stream has to last longer by that for
+each of them, lest it end while the others are measured."""
+
 PATIENCE = 30.0
 """Seconds to wait for what should have come long ago."""
 
@@ -85,14 +89,20 @@ class Window:
     """Median time to the first delta, less what the upstream took for it."""
     pace: float
     """CPU microseconds of the same work in each window (measure.Pace)."""
+    ended: int
+    """Streams that were over before the window was: its CPU is that of their ends, too."""
     texts: Texts
     shares: Shares
+
+    @property
+    def doubts(self) -> list[str]:
+        return [*self.shares.doubts, *([f"{self.ended} of its streams had ended"] if self.ended else [])]
 
 
 async def window(bench: Bench, target: Target, streams: int, seconds: float, viewers: int = 1) -> Window:
     """`streams` paced streams, each read by `viewers`, measured for `seconds`."""
     tally = Tally()
-    length = streams * STAGGER + WARM + seconds + 1
+    length = streams * (STAGGER + START) + WARM + seconds + 1
     order = _orders(target, int(length * RATE))
     async with _seated(target, streams, tally, viewers) as audiences:
         askers = [audience[0] for audience in audiences]
@@ -112,6 +122,7 @@ async def window(bench: Bench, target: Target, streams: int, seconds: float, vie
         await asyncio.sleep(seconds)
         tally.recording = False
         spent = clocks.since()
+        ended = sum(asker.over.is_set() for asker in askers)
         gathering.cancel()
         delivered, frames = tally.delivered - delivered, tally.frames - frames
         gc.enable()
@@ -127,6 +138,7 @@ async def window(bench: Bench, target: Target, streams: int, seconds: float, vie
             lag_p99=percentile(tally.lags, 99),
             first_ms=median(_first_deltas(askers, facts)),
             pace=pace.microseconds,
+            ended=ended,
             texts=texts,
             shares=Shares(
                 **{name: value / spent["time"] for name, value in spent.items() if name != "time"}, late_ms=late

@@ -1,0 +1,33 @@
+"""The way from the event loop to `store`: the one thread of the ORM, and the line before it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AT_ONCE = 2
+"""As many are out of the line: one that the thread does, and the next, lest it wait for the loop between them."""
+
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+async def ask(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do `work` in the database's thread, after all that was asked for before. Raises what it raises."""
+    loop = asyncio.get_running_loop()
+    if (line := _lines.get(loop)) is None:
+        line = _lines[loop] = asyncio.Semaphore(AT_ONCE)
+    async with line:
+        return await ask_first(work, *args, **kwargs)
+
+
+async def ask_first(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same, past the whole line. For signs of life alone: a process that has much to do is not dead, and a database
+    for which many wait is not away.
+    """
+    done: T = await database_sync_to_async(work)(*args, **kwargs)
+    return done
