@@ -27,8 +27,8 @@ STAGGER = 1.02 / RATE
 """Seconds from one start to the next: streams are spread evenly over the time from one delta to the next."""
 
 START = 0.1
-"""Seconds that a site may take for each start. They wait for one another: the first stream has to last longer by that for
-each of them, lest it end while the others are measured."""
+"""Seconds that a site may take for each start. They wait for one another, and the first stream must not end before the
+last one was measured."""
 
 PATIENCE = 30.0
 """Seconds to wait for what should have come long ago."""
