@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -15,14 +16,25 @@ AT_ONCE = 2
 
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
+_within: ContextVar[bool] = ContextVar("within", default=False)
+"""Whether who asks is what the thread does: a site's `deps` or a handler of a signal, come back by `async_to_sync`. It
+waits for the answer, so that this must not stand in the line behind it.
+"""
+
 
 async def ask(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do `work` in the database's thread, after all that was asked for before. Raises what it raises."""
+    if _within.get():
+        return await ask_first(work, *args, **kwargs)
     loop = asyncio.get_running_loop()
     if (line := _lines.get(loop)) is None:
         line = _lines[loop] = asyncio.Semaphore(AT_ONCE)
     async with line:
-        return await ask_first(work, *args, **kwargs)
+        before = _within.set(True)
+        try:
+            return await ask_first(work, *args, **kwargs)
+        finally:
+            _within.reset(before)
 
 
 async def ask_first(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

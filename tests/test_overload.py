@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from chat import database, sockets, store, supervisor
 from chat.models import Conversation, Message, Participant, Run
@@ -227,5 +228,21 @@ def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
             assert begun.seq > 0, "the checkpoint is in it"
             upstream.release()
             await ada.hear("run.finished")
+
+    scenario(talk)
+
+
+def test_what_a_site_does_in_the_database_s_thread_may_ask_for_more(scenario: Scenario, people: Any) -> None:
+    """A signal handler, or the `deps` of an agent, that comes back to the loop while others stand in the line."""
+    done: list[int] = []
+
+    def comes_back(number: int) -> None:
+        async_to_sync(database.ask)(done.append, number)
+
+    async def talk() -> None:
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(database.ask(comes_back, number) for number in range(10)))
+            assert done == list(range(10))
+            await database.ask(done.append, 10)  # and the line is as it was
 
     scenario(talk)
