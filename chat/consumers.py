@@ -197,7 +197,7 @@ class ConversationConsumer(Socket):
         self.supervisor.lists.changed(self.conversation_id)
 
     async def _stop_run(self, command: commands.RunStop) -> None:
-        ended = await database.ask(
+        ended = await database.ask_first(
             store.request_stop, self.user.pk, self.conversation_id, command.run, self.supervisor.host
         )
         await self.supervisor.stop(command.run, self.conversation_id)

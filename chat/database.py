@@ -38,8 +38,8 @@ async def ask(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 async def ask_first(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The same, past the whole line. For signs of life alone: a process that has much to do is not dead, and a database
-    for which many wait is not away.
+    """The same, past the whole line. For what may not come late because there is much to do: signs of life, lest the
+    process be taken for dead, or the database for away; and stops, which make it less.
     """
     done: T = await database_sync_to_async(work)(*args, **kwargs)
     return done

@@ -1,6 +1,7 @@
 """More is asked than can be made: runs wait in places that are told, then are refused; commands have a rate."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -228,6 +229,31 @@ def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
             assert begun.seq > 0, "the checkpoint is in it"
             upstream.release()
             await ada.hear("run.finished")
+
+    scenario(talk)
+
+
+def test_a_stop_does_not_stand_in_the_line_for_the_database(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any, upstream: Upstream
+) -> None:
+    model("flowing")
+
+    def work(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    done: list[int] = []
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], rooms[0].pk) as ada:
+            await ada.say("Hello")
+            run = (await ada.hear("run.delta"))["run"]
+            line = [asyncio.ensure_future(database.ask(work, number)) for number in range(200)]
+            await ada.send("run.stop", run=run, ref="stop")
+            assert (await ada.answered("stop"))["type"] == "ack"
+            assert len(done) < 200
+            await asyncio.gather(*line)
+            assert (await ada.hear("run.finished"))["status"] == "stopped"
 
     scenario(talk)
 
