@@ -72,8 +72,9 @@ class Stage:
         """Wait until nothing is under way any more, approving what waits for it; returns the rows of all runs."""
         deadline = time.monotonic() + SETTLE
         while True:
+            unconfirmed = any(browser.unconfirmed for browser in self.browsers)  # asked first: it makes rows
             rows = await self.runs()
-            busy = any(row["status"] in ACTIVE for row in rows) or any(browser.unconfirmed for browser in self.browsers)
+            busy = unconfirmed or any(row["status"] in ACTIVE for row in rows)
             if not busy or time.monotonic() > deadline:
                 return rows
             for room in self.rooms.values():
