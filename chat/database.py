@@ -30,16 +30,16 @@ async def ask(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     if (line := _lines.get(loop)) is None:
         line = _lines[loop] = asyncio.Semaphore(AT_ONCE)
     async with line:
-        before = _within.set(True)
-        try:
-            return await ask_first(work, *args, **kwargs)
-        finally:
-            _within.reset(before)
+        return await ask_first(work, *args, **kwargs)
 
 
 async def ask_first(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The same, past the whole line. For what may not come late because there is much to do: signs of life, lest the
     process be taken for dead, or the database for away; and stops, which make it less.
     """
-    done: T = await database_sync_to_async(work)(*args, **kwargs)
-    return done
+    before = _within.set(True)
+    try:
+        done: T = await database_sync_to_async(work)(*args, **kwargs)
+        return done
+    finally:
+        _within.reset(before)

@@ -270,5 +270,8 @@ def test_what_a_site_does_in_the_database_s_thread_may_ask_for_more(scenario: Sc
             await asyncio.gather(*(database.ask(comes_back, number) for number in range(10)))
             assert done == list(range(10))
             await database.ask(done.append, 10)  # and the line is as it was
+            line = [asyncio.ensure_future(database.ask(done.append, number)) for number in range(11, 20)]
+            await database.ask_first(comes_back, 20)  # past the line, it comes back to it
+            await asyncio.gather(*line)
 
     scenario(talk)
