@@ -4,7 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -181,8 +181,8 @@ def _moment(request: HttpRequest, name: str) -> datetime | None:
         return None
     try:
         moment: datetime = msgspec.convert(given.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
-        return moment
-    except msgspec.ValidationError:
+        return moment.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):  # the first hours of the year 1 are in the year 0 there
         raise Refused("invalid", f"`{name}` has to be a time like 2026-11-23T09:30:00Z.") from None
 
 

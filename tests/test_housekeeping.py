@@ -243,7 +243,8 @@ def test_a_list_of_500_costs_what_one_of_50_costs(client: Client, people: Any, d
         more = page["more"]
         at = f"/chat/api/conversations/?before={page['conversations'][-1]['updated_at']}"
     assert len(seen) == len(set(seen)) == 500
-    assert client.get("/chat/api/conversations/?before=yesterday").json()["code"] == "invalid"
+    for wrong in ("yesterday", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
+        assert client.get(f"/chat/api/conversations/?before={wrong}").json()["code"] == "invalid", wrong
 
 
 def test_pinned_ones_come_first_however_old(people: Any) -> None:

@@ -269,6 +269,8 @@ def test_the_json_endpoints(start_site: StartSite) -> None:
             conversation = await ada.new_conversation(title="Plans")
             (listed,) = (await ada.http.get("/chat/api/conversations/")).json()["conversations"]
             assert (listed["id"], listed["title"]) == (conversation, "Plans")
+            blank = await ada.http.post("/chat/api/conversations/", json={"title": " \n"}, headers=ada.csrf)
+            assert blank.json()["title"] == "", "its first words will be its title"
             assert listed["websocket"] == f"/ws/chat/{conversation}/"
             assert listed["url"] == f"/chat/{conversation}/"
             assert (await ada.http.get(listed["url"])).status_code == 200

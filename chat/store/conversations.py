@@ -41,7 +41,7 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
         )
     with transaction.atomic():
         row = Conversation.objects.create(agent=agent or agents.default_slug())
-        if title := storable(title):
+        if title := " ".join(storable(title).split()):
             set_title(row, title, Conversation.TitleFrom.PERSON)
             row.save(update_fields=["title", "title_from"])
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
