@@ -54,6 +54,16 @@ def test_joining_twice_uses_nothing_up_and_changes_no_role(people: Any, room: Co
     assert Invitation.objects.get().uses == 0
 
 
+def test_the_last_one_that_it_lets_in_may_come_again_by_it(people: Any, room: Conversation) -> None:
+    """Who clicks twice on a form sees the second answer alone."""
+    made = link(people, room, max_uses=1)
+    eve = browser(people["eve"])
+    for _ in range(2):
+        assert eve.post(made["url"]).status_code == 302
+    assert eve.get(made["url"]).status_code == 200
+    assert Invitation.objects.get().uses == 1
+
+
 def test_who_is_not_signed_in_signs_in_first(client: Client, people: Any, room: Conversation) -> None:
     made = link(people, room)
     for answer in (client.get(made["url"]), client.post(made["url"])):

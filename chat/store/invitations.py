@@ -76,7 +76,7 @@ def look_at_invitation(user_id: Any, token: str) -> Invited:
     """Raises Refused: "not_found" for what is no good link, whatever is wrong with it; "forbidden" for who was removed
     from the conversation.
     """
-    row = _find(token)
+    row = _find(user_id, token)
     everybody = Participant.objects.filter(conversation=row.conversation_id)
     inside = everybody.filter(user=user_id).exists()
     if not inside:
@@ -101,8 +101,8 @@ class Joined(Struct, frozen=True):
 @transaction.atomic
 def join(user: Any, token: str) -> Joined:
     """Come in with a link. Raises Refused as look_at_invitation does, or where the conversation is full."""
-    conversation = lock(_find(token).conversation_id)
-    row = _find(token)  # again: another may have used it up while this one waited for the lock
+    conversation = lock(_find(user.pk, token).conversation_id)
+    row = _find(user.pk, token)  # again: another may have used it up while this one waited for the lock
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         return Joined(conversation.id, None)
     _refuse_removed(user.pk, conversation.id)
@@ -133,13 +133,16 @@ def _open(conversation_id: UUID) -> QuerySet[Invitation]:
     return Invitation.objects.filter(_good(), conversation=conversation_id)
 
 
-def _find(token: str) -> Invitation:
+def _find(user_id: Any, token: str) -> Invitation:
+    """Who is in the conversation, perhaps by its last use, finds one that has expired or is used up as well."""
     no_good = Refused("not_found", _("This invitation is not good any more, or never was."))
     try:
         identity = UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
     except (BadSignature, ValueError):
         raise no_good from None
-    row = Invitation.objects.select_related("conversation", "created_by").filter(_good(), pk=identity).first()
+    inside = Q(conversation__in=Participant.objects.filter(user=user_id).values("conversation"))
+    rows = Invitation.objects.select_related("conversation", "created_by")
+    row = rows.filter(_good() | inside, pk=identity).first()
     if row is None:
         raise no_good
     try:
