@@ -92,7 +92,7 @@ class LiveRun:
         Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. What escapes from it is
         store.OneTooMany, before it has begun, and what the database raises still when the process has to end.
         """
-        started = await self._persist(store.start_run, self.id, self._process.host)
+        started = await self._persist(self._start)
         if started is None:
             return None
         self.agent, self.fell_out = started.agent, started.fell_out
@@ -112,6 +112,13 @@ class LiveRun:
             if not self._stream.done():  # something raised: the provider is not to be read for nobody
                 self._stream.cancel()
                 await asyncio.wait([self._stream])
+
+    def _start(self) -> store.Started | None:
+        """Where the line before the database was longer than the life of this process, it is another's to begin."""
+        if self._process.ending:
+            store.release(self._process.host, [self.id])
+            return None
+        return store.start_run(self.id, self._process.host)
 
     async def _begin(self, started: store.Started) -> None:
         """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""

@@ -1,6 +1,7 @@
 """More is asked than can be made: runs wait in places that are told, then are refused; commands have a rate."""
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from asgiref.sync import async_to_sync
 from chat import database, sockets, store, supervisor
 from chat.models import Conversation, Message, Participant, Run
 
+from . import units
 from .client import InProcess, all_said
 from .servers import Upstream
 
@@ -254,6 +256,30 @@ def test_a_stop_does_not_stand_in_the_line_for_the_database(
             assert len(done) < 200
             await asyncio.gather(*line)
             assert (await ada.hear("run.finished"))["status"] == "stopped"
+
+    scenario(talk)
+
+
+def test_what_waits_for_the_database_when_the_process_has_to_end_is_left_to_others(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    model("flowing")
+    go_on = threading.Event()
+
+    async def talk() -> None:
+        here = supervisor.current()
+        await here.open()
+        posted = await database.ask(units.post, people["ada"], rooms[0], host=here.host)
+        line = [asyncio.ensure_future(database.ask(go_on.wait, 10)) for _ in range(3)]
+        await asyncio.sleep(0)
+        here.start(posted.start, rooms[0].pk, None)
+        await asyncio.sleep(0.1)
+        ending = asyncio.ensure_future(here.drain(0))
+        await asyncio.sleep(0.1)
+        go_on.set()
+        await asyncio.gather(ending, *line)
+        run = await Run.objects.aget()
+        assert (run.status, run.host, run.message_id) == ("queued", "", None)
 
     scenario(talk)
 
