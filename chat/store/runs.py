@@ -219,6 +219,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     conversation = lock(run.conversation_id)
     if not end(run, ending, host=host, status=Run.Status.RUNNING):
         return None
+    assert run.message_id is not None  # it was running
     Message.objects.filter(pk=run.message_id).update(text=ending.written.text, thinking=ending.written.thinking)
     index([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
     touch(conversation)
