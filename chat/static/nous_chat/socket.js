@@ -62,10 +62,10 @@ export class Socket {
     this.#release();
   }
 
-  /** Sends if live; says whether it did. */
+  /** Sends if live; says whether it did. Half a character, which no JSON decoder has to take, becomes a �. */
   send(command) {
     if (this.connection.name !== "live") return false;
-    this.#socket.send(JSON.stringify(command));
+    this.#socket.send(JSON.stringify(command, (_, value) => value?.toWellFormed?.() ?? value));
     return true;
   }
 

@@ -49,6 +49,13 @@ test("is live from the first event on, over the page's own kind of connection, i
   use(null);
 });
 
+test("half a character would be refused as no JSON, and with it whatever waits behind it", () => {
+  live();
+  socket.send({ type: "message.send", text: "a\ud83d", attachments: ["b\udc00"], reply_to: null, on: true, ref: "😀" });
+  const sent = { type: "message.send", text: "a�", attachments: ["b�"], reply_to: null, on: true, ref: "😀" };
+  assert.deepEqual(last().sent, [sent]);
+});
+
 test("waits longer each time, half a minute at most, and starts over once it was live", () => {
   live();
   const waits = [];
