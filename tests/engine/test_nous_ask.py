@@ -38,6 +38,14 @@ def ask(provider: Upstream, *arguments: str, **environ: str) -> tuple[int, str, 
     return process.returncode, out, err
 
 
+def closed(provider: Upstream, before: int) -> None:
+    """One more connection was closed than those before."""
+    deadline = time.monotonic() + 30
+    while provider.stats()["aborted"] == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert provider.stats()["aborted"] == before + 1
+
+
 def test_it_prints_the_answer(provider: Upstream) -> None:
     assert ask(provider, "hello", "--model", "custom:words@n=5") == (0, text(5) + "\n", "")
 
@@ -65,6 +73,20 @@ def test_it_prints_events_as_lines(provider: Upstream) -> None:
             "reasoning_tokens": None,
         },
     }
+
+
+def test_it_ends_quietly_when_nobody_reads_on(provider: Upstream) -> None:
+    """As behind `| head -1`."""
+    before = provider.stats()["aborted"]
+    process = start(provider, "hello", "--model", "custom:words@n=100000,delay=5")
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.wait(60) == 141
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == ""
+    closed(provider, before)
 
 
 def test_an_error_is_a_line_and_an_exit_code(provider: Upstream) -> None:
@@ -142,7 +164,4 @@ def test_ctrl_c_closes_the_stream(provider: Upstream) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.strip() == ""
-    deadline = time.monotonic() + 30
-    while provider.stats()["aborted"] == before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert provider.stats()["aborted"] == before + 1
+    closed(provider, before)

@@ -4,6 +4,7 @@ and its key, and for seeing what really comes from a provider."""
 import argparse
 import asyncio
 import logging
+import os
 import sys
 import time
 from contextlib import aclosing
@@ -46,6 +47,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("")
             sys.exit(130)
+        except BrokenPipeError:  # `| head`: nobody reads on. What is left may not be flushed into it, either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
         if not ok:
             sys.exit(1)
 
