@@ -154,6 +154,47 @@ def test_the_focus_stays_where_it_is_while_things_happen(start_site: StartSite, 
     assert page.evaluate("document.activeElement.tagName") in ("BODY", "HTML"), "a page that loads takes no focus"
 
 
+def test_escape_closes_the_drawer_and_stops_no_answer(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL=SLOW), "ada", viewport={"width": 320, "height": 640})
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    open_list(page)
+    drawer = page.get_by_role("navigation", name="Conversations")
+    expect(drawer).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(answer(page)).to_have_attribute("data-status", "running")
+    page.keyboard.press("Escape")
+    ends(page, "stopped")
+
+
+def test_the_keys_work_on_a_page_that_has_just_been_loaded(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL=SLOW), "ada")
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    page.reload()
+    live(page)
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    keys.get_by_role("heading").click()  # now the focus is nowhere
+    page.keyboard.press("Escape")
+    expect(keys).to_have_count(0)
+    expect(answer(page)).to_have_attribute("data-status", "running")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Escape")
+    ends(page, "stopped")
+
+
+def test_a_starter_leaves_the_focus_in_the_field(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(), "ada")
+    begin(page)
+    page.get_by_role("button", name="What can I try here?").press("Enter")
+    expect(answer(page)).to_be_visible()
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+
+
 def test_everything_is_done_with_the_keyboard(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(NOUS_CHAT_MODEL=SLOW), "ada")
     first = begin(page)

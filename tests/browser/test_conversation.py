@@ -796,6 +796,19 @@ def test_a_restart_is_told_with_a_countdown(start_site: StartSite, sign_in: Sign
         ends(page, "completed")
 
 
+def test_while_the_server_is_away_nothing_is_said_of_what_the_model_does(
+    start_site: StartSite, sign_in: SignIn
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL=SLOW)
+    page = sign_in(site, "ada")
+    begin(page)
+    say(page, "Hello")
+    expect(page.locator(".activity")).to_have_text("Assistant is writing")
+    site.kill()
+    expect(page.locator(".bar")).to_contain_text("Reconnecting")
+    expect(page.locator(".activity")).to_be_hidden()
+
+
 def test_an_empty_conversation_offers_a_start(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
     begin(page)

@@ -12,9 +12,11 @@ from tests.page import (
     StartSite,
     answer,
     begin,
+    ends,
     fill,
     live,
     made,
+    noted,
     open_list,
     panel,
     person,
@@ -106,6 +108,64 @@ def test_a_deleted_conversation_comes_back_with_undo(site: Site, sign_in: SignIn
     page.wait_for_url(f"**/{conversation}/")
     live(page)
     expect(row(page, "Precious")).to_be_visible()
+
+
+def test_what_was_not_open_comes_back_without_being_opened(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    for title in ("Precious", "Read"):
+        conversation = made(page, title)
+    page.goto(f"/chat/{conversation}/")
+    live(page)
+    act(page, "Precious", "Delete")
+    expect(row(page, "Precious")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row(page, "Precious")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Read")
+
+
+def test_where_a_conversation_goes_the_focus_is_at_its_neighbour(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    begin(page)
+    for title in ("Three", "Two", "One", "Open"):
+        conversation = made(page, title)
+    page.goto(f"/chat/{conversation}/")
+    live(page)
+    act(page, "One", "Archive")
+    expect(row(page, "Two").get_by_role("link")).to_be_focused()
+    act(page, "Two", "Delete")
+    expect(row(page, "Three").get_by_role("link")).to_be_focused()
+
+
+def test_a_visit_leaves_no_empty_conversation_behind(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada")
+    page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
+    empty = page.url
+    made(page, "Prepared")  # has a name, so it is not just any
+    page.goto("/chat/")
+    page.wait_for_url(empty)
+    live(page)
+    row(page, "Prepared").get_by_role("link").click()
+    page.wait_for_url(lambda url: url != empty)
+    live(page)
+    page.get_by_role("button", name="New conversation", exact=True).click()
+    page.wait_for_url(empty)
+    live(page)
+    say(page, "Hello")
+    page.get_by_role("button", name="New conversation", exact=True).click()  # now it is one of the others
+    page.wait_for_url(lambda url: url != empty)
+    live(page)
+    expect(titles(page, "Conversations")).to_have_count(3)
+
+
+def test_what_is_being_read_is_not_counted_as_unread(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=100,delay=20"), "ada")
+    begin(page)
+    lists = page.get_by_role("navigation", name="Conversations")
+    counts = noted(lists, "list => list.querySelectorAll('.count:not([hidden])').length")
+    say(page, "Hello")
+    expect(row(page, "Hello")).to_contain_text("is answering")
+    ends(page, "completed")
+    assert set(counts()) == {0}
 
 
 def test_undo_goes_when_it_is_too_late_for_it(site: Site, sign_in: SignIn) -> None:

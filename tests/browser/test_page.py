@@ -185,6 +185,18 @@ def test_older_messages_are_loaded_above_without_moving_what_is_read(start_site:
     expect(articles.locator('[data-part="text"]')).to_have_text([f"line {n}" for n in range(1, 121)])
 
 
+def test_what_is_printed_is_the_whole_conversation(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3000"), "ada")
+    begin(page)
+    say(page, "Hello")
+    ends(page, "completed")
+    page.emulate_media(media="print")
+    expect(page.get_by_role("textbox", name="Message")).to_be_hidden()
+    expect(page.get_by_role("button")).to_have_count(0)
+    assert page.get_by_role("log").evaluate("log => log.scrollHeight === log.clientHeight"), "it has a scrollbar"
+    assert page.evaluate("document.documentElement.scrollHeight > 2 * innerHeight"), "it ends with the window"
+
+
 def test_hostile_text_from_a_model_stays_text(start_site: StartSite, sign_in: SignIn) -> None:
     hostile = "<img src=x onerror=alert(1)><script>alert(2)</script><a href='javascript:alert(3)'>x</a>"
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo"), "ada")

@@ -40,7 +40,7 @@ export class Composer {
     const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
     this.#attach = iconButton("clip", words.attach, { class: "bare attach", onclick: () => picker.click() });
     this.#send = iconButton("send", words.send, { type: "submit", class: "round send" });
-    this.#stop = iconButton("stop", words.stop, { class: "round stop", onclick: () => this.#halt() });
+    this.#stop = iconButton("stop", words.stop, { class: "round stop", onclick: () => { on.stop(); this.stay(); } });
     this.#field = el("div", { class: "field" }, this.#attach, picker, this.#text, this.#stop, this.#send);
     this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
     this.#sentence = el("span");
@@ -115,6 +115,11 @@ export class Composer {
     this.#text.focus();
   }
 
+  /** The button that was pressed goes; the focus stays here. */
+  stay() {
+    if (!matchMedia("(pointer: coarse)").matches) this.focus(); // on a phone that would bring up the keyboard
+  }
+
   /** Has nothing been written, chosen or attached? */
   get untouched() { return this.text === "" && this.#answers === null && this.#uploads.empty; }
 
@@ -152,12 +157,6 @@ export class Composer {
     this.#during.firstChild.textContent = what;
     this.#during.lastChild.textContent = instead;
     this.#during.lastChild.hidden = !stoppable;
-  }
-
-  /** The button goes when the answer has stopped; the focus stays in the composer. */
-  #halt() {
-    this.#on.stop();
-    if (!matchMedia("(pointer: coarse)").matches) this.focus(); // on a phone that would bring up the keyboard
   }
 
   #turn() {

@@ -153,6 +153,7 @@ export class Conversation {
   send(message) {
     this.#requests.say(message);
     this.#messages.scroller.toEnd();
+    this.#composer.stay();
   }
 
   /** Stops the answer that is being made; says whether there is one. */
@@ -234,8 +235,7 @@ export class Conversation {
     this.#announcer.tick();
     this.#activity.show(now);
     if (this.#state.presence.size) this.#apply({ type: "presence.faded", now });
-    const read = this.#messages.scroller.atEnd && document.visibilityState === "visible";
-    if (read && this.#state.you) this.#requests.read(this.#state.last);
+    if (this.#messages.scroller.atEnd && !document.hidden && this.#state.you) this.#requests.read(this.#state.last);
   }
 
   // --- What is shown of the state as a whole; deltas change none of it

@@ -37,6 +37,9 @@ export class ConversationList {
 
   /** Folds an event of the inbox, or a page `{conversations, more}` of older ones. */
   apply(event) {
+    const focused = this.element.getRootNode().activeElement;
+    const row = focused?.closest(".row");
+    const beside = row?.nextElementSibling;
     if (event.type === "snapshot") {
       this.#me = event.you.id;
       this.#left.clear();
@@ -55,6 +58,8 @@ export class ConversationList {
     if (event.type === "typing" && event.user.id !== this.#me) {
       this.#rows.get(event.conversation)?.typing(event.user, event.on, TYPING_FADES);
     } else this.#arrange();
+    focused?.focus({ preventScroll: true });
+    if (row && !row.matches(":focus-within")) beside?.querySelector("a").focus(); // it is gone, or folded away
   }
 
   /** Marks the one that is open. */
@@ -93,7 +98,9 @@ export class ConversationList {
     }
     const row = this.#rows.get(id);
     // A frame that goes to several people says nothing of what is this person's own.
-    row.update({ ...conversation, yours: conversation.yours ?? row.conversation?.yours ?? NOT_YET });
+    const yours = conversation.yours ?? row.conversation?.yours ?? NOT_YET;
+    const seen = id === this.#current && !document.hidden; // what is new in it is told there
+    row.update({ ...conversation, yours: seen ? { ...yours, unread: 0 } : yours });
     row.current = id === this.#current;
   }
 
@@ -106,9 +113,8 @@ export class ConversationList {
     return [...this.#rows.values()].sort((one, other) => (one.conversation.updated_at < other.conversation.updated_at ? 1 : -1));
   }
 
-  /** Moves only what stands elsewhere, and leaves the focus where it is. */
+  /** Moves only what stands elsewhere. */
   #arrange() {
-    const focused = this.element.getRootNode().activeElement;
     const places = { pinned: 0, others: 0, archived: 0 };
     for (const { element, conversation } of this.#order()) {
       const { pinned, archived } = conversation.yours;
@@ -117,9 +123,8 @@ export class ConversationList {
       if (there !== element) this.#sections[place].insertBefore(element, there);
       places[place] += 1;
     }
-    for (const [place, section] of Object.entries(this.#sections)) section.parentElement.hidden = places[place] === 0;
+    for (const place in places) this.#sections[place].parentElement.hidden = places[place] === 0;
     this.#archived.textContent = words.archivedCount(places.archived);
     this.element.toggleAttribute("data-pinned", places.pinned > 0);
-    if (this.element.contains(focused)) focused.focus({ preventScroll: true });
   }
 }

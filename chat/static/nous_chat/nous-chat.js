@@ -93,7 +93,7 @@ class NousChat extends HTMLElement {
       open: (id, message) => this.#open(id, { message }),
       begin: () => this.#begin(),
       keys: () => this.#keys.show(),
-      removed: (id) => id === this.getAttribute("conversation") && this.#elsewhere(),
+      removed: (id) => id === this.getAttribute("conversation") && !this.#elsewhere(),
       done: (...said) => this.#tell(...said),
       say: (sentence) => this.#say(sentence),
     });
@@ -169,14 +169,14 @@ class NousChat extends HTMLElement {
     this.#bar.show(connection);
   }
 
-  /** A conversation that is still empty is as good as a new one. */
+  /** A conversation that is still empty, and has no name yet, is as good as a new one: else each visit would leave one. */
   async #begin({ replace = false } = {}) {
     if (this.#beginning) return;
     this.#beginning = true;
     try {
-      const newest = this.#sidebar.conversations[0];
-      const begun = newest?.id === this.getAttribute("conversation") && !this.#conversation?.empty;
-      this.#began(newest?.last_seq === 0 && !begun ? newest : await this.#api.createConversation(), replace);
+      const fresh = this.#sidebar.conversations.find(({ id, title, last_seq }) =>
+        !title && !last_seq && (id !== this.getAttribute("conversation") || this.#conversation?.empty));
+      this.#began(fresh ?? (await this.#api.createConversation()), replace);
       if (!replace) this.#conversation.focus();
     } catch (refusal) {
       this.#complain(refusal, replace);
@@ -207,7 +207,7 @@ class NousChat extends HTMLElement {
   }
 
   #open(id, { message = null, replace = false } = {}) {
-    this.#sidebar.close();
+    this.#sidebar.element.hidePopover(); // on a phone it is a drawer
     const here = id === this.getAttribute("conversation");
     if (here && !message) return;
     history[replace ? "replaceState" : "pushState"](null, "", this.#href(id, message));
@@ -240,12 +240,14 @@ class NousChat extends HTMLElement {
   #key(event) {
     const inside = (kind) => event.composedPath().some((each) => each.matches?.(kind));
     if (event.defaultPrevented || event.isComposing || inside("dialog, :popover-open")) return;
+    if (this.shadowRoot.querySelector("dialog:modal, nav:popover-open")) return; // the focus may be beside it
     if (event.key === "Escape" && this.#conversation?.stopRun()) event.preventDefault();
     if (event.key === "?" && !inside("input, textarea, select")) this.#keys.show();
   }
 
-  /** Wherever the focus is. */
+  /** Wherever the focus is; where it is nowhere, as on a page that has just been loaded, all keys are the chat's. */
   #keyAnywhere(event) {
+    if (event.target === document.body) this.#key(event);
     if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     event.preventDefault();
     this.#switcher.show();

@@ -21,7 +21,7 @@ export class Sidebar {
    * @param {(id: string, message?: string) => void} on.open
    * @param {() => void} on.begin
    * @param {() => void} on.keys
-   * @param {(id: string) => void} on.removed by this person, here
+   * @param {(id: string) => boolean} on.removed by this person, here; says whether it was open
    * @param {(sentence: string, undo?: () => void, lasts?: number) => void} on.done as in toast.js: what was done, or could not be
    * @param {(sentence: string) => void} on.say for screen readers
    */
@@ -70,11 +70,6 @@ export class Sidebar {
 
   set current(id) { this.#list.current = id; }
 
-  /** On a phone it is a drawer. */
-  close() {
-    if (this.element.matches(":popover-open")) this.element.hidePopover();
-  }
-
   #actions({ id, yours }) {
     const { pinned, archived, role } = yours;
     const change = (name, text, fields) => ({ icon: name, text, run: () => this.#change(id, fields) });
@@ -97,15 +92,15 @@ export class Sidebar {
     await this.#try(async () => {
       await this.#api.deleteConversation(id);
       this.#list.apply({ type: "conversation.removed", conversation: id });
-      this.#on.removed(id);
-      this.#on.done(words.wasDeleted, () => this.#restore(id), undoLeft());
+      const open = this.#on.removed(id);
+      this.#on.done(words.wasDeleted, () => this.#restore(id, open), undoLeft());
     });
   }
 
-  async #restore(id) {
+  async #restore(id, open) {
     await this.#try(async () => {
       this.#list.apply({ type: "conversation.updated", conversation: await this.#api.restoreConversation(id) });
-      this.#on.open(id);
+      if (open) this.#on.open(id);
     });
   }
 
