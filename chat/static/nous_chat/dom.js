@@ -78,6 +78,18 @@ export function quietButton(text, onclick, attributes = {}) {
   return el("button", { type: "button", class: "quiet", onclick, ...attributes }, text);
 }
 
+/**
+ * A list to choose one from.
+ * @param {string[]} values
+ * @param {Object<string, string>} names by value
+ * @param {string} [chosen]
+ */
+export function choice(values, names, chosen) {
+  const select = el("select", {}, ...values.map((value) => el("option", { value }, names[value])));
+  if (chosen !== undefined) select.value = chosen;
+  return select;
+}
+
 /** Is a click on a link meant for this page, and not for a tab or window of its own? Then nothing else follows it. */
 export function followsHere(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return false;

@@ -1,7 +1,6 @@
 // Links by which others can join: made, copied, revoked by the owner. Called by panel.js.
 
-import { el, iconButton } from "./dom.js";
-import { choice } from "./fields.js";
+import { choice, el, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 const DAY = 86_400; // s

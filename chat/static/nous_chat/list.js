@@ -58,8 +58,9 @@ export class ConversationList {
     if (event.type === "typing" && event.user.id !== this.#me) {
       this.#rows.get(event.conversation)?.typing(event.user, event.on, TYPING_FADES);
     } else this.#arrange();
-    focused?.focus({ preventScroll: true });
-    if (row && !row.matches(":focus-within")) beside?.querySelector("a").focus(); // it is gone, or folded away
+    if (!row) return; // and no focus on what has it already, which would bring a phone's keyboard back
+    focused.focus({ preventScroll: true });
+    if (!row.matches(":focus-within")) beside?.querySelector("a").focus(); // it is gone, or folded away
   }
 
   /** Marks the one that is open. */

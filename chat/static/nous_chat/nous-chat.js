@@ -245,9 +245,9 @@ class NousChat extends HTMLElement {
     if (event.key === "?" && !inside("input, textarea, select")) this.#keys.show();
   }
 
-  /** Wherever the focus is; where it is nowhere, as on a page that has just been loaded, all keys are the chat's. */
+  /** Wherever the focus is; Escape where it is nowhere, as on a page that has just been loaded. */
   #keyAnywhere(event) {
-    if (event.target === document.body) this.#key(event);
+    if (event.key === "Escape" && event.target === document.body) this.#key(event);
     if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     event.preventDefault();
     this.#switcher.show();

@@ -1,8 +1,7 @@
 // Who is in a conversation: role, who reads it now, and, for its owner, adding and changing. Called by panel.js.
 
 import { present } from "./apply.js";
-import { avatar, el, iconButton } from "./dom.js";
-import { choice } from "./fields.js";
+import { avatar, choice, el, iconButton } from "./dom.js";
 import { words } from "./words.js";
 
 const ORDER = ["owner", "member", "viewer"];

@@ -1,8 +1,7 @@
 // What an owner can set: title, when the agents answer, which agents, what a message does while an answer is being
 // written. Each change is sent at once. Called by panel.js.
 
-import { el } from "./dom.js";
-import { choice } from "./fields.js";
+import { choice, el } from "./dom.js";
 import { words } from "./words.js";
 
 export class Settings {
