@@ -83,7 +83,7 @@ class Asides:
         exchange = await database.ask(store.first_exchange, conversation_id)
         if exchange is not None:
             title = store.clean_title(await _ask(run_id, model, TITLE, exchange.text, write))
-            if bool(title) and await write(database.ask(store.keep_title, conversation_id, exchange, title)):
+            if title != "" and await write(database.ask(store.keep_title, conversation_id, exchange, title)):
                 await inbox.announce(conversation_id)
 
     async def _sum_up(

@@ -1,4 +1,7 @@
-"""The way from the event loop to `store`: the one thread of the ORM, and the line before it."""
+"""The way from the event loop to `store`: the one thread of the ORM, and the line before it.
+
+A unit of work goes in; what it returns or raises comes out. Called by whatever runs on the loop; views call the store.
+"""
 
 import asyncio
 from collections.abc import Callable

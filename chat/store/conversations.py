@@ -18,7 +18,7 @@ from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from .endings import active_runs
 from .lists import with_unread, yours
-from .rows import PAGE, membership, newest, no_conversation, storable
+from .rows import PAGE, as_title, membership, newest, no_conversation
 from .search import set_title
 
 LIST = 200
@@ -41,7 +41,7 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
         )
     with transaction.atomic():
         row = Conversation.objects.create(agent=agent or agents.default_slug())
-        if title := " ".join(storable(title).split()):
+        if title := as_title(title):
             set_title(row, title, Conversation.TitleFrom.PERSON)
             row.save(update_fields=["title", "title_from"])
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)

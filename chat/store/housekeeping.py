@@ -19,7 +19,7 @@ from ..permissions import policy
 from .attachments import KEPT_UNSENT
 from .conversations import listing_of
 from .endings import active_runs, stop
-from .rows import lock_as, membership, no_conversation, storable
+from .rows import as_title, lock_as, membership, no_conversation
 from .search import set_title
 
 TITLE_LENGTH = 200
@@ -62,7 +62,7 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Changes) -
 
 def _set_up(conversation: Conversation, changes: Changes) -> None:
     if not isinstance(changes.title, UnsetType):
-        title = " ".join(storable(changes.title).split())
+        title = as_title(changes.title)
         if len(title) > TITLE_LENGTH:
             raise Refused("too_large", _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH})
         set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)

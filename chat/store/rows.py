@@ -23,6 +23,11 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
+def as_title(text: str) -> str:
+    """What a person gave as a title, in one line; empty where it is all blanks."""
+    return " ".join(storable(text).split())
+
+
 def storable_json(value: Any) -> Any:
     """PostgreSQL's JSON cannot hold the character that its text cannot hold either."""
     return msgspec.json.decode(msgspec.json.encode(value).replace(b"\\u0000", b"\\ufffd"))
