@@ -41,7 +41,7 @@ bench: $(VENV)/test.installed ## measure the site beside a bare relay; prints th
 
 .PHONY: screenshots
 screenshots: $(VENV)/test.installed ## each state of the page in both themes, wide and small, into var/screenshots
-	@$(BIN)/python -m tests.screenshots $(ARGS)
+	@$(BIN)/python -m tests.support.screenshots $(ARGS)
 
 .PHONY: words
 words: $(VENV)/dev.installed ## take new words into the translations and compile them; needs GNU gettext

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from . import servers
-from .servers import Database, Server, Site, Upstream, environment
+from .support import servers
+from .support.servers import Database, Server, Site, Upstream, environment
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-from .. import servers
 from ..conftest import browser_path
+from ..support import servers
 
 RATE = 200
 """Deltas a second."""
@@ -151,7 +151,7 @@ def open_and_scroll(page: Page, url: str, messages: int) -> dict[str, Any]:
 def fill(site: servers.Site, conversation: str, messages: int) -> None:
     """Puts messages into a conversation, every second one a short answer in Markdown."""
     code = (
-        "from chat.models import Message as m, Conversation as c; from tests.upstream import SECTION;"
+        "from chat.models import Message as m, Conversation as c; from tests.support.upstream import SECTION;"
         f"c.objects.filter(pk='{conversation}').update(last_seq={messages});"
         f"m.objects.bulk_create(m(conversation_id='{conversation}', seq=n, role='user' if n % 2 else 'assistant',"
         f" text=f'Question {{n}}' if n % 2 else SECTION.format(n=n)) for n in range(1, {messages} + 1))"
@@ -174,7 +174,7 @@ def measure(deltas: int, messages: int) -> PageCosts:
         database = servers.Database(Path(folder))
         upstream = servers.start_upstream()
         env = servers.environment(
-            DJANGO_SETTINGS_MODULE="tests.production",
+            DJANGO_SETTINGS_MODULE="tests.sites.production",
             STATIC_ROOT=f"{folder}/static",
             DATABASE_URL=database.copy(),
             DEBUG="",

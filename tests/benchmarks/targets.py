@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from ..servers import (
+from ..support.servers import (
     Database,
     Server,
     Site,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests import servers
 from tests.conftest import browser_path
-from tests.servers import PASSWORD, Database, Site, Upstream
+from tests.support import servers
+from tests.support.servers import PASSWORD, Database, Site, Upstream
 
 # What Chromium otherwise asks of the network at its start, and what a container without a user namespace needs.
 QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -72,7 +72,7 @@ def production_site(database: Database, upstream: Upstream, tmp_path: Path) -> I
 
         def start(model: str) -> Site:
             env = servers.environment(
-                DJANGO_SETTINGS_MODULE="tests.production",
+                DJANGO_SETTINGS_MODULE="tests.sites.production",
                 DATABASE_URL=database.copy(),
                 STATIC_ROOT=str(tmp_path),
                 DEBUG="",

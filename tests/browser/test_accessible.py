@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.page import SLOW, SignIn, StartSite, answer, begin, ends, live, made, open_list, posting, say
-from tests.servers import Upstream
+from tests.support.page import SLOW, SignIn, StartSite, answer, begin, ends, live, made, open_list, posting, say
+from tests.support.servers import Upstream
 
 pytestmark = pytest.mark.browser
 

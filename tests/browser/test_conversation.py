@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import servers
-from tests.page import (
+from tests.site.test_site import add_participant
+from tests.support import servers
+from tests.support.page import (
     SLOW,
     SignIn,
     StartSite,
@@ -24,13 +25,12 @@ from tests.page import (
     stored,
     until,
 )
-from tests.servers import Site, Upstream
-from tests.test_site import add_participant
-from tests.upstream import SECTION
+from tests.support.servers import Site, Upstream
+from tests.support.upstream import SECTION
 
 pytestmark = pytest.mark.browser
 
-OFFICE = "tests.office"
+OFFICE = "tests.sites.office"
 STILL = """async (log) => {
   for (let before = NaN, frames = 0; frames < 10; frames++) {
     if (before !== log.scrollTop) frames = 0;

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import servers
-from tests.page import (
+from tests.site.test_site import add_participant
+from tests.support import servers
+from tests.support.page import (
     SLOW,
     SignIn,
     StartSite,
@@ -24,8 +25,7 @@ from tests.page import (
     say,
     types,
 )
-from tests.servers import Site
-from tests.test_site import add_participant
+from tests.support.servers import Site
 
 pytestmark = pytest.mark.browser
 

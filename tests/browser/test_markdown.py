@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests import servers
 from tests.browser import hostile
-from tests.page import answer, begin, ends, live, noted, posting, say, until
-from tests.servers import Database, Site, Upstream
+from tests.support import servers
+from tests.support.page import answer, begin, ends, live, noted, posting, say, until
+from tests.support.servers import Database, Site, Upstream
 
 pytestmark = pytest.mark.browser
 
@@ -187,7 +187,7 @@ def test_a_diagram_is_drawn_when_it_is_asked_for(page: Page) -> None:
 
 
 def test_pictures_are_loaded_from_the_hosts_that_the_site_allows(start_site: StartSite, sign_in: SignIn) -> None:
-    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo", DJANGO_SETTINGS_MODULE="tests.pictures"), "ada")
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo", DJANGO_SETTINGS_MODULE="tests.sites.pictures"), "ada")
     dot = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
     asked_for: list[str] = []
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests import recorded, servers
-from tests.page import (
+from tests.site.test_site import add_participant, cases
+from tests.sites import recorded
+from tests.support import servers
+from tests.support.page import (
     SLOW,
     SignIn,
     StartSite,
@@ -27,9 +29,8 @@ from tests.page import (
     types,
     until,
 )
-from tests.servers import Site, Upstream
-from tests.test_site import add_participant, cases
-from tests.upstream import text
+from tests.support.servers import Site, Upstream
+from tests.support.upstream import text
 
 pytestmark = pytest.mark.browser
 

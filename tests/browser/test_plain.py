@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page import SLOW, SignIn, StartSite, fill, posting, stored, until
-from tests.servers import Site
-from tests.test_site import add_participant
-from tests.upstream import text
+from tests.site.test_site import add_participant
+from tests.support.page import SLOW, SignIn, StartSite, fill, posting, stored, until
+from tests.support.servers import Site
+from tests.support.upstream import text
 
 pytestmark = pytest.mark.browser
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page import SignIn, StartSite, answer, ends, live, made, panel, person, row, say, types
-from tests.servers import Site, Upstream
+from tests.support.page import SignIn, StartSite, answer, ends, live, made, panel, person, row, say, types
+from tests.support.servers import Site, Upstream
 
 pytestmark = pytest.mark.browser
 

@@ -6,12 +6,26 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests import servers
-from tests.page import SignIn, StartSite, answer, begin, ends, live, made, noted, posting, row, say, shown, stored
-from tests.servers import Server
-from tests.test_outages import address, frozen, locked
-from tests.test_site import add_participant
-from tests.upstream import text
+from tests.site.test_outages import address, frozen, locked
+from tests.site.test_site import add_participant
+from tests.support import servers
+from tests.support.page import (
+    SignIn,
+    StartSite,
+    answer,
+    begin,
+    ends,
+    live,
+    made,
+    noted,
+    posting,
+    row,
+    say,
+    shown,
+    stored,
+)
+from tests.support.servers import Server
+from tests.support.upstream import text
 
 pytestmark = pytest.mark.browser
 
@@ -80,7 +94,7 @@ def test_until_a_conversation_is_loaded_its_layout_stands_there(start_site: Star
 def test_a_page_that_cannot_keep_up_is_told_and_loses_nothing(start_site: StartSite, sign_in: SignIn) -> None:
     """Its only thread is held up, so it acknowledges nothing, and the server sends it away."""
     site = start_site(
-        DJANGO_SETTINGS_MODULE="tests.office", NOUS_CHAT_MODEL="custom:words@n=900,delay=20", PATIENCE="3"
+        DJANGO_SETTINGS_MODULE="tests.sites.office", NOUS_CHAT_MODEL="custom:words@n=900,delay=20", PATIENCE="3"
     )
     page, other = sign_in(site, "ada"), sign_in(site, "bob")
     conversation = begin(page)

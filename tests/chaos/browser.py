@@ -10,8 +10,8 @@ from typing import Any
 
 import websockets
 
-from ..client import Person, Talker
-from ..reader import Frame
+from ..support.client import Person, Talker
+from ..support.protocol_client import Frame
 from .world import World
 
 TICK = 0.25

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-from ..reader import Frame
-from ..upstream import text
+from ..support.protocol_client import Frame
+from ..support.upstream import text
 from .browser import Browser
 from .stage import ACTIVE, CONVERGE, Stage, until
 from .world import Process

@@ -22,7 +22,7 @@ from chat import supervisor
 from chat.models import Conversation, Participant, Run
 from nousproject.asgi import application as site
 
-from ..lossy import Loss
+from ..support.lossy_layer import Loss
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
-from ..servers import free_port
+from ..support.servers import free_port
 
 
 class Proxy:

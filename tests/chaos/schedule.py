@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from ..servers import PEOPLE
+from ..support.servers import PEOPLE
 
 PROCESSES = 2
 LENGTH = 4.0
@@ -98,7 +98,7 @@ def _room(dice: random.Random) -> Room:
 
 
 def _question(dice: random.Random) -> str:
-    """What tests/upstream.py is told by its last word."""
+    """What tests/support/upstream.py is told by its last word."""
     n, delay = dice.randint(5, 120), dice.choice((2, 10, 20, 30))
     paced = f"n={n},delay={delay}"
     return dice.choice(

@@ -5,7 +5,7 @@ import os
 
 from nousproject.settings import *  # noqa: F403
 
-CHANNEL_LAYERS["default"]["BACKEND"] = "tests.lossy.LossyRedisLayer"  # noqa: F405
+CHANNEL_LAYERS["default"]["BACKEND"] = "tests.support.lossy_layer.LossyRedisLayer"  # noqa: F405
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
 
 NOUS_CHAT = {

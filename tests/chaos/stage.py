@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from ..reader import Frame
+from ..support.protocol_client import Frame
 from .browser import Browser
 from .schedule import CHANGES, Schedule, Step
 from .world import World

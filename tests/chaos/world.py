@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import servers
-from ..client import Person, signed_in
-from ..servers import PEOPLE, Database, Server, Site, Upstream, environment
+from ..support import servers
+from ..support.client import Person, signed_in
+from ..support.servers import PEOPLE, Database, Server, Site, Upstream, environment
 from .proxy import LockedFile, Proxy
 from .schedule import PROCESSES
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from chat.engine import Agent, Limits
 from chat.engine.providers.openai import OpenAIProvider
 
-from ..upstream import Upstream
+from ..support.upstream import Upstream
 
 KEY = "sk-test-key-of-the-suite"
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..servers import environment
-from ..upstream import Upstream, text
+from ..support.servers import environment
+from ..support.upstream import Upstream, text
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 KEY = "sk-the-key-of-nous-ask"

@@ -16,7 +16,7 @@ from chat.engine.providers.ollama import OllamaProvider
 from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.vendors import OPENAI_WIRE, VENDORS
 
-from ..upstream import Upstream
+from ..support.upstream import Upstream
 
 
 def provider(model: str, **environ: str) -> OpenAIProvider:

@@ -22,7 +22,7 @@ from chat.engine import (
 from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.retry import pause
 
-from ..upstream import Upstream
+from ..support.upstream import Upstream
 from .turns import Turns, call, collect, events_of, failed, finished
 
 SOON = 0.001

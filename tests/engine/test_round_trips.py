@@ -26,7 +26,7 @@ from chat.engine.providers import provider_for
 from chat.engine.providers.provider import Provider, Request, ToolSpec
 from chat.engine.providers.recording import Recording, recording
 
-from ..upstream import Upstream, text
+from ..support.upstream import Upstream, text
 from .conftest import KEY
 
 Make = Callable[[str], Provider]

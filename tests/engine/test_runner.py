@@ -38,7 +38,7 @@ from chat.engine import (
 from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.provider import Request
 
-from ..upstream import Upstream
+from ..support.upstream import Upstream
 from .turns import Turns, call, collect, events_of, failed, finished, results, tool_message
 
 

@@ -28,7 +28,7 @@ from chat.engine.connections import pause
 from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.recording import Recording, recording
 
-from ..upstream import Upstream, text
+from ..support.upstream import Upstream, text
 from .conftest import KEY
 
 Make = Callable[..., Agent]

@@ -1,0 +1,219 @@
+"""What the server says: to one person in that person's language, to all in the site's."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone, translation
+
+from chat import objects, store, supervisor, words
+from chat.commands import Refused
+from chat.engine import EngineError, Limits
+from chat.engine.providers.failures import Failures
+from chat.models import Conversation, Run, Spending
+
+from ..support.client import InProcess, signed_in
+from ..support.store_helpers import HOST, begin, post
+
+GERMAN, ENGLISH = "language=de", "language=en"
+NO_TEXT = {GERMAN: "Die Nachricht hat keinen Text.", ENGLISH: "The message has no text."}
+NO_RUN = {
+    GERMAN: "Diesen Lauf gibt es in diesem Gespräch nicht.",
+    ENGLISH: "There is no such run in this conversation.",
+}
+NOBODY = "00000000-0000-4000-8000-000000000000"
+Scenario = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("query", "language"),
+    [
+        (b"language=de", "de"),
+        (b"x=1&language=de-AT", "de"),
+        (b"language=en", "en"),
+        (b"", "en"),
+        (b"language=", "en"),
+        (b"language=tlh", "en"),
+        (b"language=%00../../de", "en"),
+        (b"language=%ff\xff", "en"),
+        (b"language=" + b"de-" * 400, "de"),
+        (b"language=" + b"x" * 4000, "en"),
+    ],
+)
+def test_a_sockets_address_names_its_language_and_nothing_in_it_is_an_error(query: bytes, language: str) -> None:
+    assert words.language_of(query) == language
+
+
+def test_two_sockets_of_one_process_are_each_refused_in_their_own_language(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def ask(peer: InProcess, query: str, number: int) -> None:
+        """What is seen through in a task of its own, and what is not."""
+        await peer.say("", ref=f"say {number}")
+        await peer.send("run.stop", run=NOBODY, ref=f"stop {number}")
+        await peer.send("run.sync", run=NOBODY, ref=f"sync {number}")
+        assert (await peer.answered(f"say {number}"))["message"] == NO_TEXT[query]
+        assert (await peer.answered(f"stop {number}"))["message"] == NO_RUN[query]
+        assert (await peer.answered(f"sync {number}"))["message"] == NO_RUN[query]
+
+    async def talk() -> None:
+        german, english = InProcess(people["ada"], room.pk, GERMAN), InProcess(people["bob"], room.pk, ENGLISH)
+        async with german, english:
+            for number in range(5):
+                await asyncio.gather(ask(german, GERMAN, number), ask(english, ENGLISH, number))
+
+    scenario(talk)
+
+
+def test_each_socket_is_told_in_its_language_what_is_away_and_why_it_is_closed(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def talk() -> None:
+        peers = {query: InProcess(people["ada"], room.pk, query) for query in (GERMAN, "")}
+        async with peers[GERMAN], peers[""]:
+            supervisor.current()._notice("layer", away=True)
+            assert "Prozesse des Servers" in (await peers[GERMAN].hear("notice"))["message"]
+            assert "Server processes" in (await peers[""].hear("notice"))["message"]
+            late = InProcess(people["bob"], room.pk, GERMAN)
+            async with late:
+                assert "Prozesse des Servers" in (await late.hear("notice"))["message"]
+            await supervisor.current().drain(0)
+            assert (await peers[GERMAN].hear("closing"))["reason"] == "Der Server startet neu."
+            assert (await peers[""].hear("closing"))["reason"] == "The server is restarting."
+
+    scenario(talk)
+
+
+def test_over_http_refusals_are_in_the_requests_language(client: Client, people: Any, room: Conversation) -> None:
+    client.force_login(people["ada"])
+    there = reverse("nous_chat:api-participants", args=[room.pk])
+    for language, said in (("de", "Es gibt niemanden mit diesem Namen."), ("en", "There is nobody of that name.")):
+        headers = {"Accept-Language": language}
+        refused = client.post(there, {"username": "nobody"}, content_type="application/json", headers=headers)
+        assert (refused.status_code, refused.json()["message"]) == (404, said)
+    unsigned = Client(headers={"Accept-Language": "de"}).get(there)
+    assert unsigned.json()["message"] == "Melden Sie sich zuerst an."
+
+
+def test_about_fields_and_frames_a_client_hears_english(scenario: Scenario, people: Any, room: Conversation) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk, GERMAN) as peer:
+            await peer.send("no.such", ref="1")
+            assert (await peer.answered("1"))["message"].startswith("There is no such command")
+            await peer.send("read", ref="2", seq="x")
+            assert "Expected `int`" in (await peer.answered("2"))["message"]
+
+    scenario(talk)
+
+
+def test_a_budget_is_used_up_in_the_numbers_of_the_language(people: Any, room: Conversation, settings: Any) -> None:
+    day = timezone.localdate(timezone=timezone.get_default_timezone())
+    for each in (day, day + timedelta(days=1)):  # it may be midnight
+        Spending.objects.create(user=people["ada"], conversation=room, day=each, tokens=2000, cost=1, runs=1)
+    settings.NOUS_CHAT = {**settings.NOUS_CHAT, "BUDGETS": [{"per": "user", "tokens": 2000, "cost": "12.50"}]}
+    said = {}
+    for language in ("de", "en"):
+        with translation.override(language), pytest.raises(Refused) as caught:
+            post(people["ada"], room)
+        said[language] = str(caught.value)
+    assert said["de"].startswith("Ihr Budget für heute ist aufgebraucht: 2.000 Tokens und Kosten von 12,50. Antworten")
+    assert said["en"].startswith("Your budget for today is used up: 2,000 tokens and a cost of 12.50. Answers")
+
+
+def test_what_is_kept_for_all_is_in_the_sites_language_whoever_makes_it(people: Any, room: Conversation) -> None:
+    with translation.override("de"):
+        assert objects.Failure.ours("abandoned").message == "Everybody had left the conversation."
+        begin(people["ada"], room)
+        Run.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+        (reaped,) = store.reap(room.pk)
+    assert reaped.run.error is not None
+    assert reaped.run.error.message.startswith("The server that was writing this answer ended.")
+
+
+def test_why_a_run_ends_at_its_budget_is_for_all(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {**settings.NOUS_CHAT, "BUDGETS": [{"per": "user", "tokens": 2000}]}
+    with translation.override("de"):
+        run_id = post(people["ada"], room).start
+        assert run_id is not None
+        started = store.start_run(run_id, HOST)
+    assert started is not None
+    assert started.left[0].failure.message.startswith("Your budget for today is used up: 2,000 tokens.")
+
+
+def test_a_german_site_tells_all_in_german_and_each_as_he_asked(people: Any, room: Conversation, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+    with translation.override("en"):
+        assert objects.Failure.ours("abandoned").message == "Alle hatten das Gespräch verlassen."
+    assert words.language_of(b"") == "de"
+
+
+def test_on_a_real_site_sockets_speak_their_own_language(start_site: Callable[..., Any]) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation, query=f"?{GERMAN}") as german, ada.socket(conversation) as other:
+                for number in range(3):
+                    await german.say("", ref=f"{number}")
+                    await other.say("", ref=f"{number}")
+                    assert (await german.answered(f"{number}"))["message"] == NO_TEXT[GERMAN]
+                    assert (await other.answered(f"{number}"))["message"] == NO_TEXT[ENGLISH]
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "german", "english"),
+    [
+        ("status@code=429,retry_after=1", "bittet zu warten", "asks to wait"),
+        ("page", "Es kam eine Webseite.", "it sent a web page."),
+        ("silent", "noch kein erstes Token gesendet", "sent no first token"),
+        ("cut@n=3", "mitten in der Antwort abgebrochen", "broke off"),
+    ],
+)
+def test_why_a_provider_failed_is_for_all_and_logged_in_english(
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Callable[..., None],
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    behaviour: str,
+    german: str,
+    english: str,
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    model(behaviour, FIRST_TOKEN_TIMEOUT=1)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk, ENGLISH) as peer:
+            await peer.say("Hello")
+            error = (await peer.hear("run.finished"))["error"]
+            assert german in error["message"], error
+            assert english not in error["message"]
+
+    scenario(talk)
+    assert german in Run.objects.get().error_message
+    assert german not in caplog.text
+
+
+def test_no_language_lets_a_key_out() -> None:
+    key = "secret-0123456789"
+    failures = Failures("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
+    said = [
+        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(words.for_all),
+        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(words.for_all),
+        failures.deadline("idle_timeout", Limits()).said(words.for_all),
+        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(words.for_all),
+    ]
+    assert not [sentence for sentence in said if key in sentence]
+    assert all("***" in sentence for sentence in (said[0], said[1], said[3]))
+
+
+def test_what_a_sites_own_agent_says_is_left_as_it_is() -> None:
+    assert EngineError("Das 100% genaue Modell schläft.").said(words.for_all) == "Das 100% genaue Modell schläft."

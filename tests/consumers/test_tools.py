@@ -1,0 +1,269 @@
+"""Tools and approvals in a conversation: seen by everybody, stored, decided by whoever may, resumed wherever."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+
+from chat import groups, supervisor
+from chat.models import Conversation, Message, Participant, Run, ToolCall
+
+from ..sites import clerk
+from ..support.client import InProcess
+
+Scenario = Callable[..., Any]
+
+
+@pytest.fixture
+def room(people: dict[str, Any], settings: Any) -> Conversation:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.sites.clerk.agent"}}}
+    room = Conversation.objects.create(agent="clerk", answers="always")
+    Participant.objects.create(conversation=room, user=people["ada"], role="owner")
+    Participant.objects.create(conversation=room, user=people["bob"], role="member")
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    return room
+
+
+def waits(peer: InProcess) -> bool:
+    """Its newest message is an answer that awaits approval."""
+    newest = max(peer.messages.values(), key=lambda message: message["seq"], default=None)
+    return bool(newest and newest["run"] and newest["run"]["status"] == "awaiting_approval")
+
+
+def test_calls_and_results_stream_between_the_texts_and_are_stored(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("name and order")
+            finished = await bob.hear("run.finished")
+            assert finished["status"] == "completed"
+            calls = {call["name"]: call for call in finished["message"]["calls"]}
+            assert {name: call["status"] for name, call in calls.items()} == {"who_asks": "done", "look_up": "done"}
+            assert calls["look_up"]["result"] == '{"order":7,"state":"shipped"}'
+            assert calls["who_asks"]["result"] == "ada"
+            assert "Let me see." in finished["message"]["text"]
+            assert '{"order":7,"state":"shipped"}' in finished["message"]["text"]
+            kinds = [event["type"] for event in bob.events if event["type"] in ("run.delta", "run.tool")]
+            assert kinds == ["run.delta", *["run.tool"] * 4, "run.delta"]
+            assert bob.healed == finished["message"]["text"]
+            assert bob.answer["calls"] == finished["message"]["calls"]
+
+    scenario(talk)
+    assert ToolCall.objects.filter(status="done").count() == 2
+    context = clerk.seen[-1]
+    assert (context.user, context.deps) == (people["ada"], room)
+
+
+@pytest.mark.parametrize(
+    ("what", "word"), [("missing", "no such order"), ("broken", "failed"), ("wrong", "order")], ids=str
+)
+def test_a_tool_that_fails_is_a_result_for_the_model_and_an_event_for_the_page(
+    scenario: Scenario, people: Any, room: Conversation, what: str, word: str
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say(what)
+            finished = await ada.hear("run.finished")
+            (call,) = finished["message"]["calls"]
+            assert (finished["status"], call["status"]) == ("completed", "failed")
+            assert word in call["result"]
+            assert "secret internals" not in str(ada.events)
+
+    scenario(talk)
+
+
+def test_the_next_run_is_sent_the_calls_and_results_of_the_last(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("order")
+            await ada.hear("run.finished")
+            await ada.say("thanks")
+            await ada.hear("run.finished", 2)
+
+    scenario(talk)
+    from chat import history
+
+    rows = Message.objects.filter(conversation=room).order_by("-seq")
+    turns = history.prompt(rows, 10_000, "clerk").messages
+    assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
+    assert turns[1].tool_calls[0].name == "look_up"
+    short = history.prompt(rows, 12, "clerk").messages
+    assert [turn.role for turn in short] in (["user", "assistant"], ["assistant"]), "never torn apart"
+
+
+def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def ask() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("refund the order")
+            await ada.until(
+                lambda: (
+                    ada.runs
+                    and any(e["message"]["run"]["status"] == "awaiting_approval" for e in ada.of_type("run.state"))
+                )
+            )
+            assert not ada.finished
+
+    async def decide() -> None:
+        async with InProcess(people["bob"], room.pk) as bob, InProcess(people["ada"], room.pk) as ada:
+            assert bob.snapshot is not None
+            (run,) = bob.snapshot["runs"]
+            assert run["status"] == "awaiting_approval"
+            waiting = next(call for call in bob.answer["calls"] if call["name"] == "refund")
+            assert (waiting["status"], waiting["arguments"]) == ("awaiting_approval", {"order": 7, "amount": 5.0})
+            await bob.send("tool.decide", call=waiting["id"], decision="approve", ref="bob")
+            assert (await bob.answered("bob"))["code"] == "forbidden"
+            changed = {"order": 7, "amount": 2.5}
+            await ada.send("tool.decide", call=waiting["id"], decision="approve", arguments=changed, ref="ada")
+            assert (await ada.answered("ada"))["type"] == "ack"
+            finished = await bob.hear("run.finished")
+            assert finished["status"] == "completed"
+            assert "refunded 2.5 for 7" in finished["message"]["text"]
+            assert finished["message"]["text"].startswith("Let me see.")
+            call = next(call for call in finished["message"]["calls"] if call["name"] == "refund")
+            assert (call["status"], call["decided_by"]["name"], call["arguments"]) == ("done", "ada", changed)
+            assert bob.healed == finished["message"]["text"], "text went on where it stood"
+            assert finished["usage"]["output_tokens"] >= 8, "three words before the approval, five after it"
+            await ada.send("tool.decide", call=waiting["id"], decision="reject", ref="late")
+            assert (await ada.answered("late"))["code"] == "conflict"
+
+    scenario(ask)
+    assert Run.objects.get().status == "awaiting_approval"
+    scenario(decide)  # another loop, as another process or a restart would be
+
+
+def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other_run(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that goes on has the id of the one that is just ending its first part; it must not go with that."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+    async def talk() -> None:
+        layer = get_channel_layer()
+        send, first, second = layer.group_send, asyncio.Event(), asyncio.Event()
+        gates = iter((first, second))
+
+        async def slowly(group: str, message: dict[str, Any]) -> None:
+            await send(group, message)
+            if '"run.state"' in message.get("text", ""):
+                await next(gates).wait()
+
+        monkeypatch.setattr(groups, "PATIENCE", 60.0)
+        monkeypatch.setattr(layer, "group_send", slowly)
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("refund")
+            await ada.until(lambda: waits(ada))
+            (call,) = ada.answer["calls"]
+            await ada.send("tool.decide", call=call["id"], decision="approve", ref="yes")
+            await ada.answered("yes")
+            first.set()
+            await ada.hear("run.state", 2)  # the first part is over, the second goes on
+            assert len(supervisor.current()._runs) == 1
+            second.set()
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["message"]["calls"][0]["status"]) == ("completed", "done")
+            async with asyncio.timeout(30):
+                while supervisor.current()._runs:
+                    await asyncio.sleep(0.05)
+
+    scenario(talk)
+
+
+def test_a_rejection_tells_the_model_why(scenario: Scenario, people: Any, room: Conversation) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("refund it")
+            await ada.until(lambda: waits(ada))
+            (call,) = ada.answer["calls"]
+            await ada.send("tool.decide", call=call["id"], decision="reject", reason="Too much money")
+            finished = await ada.hear("run.finished")
+            (call,) = finished["message"]["calls"]
+            assert call["status"] == "rejected"
+            assert "Too much money" in finished["message"]["text"]
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("how", ["stop", "interrupt"])
+def test_what_awaits_approval_can_be_stopped_or_talked_over(
+    scenario: Scenario, people: Any, room: Conversation, how: str
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("refund it")
+            await ada.until(lambda: waits(ada))
+            if how == "stop":
+                await ada.send("run.stop", run=ada.answer["run"]["id"])
+                finished = await ada.hear("run.finished")
+            else:
+                await ada.say("never mind")
+                await ada.hear("run.finished", 2)
+                finished = ada.finished[0]
+                assert ada.finished[1]["status"] == "completed"
+            assert finished["status"] == "stopped"
+            assert finished["message"]["calls"][0]["status"] == "stopped"
+
+    scenario(talk)
+
+
+def test_a_viewer_decides_nothing_and_a_call_of_another_room_is_not_found(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["eve"], room.pk) as eve:
+            await ada.say("refund it")
+            await eve.until(lambda: waits(eve))
+            await eve.send("tool.decide", call=eve.answer["calls"][0]["id"], decision="approve", ref="1")
+            assert (await eve.answered("1"))["code"] == "forbidden"
+            await ada.send("tool.decide", call=str(uuid.uuid4()), decision="approve", ref="2")
+            assert (await ada.answered("2"))["code"] == "not_found"
+            await ada.send("tool.decide", call=str(uuid.uuid4()), decision="perhaps", ref="3")
+            assert (await ada.answered("3"))["code"] == "invalid"
+
+    scenario(talk)
+
+
+def test_an_agent_of_the_sites_own_can_be_any_stream_of_events(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.consumers.test_tools.parrot"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["message"]["text"]) == ("completed", "Hello, ada")
+            assert finished["message"]["run"]["model"] == "tests.consumers.test_tools.parrot"
+
+    scenario(talk)
+
+
+class Parrot:
+    async def run_stream(self, messages: Any, *, context: Any) -> Any:
+        from chat.engine import Finish, Result, TextDelta
+
+        yield TextDelta(messages[-1].text)
+        yield TextDelta(f", {context.user.username}")
+        yield Finish(Result(text="Hello"))
+
+
+parrot = Parrot()
+
+
+def test_an_agent_that_is_not_there_says_so(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"tools": ["tests.sites.clerk.nothing"], "model": "demo:tour"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            assert (await ada.hear("run.finished"))["error"]["code"] == "configuration"
+            assert supervisor.current().draining is False
+
+    scenario(talk)

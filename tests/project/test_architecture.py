@@ -1,0 +1,112 @@
+"""The structure, kept: imports point one way, and each word stands where it belongs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+CHAT = Path(__file__).resolve().parents[2] / "chat"
+SITE = CHAT.parent / "nousproject"
+FILES = sorted(file for file in CHAT.rglob("*.py") if "migrations" not in file.parts)
+ENGINE = CHAT / "engine"
+
+
+def names(files: list[Path]) -> list[str]:
+    return [str(file.relative_to(CHAT)) for file in files]
+
+
+def code(file: Path) -> str:
+    """The file without comments and docstrings: prose may name anything."""
+    tree = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree)
+
+
+def imports(file: Path) -> set[str]:
+    """Top-level packages that a file imports absolutely, and our modules that it imports relatively, by dotted name."""
+    found = set()
+    package = list(file.relative_to(CHAT.parent).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def where(word: str, files: list[Path] = FILES) -> list[str]:
+    return names([file for file in files if re.search(word, code(file))])
+
+
+def test_the_engine_knows_no_django_and_nothing_of_the_chat() -> None:
+    for file in ENGINE.rglob("*.py"):
+        for name in imports(file):
+            assert name.split(".")[0] not in ("django", "channels", "asgiref"), f"{file} imports {name}"
+            assert not name.startswith("chat") or name.startswith("chat.engine"), f"{file} imports {name}"
+        assert "conversation" not in code(file).lower(), file
+
+
+def test_the_chat_knows_no_site_and_imports_itself_relatively() -> None:
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").split(".")[0] not in ("chat", "nousproject"), file
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        (r"\bgroup_(send|add|discard)\b", ["groups.py"]),
+        (r"\bget_channel_layer\b", ["groups.py"]),
+        (r"\bdatabase_sync_to_async\b", ["database.py"]),
+        (r"settings\.NOUS_CHAT|'NOUS_CHAT'", ["conf.py"]),
+        (r"\bengine\.run_stream\b", ["asides.py", "runs.py"]),
+    ],
+)
+def test_a_word_stands_in_its_place_alone(word: str, place: list[str]) -> None:
+    assert where(word) == place
+
+
+def test_httpx_is_used_under_the_engine_alone() -> None:
+    for file in [*FILES, *SITE.glob("*.py")]:
+        if ENGINE not in file.parents:
+            assert not {"httpx", "aiohttp"} & {name.split(".")[0] for name in imports(file)}, file
+
+
+def test_rows_are_written_by_the_store_alone() -> None:
+    writing = r"\.(create|get_or_create|bulk_create|update|delete|save)\("
+
+    for file in FILES:
+        if ENGINE in file.parents or file.parent.name == "store":
+            continue
+        assert not re.search(r"objects\b.*" + writing, code(file)), file
+
+
+def test_imports_point_one_way() -> None:
+    """consumers -> supervisor -> runs -> (store, history, events, engine): what is right of an arrow knows no left."""
+    order = ["consumers", "sockets", "supervisor", "abandonment", "runs", "inbox", "groups"]
+    order += ["store", "history", "objects", "agents", "conf"]
+    for place, module in enumerate(order):
+        files = [CHAT / f"{module}.py"] if module != "store" else list((CHAT / "store").glob("*.py"))
+        found = set().union(*map(imports, files))
+        for later in order[:place]:
+            assert f"chat.{later}" not in found, f"{module} imports {later}"
+
+
+def test_every_file_says_what_it_is() -> None:
+    for file in [*FILES, *SITE.glob("*.py")]:
+        text = file.read_text("utf-8")
+        if text.strip():
+            assert ast.get_docstring(ast.parse(text)), f"{file} has no docstring"
+
+
+def test_no_type_of_a_layer_message_comes_from_a_client() -> None:
+    """A layer message's `type` names a handler; ours are constants."""
+    assert where(r"'type': (?!')", [file for file in FILES if ENGINE not in file.parents]) == []

@@ -1,0 +1,83 @@
+"""`manage.py check` names what would break streaming; the site itself is clean."""
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.checks import run_checks
+
+from ..support import servers
+
+CORE = "channels_redis.core.RedisChannelLayer"
+PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+MEMORY = "channels.layers.InMemoryChannelLayer"
+URL = "redis://localhost:6379/0"
+FILE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}
+GOOD = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode = WAL;"}
+
+
+def layer(backend: str, **config: Any) -> dict[str, Any]:
+    return {"CHANNEL_LAYERS": {"default": {"BACKEND": backend, "CONFIG": config}}}
+
+
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"NOUS_CHAT": {"NO_SUCH": 1}}, "E001"),
+        ({"NOUS_CHAT": {"MODEL": "openai:gpt-4o"}}, "E002"),
+        (layer(MEMORY) | {"DEBUG": False}, "W003"),
+        ({"CHANNEL_LAYERS": {}}, "E004"),
+        (layer(CORE, hosts=[URL], prefix="mine"), "E005"),
+        (layer(PUBSUB, hosts=[URL]), "W006"),
+        ({"ALLOWED_HOSTS": ["*"]}, "W007"),
+        ({"DATABASES": {"default": FILE}}, "W009"),
+        ({"DATABASES": {"default": FILE | {"OPTIONS": {"init_command": GOOD["init_command"]}}}}, "W009"),
+        ({"ASGI_APPLICATION": None}, "W010"),
+        ({"NOUS_CHAT": {"HOST_TIMEOUT": 2}}, "W011"),
+    ],
+)
+def test_what_breaks_streaming_is_named_with_a_hint(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: str
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.DEBUG = True
+    assert found() == {}
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert set(found()) == {f"nous_chat.{code}"}
+    assert found()[f"nous_chat.{code}"].endswith(".")
+
+
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        layer(CORE, hosts=[{"address": URL, "socket_timeout": None}], prefix="mine"),
+        layer(PUBSUB, hosts=[URL], prefix="mine"),
+        {"DATABASES": {"default": FILE | {"OPTIONS": GOOD}}},
+        {"DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}}},
+    ],
+)
+def test_what_is_right_is_not_complained_about(settings: Any, changes: dict[str, Any]) -> None:
+    settings.DEBUG = True
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert found() == {}
+
+
+def test_daphne_has_to_stand_before_staticfiles(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEBUG = True
+    order = list(apps.get_app_configs())
+    order.sort(key=lambda config: config.name == "daphne")
+    monkeypatch.setattr(apps, "get_app_configs", lambda: order)
+    assert set(found()) == {"nous_chat.W008"}
+
+
+@pytest.mark.parametrize("redis", [None, URL])
+def test_the_site_itself_is_clean(redis: str | None) -> None:
+    servers.manage(servers.environment(REDIS_URL=redis), "check", "--fail-level", "WARNING", "--tag", "nous_chat")
+
+
+def found() -> dict[str, str]:
+    return {str(problem.id): str(problem.hint) for problem in run_checks(tags=["nous_chat"])}

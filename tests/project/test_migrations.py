@@ -1,0 +1,76 @@
+"""What a site had before it was upgraded is there after it, in the new form."""
+
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ..support.servers import environment, manage
+
+NOW = "2026-11-20 09:30:00"
+
+
+def test_answers_that_were_made_again_become_alternatives_and_all_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "db.sqlite3"
+    env = environment(DATABASE_URL=f"sqlite:///{file}")
+    manage(env, "migrate", "auth", "--verbosity", "0")
+    manage(env, "migrate", "nous_chat", "0002", "--verbosity", "0")
+    room, question, first, second, third = (uuid.uuid4().hex for _ in range(5))
+    with sqlite3.connect(file) as db:
+        when = {"created_at": NOW, "updated_at": NOW}
+        insert(
+            db,
+            "nous_chat_conversation",
+            id=room,
+            title="Old plans",
+            agent="assistant",
+            mode="queue",
+            last_seq=4,
+            **when,
+        )
+        said = [
+            (question, "user", "Tea?", None),
+            (first, "assistant", "One", None),
+            (second, "assistant", "Two", first),
+            (third, "assistant", "Three", second),
+        ]
+        for seq, (key, role, text, replaces) in enumerate(said, 1):
+            message = {"id": key, "conversation_id": room, "seq": seq, "role": role, "text": text, "thinking": ""}
+            insert(db, "nous_chat_message", **message, replaces_id=replaces, created_at=NOW)
+            if role == "assistant":
+                run = {
+                    "id": uuid.uuid4().hex,
+                    "conversation_id": room,
+                    "message_id": key,
+                    "status": "completed",
+                    "seq": 1,
+                }
+                empty = dict.fromkeys(("model", "host", "error_code", "error_message", "transcript"), "")
+                insert(db, "nous_chat_run", **run, **empty, agent="assistant", heartbeat_at=NOW, created_at=NOW)
+        db.execute("INSERT INTO auth_user (password, is_superuser, username, last_name, email, is_staff, is_active, "
+                   "date_joined, first_name) VALUES ('', 0, 'ada', '', '', 0, 1, ?, '')", [NOW])  # fmt: skip
+        insert(db, "nous_chat_participant", conversation_id=room, user_id=1, role="owner", joined_at=NOW)
+
+    manage(env, "migrate", "--verbosity", "0")
+    with sqlite3.connect(file) as db:
+        rows = db.execute("SELECT text, alternative_of_id, shown, replaces_id FROM nous_chat_message ORDER BY seq")
+        assert rows.fetchall() == [
+            ("Tea?", None, 1, None), ("One", first, 0, None), ("Two", first, 0, None), ("Three", first, 1, None),
+        ]  # fmt: skip
+        assert db.execute("SELECT last_read FROM nous_chat_participant").fetchall() == [(4,)], (
+            "nothing is new to anybody"
+        )
+    looked_up = (
+        "from chat import store; "
+        "print([r.excerpt for q in ('plans', 'tea', 'three', 'two') for r in store.find(1, q, None).results])"
+    )
+    assert manage(env, "shell", "-v0", "-c", looked_up).strip() == "['Old plans', 'Tea?', 'Three']"
+
+    manage(env, "migrate", "nous_chat", "0005", "--verbosity", "0")
+    manage(env, "migrate", "nous_chat", "zero", "--verbosity", "0")
+    manage(env, "migrate", "--verbosity", "0")
+
+
+def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
+    columns, marks = ", ".join(values), ", ".join("?" * len(values))
+    db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(values.values()))

@@ -1,0 +1,165 @@
+"""A socket lives as long as its person may be there: sign-out, deactivation, removal, another role.
+
+A real process looks for itself once a minute only, so what a test sees sooner has been told.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chat import sockets, store
+from chat.models import Conversation, Participant
+from chat.permissions import Permissions
+
+from ..site.test_site import add_participant
+from ..support import servers
+from ..support.client import InProcess, signed_in
+from ..support.servers import Site
+
+Scenario = Callable[..., Any]
+
+
+def change(site: Site, code: str) -> None:
+    """Run Python as a command of the site: another process than those that serve."""
+    prelude = "from django.contrib.auth import get_user_model; from chat.models import Participant;"
+    prelude += "user = get_user_model().objects.get(username='bob');"
+    servers.manage(site.env, "shell", "-v0", "-c", prelude + code)
+
+
+@pytest.fixture(scope="module")
+def two(database: Any, redis: str) -> Iterator[tuple[Site, Site]]:
+    """Two processes of one site."""
+    url = database.copy()
+    site = Site(servers.environment(DATABASE_URL=url, REDIS_URL=redis, REDIS_PREFIX=os.urandom(4).hex()))
+    other = site.beside()
+    with servers.running(site, other):
+        yield site, other
+
+
+def test_signing_out_closes_this_sessions_sockets_in_every_process_and_no_others(two: tuple[Site, Site]) -> None:
+    site, other = two
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada, signed_in(site, "ada") as elsewhere:
+            conversation = await ada.new_conversation()
+            async with (
+                ada.socket(conversation) as here,
+                ada.socket(conversation, other) as there,
+                ada.socket("", other) as inbox,
+                elsewhere.socket(conversation, other) as another,
+            ):
+                for socket in (here, there, inbox, another):
+                    await socket.hear("snapshot")
+                await ada.sign_out()
+                for socket in (here, there, inbox):
+                    assert await socket.shut() == 4401
+                await another.send("ping", ref="1")
+                assert (await another.answered("1"))["type"] == "pong"
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("code", "closed"),
+    [
+        ("user.set_password('other'); user.save()", 4401),
+        ("user.is_active = False; user.save()", 4401),
+        ("Participant.objects.filter(user=user).delete()", 4403),
+        ("user.delete()", 4403),
+    ],
+    ids=["new password", "deactivated", "removed", "deleted"],
+)
+def test_who_may_not_be_there_any_more_is_sent_away_by_whichever_process_changed_it(
+    start_site: Callable[..., Site], redis: str, code: str, closed: int
+) -> None:
+    site = start_site(REDIS_URL=redis)
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada, signed_in(site, "bob") as bob:
+            conversation = await ada.new_conversation()
+            add_participant(site, conversation, "bob")
+            async with ada.socket(conversation) as owner, bob.socket(conversation) as member:
+                await member.hear("snapshot")
+                await asyncio.to_thread(change, site, code)
+                assert await member.shut() == closed
+                await owner.send("ping", ref="1")
+                assert (await owner.answered("1"))["type"] == "pong"
+
+    asyncio.run(talk())
+
+
+def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
+    start_site: Callable[..., Site], redis: str
+) -> None:
+    site = start_site(REDIS_URL=redis)
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada, signed_in(site, "bob") as bob:
+            conversation = await ada.new_conversation()
+            add_participant(site, conversation, "bob")
+            async with bob.socket(conversation) as member:
+                await member.hear("snapshot")
+                lower = "p = Participant.objects.get(user=user); p.role = 'viewer'; p.save()"
+                await asyncio.to_thread(change, site, lower)
+                assert (await member.hear("snapshot", 2))["you"]["role"] == "viewer"
+                await member.say("Hello", ref="1")
+                assert (await member.answered("1"))["code"] == "forbidden"
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("what", ["removed", "deactivated", "lowered"])
+def test_what_no_signal_tells_is_seen_at_the_next_look(
+    scenario: Scenario, people: Any, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(sockets, "LOOK_AGAIN", 0.5)
+    room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
+    Participant.objects.create(conversation=room, user=people["bob"])
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob, InProcess(people["ada"], room.pk) as ada:
+            mine = Participant.objects.filter(user=people["bob"])
+            match what:
+                case "removed":
+                    await mine.adelete()
+                    assert await bob.shut() == 4403
+                case "deactivated":
+                    await type(people["bob"]).objects.filter(pk=people["bob"].pk).aupdate(is_active=False)
+                    assert await bob.shut() == 4401
+                case "lowered":
+                    await mine.aupdate(role="viewer")
+                    assert (await bob.hear("snapshot", 2))["you"]["role"] == "viewer"
+            await asyncio.sleep(1.2)
+            assert len(ada.of_type("snapshot")) == 1, "nothing changed for her"
+
+    scenario(talk)
+
+
+def test_a_users_other_changes_disturb_nobody(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chat import revocation
+
+    told: list[Any] = []
+    monkeypatch.setattr(revocation, "_tell", lambda user_id, message: told.append(message))
+    people["ada"].first_name = "Ada"
+    people["ada"].save()
+    assert told == []
+    people["ada"].set_password("new")
+    people["ada"].save()
+    assert told == [{"type": "look"}]
+
+
+class NothingHidden(Permissions):
+    def can_see(self, participant: Participant) -> bool:
+        return super().can_see(participant) and participant.conversation.title != "hidden"
+
+
+def test_lists_show_what_the_sites_policy_lets_see(people: Any, settings: Any) -> None:
+    shown, hidden = (store.create_conversation(people["ada"], title) for title in ("shown", "hidden"))
+    settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.NothingHidden"}
+    assert [c.id for c in store.conversations_of(people["ada"].pk)[0]] == [shown.id]
+    listing = store.listing(hidden.id)
+    assert listing is not None
+    assert listing.audience == {}

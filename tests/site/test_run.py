@@ -1,0 +1,78 @@
+"""What `make run` starts: a chat that anybody can sign in to, with nothing prepared."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..support import servers
+from ..support.client import signed_in
+from ..support.servers import ROOT, Site
+
+
+class Run(Site):
+    """`python -m nousproject`, its output kept."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.port = servers.free_port()
+        self.output = folder / "output.txt"
+        self.env = servers.environment(
+            SECRET_KEY=None,
+            DEBUG=None,
+            NOUS_CHAT_MODEL=None,
+            DATABASE_URL=f"sqlite:///{folder}/db.sqlite3",
+            DEMO_PASSWORD=servers.PASSWORD,
+            PORT=str(self.port),
+            SERVER_LOG=str(self.output),
+            OLLAMA_BASE_URL="http://127.0.0.1:1",
+            LMSTUDIO_BASE_URL="http://127.0.0.1:1",
+            **env,
+        )
+        super(Site, self).__init__([sys.executable, "-m", "nousproject"], self.port, self.env)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    started = Run(tmp_path)
+    with servers.running(started):
+        yield started
+
+
+def test_it_says_where_to_go_how_to_sign_in_and_what_answers_and_then_works(run: Run) -> None:
+    said = run.output.read_text()
+    assert f"http://localhost:{run.port}/" in said
+    assert f"demo / {servers.PASSWORD}" in said
+    assert "the built-in demo, which is no model" in said
+
+    async def talk() -> None:
+        async with signed_in(run, "demo") as demo:
+            conversation = await demo.new_conversation()
+            async with demo.socket(conversation) as socket:
+                await socket.say("usage")
+                finished = await socket.hear("run.finished", seconds=60)
+                assert finished["status"] == "completed"
+                assert "demo" in finished["message"]["text"]
+                assert finished["usage"]["total_tokens"] > 0
+            assert (await demo.http.get("/admin/")).status_code == 200
+
+    asyncio.run(talk())
+
+
+def test_with_a_key_in_the_environment_that_provider_answers(tmp_path: Path) -> None:
+    started = Run(tmp_path, OPENAI_API_KEY="sk-test-0123456789")
+    with servers.running(started):
+        said = started.output.read_text()
+        assert "openai:" in said
+        assert "0123456789" not in said
+
+
+def test_a_port_that_is_taken_is_said_plainly(run: Run) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "nousproject"], cwd=ROOT, env=run.env, capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 1
+    assert f"Port {run.port} cannot be used" in second.stderr
+    assert "Traceback" not in second.stderr

@@ -1,0 +1,28 @@
+"""The site's settings with agents of the tests' own: one whose model the environment names, a clerk with tools
+(clerk.py), and one that is never done. PATIENCE: how many seconds a reader may be behind."""
+
+import os
+
+from chat import credit, engine
+from nousproject.settings import *  # noqa: F403
+
+credit.PATIENCE = float(os.environ.get("PATIENCE", credit.PATIENCE))
+
+wordy = engine.Agent(
+    engine.DemoProvider(
+        script=[engine.TextDelta("As long as I may, "), engine.Completion("length", engine.Usage(3, 5, 8))]
+    )
+)
+
+NOUS_CHAT = {
+    "AGENTS": {
+        "assistant": {},
+        "clerk": {"name": "Clerk", "agent": "tests.sites.clerk.agent"},
+        "wordy": {"name": "Wordy", "agent": "tests.sites.office.wordy"},
+    },
+    "MAX_RUNS": int(os.environ.get("MAX_RUNS", "100")),
+    "DISCONNECT_GRACE": 1.0,
+    "PRICES": {"custom:words@n=30": {"input": 1000, "output": 2000}},
+    "CURRENCY": "EUR",
+    "BUDGETS": [{"per": "user", "tokens": int(os.environ.get("DAILY_TOKENS", "1000000"))}],
+}

@@ -1,0 +1,17 @@
+"""The site's settings with the agents that the screenshots need: the demo, and one whose tool wants an approval. Limits
+are those of the environment: MAX_RUNS, DAILY_TOKENS."""
+
+import os
+
+from nousproject.settings import *  # noqa: F403
+
+NOUS_CHAT = {
+    "AGENTS": {
+        "assistant": {
+            "starters": ["What can I try here?", "Explain how streaming works", "Write a short poem about patience"],
+        },
+        "clerk": {"name": "Clerk", "agent": "tests.sites.clerk.agent"},
+    },
+    "MAX_RUNS": int(os.environ.get("MAX_RUNS", "100")),
+    "BUDGETS": [{"per": "user", "tokens": int(os.environ.get("DAILY_TOKENS", "1000000"))}],
+}

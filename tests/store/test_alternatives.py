@@ -1,0 +1,268 @@
+"""An answer made again stands beside the first; an answer that was cut off goes on."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat import engine, history, objects, store
+from chat.models import Conversation, Message, Participant, Run, ToolCall
+
+from ..support.client import InProcess
+from ..support.store_helpers import HOST, begin, end, post, refused
+from ..support.upstream import text
+
+Scenario = Callable[..., Any]
+
+
+def again(user: Any, room: Conversation, message: objects.Message, *, continues: bool = False) -> store.Started:
+    run_id = store.request_run(user.pk, room.pk, message.id, HOST, continues=continues)
+    started = store.start_run(run_id, HOST)
+    assert started is not None
+    return started
+
+
+def shown(room: Conversation) -> list[str]:
+    return [message.text for message in store.page(room.participants.get(role="owner").user_id, room.pk, None, 50)[0]]
+
+
+def answered(finished: store.Finished | None) -> objects.Message:
+    assert finished is not None
+    assert finished.message is not None
+    return finished.message
+
+
+def said(started: store.Started) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in started.prompt]
+
+
+def test_alternatives_are_all_kept_and_the_newest_is_shown(people: Any, room: Conversation) -> None:
+    first = answered(end(begin(people["ada"], room), text="One"))
+    assert first.alternatives == ()
+    started = again(people["bob"], room, first)
+    assert started.message.replaces == first.id, "while it is made, it stands in the place of the first"
+    assert said(started) == [("user", "Hello")], "the model does not see what is made again"
+    second = answered(end(started, text="Two"))
+    third = answered(end(again(people["ada"], room, second), text="Three"))
+
+    assert third.replaces is None
+    assert third.alternatives == (first.id, second.id, third.id)
+    assert shown(room) == ["Hello", "Three"]
+    assert Message.objects.filter(role="assistant").count() == 3
+
+
+def test_the_chosen_one_is_shown_to_all_and_sent_to_models(people: Any, room: Conversation) -> None:
+    first = answered(end(begin(people["ada"], room), text="One"))
+    second = answered(end(again(people["ada"], room, first), text="Two"))
+
+    chosen = store.choose(people["bob"].pk, room.pk, first.id)
+
+    assert (chosen.id, chosen.shown, chosen.alternatives) == (first.id, True, (first.id, second.id))
+    assert shown(room) == ["Hello", "One"]
+    assert said(begin(people["ada"], room, "And now?")) == [
+        ("user", "Hello"),
+        ("assistant", "One"),
+        ("user", "And now?"),
+    ]
+    store.choose(people["ada"].pk, room.pk, second.id)
+    assert shown(room) == ["Hello", "Two", "And now?", ""], "in the middle of a conversation, too"
+
+
+def test_what_was_answered_before_the_question_was_sent_again_cannot_be_chosen(people: Any, room: Conversation) -> None:
+    started = begin(people["ada"], room)
+    first = answered(end(started, text="One"))
+    answered(end(again(people["ada"], room, first), text="Two"))
+    question = Message.objects.get(role="user")
+    store.edit_message(people["ada"].pk, room.pk, question.pk, "Hello again", True, HOST)
+    Run.objects.filter(status="queued").delete()
+
+    with refused("conflict"):
+        store.choose(people["ada"].pk, room.pk, first.id)
+    assert shown(room) == ["Hello again"]
+
+
+def test_who_may_choose_what(people: Any, room: Conversation) -> None:
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    question = post(people["ada"], room).message
+    started = store.start_run(Run.objects.get().pk, HOST)
+    assert started is not None
+    first = answered(end(started, text="One"))
+    for message_id in (question.id, first.id):
+        with refused("conflict"):
+            store.choose(people["ada"].pk, room.pk, message_id)
+    started = again(people["ada"], room, first)
+    with refused("conflict"):
+        store.choose(people["ada"].pk, room.pk, first.id)
+    second = answered(end(started, "stopped", text="Two"))
+    store.request_run(people["ada"].pk, room.pk, second.id, HOST, continues=True)
+    with refused("conflict"):  # it is about to go on
+        store.choose(people["ada"].pk, room.pk, first.id)
+    Run.objects.filter(status="queued").delete()
+    with refused("forbidden"):
+        store.choose(people["eve"].pk, room.pk, first.id)
+    elsewhere = store.create_conversation(people["bob"])
+    for conversation_id in (elsewhere.id, room.pk):
+        with refused("not_found"):
+            store.choose(people["bob"].pk, conversation_id, uuid.uuid4() if conversation_id == room.pk else first.id)
+    Participant.objects.get(user=people["eve"]).delete()
+    with refused("not_found"):
+        store.choose(people["eve"].pk, room.pk, first.id)
+
+
+@pytest.mark.parametrize("status", ["stopped", "failed", "interrupted"])
+def test_a_cut_off_answer_goes_on_from_its_text(people: Any, room: Conversation, status: str) -> None:
+    begun = begin(people["ada"], room)
+    cut = answered(end(begun, status, text="Once upon"))
+    started = again(people["bob"], room, cut, continues=True)
+
+    assert (started.message.text, started.message.replaces) == ("Once upon", cut.id)
+    assert started.message.continues
+    assert started.message.run is not None
+    assert started.message.run.seq == 0, "its frames count from 1: they are appended to what is there"
+    assert said(started) == [("user", "Hello"), ("assistant", "Once upon"), ("user", engine.GO_ON)]
+    whole = answered(end(started, text="Once upon a time"))
+    assert (whole.text, whole.alternatives) == ("Once upon a time", ())
+    assert shown(room) == ["Hello", "Once upon a time"]
+    assert said(begin(people["ada"], room, "More"))[1] == ("assistant", "Once upon a time")
+
+
+def test_an_answer_that_was_as_long_as_it_may_be_goes_on_and_one_that_is_complete_does_not(
+    people: Any, room: Conversation
+) -> None:
+    cut = answered(end(begin(people["ada"], room), text="Once upon", finish_reason="length"))
+    assert cut.run is not None
+    assert (cut.run.status, cut.run.cut_off) == ("completed", True)
+    further = again(people["ada"], room, cut, continues=True)
+    whole = answered(end(further, text="Once upon a time", finish_reason="stop"))
+    assert whole.run is not None
+    assert not whole.run.cut_off
+    with refused("conflict"):
+        store.request_run(people["ada"].pk, room.pk, whole.id, HOST, continues=True)
+
+
+def test_it_may_be_cut_off_and_go_on_again_and_be_made_again(people: Any, room: Conversation) -> None:
+    cut = answered(end(begin(people["ada"], room), "stopped", text="Once"))
+    longer = answered(end(again(people["ada"], room, cut, continues=True), "stopped", text="Once upon"))
+    whole = answered(end(again(people["ada"], room, longer, continues=True), text="Once upon a time"))
+    other = answered(end(again(people["ada"], room, whole), text="No."))
+    assert other.alternatives == (whole.id, other.id), "what only began them is no alternative"
+    assert not other.continues
+    with refused("conflict"):
+        store.choose(people["ada"].pk, room.pk, longer.id)
+
+
+def test_a_cut_off_alternative_keeps_its_place_when_it_goes_on(people: Any, room: Conversation) -> None:
+    first = answered(end(begin(people["ada"], room), "stopped", text="One"))
+    second = answered(end(again(people["ada"], room, first), text="Two"))
+    store.choose(people["ada"].pk, room.pk, first.id)
+    with refused("conflict"):  # the second was made later, but is not shown
+        store.request_run(people["ada"].pk, room.pk, second.id, HOST, continues=True)
+    on = answered(end(again(people["ada"], room, first, continues=True), text="One more"))
+    assert set(on.alternatives) == {second.id, on.id}
+    assert store.choose(people["ada"].pk, room.pk, second.id).alternatives == on.alternatives
+    assert shown(room) == ["Hello", "Two"]
+
+
+def test_calls_of_tools_go_with_the_text(people: Any, room: Conversation) -> None:
+    begun = begin(people["ada"], room)
+    assert begun.message.run is not None
+    call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={}, status="done", result="found", decided_by=None)
+    store.save_call(begun.message.run.id, HOST, call, "c1")
+    cut = answered(end(begun, "stopped", text="I see"))
+    started = again(people["ada"], room, cut, continues=True)
+    assert [(c.name, c.result) for c in started.message.calls] == [("look_up", "found")]
+    assert started.message.calls[0].id != call.id
+    assert "c1" not in started.call_ids, "the model may use its id again"
+    assert ToolCall.objects.count() == 2
+
+
+def test_what_failed_after_tools_goes_on_after_their_results(people: Any, room: Conversation) -> None:
+    turns = [
+        engine.Message("assistant", "", tool_calls=(engine.ToolCall("c1", "look_up", {}, "{}"),)),
+        engine.Message("tool", "found", name="look_up", call_id="c1"),
+        engine.Message("assistant", "I see"),
+    ]
+    cut = answered(end(begin(people["ada"], room), "failed", text="I see", transcript=turns))
+    started = again(people["ada"], room, cut, continues=True)
+    assert [m.role for m in started.prompt] == ["user", "assistant", "tool", "assistant", "user"]
+    end(started, text="I see it", transcript=[*started.transcript, engine.Message("assistant", " it")])
+    kept = history.transcript(Run.objects.select_related("message").get(continues=True))
+    assert [m.role for m in kept] == ["assistant", "tool", "assistant", "user", "assistant"]
+
+
+def test_what_may_go_on(people: Any, room: Conversation) -> None:
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    question = post(people["ada"], room).message
+    started = store.start_run(Run.objects.get().pk, HOST)
+    assert started is not None
+    ask = lambda message_id, who="ada": store.request_run(  # noqa: E731
+        people[who].pk, room.pk, message_id, HOST, continues=True
+    )
+    with refused("conflict"):
+        ask(started.message.id)  # it is being made
+    answer = answered(end(started, "completed", text="All of it"))
+    with refused("conflict"):
+        ask(answer.id)
+    with refused("conflict"):
+        ask(question.id)
+    with refused("invalid"):
+        ask(None)
+    with refused("not_found"):
+        ask(uuid.uuid4())
+    with refused("forbidden"):
+        ask(answer.id, "eve")
+
+
+def test_an_empty_one_simply_begins(people: Any, room: Conversation) -> None:
+    cut = answered(end(begin(people["ada"], room), "failed", text=""))
+    assert said(again(people["ada"], room, cut, continues=True)) == [("user", "Hello")]
+
+
+def test_the_tour_goes_on_to_its_last_word(scenario: Scenario, people: Any, room: Conversation) -> None:
+    """Stopped in mid-answer, continued, the deltas appended: what a reader has is what is stored, and is the whole."""
+    from chat.engine.providers import tour
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("code")
+            await ada.until(lambda: len(ada.answer["text"]) > 20 if ada.of_type("run.started") else False)
+            await ada.send("run.stop", run=ada.answer["run"]["id"])
+            cut = (await ada.hear("run.finished"))["message"]
+            assert 20 < len(cut["text"]) < len(tour._CODE)
+            await ada.send("run.start", message=cut["id"], **{"continue": True})
+            finished = await bob.hear("run.finished", 2)
+            await ada.hear("run.finished", 2)
+            assert bob.of_type("run.started")[1]["message"]["continues"]
+            assert finished["status"] == "completed"
+            assert finished["message"]["text"] == tour._CODE
+            assert ada.transcript == bob.transcript == [("user", "code"), ("assistant", tour._CODE)]
+            assert bob.healed == tour._CODE, "the old text and the deltas alone make the whole"
+            assert bob.delta_chars == len(tour._CODE)
+
+    scenario(talk)
+
+
+def test_choosing_reaches_everybody(
+    scenario: Scenario, people: Any, room: Conversation, upstream: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
+    settings.NOUS_CHAT = {"MODEL": "custom:words@n=3"}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("Hello")
+            first = (await ada.hear("run.finished"))["message"]
+            settings.NOUS_CHAT = {"MODEL": "custom:words@n=5"}
+            await ada.send("run.start", message=first["id"])
+            second = (await ada.hear("run.finished", 2))["message"]
+            assert second["alternatives"] == [first["id"], second["id"]]
+            await bob.send("message.choose", message=first["id"], ref="1")
+            assert (await bob.answered("1"))["message"] == first["id"]
+            updated = await ada.hear("message.updated")
+            assert (updated["message"]["id"], updated["message"]["shown"]) == (first["id"], True)
+            assert ada.transcript == bob.transcript == [("user", "Hello"), ("assistant", text(3))]
+            async with InProcess(people["bob"], room.pk) as late:
+                assert late.transcript == ada.transcript
+
+    scenario(talk)

@@ -1,0 +1,251 @@
+"""Decisions on tool calls in a room: who takes them, that there is one, what is told of it, and what comes late."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from chat import commands, permissions, store, supervisor
+from chat.models import Conversation, Participant, Run, ToolCall
+
+from ..support.client import InProcess
+from ..support.store_helpers import HOST, post, refused
+
+Scenario = Callable[..., Any]
+
+
+@pytest.fixture
+def room(people: dict[str, Any], settings: Any) -> Conversation:
+    """Ada owns it, Bob is a member, Eve a viewer; the clerk refunds only what somebody approves."""
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.sites.clerk.agent"}}}
+    made = Conversation.objects.create(agent="clerk", answers="always")
+    for name, role in (("ada", "owner"), ("bob", "member"), ("eve", "viewer")):
+        Participant.objects.create(conversation=made, user=people[name], role=role)
+    return made
+
+
+@pytest.fixture
+def waiting(scenario: Scenario, people: Any, room: Conversation) -> dict[str, Any]:
+    """A call that waits: Bob asked for it."""
+
+    async def talk() -> dict[str, Any]:
+        async with InProcess(people["bob"], room.pk) as bob:
+            await bob.say("refund")
+            state = await bob.hear("run.state")
+            call: dict[str, Any] = state["message"]["calls"][0]
+            return call
+
+    call: dict[str, Any] = scenario(talk)
+    return call
+
+
+def test_the_card_tells_what_until_when_and_nothing_of_a_decision(waiting: dict[str, Any]) -> None:
+    assert (waiting["name"], waiting["status"]) == ("refund", "awaiting_approval")
+    assert waiting["arguments"] == {"order": 7, "amount": 5.0}
+    assert waiting["expires_at"] is not None
+    assert [waiting[name] for name in ("decided_by", "decided_at", "reason", "changed")] == [None, None, "", False]
+
+
+def test_lists_tell_of_a_run_whether_it_waits_for_people(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["eve"]) as inbox, InProcess(people["bob"], room.pk) as bob:
+            (listed,) = inbox.events[0]["conversations"]
+            assert (listed["running"], listed["awaiting_approval"]) == (True, True)
+            assert bob.events[0]["conversation"]["awaiting_approval"] is True
+
+            def told() -> list[tuple[bool, bool]]:
+                updates = [update["conversation"] for update in inbox.of_type("conversation.updated")]
+                return [(listed["running"], listed["awaiting_approval"]) for listed in updates]
+
+            await bob.send("tool.decide", call=waiting["id"], decision="reject")
+            await bob.hear("run.finished")
+            await inbox.until(lambda: (False, False) in told())
+            await bob.say("refund")
+            await inbox.until(lambda: (True, True) in told())
+
+    scenario(talk)
+
+
+def test_lists_hear_that_a_run_that_waited_goes_on(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], settings: Any
+) -> None:
+    settings.NOUS_CHAT |= {"MAX_RUNS": 0}
+
+    async def talk() -> None:
+        async with InProcess(people["eve"]) as inbox, InProcess(people["bob"], room.pk) as bob:
+            await bob.send("tool.decide", call=waiting["id"], decision="approve")
+            await inbox.until(lambda: inbox.of_type("conversation.updated"))
+            told = inbox.of_type("conversation.updated")[0]["conversation"]
+            assert (told["running"], told["awaiting_approval"]) == (True, False)
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize(("who", "may"), [("bob", True), ("ada", True), ("eve", False)])
+def test_who_asked_and_owners_decide_and_viewers_do_not(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], who: str, may: bool
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people[who], room.pk) as peer:
+            await peer.send("tool.decide", call=waiting["id"], decision="reject", ref="x")
+            answer = await peer.answered("x")
+            assert (answer["type"] == "ack") is may
+            assert may or answer["code"] == "forbidden"
+            if may:
+                await peer.hear("run.finished")
+
+    scenario(talk)
+
+
+def test_who_asked_and_may_only_read_by_now_does_not_decide(
+    people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    Participant.objects.filter(user=people["bob"]).update(role="viewer")
+    asked = commands.ToolDecide(
+        call=uuid.UUID(waiting["id"]), decision="approve", arguments={"order": 8, "amount": 900}
+    )
+    with refused("forbidden"):
+        store.decide(people["bob"].pk, room.pk, asked, HOST)
+
+
+def test_who_may_not_decide_cannot_do_so_in_a_copy_of_his_own(
+    people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    """He would own it, and the tool would run for Bob."""
+    Participant.objects.filter(user=people["eve"]).update(role="member")
+    after = post(people["eve"], room, "And I?", mode="queue").message
+    with refused("conflict"):
+        store.fork(people["eve"].pk, room.pk, after.id)
+    assert ToolCall.objects.count() == 1
+
+
+class TwoPairsOfEyes(permissions.Permissions):
+    """Who asked must not approve."""
+
+    def can_decide(self, participant: Participant, run: Run) -> bool:
+        return super().can_decide(participant, run) and run.launched_by_id != participant.user_id
+
+
+def test_a_site_may_want_somebody_else_to_decide(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], settings: Any
+) -> None:
+    settings.NOUS_CHAT |= {"PERMISSIONS": f"{__name__}.TwoPairsOfEyes"}
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob, InProcess(people["ada"], room.pk) as ada:
+            await bob.send("tool.decide", call=waiting["id"], decision="approve", ref="x")
+            assert (await bob.answered("x"))["code"] == "forbidden"
+            await ada.send("tool.decide", call=waiting["id"], decision="approve", ref="x")
+            assert (await ada.answered("x"))["type"] == "ack"
+            await bob.hear("run.finished")
+
+    scenario(talk)
+
+
+def test_whoever_clicks_first_decides_and_the_other_is_told(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await asyncio.gather(
+                ada.send("tool.decide", call=waiting["id"], decision="approve", ref="x"),
+                bob.send("tool.decide", call=waiting["id"], decision="reject", reason="No", ref="x"),
+            )
+            answers = [await ada.answered("x"), await bob.answered("x")]
+            assert sorted(answer["type"] for answer in answers) == ["ack", "error"]
+            refused = next(answer for answer in answers if answer["type"] == "error")
+            assert refused["code"] == "conflict"
+            for peer in (ada, bob):
+                (call,) = (await peer.hear("run.finished"))["message"]["calls"]
+                winner = "ada" if answers[0]["type"] == "ack" else "bob"
+                assert call["decided_by"]["name"] == winner
+                assert call["status"] == ("done" if winner == "ada" else "rejected")
+
+    scenario(talk)
+
+
+def test_the_decision_is_in_the_transcript_for_who_comes_later(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["eve"], room.pk) as eve:
+            changed = {"order": 7, "amount": 1.0}
+            await ada.send("tool.decide", call=waiting["id"], decision="approve", arguments=changed)
+            first = (await eve.hear("run.tool"))["call"]
+            assert (first["decided_by"]["name"], first["changed"], first["arguments"]) == ("ada", True, changed)
+            await eve.hear("run.finished")
+        async with InProcess(people["eve"], room.pk) as late:
+            (call,) = late.answer["calls"]
+            assert call == first | {"status": "done", "result": call["result"]}
+            assert call["decided_at"] is not None
+
+    scenario(talk)
+
+
+def test_a_rejection_keeps_its_reason(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.send("tool.decide", call=waiting["id"], decision="reject", reason="Too much")
+            (call,) = (await ada.hear("run.finished"))["message"]["calls"]
+            assert (call["status"], call["reason"]) == ("rejected", "Too much")
+
+    scenario(talk)
+
+
+def late() -> None:
+    ToolCall.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_nobody_decides_on_in_time_is_rejected_and_the_model_told(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    late()
+
+    async def talk() -> None:
+        async with InProcess(people["eve"], room.pk) as eve:
+            told = (await eve.hear("run.tool"))["call"]
+            assert (told["status"], told["decided_by"]) == ("rejected", None)
+            assert told["decided_at"] is not None
+            assert "in time" in told["reason"]
+            finished = await eve.hear("run.finished")
+            assert finished["status"] == "completed"
+            assert "in time" in finished["message"]["text"], "the model was told"
+            assert supervisor.current().host == await _host(finished["run"])
+
+    scenario(talk)
+
+
+async def _host(run: str) -> str:
+    return (await Run.objects.aget(pk=run)).host
+
+
+def test_it_is_rejected_once_and_not_while_there_is_time(
+    people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    assert store.expire(HOST) == []
+    late()
+    ((conversation, decided),) = store.expire(HOST)
+    assert (conversation, decided.start) == (room.pk, True)
+    assert store.expire("another") == []
+    assert Run.objects.get().host == HOST
+
+
+def test_a_site_may_let_calls_wait_for_ever(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT |= {"APPROVAL_TIMEOUT": None}
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            await bob.say("refund")
+            state = await bob.hear("run.state")
+            assert state["message"]["calls"][0]["expires_at"] is None
+
+    scenario(talk)
+    assert store.expire(HOST) == []

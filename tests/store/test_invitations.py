@@ -1,0 +1,202 @@
+"""Links that let people in: guessed by nobody, good for a while, gone when they should be."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.signing import Signer
+from django.test import Client
+from django.utils import timezone
+
+from chat import store
+from chat.models import Conversation, Invitation, Message, Participant
+
+from ..support.store_helpers import refused
+from .test_participants import ask, pk, roles
+
+
+def link(people: Any, room: Conversation, **fields: Any) -> Any:
+    answer = ask(people["ada"], "POST", f"{room.pk}/invitations/", **fields)
+    assert answer.status_code == 201, answer.content
+    return answer.json()
+
+
+def browser(user: Any) -> Client:
+    client = Client(enforce_csrf_checks=False)
+    client.force_login(user)
+    return client
+
+
+def test_a_link_shows_what_it_is_for_and_lets_in_by_a_form(people: Any, room: Conversation) -> None:
+    Conversation.objects.filter(pk=room.pk).update(title="Chains & <b>oil</b>")
+    made = link(people, room, role="viewer")
+    assert made["url"] == f"/chat/join/{made['token']}/"
+    eve = browser(people["eve"])
+    page = eve.get(made["url"])
+    assert page.status_code == 200
+    assert "Chains &amp; &lt;b&gt;oil&lt;/b&gt;" in page.text
+    assert "ada invites you" in page.text
+    assert '<form method="post">' in page.text
+    assert "<script>" not in page.text
+    assert roles(room) == {"ada": "owner", "bob": "member"}, "looking is not joining"
+    joined = eve.post(made["url"])
+    assert (joined.status_code, joined["Location"]) == (302, f"/chat/{room.pk}/")
+    assert roles(room)["eve"] == "viewer"
+    assert Message.objects.get(role="system").text == "eve joined, invited by ada."
+    assert Invitation.objects.get().uses == 1
+
+
+def test_joining_twice_uses_nothing_up_and_changes_no_role(people: Any, room: Conversation) -> None:
+    made = link(people, room, role="viewer", max_uses=1)
+    assert browser(people["bob"]).post(made["url"]).status_code == 302
+    assert roles(room)["bob"] == "member"
+    assert Invitation.objects.get().uses == 0
+
+
+def test_the_last_one_that_it_lets_in_may_come_again_by_it(people: Any, room: Conversation) -> None:
+    """Who clicks twice on a form sees the second answer alone."""
+    made = link(people, room, max_uses=1)
+    eve = browser(people["eve"])
+    for _ in range(2):
+        assert eve.post(made["url"]).status_code == 302
+    assert eve.get(made["url"]).status_code == 200
+    assert Invitation.objects.get().uses == 1
+
+
+def test_who_is_not_signed_in_signs_in_first(client: Client, people: Any, room: Conversation) -> None:
+    made = link(people, room)
+    for answer in (client.get(made["url"]), client.post(made["url"])):
+        assert answer.status_code == 302
+        assert answer["Location"] == f"/accounts/login/?next={made['url']}"
+
+
+def test_a_form_of_another_site_joins_nobody(people: Any, room: Conversation) -> None:
+    made = link(people, room)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(people["eve"])
+    assert client.post(made["url"]).status_code == 403
+    assert "eve" not in roles(room)
+
+
+def expire(room: Conversation, **_: Any) -> None:
+    Invitation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def revoke(room: Conversation, people: Any, **_: Any) -> None:
+    made = Invitation.objects.get()
+    assert ask(people["ada"], "DELETE", f"{room.pk}/invitations/{made.pk}/").status_code == 204
+
+
+def use_up(room: Conversation, **_: Any) -> None:
+    Invitation.objects.update(max_uses=1, uses=1)
+
+
+def demote_its_maker(room: Conversation, people: Any, **_: Any) -> None:
+    Participant.objects.filter(user=people["ada"]).update(role="member")
+
+
+def deactivate_its_maker(room: Conversation, people: Any, **_: Any) -> None:
+    people["ada"].is_active = False
+    people["ada"].save()
+
+
+def delete_the_conversation(room: Conversation, **_: Any) -> None:
+    Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now())
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [expire, revoke, use_up, demote_its_maker, deactivate_its_maker, delete_the_conversation],
+    ids=lambda happens: happens.__name__,
+)
+def test_a_link_is_no_good_any_more(people: Any, room: Conversation, happens: Any) -> None:
+    made = link(people, room)
+    happens(room=room, people=people)
+    eve = browser(people["eve"])
+    unknown = eve.get(f"/chat/join/{Signer(salt='nous_chat.invitation', sep='.').sign('A' * 22)}/")
+    for answer in (eve.get(made["url"]), eve.post(made["url"])):
+        assert answer.status_code == unknown.status_code == 404
+        assert "This link does not work" in answer.text
+        assert "oil" not in answer.text
+    assert "eve" not in roles(room)
+
+
+def test_who_was_removed_comes_back_by_name_alone(people: Any, room: Conversation) -> None:
+    made = link(people, room)
+    bob = browser(people["bob"])
+    store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
+    for answer in (bob.get(made["url"]), bob.post(made["url"]), bob.post(link(people, room)["url"])):
+        assert answer.status_code == 403
+        assert "You were removed from this conversation." in answer.text
+        assert "for a new one" not in answer.text, "a new one is no good either"
+        assert "oil" not in answer.text
+    assert "bob" not in roles(room)
+    assert Invitation.objects.filter(uses=0).count() == 2
+
+    store.add_participant(people["ada"].pk, room.pk, "bob", "member")
+    store.remove_participant(people["bob"].pk, room.pk, pk(room, people["bob"]))
+    assert bob.post(made["url"]).status_code == 302, "who was let in again, and left, is like anybody"
+    assert "bob" in roles(room)
+    store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
+    assert bob.post(made["url"]).status_code == 403
+
+
+def test_who_was_removed_and_is_in_it_again_is_like_anybody(people: Any, room: Conversation) -> None:
+    """A site's own code, or the admin, has let him in."""
+    made = link(people, room)
+    bob = browser(people["bob"])
+    store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
+    Participant.objects.create(conversation=room, user=people["bob"], role="member")
+    assert "you are in it already" in bob.get(made["url"]).text
+    store.remove_participant(people["bob"].pk, room.pk, pk(room, people["bob"]))
+    assert bob.post(made["url"]).status_code == 302, "he left by himself"
+    assert "bob" in roles(room)
+
+
+def test_a_token_cannot_be_made_without_the_sites_key(people: Any, room: Conversation, settings: Any) -> None:
+    made = link(people, room)
+    identity, _, signature = made["token"].partition(".")
+    other = Signer(key="another key", salt="nous_chat.invitation", sep=".").sign(identity)
+    for token in (identity, f"{identity}.", f"{identity}.{signature[:-1]}", other, f"x.{signature}", "\x00.", "é" * 90):
+        with refused("not_found"):
+            store.look_at_invitation(people["eve"].pk, token)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "a new key"
+    assert store.look_at_invitation(people["eve"].pk, made["token"]).conversation == room.pk
+
+
+def test_the_last_use_lets_one_in_and_not_two(people: Any, room: Conversation, django_user_model: Any) -> None:
+    made = link(people, room, max_uses=1)
+    store.join(people["eve"], made["token"])
+    with refused("not_found"):
+        store.join(django_user_model.objects.create_user("zoe"), made["token"])
+    assert ask(people["ada"], "GET", f"{room.pk}/invitations/").json() == {"invitations": []}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"role": "owner"}, {"expires_in": 1}, {"expires_in": 10**9}, {"max_uses": 0}, {"expires_in": "soon"}, {"x": 1}],
+)
+def test_a_link_has_bounds(people: Any, room: Conversation, fields: dict[str, Any]) -> None:
+    answer = ask(people["ada"], "POST", f"{room.pk}/invitations/", **fields)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+
+
+def test_so_many_links_and_no_more_but_old_ones_do_not_count(people: Any, room: Conversation) -> None:
+    from chat.store.invitations import MAX_OPEN
+
+    for _ in range(MAX_OPEN):
+        store.create_invitation(people["ada"].pk, room.pk, "member", 3600, None)
+    with refused("conflict"):
+        store.create_invitation(people["ada"].pk, room.pk, "member", 3600, None)
+    expire(room)
+    store.create_invitation(people["ada"].pk, room.pk, "member", 3600, None)
+    assert Invitation.objects.count() == 1
+
+
+def test_a_link_of_another_room_is_not_revoked_here(people: Any, room: Conversation) -> None:
+    other = store.create_conversation(people["eve"])
+    theirs = store.create_invitation(people["eve"].pk, other.id, "member", 3600, None)
+    for identity in (theirs.id, uuid.uuid4()):
+        assert ask(people["ada"], "DELETE", f"{room.pk}/invitations/{identity}/").status_code == 404
+    assert Invitation.objects.count() == 1

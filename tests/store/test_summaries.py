@@ -1,0 +1,381 @@
+"""Titles and summaries: made by models off the path of an answer, and never at the cost of one."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from chat import asides, store
+from chat.models import Conversation, Message, Run, Spending
+
+from ..support.client import InProcess
+from ..support.servers import Upstream
+from ..support.store_helpers import HOST, begin, end, post, somebody_waits
+
+Scenario = Callable[..., Any]
+
+
+def titled(reader: InProcess, title: str) -> Callable[[], bool]:
+    return lambda: any(e["conversation"]["title"] == title for e in reader.of_type("conversation.updated"))
+
+
+# --- Titles
+
+
+@pytest.mark.parametrize("setting", ["agent", "custom:words@n=3"])
+def test_the_first_exchange_makes_a_title_and_later_ones_do_not(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, setting: str
+) -> None:
+    model("words@n=3", TITLE_MODEL=setting)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"]) as list_of_bob:
+            await ada.say("What is a monad?")
+            await ada.hear("run.finished")
+            await ada.until(titled(ada, "w0 w1 w2"))
+            await list_of_bob.until(titled(list_of_bob, "w0 w1 w2"))
+            asked = upstream.stats()["started"]
+            await ada.say("And a comonad?")
+            await ada.hear("run.finished", 2)
+            await ada.say("Thanks")
+            await ada.hear("run.finished", 3)
+            assert upstream.stats()["started"] == asked + 2
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert (room.title, room.title_from) == ("w0 w1 w2", "model")
+    assert len(store.find(people["ada"].pk, "w2", None).results) == 4, "three answers, and the title"
+
+
+@pytest.mark.parametrize(
+    "title_model", ["custom:status@code=500", "custom:garbage", "custom:whole@n=0", "nosuch:model", "demo:tour"]
+)
+def test_a_model_that_fails_leaves_the_first_words(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, title_model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model("words@n=3", TITLE_MODEL=title_model)
+
+    async def talk() -> None:
+        from chat import supervisor
+
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("What is a monad?")
+            assert (await ada.hear("run.finished"))["status"] == "completed"
+            while supervisor.current()._tasks or supervisor.current()._beside:
+                await asyncio.sleep(0.01)
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert (room.title, room.title_from) == ("What is a monad?", "words")
+
+
+def test_nobody_waits_for_a_title(
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Any,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither the next answer nor the end of the process, and its request is closed."""
+    monkeypatch.setattr(asides, "SECONDS", 3600.0)
+    model("words@n=3", TITLE_MODEL="custom:silent")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("One")
+            await ada.hear("run.finished")
+            await ada.say("Two")
+            assert (await ada.hear("run.finished", 2))["status"] == "completed"
+
+    scenario(talk)  # ends with a drain, and a title may take an hour
+    upstream.ended()
+
+
+def test_a_person_s_title_wins(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    assert not store.keep_title(room.pk, exchange, "Its")
+    assert store.first_exchange(room.pk) is None
+    assert Conversation.objects.get().title == "Mine"
+
+
+def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room), "failed")
+    assert store.first_exchange(room.pk) is None
+    end(begin(people["ada"], room, "Again"))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert exchange.text == "Question: Hello\n\nAnswer: Hi"
+    end(begin(people["ada"], room, "More"))
+    assert store.first_exchange(room.pk) is None
+    assert store.first_exchange(store.create_conversation(people["ada"]).id) is None
+
+
+@pytest.mark.parametrize(("gone", "title"), [(1, ""), (2, "I am Agnes"), (3, "Agent 99"), (4, "Agent 99")])
+def test_a_title_of_a_model_goes_with_what_it_was_made_from(
+    people: Any, room: Conversation, gone: int, title: str
+) -> None:
+    end(begin(people["ada"], room, "I am Agnes"))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert store.keep_title(room.pk, exchange, "Agent 99")
+    end(begin(people["ada"], room, "Another matter"))
+    if gone == 1:
+        delete(people["ada"], room, 3)
+    delete(people["ada"], room, gone)
+    assert store.listing_of(people["ada"].pk, room.pk).title == title  # type: ignore[union-attr]
+    assert bool(store.find(people["ada"].pk, "agent", None).results) == (title == "Agent 99")
+
+
+def test_the_title_of_a_copy_of_the_question_goes_with_it(people: Any, room: Conversation) -> None:
+    question = begin(people["ada"], room, "I am Agnes")
+    end(question)
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert store.keep_title(room.pk, exchange, "Agent 99")
+    copy = store.fork(people["ada"].pk, room.pk, Message.objects.get(seq=1).pk)
+    delete(people["ada"], Conversation.objects.get(pk=copy.id), 1)
+    assert store.listing_of(people["ada"].pk, copy.id).title == ""  # type: ignore[union-attr]
+
+
+def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    assert store.keep_title(room.pk, exchange, "Agent 99")
+    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    delete(people["ada"], room, 1)
+    delete(people["ada"], room, 2)
+    assert Conversation.objects.get().title == "Mine"
+
+
+def test_no_title_is_made_of_what_was_deleted_meanwhile(people: Any, room: Conversation) -> None:
+    end(begin(people["ada"], room))
+    exchange = store.first_exchange(room.pk)
+    assert exchange is not None
+    delete(people["ada"], room, 2)
+    assert not store.keep_title(room.pk, exchange, "Agent 99")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("what", ["title", "summary"])
+def test_nothing_is_made_of_what_is_just_being_deleted(
+    people: Any, room: Conversation, settings: Any, what: str
+) -> None:
+    """Two connections: one has deleted an answer, but not committed it, when the other one reads the conversation."""
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    end(begin(people["ada"], room), text="The password is 1234")
+
+    def elsewhere() -> bool:
+        try:
+            if what == "title":
+                exchange = store.first_exchange(room.pk)
+                return exchange is not None and store.keep_title(room.pk, exchange, "1234")
+            old = store.to_sum_up(room.pk, "assistant", 2)
+            return old is not None and "1234" in old.text and store.keep_summary(room.pk, old, "1234")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            delete(people["ada"], room, 2)
+            made = pool.submit(elsewhere)
+            while not made.done() and not somebody_waits():
+                time.sleep(0.01)
+        assert not made.result(30)
+
+
+def delete(user: Any, room: Conversation, seq: int) -> None:
+    store.delete_message(user.pk, room.pk, Message.objects.get(conversation=room, seq=seq).pk)
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ('"Brake pads"', "Brake pads"),
+        ("\n\n**Brake pads.**\nI chose this because", "Brake pads"),
+        ("# Bremsbeläge", "Bremsbeläge"),
+        ("„Bremsbeläge“", "Bremsbeläge"),
+        ("x" * 100, "x" * 59 + "…"),
+        ("", ""),
+        ("\x00", "\N{REPLACEMENT CHARACTER}"),
+        ('""', ""),
+    ],
+)
+def test_a_title_is_one_clean_line(said: str, title: str) -> None:
+    assert store.clean_title(said) == title
+
+
+# --- What they take
+
+
+async def everything_done() -> None:
+    from chat import supervisor
+
+    while supervisor.current()._tasks or supervisor.current()._beside:
+        await asyncio.sleep(0.01)
+
+
+def test_titles_and_summaries_count_for_who_launched_the_run(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    fill(room, people["ada"], 10)
+    price = {"input": 0, "output": 1_000_000}
+    models = {"TITLE_MODEL": "custom:words@n=3", "SUMMARY_MODEL": "custom:words@n=5"}
+    model("words@n=7", HISTORY_TOKENS=200, PRICES={f"custom:words@n={n}": price for n in (3, 5, 7)}, **models)
+
+    async def talk() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            await bob.say("Hello")
+            await bob.hear("run.finished")
+            await everything_done()
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert (room.title, room.summary) == ("w0 w1 w2", "w0 w1 w2 w3 w4")
+    spent = Spending.objects.get()
+    assert (spent.user, spent.conversation, spent.runs) == (people["bob"], room, 1)
+    assert spent.cost == 7 + 3 + 5
+    run = Run.objects.get()
+    assert spent.tokens > (run.total_tokens or 0) + 3 + 5, "what they were asked counts, too"
+    assert (run.output_tokens, run.cost) == (7, 7), "the answer took what it took"
+
+
+@pytest.mark.parametrize(("tokens", "asked"), [(150, 1), (100_000, 2)])
+def test_no_title_is_made_where_the_budget_is_used_up(
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Any,
+    upstream: Upstream,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    tokens: int,
+    asked: int,
+) -> None:
+    """There is enough for the answer, and then too little to ask for a title. The log says that in English."""
+    settings.LANGUAGE_CODE = "de"
+    caplog.set_level("INFO", "nous_chat.asides")
+    model("words@n=100", TITLE_MODEL="custom:words@n=3", BUDGETS=[{"per": "user", "tokens": tokens}])
+    before = upstream.stats()["started"]
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("What is a monad?")
+            assert (await ada.hear("run.finished"))["status"] == "completed"
+            await everything_done()
+
+    scenario(talk)
+    assert upstream.stats()["started"] == before + asked
+    logged = [record.getMessage() for record in caplog.records if record.name == "nous_chat.asides"]
+    assert logged == ([] if asked == 2 else ["Nothing came of an aside: a budget is used up"])
+
+
+def test_an_aside_that_fails_half_way_is_not_free(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("words@n=7", TITLE_MODEL="custom:cut@n=20")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("What is a monad?")
+            await ada.hear("run.finished")
+            await everything_done()
+
+    scenario(talk)
+    assert Spending.objects.get().tokens > (Run.objects.get().total_tokens or 0) + 20
+
+
+# --- Summaries
+
+
+def fill(room: Conversation, user: Any, number: int) -> None:
+    first = room.last_seq + 1
+    Message.objects.bulk_create(
+        Message(conversation=room, seq=seq, role="user", author=user, text=f"Fact {seq}: " + "x" * 80)
+        for seq in range(first, first + number)
+    )
+    room.last_seq += number
+    room.save()
+
+
+def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    fill(room, people["ada"], 20)
+    model("words@n=3", HISTORY_TOKENS=200, SUMMARY_MODEL="custom:words@n=5")
+
+    async def talk() -> None:
+        from chat import supervisor
+
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.finished")
+            while supervisor.current()._tasks or supervisor.current()._beside:
+                await asyncio.sleep(0.01)
+
+    scenario(talk)
+    room.refresh_from_db()
+    assert room.summary == "w0 w1 w2 w3 w4"
+    assert 14 < room.summary_seq <= 20, "to half of what still fits"
+    now = begin(people["ada"], room, "And now?")
+    assert "w0 w1 w2 w3 w4" in now.prompt[0].text
+    assert now.prompt[0].role == "user", "people's words get no more weight than they had"
+    assert now.prompt[-1].text == "And now?"
+    assert now.fell_out == 0, "all that fell out is in the summary"
+
+
+def test_the_next_summary_goes_on_from_the_last(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    fill(room, people["ada"], 20)
+    first = store.to_sum_up(room.pk, "assistant", 10)
+    assert first is not None
+    assert "Fact 1:" in first.text
+    assert "ada: Fact" in first.text
+    assert store.keep_summary(room.pk, first, "They know some facts.")
+    assert not store.keep_summary(room.pk, first, "They know other facts."), "somebody was quicker"
+    assert store.to_sum_up(room.pk, "assistant", first.until) is None
+    room.refresh_from_db()
+    fill(room, people["ada"], 20)
+    second = store.to_sum_up(room.pk, "assistant", first.until + 10)
+    assert second is not None
+    assert second.text.startswith("Summary so far:\nThey know some facts.")
+    assert f"Fact {first.until}:" not in second.text
+    assert f"Fact {first.until + 1}:" in second.text
+
+
+def test_a_summary_forgets_what_was_deleted_or_edited(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    secret = post(people["ada"], room, "The password is 1234").message
+    end_of = store.start_run(Conversation.objects.get().runs.get().pk, HOST)
+    assert end_of is not None
+    end(end_of)
+    room.refresh_from_db()
+    fill(room, people["ada"], 20)
+    wanted = store.to_sum_up(room.pk, "assistant", 10)
+    assert wanted is not None
+    assert store.keep_summary(room.pk, wanted, "They have a password.")
+    store.delete_message(people["ada"].pk, room.pk, secret.id)
+    room.refresh_from_db()
+    assert (room.summary, room.summary_seq) == ("", 0)
+    after = store.to_sum_up(room.pk, "assistant", 10)
+    assert after is not None
+    assert "1234" not in after.text
+
+    store.restore_message(people["ada"].pk, room.pk, secret.id)
+    under_way = store.to_sum_up(room.pk, "assistant", 10)
+    assert under_way is not None
+    store.delete_message(people["ada"].pk, room.pk, secret.id)
+    assert not store.keep_summary(room.pk, under_way, "It is 1234."), "deleted while it was being made"
+    Message.objects.filter(pk=secret.id).update(deleted_at=timezone.now() - timedelta(days=1))
+    assert not store.keep_summary(room.pk, under_way, "  "), "nothing is no summary"

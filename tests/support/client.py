@@ -1,0 +1,217 @@
+"""A plain client of a running site: signs in over HTTP, talks over real WebSockets."""
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import websockets
+
+from .protocol_client import Frame, Reader
+from .servers import PASSWORD, Site, running
+from .upstream import text
+
+
+def all_said(finished: Frame) -> str:
+    """The words that the provider sent to a run which has completed, by its own count."""
+    return text(finished["usage"]["output_tokens"])
+
+
+class Talker(Reader):
+    """A Reader at an open connection: sends commands, waits for events. What the frames travel on is the subclass's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed: int | None = None
+        self._changed = asyncio.Event()
+
+    async def transmit(self, text: str) -> None:
+        raise NotImplementedError
+
+    async def take(self, text: str) -> None:
+        """Apply one frame, and send the commands that the protocol asks for in return."""
+        for command in self.apply(json.loads(text)):
+            await self.transmit(json.dumps(command))
+        self._changed.set()
+
+    def end(self, code: int | None) -> None:
+        self.closed = code if code is not None else 1006
+        self._changed.set()
+
+    async def send(self, command: str, **fields: Any) -> None:
+        await self.transmit(json.dumps({"type": command, **fields}))
+
+    async def say(self, text: str, **fields: Any) -> str:
+        """Post a message; returns its client_id."""
+        client_id = fields.pop("client_id", None) or str(uuid.uuid4())
+        await self.send("message.send", client_id=client_id, text=text, **fields)
+        return client_id
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 30) -> Any:
+        """Wait until the condition over what was heard is true; returns its value."""
+        async with asyncio.timeout(seconds):
+            while not (value := condition()):
+                if self.closed is not None:
+                    raise AssertionError(f"the socket was closed with {self.closed}")
+                self._changed.clear()
+                await self._changed.wait()
+            return value
+
+    async def hear(self, name: str, number: int = 1, seconds: float = 30) -> Frame:
+        """The `number`th event of that type."""
+        await self.until(lambda: len(self.of_type(name)) >= number, seconds)
+        return self.of_type(name)[number - 1]
+
+    async def answered(self, ref: str, seconds: float = 30) -> Frame:
+        """The event that answers the command with that ref."""
+        frame: Frame = await self.until(lambda: next((e for e in self.events if e.get("ref") == ref), None), seconds)
+        return frame
+
+    async def shut(self, seconds: float = 30) -> int:
+        """Wait until the server has closed; returns the code."""
+        async with asyncio.timeout(seconds):
+            while self.closed is None:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.closed
+
+
+class Socket(Talker):
+    """A real WebSocket."""
+
+    def __init__(self, connection: websockets.ClientConnection) -> None:
+        super().__init__()
+        self.connection = connection
+        self._reading = asyncio.create_task(self._read())
+
+    async def transmit(self, text: str) -> None:
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await self.connection.send(text)
+
+    async def _read(self) -> None:
+        try:
+            async for text in self.connection:
+                await self.take(str(text))
+        except websockets.ConnectionClosed:
+            pass
+        finally:
+            self.end(self.connection.close_code)
+
+    async def close(self) -> None:
+        await self.connection.close()
+        await self._reading
+
+
+class InProcess(Talker):
+    """The consumer itself, in this process, without a server: `async with InProcess(user, conversation_id) as peer`."""
+
+    def __init__(self, user: Any, conversation: object = "", query: str = "") -> None:
+        from channels.routing import URLRouter
+
+        from chat.routing import websocket_urlpatterns
+
+        super().__init__()
+        self._app = URLRouter(websocket_urlpatterns)
+        self._scope = {"type": "websocket", "path": f"/{conversation}/" if conversation else "/", "user": user}
+        if query:  # servers may leave it out
+            self._scope["query_string"] = query.encode("ascii")
+        self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def transmit(self, text: str) -> None:
+        await self._incoming.put({"type": "websocket.receive", "text": text})
+
+    async def transmit_bytes(self, data: bytes) -> None:
+        await self._incoming.put({"type": "websocket.receive", "bytes": data})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.send":
+            await self.take(message["text"])
+        elif message["type"] == "websocket.close":
+            self.end(message.get("code", 1000))
+            await self._incoming.put({"type": "websocket.disconnect", "code": 1000})
+
+    async def __aenter__(self) -> "InProcess":
+        await self._incoming.put({"type": "websocket.connect"})
+        self._task = asyncio.create_task(self._app(self._scope, self._incoming.get, self._send))
+        await self.until(lambda: self.snapshot or self.closed)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._incoming.put({"type": "websocket.disconnect", "code": 1001})
+        await self._task
+
+
+class Person:
+    """Somebody with a session on a site."""
+
+    prefix = "/chat/"
+    socket_prefix = "/ws/chat/"
+
+    def __init__(self, site: Site, http: httpx.AsyncClient) -> None:
+        self.site = site
+        self.http = http
+
+    async def new_conversation(self, **fields: Any) -> str:
+        answer = await self.http.post(f"{self.prefix}api/conversations/", json=fields, headers=self.csrf)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    async def messages(self, conversation: str) -> list[Frame]:
+        """What the database holds."""
+        answer = await self.http.get(f"{self.prefix}api/conversations/{conversation}/messages/?limit=100")
+        assert answer.status_code == 200, answer.text
+        messages: list[Frame] = answer.json()["messages"]
+        return messages
+
+    @property
+    def csrf(self) -> dict[str, str]:
+        return {"X-CSRFToken": self.http.cookies["csrftoken"]}
+
+    def connect(
+        self, conversation: str = "", site: Site | None = None, query: str = "", **options: Any
+    ) -> websockets.connect:
+        """To a conversation, or without one to the inbox; on another process of the same site if given."""
+        port = (site or self.site).port
+        address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "") + query
+        cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
+        headers = {"Cookie": cookie}
+        patience = {"open_timeout": 30, "ping_interval": None}  # a server may stand still meanwhile
+        return websockets.connect(address, additional_headers=headers, max_size=None, proxy=None, **patience | options)
+
+    @contextlib.asynccontextmanager
+    async def socket(self, conversation: str = "", site: Site | None = None, query: str = "") -> AsyncIterator[Socket]:
+        """A Socket at such a connection."""
+        async with self.connect(conversation, site, query) as connection:
+            socket = Socket(connection)
+            try:
+                yield socket
+            finally:
+                await socket.close()
+
+    async def sign_out(self) -> None:
+        answer = await self.http.post("/accounts/logout/", headers=self.csrf)
+        assert answer.status_code == 302
+
+
+@contextlib.asynccontextmanager
+async def signed_in(site: Site, name: str, at: str = "/accounts/login/") -> AsyncIterator[Person]:
+    async with httpx.AsyncClient(base_url=site.url, timeout=20, trust_env=False) as http:
+        await http.get(at)
+        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
+        answer = await http.post(at, data=form)
+        assert answer.status_code == 302, "sign-in failed"
+        yield Person(site, http)
+
+
+def last_message(site: Site, conversation: str) -> Frame:
+    """What a site that was started again has stored as the newest of one of Ada's conversations."""
+
+    async def look() -> Frame:
+        async with signed_in(site, "ada") as ada:
+            return (await ada.messages(conversation))[-1]
+
+    with running(site):
+        return asyncio.run(look())

@@ -1,0 +1,403 @@
+"""`make screenshots`: each state of the page, from a real site in a real Chromium, in both themes, wide and on a small
+phone, as var/screenshots/<state>.<theme>.<width>.png. Names of states as arguments choose.
+"""
+
+import contextlib
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
+
+from ..conftest import browser_path
+from . import servers
+from .page import posting
+from .servers import PASSWORD, ROOT, Server, Site
+
+FOLDER = ROOT / "var" / "screenshots"
+SIZES = {"wide": {"width": 1440, "height": 900}, "small": {"width": 320, "height": 640}}
+THEMES = ("light", "dark")
+States = dict[str, Callable[["Window"], None]]
+STATES: States = {}
+ALONE: dict[str, dict[str, str]] = {}
+"""The environment of states that have a site and a Redis of their own, which they may stop."""
+
+
+def state(make: Callable[["Window"], None]) -> Callable[["Window"], None]:
+    """One state of the page: a function that brings a window there."""
+    STATES[make.__name__.replace("_", "-")] = make
+    return make
+
+
+def alone(**env: str) -> Callable[[Callable[["Window"], None]], Callable[["Window"], None]]:
+    def keep(make: Callable[["Window"], None]) -> Callable[["Window"], None]:
+        ALONE[make.__name__.replace("_", "-")] = env
+        return state(make)
+
+    return keep
+
+
+class Window:
+    """A window on the site, of ada unless somebody else signs in."""
+
+    def __init__(self, browser: Browser, site: Site, redis: Server | None, theme: Any, size: Any) -> None:
+        self.site, self.redis = site, redis
+        look: dict[str, Any] = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
+        self.context = browser.new_context(base_url=site.url, **look)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        expect.set_options(timeout=15_000)
+        self.small = size["width"] < 900
+        self.sign_in("ada")
+
+    def sign_in(self, name: str) -> None:
+        self.context.clear_cookies()
+        self.page.goto("/accounts/login/")
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url("**/chat/**")
+
+    def open(self, conversation: str) -> None:
+        self.page.goto(f"/chat/{conversation}/")
+        self.live()
+
+    def live(self) -> None:
+        expect(self.page.locator("nous-chat")).to_have_attribute("data-connection", "live")
+
+    # --- Conversations
+
+    def post(self, path: str, fields: dict[str, str]) -> Any:
+        return self.page.request.post(f"/chat/api/{path}", data=fields, headers=posting(self.page)).json()
+
+    def make(self, title: str, agent: str = "assistant") -> str:
+        return str(self.post("conversations/", {"title": title, "agent": agent})["id"])
+
+    def begin(self) -> None:
+        self.open(str(self.post("conversations/", {})["id"]))
+
+    def together(self, role: str = "member") -> str:
+        conversation = self.make("Plans for the garden")
+        self.post(f"conversations/{conversation}/participants/", {"username": "bob", "role": role})
+        self.post(f"conversations/{conversation}/participants/", {"username": "eve", "role": "viewer"})
+        return conversation
+
+    def several(self) -> None:
+        """A list with some in it, one of them pinned, and one open."""
+        for title in ("Garden", "A poem about patience", "Release notes of the spring version, for everybody"):
+            pinned = self.make(title)
+        headers = posting(self.page)
+        self.page.request.patch(f"/chat/api/conversations/{pinned}/", data={"pinned": True}, headers=headers)
+        self.begin()
+        self.say("A word on patience, please")
+        self.ends()
+
+    # --- What a person does
+
+    def list(self) -> None:
+        """On a phone the list is a drawer."""
+        if self.small:
+            self.page.get_by_role("button", name="Conversations").click()
+
+    def panel(self) -> None:
+        self.page.get_by_role("button", name="People and settings").click()
+
+    def say(self, text: str) -> None:
+        self.page.get_by_role("textbox", name="Message").fill(text)
+        self.page.keyboard.press("Enter")
+
+    @property
+    def answer(self) -> Locator:
+        return self.page.locator('article[data-role="assistant"]').last
+
+    def bar(self, text: str) -> None:
+        """What the bar over the conversation says."""
+        expect(self.page.locator(".conversation .bar")).to_contain_text(re.compile(text), timeout=60_000)
+
+    def ends(self, status: str = "completed") -> None:
+        expect(self.answer).to_have_attribute("data-status", status, timeout=60_000)
+
+
+@state
+def sign_in(window: Window) -> None:
+    window.context.clear_cookies()
+    window.page.goto("/accounts/login/")
+
+
+@state
+def first_visit(window: Window) -> None:
+    window.begin()
+    expect(window.page.locator(".starter").first).to_be_visible()
+
+
+@state
+def answered(window: Window) -> None:
+    window.begin()
+    window.say("Show me some code")
+    window.ends()
+
+
+@state
+def answering(window: Window) -> None:
+    window.begin()
+    window.say("slow, please")
+    expect(window.answer.locator('[data-part="text"]')).not_to_be_empty()
+
+
+@state
+def thinking(window: Window) -> None:
+    window.begin()
+    window.say("think about it")
+    window.ends()
+    window.answer.locator('[data-part="thinking"] summary').click()
+
+
+@state
+def stopped(window: Window) -> None:
+    window.begin()
+    window.say("long")
+    expect(window.answer.locator('[data-part="text"]')).not_to_be_empty()
+    window.page.get_by_role("button", name="Stop").click()
+    window.ends("stopped")
+
+
+@state
+def failed(window: Window) -> None:
+    window.begin()
+    window.say("error")
+    window.ends("failed")
+
+
+@state
+def approval(window: Window) -> None:
+    window.open(window.make("A refund", agent="clerk"))
+    window.say("Please look up the order and refund it")
+    window.ends("awaiting_approval")
+
+
+@state
+def list_of_conversations(window: Window) -> None:
+    window.several()
+    window.list()
+
+
+@state
+def actions(window: Window) -> None:
+    window.several()
+    window.list()
+    row = window.page.locator("li.row").filter(has_text="Garden").first
+    row.hover()
+    row.get_by_role("button").click()
+
+
+@state
+def archived(window: Window) -> None:
+    window.several()
+    window.list()
+    row = window.page.locator("li.row").filter(has_text="Garden").first
+    row.hover()
+    row.get_by_role("button").click()
+    window.page.get_by_role("menuitem", name="Archive").click()
+    expect(window.page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+@state
+def search(window: Window) -> None:
+    window.several()
+    window.list()
+    window.page.get_by_role("searchbox").fill("patience")
+    expect(window.page.locator("mark").first).to_be_visible()
+
+
+@state
+def switcher(window: Window) -> None:
+    window.several()
+    window.page.keyboard.press("Control+k")
+
+
+@state
+def keys(window: Window) -> None:
+    window.begin()
+    window.list()
+    window.page.get_by_role("button", name="Keys").click()
+
+
+@state
+def people(window: Window) -> None:
+    window.open(window.together())
+    window.panel()
+    window.page.get_by_role("button", name="Create a link").click()
+    expect(window.page.get_by_role("textbox", name="Link")).to_be_visible()
+
+
+@state
+def settings(window: Window) -> None:
+    window.open(window.together())
+    window.panel()
+    window.page.get_by_label("A message during an answer").scroll_into_view_if_needed()
+
+
+@state
+def hand_over(window: Window) -> None:
+    window.open(window.together())
+    window.panel()
+    window.page.get_by_role("button", name="Actions for bob").click()
+    window.page.get_by_role("menuitem", name="Hand over").click()
+
+
+@state
+def read_only(window: Window) -> None:
+    conversation = window.together(role="viewer")
+    window.sign_in("bob")
+    window.open(conversation)
+
+
+@state
+def invitation(window: Window) -> None:
+    link = window.post(f"conversations/{window.make('Garden plans')}/invitations/", {})["url"]
+    window.sign_in("bob")
+    window.page.goto(link)
+
+
+@state
+def no_such_conversation(window: Window) -> None:
+    window.page.goto("/chat/00000000-0000-4000-8000-000000000000/")
+
+
+@state
+def offline(window: Window) -> None:
+    window.begin()
+    window.context.set_offline(True)
+    window.page.evaluate("dispatchEvent(new Event('offline'))")
+    window.say("This waits until I am back")
+    expect(window.page.locator("nous-chat")).to_have_attribute("data-connection", "offline", timeout=20_000)
+
+
+@alone()
+def reconnecting(window: Window) -> None:
+    window.begin()
+    window.site.kill()
+    window.say("This waits until the server is back")
+    window.bar(r"Reconnecting in ([4-9]|1\d) s")
+
+
+@alone()
+def restarting(window: Window) -> None:
+    window.begin()
+    window.site.process.terminate()
+    window.bar("The server is restarting")
+
+
+@state
+def signed_out(window: Window) -> None:
+    window.begin()
+    window.page.get_by_role("textbox", name="Message").fill("Half a thought")
+    window.page.request.post("/accounts/logout/", headers=posting(window.page))
+    window.bar("You are signed out")
+
+
+@state
+def removed(window: Window) -> None:
+    conversation = window.together()
+    window.sign_in("bob")
+    window.open(conversation)
+    api = f"/chat/api/conversations/{conversation}/participants/"
+    people = window.page.request.get(api).json()["participants"]
+    mine = next(participant["id"] for participant in people if participant["user"]["name"] == "bob")
+    window.page.request.delete(f"{api}{mine}/", headers=posting(window.page))
+    window.bar("You are not in this conversation any more")
+
+
+@alone(MAX_RUNS="1")
+def queue(window: Window) -> None:
+    window.begin()
+    window.say("slow, please")
+    expect(window.answer.locator('[data-part="text"]')).not_to_be_empty()
+    window.open(window.make("Behind it"))
+    window.say("And now?")
+    expect(window.page.locator(".activity")).to_contain_text("1st in line")
+
+
+@alone(DAILY_TOKENS="0")
+def budget(window: Window) -> None:
+    window.begin()
+    window.say("And now?")
+    expect(window.page.locator(".notice")).to_contain_text("used up")
+
+
+@alone()
+def outage(window: Window) -> None:
+    assert window.redis is not None
+    window.begin()
+    window.redis.process.send_signal(signal.SIGSTOP)
+    window.bar("Server processes cannot reach each other")
+
+
+@state
+def without_javascript(window: Window) -> None:
+    conversation = window.together()
+    window.page.route("**/nous-chat*.js", lambda route: route.abort())
+    window.page.goto(f"/chat/{conversation}/")
+    expect(window.page.get_by_role("button", name="Send")).to_be_visible()
+
+
+@state
+def german(window: Window) -> None:
+    conversation = window.together()
+    window.page.set_extra_http_headers({"Accept-Language": "de"})
+    window.open(conversation)
+    window.page.get_by_role("button", name="Personen und Einstellungen").click()
+
+
+@state
+def right_to_left(window: Window) -> None:
+    window.several()
+    window.page.evaluate("document.documentElement.dir = 'rtl'")
+    window.say("code")
+    window.ends()
+
+
+@contextlib.contextmanager
+def served_alone(env: dict[str, str]) -> Iterator[tuple[Site, Server]]:
+    redis = servers.start_redis()
+    try:
+        site = Site({**env, "REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"})
+        try:
+            yield site, redis
+        finally:
+            site.kill()
+    finally:
+        redis.kill()
+
+
+def main(wanted: list[str]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        database = servers.Database(Path(folder))
+        env = servers.environment(DATABASE_URL=database.copy(), DJANGO_SETTINGS_MODULE="tests.sites.showcase")
+        site = Site(env)
+        with servers.running(site):
+            browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+            for name, make in STATES.items():
+                if wanted and name not in wanted:
+                    continue
+                for theme in THEMES:
+                    for width, size in SIZES.items():
+                        with contextlib.ExitStack() as closing:
+                            where: tuple[Site, Server | None] = site, None
+                            if name in ALONE:
+                                fresh = {"DATABASE_URL": database.copy()}
+                                where = closing.enter_context(served_alone(env | fresh | ALONE[name]))
+                            window = Window(browser, *where, theme, size)
+                            make(window)
+                            window.page.screenshot(path=FOLDER / f"{name}.{theme}.{width}.png")
+                            window.context.close()
+                print(name, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
