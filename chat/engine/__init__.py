@@ -18,12 +18,12 @@ from .agent import Agent
 from .approvals import Approve, Decision, Reject
 from .coalesce import Coalescer
 from .connections import connections
+from .custom_agent import OwnAgent, ResumableAgent
 from .discover import find_local_model, model_from_environment
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
 from .messages import AT_LIMIT, GO_ON, Image, Message, Replay, Result
-from .own import OwnAgent, ResumableAgent
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider
 from .runner import resume, run, run_stream

@@ -14,7 +14,7 @@ takes to say it in another language (`said`). No message and no repr ever holds 
 import re
 from collections.abc import Callable
 
-from .sentence import Sentence, _
+from .i18n import Sentence, _
 
 _SECRET = re.compile(
     r"""(?ix)

@@ -21,11 +21,11 @@ import msgspec
 
 from .agent import Agent
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
+from .i18n import _
 from .limits import Limits
 from .providers import provider_for
 from .providers.parser import Delta
 from .providers.provider import Completion, Provider, Request
-from .sentence import _
 
 logger = logging.getLogger("nous_chat.engine")
 

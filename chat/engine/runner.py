@@ -10,18 +10,18 @@ import msgspec
 from msgspec.structs import replace
 
 from .agent import Agent
-from .answer import Answer
 from .approvals import Approve, Decision, Reject, checked, pending
-from .calls import Toolbox
+from .custom_agent import OwnAgent, relay
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import EngineError, internal
+from .i18n import _
 from .messages import Message, Result
-from .output import Output, correction
-from .own import OwnAgent, relay
 from .providers.provider import Completion, Request
+from .result_builder import Answer
 from .retry import Models, TotalTime
 from .schema import Misfit
-from .sentence import _
+from .structured_output import Output, correction
+from .tool_runner import Toolbox
 from .tools import ToolContext
 
 logger = logging.getLogger("nous_chat.engine")

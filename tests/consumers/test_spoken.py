@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 from chat import objects, store, supervisor, words
 from chat.commands import Refused
 from chat.engine import EngineError, Limits
-from chat.engine.providers.failures import Failures
+from chat.engine.providers.errors import Failures
 from chat.models import Conversation, Run, Spending
 
 from ..support.client import InProcess, signed_in

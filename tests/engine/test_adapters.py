@@ -36,7 +36,7 @@ from chat.engine import (
 )  # fmt: skip
 from chat.engine.adapters.pydantic_ai import PydanticAIAgent
 
-from .turns import events_of, failed, finished, results
+from .scripted import events_of, failed, finished, results
 
 
 class Own:

@@ -12,8 +12,8 @@ from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta
 from chat.engine.providers.anthropic import AnthropicParser, AnthropicProvider
 from chat.engine.providers.provider import Request, ToolSpec
 
-from . import play as players
-from .play import Played
+from . import responses as players
+from .responses import Played
 
 
 def event(kind: str, **fields: Any) -> bytes:

@@ -26,7 +26,7 @@ from chat.engine import (
     tool,
 )  # fmt: skip
 
-from .turns import Turns, call, events_of, failed, finished, results, tool_message
+from .scripted import Turns, call, events_of, failed, finished, results, tool_message
 
 HISTORY = [Message("user", "Clean up, please.")]
 

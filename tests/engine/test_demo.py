@@ -17,8 +17,8 @@ from chat.engine import (
     run,
     run_stream,
 )  # fmt: skip
+from chat.engine.providers.demo_script import tour
 from chat.engine.providers.provider import Request
-from chat.engine.providers.tour import tour
 
 
 def said(text: str) -> list[Any]:

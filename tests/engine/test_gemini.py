@@ -12,8 +12,8 @@ from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta
 from chat.engine.providers.gemini import GeminiParser, GeminiProvider
 from chat.engine.providers.provider import Request, ToolSpec
 
-from . import play as players
-from .play import Played
+from . import responses as players
+from .responses import Played
 
 
 def chunk(*parts: Any, finish: Any = None, **fields: Any) -> dict[str, Any]:

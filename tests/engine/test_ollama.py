@@ -11,8 +11,8 @@ from chat.engine import ConfigurationError, Image, Limits, Message, TextDelta, T
 from chat.engine.providers.ollama import OllamaParser, OllamaProvider
 from chat.engine.providers.provider import Request, ToolSpec
 
-from . import play as players
-from .play import Played
+from . import responses as players
+from .responses import Played
 
 
 def line(**message: Any) -> dict[str, Any]:

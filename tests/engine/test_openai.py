@@ -12,7 +12,7 @@ from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta
 from chat.engine.providers.openai import OpenAIParser, OpenAIProvider
 from chat.engine.providers.provider import Request
 
-from .play import STOP, call, delta, play, sse
+from .responses import STOP, call, delta, play, sse
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 

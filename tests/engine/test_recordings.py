@@ -14,8 +14,8 @@ from chat.engine.providers.ollama import OllamaParser
 from chat.engine.providers.openai import OpenAIParser
 from chat.engine.providers.parser import Parser
 
-from . import play as players
-from .play import FAILURES, Played
+from . import responses as players
+from .responses import FAILURES, Played
 
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "recordings"
 CASES = {

@@ -23,7 +23,7 @@ from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.retry import pause
 
 from ..support.upstream import Upstream
-from .turns import Turns, call, collect, events_of, failed, finished
+from .scripted import Turns, call, collect, events_of, failed, finished
 
 SOON = 0.001
 

@@ -39,7 +39,7 @@ from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.provider import Request
 
 from ..support.upstream import Upstream
-from .turns import Turns, call, collect, events_of, failed, finished, results, tool_message
+from .scripted import Turns, call, collect, events_of, failed, finished, results, tool_message
 
 
 def scripted(*steps: Any) -> Agent:
@@ -398,7 +398,7 @@ class TestTime:
         assert told.wait(30)
 
     def test_a_tool_that_refuses_to_end_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("chat.engine.calls._STUBBORN", 0.01)
+        monkeypatch.setattr("chat.engine.tool_runner._STUBBORN", 0.01)
 
         async def scenario() -> list[Event]:
             gate = asyncio.Event()

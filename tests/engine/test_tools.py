@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chat.engine import Agent, ConfigurationError, TextDelta, ToolCall, ToolContext, ToolError, ToolResult, tool
 from chat.engine.tools import Tool
 
-from .turns import Turns, call, collect, events_of, results
+from .scripted import Turns, call, collect, events_of, results
 
 
 class Unit(enum.Enum):

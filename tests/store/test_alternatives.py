@@ -221,7 +221,7 @@ def test_an_empty_one_simply_begins(people: Any, room: Conversation) -> None:
 
 def test_the_tour_goes_on_to_its_last_word(scenario: Scenario, people: Any, room: Conversation) -> None:
     """Stopped in mid-answer, continued, the deltas appended: what a reader has is what is stored, and is the whole."""
-    from chat.engine.providers import tour
+    from chat.engine.providers import demo_script
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
@@ -229,16 +229,16 @@ def test_the_tour_goes_on_to_its_last_word(scenario: Scenario, people: Any, room
             await ada.until(lambda: len(ada.answer["text"]) > 20 if ada.of_type("run.started") else False)
             await ada.send("run.stop", run=ada.answer["run"]["id"])
             cut = (await ada.hear("run.finished"))["message"]
-            assert 20 < len(cut["text"]) < len(tour._CODE)
+            assert 20 < len(cut["text"]) < len(demo_script._CODE)
             await ada.send("run.start", message=cut["id"], **{"continue": True})
             finished = await bob.hear("run.finished", 2)
             await ada.hear("run.finished", 2)
             assert bob.of_type("run.started")[1]["message"]["continues"]
             assert finished["status"] == "completed"
-            assert finished["message"]["text"] == tour._CODE
-            assert ada.transcript == bob.transcript == [("user", "code"), ("assistant", tour._CODE)]
-            assert bob.healed == tour._CODE, "the old text and the deltas alone make the whole"
-            assert bob.delta_chars == len(tour._CODE)
+            assert finished["message"]["text"] == demo_script._CODE
+            assert ada.transcript == bob.transcript == [("user", "code"), ("assistant", demo_script._CODE)]
+            assert bob.healed == demo_script._CODE, "the old text and the deltas alone make the whole"
+            assert bob.delta_chars == len(demo_script._CODE)
 
     scenario(talk)
 

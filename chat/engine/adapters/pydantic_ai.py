@@ -24,12 +24,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from ..answer import Answer
 from ..approvals import Approve, Decision
 from ..events import Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from ..exceptions import ConfigurationError, EngineError, ProviderError
+from ..i18n import _
 from ..messages import Image, Message, Replay, Result
-from ..sentence import _
+from ..result_builder import Answer
 from ..tools import ToolContext
 from ..usage import Usage
 

@@ -26,11 +26,11 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
-from .base import HTTPProvider
+from .http_provider import HTTPProvider
+from .normalize_history import alternating, arguments, inline, opening, replayed, settled, with_settings
 from .parser import Delta, NotJSONError, Parser, anything, count, decode, tool_call, total
 from .provider import Completion, Request
-from .schemas import Schema, mapped
-from .turns import alternating, arguments, inline, opening, replayed, settled, with_settings
+from .schema_transforms import Schema, mapped
 
 _VERSION = "2023-06-01"
 _MOST_TOKENS = 16_384  # of an answer; the API wants a limit, and every model that is sold takes this one

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..exceptions import ConfigurationError, EngineError
 from ..usage import Usage
+from .demo_script import tour
 from .parser import Delta
 from .provider import Completion, Provider, Request
 from .replay import ReplayProvider
-from .tour import tour
 
 Step = Delta | Completion | EngineError | float | Callable[[], Awaitable[object]]
 

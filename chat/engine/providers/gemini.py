@@ -26,11 +26,11 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
-from .base import HTTPProvider
 from .gemini_schema import openapi
+from .http_provider import HTTPProvider
+from .normalize_history import alternating, arguments, asking_for, inline, opening, replayed, settled, with_settings
 from .parser import Delta, NotJSONError, Parser, anything, count, decode, made_up_id, total
 from .provider import Completion, Request, ToolSpec
-from .turns import alternating, arguments, asking_for, inline, opening, replayed, settled, with_settings
 
 # Gemini 3 refuses a call without the signature that it sent with it. This word stands for one where the call came from
 # another model ("Thought signatures", FAQ).

@@ -5,7 +5,7 @@ Source: "Schema" in https://ai.google.dev/api/caching, and what its servers were
 
 import msgspec
 
-from .schemas import Schema, inlined, mapped
+from .schema_transforms import Schema, inlined, mapped
 
 # The fields of `Schema` in the API's reference; others are refused.
 _FIELDS = {

@@ -22,11 +22,11 @@ from ..events import ThinkingDelta, ToolCall
 from ..exceptions import ConfigurationError
 from ..messages import Message
 from ..usage import Usage
-from .base import HTTPProvider
+from .http_provider import HTTPProvider
+from .normalize_history import arguments, inline, settled, with_settings
 from .parser import Delta, Parser, anything, count, decode, made_up_id, total
 from .provider import Completion, Request
-from .think import ThinkTags
-from .turns import arguments, inline, settled, with_settings
+from .think_tags import ThinkTags
 
 
 class OllamaProvider(HTTPProvider):

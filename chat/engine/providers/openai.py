@@ -30,12 +30,12 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
-from .base import HTTPProvider
+from .http_provider import HTTPProvider
+from .normalize_history import arguments, asking_for, inline, replayed, settled, with_settings
 from .parser import Delta, NotJSONError, Parser, anything, count, decode, tool_call
 from .provider import Completion, Request, ToolSpec
-from .schemas import is_strict
-from .think import ThinkTags
-from .turns import arguments, asking_for, inline, replayed, settled, with_settings
+from .schema_transforms import is_strict
+from .think_tags import ThinkTags
 
 
 class OpenAIProvider(HTTPProvider):

@@ -10,13 +10,13 @@ import msgspec
 
 from ..exceptions import ConfigurationError
 from .anthropic import AnthropicParser
-from .body import Body
-from .failures import Failures
+from .errors import Failures
 from .gemini import GeminiParser
 from .ollama import OllamaParser
 from .openai import OpenAIParser
 from .parser import Delta, Parser
 from .provider import Completion, Request
+from .response_decoder import Body
 
 PARSERS: dict[str, type[Parser]] = {
     "openai": OpenAIParser,

@@ -13,7 +13,7 @@ import httpx
 from ..connections import pause, reused
 from ..exceptions import EngineError
 from ..limits import Limits
-from .failures import Failures
+from .errors import Failures
 
 logger = logging.getLogger("nous_chat.engine")
 

@@ -5,10 +5,10 @@ import tracemalloc
 
 import pytest
 
-from chat.engine.providers.body import Body
 from chat.engine.providers.openai import OpenAIParser
+from chat.engine.providers.response_decoder import Body
 
-from .play import FAILURES, STOP, delta, play, sse
+from .responses import FAILURES, STOP, delta, play, sse
 
 
 def test_blank_lines_and_a_mark_may_come_before_the_first_event() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..events import TextDelta, ThinkingDelta
 from ..exceptions import ProviderError
+from ..i18n import _
 from ..messages import GO_ON, Message
-from ..sentence import _
 from .provider import Request
 
 _PACE = 1 / 30  # seconds for a word

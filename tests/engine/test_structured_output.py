@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.engine import Agent, Completion, Limits, Message, TextDelta, tool
-from chat.engine.output import Output
 from chat.engine.schema import Misfit
+from chat.engine.structured_output import Output
 
-from .turns import Turns, call, events_of, failed, finished
+from .scripted import Turns, call, events_of, failed, finished
 
 
 @dataclasses.dataclass

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Iterable
 
 from ..exceptions import EngineError
-from ..sentence import _
+from ..i18n import _
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
-from .failures import Failures
+from .errors import Failures
 from .json_stream import JSONStreamDecoder
 from .parser import Delta, NotJSONError, Parser
 

@@ -7,7 +7,7 @@ import pytest
 
 from chat.engine import ProviderError
 
-from .play import FAILURES
+from .responses import FAILURES
 
 
 def refused(status: int, body: object = b"", **headers: str) -> ProviderError:

@@ -10,11 +10,11 @@ import msgspec
 
 from ..connections import connections
 from ..exceptions import ConfigurationError, EngineError
-from .body import Body
-from .failures import Failures
+from .errors import Failures
 from .parser import Delta, Parser
 from .provider import Completion, Request
 from .recording import recording
+from .response_decoder import Body
 from .transport import Deadlines, Exchange
 
 

@@ -23,8 +23,8 @@ import httpx
 import msgspec
 
 from ..exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError, mask
+from ..i18n import Sentence, _
 from ..limits import Limits
-from ..sentence import Sentence, _
 
 _RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout"}
 _QUOTED = 600  # characters of what a provider says that we pass on

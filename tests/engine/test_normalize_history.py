@@ -1,7 +1,7 @@
 """Histories as they happen in a chat, made such that every vendor takes them."""
 
 from chat.engine import Message, ToolCall
-from chat.engine.providers.turns import settled
+from chat.engine.providers.normalize_history import settled
 
 
 def asks(*ids: str, text: str = "") -> Message:

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from .approvals import Decision
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, EngineError, internal
+from .i18n import _
 from .messages import Message, Result
-from .sentence import _
 from .tools import ToolContext
 
 logger = logging.getLogger("nous_chat.engine")

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.engine import TextDelta, ThinkingDelta
-from chat.engine.providers.think import ThinkTags
+from chat.engine.providers.think_tags import ThinkTags
 
-from .play import STOP, delta, play, sse
+from .responses import STOP, delta, play, sse
 
 
 def split(*pieces: str) -> tuple[str, str]:

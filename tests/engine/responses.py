@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chat.engine import EngineError, Replay, TextDelta, ThinkingDelta, ToolCall, Usage
-from chat.engine.providers.body import Body
-from chat.engine.providers.failures import Failures
+from chat.engine.providers.errors import Failures
 from chat.engine.providers.openai import OpenAIParser
 from chat.engine.providers.parser import Parser
+from chat.engine.providers.response_decoder import Body
 
 FAILURES = Failures("openai", "gpt-4o", "https://api.example/v1", "OPENAI_API_KEY", "sk-the-key-itself")
 
