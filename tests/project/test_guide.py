@@ -1,13 +1,13 @@
-"""docs/streaming.md is true: its fenced blocks are run, a section after another, and what they print is what it says.
+"""The guide (docs/guide/) is true: the tests run its code blocks page by page and compare the output.
 
-    python    in order, one namespace for a section; `await` at the top level is allowed
-    text      what the block before it printed; `...` stands for anything
-    sh        in a shell; `python` is this one, `manage.py` this project's
+    python    run in order, in one namespace per page; `await` at the top level is allowed
+    text      the output of the block before it; `...` stands for anything
+    sh        run in a shell; `python` is this interpreter, `manage.py` this project's
     html      rendered as a Django template
-    js        run by node with a page and a socket that are made of paper
+    js        run by node with a fake page and a fake socket
 
-Other languages fail. The providers are real HTTP servers that know the page's questions (`KNOWN`), by the addresses in
-the environment; where the page says http://127.0.0.1:8000 there is a real site.
+Any other language fails. The providers are real HTTP servers that know the guide's questions (`KNOWN`); the environment
+holds their addresses. Where a page says http://127.0.0.1:8000, a real site runs.
 """
 
 import ast
@@ -45,48 +45,51 @@ from ..support import upstream
 from ..support.servers import ROOT, environment
 from ..support.upstream import Answer, AnthropicAnswer, Upstream
 
-PAGE = ROOT / "docs" / "streaming.md"
+DOCS = ROOT / "docs"
+GUIDE = DOCS / "guide"
 NODE = shutil.which("node")
 
 
-# --- The page
+# --- The pages
 
 
 class Block(NamedTuple):
     language: str
     code: str
     line: int
-    """Of the page, where the code begins."""
+    """The page's line on which the code begins."""
 
 
-class Section(NamedTuple):
-    title: str
-    blocks: list[Block]
-
-
-def sections(page: str) -> list[Section]:
-    """What stands under each `## heading`."""
-    found = [Section("", [])]
+def blocks(page: str) -> list[Block]:
+    """The fenced code blocks of a page's text."""
+    found: list[Block] = []
     fence: Block | None = None
     for number, line in enumerate(page.splitlines(keepends=True), 1):
         if fence is None and line.startswith("```"):
             fence = Block(line[3:].strip(), "", number + 1)
         elif fence is not None and line.startswith("```"):
-            found[-1].blocks.append(fence)
+            found.append(fence)
             fence = None
         elif fence is not None:
             fence = fence._replace(code=fence.code + line)
-        elif line.startswith("## "):
-            found.append(Section(line[3:].strip(), []))
     assert fence is None, f"the block at line {fence.line} has no end" if fence else ""
     return found
 
 
-SECTIONS = [section for section in sections(PAGE.read_text("utf-8")) if section.blocks]
-SCRIPTS = [block for section in SECTIONS for block in section.blocks if block.language == "js"]
+def text_of(page: Path) -> str:
+    return page.read_text("utf-8")
 
 
-# --- The models behind it
+PAGES = sorted(GUIDE.glob("*.md"))
+SCRIPTS = [block for page in PAGES for block in blocks(text_of(page)) if block.language == "js"]
+OTHER_PAGES = [
+    page
+    for page in [*ROOT.glob("*.md"), *DOCS.glob("*.md")]
+    if any(block.language == "python" for block in blocks(text_of(page)))
+]
+
+
+# --- The models
 
 Behaviour = Callable[[Answer], Awaitable[None]]
 
@@ -171,6 +174,7 @@ KNOWN: dict[str, Behaviour] = {
     "Tell me all about spokes.": breaks_off,
     "Read me the whole manual.": falls_silent,
     "Are you there?": asks_to_wait,
+    "What's the weather in Tokyo?": says("Sunny, 18 degrees."),
     "Are you open on Sundays?": overloaded_but_for_anthropic,
     "Two brake pads, please.": writes_json,
     "Which part is this?": looks_at_the_picture,
@@ -184,7 +188,7 @@ KNOWN: dict[str, Behaviour] = {
 
 
 async def answers(answer: Answer) -> None:
-    """Any of the page's models. Where several people talk, their names stand before their questions."""
+    """Any model of the guide. If several people talk, each question starts with its author's name."""
     asked = next(turn["content"] for turn in reversed(answer.request["messages"]) if is_asked(turn))
     if not isinstance(asked, str):
         asked = "".join(part.get("text", "") for part in asked)
@@ -203,7 +207,7 @@ def models() -> Iterator[Upstream]:
         yield server
 
 
-# --- What sections find
+# --- What the pages need
 
 
 def a_photo(*_: Any) -> dict[str, Any]:
@@ -256,25 +260,26 @@ def a_channel_layer(need: Callable[[str], Any]) -> dict[str, Any]:
 
 
 PREPARED: dict[str, Callable[[Callable[[str], Any]], dict[str, Any]]] = {
-    "Images": a_photo,
-    "A web page": a_request,
-    "Live documents": a_channel_layer,
-    "Monitoring": some_runs,
-    "Tokens": some_runs,
-    "Resilience": a_long_conversation,
+    "images": a_photo,
+    "web-page": a_request,
+    "live-documents": a_channel_layer,
+    "monitoring": some_runs,
+    "tokens": some_runs,
+    "resilience": a_long_conversation,
 }
 
 
-# --- How it is run
+# --- Running them
 
 ANY = doctest.ELLIPSIS
 SITE = "127.0.0.1:8000"
 
 
 class Play:
-    """One section, block by block. `env` is what programs get, `at` where the site is."""
+    """Runs one page, block by block. `env` is the environment of programs, `at` the address of the site."""
 
     def __init__(self, names: dict[str, Any], env: dict[str, str], at: str = SITE) -> None:
+        self.page = GUIDE
         self.names = names
         self.env = env
         self.at = at
@@ -287,8 +292,8 @@ class Play:
         known[block.language](block._replace(code=block.code.replace(SITE, self.at)))
 
     def python(self, block: Block) -> None:
-        source = "\n" * (block.line - 1) + block.code  # so that a traceback names the page's lines
-        code = compile(source, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        source = "\n" * (block.line - 1) + block.code  # tracebacks then show the page's lines
+        code = compile(source, str(self.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             if code.co_flags & inspect.CO_COROUTINE:
                 self.runner.run(within(120, types.FunctionType(code, self.names)()))
@@ -329,9 +334,9 @@ class Play:
         self.printed = None
 
     def close(self) -> None:
-        """What a snippet that failed has not closed would be blamed on another test."""
-        for left in [value for value in self.names.values() if isinstance(value, httpx.AsyncClient)]:
-            self.runner.run(left.aclose())
+        """Close what a failed snippet left open, so that its warning does not fail another test."""
+        for client in [value for value in self.names.values() if isinstance(value, httpx.AsyncClient)]:
+            self.runner.run(client.aclose())
         self.runner.close()
 
 
@@ -342,7 +347,7 @@ async def within(seconds: float, work: Awaitable[object]) -> None:
 
 @pytest.fixture
 def play(models: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Play]:
-    """In a folder of its own, with the models' addresses in the environment."""
+    """A Play in an empty folder, with the models' addresses in the environment."""
     addresses = {
         "OPENAI_BASE_URL": models.url,
         "OPENAI_API_KEY": "sk-a-key-of-the-page",
@@ -356,7 +361,7 @@ def play(models: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     monkeypatch.delenv("NOUS_CHAT_MAX_RETRIES", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
-    module = types.ModuleType("streaming_page")
+    module = types.ModuleType("guide_page")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look there
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     play = Play(vars(module), environment(**addresses, PATH=path))
@@ -368,16 +373,21 @@ def play(models: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     play.close()
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
-def test_section(section: Section, play: Play, models: Upstream, db: None, request: pytest.FixtureRequest) -> None:
-    if section.title in PREPARED:
-        play.names.update(PREPARED[section.title](request.getfixturevalue))
-    if any(SITE in block.code for block in section.blocks):
-        there = {name: value for name, value in play.env.items() if name.startswith("OPENAI")}
-        site = request.getfixturevalue("start_site")(**there, NOUS_CHAT_MODEL="openai:gpt-4o")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
+    page: Path, play: Play, models: Upstream, db: None, request: pytest.FixtureRequest
+) -> None:
+    found = blocks(text_of(page))
+    assert found, "a page of the guide shows code"
+    play.page = page
+    if page.stem in PREPARED:
+        play.names.update(PREPARED[page.stem](request.getfixturevalue))
+    if any(SITE in block.code for block in found):
+        provider = {name: value for name, value in play.env.items() if name.startswith("OPENAI")}
+        site = request.getfixturevalue("start_site")(**provider, NOUS_CHAT_MODEL="openai:gpt-4o")
         play.at = f"127.0.0.1:{site.port}"
         play.env = play.env | {"DATABASE_URL": site.env["DATABASE_URL"]}
-    for block in section.blocks:
+    for block in found:
         play.run(block)
     deadline = time.monotonic() + 30
     while models.stats()["active"] and time.monotonic() < deadline:
@@ -385,9 +395,24 @@ def test_section(section: Section, play: Play, models: Upstream, db: None, reque
     assert models.stats()["active"] == 0, "a snippet left a stream open"
 
 
+def runs_alone(code: str) -> bool:
+    """True if the code sets NOUS_CHAT or uses the package's own API, so that it needs no file of a site around it."""
+    return code.startswith(("NOUS_CHAT", "from chat.", "import msgspec")) and "request." not in code
+
+
+@pytest.mark.parametrize("page", OTHER_PAGES, ids=lambda page: page.stem)
+def test_the_python_of_other_pages_runs_if_it_needs_no_site(page: Path, play: Play) -> None:
+    play.page = page
+    for block in blocks(text_of(page)):
+        if block.language == "python" and runs_alone(block.code):
+            play.run(block)
+        elif block.language == "python":
+            compile(block.code, f"{page}:{block.line}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
 # --- Scripts
 
-PAPER = """
+FAKE_PAGE = """
 const elements = {};
 globalThis.document = { querySelector: (name) => elements[name] ??= {
   textContent: "", dataset: { websocket: "/ws/chat/1/" }, append(text) { this.textContent += text; },
@@ -398,7 +423,7 @@ globalThis.WebSocket = class {
   send(text) { this.sent.push(JSON.parse(text)); }
 };
 """
-PLAYED = """
+SCENE = """
 const seen = [];
 elements["#question"] = { value: "Hello?" };
 elements["#ask"].onclick();
@@ -422,7 +447,7 @@ PUSHED = [
 def test_a_script_shows_what_the_server_pushes(block: Block, tmp_path: Path) -> None:
     script = tmp_path / "script.mjs"
     crypto = 'import { webcrypto } from "node:crypto"; globalThis.crypto ??= webcrypto;\n'
-    script.write_text(crypto + PAPER + block.code + PLAYED)
+    script.write_text(crypto + FAKE_PAGE + block.code + SCENE)
     command = [str(NODE), str(script), json.dumps(PUSHED)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -433,34 +458,27 @@ def test_a_script_shows_what_the_server_pushes(block: Block, tmp_path: Path) -> 
     assert (command["type"], command["text"], len(command["client_id"])) == ("message.send", "Hello?", 36)
 
 
-# --- The page as a whole, and whether this file would notice
+# --- The guide as a whole, and whether this file would notice a mistake
 
 
-def test_links_lead_somewhere() -> None:
-    page = PAGE.read_text("utf-8")
-    prose = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
-    targets = re.findall(r"\]\(([^)]+)\)", prose)
-    assert targets
-    for target in targets:
-        if target.startswith("https://"):
-            continue
-        file, _, anchor = target.partition("#")
-        linked = PAGE.parent / file if file else PAGE
-        headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE)
-        assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, target
+def test_a_page_says_what_it_is_for_in_its_first_sentence() -> None:
+    for page in PAGES:
+        title, purpose = text_of(page).split("\n\n")[:2]
+        assert re.fullmatch("# .+", title), page
+        assert re.match("[A-Z].*[.:]", purpose), page
 
 
-def test_each_section_begins_with_what_it_is_for() -> None:
-    for title, first in re.findall(r"^## (.+)\n\n(.*)", PAGE.read_text("utf-8"), re.MULTILINE):
-        assert first.startswith("To "), title
+def test_the_index_lists_every_page_of_the_guide_once() -> None:
+    listed = re.findall(r"\(guide/([\w-]+)\.md\)", text_of(DOCS / "README.md"))
+    assert sorted(listed) == [page.stem for page in PAGES]
 
 
-def test_what_is_prepared_is_for_sections_that_are_there() -> None:
-    assert set(PREPARED) <= {section.title for section in SECTIONS}
+def test_what_is_prepared_is_for_pages_that_exist() -> None:
+    assert set(PREPARED) <= {page.stem for page in PAGES}
 
 
-def test_every_logger_is_named() -> None:
-    page = PAGE.read_text("utf-8")
+def test_every_logger_is_documented() -> None:
+    page = text_of(GUIDE / "monitoring.md")
     for file in (ROOT / "chat").rglob("*.py"):
         for name in re.findall(r'getLogger\("([^"]+)"\)', file.read_text("utf-8")):
             assert f'"{name}"' in page, name
@@ -478,7 +496,7 @@ def test_every_logger_is_named() -> None:
     ],
     ids=["another output", "an exception", "text alone", "a command that fails", "a language", "no language"],
 )
-def test_a_page_that_is_wrong_is_noticed(page: str, complaint: str, play: Play) -> None:
+def test_a_wrong_page_fails(page: str, complaint: str, play: Play) -> None:
     with pytest.raises((AssertionError, pytest.fail.Exception, NameError), match=complaint):
-        for block in sections(f"## A section\n{page}")[1].blocks:
+        for block in blocks(f"# A page\n{page}"):
             play.run(block)
