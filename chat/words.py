@@ -1,7 +1,7 @@
 """In which language something is said, and the page's words in it: what gettext's domain `djangojs` has for them.
 
-The page's sentences stand in `static/nous_chat/words.js`, the server's where they are said. A site adds a language, or
-says something differently, with catalogues in one of its own LOCALE_PATHS.
+The page's sentences stand in `static/nous_chat/i18n/strings.js`, the server's where they are said. A site adds a
+language, or says something differently, with catalogues in one of its own LOCALE_PATHS.
 
 What one person is told is in the language that is active: over HTTP the request's, in a socket that of its address.
 What is stored or published is read by all, and is in the site's (`for_all`).
@@ -46,7 +46,7 @@ def number(value: int | Decimal) -> str:
 
 
 def catalogue() -> dict[str, Any] | None:
-    """What `language.js` calls a Catalogue; None where the words are shown as they are written, in English."""
+    """What `gettext.js` calls a Catalogue; None where the words are shown as they are written, in English."""
     return _catalogue(get_language() or settings.LANGUAGE_CODE)
 
 

@@ -13,7 +13,7 @@ from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.browser
 
-WORDS = ROOT / "chat/static/nous_chat/words.js"
+WORDS = ROOT / "chat/static/nous_chat/i18n/strings.js"
 VISIBLE = """() => {
     const found = [];
     const look = (root) => {

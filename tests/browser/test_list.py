@@ -291,7 +291,7 @@ def test_what_comes_late_does_not_bring_back_a_conversation_that_the_person_is_o
     page = sign_in(site, "ada")
     begin(page)
     rows = page.evaluate("""async () => {
-      const { ConversationList } = await import("/static/nous_chat/list.js");
+      const { ConversationList } = await import("/static/nous_chat/sidebar/conversation-list.js");
       const list = new ConversationList({ href: (id) => id });
       const told = (last_seq) => {
         const conversation = { id: "one", title: "One", last_seq, updated_at: "2026-11-25T00:00:00Z" };

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 StartSite = Callable[..., Site]
 SignIn = Callable[..., Page]
 HERE = Path(__file__).parent
-WORKBENCH = {"workbench.js": HERE / "workbench.js", "markdown.js": HERE / "js/markdown.js"}
+WORKBENCH = {"workbench.js": HERE / "workbench.js", "documents.js": HERE.parent / "js/markdown/documents.js"}
 
 
 @pytest.fixture(scope="module")

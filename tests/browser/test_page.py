@@ -34,8 +34,10 @@ from tests.support.upstream import text
 
 pytestmark = pytest.mark.browser
 
-OWN_SCRIPT = 60 * 1024
-"""Bytes of the page's own modules as they are sent: all, those that are loaded later too, but what is vendored."""
+OWN_SCRIPT = 62 * 1024
+"""Largest size in bytes of the page's own modules as they are sent (compressed), lazily loaded ones included, vendored
+libraries not. It was 60 KiB until the modules moved into folders: every import now carries a longer path.
+"""
 
 
 def test_a_conversation_from_the_first_visit_to_the_token_count(
@@ -271,7 +273,7 @@ def test_the_page_works_as_it_is_served_on_the_internet(
     say(page, "Hello")
     ends(page, "completed")
     assert shown(page) == text(20)
-    assert not [line for line in loaded if "/room." in line], "what stands in the panel waits until it is asked for"
+    assert not [line for line in loaded if "/sections." in line], "what stands in the panel waits until it is asked for"
     expect(panel(page).get_by_role("heading", name="Invitation links")).to_be_visible()
     modules = [line for line in loaded if line.endswith(".js")]
     assert len(modules) > 5

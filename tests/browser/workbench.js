@@ -1,10 +1,10 @@
 // In a page of the site: draws Markdown with the page's own modules, whole or in pieces, and looks at what came out.
-// test_markdown.py serves it, with js/markdown.js beside it, and puts what is exported here into the window.
+// test_markdown.py serves it, with js/markdown/documents.js beside it, and puts what is exported here into the window.
 
 import { later } from "/static/nous_chat/markdown/idle.js";
 import { MarkdownView } from "/static/nous_chat/markdown/view.js";
 
-export * from "./markdown.js";
+export * from "./documents.js";
 
 /** @param {string[]} pieces  @param {(element: HTMLElement) => void} [look] after each of them  @returns {HTMLElement} */
 export function draw(pieces, look = () => {}) {

@@ -15,7 +15,9 @@ from django.utils.translation.template import templatize
 from chat import words
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted((ROOT / "chat/static/nous_chat").glob("*.js"))
+VENDOR = ROOT / "chat/static/nous_chat/vendor"
+STRINGS = ROOT / "chat/static/nous_chat/i18n/strings.js"
+MODULES = sorted(file for file in VENDOR.parent.rglob("*.js") if VENDOR not in file.parents)
 TEMPLATES = sorted([*(ROOT / "chat/templates").rglob("*.html"), *(ROOT / "templates").rglob("*.html")])
 CATALOGUES = {
     "djangojs": [ROOT / "chat/locale"],
@@ -35,7 +37,7 @@ def german(domain: str) -> dict[Any, str]:
 
 
 def words_of_the_page() -> list[str]:
-    source = (ROOT / "chat/static/nous_chat/words.js").read_text("utf-8")
+    source = STRINGS.read_text("utf-8")
     return [ast.literal_eval(f'"{text}"') for text in re.findall(rf"\b(?:_|ngettext)\(\s*{STRING}", source)]
 
 
@@ -145,7 +147,7 @@ def test_what_is_compiled_is_what_is_written(source: Path, tmp_path: Path) -> No
 
 def test_no_word_is_there_twice() -> None:
     """In an object of JavaScript the later one would win, in silence."""
-    keys = re.findall(r"^  (\w+):", (ROOT / "chat/static/nous_chat/words.js").read_text("utf-8"), flags=re.MULTILINE)
+    keys = re.findall(r"^  (\w+):", STRINGS.read_text("utf-8"), flags=re.MULTILINE)
     assert sorted(keys) == sorted(set(keys))
 
 
@@ -153,7 +155,7 @@ def test_no_sentence_stands_outside_the_words() -> None:
     """In the modules a sentence is a string of two words or more, or what is given to a reader as a name."""
     names = r'(?:"aria-label"|title|placeholder|alt)["\]]?:\s*'
     for file in MODULES:
-        if file.name in ("words.js", "language.js"):
+        if file.name in ("strings.js", "gettext.js"):
             continue
         source = re.sub(r"^\s*(?://|\*|/\*).*$|\s//\s.*$", "", file.read_text("utf-8"), flags=re.MULTILINE)
         source = re.sub(r"`[^`]*`|class: " + STRING, "", source)

@@ -2,20 +2,20 @@
 // attributes come in; it opens conversations, keeps the list and the page's address, and says how the connection is in
 // `data-connection`. What happens inside a conversation is conversation.js's matter.
 
-import { sayIn } from "./announce.js";
-import { Api } from "./api.js";
-import { Bar } from "./bar.js";
-import { Conversation } from "./conversation.js";
-import { el, iconButton, quietButton } from "./dom.js";
-import { Keys } from "./keys.js";
+import { sayIn } from "./ui/announcer.js";
+import { Api } from "./protocol/api.js";
+import { Bar } from "./conversation/connection-bar.js";
+import { Conversation } from "./conversation/conversation.js";
+import { el, iconButton, quietButton } from "./ui/dom.js";
+import { Keys } from "./ui/shortcuts.js";
 import { site } from "./markdown/site.js";
-import { Panel } from "./panel.js";
-import { undoWithin } from "./rights.js";
-import { Sidebar } from "./sidebar.js";
-import { Socket } from "./socket.js";
-import { Switcher } from "./switcher.js";
-import { Toast } from "./toast.js";
-import { payIn, speak, words } from "./words.js";
+import { Panel } from "./panel/panel.js";
+import { undoWithin } from "./protocol/permissions.js";
+import { Sidebar } from "./sidebar/sidebar.js";
+import { Socket } from "./protocol/socket.js";
+import { Switcher } from "./sidebar/switcher.js";
+import { Toast } from "./ui/toast.js";
+import { payIn, speak, words } from "./i18n/strings.js";
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
@@ -136,7 +136,7 @@ class NousChat extends HTMLElement {
     });
   }
 
-  /** The open conversation, or its people, are known or have changed. @param {import("./apply.js").State} state */
+  /** The open conversation, or its people, are known or have changed. @param {import("./protocol/reducer.js").State} state */
   #knows(state) {
     this.#person = state.you.id;
     this.#panel.show(state);

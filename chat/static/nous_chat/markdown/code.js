@@ -1,8 +1,8 @@
 // A block of code, which grows by lines: what it is written in, wrapping, Copy, unfolding. Its colours follow in idle time.
 // Called by view.js.
 
-import { el } from "../dom.js";
-import { words } from "../words.js";
+import { el } from "../ui/dom.js";
+import { words } from "../i18n/strings.js";
 import { Colours } from "./colours.js";
 import { Diagram } from "./diagram.js";
 

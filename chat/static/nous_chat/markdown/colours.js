@@ -2,7 +2,7 @@
 // its beginning after a line, what follows can be read on its own: so a line is read once, or, inside a comment or a
 // string of many lines, a few times. Called by code.js.
 
-import { el } from "../dom.js";
+import { el } from "../ui/dom.js";
 import { later } from "./idle.js";
 
 const MOST_LINES = 64; // that are read together; a string of more loses its colour

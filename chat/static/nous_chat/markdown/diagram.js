@@ -2,8 +2,8 @@
 // it runs in a frame of its own (templates/nous_chat/diagram.html) that can reach neither this page nor the network. What
 // comes back is shown as a picture, in which nothing runs and which loads nothing. Called by code.js.
 
-import { el } from "../dom.js";
-import { words } from "../words.js";
+import { el } from "../ui/dom.js";
+import { words } from "../i18n/strings.js";
 import { site } from "./site.js";
 
 const PATIENCE = 20_000; // ms, with the time it takes to load Mermaid

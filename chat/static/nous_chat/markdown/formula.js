@@ -1,7 +1,7 @@
 // A formula as MathML, which needs no style and no font of ours. Until KaTeX is there, and where it cannot read it, the
 // source stands in its place. Called by prose.js and view.js.
 
-import { el } from "../dom.js";
+import { el } from "../ui/dom.js";
 import { later, resettle } from "./idle.js";
 
 const LONGEST = 3000; // characters; what is longer stays as it was written

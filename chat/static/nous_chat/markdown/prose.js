@@ -1,11 +1,11 @@
 // Running text inside an element: of a paragraph, a heading, a cell. What stands there already and is still right stays,
 // so that appending is cheap and a selection is kept. Nothing here sets HTML, ids or styles. Called by view.js.
 
-import { el } from "../dom.js";
+import { el } from "../ui/dom.js";
 import { formula } from "./formula.js";
 import { inline } from "./inline.js";
 import { addressOf, isPicture } from "./site.js";
-import { words } from "../words.js";
+import { words } from "../i18n/strings.js";
 
 /** A piece that is so long is finished at a line's or a sentence's end in its second half: the rest is read alone. */
 const PIECE = 4000;

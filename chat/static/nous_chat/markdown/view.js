@@ -2,8 +2,8 @@
 // again, whatever is closed is never touched. Has the interface of ../text.js. Called by message.js, at most once per
 // animation frame.
 
-import { el } from "../dom.js";
-import { words } from "../words.js";
+import { el } from "../ui/dom.js";
+import { words } from "../i18n/strings.js";
 import { Blocks } from "./blocks.js";
 import { CodeView } from "./code.js";
 import { formula } from "./formula.js";

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { doing } from "../../../chat/static/nous_chat/conversation/activity.js";
+import { answer, call } from "../wire.js";
+
+const does = (fields = {}, run = {}, silence = 0) => doing(answer(2, "r", fields, run), silence);
+
+test("what an agent is doing, in the order of an answer's life", () => {
+  assert.equal(does({}, { status: "queued", place: 3 }), "Assistant waits for its turn, 3rd in line");
+  assert.equal(does({}, { status: "queued" }), "Assistant is about to answer");
+  assert.equal(does(), "Assistant is about to answer");
+  assert.equal(does({ thinking: "hm" }), "Assistant is thinking");
+  assert.equal(does({ thinking: "hm", calls: [call("a", "done"), call("b", "running", { name: "search_orders" })] }),
+    "Assistant is using search_orders");
+  assert.equal(does({ thinking: "hm", text: "Well" }), "Assistant is writing");
+  assert.equal(does({}, { status: "awaiting_approval" }), "Assistant waits for an approval");
+});
+
+test("a model that is silent is said to be", () => {
+  assert.equal(does({}, {}, 7999), "Assistant is about to answer");
+  assert.equal(does({}, {}, 12_400), "Assistant: nothing from the model for 12 seconds");
+  assert.equal(does({ text: "Well" }, {}, 9000), "Assistant: nothing from the model for 9 seconds");
+  assert.equal(does({ calls: [call("b")] }, {}, 60_000), "Assistant is using send_email", "a tool takes its time");
+});
+
+test("places are counted as people do", () => {
+  const place = (number) => does({}, { status: "queued", place: number }).split(", ")[1];
+  assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 22].map(place), [
+    "1st in line", "2nd in line", "3rd in line", "4th in line", "11th in line", "12th in line", "13th in line", "21st in line", "22nd in line",
+  ]);
+});

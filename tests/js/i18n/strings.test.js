@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { speak, words } from "../../../chat/static/nous_chat/i18n/strings.js";
+
+const GERMAN = {
+  language: "de",
+  texts: { Send: "Senden", "{name} is typing": "{name} schreibt", "{count} token": ["{count} Token", "{count} Tokens"] },
+  plurals: "10".padEnd(200, "1"),
+};
+
+test("without a catalogue the page speaks English", () => {
+  assert.equal(words.send, "Send");
+  assert.equal(words.typing(["Ada"]), "Ada is typing");
+  assert.equal(words.tokens(1), "1 token");
+  assert.equal(words.tokens(1200), "1,200 tokens");
+});
+
+test("with one it speaks its language, and English where that has a gap", () => {
+  speak(GERMAN);
+  assert.equal(words.send, "Senden");
+  assert.equal(words.typing(["{name}"]), "{name} schreibt");
+  assert.equal(words.tokens(1), "1 Token");
+  assert.equal(words.tokens(1200), "1.200 Tokens");
+  assert.equal(words.stop, "Stop");
+  speak(null);
+  assert.equal(words.send, "Send");
+});
+
+test("a language with three forms counts as its rule says", () => {
+  const polish = (n) => (n === 1 ? 0 : n % 10 >= 2 && n % 10 <= 4 && (n % 100 < 10 || n % 100 >= 20) ? 1 : 2);
+  const plurals = Array.from({ length: 200 }, (_, n) => polish(n)).join("");
+  speak({ language: "pl", texts: { "{count} token": ["{count} a", "{count} b", "{count} c"] }, plurals });
+  for (const [count, form] of [[0, "c"], [1, "a"], [2, "b"], [5, "c"], [112, "c"], [122, "b"], [1001, "c"], [1004, "b"]]) {
+    assert.equal(words.tokens(count).at(-1), form, String(count));
+  }
+  speak(null);
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { endOf } from "../../../chat/static/nous_chat/message/outcome.js";
+import { metaOf } from "../../../chat/static/nous_chat/message/usage.js";
+import { ada, answer, bob } from "../wire.js";
+
+const ended = (fields, text = "so far") => endOf(answer(2, "r", { text }, fields), ada);
+const failure = { code: "idle_timeout", message: "The model was silent for 60 seconds.", retry_after: null };
+
+test("a complete answer, and one that goes on, need no word", () => {
+  assert.equal(ended({ status: "completed", finish_reason: "stop" }), null);
+  for (const status of ["queued", "running", "awaiting_approval"]) assert.equal(ended({ status }), null);
+  assert.equal(endOf({ text: "hi", run: null }, ada), null);
+});
+
+test("the receipt of a stop: who, and after how many tokens", () => {
+  const stopped = (fields) => ended({ status: "stopped", cut_off: true, ...fields }).sentence;
+  assert.equal(stopped({ stopped_by: bob, usage: { output_tokens: 412 } }), "Stopped by Bob, after 412 tokens.");
+  assert.equal(stopped({ stopped_by: ada, usage: null, tokens: 1 }), "Stopped by you, after 1 token.");
+  assert.equal(stopped({ stopped_by: bob }), "Stopped by Bob.");
+  assert.equal(stopped({ error: { code: "abandoned", message: "Everybody had left.", retry_after: null } }), "Everybody had left.");
+});
+
+test("the one thing to do: go on where there is text, else ask again", () => {
+  assert.equal(ended({ status: "interrupted", cut_off: true }).act, "proceed");
+  assert.equal(ended({ status: "interrupted", cut_off: true }, "").act, "again");
+  const limit = ended({ status: "completed", finish_reason: "max_tokens", cut_off: true });
+  assert.equal(limit.act, "proceed");
+  assert.match(limit.sentence, /cut here/);
+  assert.deepEqual(ended({ status: "completed", finish_reason: "content_filter" }).act, "again");
+});
+
+test("what failed says why, and when to come back", () => {
+  const { sentence, tone } = ended({ status: "failed", cut_off: true, error: { ...failure, retry_after: 29.2 } });
+  assert.equal(sentence, "The model was silent for 60 seconds. Try again in 30 seconds.");
+  assert.equal(tone, "bad");
+});
+
+test("what an answer took, in one line", () => {
+  const run = answer(2, "r", {}, {
+    status: "completed", model: "openai:gpt-4o:latest", usage: { input_tokens: 1200, output_tokens: 34, total_tokens: 1234 },
+    cost: "0.001234", started_at: "2026-11-23T09:30:00Z", finished_at: "2026-11-23T09:30:02.500Z",
+  }).run;
+  assert.equal(metaOf(run), "gpt-4o:latest · 1,200 in, 34 out, 1,234 tokens · 2.5\u00a0s · $0.0012");
+  assert.equal(metaOf({ ...run, usage: null, cost: null, finished_at: null }), "gpt-4o:latest");
+  assert.equal(metaOf({ ...run, status: "running" }), "");
+});

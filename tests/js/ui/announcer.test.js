@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Announcer, spoken } from "../../../chat/static/nous_chat/ui/announcer.js";
+import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
+import { answer, delta, finished, message, snapshot, started, state } from "../wire.js";
+
+/** A page with an announcer; `heard()` is what the region got since the last call. */
+function listening(...events) {
+  const page = emptyState();
+  const spoken = [];
+  const region = { append: ({ textContent }) => spoken.push(textContent), childElementCount: 1 };
+  globalThis.document = { createElement: () => ({}) };
+  const announcer = new Announcer(region, page);
+  for (const event of [snapshot([message(1)]), ...events]) apply(page, event);
+  const heard = () => {
+    announcer.tick();
+    return spoken.splice(0);
+  };
+  return { page, announcer, heard };
+}
+
+test("an answer is read out by sentences, to its end", () => {
+  const row = answer(2, "r");
+  const { page, announcer, heard } = listening(started(row));
+  announcer.started("r", "Assistant is answering.");
+  apply(page, delta("r", 1, "Version 1.5 is out"));
+  assert.deepEqual(heard(), ["Assistant is answering."]);
+  apply(page, delta("r", 2, ". It is good! And"));
+  assert.deepEqual(heard(), ["Version 1.5 is out. It is good!"]);
+  assert.deepEqual(heard(), []);
+  apply(page, state(answer(2, "r", { text: "Version 1.5 is out. It is good! And free.\nTry" }), 9));
+  assert.deepEqual(heard(), ["And free."]);
+  const end = finished(answer(2, "r", { text: "Version 1.5 is out. It is good! And free.\nTry it" }));
+  for (const repeated of [end, end]) {
+    apply(page, repeated);
+    announcer.finished(repeated.message, "Answer complete.");
+  }
+  assert.deepEqual(heard(), ["Try it Answer complete."]);
+});
+
+test("what was there before is not read out", () => {
+  const half = answer(2, "r", { text: "Long ago. Very long" }, { seq: 4 });
+  const { page, heard } = listening(snapshot([message(1), half], { runs: [half.run] }));
+  assert.deepEqual(heard(), []);
+  apply(page, delta("r", 5, " ago. Now."));
+  assert.deepEqual(heard(), ["ago."]);
+});
+
+test("Markdown is read out without its marks", () => {
+  assert.equal(spoken("## A *title*\n\n- **one**, `snake_case` and [a link](https://a.org/b)\n> quoted"), "A title\n\none, snake_case and a link\nquoted");
+  assert.equal(spoken("| a | b |\n|---|--:|\n| 1 | 2 |").replace(/\s+/g, " ").trim(), "a b 1 2");
+  assert.equal(spoken("```py\nx = 1\n```").trim(), "x = 1");
+  assert.equal(spoken("It costs $5, 2 < 3, 1.5."), "It costs $5, 2 < 3, 1.5.");
+});
