@@ -11,4 +11,5 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, revocation, signals  # noqa: F401  they register themselves
+        from . import checks, signal_handlers  # noqa: F401  they register themselves
+        from .realtime import revocation  # noqa: F401  they register themselves

@@ -9,10 +9,11 @@ from channels.security.websocket import OriginValidator
 from django.conf import settings
 from django.urls import path
 
-from . import daphne, supervisor
 from .conf import conf
-from .consumers import UnknownConsumer
+from .consumers.conversation import UnknownConsumer
+from .node import daphne
 from .routing import websocket_urlpatterns
+from .runs import supervisor
 
 
 def application(http: Any) -> ProtocolTypeRouter:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .consumers import ConversationConsumer, InboxConsumer, UnknownConsumer
+from .consumers.conversation import ConversationConsumer, InboxConsumer, UnknownConsumer
 
 websocket_urlpatterns = [
     path("", InboxConsumer.as_asgi()),

@@ -2,37 +2,42 @@
 
 from django.urls import path
 
-from . import api, attachments, people, plain, views
+from .api import attachments, conversations, participants
+from .views import no_script, page
 
 app_name = "nous_chat"
 
 urlpatterns = [
-    path("", views.chat, name="home"),
-    path("<uuid:conversation_id>/", views.chat, name="conversation"),
-    path("<uuid:conversation_id>/say/", plain.say, name="say"),
-    path("plain/", plain.conversations, name="plain"),
-    path("begin/", plain.begin, name="begin"),
-    path("join/<str:token>/", views.join, name="join"),
+    path("", page.chat, name="home"),
+    path("<uuid:conversation_id>/", page.chat, name="conversation"),
+    path("<uuid:conversation_id>/say/", no_script.say, name="say"),
+    path("plain/", no_script.conversations, name="plain"),
+    path("begin/", no_script.begin, name="begin"),
+    path("join/<str:token>/", page.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
-    path("diagram/", views.diagram, name="diagram"),
-    path("api/search/", api.search, name="api-search"),
-    path("api/conversations/<uuid:conversation_id>/participants/", people.participants, name="api-participants"),
+    path("diagram/", page.diagram, name="diagram"),
+    path("api/search/", conversations.search, name="api-search"),
+    path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(
         "api/conversations/<uuid:conversation_id>/participants/<int:participant_id>/",
-        people.participant,
+        participants.participant,
         name="api-participant",
     ),
-    path("api/conversations/<uuid:conversation_id>/invitations/", people.invitations, name="api-invitations"),
+    path("api/conversations/<uuid:conversation_id>/invitations/", participants.invitations, name="api-invitations"),
     path(
         "api/conversations/<uuid:conversation_id>/invitations/<uuid:invitation_id>/",
-        people.invitation,
+        participants.invitation,
         name="api-invitation",
     ),
-    path("api/conversations/", api.conversations, name="api-conversations"),
-    path("api/conversations/<uuid:conversation_id>/", api.conversation, name="api-conversation"),
-    path("api/conversations/<uuid:conversation_id>/restore/", api.restore, name="api-restore"),
-    path("api/conversations/<uuid:conversation_id>/fork/", api.fork, name="api-fork"),
-    path("api/conversations/<uuid:conversation_id>/messages/", api.messages, name="api-messages"),
-    path("api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/edits/", api.edits, name="api-edits"),
+    path("api/conversations/", conversations.conversations, name="api-conversations"),
+    path("api/conversations/<uuid:conversation_id>/", conversations.conversation, name="api-conversation"),
+    path("api/conversations/<uuid:conversation_id>/restore/", conversations.restore, name="api-restore"),
+    path("api/conversations/<uuid:conversation_id>/fork/", conversations.fork, name="api-fork"),
+    path("api/conversations/<uuid:conversation_id>/messages/", conversations.messages, name="api-messages"),
+    path(
+        "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/edits/",
+        conversations.edits,
+        name="api-edits",
+    ),
     path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),
 ]

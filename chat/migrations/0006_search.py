@@ -51,7 +51,7 @@ def unmake(apps, schema_editor):
 
 
 def fill(apps, schema_editor):
-    from ..search import indexed
+    from ..fulltext import indexed
 
     alias = schema_editor.connection.alias
     passage = apps.get_model("nous_chat", "Passage")

@@ -10,10 +10,11 @@ are wire objects (`objects.py`), never rows.
     endings, rows                                their parts
 """
 
+from .access import Stay, may_stay
 from .alternatives import choose
 from .approvals import Decided, await_approval, decide, expire, save_call
-from .asides import ToSumUp, charge, clean_title, first_exchange, keep_summary, keep_title, left_after, to_sum_up
 from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
+from .base import PAGE, storable
 from .conversations import (
     Entered,
     Listing,
@@ -27,10 +28,9 @@ from .conversations import (
     page,
     standing,
 )
+from .deletion import Changes, Deleted, change_conversation, clean, delete_conversation, restore_conversation
 from .edits import Edited, delete_message, edit_message, edits_of, restore_message
-from .endings import Ending, Finished, Written
 from .forks import fork
-from .housekeeping import Changes, Deleted, change_conversation, clean, delete_conversation, restore_conversation
 from .invitations import (
     Invited,
     Joined,
@@ -40,7 +40,6 @@ from .invitations import (
     look_at_invitation,
     revoke_invitation,
 )
-from .lists import mark_read
 from .messages import TITLE_CHARS, Posted, post_message
 from .participants import (
     Change,
@@ -51,7 +50,8 @@ from .participants import (
     remove_participant,
     typing_audience,
 )
-from .rows import PAGE, storable
+from .read_state import mark_read
+from .run_lifecycle import Ending, Finished, Written
 from .runs import (
     Beat,
     Checkpoint,
@@ -70,7 +70,7 @@ from .runs import (
     start_run,
 )
 from .search import Found, find
-from .stay import Stay, may_stay
+from .summaries import ToSumUp, charge, clean_title, first_exchange, keep_summary, keep_title, left_after, to_sum_up
 
 __all__ = [
     "PAGE",

@@ -7,11 +7,11 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from .. import objects
-from ..commands import Refused
 from ..models import Conversation, Message, Run, ToolCall
-from .endings import active_runs
-from .rows import append, complete, lock_as, may_post, touch
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import append, complete, lock_as, may_post, touch
+from .run_lifecycle import active_runs
 
 
 def begin_answer(conversation: Conversation, run: Run) -> Message:

@@ -11,16 +11,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Struct
 
-from .. import history, objects
-from ..commands import Refused, ToolDecide
 from ..conf import conf
 from ..engine.approvals import pending
+from ..i18n import for_all
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
-from ..words import for_all
+from ..protocol import objects
+from ..protocol.commands import Refused, ToolDecide
+from . import prompts
+from .base import lock, lock_as, storable, storable_json
 from .budgets import may_spend, record
-from .endings import Ending, Finished, cost_of, finished, room, spent
-from .rows import lock, lock_as, storable, storable_json
+from .run_lifecycle import Ending, Finished, cost_of, finished, room, spent
 
 
 def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None:
@@ -51,7 +52,7 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     standing = {
         "status": Run.Status.AWAITING_APPROVAL,
         "seq": ending.written.seq,
-        "transcript": history.stored(ending.transcript),
+        "transcript": prompts.stored(ending.transcript),
     }
     if not mine.update(**standing, **spent(ending, cost)):
         return None

@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from msgspec import Struct
 
-from .. import objects
-from ..commands import Refused
 from ..conf import conf
+from ..i18n import number
 from ..models import Attachment, Message, attachment_storage
-from ..words import number
-from .rows import may_post, membership, storable
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import may_post, membership, storable
 
 WAITING = 50
 """How many files one person may have uploaded and not sent."""

@@ -14,15 +14,17 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from .. import budgets, engine, objects
-from ..commands import Refused
+from .. import engine
 from ..conf import Budget
+from ..i18n import number
 from ..models import Conversation, Run, Spending
 from ..permissions import policy
-from ..words import number
+from ..protocol import objects
+from ..protocol.commands import Refused
+from . import pricing
 
 
-def may_spend(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
+def may_spend(user: Any | None, conversation: Conversation) -> list[pricing.Left]:
     """What is left. Raises Refused("budget") where a budget of this person, conversation, or the site is used up."""
     all_left = left_for(user, conversation)
     for left in all_left:
@@ -31,7 +33,7 @@ def may_spend(user: Any | None, conversation: Conversation) -> list[budgets.Left
     return all_left
 
 
-def left_for(user: Any | None, conversation: Conversation) -> list[budgets.Left]:
+def left_for(user: Any | None, conversation: Conversation) -> list[pricing.Left]:
     """What is left of each budget that a run of this person in this conversation is held against. What says that one is
     used up is in the language that is active.
     """
@@ -48,7 +50,7 @@ def left_for(user: Any | None, conversation: Conversation) -> list[budgets.Left]
         anywhere |= scope
     spent = Spending.objects.filter(anywhere).aggregate(**sums)
     return [
-        budgets.Left(
+        pricing.Left(
             tokens=None if budget.tokens is None else budget.tokens - spent[f"tokens{place}"],
             cost=None if budget.cost is None else budget.cost - spent[f"cost{place}"],
             failure=_used_up(budget),
@@ -62,7 +64,7 @@ def record(run: Run, took: engine.Usage, cost: Decimal | None, *, ended: bool) -
     what it took.
     """
     key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
-    tokens, money, runs = budgets.tokens_of(took), cost or Decimal(0), int(ended)
+    tokens, money, runs = pricing.tokens_of(took), cost or Decimal(0), int(ended)
     there = Spending.objects.filter(**key)
     if not there.update(tokens=F("tokens") + tokens, cost=F("cost") + money, runs=F("runs") + runs):
         Spending.objects.create(**key, tokens=tokens, cost=money, runs=runs)

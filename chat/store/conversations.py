@@ -11,14 +11,15 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from .. import agents, objects
-from ..commands import Refused
+from .. import agents
 from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
-from .endings import active_runs
-from .lists import with_unread, yours
-from .rows import PAGE, as_title, membership, newest, no_conversation
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import PAGE, as_title, membership, newest, no_conversation
+from .read_state import with_unread, yours
+from .run_lifecycle import active_runs
 from .search import set_title
 
 LIST = 200

@@ -10,15 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from .. import objects
-from ..commands import Refused
 from ..conf import conf
 from ..models import Conversation, Edit, Message, Run
 from ..permissions import policy
-from .asking import Asked, asked, asked_expressly, wait
-from .endings import active_runs, queue
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import complete, lock_as, may_post, membership, said, touch
 from .messages import checked_text, title_of
-from .rows import complete, lock_as, may_post, membership, said, touch
+from .responders import Asked, asked, asked_expressly, wait
+from .run_lifecycle import active_runs, queue
 from .search import forget, index, set_title
 
 EDITS = 100

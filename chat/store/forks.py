@@ -7,10 +7,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from .. import objects
-from ..commands import Refused
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
-from .rows import may_post, membership, messages
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import may_post, membership, messages
 from .search import index, set_title
 
 MOST = 2000

@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Struct
 
-from .. import objects
-from ..commands import Refused
 from ..models import Invitation, Participant, Removal
 from ..permissions import policy
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import lock, lock_as, membership
 from .participants import Change, come_in
-from .rows import lock, lock_as, membership
 
 MAX_OPEN = 50
 """Links of one conversation that are good at the same time."""

@@ -9,17 +9,17 @@ from django.utils.translation import gettext as _
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .. import objects
-from ..commands import Refused
 from ..conf import conf
+from ..i18n import number
 from ..models import Conversation, Message
 from ..permissions import policy
-from ..words import number
-from .asking import Asked, asked, asked_expressly, wait
+from ..protocol import objects
+from ..protocol.commands import Refused
 from .attachments import attach
-from .endings import Finished, active_runs, finished, queue, queue_next, stop
-from .lists import advance
-from .rows import append, lock_as, may_post, messages, storable
+from .base import append, lock_as, may_post, messages, storable
+from .read_state import advance
+from .responders import Asked, asked, asked_expressly, wait
+from .run_lifecycle import Finished, active_runs, finished, queue, queue_next, stop
 from .search import index, set_title
 
 TITLE_CHARS = 60

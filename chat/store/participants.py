@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Struct
 
-from .. import objects
-from ..commands import Refused
 from ..conf import conf
+from ..i18n import for_all
 from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import policy
-from ..words import for_all
-from .rows import append, lock_as, may_post, membership
+from ..protocol import objects
+from ..protocol.commands import Refused
+from .base import append, lock_as, may_post, membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
 

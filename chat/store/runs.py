@@ -13,20 +13,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 from msgspec import Struct
 
-from .. import agents, engine, history, objects
-from ..budgets import Left, price_of
-from ..commands import Refused
+from .. import agents, engine
 from ..conf import Price, conf
 from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
+from ..protocol import objects
+from ..protocol.commands import Refused
+from . import prompts
 from .alternatives import begin_answer
-from .asking import asked_expressly
 from .attachments import files_for_model
+from .base import PAGE, lock, lock_as, may_post, messages, said, touch
 from .budgets import left_for
-from .each import Each
-from .endings import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
-from .rows import PAGE, lock, lock_as, may_post, messages, said, touch
+from .bulk import Each
+from .pricing import Left, price_of
+from .responders import asked_expressly
+from .run_lifecycle import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .search import index
 
 SILENT = 3.0
@@ -135,17 +137,17 @@ def start_run(run_id: UUID, host: str) -> Started | None:
         transaction.set_rollback(True)
         return None
     earlier = said(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
-    transcript = history.transcript(run)
+    transcript = prompts.transcript(run)
     if run.continues and run.replaces is not None and not transcript:
-        transcript = history.cut_off(run.replaces)
+        transcript = prompts.cut_off(run.replaces)
     calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
     waiting = [call.id for call in pending(transcript)]
     budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
-    prompt = history.prompt(
+    prompt = prompts.prompt(
         earlier.iterator(chunk_size=PAGE),
-        budget - sum(map(history.estimate, transcript)),
+        budget - sum(map(prompts.estimate, transcript)),
         run.agent,
-        files_for_model(conversation.id, answer.seq, budget * history.CHARS_PER_TOKEN // 2),
+        files_for_model(conversation.id, answer.seq, budget * prompts.CHARS_PER_TOKEN // 2),
         conversation.summary,
     )
     with override(settings.LANGUAGE_CODE):  # why it ends, if it ends at one of them, is kept for all
@@ -304,7 +306,7 @@ def _as_written(run: Run) -> engine.Usage:
     chars = len(run.message.text) + len(run.message.thinking) if run.message else 0
     if run.continues and run.replaces is not None:
         chars -= len(run.replaces.text) + len(run.replaces.thinking)
-    tokens = max(chars, 0) // history.CHARS_PER_TOKEN
+    tokens = max(chars, 0) // prompts.CHARS_PER_TOKEN
     return engine.Usage(None, tokens, tokens)
 
 

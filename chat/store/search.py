@@ -10,9 +10,10 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Concat
 from msgspec import Struct
 
-from .. import objects, search
+from .. import fulltext
 from ..models import Conversation, Message, Participant, Passage
 from ..permissions import policy
+from ..protocol import objects
 
 PAGE = 20
 
@@ -22,7 +23,7 @@ def index(rows: Iterable[Message]) -> None:
     passages = [
         Passage(conversation_id=row.conversation_id, message=row, text=text)
         for row in rows
-        if (text := search.indexed(row.text))
+        if (text := fulltext.indexed(row.text))
     ]
     Passage.objects.bulk_create(
         passages, update_conflicts=True, unique_fields=["message"], update_fields=["text"], batch_size=500
@@ -36,7 +37,7 @@ def forget(row: Message) -> None:
 def set_title(conversation: Conversation, title: str, source: str) -> None:
     """Of a conversation that the caller saves."""
     conversation.title, conversation.title_from = title, source
-    text = search.indexed(title)
+    text = fulltext.indexed(title)
     there = Passage.objects.filter(conversation=conversation, message=None)
     if not text:
         there.delete()
@@ -53,7 +54,7 @@ class Found(Struct, frozen=True):
 
 def find(user_id: Any, query: str, before: int | None) -> Found:
     """Passages with all words of `query`, of conversations that the person is in, older than the passage `before`."""
-    wanted = search.query_words(query)
+    wanted = fulltext.query_words(query)
     if not wanted:
         return Found([], False)
     readable = Q(message=None) | Q(message__shown=True, message__deleted_at=None)
@@ -73,14 +74,14 @@ def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
     rows = Passage.objects.all()
     alias = router.db_for_read(Passage)
     if connections[alias].vendor == "postgresql":
-        query = " & ".join(f"{word}:*" if search.begins(word) else word for word in wanted)
+        query = " & ".join(f"{word}:*" if fulltext.begins(word) else word for word in wanted)
         return rows.extra(where=["nous_chat_passage.words @@ to_tsquery('simple', %s)"], params=[query])
     if connections[alias].vendor == "sqlite" and has_fts5(alias):
-        query = " AND ".join(f'"{word}"*' if search.begins(word) else f'"{word}"' for word in wanted)
+        query = " AND ".join(f'"{word}"*' if fulltext.begins(word) else f'"{word}"' for word in wanted)
         return rows.filter(pk__in=RawSQL("SELECT rowid FROM nous_chat_search WHERE nous_chat_search MATCH %s", [query]))
     rows = rows.annotate(padded=Concat(Value(" "), "text", Value(" "), output_field=TextField()))
     for word in wanted:
-        rows = rows.filter(padded__contains=f" {word}" if search.begins(word) else f" {word} ")
+        rows = rows.filter(padded__contains=f" {word}" if fulltext.begins(word) else f" {word} ")
     return rows
 
 

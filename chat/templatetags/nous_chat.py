@@ -6,8 +6,8 @@ from django import template
 from django.template.context import RequestContext
 
 from .. import models
-from ..commands import Refused
-from ..views import Said, element_context, look
+from ..protocol.commands import Refused
+from ..views.page import Said, element_context, look
 
 register = template.Library()
 

@@ -9,8 +9,10 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand
 
-from ... import events, groups, inbox, store
+from ... import store
 from ...conf import conf
+from ...protocol import events
+from ...realtime import groups, inbox
 
 
 class Command(BaseCommand):

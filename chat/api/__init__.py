@@ -1,0 +1,1 @@
+"""JSON over HTTP, authenticated by the session."""

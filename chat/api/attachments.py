@@ -1,0 +1,51 @@
+"""Files over HTTP: a person uploads one to a conversation, participants get it back. Rules: store/attachments.py."""
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+
+from .. import store
+from ..conf import conf
+from ..i18n import number
+from ..models import attachment_storage
+from ..protocol.commands import Refused
+from .conversations import answer_json, endpoint
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, max-age=3600",
+}
+"""A file is what a person sent: it is shown or saved, and nothing in it runs, whatever a browser takes it for."""
+
+
+@endpoint("POST")
+def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    file = request.FILES.get("file")
+    if file is None:
+        raise Refused("invalid", "Send the file as the field `file` of a multipart form.")
+    largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
+    if file.size is None or file.size > largest:
+        raise Refused("too_large", _("A file may have at most %(most)s bytes.") % {"most": number(largest)})
+    return answer_json(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
+
+
+@endpoint("GET", "HEAD", "DELETE", often=True)
+def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
+    if request.method == "DELETE":
+        store.delete_unsent(request.user.pk, attachment_id)
+        return HttpResponse(status=204)
+    found = store.find_attachment(request.user.pk, attachment_id)
+    try:
+        with attachment_storage().open(found.file) as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise Refused("not_found", _("The file is no longer there.")) from None
+    is_image = found.type.startswith("image/")
+    kind = found.type if is_image else f"{found.type}; charset=utf-8"
+    disposition = content_disposition_header(not is_image, found.name)
+    headers = HEADERS | ({"Content-Disposition": disposition} if disposition else {})
+    return HttpResponse(content, content_type=kind, headers=headers)

@@ -1,0 +1,3 @@
+"""The tables. One module for each subject; import models from here."""
+
+from .conversations import *  # noqa: F403

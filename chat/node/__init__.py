@@ -1,0 +1,1 @@
+"""This server process: start, heartbeat, peers, shutdown."""

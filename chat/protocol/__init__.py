@@ -1,0 +1,1 @@
+"""The wire protocol: commands in, events out, the objects in them, refusals."""

@@ -1,0 +1,158 @@
+"""What a browser may ask: the closed list of commands, typed and validated. See docs/protocol.md, "Commands"."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from django.utils.translation import gettext as _
+from msgspec import Meta, Struct
+
+from ..i18n import number
+
+MAX_FRAME_CHARS = 64 * 1024
+"""A longer frame is refused unread."""
+
+Ref = Annotated[str, Meta(max_length=64)]
+Slug = Annotated[str, Meta(max_length=100)]
+
+
+class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
+    ref: Ref | None = None
+
+
+class MessageSend(Command, frozen=True, tag="message.send"):
+    client_id: UUID
+    text: str
+    mode: Literal["interrupt", "queue"] | None = None
+    reply_to: UUID | None = None
+    agent: Slug | None = None
+    attachments: Annotated[list[UUID], Meta(max_length=100)] = []
+
+
+class MessageEdit(Command, frozen=True, tag="message.edit"):
+    message: UUID
+    text: str
+    resend: bool = False
+
+
+class MessageDelete(Command, frozen=True, tag="message.delete"):
+    message: UUID
+
+
+class MessageRestore(Command, frozen=True, tag="message.restore"):
+    message: UUID
+
+
+class MessageChoose(Command, frozen=True, tag="message.choose"):
+    message: UUID
+
+
+class RunStart(Command, frozen=True, tag="run.start"):
+    message: UUID | None = None
+    agent: Slug | None = None
+    continues: bool = msgspec.field(default=False, name="continue")
+
+
+class RunStop(Command, frozen=True, tag="run.stop"):
+    run: UUID
+
+
+class RunSync(Command, frozen=True, tag="run.sync"):
+    run: UUID
+
+
+class RunAck(Command, frozen=True, tag="run.ack"):
+    run: UUID
+    seq: Annotated[int, Meta(ge=0)]
+
+
+class ToolDecide(Command, frozen=True, tag="tool.decide"):
+    call: UUID
+    decision: Literal["approve", "reject"]
+    arguments: dict[str, Any] | None = None
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class HistoryLoad(Command, frozen=True, tag="history.load"):
+    before: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+
+
+class Read(Command, frozen=True, tag="read"):
+    seq: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class Typing(Command, frozen=True, tag="typing"):
+    on: bool
+
+
+class Ping(Command, frozen=True, tag="ping"):
+    pass
+
+
+AnyCommand = (
+    MessageSend
+    | MessageEdit
+    | MessageDelete
+    | MessageRestore
+    | MessageChoose
+    | RunStart
+    | RunStop
+    | RunSync
+    | RunAck
+    | ToolDecide
+    | HistoryLoad
+    | Read
+    | Typing
+    | Ping
+)
+COMMANDS: tuple[type[Command], ...] = AnyCommand.__args__
+
+_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_names = {str(command.__struct_config__.tag) for command in COMMANDS}
+
+
+class _Envelope(Struct):
+    type: object = None
+    ref: object = None
+
+
+class Refused(Exception):
+    """A command that cannot be done. `code` is from docs/protocol.md, `message` a sentence for people, `retry_after` in
+    seconds where trying again later may help.
+
+    The sentence is in the language that is active where this is made. About fields and frames it is in English: only
+    who writes a client meets those.
+    """
+
+    def __init__(self, code: str, message: str, ref: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.ref, self.retry_after = code, message, ref, retry_after
+
+
+def parse(frame: str | None) -> AnyCommand:
+    """One frame's text as a command. Raises Refused, with the frame's `ref` where it could be read."""
+    if frame is None:
+        raise Refused("bad_json", "A frame has to be text that holds one JSON object.")
+    if len(frame) > MAX_FRAME_CHARS:
+        raise Refused(
+            "too_large",
+            _("This is too long: at most %(most)s characters can be sent at once.") % {"most": number(MAX_FRAME_CHARS)},
+        )
+    try:
+        return _decoder.decode(frame)
+    except msgspec.ValidationError as error:
+        raise _explain(frame, error) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise Refused("bad_json", "This frame is not valid JSON.") from None
+
+
+def _explain(frame: str, error: msgspec.ValidationError) -> Refused:
+    try:
+        envelope = msgspec.json.decode(frame, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return Refused("bad_json", "A frame has to be one valid JSON object.")
+    ref = envelope.ref if isinstance(envelope.ref, str) and len(envelope.ref) <= 64 else None
+    if not isinstance(envelope.type, str) or envelope.type not in _names:
+        return Refused("unknown_command", f"There is no such command; known are {', '.join(sorted(_names))}.", ref)
+    return Refused("invalid", f"{error}.", ref)

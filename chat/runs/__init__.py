@@ -1,0 +1,1 @@
+"""Answers that are being made in this process."""

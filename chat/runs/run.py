@@ -1,0 +1,379 @@
+"""One run from start to end: engine events in; frames to the group and rows to the store out. Made by `supervisor`.
+
+A run is two tasks. The *stream task* reads the provider into a Coalescer; stop, abandonment and shutdown cancel it, at
+most once, because a second cancellation would interrupt the closing of the provider's connection. The *run task* is
+never cancelled: it publishes what the Coalescer yields and then writes the one end that fits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from django.db import InterfaceError, OperationalError, connections
+from msgspec.structs import replace
+
+from .. import agents, engine, i18n, store
+from ..models import Run
+from ..protocol import events, objects
+from ..realtime import groups
+from ..store import executor, prompts
+from ..store.pricing import Meter
+from .liveness import Pulse
+
+logger = logging.getLogger("nous_chat.runs")
+
+T = TypeVar("T")
+
+MAX_HELD_CHARS = 64 * 1024
+"""The provider is read no further while this much waits to be published."""
+
+PAUSES = (0.1, 0.3, 1.0, 2.0)
+"""Seconds before a unit of work is tried again, the last one as often as it takes: a locked SQLite, a full disk, a
+database that restarts."""
+
+
+@dataclass
+class Process:
+    """What a run knows of the process that makes it."""
+
+    host: str
+    pulse: Pulse
+    ending: bool = False
+    """It is about to end: what follows is for another process."""
+    steady: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with each heartbeat that the database took."""
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """It ends now: what the database does not take at once is lost."""
+
+
+class LiveRun:
+    """A run of this process. `follow` is its run task; everything else may be called from the same loop at any time."""
+
+    def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, launcher: str | None) -> None:
+        self.id = run_id
+        self.conversation_id = conversation_id
+        self.launcher = launcher
+        """The first channel of the socket that launched it."""
+        self.agent: str | None = None
+        """The slug of who answers; None before it has started."""
+        self.fell_out = 0
+        """The number of the newest message that did not fit into its prompt and is in no summary."""
+        self.over = asyncio.Event()
+        """Set when nothing is done for it any more here."""
+        self.place: int | None = None
+        """Its place in the queue, as everybody was told."""
+
+        self._process = process
+        self._group = groups.conversation(conversation_id)
+        self._message: objects.Message | None = None
+        self._seq = 0
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: dict[str, objects.Call] = {}
+        self._call_ids: dict[str, UUID] = {}
+        self._ready: list[engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]] = []
+        self._stored_seq = 0
+        self._meter: Meter | None = None
+        self._coalescer = engine.Coalescer()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
+        self._lost = False
+        self._cancelled: str | None = None
+        self._cancel_reason: objects.Failure | None = None
+
+    async def follow(self) -> UUID | None:
+        """The run task: from `queued` to its end. Returns the id of the run that is to follow, if one is.
+
+        Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. What escapes from it is
+        store.OneTooMany, before it has begun, and what the database raises still when the process has to end.
+        """
+        started = await self._persist(self._start)
+        if started is None:
+            return None
+        self.agent, self.fell_out = started.agent, started.fell_out
+        await self._begin(started)
+        self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
+        self._stream.add_done_callback(lambda _: self._wake.set())
+        if self._cancelled is not None:  # somebody stopped it while it was starting
+            self._stream.cancel()
+        try:
+            while not self._stream.done():
+                await self._wake.wait()
+                self._wake.clear()
+                await self._flush()
+            await self._flush()
+            return await self._end(started)
+        finally:
+            if not self._stream.done():  # something raised: the provider is not to be read for nobody
+                self._stream.cancel()
+                await asyncio.wait([self._stream])
+
+    def _start(self) -> store.Started | None:
+        """Where the line before the database was longer than the life of this process, it is another's to begin."""
+        if self._process.ending:
+            store.release(self._process.host, [self.id])
+            return None
+        return store.start_run(self.id, self._process.host)
+
+    async def _begin(self, started: store.Started) -> None:
+        """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""
+        message = self._message = started.message
+        self._meter = Meter(started.prompt, started.left, started.price)
+        self._keep_to_budgets()
+        self._text, self._thinking = [message.text], [message.thinking]
+        self._call_ids = started.call_ids
+        by_id = {call.id: call for call in message.calls}
+        self._calls = {call_id: by_id[pk] for call_id, pk in started.call_ids.items()}
+        if message.run is None or message.run.seq == 0:
+            await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
+            return
+        self._seq = self._stored_seq = message.run.seq
+        await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
+
+    async def _read(self, started: store.Started) -> engine.Finish | engine.Error:
+        """The stream task. Started by `follow`, cancelled by `cancel` once; what escapes ends the run as `internal`."""
+        loop = asyncio.get_running_loop()
+        settings = agents.find(started.agent)
+        try:
+            agent = agents.build(settings)
+        except engine.ConfigurationError as error:
+            return engine.Error(error, engine.Result())
+        deps = started.conversation
+        if settings.deps:  # a way through the database's one thread, which many a run may be waiting for
+            deps = await self._persist(agents.deps, settings, started.user, started.conversation)
+        context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
+        prompt = started.prompt
+        if any(message.images for message in prompt):
+            prompt = await asyncio.to_thread(prompts.load, prompt)
+        if started.decisions is None:
+            stream = engine.run_stream(agent, prompt, context=context)
+        else:
+            stream = engine.resume(agent, prompt, started.decisions, context=context)
+        meter = self._meter
+        assert meter is not None
+        async with aclosing(stream):
+            async for event in stream:
+                match event:
+                    case engine.TextDelta() | engine.ThinkingDelta():
+                        meter.heard(len(event.text))
+                        self._coalescer.add(event, loop.time())
+                        self._schedule(loop)
+                        if self._coalescer.held > MAX_HELD_CHARS:
+                            self._room.clear()
+                            await self._room.wait()
+                    case engine.ToolCall():
+                        meter.heard(len(event.raw))
+                        self._call(event.id, name=event.name, arguments=event.arguments)
+                    case engine.ToolResult():
+                        meter.told(len(event.text))
+                        rejected = event.id in self._calls and self._calls[event.id].status == "rejected"
+                        status = "rejected" if rejected else "failed" if event.failed else "done"
+                        self._call(event.id, name=event.name, status=status, result=event.text)
+                    case engine.Finish() | engine.Error():
+                        return event
+                self._keep_to_budgets()
+                if self._cancelled is not None:  # what came in one piece with this event is read without any waiting
+                    await asyncio.sleep(0)
+        raise RuntimeError("An agent's stream has to end with Finish or Error.")
+
+    def _keep_to_budgets(self) -> None:
+        if self._meter is not None and (over := self._meter.over()):
+            self.cancel(Run.Status.FAILED, over)
+
+    def _call(self, call_id: str, **changes: Any) -> None:
+        """A tool call is new or has changed: a frame of its own, after all text before it."""
+        call = self._calls.get(call_id)
+        if call is None:
+            call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None)
+        self._calls[call_id] = call = replace(call, **changes)
+        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), (call_id, call)]
+        self._wake.set()
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        due = self._coalescer.due(now)
+        if due is None:
+            return
+        if due <= 0:
+            self._wake.set()
+        elif now + due < self._timer_at:  # uvloop's handles do not always know their time
+            self._disarm()
+            self._timer, self._timer_at = loop.call_later(due, self._wake.set), now + due
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._timer_at = None, float("inf")
+
+    async def _flush(self) -> None:
+        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not.
+
+        Nothing is published of a run that another process may have ended while this one stood still.
+        """
+        self._disarm()
+        loop = asyncio.get_running_loop()
+        if self._process.pulse.frozen(loop.time()):
+            self._process.steady.clear()
+            await self._process.steady.wait()
+        ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
+        self._ready.clear()
+        for item in ready:
+            if self._lost:
+                break
+            if isinstance(item, tuple):
+                call_id, call = item
+                await self._persist(store.save_call, self.id, self._process.host, call, call_id)
+            self._seq += 1
+            await groups.publish(self._group, self._frame(item))
+        self._room.set()
+
+    def _frame(
+        self, item: engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
+    ) -> events.RunDelta | events.RunTool:
+        match item:
+            case engine.TextDelta(text):
+                self._text.append(text := store.storable(text))
+                return events.RunDelta(run=self.id, seq=self._seq, text=text)
+            case engine.ThinkingDelta(text):
+                self._thinking.append(text := store.storable(text))
+                return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
+            case (_, call):
+                return events.RunTool(run=self.id, seq=self._seq, call=call)
+
+    async def _end(self, started: store.Started) -> UUID | None:
+        """Write the end that fits, or that the run waits for people; tell everybody."""
+        ending = self._ending(started)
+        if ending.awaits_approval:
+            waiting = await self._persist(store.await_approval, self.id, self._process.host, ending)
+            if waiting is not None and waiting.message is not None:
+                state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
+                await groups.publish(self._group, state)
+                return None
+            ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
+        finished = await self._persist(store.finish_run, self.id, self._process.host, ending)
+        if finished is None:  # declared dead and taken over; whoever did so has told everybody
+            return None
+        await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
+        return finished.next
+
+    def _ending(self, started: store.Started) -> store.Ending:
+        """What the stream task's end means. A run that completed before a stop reached it has completed."""
+        assert self._stream is not None
+        written, hand_over = self._written(), self._process.ending
+        estimate = self._meter.usage if self._meter is not None else None
+        if self._stream.cancelled():
+            return store.Ending(
+                status=self._cancelled or Run.Status.STOPPED,
+                written=written,
+                error=self._cancel_reason,
+                took=estimate,
+                estimated=True,
+                hand_over=hand_over or self._cancel_reason is not None,
+            )
+        bug = self._stream.exception()
+        if bug is not None:
+            logger.error("Run %s failed", self.id, exc_info=bug)
+            return store.Ending(
+                status=Run.Status.FAILED,
+                written=written,
+                error=objects.Failure.ours("internal"),
+                took=estimate,
+                estimated=True,
+                hand_over=hand_over,
+            )
+        last = self._stream.result()
+        result, error = last.result, None
+        if isinstance(last, engine.Error):
+            retry_after = getattr(last.error, "retry_after", None)
+            error = objects.Failure(last.error.code, last.error.said(i18n.for_all), retry_after)
+        elif result.refusal and not written.text:
+            error = objects.Failure("refused", result.refusal)
+        return store.Ending(
+            status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
+            written=written,
+            usage=_total(started.message.run, result.usage),
+            took=result.usage or estimate,
+            estimated=result.usage is None,
+            model=f"{result.provider}:{result.model}",
+            finish_reason=result.finish_reason,
+            error=error,
+            transcript=[*started.transcript, *result.messages],
+            awaits_approval=error is None and bool(result.pending),
+            hand_over=hand_over,
+        )
+
+    def _written(self) -> store.Written:
+        self._text = ["".join(self._text)]
+        self._thinking = ["".join(self._thinking)]
+        return store.Written(self._seq, self._text[0], self._thinking[0])
+
+    async def _persist(self, write: Callable[..., T], *args: Any) -> T:
+        """Do a unit of work, again and again while the database is away: what is to be written stays in memory. Raises
+        what the database did where the process ends before it is back.
+        """
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+            try:
+                return await executor.ask(write, *args)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.given_up.wait(), pause)
+                    raise
+        raise AssertionError("unreachable")
+
+    # --- What others ask of it
+
+    def cancel(self, status: str, reason: objects.Failure | None = None) -> None:
+        """End the stream; the run ends with `status`. Asking again changes nothing."""
+        if self._cancelled is not None:
+            return
+        self._cancelled, self._cancel_reason = status, reason
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def disown(self) -> None:
+        """Another process has ended it: nothing more is published, and the provider is read no longer."""
+        self._lost = True
+        self.cancel(Run.Status.INTERRUPTED)
+
+    def state(self) -> events.RunState | None:
+        """Everything published so far; None before the run has started."""
+        if self._message is None or self._message.run is None:
+            return None
+        written = self._written()
+        run = replace(self._message.run, seq=written.seq)
+        calls = tuple(self._calls.values())
+        message = replace(self._message, text=written.text, thinking=written.thinking, calls=calls, run=run)
+        return events.RunState(run=self.id, seq=written.seq, message=message)
+
+    def checkpoint(self) -> store.Checkpoint | None:
+        """What the next heartbeat is to store; None where nothing came since the last one that was `stored`."""
+        if self._message is None or self._seq == self._stored_seq:
+            return None
+        return store.Checkpoint(self.id, self._message.id, self._written())
+
+    def stored(self, checkpoint: store.Checkpoint) -> None:
+        self._stored_seq = checkpoint.written.seq
+
+
+def _total(run: objects.Run | None, usage: engine.Usage | None) -> engine.Usage | None:
+    """What a run has taken in all, if it went on after approvals."""
+    before = run.usage if run else None
+    return before + usage if before and usage else usage or before
+
+
+@contextmanager
+def own_connections() -> Iterator[None]:
+    """Around work in a thread of its own, such as a tool: the ORM opens connections there that nobody else closes."""
+    try:
+        yield
+    finally:
+        connections.close_all()
