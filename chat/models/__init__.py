@@ -1,3 +1,22 @@
-"""The tables. One module for each subject; import models from here."""
+"""The tables. One module for each subject; import models from here. `store` alone writes to them."""
 
-from .conversations import *  # noqa: F403
+from .conversations import Conversation, Invitation, Participant, Removal
+from .messages import Attachment, Edit, Message, attachment_storage
+from .runs import Run, ToolCall
+from .search import Passage
+from .usage import Spending
+
+__all__ = [
+    "Attachment",
+    "Conversation",
+    "Edit",
+    "Invitation",
+    "Message",
+    "Participant",
+    "Passage",
+    "Removal",
+    "Run",
+    "Spending",
+    "ToolCall",
+    "attachment_storage",
+]

@@ -1,0 +1,134 @@
+"""Messages, their former versions and their attachments."""
+
+import uuid
+
+from django.conf import settings
+from django.core.files.storage import Storage, storages
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..conf import conf
+from .conversations import Conversation
+
+
+class Message(models.Model):
+    """One posted text. An answer's row exists from its run's start; its text is checkpointed as it grows."""
+
+    class Role(models.TextChoices):
+        USER = "user", _("person")
+        ASSISTANT = "assistant", _("assistant")
+        SYSTEM = "system", _("system")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    seq = models.PositiveIntegerField(_("number"))
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_messages"
+    )
+    text = models.TextField(_("text"), blank=True)
+    thinking = models.TextField(_("thinking"), blank=True)
+    client_id = models.UUIDField(_("the browser's id"), null=True, blank=True, editable=False)
+    reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    replaces = models.OneToOneField(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="replaced_by",
+        editable=False,
+        help_text=_("the answer that it goes on with"),
+    )
+    alternative_of = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="alternatives",
+        editable=False,
+        help_text=_("the first of several answers to one question, which itself is one of them"),
+    )
+    shown = models.BooleanField(
+        _("shown"),
+        default=True,
+        editable=False,
+        help_text=_("not where another alternative is chosen, the answer went on in another, or its question changed"),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    edited_at = models.DateTimeField(_("edited"), null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ["conversation", "seq"]
+        indexes = [  # what counts as unread
+            models.Index(
+                fields=["conversation", "seq"],
+                condition=Q(shown=True, deleted_at=None) & ~Q(role="system"),
+                name="nous_chat_message_counts",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="nous_chat_message_order"),
+            models.UniqueConstraint(fields=["conversation", "author", "client_id"], name="nous_chat_message_sent_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq}: {_('(deleted)') if self.deleted_at else self.text[:60]}"
+
+
+class Edit(models.Model):
+    """What a message said before it was edited."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="edits")
+    text = models.TextField(_("text before"), blank=True)
+    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    edited_at = models.DateTimeField(_("edited"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("edit")
+        verbose_name_plural = _("edits")
+        ordering = ["message", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.edited_at:%Y-%m-%d %H:%M}: {self.text[:60]}"
+
+
+def attachment_storage() -> Storage:
+    return storages[conf.STORAGE]
+
+
+class Attachment(models.Model):
+    """A picture or a text file: uploaded to a conversation first, then sent with a message. A fork's rows name the same
+    file, so a file is deleted with the last row that names it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="attachments")
+    message = models.ForeignKey(Message, models.CASCADE, null=True, blank=True, related_name="attachments")
+    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    file = models.FileField(_("file"), storage=attachment_storage, max_length=200)
+    name = models.CharField(_("name"), max_length=200)
+    type = models.CharField(_("type"), max_length=50)
+    size = models.PositiveIntegerField(_("bytes"))
+    text = models.TextField(_("text"), blank=True, editable=False, help_text=_("what a model is sent of a text file"))
+    created_at = models.DateTimeField(_("uploaded"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("attachment")
+        verbose_name_plural = _("attachments")
+        ordering = ["created_at", "pk"]
+        indexes = [models.Index(fields=["file"], name="nous_chat_attachment_file")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_image(self) -> bool:
+        return self.type.startswith("image/")

@@ -1,0 +1,144 @@
+"""Runs and their tool calls."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..engine import AT_LIMIT
+from .conversations import Conversation
+from .messages import Message
+
+
+class Run(models.Model):
+    """One answer being made, or made: an agent calling a model."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        AWAITING_APPROVAL = "awaiting_approval", _("awaiting approval")
+        COMPLETED = "completed", _("completed")
+        STOPPED = "stopped", _("stopped")
+        FAILED = "failed", _("failed")
+        INTERRUPTED = "interrupted", _("interrupted")
+
+    ACTIVE = (Status.QUEUED, Status.RUNNING, Status.AWAITING_APPROVAL)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="runs")
+    message = models.OneToOneField(
+        Message, models.CASCADE, null=True, blank=True, related_name="run", help_text=_("the answer it writes")
+    )
+    replaces = models.ForeignKey(
+        Message, models.SET_NULL, null=True, blank=True, related_name="+", help_text=_("the answer it makes again")
+    )
+    continues = models.BooleanField(
+        _("goes on"), default=False, help_text=_("with the text of that answer, instead of making it again")
+    )
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.QUEUED)
+    place = models.PositiveIntegerField(
+        _("place in the queue"), null=True, blank=True, help_text=_("while it waits for its process to have room")
+    )
+    seq = models.PositiveIntegerField(_("number of the newest stored frame"), default=0)
+    agent = models.CharField(_("agent"), max_length=100)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    launched_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_runs"
+    )
+
+    host = models.CharField(
+        _("process that makes it"), max_length=100, help_text=_("empty while a queued run waits for one to take it up")
+    )
+    heartbeat_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
+    stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
+    stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+
+    finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)
+    error_code = models.CharField(_("error"), max_length=50, blank=True)
+    error_message = models.TextField(_("error message"), blank=True)
+    retry_after = models.FloatField(_("retry after (s)"), null=True, blank=True)
+    input_tokens = models.PositiveIntegerField(_("input tokens"), null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(_("output tokens"), null=True, blank=True)
+    total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
+    cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
+    reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
+    tokens = models.PositiveIntegerField(
+        _("output tokens, estimated"), null=True, blank=True, help_text=_("where the provider sent no count of the end")
+    )
+    cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
+    transcript = models.TextField(
+        _("transcript"), blank=True, help_text=_("what a model is sent of this run later, with its tool calls; JSON")
+    )
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["heartbeat_at"],
+                condition=Q(status__in=["queued", "running"]),
+                name="nous_chat_run_heartbeat",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=Q(status__in=["queued", "running", "awaiting_approval"]),
+                name="nous_chat_one_active_run",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent}: {self.get_status_display()}"
+
+    @property
+    def cut_off(self) -> bool:
+        """Did it end before its answer was complete? Then it can go on."""
+        ended = (self.Status.STOPPED, self.Status.FAILED, self.Status.INTERRUPTED)
+        return self.status in ended or (self.status == self.Status.COMPLETED and self.finish_reason in AT_LIMIT)
+
+
+class ToolCall(models.Model):
+    """One use of a tool in a run, and, where it needs one, the decision of a person on it."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("running")
+        AWAITING_APPROVAL = "awaiting_approval", _("awaiting approval")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        REJECTED = "rejected", _("rejected")
+        STOPPED = "stopped", _("stopped")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(Run, models.CASCADE, related_name="calls")
+    call_id = models.CharField(_("the model's id"), max_length=200)
+    name = models.CharField(_("tool"), max_length=100)
+    arguments = models.JSONField(_("arguments"), null=True, blank=True)
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.RUNNING)
+    result = models.TextField(_("result"), null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    reason = models.TextField(_("reason of a rejection"), blank=True)
+    changed = models.BooleanField(_("approved with other arguments"), default=False)
+    expires_at = models.DateTimeField(_("waits until"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("tool call")
+        verbose_name_plural = _("tool calls")
+        ordering = ["created_at", "pk"]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(status="awaiting_approval"), name="nous_chat_call_expiry")
+        ]
+        constraints = [models.UniqueConstraint(fields=["run", "call_id"], name="nous_chat_call_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.get_status_display()}"
