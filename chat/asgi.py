@@ -10,7 +10,7 @@ from django.conf import settings
 from django.urls import path
 
 from .conf import conf
-from .consumers.conversation import UnknownConsumer
+from .consumers.base import UnknownConsumer
 from .node import daphne
 from .routing import websocket_urlpatterns
 from .runs import supervisor

@@ -1,11 +1,15 @@
 """How often a person may ask: a token bucket for each, in this process. Pure: `sockets` and `api` bring the time."""
 
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from .conf import conf
+from .protocol.errors import Refused
 
 
 class Bucket:
@@ -60,3 +64,12 @@ class Requests:
             if len(self._of) > self.MOST:
                 self._of.popitem(last=False)
             return bucket.take(now)
+
+
+_requests = Requests()
+
+
+def admit(user_id: Any) -> None:
+    """Raises Refused where this person asks too often. For the forms without JavaScript, too."""
+    if wait := _requests.take(user_id, time.monotonic()):
+        raise Refused("rate_limited", _("You are asking too often. Wait a moment."), retry_after=wait)

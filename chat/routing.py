@@ -2,7 +2,9 @@
 
 from django.urls import path
 
-from .consumers.conversation import ConversationConsumer, InboxConsumer, UnknownConsumer
+from .consumers.base import UnknownConsumer
+from .consumers.conversation import ConversationConsumer
+from .consumers.inbox import InboxConsumer
 
 websocket_urlpatterns = [
     path("", InboxConsumer.as_asgi()),

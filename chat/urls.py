@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from .api import attachments, conversations, participants
-from .views import no_script, page
+from .api import attachments, conversations, invitations, messages, participants, search
+from .views import diagram, join, no_script, page
 
 app_name = "nous_chat"
 
@@ -13,30 +13,30 @@ urlpatterns = [
     path("<uuid:conversation_id>/say/", no_script.say, name="say"),
     path("plain/", no_script.conversations, name="plain"),
     path("begin/", no_script.begin, name="begin"),
-    path("join/<str:token>/", page.join, name="join"),
+    path("join/<str:token>/", join.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
-    path("diagram/", page.diagram, name="diagram"),
-    path("api/search/", conversations.search, name="api-search"),
+    path("diagram/", diagram.diagram, name="diagram"),
+    path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(
         "api/conversations/<uuid:conversation_id>/participants/<int:participant_id>/",
         participants.participant,
         name="api-participant",
     ),
-    path("api/conversations/<uuid:conversation_id>/invitations/", participants.invitations, name="api-invitations"),
+    path("api/conversations/<uuid:conversation_id>/invitations/", invitations.invitations, name="api-invitations"),
     path(
         "api/conversations/<uuid:conversation_id>/invitations/<uuid:invitation_id>/",
-        participants.invitation,
+        invitations.invitation,
         name="api-invitation",
     ),
     path("api/conversations/", conversations.conversations, name="api-conversations"),
     path("api/conversations/<uuid:conversation_id>/", conversations.conversation, name="api-conversation"),
     path("api/conversations/<uuid:conversation_id>/restore/", conversations.restore, name="api-restore"),
     path("api/conversations/<uuid:conversation_id>/fork/", conversations.fork, name="api-fork"),
-    path("api/conversations/<uuid:conversation_id>/messages/", conversations.messages, name="api-messages"),
+    path("api/conversations/<uuid:conversation_id>/messages/", messages.messages, name="api-messages"),
     path(
         "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/edits/",
-        conversations.edits,
+        messages.edits,
         name="api-edits",
     ),
     path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),

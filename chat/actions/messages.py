@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from .. import store
 from ..protocol import commands, events
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from ..realtime import groups
 from ..runs.supervisor import Supervisor
 from ..store import Posted, executor

@@ -10,8 +10,8 @@ from .. import store
 from ..conf import conf
 from ..i18n import number
 from ..models import attachment_storage
-from ..protocol.commands import Refused
-from .conversations import answer_json, endpoint
+from ..protocol.errors import Refused
+from .endpoint import answer_json, endpoint
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

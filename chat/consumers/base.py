@@ -19,8 +19,9 @@ from django.utils.translation import activate, gettext_noop, override
 from django.utils.translation import gettext as _
 
 from .. import i18n, metrics, store
+from ..concurrency import end, now
 from ..protocol import commands, events, objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from ..realtime import groups
 from ..realtime.revocation import session_name
 from ..runs import supervisor
@@ -338,14 +339,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 await self._send({"type": "websocket.close", "code": code})
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
+class UnknownConsumer(Socket):
+    """Any other address below the prefix."""
 
-
-async def end(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task that only looks, and wait for it. More than once: on Python 3.11 `wait_for`, which redis-py uses,
-    may swallow a cancellation.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1)
+    async def enter(self) -> None:
+        raise Closed(4404)

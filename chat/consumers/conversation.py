@@ -4,20 +4,20 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Never
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
 from .. import metrics, store
 from ..actions import messages as posting
+from ..concurrency import end, now
 from ..protocol import commands, events, objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from ..realtime import groups
-from ..realtime.presence import Typing
 from ..store import executor
-from .base import Closed, Socket, end, now
+from .base import Closed, Socket
 from .flow_control import Credit
+from .typing_indicator import Typing
 
 
 class ConversationConsumer(Socket):
@@ -228,30 +228,3 @@ class ConversationConsumer(Socket):
     async def _acknowledge(self, ref: str | None) -> None:
         if ref is not None:
             await self.answer(events.Ack(ref=ref))
-
-
-class InboxConsumer(Socket):
-    """One person's list of conversations."""
-
-    async def enter(self) -> None:
-        await self.mailbox.join(groups.person(self.user.pk))
-        conversations, more = await executor.ask(store.conversations_of, self.user.pk)
-        you = objects.Person.of(self.user)
-        await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
-
-    async def handle(self, command: commands.AnyCommand) -> None:
-        match command:
-            case commands.Ping(ref=ref):
-                await self.answer(events.Pong(ref=ref))
-            case _:
-                self._nothing_else()
-
-    def _nothing_else(self) -> Never:
-        raise Refused("unknown_command", "The inbox understands ping. Send this to a conversation's socket.")
-
-
-class UnknownConsumer(Socket):
-    """Any other address below the prefix."""
-
-    async def enter(self) -> None:
-        raise Closed(4404)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from msgspec import Meta, Struct
 
 from ..i18n import number
+from .errors import Refused
 
 MAX_FRAME_CHARS = 64 * 1024
 """A longer frame is refused unread."""
@@ -115,19 +116,6 @@ _names = {str(command.__struct_config__.tag) for command in COMMANDS}
 class _Envelope(Struct):
     type: object = None
     ref: object = None
-
-
-class Refused(Exception):
-    """A command that cannot be done. `code` is from docs/protocol.md, `message` a sentence for people, `retry_after` in
-    seconds where trying again later may help.
-
-    The sentence is in the language that is active where this is made. About fields and frames it is in English: only
-    who writes a client meets those.
-    """
-
-    def __init__(self, code: str, message: str, ref: str | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.code, self.message, self.ref, self.retry_after = code, message, ref, retry_after
 
 
 def parse(frame: str | None) -> AnyCommand:

@@ -2,6 +2,9 @@
 database took, and each message to itself that came back through the channel layer.
 """
 
+import asyncio
+from dataclasses import dataclass, field
+
 from ..conf import conf
 
 TICK = 1.0
@@ -70,3 +73,17 @@ class Pulse:
 
     def layer_away(self, now: float) -> bool:
         return now - self._echoed > AWAY
+
+
+@dataclass
+class Process:
+    """What a run knows of the process that makes it."""
+
+    host: str
+    pulse: Pulse
+    ending: bool = False
+    """It is about to end: what follows is for another process."""
+    steady: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with each heartbeat that the database took."""
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """It ends now: what the database does not take at once is lost."""

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from .. import agents, engine, store
 from ..conf import conf
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from ..realtime import inbox
 from ..store import executor
-from ..store.pricing import Meter, price_of, tokens_of
+from ..store.pricing import price_of, tokens_of
+from .meter import Meter
 
 logger = logging.getLogger("nous_chat.asides")
 

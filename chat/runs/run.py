@@ -7,23 +7,23 @@ never cancelled: it publishes what the Coalescer yields and then writes the one 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 from itertools import chain, repeat
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 from msgspec.structs import replace
 
 from .. import agents, engine, i18n, store
+from ..concurrency import own_connections
 from ..models import Run
 from ..protocol import events, objects
 from ..realtime import groups
 from ..store import executor, prompts
-from ..store.pricing import Meter
-from .liveness import Pulse
+from .liveness import Process
+from .meter import Meter
 
 logger = logging.getLogger("nous_chat.runs")
 
@@ -35,20 +35,6 @@ MAX_HELD_CHARS = 64 * 1024
 PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds before a unit of work is tried again, the last one as often as it takes: a locked SQLite, a full disk, a
 database that restarts."""
-
-
-@dataclass
-class Process:
-    """What a run knows of the process that makes it."""
-
-    host: str
-    pulse: Pulse
-    ending: bool = False
-    """It is about to end: what follows is for another process."""
-    steady: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set with each heartbeat that the database took."""
-    given_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """It ends now: what the database does not take at once is lost."""
 
 
 class LiveRun:
@@ -368,12 +354,3 @@ def _total(run: objects.Run | None, usage: engine.Usage | None) -> engine.Usage 
     """What a run has taken in all, if it went on after approvals."""
     before = run.usage if run else None
     return before + usage if before and usage else usage or before
-
-
-@contextmanager
-def own_connections() -> Iterator[None]:
-    """Around work in a thread of its own, such as a tool: the ORM opens connections there that nobody else closes."""
-    try:
-        yield
-    finally:
-        connections.close_all()

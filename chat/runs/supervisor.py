@@ -22,11 +22,11 @@ from django.utils.translation import get_language, gettext_noop, override
 from msgspec.structs import replace
 
 from .. import engine, metrics, store
-from ..concurrency import detached
+from ..concurrency import detached, own_connections
 from ..conf import conf
 from ..models import Run
 from ..protocol import events, objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from ..ratelimit import Buckets
 from ..realtime import groups, inbox
 from ..realtime.presence import Presence
@@ -34,8 +34,8 @@ from ..realtime.read_markers import Markers
 from ..store import executor
 from . import postprocess
 from .abandonment import Abandonment
-from .liveness import TICK, Pulse
-from .run import LiveRun, Process, own_connections
+from .liveness import TICK, Process, Pulse
+from .run import LiveRun
 from .run_queue import Slots
 
 logger = logging.getLogger("nous_chat.supervisor")

@@ -15,6 +15,7 @@ from .alternatives import choose
 from .approvals import Decided, await_approval, decide, expire, save_call
 from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
 from .base import PAGE, storable
+from .conversation_settings import Changes, change_conversation
 from .conversations import (
     Entered,
     Listing,
@@ -28,9 +29,10 @@ from .conversations import (
     page,
     standing,
 )
-from .deletion import Changes, Deleted, change_conversation, clean, delete_conversation, restore_conversation
+from .deletion import Deleted, delete_conversation, restore_conversation
 from .edits import Edited, delete_message, edit_message, edits_of, restore_message
 from .forks import fork
+from .heartbeats import Beat, Checkpoint, adopt, heartbeat, reachable, reap, release
 from .invitations import (
     Invited,
     Joined,
@@ -51,24 +53,9 @@ from .participants import (
     typing_audience,
 )
 from .read_state import mark_read
+from .retention import clean
 from .run_lifecycle import Ending, Finished, Written
-from .runs import (
-    Beat,
-    Checkpoint,
-    OneTooMany,
-    Started,
-    Stored,
-    adopt,
-    find_run,
-    finish_run,
-    heartbeat,
-    reachable,
-    reap,
-    release,
-    request_run,
-    request_stop,
-    start_run,
-)
+from .runs import OneTooMany, Started, Stored, find_run, finish_run, request_run, request_stop, start_run
 from .search import Found, find
 from .summaries import ToSumUp, charge, clean_title, first_exchange, keep_summary, keep_title, left_after, to_sum_up
 

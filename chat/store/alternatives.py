@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import append, complete, lock_as, may_post, touch
 from .run_lifecycle import active_runs
 

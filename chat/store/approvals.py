@@ -17,7 +17,8 @@ from ..i18n import for_all
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused, ToolDecide
+from ..protocol.commands import ToolDecide
+from ..protocol.errors import Refused
 from . import prompts
 from .base import lock, lock_as, storable, storable_json
 from .budgets import may_spend, record

@@ -21,7 +21,7 @@ from ..conf import conf
 from ..i18n import number
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import may_post, membership, storable
 
 WAITING = 50

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 
 PAGE = 50
 

@@ -20,7 +20,7 @@ from ..i18n import number
 from ..models import Conversation, Run, Spending
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from . import pricing
 
 

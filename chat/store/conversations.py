@@ -16,7 +16,7 @@ from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import PAGE, as_title, membership, newest, no_conversation
 from .read_state import with_unread, yours
 from .run_lifecycle import active_runs

@@ -14,7 +14,7 @@ from ..conf import conf
 from ..models import Conversation, Edit, Message, Run
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import complete, lock_as, may_post, membership, said, touch
 from .messages import checked_text, title_of
 from .responders import Asked, asked, asked_expressly, wait

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import may_post, membership, messages
 from .search import index, set_title
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from ..models import Invitation, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import lock, lock_as, membership
 from .participants import Change, come_in
 

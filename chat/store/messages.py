@@ -14,7 +14,7 @@ from ..i18n import number
 from ..models import Conversation, Message
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .attachments import attach
 from .base import append, lock_as, may_post, messages, storable
 from .read_state import advance

@@ -16,7 +16,7 @@ from ..i18n import for_all
 from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from .base import append, lock_as, may_post, membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER

@@ -12,7 +12,7 @@ from msgspec import Struct
 from .. import agents
 from ..models import Conversation, Message, Participant
 from ..permissions import policy
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from . import mentions
 from .base import talkers
 from .budgets import may_spend

@@ -15,7 +15,7 @@ from msgspec import Struct
 from .. import engine
 from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from . import pricing, prompts
 from .base import messages, storable
 from .budgets import record

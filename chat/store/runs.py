@@ -1,13 +1,11 @@
 """Runs, in the order of their life: asked for, started, alive, ended or stopped, looked up, left behind."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
@@ -19,16 +17,15 @@ from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from . import prompts
 from .alternatives import begin_answer
 from .attachments import files_for_model
 from .base import PAGE, lock, lock_as, may_post, messages, said, touch
 from .budgets import left_for
-from .bulk import Each
 from .pricing import Left, price_of
 from .responders import asked_expressly
-from .run_lifecycle import Ending, Finished, Written, active_runs, answer, end, finished, queue, queue_next, runs, stop
+from .run_lifecycle import Ending, Finished, active_runs, answer, end, finished, queue, queue_next, runs, stop
 from .search import index
 
 SILENT = 3.0
@@ -71,9 +68,6 @@ def request_run(
     if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
         asked = asked_expressly(participant, conversation, last.run.agent)
     return queue(conversation, asked, participant.user_id, host, replaces=replaces, continues=continues).id
-
-
-UNDER_WAY = (Run.Status.QUEUED, Run.Status.RUNNING)
 
 
 class OneTooMany(Exception):
@@ -167,51 +161,6 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     )
 
 
-class Checkpoint(Struct, frozen=True):
-    run: UUID
-    message: UUID
-    written: Written
-
-
-class Beat(Struct, frozen=True):
-    """What a heartbeat found: the runs that are still the host's, and those of them that somebody asked to stop."""
-
-    mine: set[UUID]
-    stop: list[UUID]
-
-
-@transaction.atomic
-def heartbeat(
-    host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint], places: Mapping[UUID, int] | None = None
-) -> Beat:
-    """These runs of `host` live, some are this far, some wait at these places: one UPDATE of runs, one of messages,
-    however many there are.
-
-    No stop depends on a message that may be lost: the answer tells of it. Only what still belongs to `host` is written.
-    """
-    mine = Run.objects.filter(pk__in=runs, host=host, status__in=UNDER_WAY)
-    fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
-    if places:
-        fields["place"] = Case(When(status=Run.Status.QUEUED, then=Each(Run, "place", places)), default=F("place"))
-    if checkpoints:
-        fields["seq"] = Each(Run, "seq", {c.run: c.written.seq for c in checkpoints})
-    mine.update(**fields)
-    if checkpoints:
-        Message.objects.filter(
-            pk__in=[c.message for c in checkpoints], run__host=host, run__status=Run.Status.RUNNING
-        ).update(
-            text=Each(Message, "text", {c.message: c.written.text for c in checkpoints}),
-            thinking=Each(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
-        )
-    found = dict(mine.values_list("pk", "stop_requested_at"))
-    return Beat(mine=set(found), stop=[run_id for run_id, asked in found.items() if asked])
-
-
-def reachable() -> None:
-    """Raises what the database raises where it does not answer."""
-    Run.objects.exists()
-
-
 @transaction.atomic
 def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
     """The one terminal write of a run. None where it no longer belongs to `host`: its end was written by another."""
@@ -262,74 +211,6 @@ def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
         raise Refused("not_found", _("There is no such run in this conversation."))
     silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT)
     return Stored(objects.Run.of(row), answer(row), silent)
-
-
-def reap(conversation_id: UUID | None = None) -> list[Finished]:
-    """Take from silent processes what they left behind, in one conversation or everywhere: what was running is marked
-    `interrupted` and its text kept, what had not begun is free for another process.
-
-    Who calls it has to know that living processes have had the time to give a sign of life.
-    """
-    silent = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
-    stale = Run.objects.filter(status__in=UNDER_WAY, heartbeat_at__lt=silent).exclude(host="")
-    if conversation_id is not None:
-        stale = stale.filter(conversation=conversation_id)
-    reaped = []
-    for run_id, conversation, status in stale.values_list("pk", "conversation", "status"):
-        if status == Run.Status.QUEUED:
-            stale.filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
-        elif ended := _interrupt(run_id, conversation, silent):
-            reaped.append(ended)
-    return reaped
-
-
-@transaction.atomic
-def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finished | None:
-    conversation = lock(conversation_id)
-    run = runs().select_related("message", "replaces").get(pk=run_id)
-    ending = Ending(
-        status=Run.Status.INTERRUPTED,
-        written=Written(run.seq),
-        error=objects.Failure.ours("host_lost"),
-        took=_as_written(run),
-        estimated=True,
-    )
-    if not end(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
-        return None
-    if run.message is not None:
-        index([run.message])
-    return finished(run_id, following=queue_next(conversation, ""))
-
-
-def _as_written(run: Run) -> engine.Usage:
-    """What a run took whose process can no longer say: what stands in its row, without what it went on from."""
-    chars = len(run.message.text) + len(run.message.thinking) if run.message else 0
-    if run.continues and run.replaces is not None:
-        chars -= len(run.replaces.text) + len(run.replaces.thinking)
-    tokens = max(chars, 0) // prompts.CHARS_PER_TOKEN
-    return engine.Usage(None, tokens, tokens)
-
-
-def adopt(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
-    """Make queued runs that no process has `host`'s, oldest first: at most `limit`, of these conversations, or of any.
-
-    Returns their ids, each with its conversation's.
-    """
-    free = Run.objects.filter(status=Run.Status.QUEUED, host="").order_by("created_at")
-    if conversations is not None:
-        free = free.filter(conversation__in=conversations)
-    return [
-        (run_id, conversation)
-        for run_id, conversation in free.values_list("pk", "conversation")[:limit]
-        if Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, host="").update(
-            host=host, heartbeat_at=timezone.now()
-        )
-    ]
-
-
-def release(host: str, runs: Collection[UUID]) -> None:
-    """Runs of `host` that have not begun are for whichever process takes them up."""
-    Run.objects.filter(pk__in=runs, host=host, status=Run.Status.QUEUED).update(host="", place=None)
 
 
 def _decision(call: ToolCall) -> engine.Decision:

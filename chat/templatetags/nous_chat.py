@@ -6,7 +6,7 @@ from django import template
 from django.template.context import RequestContext
 
 from .. import models
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 from ..views.page import Said, element_context, look
 
 register = template.Library()

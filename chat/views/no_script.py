@@ -13,11 +13,10 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from .. import store
+from .. import ratelimit, store
 from ..actions import messages
-from ..api import conversations as api
-from ..protocol import commands
-from ..protocol.commands import Refused
+from ..protocol import commands, errors
+from ..protocol.errors import Refused
 from ..realtime import inbox
 from ..runs import supervisor
 from . import page
@@ -35,9 +34,9 @@ def conversations(request: HttpRequest) -> HttpResponse:
 @login_required
 def begin(request: HttpRequest) -> HttpResponse:
     try:
-        api.admit(request.user.pk)
+        ratelimit.admit(request.user.pk)
     except Refused as refused:
-        return HttpResponse(str(refused), status=api.STATUS[refused.code], content_type="text/plain")
+        return HttpResponse(str(refused), status=errors.STATUS[refused.code], content_type="text/plain")
     created = store.create_conversation(request.user)
     transaction.on_commit(partial(async_to_sync(inbox.announce_to), [request.user.pk], created.id))
     return redirect(created.url)
@@ -55,13 +54,13 @@ async def say(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     wanted = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = supervisor.current()
     try:
-        api.admit(user.pk)
+        ratelimit.admit(user.pk)
         await here.open()
         posted = await here.see_through(messages.post(here, user.pk, conversation_id, wanted, supervisor.NO_SOCKET))
     except Refused as refused:
         if refused.code == "not_found":
             raise Http404(str(refused)) from None
-        status = api.STATUS.get(refused.code, 400)
+        status = errors.STATUS.get(refused.code, 400)
         return await sync_to_async(page.page)(request, conversation_id, str(refused), text, status)
     if posted.refused is not None:
         return await sync_to_async(page.page)(request, conversation_id, str(posted.refused))

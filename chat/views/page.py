@@ -1,25 +1,19 @@
 """The page. Everything live on it goes over the socket; what is rendered here can be read without JavaScript."""
 
 from typing import Any
-from urllib.parse import urljoin
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
-from django.templatetags.static import static
+from django.shortcuts import render, resolve_url
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_http_methods
 from msgspec import Struct
 
 from .. import i18n, store
-from ..api import participants
 from ..conf import conf
 from ..protocol import objects
-from ..protocol.commands import Refused
+from ..protocol.errors import Refused
 
 
 @login_required
@@ -65,39 +59,6 @@ def address(conversation_id: UUID) -> str:
 def _before(request: HttpRequest) -> int | None:
     given = request.GET.get("before", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) <= 9 else None
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-@login_required
-def join(request: HttpRequest, token: str) -> HttpResponse:
-    """An invitation: GET shows what one is invited to, POST comes in. What is no good link says so, with 404; who was
-    removed from the conversation is told that, with 403.
-    """
-    try:
-        if request.method == "POST":
-            joined = store.join(request.user, token)
-            if joined.change is not None:
-                participants.tell_later(joined.conversation, joined.change)
-            return redirect("nous_chat:conversation", joined.conversation)
-        invited = store.look_at_invitation(request.user.pk, token)
-    except Refused as refused:
-        status = {"not_found": 404, "forbidden": 403}.get(refused.code, 409)
-        problem = {"problem": str(refused), "another": refused.code == "not_found"}
-        return render(request, "nous_chat/join.html", problem, status=status)
-    return render(request, "nous_chat/join.html", {"invited": invited})
-
-
-@xframe_options_sameorigin
-def diagram(request: HttpRequest) -> HttpResponse:
-    """The frame in which Mermaid runs (static/nous_chat/markdown/diagram.js): without an origin, without a network."""
-    scripts = urljoin(request.build_absolute_uri(), static("nous_chat/"))
-    response = render(request, "nous_chat/diagram.html")
-    response.headers["Content-Security-Policy"] = (
-        f"sandbox allow-scripts; default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
-        "frame-ancestors 'self'"
-    )
-    return response
 
 
 def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool) -> dict[str, Any]:

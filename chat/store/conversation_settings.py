@@ -1,0 +1,81 @@
+"""Title, mode, agents and pins of a conversation."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+from msgspec import UNSET, Struct, UnsetType
+
+from ..conf import conf
+from ..models import Conversation, Participant
+from ..permissions import policy
+from ..protocol import objects
+from ..protocol.errors import Refused
+from .base import as_title, lock_as, membership
+from .conversations import listing_of
+from .search import set_title
+
+TITLE_LENGTH = 200
+
+
+class Changes(Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody wants of a conversation. The last two are his own and nobody else's matter."""
+
+    title: str | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    answers: str | UnsetType | None = UNSET
+    agents: list[str] | UnsetType = UNSET
+    pinned: bool | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+
+    @property
+    def own(self) -> dict[str, bool]:
+        given = {"pinned": self.pinned, "archived": self.archived}
+        return {name: value for name, value in given.items() if not isinstance(value, UnsetType)}
+
+    @property
+    def common(self) -> bool:
+        return any(value is not UNSET for value in (self.title, self.mode, self.answers, self.agents))
+
+
+@transaction.atomic
+def change_conversation(user_id: Any, conversation_id: UUID, changes: Changes) -> objects.Conversation:
+    """Returns the conversation as this person has it. Raises Refused, and then has changed nothing."""
+    participant = (lock_as if changes.common else membership)(user_id, conversation_id)
+    if changes.common:
+        if not policy().can_manage(participant):
+            raise Refused("forbidden", _("Only an owner of the conversation can change that."))
+        _set_up(participant.conversation, changes)
+    if changes.own:
+        Participant.objects.filter(pk=participant.pk).update(**changes.own)
+    changed = listing_of(user_id, conversation_id)
+    assert changed is not None
+    return changed
+
+
+def _set_up(conversation: Conversation, changes: Changes) -> None:
+    if not isinstance(changes.title, UnsetType):
+        title = as_title(changes.title)
+        if len(title) > TITLE_LENGTH:
+            raise Refused("too_large", _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH})
+        set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)
+    if not isinstance(changes.mode, UnsetType):
+        conversation.mode = _one_of("mode", changes.mode, Conversation.Mode.values)
+    if not isinstance(changes.answers, UnsetType):
+        conversation.answers = _one_of("answers", changes.answers or "", ["", *Conversation.Answers.values])
+    if not isinstance(changes.agents, UnsetType):
+        slugs = list(dict.fromkeys(changes.agents))
+        if not slugs:
+            raise Refused("invalid", _("A conversation needs at least one agent. It can be told to answer never."))
+        for slug in slugs:
+            _one_of("agents", slug, list(conf.AGENTS))
+        conversation.agent, conversation.other_agents = slugs[0], slugs[1:]
+    conversation.save(update_fields=["title", "title_from", "mode", "answers", "agent", "other_agents"])
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise Refused("invalid", f"`{name}` has to be one of {', '.join(filter(None, known))}.")
+    return value
