@@ -117,7 +117,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
-MEDIA_ROOT = DATA_DIR / "media"  # attachments; no address serves it, chat/attachments.py does
+MEDIA_ROOT = DATA_DIR / "media"  # attachments; no address serves it, chat/api/attachments.py does
 STATICFILES_DIRS = [BASE_DIR / "static"]
 if not DEBUG:
     MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")

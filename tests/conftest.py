@@ -98,7 +98,7 @@ def scenario(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def run(coroutine_function: Callable[..., Any], *args: Any) -> Any:
         async def whole() -> Any:
-            from chat import supervisor
+            from chat.runs import supervisor
 
             try:
                 return await coroutine_function(*args)

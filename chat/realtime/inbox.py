@@ -12,12 +12,14 @@ from msgspec.structs import replace
 from .. import store
 from ..concurrency import detached
 from ..protocol import events
-from ..runs.liveness import TICK
 from ..store import executor
 from . import groups
 
 MOMENT = 0.2
 """Seconds in which the changes of a conversation are told to lists as one: a message, its run and a short answer."""
+
+CROWD_INTERVAL = 1.0
+"""Seconds between two such updates of a conversation with more than CROWD participants."""
 
 CROWD = 50
 """People in whose lists a conversation may be before these hear of it less often."""
@@ -35,7 +37,7 @@ class Lists:
 
     def changed(self, conversation_id: UUID) -> None:
         """A conversation has changed: lists hear of it in a MOMENT, once for all that happened until then; in a CROWD
-        once in a TICK.
+        once in a CROWD_INTERVAL.
         """
         if conversation_id not in self.due:
             self.due.add(conversation_id)
@@ -45,7 +47,7 @@ class Lists:
         """Started by `changed`, never cancelled, awaited by Supervisor.drain; nothing escapes but bugs, which asyncio
         logs.
         """
-        await asyncio.sleep(TICK if conversation_id in self._crowds else MOMENT)
+        await asyncio.sleep(CROWD_INTERVAL if conversation_id in self._crowds else MOMENT)
         self.due.discard(conversation_id)
         with suppress(DatabaseError, InterfaceError):  # lists are read anew when the database is back
             crowded = await announce(conversation_id) > CROWD

@@ -10,8 +10,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from chat import commands, store, urls
+from chat import store, urls
 from chat.models import Conversation, Invitation, Message, Participant, Run, ToolCall
+from chat.protocol import commands
 
 from ..support.client import InProcess
 from ..support.store_helpers import begin, end

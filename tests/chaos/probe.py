@@ -18,8 +18,8 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.contrib.auth import get_user_model
 
-from chat import supervisor
 from chat.models import Conversation, Participant, Run
+from chat.runs import supervisor
 from nousproject.asgi import application as site
 
 from ..support.lossy_layer import Loss

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from channels.layers import InMemoryChannelLayer
 
-from chat import commands, groups, runs, store, supervisor
+from chat import store
 from chat.models import Conversation, Message, Participant, Run
+from chat.protocol import errors
+from chat.realtime import groups
+from chat.runs import run, supervisor
 
 from ..support.client import InProcess, all_said
 from ..support.servers import Upstream
@@ -559,16 +562,16 @@ def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
 ) -> None:
     model("flowing")
     drains = []
-    ending = runs.LiveRun._end
+    ending = run.LiveRun._end
 
-    async def late(live: runs.LiveRun, started: store.Started) -> uuid.UUID | None:
+    async def late(live: run.LiveRun, started: store.Started) -> uuid.UUID | None:
         following = await ending(live, started)
         if not drains:
             drains.append(asyncio.create_task(supervisor.current().drain(5)))
             await asyncio.sleep(0.5)
         return following
 
-    monkeypatch.setattr(runs.LiveRun, "_end", late)
+    monkeypatch.setattr(run.LiveRun, "_end", late)
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
@@ -728,7 +731,7 @@ def test_what_a_socket_asked_for_is_seen_through_and_its_refusal_heard_by_nobody
     async def refused(bug: bool) -> None:
         await asyncio.sleep(0.05)
         done.set()
-        raise ValueError("a bug") if bug else commands.Refused("conflict", "Not now.")
+        raise ValueError("a bug") if bug else errors.Refused("conflict", "Not now.")
 
     async def leave(bug: bool) -> None:
         done.clear()

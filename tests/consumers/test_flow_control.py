@@ -1,6 +1,6 @@
 """A socket's reader may be 256 KiB behind, and no more."""
 
-from chat.credit import LIMIT, PATIENCE, Credit
+from chat.consumers.flow_control import LIMIT, PATIENCE, Credit
 
 RUN, OTHER = "a" * 32, "b" * 32
 

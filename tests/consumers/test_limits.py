@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chat import limits, store
+from chat import ratelimit, store
 from chat.models import Conversation, Message
 
 
@@ -14,7 +14,7 @@ def rates(settings: Any) -> None:
 
 
 def test_a_burst_is_taken_and_then_as_many_as_the_rate_says() -> None:
-    bucket = limits.Bucket()
+    bucket = ratelimit.Bucket()
     assert [bucket.take(0.0) for _ in range(5)] == [0.0] * 5
     wait = bucket.take(0.0)
     assert wait == pytest.approx(1.0)
@@ -23,7 +23,7 @@ def test_a_burst_is_taken_and_then_as_many_as_the_rate_says() -> None:
 
 
 def test_who_does_not_stop_asking_is_exhausted_and_who_waits_recovers() -> None:
-    bucket = limits.Bucket()
+    bucket = ratelimit.Bucket()
     for _ in range(10):
         bucket.take(0.0)
     assert not bucket.exhausted
@@ -34,7 +34,7 @@ def test_who_does_not_stop_asking_is_exhausted_and_who_waits_recovers() -> None:
 
 
 def test_the_sockets_of_a_person_share_one_and_the_last_takes_it_away() -> None:
-    buckets = limits.Buckets()
+    buckets = ratelimit.Buckets()
     one, other = buckets.of("ada"), buckets.of("bob")
     assert buckets.of("ada") is one
     assert other is not one
@@ -44,8 +44,8 @@ def test_the_sockets_of_a_person_share_one_and_the_last_takes_it_away() -> None:
 
 
 def test_over_http_it_is_the_same_for_each_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.Requests, "MOST", 2)
-    requests = limits.Requests()
+    monkeypatch.setattr(ratelimit.Requests, "MOST", 2)
+    requests = ratelimit.Requests()
     assert [requests.take("ada", 0.0) for _ in range(5)] == [0.0] * 5
     for _ in range(100):
         wait = requests.take("ada", 0.0)
@@ -66,7 +66,7 @@ def test_who_asks_too_often_over_http_is_told_when_to_come_back(client: Any, peo
 
 
 def test_the_forms_without_javascript_count_as_well(client: Any, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.api._requests", limits.Requests())
+    monkeypatch.setattr("chat.ratelimit._requests", ratelimit.Requests())
     client.force_login(people["eve"])
     room = store.create_conversation(people["eve"])
     while client.get("/chat/api/conversations/").status_code == 200:

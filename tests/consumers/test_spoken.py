@@ -10,11 +10,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from chat import objects, store, supervisor, words
-from chat.commands import Refused
+from chat import i18n, store
 from chat.engine import EngineError, Limits
 from chat.engine.providers.errors import Failures
 from chat.models import Conversation, Run, Spending
+from chat.protocol import objects
+from chat.protocol.errors import Refused
+from chat.runs import supervisor
 
 from ..support.client import InProcess, signed_in
 from ..support.store_helpers import HOST, begin, post
@@ -45,7 +47,7 @@ Scenario = Callable[..., Any]
     ],
 )
 def test_a_sockets_address_names_its_language_and_nothing_in_it_is_an_error(query: bytes, language: str) -> None:
-    assert words.language_of(query) == language
+    assert i18n.language_of(query) == language
 
 
 def test_two_sockets_of_one_process_are_each_refused_in_their_own_language(
@@ -148,7 +150,7 @@ def test_a_german_site_tells_all_in_german_and_each_as_he_asked(people: Any, roo
     settings.LANGUAGE_CODE = "de"
     with translation.override("en"):
         assert objects.Failure.ours("abandoned").message == "Alle hatten das Gespräch verlassen."
-    assert words.language_of(b"") == "de"
+    assert i18n.language_of(b"") == "de"
 
 
 def test_on_a_real_site_sockets_speak_their_own_language(start_site: Callable[..., Any]) -> None:
@@ -206,14 +208,14 @@ def test_no_language_lets_a_key_out() -> None:
     key = "secret-0123456789"
     failures = Failures("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
     said = [
-        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(words.for_all),
-        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(words.for_all),
-        failures.deadline("idle_timeout", Limits()).said(words.for_all),
-        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(words.for_all),
+        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(i18n.for_all),
+        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(i18n.for_all),
+        failures.deadline("idle_timeout", Limits()).said(i18n.for_all),
+        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(i18n.for_all),
     ]
     assert not [sentence for sentence in said if key in sentence]
     assert all("***" in sentence for sentence in (said[0], said[1], said[3]))
 
 
 def test_what_a_sites_own_agent_says_is_left_as_it_is() -> None:
-    assert EngineError("Das 100% genaue Modell schläft.").said(words.for_all) == "Das 100% genaue Modell schläft."
+    assert EngineError("Das 100% genaue Modell schläft.").said(i18n.for_all) == "Das 100% genaue Modell schläft."

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
-from chat import groups, supervisor
 from chat.models import Conversation, Message, Participant, Run, ToolCall
+from chat.realtime import groups
+from chat.runs import supervisor
 
 from ..sites import clerk
 from ..support.client import InProcess
@@ -87,13 +88,13 @@ def test_the_next_run_is_sent_the_calls_and_results_of_the_last(
             await ada.hear("run.finished", 2)
 
     scenario(talk)
-    from chat import history
+    from chat.store import prompts
 
     rows = Message.objects.filter(conversation=room).order_by("-seq")
-    turns = history.prompt(rows, 10_000, "clerk").messages
+    turns = prompts.prompt(rows, 10_000, "clerk").messages
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
     assert turns[1].tool_calls[0].name == "look_up"
-    short = history.prompt(rows, 12, "clerk").messages
+    short = prompts.prompt(rows, 12, "clerk").messages
     assert [turn.role for turn in short] in (["user", "assistant"], ["assistant"]), "never torn apart"
 
 

@@ -1,4 +1,4 @@
-"""The structure, kept: imports point one way, and each word stands where it belongs."""
+"""The structure of `chat`: imports run one way, through the layers below, and each word has one place."""
 
 import ast
 import re
@@ -10,6 +10,30 @@ CHAT = Path(__file__).resolve().parents[2] / "chat"
 SITE = CHAT.parent / "nousproject"
 FILES = sorted(file for file in CHAT.rglob("*.py") if "migrations" not in file.parts)
 ENGINE = CHAT / "engine"
+
+LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("wiring", ("apps", "asgi"), "what Django and the server load"),
+    ("entry points", ("checks", "management", "routing", "templatetags", "urls"), "what Django calls by name"),
+    ("edges", ("admin", "api", "consumers", "signal_handlers", "views"), "authenticate, parse, answer"),
+    ("actions", ("actions",), "what a user does, once for all edges"),
+    ("node", ("node",), "this server process: start, heartbeat, peers, shutdown"),
+    ("runs", ("runs",), "the answers being made in this process"),
+    ("realtime", ("realtime",), "who hears what: groups, presence, inboxes"),
+    ("store", ("store",), "units of work on the rows"),
+    ("rate limit", ("ratelimit",), "how often a user may ask"),
+    ("protocol", ("protocol",), "commands, events, objects and errors on the wire"),
+    ("permissions", ("permissions",), "who may do what; a site may replace it"),
+    ("models", ("models",), "the tables"),
+    ("agents", ("agents",), "the site's agents, by slug"),
+    ("settings", ("conf", "i18n"), "the site's settings and languages"),
+    ("tools", ("concurrency", "fulltext", "metrics"), "helpers that know nothing of the chat"),
+    ("engine", ("engine",), "agents and providers; knows no Django"),
+)
+"""The layers of `chat`, top to bottom: name, rooms (modules and packages), purpose. A room imports only from layers
+below its own. docs/architecture.md prints this table.
+"""
+
+DEPTH = {room: depth for depth, (_, rooms, _) in enumerate(LAYERS) for room in rooms}
 
 
 def names(files: list[Path]) -> list[str]:
@@ -63,11 +87,11 @@ def test_the_chat_knows_no_site_and_imports_itself_relatively() -> None:
 @pytest.mark.parametrize(
     ("word", "place"),
     [
-        (r"\bgroup_(send|add|discard)\b", ["groups.py"]),
-        (r"\bget_channel_layer\b", ["groups.py"]),
-        (r"\bdatabase_sync_to_async\b", ["database.py"]),
+        (r"\bgroup_(send|add|discard)\b", ["realtime/groups.py"]),
+        (r"\bget_channel_layer\b", ["realtime/groups.py"]),
+        (r"\bdatabase_sync_to_async\b", ["store/executor.py"]),
         (r"settings\.NOUS_CHAT|'NOUS_CHAT'", ["conf.py"]),
-        (r"\bengine\.run_stream\b", ["asides.py", "runs.py"]),
+        (r"\bengine\.run_stream\b", ["runs/postprocess.py", "runs/run.py"]),
     ],
 )
 def test_a_word_stands_in_its_place_alone(word: str, place: list[str]) -> None:
@@ -89,15 +113,25 @@ def test_rows_are_written_by_the_store_alone() -> None:
         assert not re.search(r"objects\b.*" + writing, code(file)), file
 
 
-def test_imports_point_one_way() -> None:
-    """consumers -> supervisor -> runs -> (store, history, events, engine): what is right of an arrow knows no left."""
-    order = ["consumers", "sockets", "supervisor", "abandonment", "runs", "inbox", "groups"]
-    order += ["store", "history", "objects", "agents", "conf"]
-    for place, module in enumerate(order):
-        files = [CHAT / f"{module}.py"] if module != "store" else list((CHAT / "store").glob("*.py"))
-        found = set().union(*map(imports, files))
-        for later in order[:place]:
-            assert f"chat.{later}" not in found, f"{module} imports {later}"
+def room_of(name: str) -> str | None:
+    """The entry of LAYERS that holds a dotted module name; None for `chat` itself and for what is not ours."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "chat" and len(parts) > 1 and parts[1] in DEPTH else None
+
+
+def test_every_module_has_a_layer() -> None:
+    found = {file.relative_to(CHAT).with_suffix("").parts[0] for file in FILES} - {"__init__"}
+    assert found == DEPTH.keys()
+
+
+def test_imports_run_down_the_layers() -> None:
+    against = set()
+    for file in FILES:
+        room = file.relative_to(CHAT).with_suffix("").parts[0]
+        if room != "__init__":
+            others = {other for other in map(room_of, imports(file)) if other is not None and other != room}
+            against |= {f"{file.relative_to(CHAT)} imports {other}" for other in others if DEPTH[other] <= DEPTH[room]}
+    assert not against
 
 
 def test_every_file_says_what_it_is() -> None:

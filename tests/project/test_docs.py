@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chat import commands, conf, events, metrics, objects
+from chat import conf, metrics
+from chat.protocol import commands, events, objects
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")

@@ -12,7 +12,7 @@ import pytest
 from django.utils import translation
 from django.utils.translation.template import templatize
 
-from chat import words
+from chat import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDOR = ROOT / "chat/static/nous_chat/vendor"
@@ -178,12 +178,12 @@ def test_no_word_stands_bare_in_a_template() -> None:
 
 def test_a_page_is_told_the_words_of_its_language() -> None:
     with translation.override("de-at"):
-        told = words.catalogue()
+        told = i18n.catalogue()
     assert told is not None
     assert told["texts"]["Send"] == "Senden"
     assert told["texts"]["{count} token"] == ["{count} Token", "{count} Tokens"]
     assert told["plurals"].startswith("1011")
     with translation.override("en"):
-        assert words.catalogue() is None
+        assert i18n.catalogue() is None
     with translation.override("fr"):
-        assert words.catalogue() is None, "English, until somebody translates"
+        assert i18n.catalogue() is None, "English, until somebody translates"

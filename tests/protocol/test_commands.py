@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from chat import commands
-from chat.commands import Refused, parse
+from chat.protocol import commands
+from chat.protocol.commands import parse
+from chat.protocol.errors import Refused
 
 
 def refusal(frame: str | None) -> Refused:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from chat import groups, objects, presence
+from chat.consumers import typing_indicator
 from chat.models import Conversation, Participant
+from chat.protocol import objects
+from chat.realtime import groups, presence
 
 from ..support.client import InProcess, Talker
 from ..support.servers import Site
@@ -168,7 +170,7 @@ def test_a_viewer_does_not_type(scenario: Scenario, people: Any, room: Conversat
 def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "TYPING_WINDOW", 600.0)
+    monkeypatch.setattr(typing_indicator, "TYPING_WINDOW", 600.0)
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
@@ -178,7 +180,7 @@ def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
                 await bob.answered(str(number))
             await bob.say("That is all")
             await ada.hear("message.created")  # on the same way, after them
-            assert len(ada.of_type("typing")) == 2 * presence.TYPING_BURST
+            assert len(ada.of_type("typing")) == 2 * typing_indicator.TYPING_BURST
 
     scenario(talk)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chat import sockets, store
+from chat import store
+from chat.consumers import base
 from chat.models import Conversation, Participant
 from chat.permissions import Permissions
 
@@ -115,7 +116,7 @@ def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
 def test_what_no_signal_tells_is_seen_at_the_next_look(
     scenario: Scenario, people: Any, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(sockets, "LOOK_AGAIN", 0.5)
+    monkeypatch.setattr(base, "LOOK_AGAIN", 0.5)
     room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
     Participant.objects.create(conversation=room, user=people["bob"])
 
@@ -139,7 +140,7 @@ def test_what_no_signal_tells_is_seen_at_the_next_look(
 
 
 def test_a_users_other_changes_disturb_nobody(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chat import revocation
+    from chat.realtime import revocation
 
     told: list[Any] = []
     monkeypatch.setattr(revocation, "_tell", lambda user_id, message: told.append(message))

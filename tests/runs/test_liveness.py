@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chat.pulse import TICK, Pulse
+from chat.runs.liveness import TICK, Pulse
 
 TIMEOUT = 10.0
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chat.slots import Slots
+from chat.runs.run_queue import Slots
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 

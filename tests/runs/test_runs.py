@@ -7,8 +7,8 @@ import uuid
 import pytest
 
 from chat.engine import TextDelta
-from chat.pulse import Pulse
-from chat.runs import LiveRun, Process
+from chat.runs.liveness import Process, Pulse
+from chat.runs.run import LiveRun
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not made for Windows")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from chat.sockets import ANSWER_WITHIN
+from chat.consumers.base import ANSWER_WITHIN
 
 from ..chaos.proxy import Proxy
 from ..support import servers

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from chat import database, sockets, store, supervisor
+from chat import store
+from chat.consumers import base
 from chat.models import Conversation, Message, Participant, Run
+from chat.runs import supervisor
+from chat.store import executor
 
 from ..support.client import InProcess, all_said
 from ..support.servers import Upstream
@@ -171,7 +174,7 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_
 
     async def talk() -> None:
         clock = asyncio.get_running_loop().time()  # stands still: twelve pings are asked in one moment
-        monkeypatch.setattr(sockets, "now", lambda: clock)
+        monkeypatch.setattr(base, "now", lambda: clock)
         async with InProcess(people["ada"], rooms[0].pk) as ada, InProcess(people["bob"], rooms[0].pk) as bob:
             for number in range(12):
                 await ada.send("ping", ref=str(number))
@@ -219,7 +222,7 @@ def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
             await ada.hear("run.delta", 2)
             begun = await Run.objects.aget()
             here, done = supervisor.current(), list[int]()
-            line = [asyncio.ensure_future(database.ask(done.append, number)) for number in range(100)]
+            line = [asyncio.ensure_future(executor.ask(done.append, number)) for number in range(100)]
             await asyncio.sleep(0)
             for _ in range(2):  # what follows from the first one stands in the line and does not keep the second
                 await here._beat(asyncio.get_running_loop().time())
@@ -250,7 +253,7 @@ def test_a_stop_does_not_stand_in_the_line_for_the_database(
         async with InProcess(people["ada"], rooms[0].pk) as ada:
             await ada.say("Hello")
             run = (await ada.hear("run.delta"))["run"]
-            line = [asyncio.ensure_future(database.ask(work, number)) for number in range(200)]
+            line = [asyncio.ensure_future(executor.ask(work, number)) for number in range(200)]
             await ada.send("run.stop", run=run, ref="stop")
             assert (await ada.answered("stop"))["type"] == "ack"
             assert len(done) < 200
@@ -269,8 +272,8 @@ def test_what_waits_for_the_database_when_the_process_has_to_end_is_left_to_othe
     async def talk() -> None:
         here = supervisor.current()
         await here.open()
-        posted = await database.ask(post, people["ada"], rooms[0], host=here.host)
-        line = [asyncio.ensure_future(database.ask(go_on.wait, 10)) for _ in range(3)]
+        posted = await executor.ask(post, people["ada"], rooms[0], host=here.host)
+        line = [asyncio.ensure_future(executor.ask(go_on.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
         here.start(posted.start, rooms[0].pk, None)
         await asyncio.sleep(0.1)
@@ -289,15 +292,15 @@ def test_what_a_site_does_in_the_database_s_thread_may_ask_for_more(scenario: Sc
     done: list[int] = []
 
     def comes_back(number: int) -> None:
-        async_to_sync(database.ask)(done.append, number)
+        async_to_sync(executor.ask)(done.append, number)
 
     async def talk() -> None:
         async with asyncio.timeout(30):
-            await asyncio.gather(*(database.ask(comes_back, number) for number in range(10)))
+            await asyncio.gather(*(executor.ask(comes_back, number) for number in range(10)))
             assert done == list(range(10))
-            await database.ask(done.append, 10)  # and the line is as it was
-            line = [asyncio.ensure_future(database.ask(done.append, number)) for number in range(11, 20)]
-            await database.ask_first(comes_back, 20)  # past the line, it comes back to it
+            await executor.ask(done.append, 10)  # and the line is as it was
+            line = [asyncio.ensure_future(executor.ask(done.append, number)) for number in range(11, 20)]
+            await executor.ask_first(comes_back, 20)  # past the line, it comes back to it
             await asyncio.gather(*line)
 
     scenario(talk)

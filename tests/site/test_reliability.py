@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
-from chat import groups, metrics
+from chat import metrics
 from chat.models import Conversation, Message, Participant, Run
+from chat.realtime import groups
 
 from ..support.client import InProcess, all_said
 from ..support.servers import Upstream

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from chat.credit import LIMIT
+from chat.consumers.flow_control import LIMIT
 
 from ..support.client import Person, signed_in
 from ..support.servers import Site

@@ -3,10 +3,11 @@
 
 import os
 
-from chat import credit, engine
+from chat import engine
+from chat.consumers import flow_control
 from nousproject.settings import *  # noqa: F403
 
-credit.PATIENCE = float(os.environ.get("PATIENCE", credit.PATIENCE))
+flow_control.PATIENCE = float(os.environ.get("PATIENCE", flow_control.PATIENCE))
 
 wordy = engine.Agent(
     engine.DemoProvider(

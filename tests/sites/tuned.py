@@ -5,11 +5,12 @@ many seconds a reader may be behind, TICK how many pass between two looks.
 import json
 import os
 
-from chat import credit, pulse
+from chat.consumers import flow_control
+from chat.runs import liveness
 from nousproject.settings import *  # noqa: F403
 
-credit.PATIENCE = float(os.environ.get("PATIENCE", credit.PATIENCE))
-pulse.TICK = float(os.environ.get("TICK", pulse.TICK))
+flow_control.PATIENCE = float(os.environ.get("PATIENCE", flow_control.PATIENCE))
+liveness.TICK = float(os.environ.get("TICK", liveness.TICK))
 
 NOUS_CHAT = json.loads(os.environ["NOUS_CHAT"])
 DEBUG = False  # else Django keeps every query in memory

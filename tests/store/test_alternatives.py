@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from chat import engine, history, objects, store
+from chat import engine, store
 from chat.models import Conversation, Message, Participant, Run, ToolCall
+from chat.protocol import objects
+from chat.store import prompts
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, post, refused
@@ -187,7 +189,7 @@ def test_what_failed_after_tools_goes_on_after_their_results(people: Any, room: 
     started = again(people["ada"], room, cut, continues=True)
     assert [m.role for m in started.prompt] == ["user", "assistant", "tool", "assistant", "user"]
     end(started, text="I see it", transcript=[*started.transcript, engine.Message("assistant", " it")])
-    kept = history.transcript(Run.objects.select_related("message").get(continues=True))
+    kept = prompts.transcript(Run.objects.select_related("message").get(continues=True))
     assert [m.role for m in kept] == ["assistant", "tool", "assistant", "user", "assistant"]
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from chat import commands, permissions, store, supervisor
+from chat import permissions, store
 from chat.models import Conversation, Participant, Run, ToolCall
+from chat.protocol import commands
+from chat.runs import supervisor
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, post, refused

@@ -9,9 +9,11 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from chat import budgets, checks, conf, engine, permissions, store
-from chat.commands import Refused
+from chat import checks, conf, engine, permissions, store
 from chat.models import Conversation, Message, Participant, Run, Spending
+from chat.protocol.errors import Refused
+from chat.runs.meter import Meter
+from chat.store import pricing
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, post, refused
@@ -168,18 +170,18 @@ def test_a_budget_that_makes_no_sense_is_named_by_check(settings: Any, held: dic
 
 def test_the_price_of_cached_tokens_is_their_own(settings: Any) -> None:
     settings.NOUS_CHAT = {"PRICES": PRICE}
-    price = budgets.price_of("custom:told")
+    price = pricing.price_of("custom:told")
     assert price is not None
     usage = engine.Usage(1_000_000, 100_000, 1_100_000, cached_tokens=400_000)
-    assert budgets.cost_of(usage, price) == Decimal("3.0")
-    assert budgets.price_of("other", "custom:told") == price
-    assert budgets.price_of("other") is None
+    assert pricing.cost_of(usage, price) == Decimal("3.0")
+    assert pricing.price_of("other", "custom:told") == price
+    assert pricing.price_of("other") is None
 
 
 def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
     failure = store.Ending  # any value will do: it is handed back
-    left = budgets.Left(tokens=69, cost=None, failure=failure)  # type: ignore[arg-type]
-    meter = budgets.Meter([engine.Message("user", "x" * 64)], [left], None)
+    left = pricing.Left(tokens=69, cost=None, failure=failure)  # type: ignore[arg-type]
+    meter = Meter([engine.Message("user", "x" * 64)], [left], None)
     assert meter.usage.total_tokens == 0, "nothing was sent yet"
     assert meter.over() is None
     meter.heard(40)
@@ -325,7 +327,7 @@ def test_a_run_over_an_approval_is_added_up_and_counted_once(people: Any, room: 
     waiting = store.Ending(
         status="completed", transcript=turns, awaits_approval=True, usage=first, took=first, written=store.Written(2)
     )
-    from chat import objects
+    from chat.protocol import objects
 
     row = objects.Call(id=started.message.id, name="refund", arguments={}, status="running", result=None)
     store.save_call(started.message.run.id, HOST, row, "c1")

@@ -9,8 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from chat import objects, store
+from chat import store
 from chat.models import Conversation, Edit, Message, Participant, Run
+from chat.protocol import objects
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, post, refused

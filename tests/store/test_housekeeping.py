@@ -12,8 +12,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from chat import objects, store
+from chat import store
 from chat.models import Attachment, Conversation, Edit, Message, Participant, Passage, Run, ToolCall
+from chat.protocol import objects
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, post, refused
@@ -334,7 +335,7 @@ def test_too_late_it_is_gone(people: Any, room: Conversation, settings: Any) -> 
 def test_deleting_ends_the_run_and_is_told_to_the_lists(scenario: Scenario, people: Any, room: Conversation) -> None:
     from channels.db import database_sync_to_async
 
-    from chat import inbox
+    from chat.realtime import inbox
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"]) as list_of_bob:
@@ -594,7 +595,7 @@ def test_a_long_conversation_is_erased_a_little_at_a_time(people: Any, room: Con
 
 
 def test_many_deleted_conversations_are_erased_a_little_at_a_time(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.store.housekeeping.SOME", 2)
+    monkeypatch.setattr("chat.store.retention.SOME", 2)
     for _ in range(3):
         made = store.create_conversation(people["ada"])
         Participant.objects.create(conversation_id=made.id, user=people["bob"])
@@ -608,7 +609,7 @@ def test_many_deleted_conversations_are_erased_a_little_at_a_time(people: Any, m
 def test_a_server_erases_by_itself(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chat import supervisor
+    from chat.runs import supervisor
 
     monkeypatch.setattr(supervisor, "CLEAN_EVERY", 0.2)
     monkeypatch.setattr(supervisor, "_clean_some", store.clean)  # a thread would not see this test's transaction

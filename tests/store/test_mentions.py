@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from chat.mentions import mentioned
+from chat.store.mentions import mentioned
 
 AGENTS = [("support", "Support"), ("research", "Deep Research"), ("support-two", "S2")]
 

@@ -13,10 +13,11 @@ from channels.db import database_sync_to_async
 from django.db import connection, transaction
 from django.test import Client
 
-from chat import commands, permissions, store
-from chat import people as telling
-from chat.commands import Refused
+from chat import permissions, store
+from chat.actions import participants
 from chat.models import Conversation, Invitation, Message, Participant, Run, ToolCall
+from chat.protocol import commands
+from chat.protocol.errors import Refused
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, post, refused, somebody_waits
@@ -211,7 +212,7 @@ def test_everybody_hears_who_comes_and_goes_and_who_goes_is_out(
         return change
 
     async def change(work: Callable[..., Any], *args: Any) -> None:
-        await telling.tell(room.pk, await database_sync_to_async(commit)(work, *args))
+        await participants.tell(room.pk, await database_sync_to_async(commit)(work, *args))
 
     async def talk() -> None:
         async with (

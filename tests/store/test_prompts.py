@@ -13,8 +13,9 @@ from django.core.files.storage import Storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat import engine, history, store
+from chat import engine, store
 from chat.models import Conversation, Message, Run
+from chat.store import prompts
 
 from ..support.client import InProcess
 from ..support.servers import Upstream
@@ -119,10 +120,10 @@ def test_a_picture_may_be_on_a_remote_storage_and_may_be_lost(
     monkeypatch.setattr("chat.models.attachment_storage", lambda: remote)
     monkeypatch.setattr("chat.store.attachments.attachment_storage", lambda: remote)
     prompt = started(people["ada"], room, attachments=[attach(people["ada"], room, PNG)]).prompt
-    (message,) = history.load(prompt)
+    (message,) = prompts.load(prompt)
     assert message.images == (engine.Image(data=PNG, media_type="image/png"),)
     remote.kept.clear()
-    (message,) = history.load(prompt)
+    (message,) = prompts.load(prompt)
     assert (message.text, message.images) == ("Look\n\n(A picture is missing.)", ())
     assert "cannot be read" in caplog.text
 
@@ -196,7 +197,7 @@ def test_each_agent_has_the_history_that_its_model_takes(people: Any, room: Conv
 
 
 def test_scripts_of_which_a_character_is_a_token_count_as_such() -> None:
-    english, chinese = (history.estimate(engine.Message("user", text * 300)) for text in ("word", "语"))
+    english, chinese = (prompts.estimate(engine.Message("user", text * 300)) for text in ("word", "语"))
     assert english == 304
     assert 200 < chinese < 400
 

@@ -8,9 +8,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import engine, objects, store
-from chat.commands import Refused
+from chat import engine, store
 from chat.models import Conversation, Message, Participant, Run
+from chat.protocol import objects
+from chat.protocol.errors import Refused
 
 from ..support.store_helpers import HOST, begin, end, post, refused
 

@@ -11,8 +11,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chat import asides, store
+from chat import store
 from chat.models import Conversation, Message, Run, Spending
+from chat.runs import postprocess
 
 from ..support.client import InProcess
 from ..support.servers import Upstream
@@ -62,7 +63,7 @@ def test_a_model_that_fails_leaves_the_first_words(
     model("words@n=3", TITLE_MODEL=title_model)
 
     async def talk() -> None:
-        from chat import supervisor
+        from chat.runs import supervisor
 
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("What is a monad?")
@@ -84,7 +85,7 @@ def test_nobody_waits_for_a_title(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither the next answer nor the end of the process, and its request is closed."""
-    monkeypatch.setattr(asides, "SECONDS", 3600.0)
+    monkeypatch.setattr(postprocess, "SECONDS", 3600.0)
     model("words@n=3", TITLE_MODEL="custom:silent")
 
     async def talk() -> None:
@@ -220,7 +221,7 @@ def test_a_title_is_one_clean_line(said: str, title: str) -> None:
 
 
 async def everything_done() -> None:
-    from chat import supervisor
+    from chat.runs import supervisor
 
     while supervisor.current()._tasks or supervisor.current()._beside:
         await asyncio.sleep(0.01)
@@ -316,7 +317,7 @@ def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
     model("words@n=3", HISTORY_TOKENS=200, SUMMARY_MODEL="custom:words@n=5")
 
     async def talk() -> None:
-        from chat import supervisor
+        from chat.runs import supervisor
 
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")

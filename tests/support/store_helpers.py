@@ -7,8 +7,8 @@ import pytest
 from django.db import connection
 
 from chat import store
-from chat.commands import Refused
 from chat.models import Conversation
+from chat.protocol.errors import Refused
 
 HOST = "here:1:a"
 
