@@ -16,6 +16,13 @@ $(VENV)/%.installed: requirements/%.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# The tools for scripts and styles come from npm. `make run` and `make test` do without them.
+node_modules/.installed: package-lock.json
+	@command -v npm >/dev/null || { echo "The checks of scripts and styles need Node.js with npm: https://nodejs.org"; exit 1; }
+	@echo "Installing package-lock.json into node_modules ..."
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
 .PHONY: run
 run: $(VENV)/base.installed ## start the chat on PORT (8000), with SQLite and a demo account
 	@$(BIN)/python -m nousproject
@@ -24,10 +31,18 @@ run: $(VENV)/base.installed ## start the chat on PORT (8000), with SQLite and a 
 test: $(VENV)/test.installed ## the whole suite; SQLite unless DATABASE_URL says otherwise
 	@$(BIN)/python -m pytest $(ARGS)
 
-.PHONY: check
-check: $(VENV)/dev.installed ## every quality gate: lint, format, types, Django's checks, the suite
+TEMPLATES = $(shell git ls-files '*.html')
+
+.PHONY: lint
+lint: $(VENV)/dev.installed node_modules/.installed ## linters and formatters: Python, scripts, styles, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	node_modules/.bin/biome check --error-on-warnings
+	$(BIN)/djade --target-version 5.2 --check $(TEMPLATES)
+	$(BIN)/djlint --lint --quiet $(TEMPLATES)
+
+.PHONY: check
+check: lint ## every quality gate: lint, format, types, Django's checks, the suite
 	$(BIN)/mypy
 	DEBUG= SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	  ALLOWED_HOSTS=example.org REDIS_URL=redis://127.0.0.1:6379/0 \
@@ -46,7 +61,7 @@ screenshots: $(VENV)/test.installed ## each state of the page in both themes, wi
 .PHONY: words
 words: $(VENV)/dev.installed ## take new words into the translations and compile them; needs GNU gettext
 	for domain in django djangojs; do $(BIN)/python manage.py makemessages --domain $$domain --all --no-location --no-wrap \
-	  --no-obsolete --ignore vendor --ignore tests --ignore var --ignore .venv || exit 1; done
+	  --no-obsolete --ignore vendor --ignore tests --ignore var --ignore .venv --ignore node_modules || exit 1; done
 	$(BIN)/python manage.py compilemessages --ignore .venv
 
 .PHONY: chaos
@@ -54,9 +69,11 @@ chaos: $(VENV)/test.installed ## SEEDS (20) schedules of faults from SEED (1) on
 	@$(BIN)/python -m tests.chaos $(if $(SOAK),--soak $(SOAK),--seeds $(or $(SEEDS),20) --seed $(or $(SEED),1)) $(ARGS)
 
 .PHONY: format
-format: $(VENV)/dev.installed ## let ruff lay out the code
+format: $(VENV)/dev.installed node_modules/.installed ## let the formatters lay out Python, scripts, styles, templates
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	node_modules/.bin/biome check --write
+	-$(BIN)/djade --target-version 5.2 $(TEMPLATES)
 
 .PHONY: lock
 lock: $(VENV)/dev.installed ## resolve requirements/*.in into *.txt, with hashes, for every platform and Python

@@ -62,7 +62,7 @@ class NousChat extends HTMLElement {
     this.#mount(null);
   }
 
-  attributeChangedCallback(name, before, id) {
+  attributeChangedCallback(_name, before, id) {
     if (this.#stage && this.isConnected && before !== id) this.#mount(id);
   }
 

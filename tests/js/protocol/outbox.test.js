@@ -59,7 +59,7 @@ test("what comes late to a conversation that was opened again changes nothing in
 });
 
 test("what one person wrote is not sent by the next", () => {
-  const storage = memory();
+  memory();
   const hers = new Outbox("c");
   hers.open("1");
   hers.add(command("u"));
@@ -86,7 +86,7 @@ test("ids are UUIDs", () => {
 });
 
 test("stops are sent again after reconnecting, but not after a reload", () => {
-  const storage = memory();
+  memory();
   const box = new Outbox("c");
   box.open("1");
   box.add({ type: "run.stop", run: "r", ref: "stop:r" });

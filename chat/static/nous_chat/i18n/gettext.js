@@ -2,7 +2,7 @@
 // catalogue comes with the element's HTML (chat/words.py); without one it is English. Used by words.js, and by socket.js,
 // for the server is to speak the same.
 
-let catalogue, numbers, decimals, locale, ordinals, clock, calendar, days, relative, directions;
+let catalogue, numbers, decimals, locale, ordinals, clock, calendar, days, relative;
 
 /**
  * @typedef {object} Catalogue

@@ -8,6 +8,6 @@ export function parse(text) {
   return LARGE.test(text) && JSON.rawJSON ? JSON.parse(text, exact) : JSON.parse(text);
 }
 
-function exact(key, value, { source }) {
+function exact(_key, value, { source }) {
   return typeof value === "number" && JSON.stringify(value) !== source ? JSON.rawJSON(source) : value;
 }

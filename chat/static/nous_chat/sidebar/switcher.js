@@ -48,7 +48,7 @@ export class Switcher {
 
   #choose(index) {
     this.#chosen = (index + this.#options.length) % this.#options.length;
-    this.#options.forEach(({ element }, each) => element.setAttribute("aria-selected", each === this.#chosen));
+    for (const [each, { element }] of this.#options.entries()) element.setAttribute("aria-selected", each === this.#chosen);
     const { element } = this.#options[this.#chosen];
     this.#field.setAttribute("aria-activedescendant", element.id);
     element.scrollIntoView({ block: "nearest" });
