@@ -25,14 +25,18 @@ export async function settle() {
   for (let i = 0; i < 5; i++) await new Promise((done) => later(() => void done()));
 }
 
-const TAGS = new Set(`p h3 h4 h5 h6 ul ol li blockquote hr div span table thead tbody tr th td pre code button input a em
+const TAGS = new Set(
+  `p h3 h4 h5 h6 ul ol li blockquote hr div span table thead tbody tr th td pre code button input a em
   strong s br img math semantics annotation mrow mi mo mn ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder
-  munderover mtable mtr mtd mstyle mpadded mphantom menclose none merror`.split(/\s+/));
-const ATTRIBUTES = new Set(`class dir lang href rel target title data-host alt src loading decoding referrerpolicy type
+  munderover mtable mtr mtd mstyle mpadded mphantom menclose none merror`.split(/\s+/),
+);
+const ATTRIBUTES = new Set(
+  `class dir lang href rel target title data-host alt src loading decoding referrerpolicy type
   disabled checked tabindex role scope start hidden encoding xmlns display fence stretchy separator form mathvariant mathsize
   mathcolor mathbackground minsize maxsize lspace rspace width height depth voffset linethickness columnalign columnspacing
   rowspacing columnlines rowlines accent accentunder displaystyle scriptlevel movablelimits symmetric notation valign
-  data-level data-task data-loose data-align data-tip data-folded data-unfolded data-past`.split(/\s+/));
+  data-level data-task data-loose data-align data-tip data-folded data-unfolded data-past`.split(/\s+/),
+);
 
 /** What stands under an element that an answer cannot have brought there in an honest way. */
 export function inventory(root) {

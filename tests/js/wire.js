@@ -6,9 +6,26 @@ const agent = { slug: "assistant", name: "Assistant" };
 
 export function run(id, fields = {}) {
   return {
-    id, conversation: "c", status: "running", seq: 0, message: `m-${id}`, agent, model: "demo:tour", launched_by: null,
-    usage: null, tokens: null, cost: null, finish_reason: null, cut_off: false, error: null, stopped_by: null, created_at: "2026-11-23T09:30:00Z",
-    started_at: null, finished_at: null, place: null, ...fields,
+    id,
+    conversation: "c",
+    status: "running",
+    seq: 0,
+    message: `m-${id}`,
+    agent,
+    model: "demo:tour",
+    launched_by: null,
+    usage: null,
+    tokens: null,
+    cost: null,
+    finish_reason: null,
+    cut_off: false,
+    error: null,
+    stopped_by: null,
+    created_at: "2026-11-23T09:30:00Z",
+    started_at: null,
+    finished_at: null,
+    place: null,
+    ...fields,
   };
 }
 
@@ -18,9 +35,27 @@ export function participant(id, user, role = "member") {
 
 export function message(seq, fields = {}) {
   return {
-    id: `m-${seq}`, conversation: "c", seq, role: "user", text: `text ${seq}`, thinking: "", author: bob, client_id: null,
-    replaces: null, reply_to: null, created_at: "2026-11-23T09:30:00Z", edited_at: null, deleted_at: null, deleted_by: null,
-    calls: [], attachments: [], alternatives: [], continues: false, shown: true, run: null, ...fields,
+    id: `m-${seq}`,
+    conversation: "c",
+    seq,
+    role: "user",
+    text: `text ${seq}`,
+    thinking: "",
+    author: bob,
+    client_id: null,
+    replaces: null,
+    reply_to: null,
+    created_at: "2026-11-23T09:30:00Z",
+    edited_at: null,
+    deleted_at: null,
+    deleted_by: null,
+    calls: [],
+    attachments: [],
+    alternatives: [],
+    continues: false,
+    shown: true,
+    run: null,
+    ...fields,
   };
 }
 
@@ -28,27 +63,57 @@ export function message(seq, fields = {}) {
 export function answer(seq, runId, fields = {}, runFields = {}) {
   const id = fields.id ?? `m-${runId}`;
   return message(seq, {
-    role: "assistant", author: null, text: "", ...fields, id, run: run(runId, { message: id, ...runFields }),
+    role: "assistant",
+    author: null,
+    text: "",
+    ...fields,
+    id,
+    run: run(runId, { message: id, ...runFields }),
   });
 }
 
 export function call(id, status = "running", fields = {}) {
   return {
-    id, name: "send_email", arguments: { to: "bob@example.org" }, status, result: null, decided_by: null, expires_at: null, ...fields,
+    id,
+    name: "send_email",
+    arguments: { to: "bob@example.org" },
+    status,
+    result: null,
+    decided_by: null,
+    expires_at: null,
+    ...fields,
   };
 }
 
 export function conversation(fields = {}) {
   return {
-    id: "c", title: "", agent: { ...agent, model: "demo:tour", starters: [] }, agents: [], answers: "always", yours: null,
-    mode: "interrupt", last_seq: 0, running: false,
-    url: "/chat/c/", websocket: "/ws/chat/c/", created_at: "2026-11-23T09:30:00Z", updated_at: "2026-11-23T09:30:00Z", ...fields,
+    id: "c",
+    title: "",
+    agent: { ...agent, model: "demo:tour", starters: [] },
+    agents: [],
+    answers: "always",
+    yours: null,
+    mode: "interrupt",
+    last_seq: 0,
+    running: false,
+    url: "/chat/c/",
+    websocket: "/ws/chat/c/",
+    created_at: "2026-11-23T09:30:00Z",
+    updated_at: "2026-11-23T09:30:00Z",
+    ...fields,
   };
 }
 
 export function snapshot(messages = [], fields = {}) {
   return {
-    type: "snapshot", you: ada, conversation: conversation(), participants: [], messages, more: false, runs: [], ...fields,
+    type: "snapshot",
+    you: ada,
+    conversation: conversation(),
+    participants: [],
+    messages,
+    more: false,
+    runs: [],
+    ...fields,
   };
 }
 
@@ -59,7 +124,14 @@ export const state = (message, seq) => ({ type: "run.state", run: message.run.id
 export function finished(message, status = "completed", fields = {}) {
   const ended = { ...message, run: { ...message.run, status, ...fields } };
   return {
-    type: "run.finished", run: message.run.id, message: ended, status, usage: ended.run.usage, cost: null,
-    error: ended.run.error, stopped_by: ended.run.stopped_by, ref: null,
+    type: "run.finished",
+    run: message.run.id,
+    message: ended,
+    status,
+    usage: ended.run.usage,
+    cost: null,
+    error: ended.run.error,
+    stopped_by: ended.run.stopped_by,
+    ref: null,
   };
 }

@@ -2,20 +2,20 @@
 // attributes come in; it opens conversations, keeps the list and the page's address, and says how the connection is in
 // `data-connection`. What happens inside a conversation is conversation.js's matter.
 
-import { sayIn } from "./ui/announcer.js";
-import { Api } from "./protocol/api.js";
 import { Bar } from "./conversation/connection-bar.js";
 import { Conversation } from "./conversation/conversation.js";
-import { el, iconButton, quietButton } from "./ui/dom.js";
-import { Keys } from "./ui/shortcuts.js";
+import { payIn, speak, words } from "./i18n/strings.js";
 import { site } from "./markdown/site.js";
 import { Panel } from "./panel/panel.js";
+import { Api } from "./protocol/api.js";
 import { undoWithin } from "./protocol/permissions.js";
-import { Sidebar } from "./sidebar/sidebar.js";
 import { Socket } from "./protocol/socket.js";
+import { Sidebar } from "./sidebar/sidebar.js";
 import { Switcher } from "./sidebar/switcher.js";
+import { sayIn } from "./ui/announcer.js";
+import { el, iconButton, quietButton } from "./ui/dom.js";
+import { Keys } from "./ui/shortcuts.js";
 import { Toast } from "./ui/toast.js";
-import { payIn, speak, words } from "./i18n/strings.js";
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
@@ -30,7 +30,17 @@ class NousChat extends HTMLElement {
   #person = null;
   #beginning = false;
   #wanted = null; // the message at which the conversation is to be opened
-  #api; #inbox; #sidebar; #menu; #stage; #panel; #switcher; #keys; #toast; #region; #bar;
+  #api;
+  #inbox;
+  #sidebar;
+  #menu;
+  #stage;
+  #panel;
+  #switcher;
+  #keys;
+  #toast;
+  #region;
+  #bar;
   #moved = () => this.#address(location);
   #pressed = (event) => this.#key(event);
   #pressedAnywhere = (event) => this.#keyAnywhere(event);
@@ -89,14 +99,17 @@ class NousChat extends HTMLElement {
   }
 
   #buildList(shell) {
-    this.#sidebar = new Sidebar({ api: this.#api, href: (...place) => this.#href(...place) }, {
-      open: (id, message) => this.#open(id, { message }),
-      begin: () => this.#begin(),
-      keys: () => this.#keys.show(),
-      removed: (id) => id === this.getAttribute("conversation") && !this.#elsewhere(),
-      done: (...said) => this.#tell(...said),
-      say: (sentence) => this.#say(sentence),
-    });
+    this.#sidebar = new Sidebar(
+      { api: this.#api, href: (...place) => this.#href(...place) },
+      {
+        open: (id, message) => this.#open(id, { message }),
+        begin: () => this.#begin(),
+        keys: () => this.#keys.show(),
+        removed: (id) => id === this.getAttribute("conversation") && !this.#elsewhere(),
+        done: (...said) => this.#tell(...said),
+        say: (sentence) => this.#say(sentence),
+      },
+    );
     this.#switcher = new Switcher({
       conversations: () => this.#sidebar.conversations,
       open: (id) => this.#open(id),
@@ -174,8 +187,10 @@ class NousChat extends HTMLElement {
     if (this.#beginning) return;
     this.#beginning = true;
     try {
-      const fresh = this.#sidebar.conversations.find(({ id, title, last_seq }) =>
-        !title && !last_seq && (id !== this.getAttribute("conversation") || this.#conversation?.empty));
+      const fresh = this.#sidebar.conversations.find(
+        ({ id, title, last_seq }) =>
+          !title && !last_seq && (id !== this.getAttribute("conversation") || this.#conversation?.empty),
+      );
       this.#began(fresh ?? (await this.#api.createConversation()), replace);
       if (!replace) this.#conversation.focus();
     } catch (refusal) {
@@ -195,8 +210,15 @@ class NousChat extends HTMLElement {
   #complain({ status, message }, replace) {
     const sentence = status === 401 ? words.signedOut : message;
     if (this.#conversation) return this.#conversation.say(sentence);
-    this.#stage.replaceChildren(el("p", { class: "blank" }, sentence, " ",
-      quietButton(words.retry, () => this.#begin({ replace }))));
+    this.#stage.replaceChildren(
+      el(
+        "p",
+        { class: "blank" },
+        sentence,
+        " ",
+        quietButton(words.retry, () => this.#begin({ replace })),
+      ),
+    );
   }
 
   /** What was open is no more: the newest of the others, or a new one. */

@@ -12,7 +12,9 @@ test("a mention begins at a word", () => {
 
 test("who is meant: by the handle, or by any word of the name", () => {
   const entries = [
-    { handle: "assistant", name: "Assistant" }, { handle: "coder", name: "Code Reviewer" }, { handle: "Ada Lovelace", name: "Ada Lovelace" },
+    { handle: "assistant", name: "Assistant" },
+    { handle: "coder", name: "Code Reviewer" },
+    { handle: "Ada Lovelace", name: "Ada Lovelace" },
   ];
   const found = (query) => matching(query, entries).map(({ handle }) => handle);
   assert.deepEqual(found(""), ["assistant", "coder", "Ada Lovelace"]);

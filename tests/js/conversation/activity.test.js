@@ -11,8 +11,10 @@ test("what an agent is doing, in the order of an answer's life", () => {
   assert.equal(does({}, { status: "queued" }), "Assistant is about to answer");
   assert.equal(does(), "Assistant is about to answer");
   assert.equal(does({ thinking: "hm" }), "Assistant is thinking");
-  assert.equal(does({ thinking: "hm", calls: [call("a", "done"), call("b", "running", { name: "search_orders" })] }),
-    "Assistant is using search_orders");
+  assert.equal(
+    does({ thinking: "hm", calls: [call("a", "done"), call("b", "running", { name: "search_orders" })] }),
+    "Assistant is using search_orders",
+  );
   assert.equal(does({ thinking: "hm", text: "Well" }), "Assistant is writing");
   assert.equal(does({}, { status: "awaiting_approval" }), "Assistant waits for an approval");
 });
@@ -27,6 +29,14 @@ test("a model that is silent is said to be", () => {
 test("places are counted as people do", () => {
   const place = (number) => does({}, { status: "queued", place: number }).split(", ")[1];
   assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 22].map(place), [
-    "1st in line", "2nd in line", "3rd in line", "4th in line", "11th in line", "12th in line", "13th in line", "21st in line", "22nd in line",
+    "1st in line",
+    "2nd in line",
+    "3rd in line",
+    "4th in line",
+    "11th in line",
+    "12th in line",
+    "13th in line",
+    "21st in line",
+    "22nd in line",
   ]);
 });

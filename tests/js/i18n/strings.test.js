@@ -5,7 +5,11 @@ import { speak, words } from "../../../chat/static/nous_chat/i18n/strings.js";
 
 const GERMAN = {
   language: "de",
-  texts: { Send: "Senden", "{name} is typing": "{name} schreibt", "{count} token": ["{count} Token", "{count} Tokens"] },
+  texts: {
+    Send: "Senden",
+    "{name} is typing": "{name} schreibt",
+    "{count} token": ["{count} Token", "{count} Tokens"],
+  },
   plurals: "10".padEnd(200, "1"),
 };
 
@@ -31,7 +35,16 @@ test("a language with three forms counts as its rule says", () => {
   const polish = (n) => (n === 1 ? 0 : n % 10 >= 2 && n % 10 <= 4 && (n % 100 < 10 || n % 100 >= 20) ? 1 : 2);
   const plurals = Array.from({ length: 200 }, (_, n) => polish(n)).join("");
   speak({ language: "pl", texts: { "{count} token": ["{count} a", "{count} b", "{count} c"] }, plurals });
-  for (const [count, form] of [[0, "c"], [1, "a"], [2, "b"], [5, "c"], [112, "c"], [122, "b"], [1001, "c"], [1004, "b"]]) {
+  for (const [count, form] of [
+    [0, "c"],
+    [1, "a"],
+    [2, "b"],
+    [5, "c"],
+    [112, "c"],
+    [122, "b"],
+    [1001, "c"],
+    [1004, "b"],
+  ]) {
     assert.equal(words.tokens(count).at(-1), form, String(count));
   }
   speak(null);

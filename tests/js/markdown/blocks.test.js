@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Blocks } from "../../../chat/static/nous_chat/markdown/blocks.js";
 import MarkdownIt from "../../../chat/static/nous_chat/vendor/markdown-it/markdown-it.js";
-import { Random, documents } from "./documents.js";
+import { documents, Random } from "./documents.js";
 
 /** The tree without what only the reader of lines needs. */
 function shape({ type, open, children, text, level, ordered, start, loose, task, language, align, rows }) {
@@ -22,7 +22,7 @@ function read(...pieces) {
 /** In one line each: enough for most questions. */
 function brief(blocks) {
   return blocks.map(({ type, text, children, level, language, rows }) => {
-    const inside = children ? brief(children).join(" ") : rows ? JSON.stringify(rows) : text ?? "";
+    const inside = children ? brief(children).join(" ") : rows ? JSON.stringify(rows) : (text ?? "");
     return `${type}${level ?? ""}${language ? `:${language}` : ""}(${inside})`;
   });
 }
@@ -34,9 +34,23 @@ reads("# A #\n## B\ntext", "heading1(A)", "heading2(B)", "paragraph(text)");
 reads("#hashtag", "paragraph(#hashtag)");
 reads("A\n===\nB\n---", "heading1(A)", "heading2(B)");
 reads("***\n- - -\n", "rule()", "rule()");
-reads("- a\n- b\n  - c\n\n    d\ne", "list(item(paragraph(a)) item(paragraph(b) list(item(paragraph(c) paragraph(d\ne)))))");
-reads("text\n2. b\n- a\ntext\n2. b", "paragraph(text\n2. b)", "list(item(paragraph(a\ntext)))", "list(item(paragraph(b)))");
-reads("- a\n* b\n1. c\n2) d", "list(item(paragraph(a)))", "list(item(paragraph(b)))", "list(item(paragraph(c)))", "list(item(paragraph(d)))");
+reads(
+  "- a\n- b\n  - c\n\n    d\ne",
+  "list(item(paragraph(a)) item(paragraph(b) list(item(paragraph(c) paragraph(d\ne)))))",
+);
+reads(
+  "text\n2. b\n- a\ntext\n2. b",
+  "paragraph(text\n2. b)",
+  "list(item(paragraph(a\ntext)))",
+  "list(item(paragraph(b)))",
+);
+reads(
+  "- a\n* b\n1. c\n2) d",
+  "list(item(paragraph(a)))",
+  "list(item(paragraph(b)))",
+  "list(item(paragraph(c)))",
+  "list(item(paragraph(d)))",
+);
 reads("-\n  a\n-\n\n  b", "list(item(paragraph(a)) item())", "paragraph(b)");
 reads("> a\nb\n> > c\n\nd", "quote(paragraph(a\nb) quote(paragraph(c)))", "paragraph(d)");
 reads("```py title\n# a\n\n  b\n````\nc", "code:py(# a\n\n  b\n)", "paragraph(c)");
@@ -47,7 +61,12 @@ reads("\tcode", "code(code\n)");
 reads("$$\nx\n$$\n\\[y\\]\n$$z", "math(x\n)", "math(y\n)", "math(z\n)");
 reads("$$x$$ and more", "paragraph($$x$$ and more)");
 reads("$$\nx\n\ntext", "math(x\n)", "paragraph(text)");
-reads("a\n| b | c |\n|---|:-:|\n| 1 |\n2 | 3 | 4\n\nd", "paragraph(a)", 'table([["b","c"],["1",""],["2","3"]])', "paragraph(d)");
+reads(
+  "a\n| b | c |\n|---|:-:|\n| 1 |\n2 | 3 | 4\n\nd",
+  "paragraph(a)",
+  'table([["b","c"],["1",""],["2","3"]])',
+  "paragraph(d)",
+);
 reads("| a \\| b |\n|-|", 'table([["a | b"]])');
 reads("a\n|-|-|", "paragraph(a\n|-|-|)");
 reads("<script>\nalert(1)\n</script>", "paragraph(<script>\nalert(1)\n</script>)");
@@ -55,9 +74,14 @@ reads("line\r\nline\r\n", "paragraph(line\nline)");
 
 test("lists know where they begin, what is done, and whether blank lines part them", () => {
   const [list] = read("3. [x] a\n4. [ ] b\n5. c\n");
-  assert.deepEqual([list.ordered, list.start, list.loose, list.children.map(({ task }) => task)], [true, 3, false, [true, false, null]]);
-  for (const loose of ["- a\n\n- b", "- a\n\n  b", "- a\n  - b\n\n- c"]) assert.equal(read(loose)[0].loose, true, loose);
-  for (const tight of ["- a\n- b\n\ntext", "- a\n  - b\n\n    c", "- > a\n  >\n- b", "-\n- b"]) assert.equal(read(tight)[0].loose, false, tight);
+  assert.deepEqual(
+    [list.ordered, list.start, list.loose, list.children.map(({ task }) => task)],
+    [true, 3, false, [true, false, null]],
+  );
+  for (const loose of ["- a\n\n- b", "- a\n\n  b", "- a\n  - b\n\n- c"])
+    assert.equal(read(loose)[0].loose, true, loose);
+  for (const tight of ["- a\n- b\n\ntext", "- a\n  - b\n\n    c", "- > a\n  >\n- b", "-\n- b"])
+    assert.equal(read(tight)[0].loose, false, tight);
 });
 
 test("tables know how their columns are aligned", () => {
@@ -67,7 +91,10 @@ test("tables know how their columns are aligned", () => {
 test("labels are defined by lines of their own, once, and not shown", () => {
   const blocks = new Blocks();
   blocks.push('[One  two]: <https://a.org> "T"\n[one two]: https://b.org\ntext\n[c]: https://c.org\n\n[^d]: note\n');
-  assert.deepEqual(brief(shape(blocks.root).children), ["paragraph(text\n[c]: https://c.org)", "paragraph([^d]: note)"]);
+  assert.deepEqual(brief(shape(blocks.root).children), [
+    "paragraph(text\n[c]: https://c.org)",
+    "paragraph([^d]: note)",
+  ]);
   assert.deepEqual({ ...blocks.definitions }, { "ONE TWO": { href: "https://a.org", title: "T" } });
 });
 
@@ -104,7 +131,28 @@ test("the preview of an unfinished line changes nothing, and is right where it s
 });
 
 test("what may become anything is not shown before it is decided", () => {
-  for (const line of ["-", "- ", "#", "##", "``", "```py", "|", "| a", "1", "1.", "==", "> ", "> -", "- [", "- [x", "[a]: ht", "$", "***", "a\n--", "a\n|-"]) {
+  for (const line of [
+    "-",
+    "- ",
+    "#",
+    "##",
+    "``",
+    "```py",
+    "|",
+    "| a",
+    "1",
+    "1.",
+    "==",
+    "> ",
+    "> -",
+    "- [",
+    "- [x",
+    "[a]: ht",
+    "$",
+    "***",
+    "a\n--",
+    "a\n|-",
+  ]) {
     const blocks = new Blocks();
     blocks.push(line);
     assert.equal(blocks.preview(), null, line);
@@ -141,7 +189,14 @@ test("a closed block is never changed", () => {
 });
 
 test("nesting has an end, and its time grows with the text", () => {
-  for (const line of [">".repeat(50_000), "> ".repeat(50_000), "- ".repeat(50_000), "1. ".repeat(30_000), "-\t".repeat(50_000), " ".repeat(100_000)]) {
+  for (const line of [
+    ">".repeat(50_000),
+    "> ".repeat(50_000),
+    "- ".repeat(50_000),
+    "1. ".repeat(30_000),
+    "-\t".repeat(50_000),
+    " ".repeat(100_000),
+  ]) {
     const depth = (block) => 1 + Math.max(0, ...(block.children ?? []).map(depth));
     assert.ok(Math.max(...read(line).map(depth), 0) < 30);
   }
@@ -182,7 +237,12 @@ function tree(tokens) {
     else if (name === "thead" || name === "tbody") open.push(top);
     else if (name === "inline" && top.cell) top.cell.push(token.content);
     else if (name === "inline") top.text = token.content.replace(/\n[ \t]+/g, "\n");
-    else if (name === "fence" || name === "code_block") top.children.push({ type: "code", language: token.info.trim().split(/\s/)[0], text: token.content.replace(/([^\n])$/, "$1\n") });
+    else if (name === "fence" || name === "code_block")
+      top.children.push({
+        type: "code",
+        language: token.info.trim().split(/\s/)[0],
+        text: token.content.replace(/([^\n])$/, "$1\n"),
+      });
     else if (name === "hr") top.children.push({ type: "rule" });
   }
   return root.children;

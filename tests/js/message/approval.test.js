@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
+import { words } from "../../../chat/static/nous_chat/i18n/strings.js";
 import { legible, readArguments } from "../../../chat/static/nous_chat/message/approval.js";
 import { sentenceOf } from "../../../chat/static/nous_chat/message/tool-call.js";
 import { parse } from "../../../chat/static/nous_chat/protocol/json.js";
-import { words } from "../../../chat/static/nous_chat/i18n/strings.js";
 import { bob, call } from "../wire.js";
 
 test("arguments are shown so that they can be read back exactly", () => {
-  const value = { to: ["bob@example.org"], text: "line\nline \"quoted\" \\ \u202egnp.exe \u{e0041} ünï 👩‍🚀", n: -1.5e3, deep: { no: null } };
+  const value = {
+    to: ["bob@example.org"],
+    text: 'line\nline "quoted" \\ \u202egnp.exe \u{e0041} ünï 👩‍🚀',
+    n: -1.5e3,
+    deep: { no: null },
+  };
   assert.deepEqual(readArguments(legible(value)), { value });
   assert.equal(legible({ to: "bob" }), '{\n  "to": "bob"\n}');
   assert.equal(legible(null), "");
@@ -17,12 +21,18 @@ test("arguments are shown so that they can be read back exactly", () => {
 test("what cannot be seen, or turns the direction, stands there as an escape", () => {
   const shown = legible({ "a\u200bb": "x\u202ey\u2066z\u{e0041}\u0085\u2028" });
   assert.equal(shown, '{\n  "a\\u200bb": "x\\u202ey\\u2066z\\udb40\\udc41\\u0085\\u2028"\n}');
-  assert.equal(legible({ a: "می\u200cخواهم 👩‍🚀" }), '{\n  "a": "می\u200cخواهم 👩‍🚀"\n}', "joiners are part of the writing");
+  assert.equal(
+    legible({ a: "می\u200cخواهم 👩‍🚀" }),
+    '{\n  "a": "می\u200cخواهم 👩‍🚀"\n}',
+    "joiners are part of the writing",
+  );
 });
 
 test("only one JSON object goes back", () => {
-  for (const text of ["", "{", '{"to": bob}', "{'to': 1}", '{"a": 1,}']) assert.match(readArguments(text).problem, /not JSON/, text);
-  for (const text of ["null", "[1]", '"to"', "3", "true"]) assert.match(readArguments(text).problem, /one JSON object/, text);
+  for (const text of ["", "{", '{"to": bob}', "{'to': 1}", '{"a": 1,}'])
+    assert.match(readArguments(text).problem, /not JSON/, text);
+  for (const text of ["null", "[1]", '"to"', "3", "true"])
+    assert.match(readArguments(text).problem, /one JSON object/, text);
   assert.deepEqual(readArguments(' {"a": []} '), { value: { a: [] } });
 });
 
@@ -35,7 +45,8 @@ test("a number is the same from the frame to the field and back", { skip: !JSON.
 });
 
 test("what a tool does, and who decided it, in plain words", () => {
-  for (const name of ["send_email", "sendEmail", "send-email", "send.email_"]) assert.equal(words.plainly(name), "Send email");
+  for (const name of ["send_email", "sendEmail", "send-email", "send.email_"])
+    assert.equal(words.plainly(name), "Send email");
   assert.equal(words.plainly("__"), "__");
   assert.equal(sentenceOf(call("x", "done", { decided_by: bob })), "Used send_email, approved by Bob.");
   assert.equal(sentenceOf(call("x", "rejected", { decided_by: bob })), "send_email rejected by Bob.");

@@ -19,7 +19,10 @@ test("the receipt of a stop: who, and after how many tokens", () => {
   assert.equal(stopped({ stopped_by: bob, usage: { output_tokens: 412 } }), "Stopped by Bob, after 412 tokens.");
   assert.equal(stopped({ stopped_by: ada, usage: null, tokens: 1 }), "Stopped by you, after 1 token.");
   assert.equal(stopped({ stopped_by: bob }), "Stopped by Bob.");
-  assert.equal(stopped({ error: { code: "abandoned", message: "Everybody had left.", retry_after: null } }), "Everybody had left.");
+  assert.equal(
+    stopped({ error: { code: "abandoned", message: "Everybody had left.", retry_after: null } }),
+    "Everybody had left.",
+  );
 });
 
 test("the one thing to do: go on where there is text, else ask again", () => {
@@ -38,10 +41,19 @@ test("what failed says why, and when to come back", () => {
 });
 
 test("what an answer took, in one line", () => {
-  const run = answer(2, "r", {}, {
-    status: "completed", model: "openai:gpt-4o:latest", usage: { input_tokens: 1200, output_tokens: 34, total_tokens: 1234 },
-    cost: "0.001234", started_at: "2026-11-23T09:30:00Z", finished_at: "2026-11-23T09:30:02.500Z",
-  }).run;
+  const run = answer(
+    2,
+    "r",
+    {},
+    {
+      status: "completed",
+      model: "openai:gpt-4o:latest",
+      usage: { input_tokens: 1200, output_tokens: 34, total_tokens: 1234 },
+      cost: "0.001234",
+      started_at: "2026-11-23T09:30:00Z",
+      finished_at: "2026-11-23T09:30:02.500Z",
+    },
+  ).run;
   assert.equal(metaOf(run), "gpt-4o:latest · 1,200 in, 34 out, 1,234 tokens · 2.5\u00a0s · $0.0012");
   assert.equal(metaOf({ ...run, usage: null, cost: null, finished_at: null }), "gpt-4o:latest");
   assert.equal(metaOf({ ...run, status: "running" }), "");

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
-import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { Follower } from "../../../chat/static/nous_chat/protocol/acknowledge.js";
+import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { answer, delta, finished, message, snapshot, started } from "../wire.js";
 
 test("tells how far it is only when there is something new, asks after ten silent seconds, ends with the run", () => {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-
-import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { Requests } from "../../../chat/static/nous_chat/protocol/commands.js";
+import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { message, run, snapshot } from "../wire.js";
 
 /** A person's requests on a line that can be cut; `sent` is what went over it. */
@@ -25,7 +24,8 @@ function page({ live = true, storage = null } = {}) {
   };
   if (live) connect(message(1));
   const last = () => seen.sent.at(-1);
-  const refuse = (code, fields = {}) => requests.answered({ type: "error", ref: last().ref, code, message: "No.", retry_after: null, ...fields });
+  const refuse = (code, fields = {}) =>
+    requests.answered({ type: "error", ref: last().ref, code, message: "No.", retry_after: null, ...fields });
   return { state, requests, seen, connect, last, refuse };
 }
 const file = { id: "f", name: "notes.txt", size: 3, image: false };
@@ -34,7 +34,10 @@ test("what is written away from the server is sent once, when it is back", () =>
   const { requests, seen, connect } = page({ live: false });
   requests.say({ text: "hi" });
   connect();
-  assert.deepEqual(seen.sent.map(({ type, text }) => [type, text]), [["message.send", "hi"]]);
+  assert.deepEqual(
+    seen.sent.map(({ type, text }) => [type, text]),
+    [["message.send", "hi"]],
+  );
   requests.answered({ type: "ack", ref: seen.sent[0].ref, client_id: seen.sent[0].client_id });
   connect();
   assert.equal(seen.sent.length, 1);
@@ -44,7 +47,8 @@ test("messages arrive in the order of writing, whatever has to be sent again", (
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { requests, seen, refuse, connect } = page();
   const said = () => seen.sent.filter(({ type }) => type === "message.send").map(({ text }) => text);
-  const ack = () => requests.answered({ type: "ack", ref: seen.sent.at(-1).ref, client_id: seen.sent.at(-1).client_id });
+  const ack = () =>
+    requests.answered({ type: "ack", ref: seen.sent.at(-1).ref, client_id: seen.sent.at(-1).client_id });
   for (const text of ["one", "two", "three"]) requests.say({ text });
   assert.deepEqual(said(), ["one"], "the others wait for its answer");
   refuse("unavailable", { retry_after: 2 });
@@ -65,13 +69,24 @@ test("a message goes with its files, what it answers, and how it treats an answe
   const { requests, state, last } = page();
   requests.say({ text: "", reply_to: "m-1", attachments: [file], mode: "queue" });
   const { client_id, ...command } = last();
-  assert.deepEqual(command, { type: "message.send", text: "", ref: client_id, mode: "queue", reply_to: "m-1", attachments: ["f"] });
+  assert.deepEqual(command, {
+    type: "message.send",
+    text: "",
+    ref: client_id,
+    mode: "queue",
+    reply_to: "m-1",
+    attachments: ["f"],
+  });
   assert.deepEqual(state.messages.get(client_id).attachments, [file]);
 });
 
 test("after a reload it is sent, and comes back, with its files all the same", () => {
   const items = new Map();
-  const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value), removeItem: (key) => items.delete(key) };
+  const storage = {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
   const before = page({ live: false, storage });
   before.requests.takeUp("1");
   before.requests.say({ text: "hi", attachments: [file] });
@@ -127,7 +142,10 @@ test("an answer is asked for once at a time", () => {
 test("what has been read is told once, and never backwards", () => {
   const { requests, seen } = page();
   for (const seq of [4, 4, 3, 5]) requests.read(seq);
-  assert.deepEqual(seen.sent.map(({ seq }) => seq), [4, 5]);
+  assert.deepEqual(
+    seen.sent.map(({ seq }) => seq),
+    [4, 5],
+  );
   seen.live = false;
   requests.read(6);
   seen.live = true;

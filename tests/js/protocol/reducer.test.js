@@ -2,10 +2,32 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  activeRuns, apply, emptyState, isShown, isWriting, lastMessage, lastOwn, present, totalTokens, waitingCalls,
+  activeRuns,
+  apply,
+  emptyState,
+  isShown,
+  isWriting,
+  lastMessage,
+  lastOwn,
+  present,
+  totalTokens,
+  waitingCalls,
 } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import {
-  ada, answer, bob, call, conversation, delta, finished, message, participant, run, snapshot, started, state, tool,
+  ada,
+  answer,
+  bob,
+  call,
+  conversation,
+  delta,
+  finished,
+  message,
+  participant,
+  run,
+  snapshot,
+  started,
+  state,
+  tool,
 } from "../wire.js";
 
 function following(...events) {
@@ -79,7 +101,11 @@ test("a call never changes the event that brought the message", () => {
 
 test("a run that awaits approval is active, but does not write", () => {
   const page = following(started(answer(2, "r")), tool("r", 1, call("x", "awaiting_approval")));
-  assert.deepEqual(waitingCalls(page).map(({ id }) => id), ["x"], "before its state is told");
+  assert.deepEqual(
+    waitingCalls(page).map(({ id }) => id),
+    ["x"],
+    "before its state is told",
+  );
   const waits = answer(2, "r", { calls: [call("x", "awaiting_approval")] }, { status: "awaiting_approval" });
   apply(page, state(waits, 1));
   assert.deepEqual(active(page), ["r"]);
@@ -113,7 +139,10 @@ test("a message of a server that knows no tools has no calls", () => {
 
 test("a delta of a run whose start was lost asks for the state", () => {
   const page = following();
-  assert.deepEqual(sent(apply(page, delta("r", 1, "a"))).map((command) => command.type), ["run.sync"]);
+  assert.deepEqual(
+    sent(apply(page, delta("r", 1, "a"))).map((command) => command.type),
+    ["run.sync"],
+  );
   apply(page, state(answer(2, "r", { text: "a" }), 1));
   assert.equal(text(page), "a");
 });
@@ -121,7 +150,8 @@ test("a delta of a run whose start was lost asks for the state", () => {
 test("the end replaces the message, and nothing of that run comes after it", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"));
   apply(page, finished(answer(2, "r", { text: "all of it" }), "completed", { usage: { total_tokens: 7 } }));
-  for (const late of [delta("r", 2, "b"), state(answer(2, "r", { text: "x" }), 9), started(answer(2, "r"))]) apply(page, late);
+  for (const late of [delta("r", 2, "b"), state(answer(2, "r", { text: "x" }), 9), started(answer(2, "r"))])
+    apply(page, late);
   assert.equal(text(page), "all of it");
   assert.equal(page.messages.get("r").run.status, "completed");
   assert.deepEqual(active(page), []);
@@ -170,7 +200,10 @@ test("an answer made again hides the old one, after a snapshot too", () => {
   const old = finished(answer(2, "r", { text: "old" }), "failed");
   const page = following(started(answer(2, "r")), old);
   const changes = apply(page, started(answer(3, "s", { replaces: "m-r" })));
-  assert.deepEqual(changes, [{ type: "message", key: "s" }, { type: "message", key: "r" }]);
+  assert.deepEqual(changes, [
+    { type: "message", key: "s" },
+    { type: "message", key: "r" },
+  ]);
   assert.equal(lastMessage(page).id, "m-s");
   apply(page, snapshot([message(1), old.message, answer(3, "s", { replaces: "m-r" })], { runs: [run("s")] }));
   assert.ok(!isShown(page, "m-r"));
@@ -322,9 +355,15 @@ test("an answer that goes on begins with the old text and takes its place", () =
 });
 
 test("an edited and a deleted message are taken as they are", () => {
-  const page = following(finished(answer(2, "r")), { type: "message.created", message: message(3, { author: ada, text: "helo" }) });
+  const page = following(finished(answer(2, "r")), {
+    type: "message.created",
+    message: message(3, { author: ada, text: "helo" }),
+  });
   assert.equal(lastOwn(page).seq, 3);
-  apply(page, { type: "message.updated", message: message(3, { author: ada, text: "hello", edited_at: "2026-11-23T09:32:00Z" }) });
+  apply(page, {
+    type: "message.updated",
+    message: message(3, { author: ada, text: "hello", edited_at: "2026-11-23T09:32:00Z" }),
+  });
   assert.equal(text(page, "m-3"), "hello");
   const gone = message(3, { author: ada, text: "", deleted_at: "2026-11-23T09:33:00Z" });
   assert.deepEqual(shown(apply(page, { type: "message.deleted", message: gone })), ["m-3"]);
@@ -359,7 +398,10 @@ test("who is in the conversation, and what I may do in it", () => {
 
 test("who reads here is what each process said last, as long as it says something", () => {
   const page = following();
-  const names = () => present(page).map(({ name }) => name).sort();
+  const names = () =>
+    present(page)
+      .map(({ name }) => name)
+      .sort();
   apply(page, { type: "presence", host: "a", people: [ada], at: 1000 });
   apply(page, { type: "presence", host: "b", people: [ada, bob], at: 2000 });
   assert.deepEqual(names(), ["Ada", "Bob"]);
@@ -387,7 +429,12 @@ test("what was unread when the reader came stays marked until he says something"
   assert.equal(page.unread, 5);
   apply(page, { type: "conversation.updated", conversation: conversation({ last_seq: 7 }) });
   assert.deepEqual(page.yours, yours, "a frame for all says nothing of it");
-  apply(page, snapshot([message(6), message(7)], { conversation: conversation({ yours: { ...yours, last_read: 7, unread: 0 } }) }));
+  apply(
+    page,
+    snapshot([message(6), message(7)], {
+      conversation: conversation({ yours: { ...yours, last_read: 7, unread: 0 } }),
+    }),
+  );
   assert.equal(page.unread, 5, "also after reconnecting");
   apply(page, { type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   assert.equal(page.unread, null);
@@ -418,10 +465,16 @@ test("a thousand bad lines, and always the stored message", () => {
   for (let seed = 1; seed <= 1000; seed += 1) {
     const random = generator(seed);
     const page = emptyState();
-    const frames = Array.from({ length: 1 + Math.floor(random() * 40) }, (_, index) => (random() < 0.2
-      ? tool("r", index + 1, call(`c${Math.floor(random() * 3)}`, "running", { result: `${index}` }))
-      : delta("r", index + 1, `${index} `)));
-    const textOf = (seq) => frames.slice(0, seq).map((frame) => frame.text ?? "").join("");
+    const frames = Array.from({ length: 1 + Math.floor(random() * 40) }, (_, index) =>
+      random() < 0.2
+        ? tool("r", index + 1, call(`c${Math.floor(random() * 3)}`, "running", { result: `${index}` }))
+        : delta("r", index + 1, `${index} `),
+    );
+    const textOf = (seq) =>
+      frames
+        .slice(0, seq)
+        .map((frame) => frame.text ?? "")
+        .join("");
     const callsOf = (seq) => {
       const placed = new Map();
       for (const frame of frames.slice(0, seq)) if (frame.call) placed.set(frame.call.id, frame.call);
@@ -432,7 +485,8 @@ test("a thousand bad lines, and always the stored message", () => {
     const hear = (event, seq) => {
       for (const command of sent(apply(page, event))) {
         if (command.type === "run.sync") hear(state(row(seq), seq), seq);
-        else if (command.type === "history.load") hear({ type: "history.page", messages: [message(1)], more: false, ref: "fill" }, seq);
+        else if (command.type === "history.load")
+          hear({ type: "history.page", messages: [message(1)], more: false, ref: "fill" }, seq);
       }
     };
     hear(snapshot([message(1)]), 0);

@@ -12,10 +12,18 @@ class FakeWebSocket {
     this.url = String(url);
     opened.push(this);
   }
-  send(text) { this.sent.push(JSON.parse(text)); }
-  close() { this.closed = true; }
-  hear(event) { this.onmessage({ data: JSON.stringify(event) }); }
-  end(code) { this.onclose({ code }); }
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+  close() {
+    this.closed = true;
+  }
+  hear(event) {
+    this.onmessage({ data: JSON.stringify(event) });
+  }
+  end(code) {
+    this.onclose({ code });
+  }
 }
 
 beforeEach(() => {
@@ -23,7 +31,10 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout", "Date"] });
   [opened, states, events] = [[], [], []];
   Object.assign(globalThis, {
-    WebSocket: FakeWebSocket, location: { href: "https://example.org/chat/" }, addEventListener() {}, removeEventListener() {},
+    WebSocket: FakeWebSocket,
+    location: { href: "https://example.org/chat/" },
+    addEventListener() {},
+    removeEventListener() {},
     document: { addEventListener() {}, removeEventListener() {} },
   });
   Object.defineProperty(globalThis, "navigator", { value: { onLine: true }, configurable: true });

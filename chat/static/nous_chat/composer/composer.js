@@ -1,16 +1,29 @@
 // Where a person writes. Keys, size and "is typing" are its own matter; what is to happen goes to the callbacks. Called
 // by conversation.js.
 
+import { words } from "../i18n/strings.js";
+import { beginning, writerOf } from "../message/quote.js";
 import { el, icon, iconButton, quietButton } from "../ui/dom.js";
 import { Mention } from "./mentions.js";
-import { beginning, writerOf } from "../message/quote.js";
 import { Uploads } from "./uploads.js";
-import { words } from "../i18n/strings.js";
 
 const TYPING_ENDS = 3000;
 
 export class Composer {
-  #on; #text; #send; #stop; #attach; #field; #readOnly; #notice; #sentence; #answering; #during; #reply; #mention; #uploads;
+  #on;
+  #text;
+  #send;
+  #stop;
+  #attach;
+  #field;
+  #readOnly;
+  #notice;
+  #sentence;
+  #answering;
+  #during;
+  #reply;
+  #mention;
+  #uploads;
   #running = null; // as in show()
   #wish = null; // what a message shall do to the answer that is being made, if the person has said so
   #answers = null; // id of the message that this one will answer
@@ -31,31 +44,72 @@ export class Composer {
   constructor(on) {
     this.#on = on;
     this.#text = el("textarea", {
-      rows: "1", "aria-label": words.message, enterkeyhint: "send", autocomplete: "off", dir: "auto",
-      oninput: () => this.#changed(), onkeydown: (event) => this.#key(event), onblur: () => this.#idle(),
+      rows: "1",
+      "aria-label": words.message,
+      enterkeyhint: "send",
+      autocomplete: "off",
+      dir: "auto",
+      oninput: () => this.#changed(),
+      onkeydown: (event) => this.#key(event),
+      onblur: () => this.#idle(),
       onpaste: (event) => this.#take(event, event.clipboardData.files),
     });
     this.#mention = new Mention(this.#text, on.mentionable, () => this.#changed());
-    this.#uploads = new Uploads(on.files, () => this.#altered(), () => this.focus());
+    this.#uploads = new Uploads(
+      on.files,
+      () => this.#altered(),
+      () => this.focus(),
+    );
     const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
     this.#attach = iconButton("clip", words.attach, { class: "bare attach", onclick: () => picker.click() });
     this.#send = iconButton("send", words.send, { type: "submit", class: "round send" });
-    this.#stop = iconButton("stop", words.stop, { class: "round stop", onclick: () => { on.stop(); this.stay(); } });
+    this.#stop = iconButton("stop", words.stop, {
+      class: "round stop",
+      onclick: () => {
+        on.stop();
+        this.stay();
+      },
+    });
     this.#field = el("div", { class: "field" }, this.#attach, picker, this.#text, this.#stop, this.#send);
     this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
     this.#sentence = el("span");
-    this.#notice = el("p", { class: "notice", hidden: true }, this.#sentence, iconButton("close", words.dismiss, { onclick: () => this.say(null) }));
+    this.#notice = el(
+      "p",
+      { class: "notice", hidden: true },
+      this.#sentence,
+      iconButton("close", words.dismiss, { onclick: () => this.say(null) }),
+    );
     this.#answering = el("span", { dir: "auto" });
-    this.#reply = el("p", { class: "replying", hidden: true }, icon("reply"), this.#answering,
-      iconButton("close", words.noReply, { onclick: () => this.reply(null) }));
-    this.#during = el("p", { class: "during", hidden: true }, el("span"),
-      quietButton("", () => this.#turn()));
-    this.element = el("form", { class: "composer", onsubmit: (event) => this.#submit(event) },
-      this.#notice, this.#during, this.#reply, this.#uploads.element, this.#mention.element, this.#readOnly, this.#field);
+    this.#reply = el(
+      "p",
+      { class: "replying", hidden: true },
+      icon("reply"),
+      this.#answering,
+      iconButton("close", words.noReply, { onclick: () => this.reply(null) }),
+    );
+    this.#during = el(
+      "p",
+      { class: "during", hidden: true },
+      el("span"),
+      quietButton("", () => this.#turn()),
+    );
+    this.element = el(
+      "form",
+      { class: "composer", onsubmit: (event) => this.#submit(event) },
+      this.#notice,
+      this.#during,
+      this.#reply,
+      this.#uploads.element,
+      this.#mention.element,
+      this.#readOnly,
+      this.#field,
+    );
     this.#buttons();
   }
 
-  get text() { return this.#text.value; }
+  get text() {
+    return this.#text.value;
+  }
 
   set text(text) {
     this.#text.value = text;
@@ -121,9 +175,13 @@ export class Composer {
   }
 
   /** Has nothing been written, chosen or attached? */
-  get untouched() { return this.text === "" && this.#answers === null && this.#uploads.empty; }
+  get untouched() {
+    return this.text === "" && this.#answers === null && this.#uploads.empty;
+  }
 
-  get #empty() { return this.text.trim() === "" && this.#uploads.attachments.length === 0; }
+  get #empty() {
+    return this.text.trim() === "" && this.#uploads.attachments.length === 0;
+  }
 
   get #message() {
     return { text: this.text, reply_to: this.#answers, attachments: this.#uploads.attachments };
@@ -152,8 +210,10 @@ export class Composer {
     this.#send.hidden = stoppable && this.#empty;
     this.#send.disabled = this.#empty || this.#text.readOnly || this.#uploads.busy;
     this.#during.hidden = !running || this.#empty || !running.asked(this.text);
-    const [what, instead] = (this.#wish ?? running?.mode) === "interrupt"
-      ? [words.interrupts, words.queueInstead] : [words.queues, words.interruptInstead];
+    const [what, instead] =
+      (this.#wish ?? running?.mode) === "interrupt"
+        ? [words.interrupts, words.queueInstead]
+        : [words.queues, words.interruptInstead];
     this.#during.firstChild.textContent = what;
     this.#during.lastChild.textContent = instead;
     this.#during.lastChild.hidden = !stoppable;

@@ -1,8 +1,8 @@
 // Files that are dragged over a conversation: says that they may be dropped there, and hands them over. Made by
 // conversation.js.
 
-import { el, icon } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon } from "../ui/dom.js";
 
 export class Drop {
   #depth = 0; // dragenter and dragleave come for each element under the pointer

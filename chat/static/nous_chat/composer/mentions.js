@@ -1,8 +1,8 @@
 // Offers agents and people where somebody writes "@" in a field: arrows choose, Enter or Tab takes, Escape closes. Made by
 // composer.js; the field stays the focus, the list is what it controls.
 
-import { avatar, el, icon } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { avatar, el, icon } from "../ui/dom.js";
 
 const LONGEST = 8; // entries shown
 
@@ -19,12 +19,21 @@ export function mentionAt(text) {
 /** Those whose handle or a word of whose name begins like that. */
 export function matching(query, entries) {
   const fits = ({ handle, name }) =>
-    handle.toLowerCase().startsWith(query) || name.toLowerCase().split(/\s+/).some((word) => word.startsWith(query));
+    handle.toLowerCase().startsWith(query) ||
+    name
+      .toLowerCase()
+      .split(/\s+/)
+      .some((word) => word.startsWith(query));
   return entries.filter(fits).slice(0, LONGEST);
 }
 
 export class Mention {
-  #field; #entries; #onTake; #found = null; #options = []; #at = 0;
+  #field;
+  #entries;
+  #onTake;
+  #found = null;
+  #options = [];
+  #at = 0;
 
   /**
    * @param {HTMLTextAreaElement} field
@@ -35,7 +44,13 @@ export class Mention {
     this.#field = field;
     this.#entries = entries;
     this.#onTake = onTake;
-    this.element = el("ul", { id: "mentions", class: "mentions", role: "listbox", "aria-label": words.mention, hidden: true });
+    this.element = el("ul", {
+      id: "mentions",
+      class: "mentions",
+      role: "listbox",
+      "aria-label": words.mention,
+      hidden: true,
+    });
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-controls", this.element.id);
     field.setAttribute("aria-haspopup", "listbox");
@@ -62,19 +77,31 @@ export class Mention {
     this.#found = selectionStart === selectionEnd ? mentionAt(value.slice(0, selectionStart)) : null;
     this.#options = this.#found ? matching(this.#found.query, this.#entries()) : [];
     if (this.#options.length === 0) return this.#close();
-    this.element.replaceChildren(...this.#options.map((entry, index) => el("li", {
-      id: `mention-${index}`, role: "option", dir: "auto",
-      onmousedown: (event) => event.preventDefault(), // the field keeps the focus
-      onclick: () => this.#take(index),
-    }, entry.person ? avatar(entry.person) : el("span", { class: "avatar agent" }, icon("spark")),
-    el("span", { class: "name" }, entry.name), entry.person ? null : el("small", {}, `@${entry.handle}`))));
+    this.element.replaceChildren(
+      ...this.#options.map((entry, index) =>
+        el(
+          "li",
+          {
+            id: `mention-${index}`,
+            role: "option",
+            dir: "auto",
+            onmousedown: (event) => event.preventDefault(), // the field keeps the focus
+            onclick: () => this.#take(index),
+          },
+          entry.person ? avatar(entry.person) : el("span", { class: "avatar agent" }, icon("spark")),
+          el("span", { class: "name" }, entry.name),
+          entry.person ? null : el("small", {}, `@${entry.handle}`),
+        ),
+      ),
+    );
     this.element.hidden = false;
     this.#mark(0);
   }
 
   #mark(index) {
     this.#at = index;
-    for (const [each, option] of [...this.element.children].entries()) option.setAttribute("aria-selected", each === index);
+    for (const [each, option] of [...this.element.children].entries())
+      option.setAttribute("aria-selected", each === index);
     this.element.children[index].scrollIntoView({ block: "nearest" });
     this.#field.setAttribute("aria-activedescendant", `mention-${index}`);
   }

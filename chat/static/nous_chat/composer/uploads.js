@@ -1,11 +1,14 @@
 // Files on their way into a message: each a chip that says how far it is, or why it cannot be sent. Made by composer.js;
 // the transfer itself comes in as functions.
 
-import { el, icon, iconButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon, iconButton } from "../ui/dom.js";
 
 export class Uploads {
-  #to; #onChange; #onRemove; #files = new Map(); // element -> {attachment, abort}
+  #to;
+  #onChange;
+  #onRemove;
+  #files = new Map(); // element -> {attachment, abort}
 
   /**
    * @param {object} files
@@ -32,7 +35,9 @@ export class Uploads {
     return [...this.#files].some(([element, { attachment }]) => !attachment && element.dataset.state === "sending");
   }
 
-  get empty() { return this.#files.size === 0; }
+  get empty() {
+    return this.#files.size === 0;
+  }
 
   /** @param {Iterable<File>} files */
   add(files) {
@@ -59,14 +64,27 @@ export class Uploads {
     const { done, abort } = this.#to.upload(file, (share) => (chip.querySelector("progress").value = share));
     this.#files.get(chip).abort = abort;
     chip.dataset.state = "sending";
-    done.then((attachment) => this.#arrived(chip, attachment), ({ message }) => this.#failed(chip, message));
+    done.then(
+      (attachment) => this.#arrived(chip, attachment),
+      ({ message }) => this.#failed(chip, message),
+    );
     this.#changed();
   }
 
   #chip(name, size) {
-    const remove = iconButton("close", words.removeFile(name), { class: "bare small", onclick: () => this.#remove(chip) });
-    const chip = el("li", { class: "file" }, icon("file"), el("span", { class: "file-name", dir: "auto" }, name),
-      el("small", { role: "status" }, words.size(size)), el("progress", { max: "1", value: "0", "aria-label": words.uploading(name) }), remove);
+    const remove = iconButton("close", words.removeFile(name), {
+      class: "bare small",
+      onclick: () => this.#remove(chip),
+    });
+    const chip = el(
+      "li",
+      { class: "file" },
+      icon("file"),
+      el("span", { class: "file-name", dir: "auto" }, name),
+      el("small", { role: "status" }, words.size(size)),
+      el("progress", { max: "1", value: "0", "aria-label": words.uploading(name) }),
+      remove,
+    );
     this.#files.set(chip, { attachment: null, abort: () => {} });
     this.element.append(chip);
     return chip;

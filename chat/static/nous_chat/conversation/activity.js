@@ -1,14 +1,15 @@
 // What goes on in the conversation, as one line over the composer: what each agent is doing, who is typing. Called by
 // conversation.js, once a second and when something has changed.
 
+import { words } from "../i18n/strings.js";
 import { activeRuns } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
-import { words } from "../i18n/strings.js";
 
 const SLOW = 8_000; // ms without a sign of life from the model
 
 export class Activity {
-  #state; #seen = new Map(); // run -> {seq, at}: its newest frame, and when that came
+  #state;
+  #seen = new Map(); // run -> {seq, at}: its newest frame, and when that came
 
   /** @param {import("../protocol/reducer.js").State} state */
   constructor(state) {

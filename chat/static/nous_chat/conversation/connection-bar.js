@@ -1,11 +1,15 @@
 // The thin bar that says how the connection is, when it is not as it should be: what happened, what will happen by
 // itself, and what the person can do; or what the server is without. Called by conversation.js.
 
-import { el, quietButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, quietButton } from "../ui/dom.js";
 
 export class Bar {
-  #text; #action; #login; #now; #timer = 0;
+  #text;
+  #action;
+  #login;
+  #now;
+  #timer = 0;
 
   /** @param {{login: string, onNow: () => void}} options where to sign in; "Reconnect now" was pressed */
   constructor({ login, onNow }) {

@@ -1,31 +1,41 @@
 // One conversation on the page. Events come from its socket, apply.js says what they change, the views show it; what the
 // person does becomes commands in requests.js. Made and dropped by nous-chat.js as conversations are opened.
 
-import { Activity } from "./activity.js";
-import { activeRuns, apply, emptyState, keyOf, lastMessage, messageOf, waitingCalls } from "../protocol/reducer.js";
-import { attempt } from "../protocol/api.js";
-import { Announcer } from "../ui/announcer.js";
-import { Bar, sentenceFor } from "./connection-bar.js";
-import { sentenceOf } from "../message/tool-call.js";
 import { Composer } from "../composer/composer.js";
-import { el } from "../ui/dom.js";
 import { Drop } from "../composer/drop-target.js";
+import { words } from "../i18n/strings.js";
+import { showVersions } from "../message/edit-history.js";
 import { endOf } from "../message/outcome.js";
+import { sentenceOf } from "../message/tool-call.js";
 import { Follower } from "../protocol/acknowledge.js";
+import { attempt } from "../protocol/api.js";
+import { Requests } from "../protocol/commands.js";
+import { mayStop, mayWrite } from "../protocol/permissions.js";
+import { activeRuns, apply, emptyState, keyOf, lastMessage, messageOf, waitingCalls } from "../protocol/reducer.js";
+import { Socket } from "../protocol/socket.js";
+import { Announcer } from "../ui/announcer.js";
+import { el } from "../ui/dom.js";
+import { Activity } from "./activity.js";
+import { Bar, sentenceFor } from "./connection-bar.js";
 import { Foot } from "./empty-state.js";
 import { Head } from "./header.js";
 import { Messages } from "./message-list.js";
-import { Requests } from "../protocol/commands.js";
-import { mayStop, mayWrite } from "../protocol/permissions.js";
-import { Socket } from "../protocol/socket.js";
-import { showVersions } from "../message/edit-history.js";
-import { words } from "../i18n/strings.js";
 
 const TYPING_FADES = 60_000; // in case the frame that ends it is lost
 
 export class Conversation {
   #state = emptyState();
-  #options; #socket; #requests; #follower; #announcer; #bar; #head; #messages; #foot; #composer; #activity;
+  #options;
+  #socket;
+  #requests;
+  #follower;
+  #announcer;
+  #bar;
+  #head;
+  #messages;
+  #foot;
+  #composer;
+  #activity;
   #asked = new Set(); // calls whose need of an approval has been announced
   #clock = 0;
   #fading = 0;
@@ -95,11 +105,17 @@ export class Conversation {
         discard: (attachment) => api.discard(attachment).catch(() => {}), // the server forgets it in a day
       },
     });
-    this.element = el("section", { class: "conversation", "data-loading": true },
-      this.#head.element, this.#bar.element, this.#messages.element,
-      el("footer", {}, this.#messages.scroller.button, this.#activity.element, this.#composer.element));
+    this.element = el(
+      "section",
+      { class: "conversation", "data-loading": true },
+      this.#head.element,
+      this.#bar.element,
+      this.#messages.element,
+      el("footer", {}, this.#messages.scroller.button, this.#activity.element, this.#composer.element),
+    );
     const drop = new Drop(this.element, {
-      allowed: () => mayWrite(this.#state.you), files: (files) => this.#composer.attach(files),
+      allowed: () => mayWrite(this.#state.you),
+      files: (files) => this.#composer.attach(files),
     });
     this.element.append(drop.element);
   }
@@ -124,7 +140,9 @@ export class Conversation {
   }
 
   /** Whether nothing has been said in it; lists hear of what is said a moment later. */
-  get empty() { return this.#state.messages.size === 0; }
+  get empty() {
+    return this.#state.messages.size === 0;
+  }
 
   /** Shows a sentence near the composer. */
   say(sentence) {
@@ -272,7 +290,7 @@ export class Conversation {
     const own = run.launched_by === undefined || run.launched_by?.id === you?.id;
     return {
       stoppable: mayStop(run, you),
-      mode: own ? conversation?.mode ?? "interrupt" : "queue",
+      mode: own ? (conversation?.mode ?? "interrupt") : "queue",
       asked: (text) => conversation?.answers === "always" || text.includes("@"),
     };
   }

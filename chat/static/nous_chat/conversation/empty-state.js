@@ -1,8 +1,8 @@
 // Under the last message: the first steps of an empty conversation, or that what was said last got no answer. Called by
 // conversation.js.
 
-import { el, quietButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, quietButton } from "../ui/dom.js";
 
 export class Foot {
   #on;
@@ -26,16 +26,24 @@ export class Foot {
   }
 
   #first(starters) {
-    return el("div", { class: "first" },
+    return el(
+      "div",
+      { class: "first" },
       el("p", { class: "greeting" }, words.greeting),
       starters.length ? el("p", { class: "hint" }, words.starters) : null,
       ...starters.map((text) =>
-        el("button", { type: "button", class: "starter", onclick: () => this.#on.send(text) }, text)));
+        el("button", { type: "button", class: "starter", onclick: () => this.#on.send(text) }, text),
+      ),
+    );
   }
 
   #unanswered({ status, error }, retry) {
     const reason = { stopped: words.stoppedBefore, failed: error?.message || words.failedBefore }[status];
-    return el("p", { class: "unanswered" }, el("span", {}, reason ?? words.unanswered),
-      retry ? quietButton(words.retry, () => this.#on.again()) : null);
+    return el(
+      "p",
+      { class: "unanswered" },
+      el("span", {}, reason ?? words.unanswered),
+      retry ? quietButton(words.retry, () => this.#on.again()) : null,
+    );
   }
 }

@@ -1,11 +1,12 @@
 // Above the messages: the title and what the conversation has cost. Called by conversation.js.
 
+import { words } from "../i18n/strings.js";
 import { totalCost, totalTokens } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
-import { words } from "../i18n/strings.js";
 
 export class Head {
-  #title; #total;
+  #title;
+  #total;
 
   /** @param {string} heading tag of the title */
   constructor(heading) {
@@ -21,6 +22,7 @@ export class Head {
     this.#total.hidden = total === 0;
     const cost = totalCost(state);
     this.#total.textContent = [state.more ? words.atLeastTokens(total) : words.tokens(total), cost && words.cost(cost)]
-      .filter(Boolean).join(" · ");
+      .filter(Boolean)
+      .join(" · ");
   }
 }

@@ -1,12 +1,12 @@
 // The messages on the page: one node for each key, changed once per animation frame, however many frames of the wire
 // came in between. Called by conversation.js with the changes of apply.js; reads the state, writes nothing.
 
+import { words } from "../i18n/strings.js";
+import { MessageView } from "../message/message.js";
 import { isShown, keyOf, lastOwn, messageOf } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
-import { Lines } from "./separators.js";
-import { MessageView } from "../message/message.js";
 import { Scroller } from "./scroll.js";
-import { words } from "../i18n/strings.js";
+import { Lines } from "./separators.js";
 
 const BETWEEN = 30; // ms from one drawing of growing text to the next: nobody reads faster, and each is laid out and painted
 const FOUND_LASTS = 1500; // ms
@@ -14,7 +14,12 @@ const MOST_PAGES = 40; // loaded to find a message
 const GROUP = 10 * 60_000; // ms: after a longer pause the name and the time stand there again
 
 export class Messages {
-  #state; #column; #earlier; #acts; #onEarlier; #lines;
+  #state;
+  #column;
+  #earlier;
+  #acts;
+  #onEarlier;
+  #lines;
   #views = new Map(); // by key
   #changed = new Map(); // key -> "whole" | {text, thinking} to be appended
   #frame = 0;
@@ -46,11 +51,17 @@ export class Messages {
     };
     this.#onEarlier = onEarlier;
     this.#lines = new Lines(state);
-    this.#earlier = el("button", { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
-      words.earlier);
+    this.#earlier = el(
+      "button",
+      { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
+      words.earlier,
+    );
     this.#column = el("div", { class: "column" }, this.#earlier, foot);
-    this.element = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": words.messages, tabindex: "0" },
-      this.#column);
+    this.element = el(
+      "div",
+      { class: "log", role: "log", "aria-live": "off", "aria-label": words.messages, tabindex: "0" },
+      this.#column,
+    );
     this.scroller = new Scroller(this.element, this.#column, () => this.#load());
   }
 
@@ -173,8 +184,11 @@ export class Messages {
     const view = this.#views.get(key);
     const waiting = view.waiting;
     view.update(message, {
-      you: this.#state.you, offered: key === this.#offered, resend: message === this.#asked(),
-      quoted: messageOf(this.#state, message.reply_to), decisions: this.#state.decisions,
+      you: this.#state.you,
+      offered: key === this.#offered,
+      resend: message === this.#asked(),
+      quoted: messageOf(this.#state, message.reply_to),
+      decisions: this.#state.decisions,
     });
     if (view.waiting > waiting) this.scroller.arrived();
     if (message.id && message.seq > this.#newest) {

@@ -1,14 +1,17 @@
 // Where the reader is in the conversation: at the end it follows, away from the end nothing moves under his eyes and a
 // button says how much is new. Called by messages.js before and after it changes the page.
 
-import { el, icon } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon } from "../ui/dom.js";
 
 const NEAR_TOP = 240;
 const ABOVE = 48; // px of what was read before, when one begins at the unread
 
 export class Scroller {
-  #viewport; #column; #onTop; #observer;
+  #viewport;
+  #column;
+  #onTop;
+  #observer;
   #following = true;
   #unseen = 0;
   #top = 0;
@@ -29,8 +32,12 @@ export class Scroller {
       this.#width = column.clientWidth;
     });
     this.label = el("span");
-    this.button = el("button", { type: "button", class: "to-end", hidden: true, onclick: () => this.toEnd() },
-      this.label, icon("down"));
+    this.button = el(
+      "button",
+      { type: "button", class: "to-end", hidden: true, onclick: () => this.toEnd() },
+      this.label,
+      icon("down"),
+    );
     viewport.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#show();
   }
@@ -70,7 +77,9 @@ export class Scroller {
   }
 
   /** Does the reader see the end? */
-  get atEnd() { return this.#following; }
+  get atEnd() {
+    return this.#following;
+  }
 
   /** A new message stands at the end. */
   arrived() {
@@ -83,7 +92,9 @@ export class Scroller {
   steady(change) {
     if (this.#following) return change();
     const edge = this.#viewport.getBoundingClientRect().top;
-    const anchor = [...this.#column.querySelectorAll("article")].find((each) => each.getBoundingClientRect().bottom > edge);
+    const anchor = [...this.#column.querySelectorAll("article")].find(
+      (each) => each.getBoundingClientRect().bottom > edge,
+    );
     const before = anchor?.getBoundingClientRect().top;
     change();
     if (anchor?.isConnected) this.#viewport.scrollTop += anchor.getBoundingClientRect().top - before;

@@ -1,11 +1,14 @@
 // The lines between messages: a new day, and where the unread begins. Called by messages.js each time it puts the
 // messages in order; a line is made once and then only moved.
 
-import { el } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el } from "../ui/dom.js";
 
 export class Lines {
-  #state; #days = new Map(); #unread = null; #used = new Set();
+  #state;
+  #days = new Map();
+  #unread = null;
+  #used = new Set();
   #marked = false; // is it settled where the unread begins?
 
   /** @param {import("../protocol/reducer.js").State} state */

@@ -22,7 +22,13 @@ export function use(given) {
   decimals = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   ordinals = new Intl.PluralRules(locale, { type: "ordinal" });
   clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
-  calendar = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric", hour: "numeric", minute: "2-digit" });
+  calendar = new Intl.DateTimeFormat(locale, {
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+    hour: "numeric",
+    minute: "2-digit",
+  });
   days = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
   relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 }
@@ -43,7 +49,8 @@ export function ngettext(one, many, count, values = {}) {
   return fill(form || (count === 1 ? one : many), { ...values, count: numbers.format(count) });
 }
 
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (found, name) => (name in values ? String(values[name]) : found));
+const fill = (text, values) =>
+  text.replace(/\{(\w+)\}/g, (found, name) => (name in values ? String(values[name]) : found));
 
 export const integer = (value) => numbers.format(value);
 export const decimal = (value) => decimals.format(value);

@@ -1,7 +1,19 @@
 // Every word the page says. Called by the views. A sentence stands here and nowhere else, as an argument of `_` or
 // `ngettext`, so that makemessages finds it: `make words` takes what is new into chat/locale, where it is translated.
 
-import { ago, dateOf, dayOf, decimal, gettext as _, integer, money, ngettext, ordinal, timeOf, use } from "./gettext.js";
+import {
+  gettext as _,
+  ago,
+  dateOf,
+  dayOf,
+  decimal,
+  integer,
+  money,
+  ngettext,
+  ordinal,
+  timeOf,
+  use,
+} from "./gettext.js";
 
 const dictionary = () => ({
   conversations: _("Conversations"),
@@ -79,7 +91,8 @@ const dictionary = () => ({
     if (bytes < 1_000_000) return _("{size}\u00a0KB", { size: integer(Math.round(bytes / 1000)) });
     return _("{size}\u00a0MB", { size: decimal(bytes / 1_000_000) });
   },
-  replyingTo: (name, text) => (name ? _("Replying to {name}: {text}", { name, text }) : _("Replying to: {text}", { text })),
+  replyingTo: (name, text) =>
+    name ? _("Replying to {name}: {text}", { name, text }) : _("Replying to: {text}", { text }),
   noReply: _("Do not reply to it"),
   interrupts: _("Sending stops the answer."),
   queueInstead: _("Wait for its end instead"),
@@ -96,7 +109,13 @@ const dictionary = () => ({
     writes: (agent) => _("{agent} is writing", { agent }),
     uses: (agent, tool) => _("{agent} is using {tool}", { agent, tool }),
     asks: (agent) => _("{agent} waits for an approval", { agent }),
-    slow: (agent, seconds) => ngettext("{agent}: nothing from the model for {count} second", "{agent}: nothing from the model for {count} seconds", seconds, { agent }),
+    slow: (agent, seconds) =>
+      ngettext(
+        "{agent}: nothing from the model for {count} second",
+        "{agent}: nothing from the model for {count} seconds",
+        seconds,
+        { agent },
+      ),
   },
   place: (place) => placeInLine(place),
 
@@ -109,10 +128,13 @@ const dictionary = () => ({
       input === null ? null : _("{count} in", { count: integer(input) }),
       output === null ? null : _("{count} out", { count: integer(output) }),
       total === null ? null : ngettext("{count} token", "{count} tokens", total),
-    ].filter(Boolean).join(", "),
-  seconds: (value) => (value < 60
-    ? _("{seconds}\u00a0s", { seconds: decimal(value) })
-    : _("{minutes}\u00a0min {seconds}\u00a0s", { minutes: Math.floor(value / 60), seconds: Math.floor(value % 60) })),
+    ]
+      .filter(Boolean)
+      .join(", "),
+  seconds: (value) =>
+    value < 60
+      ? _("{seconds}\u00a0s", { seconds: decimal(value) })
+      : _("{minutes}\u00a0min {seconds}\u00a0s", { minutes: Math.floor(value / 60), seconds: Math.floor(value % 60) }),
   cost: (amount) => money(amount, currency),
   time: timeOf,
   date: dateOf,
@@ -133,7 +155,10 @@ const dictionary = () => ({
   emptyResult: _("Empty"),
   /** `send_email` and `sendEmail` as "Send email". */
   plainly: (tool) => {
-    const spaced = tool.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[\s_.-]+/g, " ").trim();
+    const spaced = tool
+      .replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2")
+      .replace(/[\s_.-]+/g, " ")
+      .trim();
     const plain = spaced.toLowerCase() || tool;
     return plain.charAt(0).toUpperCase() + plain.slice(1);
   },
@@ -144,9 +169,10 @@ const dictionary = () => ({
   reject: _("Reject"),
   reason: _("Reason for rejecting (optional)"),
   reasonHint: _("Reason (optional)"),
-  notJson: (line) => line
-    ? _("This is not JSON: see line {line}. Correct it, or reject.", { line })
-    : _("This is not JSON. Correct it, or reject."),
+  notJson: (line) =>
+    line
+      ? _("This is not JSON: see line {line}. Correct it, or reject.", { line })
+      : _("This is not JSON. Correct it, or reject."),
   notObject: _("The arguments have to be one JSON object, between { and }."),
   whoDecides: (name) => (name ? _("{name} or an owner has to decide.", { name }) : _("An owner has to decide.")),
   decideUntil: (iso) => _("It can be decided until {time}.", { time: dateOf(iso) }),
@@ -171,7 +197,9 @@ const dictionary = () => ({
   receipt: (name, tokens) => {
     if (tokens === null) return name ? _("Stopped by {name}.", { name }) : _("Stopped by you.");
     return name
-      ? ngettext("Stopped by {name}, after {count} token.", "Stopped by {name}, after {count} tokens.", tokens, { name })
+      ? ngettext("Stopped by {name}, after {count} token.", "Stopped by {name}, after {count} tokens.", tokens, {
+          name,
+        })
       : ngettext("Stopped by you, after {count} token.", "Stopped by you, after {count} tokens.", tokens);
   },
   ended: {
@@ -201,8 +229,10 @@ const dictionary = () => ({
   reconnectNow: _("Reconnect now"),
   connected: _("Connected again."),
   /** Why something was refused or failed, and when to try again; of a budget the sentence says so itself. */
-  refused: ({ code, message, retry_after: seconds }) => (!seconds || code === "budget" ? message
-    : `${message} ${ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds))}`),
+  refused: ({ code, message, retry_after: seconds }) =>
+    !seconds || code === "budget"
+      ? message
+      : `${message} ${ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds))}`,
   unreachable: _("The server could not be reached."),
 
   // The list of conversations, and what can be done there.
@@ -237,7 +267,9 @@ const dictionary = () => ({
   found: _("What was found"),
   results: (count, more) => {
     if (count === 0) return _("Nothing was found.");
-    return more ? _("{count} found, and there are more.", { count: integer(count) }) : ngettext("{count} found.", "{count} found.", count);
+    return more
+      ? _("{count} found, and there are more.", { count: integer(count) })
+      : ngettext("{count} found.", "{count} found.", count);
   },
   moreResults: _("More"),
   switchTo: _("Switch to a conversation"),
@@ -287,8 +319,10 @@ const dictionary = () => ({
   copyYourself: _("The link is selected. Copy it with the keyboard."),
   revoke: _("Revoke the link"),
   until: (iso) => _("until {date}", { date: dateOf(iso) }),
-  used: (uses, most) => most === null ? _("used {uses} times", { uses: integer(uses) })
-    : _("used {uses} of {most} times", { uses: integer(uses), most: integer(most) }),
+  used: (uses, most) =>
+    most === null
+      ? _("used {uses} times", { uses: integer(uses) })
+      : _("used {uses} of {most} times", { uses: integer(uses), most: integer(most) }),
   settings: _("Settings"),
   answers: _("The agent answers"),
   answersWhen: { always: _("every message"), mention: _("when it is mentioned"), off: _("never by itself") },
@@ -307,7 +341,9 @@ const dictionary = () => ({
 /** "3rd in line", by the rules of the language. */
 function placeInLine(place) {
   const forms = {
-    one: _("{place}st in line", { place }), two: _("{place}nd in line", { place }), few: _("{place}rd in line", { place }),
+    one: _("{place}st in line", { place }),
+    two: _("{place}nd in line", { place }),
+    few: _("{place}rd in line", { place }),
   };
   return forms[ordinal(place)] ?? _("{place}th in line", { place });
 }

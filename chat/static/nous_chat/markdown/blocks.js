@@ -27,7 +27,7 @@ const MOST_COLUMNS = 64;
 const FENCE = /^(?:(`{3,})([^`]*)|(~{3,})(.*))$/;
 const FENCE_END = /^(?:`{3,}|~{3,})$/;
 const FORMULA = /^(?:\$\$(?!\$)|\\\[)/;
-const FORMULA_END = { "$$": "$$", "\\[": "\\]" };
+const FORMULA_END = { $$: "$$", "\\[": "\\]" };
 const RULE = /^(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$/;
 const UNDERLINE = /^(?:=+|-+)[ \t]*$/;
 const HEADING = /^(#{1,6})(?:[ \t]+|$)/;
@@ -35,7 +35,8 @@ const HEADING_END = /(?:^|[ \t]+)#+[ \t]*$/;
 const MARKER = /^(?:([-+*])|(\d{1,9})([.)]))(?=[ \t]|$)/;
 const TASK = /^\[([ xX])\][ \t]+(?=\S)/;
 const DELIMITERS = /^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
-const DEFINITION = /^\[(?!\^)((?:[^[\]\\]|\\.){1,999})\]:[ \t]*(<[^<>]*>|[^\s<]\S*)(?:[ \t]+("[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*$/;
+const DEFINITION =
+  /^\[(?!\^)((?:[^[\]\\]|\\.){1,999})\]:[ \t]*(<[^<>]*>|[^\s<]\S*)(?:[ \t]+("[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*$/;
 
 /** A line that has no end yet and may become anything: it is shown when it is decided, some milliseconds later. */
 const UNDECIDED = /^(?:[-+*_=#>|:~$`\\[\]()! \t]*|\d{1,9}[.)]?[ \t]*|\[[ xX]\]?[ \t]*|\[[^\]]*\]:.*|\|.*)$/;
@@ -185,7 +186,7 @@ export class Blocks {
         const title = text.slice(opening.length);
         return found({ leaf: heading(signs.length), text: long ? title : title.replace(HEADING_END, "").trimEnd() });
       }
-      const block = long ? null : fencedCode(text, indent) ?? formula(text, indent);
+      const block = long ? null : (fencedCode(text, indent) ?? formula(text, indent));
       if (block) return found({ leaf: block });
       if (!long && interrupts && leaf.text.length <= SHORT) {
         if (UNDERLINE.test(text)) return { depth, underline: text[0] === "=" ? 1 : 2 };
@@ -300,7 +301,15 @@ function fencedCode(line, indent) {
   const match = FENCE.exec(line);
   if (!match) return null;
   const info = (match[2] ?? match[4]).trim();
-  return { type: "code", open: true, verbatim: true, language: info.split(/[\s{,]/)[0], text: "", fence: match[1] ?? match[3], indent };
+  return {
+    type: "code",
+    open: true,
+    verbatim: true,
+    language: info.split(/[\s{,]/)[0],
+    text: "",
+    fence: match[1] ?? match[3],
+    indent,
+  };
 }
 
 /** `$$` or `\[`, alone or before a formula that may end in the same line, with nothing after it. */
@@ -322,7 +331,8 @@ function listOf([, bullet, number, after]) {
 
 /** Puts a block into its container; the first words of an item may be those of a task. */
 function place(block, parent) {
-  const task = parent.type === "item" && parent.children.length === 0 && block.type === "paragraph" && TASK.exec(block.text);
+  const task =
+    parent.type === "item" && parent.children.length === 0 && block.type === "paragraph" && TASK.exec(block.text);
   if (task) {
     parent.task = task[1] !== " ";
     block.text = block.text.slice(task[0].length);
@@ -354,7 +364,10 @@ function isHead(paragraph, delimiters) {
 
 /** @param {string} line  @param {number} [columns] as many, no more and no fewer */
 function cellsOf(line, columns) {
-  const text = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
+  const text = line
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(?<!\\)\|$/, "");
   const cells = text.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
   return columns === undefined ? cells : Array.from({ length: columns }, (_, i) => cells[i] ?? "");
 }

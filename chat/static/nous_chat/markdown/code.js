@@ -1,8 +1,8 @@
 // A block of code, which grows by lines: what it is written in, wrapping, Copy, unfolding. Its colours follow in idle time.
 // Called by view.js.
 
-import { el } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el } from "../ui/dom.js";
 import { Colours } from "./colours.js";
 import { Diagram } from "./diagram.js";
 
@@ -13,7 +13,11 @@ const COPIED = 2000; // ms
 
 export class CodeView {
   tip; // the element in which text appears
-  #block; #pre; #copy; #fold; #colours;
+  #block;
+  #pre;
+  #copy;
+  #fold;
+  #colours;
   #read = 0; // how much of the text is in lines
   #lines = 0;
   #chunks = []; // the text node of each that holds the lines not painted yet, and how long its lines are
@@ -29,9 +33,21 @@ export class CodeView {
     this.#copy = button(words.copy, () => this.#toClipboard());
     this.#fold = el("button", { type: "button", class: "fold", hidden: true, onclick: () => this.#unfold() });
     const drawn = language.toLowerCase() === "mermaid" ? new Diagram(() => block.text) : null;
-    this.element = el("div", { class: "code", dir: "ltr" },
-      el("div", { class: "title" }, el("span", { class: "language" }, language), drawn?.button ?? null, wrap, this.#copy),
-      drawn?.element ?? null, this.#pre, this.#fold);
+    this.element = el(
+      "div",
+      { class: "code", dir: "ltr" },
+      el(
+        "div",
+        { class: "title" },
+        el("span", { class: "language" }, language),
+        drawn?.button ?? null,
+        wrap,
+        this.#copy,
+      ),
+      drawn?.element ?? null,
+      this.#pre,
+      this.#fold,
+    );
     this.#pre.addEventListener("scroll", () => this.#pre.scrollTop > 0 && this.#unfold()); // the browser has found something
     this.#colours = new Colours(language, (line, nodes) => this.#paint(line, nodes));
     this.#begin();
@@ -40,7 +56,8 @@ export class CodeView {
   /** @param {string} more of a line that has no end yet */
   update(more = "") {
     const { text, open } = this.#block;
-    for (let end; (end = text.indexOf("\n", this.#read)) >= 0; this.#read = end + 1) this.#add(text.slice(this.#read, end));
+    for (let end; (end = text.indexOf("\n", this.#read)) >= 0; this.#read = end + 1)
+      this.#add(text.slice(this.#read, end));
     this.#grow(text.slice(this.#read) + more);
     if (!open) this.#colours.end();
     if (this.#lines > FOLDED) this.#count();

@@ -16,7 +16,8 @@ let highlighter = null;
 let loading = null;
 
 export class Colours {
-  #language; #paint;
+  #language;
+  #paint;
   #lines = []; // not painted yet
   #painted = 0;
   #together = 1; // how many lines to read next
@@ -60,7 +61,10 @@ export class Colours {
   #work() {
     if (!highlighter) {
       loading ??= import("../vendor/highlightjs/highlight.js").then((module) => (highlighter = module.default));
-      loading.then(() => this.#wake(), () => {});
+      loading.then(
+        () => this.#wake(),
+        () => {},
+      );
       return false;
     }
     if (!highlighter.getLanguage(this.#language)) {
@@ -105,5 +109,7 @@ function nodesOf(markup) {
     }
   }
   lines.pop(); // what follows the last line's end
-  return lines.map((line) => line.map(({ scope, text }) => (scope ? el("span", { class: scope }, text) : new Text(text))));
+  return lines.map((line) =>
+    line.map(({ scope, text }) => (scope ? el("span", { class: scope }, text) : new Text(text))),
+  );
 }

@@ -2,8 +2,8 @@
 // it runs in a frame of its own (templates/nous_chat/diagram.html) that can reach neither this page nor the network. What
 // comes back is shown as a picture, in which nothing runs and which loads nothing. Called by code.js.
 
-import { el } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el } from "../ui/dom.js";
 import { site } from "./site.js";
 
 const PATIENCE = 20_000; // ms, with the time it takes to load Mermaid
@@ -12,15 +12,23 @@ let frame = null; // a promise of the frame's window
 let number = 0;
 
 export class Diagram {
-  button; element;
+  button;
+  element;
   #source;
 
   /** @param {() => string} source what is to be drawn, when it is asked for */
   constructor(source) {
     this.#source = source;
-    this.button = el("button", {
-      type: "button", "aria-pressed": "false", hidden: !site.diagram, onclick: () => this.#toggle(),
-    }, words.diagram);
+    this.button = el(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": "false",
+        hidden: !site.diagram,
+        onclick: () => this.#toggle(),
+      },
+      words.diagram,
+    );
     this.element = el("div", { class: "diagram", role: "status", hidden: true });
   }
 
@@ -74,7 +82,11 @@ async function draw(source, dark) {
 
 function open() {
   const element = el("iframe", {
-    "data-nous-chat-diagram": true, src: site.diagram, sandbox: "allow-scripts", tabindex: "-1", "aria-hidden": "true",
+    "data-nous-chat-diagram": true,
+    src: site.diagram,
+    sandbox: "allow-scripts",
+    tabindex: "-1",
+    "aria-hidden": "true",
   });
   return new Promise((resolve, reject) => {
     element.addEventListener("load", () => resolve(element.contentWindow));

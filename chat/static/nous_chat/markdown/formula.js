@@ -23,13 +23,17 @@ export function formula(text, source, display) {
 function draw(element, text, source, displayMode) {
   if (!katex) {
     loading ??= import("../vendor/katex/katex.js").then((module) => (katex = module.default));
-    loading.then(() => later(() => void draw(element, text, source, displayMode)), () => {});
+    loading.then(
+      () => later(() => void draw(element, text, source, displayMode)),
+      () => {},
+    );
     return;
   }
   try {
     katex.render(text, element, { ...LIMITS, displayMode });
     resettle(element); // KaTeX may have come late
-  } catch { // a ParseError, or a RangeError where it is nested too deeply; the element has been emptied
+  } catch {
+    // a ParseError, or a RangeError where it is nested too deeply; the element has been emptied
     element.textContent = source;
     element.classList.add("unreadable");
   }

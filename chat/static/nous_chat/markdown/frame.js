@@ -6,8 +6,15 @@
 addEventListener("message", async ({ source: opener, data: { id, source, dark } }) => {
   if (opener !== parent) return;
   mermaid.initialize({
-    startOnLoad: false, securityLevel: "strict", theme: dark ? "dark" : "neutral", htmlLabels: false,
-    flowchart: { htmlLabels: false }, fontFamily: "sans-serif", maxTextSize: 20_000, maxEdges: 500, suppressErrorRendering: true,
+    startOnLoad: false,
+    securityLevel: "strict",
+    theme: dark ? "dark" : "neutral",
+    htmlLabels: false,
+    flowchart: { htmlLabels: false },
+    fontFamily: "sans-serif",
+    maxTextSize: 20_000,
+    maxEdges: 500,
+    suppressErrorRendering: true,
   });
   try {
     const { svg } = await mermaid.render("diagram", source);

@@ -17,10 +17,20 @@ const parser = new MarkdownIt("default", { html: false, linkify: true, maxNestin
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 parser.inline.ruler.before("escape", "math", math);
 
-const FORMULAS = [["$$", "$$", true], ["\\[", "\\]", true], ["\\(", "\\)", false], ["$", "$", false]];
+const FORMULAS = [
+  ["$$", "$$", true],
+  ["\\[", "\\]", true],
+  ["\\(", "\\)", false],
+  ["$", "$", false],
+];
 const PAIRS = { em_open: "em", strong_open: "strong", s_open: "s" };
 const MEND = {
-  linkMode: "text-only", comparisonOperators: false, htmlTags: false, katex: false, setextHeadings: false, singleTilde: false,
+  linkMode: "text-only",
+  comparisonOperators: false,
+  htmlTags: false,
+  katex: false,
+  setextHeadings: false,
+  singleTilde: false,
 };
 
 /**
@@ -66,7 +76,8 @@ function math(state, silent) {
   const end = src.indexOf(closing, begin);
   const text = src.slice(begin, end);
   if (end < 0 || !text.trim() || /\n[ \t]*\n/.test(text)) return false;
-  if (opening === "$" && (/^\s|[\s\\]$/.test(text) || /\w/.test(src[end + 1] ?? "") || /\w/.test(src[pos - 1] ?? ""))) return false;
+  if (opening === "$" && (/^\s|[\s\\]$/.test(text) || /\w/.test(src[end + 1] ?? "") || /\w/.test(src[pos - 1] ?? "")))
+    return false;
   if (!silent) {
     const token = state.push("math", "", 0);
     token.content = text;

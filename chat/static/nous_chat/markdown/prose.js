@@ -1,17 +1,18 @@
 // Running text inside an element: of a paragraph, a heading, a cell. What stands there already and is still right stays,
 // so that appending is cheap and a selection is kept. Nothing here sets HTML, ids or styles. Called by view.js.
 
+import { words } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { formula } from "./formula.js";
 import { inline } from "./inline.js";
 import { addressOf, isPicture } from "./site.js";
-import { words } from "../i18n/strings.js";
 
 /** A piece that is so long is finished at a line's or a sentence's end in its second half: the rest is read alone. */
 const PIECE = 4000;
 
 export class Prose {
-  #element; #definitions;
+  #element;
+  #definitions;
   #done = 0; // how much of the text is in finished pieces
   #nodes = []; // of the last piece, with the runs that they show, as JSON
   #text = "";
@@ -79,12 +80,18 @@ function endOfPiece(text, from) {
 function nodeOf(run) {
   const children = () => run.children.map(nodeOf);
   switch (run.type) {
-    case "text": return document.createTextNode(run.text);
-    case "code": return el("code", { dir: "ltr" }, run.text);
-    case "math": return formula(run.text, run.source, run.display);
-    case "link": return link(run.href, children());
-    case "image": return picture(run);
-    default: return el(run.type, {}, ...(run.children ? children() : [])); // em, strong, s, br
+    case "text":
+      return document.createTextNode(run.text);
+    case "code":
+      return el("code", { dir: "ltr" }, run.text);
+    case "math":
+      return formula(run.text, run.source, run.display);
+    case "link":
+      return link(run.href, children());
+    case "image":
+      return picture(run);
+    default:
+      return el(run.type, {}, ...(run.children ? children() : [])); // em, strong, s, br
   }
 }
 
@@ -103,5 +110,12 @@ function picture({ text, href }) {
   const url = addressOf(href);
   if (!url) return el("span", {}, text);
   if (!isPicture(url)) return link(href, [words.picture(text)]);
-  return el("img", { src: url.href, alt: text, title: text, loading: "lazy", decoding: "async", referrerpolicy: "no-referrer" });
+  return el("img", {
+    src: url.href,
+    alt: text,
+    title: text,
+    loading: "lazy",
+    decoding: "async",
+    referrerpolicy: "no-referrer",
+  });
 }

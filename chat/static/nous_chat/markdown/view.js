@@ -2,8 +2,8 @@
 // again, whatever is closed is never touched. Has the interface of ../text.js. Called by message.js, at most once per
 // animation frame.
 
-import { el } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el } from "../ui/dom.js";
 import { Blocks } from "./blocks.js";
 import { CodeView } from "./code.js";
 import { formula } from "./formula.js";
@@ -12,10 +12,14 @@ import { Prose } from "./prose.js";
 
 const SECTION = 24; // blocks that are laid out together: appending costs no more below many than below few
 
-const RIGHT_TO_LEFT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+const RIGHT_TO_LEFT =
+  /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
 
 export class MarkdownView {
-  #element; #blocks; #page; #root;
+  #element;
+  #blocks;
+  #page;
+  #root;
   #text = "";
   #directed = false; // is it known in which direction the text runs?
 
@@ -82,7 +86,9 @@ export class MarkdownView {
 
   /** What refers to a label that was defined further down is read again, once. */
   #end() {
-    const waiting = [...this.#page.waiting].filter(([, defined]) => defined < Object.keys(this.#blocks.definitions).length);
+    const waiting = [...this.#page.waiting].filter(
+      ([, defined]) => defined < Object.keys(this.#blocks.definitions).length,
+    );
     later(() => {
       waiting.shift()?.[0].renew();
       return waiting.length > 0;
@@ -115,7 +121,9 @@ class Page {
 
 /** A quote, a list or an item: its children stand in it in their order, and only the last may change. */
 class ContainerView {
-  #page; #last = null; #guess = null;
+  #page;
+  #last = null;
+  #guess = null;
   #count = 0;
 
   constructor(block, page, element = elementOf(block)) {
@@ -193,7 +201,8 @@ class DocumentView extends ContainerView {
 }
 
 class ProseView {
-  #page; #prose;
+  #page;
+  #prose;
 
   constructor(block, page) {
     this.block = block;
@@ -213,15 +222,19 @@ class ProseView {
 
 class TableView {
   tip = null;
-  #page; #body;
+  #page;
+  #body;
   #rows = 1;
 
   constructor(block, page) {
     this.block = block;
     this.#page = page;
     this.#body = el("tbody");
-    this.element = el("div", { class: "table", tabindex: "0", role: "region", "aria-label": words.table },
-      el("table", {}, el("thead", {}, this.#row("th", block.rows[0])), this.#body));
+    this.element = el(
+      "div",
+      { class: "table", tabindex: "0", role: "region", "aria-label": words.table },
+      el("table", {}, el("thead", {}, this.#row("th", block.rows[0])), this.#body),
+    );
   }
 
   update() {
@@ -231,15 +244,25 @@ class TableView {
 
   #row(tag, cells) {
     const { align } = this.block;
-    return el("tr", {}, ...cells.map((text, i) =>
-      this.#page.fill(el(tag, { scope: tag === "th" && "col", "data-align": align[i] || null }), text)));
+    return el(
+      "tr",
+      {},
+      ...cells.map((text, i) =>
+        this.#page.fill(el(tag, { scope: tag === "th" && "col", "data-align": align[i] || null }), text),
+      ),
+    );
   }
 }
 
 class FormulaView {
   constructor(block) {
     this.block = block;
-    this.tip = this.element = el("div", { class: "formula", tabindex: "0", role: "region", "aria-label": words.formula });
+    this.tip = this.element = el("div", {
+      class: "formula",
+      tabindex: "0",
+      role: "region",
+      "aria-label": words.formula,
+    });
   }
 
   /** While it is open its source is shown. */
@@ -279,7 +302,14 @@ class RuleView {
   update() {}
 }
 
-const VIEWS = { paragraph: ProseView, heading: ProseView, table: TableView, math: FormulaView, code: CodeBlockView, rule: RuleView };
+const VIEWS = {
+  paragraph: ProseView,
+  heading: ProseView,
+  table: TableView,
+  math: FormulaView,
+  code: CodeBlockView,
+  rule: RuleView,
+};
 
 const viewOf = (block, page) => new (VIEWS[block.type] ?? ContainerView)(block, page);
 

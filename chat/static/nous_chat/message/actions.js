@@ -1,8 +1,8 @@
 // What can be done with a message, as a row of small buttons: shown to whom hovers or focuses it. One of them is in the
 // page's tab order, the arrow keys go to the others. Called by message.js.
 
-import { el, icon, iconButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon, iconButton } from "../ui/dom.js";
 
 const ALL = ["copy", "again", "reply", "edit", "fork", "remove"];
 
@@ -11,9 +11,18 @@ export class Actions {
 
   /** @param {Record<string, () => void>} on by name, see ALL */
   constructor(on) {
-    this.element = el("div", { class: "toolbar", role: "toolbar", "aria-label": words.actions, onkeydown: (event) => this.#key(event) });
+    this.element = el("div", {
+      class: "toolbar",
+      role: "toolbar",
+      "aria-label": words.actions,
+      onkeydown: (event) => this.#key(event),
+    });
     for (const name of ALL) {
-      const button = iconButton(name, words.action[name], { class: "bare small", "data-action": name, onclick: () => on[name]() });
+      const button = iconButton(name, words.action[name], {
+        class: "bare small",
+        "data-action": name,
+        onclick: () => on[name](),
+      });
       this.#buttons.set(name, button);
       this.element.append(button);
     }

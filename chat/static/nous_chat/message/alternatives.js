@@ -1,20 +1,30 @@
 // "1/2" with an arrow on each side, under an answer that was made more than once. Called by message.js.
 
-import { el, iconButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, iconButton } from "../ui/dom.js";
 
 export class Alternatives {
-  #count; #buttons; #ids = []; #at = 0;
+  #count;
+  #buttons;
+  #ids = [];
+  #at = 0;
 
   /** @param {(message: string) => void} onChoose */
   constructor(onChoose) {
-    const arrow = (name, step, label) => iconButton(name, label, {
-      class: "bare small", onclick: (event) => event.currentTarget.ariaDisabled !== "true" && onChoose(this.#ids[this.#at + step]),
-    });
+    const arrow = (name, step, label) =>
+      iconButton(name, label, {
+        class: "bare small",
+        onclick: (event) => event.currentTarget.ariaDisabled !== "true" && onChoose(this.#ids[this.#at + step]),
+      });
     this.#buttons = [arrow("left", -1, words.previousAnswer), arrow("right", 1, words.nextAnswer)];
     this.#count = el("span");
-    this.element = el("div", { class: "alternatives", role: "group", "aria-label": words.alternatives, hidden: true },
-      this.#buttons[0], this.#count, this.#buttons[1]);
+    this.element = el(
+      "div",
+      { class: "alternatives", role: "group", "aria-label": words.alternatives, hidden: true },
+      this.#buttons[0],
+      this.#count,
+      this.#buttons[1],
+    );
   }
 
   /** @param {object} message  @param {boolean} writer may the reader choose? */

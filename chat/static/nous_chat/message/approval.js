@@ -1,9 +1,9 @@
 // Asks whether a tool may be used: what will happen, with which arguments, Approve and Reject. Made by call.js for as
 // long as the call waits; what is decided goes to its callback.
 
-import { el, icon } from "../ui/dom.js";
-import { parse } from "../protocol/json.js";
 import { words } from "../i18n/strings.js";
+import { parse } from "../protocol/json.js";
+import { el, icon } from "../ui/dom.js";
 
 const INVISIBLE = /(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
@@ -15,7 +15,11 @@ const INVISIBLE = /(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 export function legible(value) {
   if (value === null) return "";
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (found) =>
-    found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""));
+    found
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
 }
 
 /**
@@ -34,7 +38,15 @@ export function readArguments(text) {
 }
 
 export class Approval {
-  #onDecide; #title; #request; #terms; #text; #problem; #reason; #controls; #buttons;
+  #onDecide;
+  #title;
+  #request;
+  #terms;
+  #text;
+  #problem;
+  #reason;
+  #controls;
+  #buttons;
   #asked = ""; // the arguments as the model wrote them
   #decider = false;
   #pending = false;
@@ -47,21 +59,42 @@ export class Approval {
     this.#request = el("p", { dir: "auto" });
     this.#terms = el("p", { dir: "auto" });
     this.#text = el("textarea", {
-      rows: "4", dir: "ltr", spellcheck: "false", autocapitalize: "off", autocomplete: "off", oninput: () => this.#complain(""),
+      rows: "4",
+      dir: "ltr",
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: "off",
+      oninput: () => this.#complain(""),
     });
     this.#problem = el("p", { class: "problem", role: "alert" });
     this.#reason = el("input", {
-      maxlength: "500", placeholder: words.reasonHint, "aria-label": words.reason, autocomplete: "off", dir: "auto",
+      maxlength: "500",
+      placeholder: words.reasonHint,
+      "aria-label": words.reason,
+      autocomplete: "off",
+      dir: "auto",
     });
     this.#buttons = [
       el("button", { type: "button", class: "approve", onclick: () => this.#approve() }, words.approve),
       el("button", { class: "reject" }, words.reject), // Enter beside the reason means this one
     ];
-    this.#controls = el("div", { class: "controls" }, this.#buttons[0],
-      el("div", { class: "rejection" }, this.#reason, this.#buttons[1]));
-    this.element = el("form", { class: "approval", role: "group", onsubmit: (event) => this.#reject(event) },
-      icon("tool"), this.#title, this.#request, el("label", {}, words.arguments, this.#text), this.#terms,
-      this.#problem, this.#controls);
+    this.#controls = el(
+      "div",
+      { class: "controls" },
+      this.#buttons[0],
+      el("div", { class: "rejection" }, this.#reason, this.#buttons[1]),
+    );
+    this.element = el(
+      "form",
+      { class: "approval", role: "group", onsubmit: (event) => this.#reject(event) },
+      icon("tool"),
+      this.#title,
+      this.#request,
+      el("label", {}, words.arguments, this.#text),
+      this.#terms,
+      this.#problem,
+      this.#controls,
+    );
   }
 
   /**
@@ -73,8 +106,12 @@ export class Approval {
     this.#title.textContent = plainly;
     this.element.setAttribute("aria-label", words.approvalNeeded(plainly));
     this.#request.textContent = words.asks(agent, call.name);
-    this.#terms.textContent = [decider ? "" : words.whoDecides(launcher), call.expires_at ? words.decideUntil(call.expires_at) : ""]
-      .filter(Boolean).join(" ");
+    this.#terms.textContent = [
+      decider ? "" : words.whoDecides(launcher),
+      call.expires_at ? words.decideUntil(call.expires_at) : "",
+    ]
+      .filter(Boolean)
+      .join(" ");
     this.#terms.hidden = this.#terms.textContent === "";
     this.#fill(legible(call.arguments));
     this.#decider = decider;

@@ -1,7 +1,7 @@
 // The files of a message: images as thumbnails, others as chips with name and size. Called by message.js.
 
-import { el, icon } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon } from "../ui/dom.js";
 
 export class Attachments {
   #shown = "";
@@ -21,8 +21,15 @@ export class Attachments {
 }
 
 function linkTo({ name, size, url, image }) {
-  const link = el("a", { class: image ? "image" : "file", href: url, target: "_blank", rel: "noopener", title: `${name}, ${words.size(size)}` });
+  const link = el("a", {
+    class: image ? "image" : "file",
+    href: url,
+    target: "_blank",
+    rel: "noopener",
+    title: `${name}, ${words.size(size)}`,
+  });
   if (image) link.append(el("img", { src: url, alt: name, loading: "lazy", decoding: "async" }));
-  else link.append(icon("file"), el("span", { class: "file-name", dir: "auto" }, name), el("small", {}, words.size(size)));
+  else
+    link.append(icon("file"), el("span", { class: "file-name", dir: "auto" }, name), el("small", {}, words.size(size)));
   return link;
 }

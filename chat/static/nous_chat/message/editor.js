@@ -1,11 +1,16 @@
 // A field in the place of one's own message, to correct it; for the last one also to ask again with it. Made by
 // message.js for as long as the message is being edited.
 
-import { el } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el } from "../ui/dom.js";
 
 export class Editor {
-  #on; #text; #problem; #buttons; #before; #pending = false;
+  #on;
+  #text;
+  #problem;
+  #buttons;
+  #before;
+  #pending = false;
 
   /**
    * @param {string} text as it is
@@ -17,7 +22,9 @@ export class Editor {
     this.#on = on;
     this.#before = text;
     this.#text = el("textarea", {
-      "aria-label": words.editMessage, dir: "auto", rows: Math.min(10, text.split("\n").length),
+      "aria-label": words.editMessage,
+      dir: "auto",
+      rows: Math.min(10, text.split("\n").length),
       onkeydown: (event) => this.#key(event),
     });
     this.#text.value = text;
@@ -27,7 +34,13 @@ export class Editor {
       button(last ? "reject" : "approve", words.save, () => this.#save(false)),
       button("reject", words.cancel, on.cancel),
     ].filter(Boolean);
-    this.element = el("div", { class: "editor" }, this.#text, this.#problem, el("div", { class: "controls" }, ...this.#buttons));
+    this.element = el(
+      "div",
+      { class: "editor" },
+      this.#text,
+      this.#problem,
+      el("div", { class: "controls" }, ...this.#buttons),
+    );
   }
 
   focus() {

@@ -1,24 +1,24 @@
 // One message as one <article>. It is made once and then only changed: whole by update(), at its end by append(). Its
 // parts are classes of their own. Called by messages.js; knows nothing of the other messages.
 
-import { Actions } from "./actions.js";
-import { Alternatives } from "./alternatives.js";
-import { isActive } from "../protocol/reducer.js";
-import { Attachments } from "./attachments.js";
-import { Calls } from "./tool-calls.js";
-import { el } from "../ui/dom.js";
-import { Editor } from "./editor.js";
-import { End } from "./outcome.js";
+import { words } from "../i18n/strings.js";
 import { settle } from "../markdown/idle.js";
 import { MarkdownView } from "../markdown/view.js";
-import { metaOf } from "./usage.js";
-import { Quote } from "./quote.js";
 import { isMine, mayDelete, mayRestore, mayWrite, undoLeft } from "../protocol/permissions.js";
+import { isActive } from "../protocol/reducer.js";
+import { el } from "../ui/dom.js";
+import { Actions } from "./actions.js";
+import { Alternatives } from "./alternatives.js";
+import { Attachments } from "./attachments.js";
 import { Signature } from "./byline.js";
+import { Editor } from "./editor.js";
+import { End } from "./outcome.js";
+import { Wait } from "./pending.js";
+import { Quote } from "./quote.js";
 import { TextView } from "./text.js";
 import { Thinking } from "./thinking.js";
-import { Wait } from "./pending.js";
-import { words } from "../i18n/strings.js";
+import { Calls } from "./tool-calls.js";
+import { metaOf } from "./usage.js";
 
 /**
  * @typedef {object} Acts what a person does with a message; requests.js and conversation.js perform it
@@ -37,11 +37,18 @@ import { words } from "../i18n/strings.js";
  */
 
 export class MessageView {
-  #acts; #message = null; #context = null; #parts = {}; #views = {}; #editor = null; #undoing = 0;
+  #acts;
+  #message = null;
+  #context = null;
+  #parts = {};
+  #views = {};
+  #editor = null;
+  #undoing = 0;
 
   /** @param {Acts} acts */
   constructor(acts) {
-    const part = (name, tag, ...children) => (this.#parts[name] = el(tag, { "data-part": name, dir: "auto" }, ...children));
+    const part = (name, tag, ...children) =>
+      (this.#parts[name] = el(tag, { "data-part": name, dir: "auto" }, ...children));
     const id = (act) => () => acts[act](this.#message.id);
     this.#acts = acts;
     this.#views = {
@@ -54,30 +61,56 @@ export class MessageView {
       end: new End({ again: id("again"), proceed: id("proceed") }),
       alternatives: new Alternatives(acts.choose),
       actions: new Actions({
-        copy: () => this.#copy(), again: id("again"), reply: () => acts.reply(this.#message), edit: () => this.edit(),
-        fork: id("fork"), remove: id("remove"),
+        copy: () => this.#copy(),
+        again: id("again"),
+        reply: () => acts.reply(this.#message),
+        edit: () => this.edit(),
+        fork: id("fork"),
+        remove: id("remove"),
       }),
     };
     const views = this.#views;
-    this.element = el("article", {},
-      views.by.element, views.quote.element, views.thinking.element, views.calls.lines, views.wait.element,
-      part("text", "div"), views.files.element,
-      part("deleted", "p", el("span", {}, words.deletedMessage),
-        (this.#parts.undo = el("button", { type: "button", class: "quiet", onclick: id("restore") }, words.undo))),
-      views.calls.cards, views.end.element,
+    this.element = el(
+      "article",
+      {},
+      views.by.element,
+      views.quote.element,
+      views.thinking.element,
+      views.calls.lines,
+      views.wait.element,
+      part("text", "div"),
+      views.files.element,
+      part(
+        "deleted",
+        "p",
+        el("span", {}, words.deletedMessage),
+        (this.#parts.undo = el("button", { type: "button", class: "quiet", onclick: id("restore") }, words.undo)),
+      ),
+      views.calls.cards,
+      views.end.element,
       el("div", { class: "under" }, views.alternatives.element, views.actions.element, part("meta", "p")),
     );
   }
 
   /** How many of its calls wait for a decision. */
-  get waiting() { return this.#views.calls.waiting; }
+  get waiting() {
+    return this.#views.calls.waiting;
+  }
 
-  get seq() { return this.#message.seq; }
-  get at() { return this.#message.created_at; }
-  get mine() { return isMine(this.#message, this.#context.you); }
+  get seq() {
+    return this.#message.seq;
+  }
+  get at() {
+    return this.#message.created_at;
+  }
+  get mine() {
+    return isMine(this.#message, this.#context.you);
+  }
 
   /** May there be more of it? */
-  get #open() { return this.#message.run !== null && isActive(this.#message.run); }
+  get #open() {
+    return this.#message.run !== null && isActive(this.#message.run);
+  }
 
   /** Messages of the same group, one after the other, have one head. */
   get group() {
@@ -208,6 +241,9 @@ export class MessageView {
   }
 
   #copy() {
-    navigator.clipboard.writeText(this.#message.text).then(() => this.#views.actions.done("copy"), () => {});
+    navigator.clipboard.writeText(this.#message.text).then(
+      () => this.#views.actions.done("copy"),
+      () => {},
+    );
   }
 }

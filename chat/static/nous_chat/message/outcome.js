@@ -1,12 +1,20 @@
 // One line under an answer that did not come to its own end: the reason, and the one thing to do. Called by message.js,
 // and by conversation.js for what is said aloud.
 
+import { words } from "../i18n/strings.js";
 import { isActive } from "../protocol/reducer.js";
 import { el, quietButton } from "../ui/dom.js";
-import { words } from "../i18n/strings.js";
 
 /** What providers call the end of an answer that their filter cut. */
-const FILTER = new Set(["content_filter", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "refusal"]);
+const FILTER = new Set([
+  "content_filter",
+  "SAFETY",
+  "RECITATION",
+  "BLOCKLIST",
+  "PROHIBITED_CONTENT",
+  "SPII",
+  "refusal",
+]);
 
 /**
  * How an answer ended; null if it goes on, or is complete.
@@ -21,7 +29,12 @@ export function endOf({ text, run }, you) {
     if (cut_off) return { sentence: words.cut, act: "proceed", tone: "" };
     return FILTER.has(finish_reason) ? { sentence: words.filtered, act: "again", tone: "bad" } : null;
   }
-  const sentence = status === "stopped" && run.stopped_by ? receipt(run, you) : error?.message ? words.refused(error) : words.ended[status];
+  const sentence =
+    status === "stopped" && run.stopped_by
+      ? receipt(run, you)
+      : error?.message
+        ? words.refused(error)
+        : words.ended[status];
   return { sentence, act: cut_off && text ? "proceed" : "again", tone: status === "failed" ? "bad" : "" };
 }
 
@@ -31,7 +44,9 @@ function receipt({ stopped_by, usage, tokens }, you) {
 }
 
 export class End {
-  #reason; #action; #act = null;
+  #reason;
+  #action;
+  #act = null;
 
   /** @param {{again: () => void, proceed: () => void}} on */
   constructor(on) {

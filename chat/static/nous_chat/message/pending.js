@@ -1,17 +1,22 @@
 // Stands where an answer's text will stand until it begins: three dots, or the place in the queue. Called by message.js.
 
+import { words } from "../i18n/strings.js";
 import { isWriting } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
-import { words } from "../i18n/strings.js";
 
 export class Wait {
   #place;
 
   constructor() {
     this.#place = el("small");
-    this.element = el("div", { "data-part": "dots", hidden: true },
-      el("span", { "aria-hidden": "true" }), el("span", { "aria-hidden": "true" }), el("span", { "aria-hidden": "true" }),
-      this.#place);
+    this.element = el(
+      "div",
+      { "data-part": "dots", hidden: true },
+      el("span", { "aria-hidden": "true" }),
+      el("span", { "aria-hidden": "true" }),
+      el("span", { "aria-hidden": "true" }),
+      this.#place,
+    );
   }
 
   /** @param {object} message  @returns {boolean} does it wait? */

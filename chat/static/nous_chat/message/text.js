@@ -7,7 +7,8 @@
 const BLOCK = 2000;
 
 export class TextView {
-  #element; #tail;
+  #element;
+  #tail;
   #text = "";
 
   /** @param {HTMLElement} element its textContent, and its property `source`, is always exactly the text */

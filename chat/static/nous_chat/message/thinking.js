@@ -1,12 +1,14 @@
 // What a model thinks before it answers: a line that opens, its last sentence as it streams. Called by message.js.
 
+import { words } from "../i18n/strings.js";
 import { isWriting } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 import { TextView } from "./text.js";
-import { words } from "../i18n/strings.js";
 
 export class Thinking {
-  #summary; #text; #view;
+  #summary;
+  #text;
+  #view;
 
   constructor() {
     this.#summary = el("summary");
@@ -36,6 +38,14 @@ export class Thinking {
 
 /** The end of a thought that is still going on; only its last 400 characters are looked at. */
 export function lastSentence(thinking) {
-  const sentences = thinking.slice(-400).trim().split(/(?<=[.!?…])\s+|\n+/);
-  return sentences.at(-1).replace(/[*#_`]/g, "").slice(-160) || words.thinking;
+  const sentences = thinking
+    .slice(-400)
+    .trim()
+    .split(/(?<=[.!?…])\s+|\n+/);
+  return (
+    sentences
+      .at(-1)
+      .replace(/[*#_`]/g, "")
+      .slice(-160) || words.thinking
+  );
 }

@@ -1,14 +1,19 @@
 // One use of a tool: a line that opens for what went in and what came out; while the call waits for a decision, a card
 // in its place. Called by message.js. What a model or a tool wrote is shown as text, whatever it looks like.
 
-import { Approval, legible } from "./approval.js";
-import { el, icon } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon } from "../ui/dom.js";
+import { Approval, legible } from "./approval.js";
 
 const ICONS = { running: "tool", done: "check", stopped: "stop" };
 
 export class CallView {
-  #onDecide; #summary; #inside; #line; #approval = null; #told = null;
+  #onDecide;
+  #summary;
+  #inside;
+  #line;
+  #approval = null;
+  #told = null;
 
   /** @param {(decision: object) => void} onDecide */
   constructor(onDecide) {
@@ -48,10 +53,15 @@ export class CallView {
     if (told === this.#told) return;
     this.#told = told;
     const [sentence, decided] = parts(call);
-    this.#summary.replaceChildren(icon(ICONS[call.status] ?? "close"), el("span", { dir: "auto" }, sentence),
-      el("small", {}, decided));
-    this.#inside.replaceChildren(...block(words.arguments, legible(call.arguments) || words.unreadable),
-      ...(call.result === null ? [] : block(words.result, call.result || words.emptyResult)));
+    this.#summary.replaceChildren(
+      icon(ICONS[call.status] ?? "close"),
+      el("span", { dir: "auto" }, sentence),
+      el("small", {}, decided),
+    );
+    this.#inside.replaceChildren(
+      ...block(words.arguments, legible(call.arguments) || words.unreadable),
+      ...(call.result === null ? [] : block(words.result, call.result || words.emptyResult)),
+    );
   }
 
   #ask(waiting, call, context) {

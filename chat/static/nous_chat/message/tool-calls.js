@@ -1,14 +1,15 @@
 // The uses of tools in one answer: a line for each above the text, a card under the text for each that waits for a
 // decision. Called by message.js.
 
-import { isActive, isWaiting } from "../protocol/reducer.js";
-import { CallView } from "./tool-call.js";
-import { el } from "../ui/dom.js";
 import { mayDecide } from "../protocol/permissions.js";
+import { isActive, isWaiting } from "../protocol/reducer.js";
+import { el } from "../ui/dom.js";
+import { CallView } from "./tool-call.js";
 
 export class Calls {
   waiting = 0; // how many of them wait for a decision
-  #views = new Map(); #onDecide;
+  #views = new Map();
+  #onDecide;
 
   /** @param {(call: string, decision: object) => void} onDecide */
   constructor(onDecide) {
@@ -32,7 +33,8 @@ export class Calls {
       this.#views.delete(id);
     }
     for (const call of calls) {
-      if (!this.#views.has(call.id)) this.#views.set(call.id, new CallView((decision) => this.#onDecide(call.id, decision)));
+      if (!this.#views.has(call.id))
+        this.#views.set(call.id, new CallView((decision) => this.#onDecide(call.id, decision)));
       const view = this.#views.get(call.id);
       const waiting = isWaiting(call, run);
       if (waiting) this.waiting += 1;
@@ -42,8 +44,12 @@ export class Calls {
       if (place !== view.element) part.insertBefore(view.element, place);
       last.set(part, view.element);
       view.update(call, {
-        active: isActive(run), waiting, decider: mayDecide(run, you), launcher: run.launched_by?.name ?? null,
-        agent: run.agent.name, decision: decisions.get(call.id),
+        active: isActive(run),
+        waiting,
+        decider: mayDecide(run, you),
+        launcher: run.launched_by?.name ?? null,
+        agent: run.agent.name,
+        decision: decisions.get(call.id),
       });
       if (focused && !view.element.matches(":focus-within")) view.focus(); // it went with the card
     }

@@ -1,7 +1,7 @@
 // What an answer took: model, tokens, time, cost, in one muted line. Called by message.js.
 
-import { isActive } from "../protocol/reducer.js";
 import { words } from "../i18n/strings.js";
+import { isActive } from "../protocol/reducer.js";
 
 /** @param {object|null} run  @returns {string} empty while it goes on */
 export function metaOf(run) {

@@ -1,14 +1,19 @@
 // Links by which others can join: made, copied, revoked by the owner. Called by panel.js.
 
-import { choice, el, iconButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { choice, el, iconButton } from "../ui/dom.js";
 
 const DAY = 86_400; // s
 const LASTS = { [DAY]: 1, [7 * DAY]: 7, [30 * DAY]: 30 };
 const USES = [1, 10, 100];
 
 export class Invitations {
-  #on; #list; #role; #lasts; #uses; #status;
+  #on;
+  #list;
+  #role;
+  #lasts;
+  #uses;
+  #status;
 
   /**
    * @param {object} on each gives what the server answered, or null
@@ -20,16 +25,28 @@ export class Invitations {
     this.#on = on;
     this.#list = el("ul", { class: "links", "aria-label": words.invitations });
     this.#role = choice(["member", "viewer"], words.roles, "member");
-    this.#lasts = choice(Object.keys(LASTS), Object.fromEntries(Object.entries(LASTS).map(([key, days]) => [key, words.days(days)])), String(7 * DAY));
+    this.#lasts = choice(
+      Object.keys(LASTS),
+      Object.fromEntries(Object.entries(LASTS).map(([key, days]) => [key, words.days(days)])),
+      String(7 * DAY),
+    );
     this.#uses = choice(USES.map(String), Object.fromEntries(USES.map((count) => [count, words.persons(count)])), "10");
     this.#status = el("p", { class: "note", role: "status" });
-    this.element = el("section", {}, el("h3", {}, words.invitations), this.#list,
-      el("form", { class: "terms", onsubmit: (event) => this.#invite(event) },
+    this.element = el(
+      "section",
+      {},
+      el("h3", {}, words.invitations),
+      this.#list,
+      el(
+        "form",
+        { class: "terms", onsubmit: (event) => this.#invite(event) },
         el("label", {}, words.role, this.#role),
         el("label", {}, words.validFor, this.#lasts),
         el("label", {}, words.uses, this.#uses),
-        el("button", { class: "secondary" }, words.createLink)),
-      this.#status);
+        el("button", { class: "secondary" }, words.createLink),
+      ),
+      this.#status,
+    );
   }
 
   async refresh() {
@@ -52,12 +69,16 @@ export class Invitations {
     const field = el("input", { readonly: true, dir: "ltr", "aria-label": words.link, onfocus: () => field.select() });
     field.value = address;
     const copy = iconButton("copy", words.copyLink, { onclick: () => this.#copy(field) });
-    const revoke = iconButton("remove", words.revoke, { onclick: async () => {
-      if (!(await this.#on.revoke(id))) return;
-      item.remove();
-      this.#status.textContent = words.linkGone;
-    } });
-    const terms = [words.roles[role], expires_at && words.until(expires_at), words.used(uses, max_uses)].filter(Boolean).join(" · ");
+    const revoke = iconButton("remove", words.revoke, {
+      onclick: async () => {
+        if (!(await this.#on.revoke(id))) return;
+        item.remove();
+        this.#status.textContent = words.linkGone;
+      },
+    });
+    const terms = [words.roles[role], expires_at && words.until(expires_at), words.used(uses, max_uses)]
+      .filter(Boolean)
+      .join(" · ");
     const item = el("li", {}, el("div", {}, field, copy, revoke), el("p", { class: "note" }, terms));
     return item;
   }
@@ -67,7 +88,8 @@ export class Invitations {
     try {
       await navigator.clipboard.writeText(field.value);
       this.#status.textContent = words.linkCopied;
-    } catch { // without HTTPS there is no clipboard; it is selected at least
+    } catch {
+      // without HTTPS there is no clipboard; it is selected at least
       this.#status.textContent = words.copyYourself;
     }
   }

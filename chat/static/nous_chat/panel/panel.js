@@ -1,13 +1,16 @@
 // The place beside the conversation, hidden until asked for: in a wide window a column, in a narrow one a window of its
 // own. What stands in it (room.js) is loaded when it is first opened. Called by nous-chat.js.
 
-import { el, icon, iconButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, icon, iconButton } from "../ui/dom.js";
 
 const COLUMN = 1180; // px of the whole, from where there is room for a third column
 
 export class Panel {
-  #api; #agents; #number; #inside;
+  #api;
+  #agents;
+  #number;
+  #inside;
   #id = null;
   #state = null;
   #room = null; // of the conversation `#id`
@@ -20,15 +23,41 @@ export class Panel {
     this.#api = api;
     this.#agents = agents;
     this.#number = el("span", { "aria-hidden": "true" });
-    this.button = el("button", { type: "button", class: "bare people", "aria-label": words.panel, title: words.panel, "aria-expanded": "false",
-      onclick: () => this.#toggle() }, icon("people"), this.#number);
+    this.button = el(
+      "button",
+      {
+        type: "button",
+        class: "bare people",
+        "aria-label": words.panel,
+        title: words.panel,
+        "aria-expanded": "false",
+        onclick: () => this.#toggle(),
+      },
+      icon("people"),
+      this.#number,
+    );
     this.#inside = el("div", { class: "scroller" });
-    this.element = el("dialog", { class: "panel", "aria-label": words.panel, onclose: () => this.#closed(),
-      onclick: ({ target }) => target === this.element && this.element.close(),
-      onkeydown: (event) => this.#key(event) },
-    el("div", { class: "window" },
-      el("header", {}, el("h2", {}, words.panel), iconButton("close", words.close, { onclick: () => this.element.close() })),
-      this.#inside));
+    this.element = el(
+      "dialog",
+      {
+        class: "panel",
+        "aria-label": words.panel,
+        onclose: () => this.#closed(),
+        onclick: ({ target }) => target === this.element && this.element.close(),
+        onkeydown: (event) => this.#key(event),
+      },
+      el(
+        "div",
+        { class: "window" },
+        el(
+          "header",
+          {},
+          el("h2", {}, words.panel),
+          iconButton("close", words.close, { onclick: () => this.element.close() }),
+        ),
+        this.#inside,
+      ),
+    );
   }
 
   /** Another conversation is on the stage, or none. @param {string|null} id */

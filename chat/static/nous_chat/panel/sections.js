@@ -1,17 +1,22 @@
 // What stands in the panel: the conversation's people, its invitations, its settings. Shows the state of apply.js; what
 // the person does becomes requests, whose effects come back as events. Loaded by panel.js.
 
+import { words } from "../i18n/strings.js";
 import { attempt } from "../protocol/api.js";
 import { confirmed } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
-import { Invitations } from "./invitations.js";
 import { Menu } from "../ui/menu.js";
+import { Invitations } from "./invitations.js";
 import { People } from "./people.js";
 import { Settings } from "./settings.js";
-import { words } from "../i18n/strings.js";
 
 export class Room {
-  #api; #id; #problem; #people; #invitations; #settings;
+  #api;
+  #id;
+  #problem;
+  #people;
+  #invitations;
+  #settings;
   #menu = new Menu();
   #state = null;
 
@@ -24,19 +29,35 @@ export class Room {
     this.#api = api;
     this.#id = id;
     this.#problem = el("p", { class: "problem", role: "alert" });
-    const request = (method) => (...rest) => this.#try(() => api[method](id, ...rest));
+    const request =
+      (method) =>
+      (...rest) =>
+        this.#try(() => api[method](id, ...rest));
     this.#people = new People({
       add: request("addPerson"),
       role: request("changeRole"),
       menu: (button, participant) => this.#menu.open(button, this.#actions(participant)),
     });
-    this.#invitations = new Invitations({ load: request("invitations"), invite: request("invite"), revoke: request("revoke") });
+    this.#invitations = new Invitations({
+      load: request("invitations"),
+      invite: request("invite"),
+      revoke: request("revoke"),
+    });
     this.#settings = new Settings(agents, request("changeConversation"));
-    this.element = el("div", {},
-      this.#problem, this.#people.element, this.#invitations.element, this.#settings.element, this.#menu.element);
+    this.element = el(
+      "div",
+      {},
+      this.#problem,
+      this.#people.element,
+      this.#invitations.element,
+      this.#settings.element,
+      this.#menu.element,
+    );
   }
 
-  get #owner() { return this.#state.you.role === "owner"; }
+  get #owner() {
+    return this.#state.you.role === "owner";
+  }
 
   /** @param {import("../protocol/reducer.js").State} state */
   show(state) {
@@ -58,7 +79,9 @@ export class Room {
     }
     const { name } = user;
     return [
-      this.#asked("key", words.handOver, words.handOverTitle(name), words.handOverText(name), () => this.#api.changeRole(this.#id, id, "owner")),
+      this.#asked("key", words.handOver, words.handOverTitle(name), words.handOverText(name), () =>
+        this.#api.changeRole(this.#id, id, "owner"),
+      ),
       this.#asked("remove", words.removePerson, words.removeTitle(name), words.removeText(name), remove, true),
     ];
   }

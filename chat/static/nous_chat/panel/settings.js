@@ -1,11 +1,17 @@
 // What an owner can set: title, when the agents answer, which agents, what a message does while an answer is being
 // written. Each change is sent at once. Called by panel.js.
 
-import { choice, el } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { choice, el } from "../ui/dom.js";
 
 export class Settings {
-  #change; #title; #answers; #mode; #agents; #boxes; #status;
+  #change;
+  #title;
+  #answers;
+  #mode;
+  #agents;
+  #boxes;
+  #status;
   #conversation = null;
 
   /**
@@ -14,20 +20,38 @@ export class Settings {
    */
   constructor(agents, change) {
     this.#change = change;
-    this.#title = el("input", { maxlength: "200", autocomplete: "off", dir: "auto", onchange: () => this.#send({ title: this.#title.value.trim() }) });
+    this.#title = el("input", {
+      maxlength: "200",
+      autocomplete: "off",
+      dir: "auto",
+      onchange: () => this.#send({ title: this.#title.value.trim() }),
+    });
     this.#answers = choice(["always", "mention", "off"], words.answersWhen);
     this.#answers.addEventListener("change", () => this.#send({ answers: this.#answers.value }));
     this.#mode = choice(["interrupt", "queue"], words.modes);
     this.#mode.addEventListener("change", () => this.#send({ mode: this.#mode.value }));
-    this.#boxes = new Map(agents.map(({ slug }) => [slug, el("input", { type: "checkbox", onchange: () => this.#choose() })]));
-    this.#agents = el("fieldset", { hidden: agents.length < 2 }, el("legend", {}, words.agents),
-      ...agents.map(({ slug, name }) => el("label", { class: "check" }, this.#boxes.get(slug), el("span", { dir: "auto" }, name))));
+    this.#boxes = new Map(
+      agents.map(({ slug }) => [slug, el("input", { type: "checkbox", onchange: () => this.#choose() })]),
+    );
+    this.#agents = el(
+      "fieldset",
+      { hidden: agents.length < 2 },
+      el("legend", {}, words.agents),
+      ...agents.map(({ slug, name }) =>
+        el("label", { class: "check" }, this.#boxes.get(slug), el("span", { dir: "auto" }, name)),
+      ),
+    );
     this.#status = el("p", { class: "note", role: "status" });
-    this.element = el("section", { class: "settings" }, el("h3", {}, words.settings),
+    this.element = el(
+      "section",
+      { class: "settings" },
+      el("h3", {}, words.settings),
       el("label", {}, words.title, this.#title),
       el("label", {}, words.answers, this.#answers),
       el("label", {}, words.mode, this.#mode),
-      this.#agents, this.#status);
+      this.#agents,
+      this.#status,
+    );
   }
 
   /** What the person is writing is left alone. @param {object} conversation */

@@ -7,7 +7,8 @@ const SILENCE = 10_000; // ms
 const PATIENCE = 60_000; // while people think about an approval, little is expected
 
 export class Follower {
-  #state; #send;
+  #state;
+  #send;
   #seen = new Map(); // run -> {seq, at}
 
   /**

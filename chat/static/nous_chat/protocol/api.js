@@ -32,7 +32,8 @@ export async function attempt(work, tell) {
 
 /** Every method gives what the server answered, or throws a Refusal. */
 export class Api {
-  #base; #csrf;
+  #base;
+  #csrf;
 
   /** @param {string} base URL, ends in a slash  @param {string} csrf Django's token */
   constructor(base, csrf) {
@@ -41,37 +42,71 @@ export class Api {
   }
 
   /** Those that changed before that time. @param {string} before ISO 8601 */
-  conversations(before) { return this.ask("GET", `conversations/?${new URLSearchParams({ before })}`); }
-  createConversation() { return this.ask("POST", "conversations/", {}); }
-  changeConversation(id, fields) { return this.ask("PATCH", `conversations/${id}/`, fields); }
-  deleteConversation(id) { return this.ask("DELETE", `conversations/${id}/`); }
-  restoreConversation(id) { return this.ask("POST", `conversations/${id}/restore/`, {}); }
-  search(query) { return this.ask("GET", `search/?${new URLSearchParams(query)}`); }
+  conversations(before) {
+    return this.ask("GET", `conversations/?${new URLSearchParams({ before })}`);
+  }
+  createConversation() {
+    return this.ask("POST", "conversations/", {});
+  }
+  changeConversation(id, fields) {
+    return this.ask("PATCH", `conversations/${id}/`, fields);
+  }
+  deleteConversation(id) {
+    return this.ask("DELETE", `conversations/${id}/`);
+  }
+  restoreConversation(id) {
+    return this.ask("POST", `conversations/${id}/restore/`, {});
+  }
+  search(query) {
+    return this.ask("GET", `search/?${new URLSearchParams(query)}`);
+  }
   /** A new one that has everything of `id` up to that message. */
-  fork(id, message) { return this.ask("POST", `conversations/${id}/fork/`, { message }); }
+  fork(id, message) {
+    return this.ask("POST", `conversations/${id}/fork/`, { message });
+  }
 
-  addPerson(id, username, role) { return this.ask("POST", `conversations/${id}/participants/`, { username, role }); }
-  changeRole(id, person, role) { return this.ask("PATCH", `conversations/${id}/participants/${person}/`, { role }); }
-  removePerson(id, person) { return this.ask("DELETE", `conversations/${id}/participants/${person}/`); }
+  addPerson(id, username, role) {
+    return this.ask("POST", `conversations/${id}/participants/`, { username, role });
+  }
+  changeRole(id, person, role) {
+    return this.ask("PATCH", `conversations/${id}/participants/${person}/`, { role });
+  }
+  removePerson(id, person) {
+    return this.ask("DELETE", `conversations/${id}/participants/${person}/`);
+  }
 
-  invitations(id) { return this.ask("GET", `conversations/${id}/invitations/`); }
-  invite(id, terms) { return this.ask("POST", `conversations/${id}/invitations/`, terms); }
-  revoke(id, invitation) { return this.ask("DELETE", `conversations/${id}/invitations/${invitation}/`); }
+  invitations(id) {
+    return this.ask("GET", `conversations/${id}/invitations/`);
+  }
+  invite(id, terms) {
+    return this.ask("POST", `conversations/${id}/invitations/`, terms);
+  }
+  revoke(id, invitation) {
+    return this.ask("DELETE", `conversations/${id}/invitations/${invitation}/`);
+  }
 
   /**
    * @param {string} method  @param {string} path below the base  @param {object} [body] is sent as JSON
    * @returns {Promise<object>}
    * @throws {Refusal}
    */
-  ask(method, path, body) { return this.#fetch(method, this.#base + path, body); }
+  ask(method, path, body) {
+    return this.#fetch(method, this.#base + path, body);
+  }
 
   /** A file that was uploaded and will not be sent. @param {object} attachment */
-  discard({ url }) { return this.#fetch("DELETE", url); }
+  discard({ url }) {
+    return this.#fetch("DELETE", url);
+  }
   /** Refused with 404 if the file is not there any more. */
-  find({ url }) { return this.#fetch("HEAD", url); }
+  find({ url }) {
+    return this.#fetch("HEAD", url);
+  }
 
   /** What a message said before it was edited, oldest first. */
-  edits(id, message) { return this.ask("GET", `conversations/${id}/messages/${message}/edits/`); }
+  edits(id, message) {
+    return this.ask("GET", `conversations/${id}/messages/${message}/edits/`);
+  }
 
   async #fetch(method, url, body) {
     const headers = { "X-CSRFToken": this.#csrf, ...(body && { "Content-Type": "application/json" }) };

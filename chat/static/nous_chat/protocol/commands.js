@@ -1,13 +1,16 @@
 // What the person asks for becomes commands here. What must arrive is kept until it is answered and sent again after
 // each reconnect, which does no harm; what is refused is taken back. Called by conversation.js.
 
-import { activeRuns } from "./reducer.js";
-import { Outbox, uuid } from "./outbox.js";
 import { words } from "../i18n/strings.js";
+import { Outbox, uuid } from "./outbox.js";
+import { activeRuns } from "./reducer.js";
 
 export class Requests {
   asking = false; // is the wish for an answer on its way?
-  #state; #on; #outbox; #read = 0;
+  #state;
+  #on;
+  #outbox;
+  #read = 0;
 
   /**
    * @param {string} conversation its id
@@ -25,8 +28,12 @@ export class Requests {
     this.#outbox = new Outbox(conversation);
   }
 
-  get draft() { return this.#outbox.draft; }
-  set draft(message) { this.#outbox.draft = message; }
+  get draft() {
+    return this.#outbox.draft;
+  }
+  set draft(message) {
+    this.#outbox.draft = message;
+  }
 
   /**
    * Says a message, now or when the connection is back.
@@ -35,7 +42,12 @@ export class Requests {
   say({ text, reply_to = null, attachments = [], mode = null }) {
     const client_id = uuid();
     const command = {
-      type: "message.send", client_id, text, ref: client_id, ...(mode && { mode }), ...(reply_to && { reply_to }),
+      type: "message.send",
+      client_id,
+      text,
+      ref: client_id,
+      ...(mode && { mode }),
+      ...(reply_to && { reply_to }),
       ...(attachments.length && { attachments }),
     };
     this.#post(command);
@@ -120,7 +132,8 @@ export class Requests {
     if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
     if (ref?.startsWith("sync:") || ref === "fill" || ref === "read") return; // the person did not ask for it
     const sentence = words.refused({ code, message, retry_after });
-    if (command?.type === "tool.decide") return this.#on.apply({ type: "decision", call: command.call, refusal: sentence });
+    if (command?.type === "tool.decide")
+      return this.#on.apply({ type: "decision", call: command.call, refusal: sentence });
     if (command?.type === "message.send") this.#giveBack(command);
     if (command?.type === "message.edit" && this.#on.refused(command.message, sentence)) return;
     this.#on.say(sentence);

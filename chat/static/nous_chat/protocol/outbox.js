@@ -23,7 +23,8 @@ export class Outbox {
    */
   open(by) {
     if (this.#by === by) return false;
-    if (this.#by !== null) { // somebody else has signed in meanwhile
+    if (this.#by !== null) {
+      // somebody else has signed in meanwhile
       this.#commands.clear();
       this.#draft = null;
     }
@@ -38,7 +39,9 @@ export class Outbox {
   }
 
   /** `{text, reply_to, attachments}` as in requests.js; null where nothing stands there. */
-  get draft() { return this.#draft; }
+  get draft() {
+    return this.#draft;
+  }
 
   set draft(draft) {
     this.#draft = draft.text || draft.reply_to || draft.attachments.length ? draft : null;
@@ -69,10 +72,14 @@ export class Outbox {
   }
 
   /** All that waits, in the order of writing. */
-  get commands() { return [...this.#commands.values()]; }
+  get commands() {
+    return [...this.#commands.values()];
+  }
 
   /** The messages among them. */
-  get messages() { return this.commands.filter((command) => command.type === "message.send"); }
+  get messages() {
+    return this.commands.filter((command) => command.type === "message.send");
+  }
 
   #read() {
     try {
@@ -87,7 +94,8 @@ export class Outbox {
     const nothing = !this.#draft && this.messages.length === 0;
     try {
       if (nothing) this.#storage?.removeItem(this.#key);
-      else this.#storage?.setItem(this.#key, JSON.stringify({ by: this.#by, draft: this.#draft, unsent: this.messages }));
+      else
+        this.#storage?.setItem(this.#key, JSON.stringify({ by: this.#by, draft: this.#draft, unsent: this.messages }));
     } catch {
       // The storage is full: the page still has it all.
     }

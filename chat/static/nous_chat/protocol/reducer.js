@@ -42,9 +42,22 @@ const PRESENCE_LASTS = 60_000; // ms
 /** @returns {State} */
 export function emptyState() {
   return {
-    you: null, conversation: null, yours: null, messages: new Map(), hidden: new Set(), runs: new Map(),
-    participants: new Map(), presence: new Map(), typing: new Map(), outages: new Map(),
-    more: false, last: 0, filling: false, unread: null, unanswered: null, decisions: new Map(),
+    you: null,
+    conversation: null,
+    yours: null,
+    messages: new Map(),
+    hidden: new Set(),
+    runs: new Map(),
+    participants: new Map(),
+    presence: new Map(),
+    typing: new Map(),
+    outages: new Map(),
+    more: false,
+    last: 0,
+    filling: false,
+    unread: null,
+    unanswered: null,
+    decisions: new Map(),
   };
 }
 
@@ -62,7 +75,8 @@ export function activeRuns(state) {
 /** The calls that wait for a decision. @param {State} state */
 export function waitingCalls(state) {
   return activeRuns(state).flatMap(([, run]) =>
-    (state.messages.get(run.key)?.calls ?? []).filter((call) => isWaiting(call, run)));
+    (state.messages.get(run.key)?.calls ?? []).filter((call) => isWaiting(call, run)),
+  );
 }
 
 /** The newest thing that is shown, that somebody has said, and that the server has. @param {State} state */
@@ -277,7 +291,9 @@ const rules = {
 
   /** What was lost where nothing came after it. */
   "conversation.state"(state, { last_seq, run }) {
-    const missed = activeRuns(state).map(([id]) => id).filter((id) => id !== run);
+    const missed = activeRuns(state)
+      .map(([id]) => id)
+      .filter((id) => id !== run);
     if (run && !state.runs.has(run)) missed.push(run);
     return [...hole(state, last_seq + 1), ...missed.map(sync)];
   },
@@ -318,7 +334,15 @@ const rules = {
     state.unread = null;
     if (state.messages.has(client_id)) return [];
     state.messages.set(client_id, {
-      ...BARE, unsent: true, role: "user", author: state.you, text, client_id, reply_to, attachments, created_at,
+      ...BARE,
+      unsent: true,
+      role: "user",
+      author: state.you,
+      text,
+      client_id,
+      reply_to,
+      attachments,
+      created_at,
     });
     return [changed(client_id)];
   },
@@ -340,8 +364,21 @@ const rules = {
 
 /** A message of which nothing is known yet. */
 const BARE = {
-  id: null, seq: Infinity, author: null, text: "", thinking: "", client_id: null, replaces: null, reply_to: null,
-  created_at: null, edited_at: null, deleted_at: null, calls: [], attachments: [], alternatives: [], run: null,
+  id: null,
+  seq: Infinity,
+  author: null,
+  text: "",
+  thinking: "",
+  client_id: null,
+  replaces: null,
+  reply_to: null,
+  created_at: null,
+  edited_at: null,
+  deleted_at: null,
+  calls: [],
+  attachments: [],
+  alternatives: [],
+  run: null,
 };
 
 /** A participant is new, or has another role; it may be me. */
@@ -400,7 +437,9 @@ function prefer(state, { id, alternatives = [], shown = true }) {
 function leftOut(state, { messages, more }) {
   const there = new Set(messages.map(({ id }) => id));
   const [first, last] = [more ? messages[0].seq : 1, messages.at(-1)?.seq ?? 0];
-  const gone = [...state.messages.values()].filter(({ id, seq }) => id && !there.has(id) && seq >= first && seq <= last);
+  const gone = [...state.messages.values()].filter(
+    ({ id, seq }) => id && !there.has(id) && seq >= first && seq <= last,
+  );
   return gone.flatMap(({ id }) => hide(state, id));
 }
 

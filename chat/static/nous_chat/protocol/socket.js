@@ -2,8 +2,8 @@
 // mended here. Knows the close codes of docs/protocol.md and nothing of what the frames mean. Used by conversation.js
 // and, for the inbox, by nous-chat.js.
 
-import { parse } from "./json.js";
 import { tag } from "../i18n/gettext.js";
+import { parse } from "./json.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
@@ -27,7 +27,9 @@ const FINAL = new Set([4401, 4403, 4404]);
  */
 
 export class Socket {
-  #url; #onEvent; #onConnection;
+  #url;
+  #onEvent;
+  #onConnection;
   #socket = null;
   #failures = 0;
   #announced = null; // the seconds that a restarting server asked for

@@ -1,9 +1,9 @@
 // A person's conversations, newest first, kept live by the inbox socket: pinned ones above, archived ones folded away.
 // Called by sidebar.js.
 
+import { words } from "../i18n/strings.js";
 import { el, quietButton } from "../ui/dom.js";
 import { Row } from "./conversation-row.js";
-import { words } from "../i18n/strings.js";
 
 const TYPING_FADES = 60_000; // in case the frame that ends it is lost
 const NOT_YET = { role: null, unread: 0, last_read: 0, pinned: false, archived: false };
@@ -11,7 +11,12 @@ const NOT_YET = { role: null, unread: 0, last_read: 0, pinned: false, archived: 
 export class ConversationList {
   #rows = new Map(); // by id
   #left = new Map(); // the last message at which the person was out, by the conversation's id
-  #on; #sections; #archived; #more; #me = null; #current = null;
+  #on;
+  #sections;
+  #archived;
+  #more;
+  #me = null;
+  #current = null;
 
   /**
    * @param {object} on
@@ -28,10 +33,13 @@ export class ConversationList {
     this.#sections = { pinned: rows(words.pinned), others: rows(words.conversations), archived: rows(words.archived) };
     this.#more = quietButton(words.earlierConversations, () => this.#earlier(), { hidden: true });
     const { pinned, others, archived } = this.#sections;
-    this.element = el("div", { class: "conversations" },
+    this.element = el(
+      "div",
+      { class: "conversations" },
       el("section", {}, el("h2", {}, words.pinned), pinned),
       el("section", {}, el("h2", {}, words.conversations), others, this.#more),
-      el("details", {}, this.#archived, archived));
+      el("details", {}, this.#archived, archived),
+    );
     this.#arrange();
   }
 
@@ -46,7 +54,8 @@ export class ConversationList {
       const kept = new Set(event.conversations.map(({ id }) => id));
       for (const id of this.#rows.keys()) if (!kept.has(id)) this.#drop(id);
     }
-    if (event.conversations) { // a snapshot, or a page of older ones
+    if (event.conversations) {
+      // a snapshot, or a page of older ones
       for (const conversation of event.conversations) this.#put(conversation);
       this.#more.hidden = !event.more;
     }
@@ -71,7 +80,9 @@ export class ConversationList {
 
   /** Newest first, without the archived ones. */
   get conversations() {
-    return this.#order().map(({ conversation }) => conversation).filter(({ yours }) => !yours.archived);
+    return this.#order()
+      .map(({ conversation }) => conversation)
+      .filter(({ yours }) => !yours.archived);
   }
 
   get unread() {
@@ -83,7 +94,9 @@ export class ConversationList {
   }
 
   #earlier() {
-    const loaded = this.#order().map(({ conversation }) => conversation).filter(({ yours }) => !yours.pinned);
+    const loaded = this.#order()
+      .map(({ conversation }) => conversation)
+      .filter(({ yours }) => !yours.pinned);
     this.#on.earlier(loaded.at(-1)?.updated_at);
   }
 
@@ -91,11 +104,14 @@ export class ConversationList {
     const { id } = conversation;
     if (conversation.last_seq <= this.#left.get(id)) return; // it was on its way when the person was out
     if (!this.#rows.has(id)) {
-      this.#rows.set(id, new Row(this.#on.href(id), {
-        open: () => this.#on.open(id),
-        menu: (button) => this.#on.menu(this.#rows.get(id).conversation, button),
-        rename: (title) => this.#on.rename(id, title),
-      }));
+      this.#rows.set(
+        id,
+        new Row(this.#on.href(id), {
+          open: () => this.#on.open(id),
+          menu: (button) => this.#on.menu(this.#rows.get(id).conversation, button),
+          rename: (title) => this.#on.rename(id, title),
+        }),
+      );
     }
     const row = this.#rows.get(id);
     // A frame that goes to several people says nothing of what is this person's own.
@@ -111,7 +127,9 @@ export class ConversationList {
   }
 
   #order() {
-    return [...this.#rows.values()].sort((one, other) => (one.conversation.updated_at < other.conversation.updated_at ? 1 : -1));
+    return [...this.#rows.values()].sort((one, other) =>
+      one.conversation.updated_at < other.conversation.updated_at ? 1 : -1,
+    );
   }
 
   /** Moves only what stands elsewhere. */

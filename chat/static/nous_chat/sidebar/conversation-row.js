@@ -1,10 +1,17 @@
 // One conversation in the list: its title, what happens in it, how much is unread. Made once by list.js, then changed.
 
-import { el, followsHere, iconButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, followsHere, iconButton } from "../ui/dom.js";
 
 export class Row {
-  #on; #link; #title; #count; #counted; #meta; #more; #field = null;
+  #on;
+  #link;
+  #title;
+  #count;
+  #counted;
+  #meta;
+  #more;
+  #field = null;
   #names = new Map(); // who is typing: id -> {name, timer}
 
   /**
@@ -20,8 +27,18 @@ export class Row {
     this.#counted = el("span", { class: "unseen" });
     this.#count = el("span", { class: "count", hidden: true }, el("span", { "aria-hidden": "true" }), this.#counted);
     this.#meta = el("span", { class: "meta" });
-    this.#link = el("a", { href, onclick: (event) => followsHere(event) && on.open() }, this.#title, this.#count, this.#meta);
-    this.#more = iconButton("more", null, { class: "bare more", "aria-haspopup": "menu", onclick: () => on.menu(this.#more) });
+    this.#link = el(
+      "a",
+      { href, onclick: (event) => followsHere(event) && on.open() },
+      this.#title,
+      this.#count,
+      this.#meta,
+    );
+    this.#more = iconButton("more", null, {
+      class: "bare more",
+      "aria-haspopup": "menu",
+      onclick: () => on.menu(this.#more),
+    });
     this.element = el("li", { class: "row" }, this.#link, this.#more);
   }
 
@@ -54,8 +71,14 @@ export class Row {
   /** Puts a field in the title's place until Enter or Escape. */
   rename() {
     if (this.#field) return this.#field.focus();
-    const input = el("input", { "aria-label": words.title, maxlength: "200", dir: "auto", autocomplete: "off",
-      onkeydown: (event) => event.key === "Escape" && this.#renamed(event, null), onblur: () => this.#renamed(null, null) });
+    const input = el("input", {
+      "aria-label": words.title,
+      maxlength: "200",
+      dir: "auto",
+      autocomplete: "off",
+      onkeydown: (event) => event.key === "Escape" && this.#renamed(event, null),
+      onblur: () => this.#renamed(null, null),
+    });
     input.value = this.conversation.title;
     this.#field = el("form", { class: "rename", onsubmit: (event) => this.#renamed(event, input.value.trim()) }, input);
     this.#link.hidden = true;

@@ -1,14 +1,19 @@
 // Finds what was said, in all conversations of a person: the server searches, here stands the field and what was found.
 // Called by sidebar.js.
 
-import { el, followsHere, icon, iconButton, quietButton } from "../ui/dom.js";
 import { words } from "../i18n/strings.js";
+import { el, followsHere, icon, iconButton, quietButton } from "../ui/dom.js";
 
 const PAUSE = 200; // ms after the last key
 const SHORTEST = 2;
 
 export class Search {
-  #on; #field; #clear; #results; #said; #more;
+  #on;
+  #field;
+  #clear;
+  #results;
+  #said;
+  #more;
   #timer = 0;
   #asked = 0; // the number of the newest question: late answers to older ones are not shown
 
@@ -22,8 +27,16 @@ export class Search {
    */
   constructor(on) {
     this.#on = on;
-    this.#field = el("input", { type: "search", "aria-label": words.search, placeholder: words.search, autocomplete: "off",
-      dir: "auto", enterkeyhint: "search", oninput: () => this.#changed(), onkeydown: (event) => this.#key(event) });
+    this.#field = el("input", {
+      type: "search",
+      "aria-label": words.search,
+      placeholder: words.search,
+      autocomplete: "off",
+      dir: "auto",
+      enterkeyhint: "search",
+      oninput: () => this.#changed(),
+      onkeydown: (event) => this.#key(event),
+    });
     this.#clear = iconButton("close", words.clear, { hidden: true, onclick: () => this.clear() });
     this.#said = el("p", { class: "found" });
     this.#results = el("ol", { class: "results", "aria-label": words.found });
@@ -43,7 +56,9 @@ export class Search {
     this.#field.focus();
   }
 
-  get #query() { return this.#field.value.trim(); }
+  get #query() {
+    return this.#field.value.trim();
+  }
 
   #key(event) {
     if (event.key !== "Escape" || this.#field.value === "") return;
@@ -92,10 +107,16 @@ export class Search {
     const excerpt = marked(result.excerpt, result.matches);
     const title = conversation.title || words.untitled;
     const said = message && [message.author?.name, words.when(message.created_at)].filter(Boolean).join(" · ");
-    const link = el("a", { href: this.#on.href(conversation.id, message?.id), onclick: (event) => followsHere(event) && this.#on.open(conversation.id, message?.id) },
+    const link = el(
+      "a",
+      {
+        href: this.#on.href(conversation.id, message?.id),
+        onclick: (event) => followsHere(event) && this.#on.open(conversation.id, message?.id),
+      },
       el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a title that matches is the excerpt
       message && el("span", { class: "meta" }, said),
-      message && el("span", { class: "excerpt", dir: "auto" }, ...excerpt));
+      message && el("span", { class: "excerpt", dir: "auto" }, ...excerpt),
+    );
     return el("li", { "data-id": id }, link);
   }
 }

@@ -1,17 +1,22 @@
 // The column beside the conversation: a new one, the search, the list with what can be done to each, the theme. What the
 // person does there becomes requests here; opening is the page's matter. Called by nous-chat.js.
 
-import { attempt } from "../protocol/api.js";
-import { Appearance } from "../ui/theme-switch.js";
-import { el, icon, iconButton } from "../ui/dom.js";
-import { ConversationList } from "./conversation-list.js";
-import { Menu } from "../ui/menu.js";
-import { undoLeft } from "../protocol/permissions.js";
-import { Search } from "./search.js";
 import { words } from "../i18n/strings.js";
+import { attempt } from "../protocol/api.js";
+import { undoLeft } from "../protocol/permissions.js";
+import { el, icon, iconButton } from "../ui/dom.js";
+import { Menu } from "../ui/menu.js";
+import { Appearance } from "../ui/theme-switch.js";
+import { ConversationList } from "./conversation-list.js";
+import { Search } from "./search.js";
 
 export class Sidebar {
-  #api; #on; #menu = new Menu(); #appearance = new Appearance(); #list; #search;
+  #api;
+  #on;
+  #menu = new Menu();
+  #appearance = new Appearance();
+  #list;
+  #search;
 
   /**
    * @param {object} options
@@ -43,12 +48,15 @@ export class Sidebar {
       say: on.say,
     });
     const keys = iconButton("keyboard", words.keysTitle, { onclick: on.keys });
-    this.element = el("nav", { id: "conversations", popover: "auto", "aria-label": words.conversations },
+    this.element = el(
+      "nav",
+      { id: "conversations", popover: "auto", "aria-label": words.conversations },
       el("button", { type: "button", class: "new", onclick: on.begin }, icon("plus"), words.newConversation),
       this.#search.element,
       el("div", { class: "scroller" }, this.#search.found, this.#list.element),
       el("div", { class: "base" }, this.#appearance.element, keys),
-      this.#menu.element);
+      this.#menu.element,
+    );
   }
 
   start() {
@@ -64,11 +72,17 @@ export class Sidebar {
     this.#list.apply(event);
   }
 
-  get conversations() { return this.#list.conversations; }
+  get conversations() {
+    return this.#list.conversations;
+  }
 
-  get unread() { return this.#list.unread; }
+  get unread() {
+    return this.#list.unread;
+  }
 
-  set current(id) { this.#list.current = id; }
+  set current(id) {
+    this.#list.current = id;
+  }
 
   #actions({ id, yours }) {
     const { pinned, archived, role } = yours;

@@ -1,13 +1,15 @@
 // Ctrl+K: a field and the conversations whose titles have what is written in it. Called by nous-chat.js.
 
+import { words } from "../i18n/strings.js";
 import { dialog } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
-import { words } from "../i18n/strings.js";
 
 const SHOWN = 50;
 
 export class Switcher {
-  #on; #field; #list;
+  #on;
+  #field;
+  #list;
   #options = []; // {element, run}
   #chosen = 0;
 
@@ -19,9 +21,19 @@ export class Switcher {
    */
   constructor(on) {
     this.#on = on;
-    this.#field = el("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "switcher-list",
-      "aria-autocomplete": "list", "aria-label": words.switchTo, placeholder: words.switchTo, autocomplete: "off", dir: "auto",
-      oninput: () => this.#fill(), onkeydown: (event) => this.#key(event) });
+    this.#field = el("input", {
+      type: "text",
+      role: "combobox",
+      "aria-expanded": "true",
+      "aria-controls": "switcher-list",
+      "aria-autocomplete": "list",
+      "aria-label": words.switchTo,
+      placeholder: words.switchTo,
+      autocomplete: "off",
+      dir: "auto",
+      oninput: () => this.#fill(),
+      onkeydown: (event) => this.#key(event),
+    });
     this.#list = el("ul", { id: "switcher-list", role: "listbox", "aria-label": words.conversations });
     this.element = dialog(words.switchTo, "switcher", this.#field, this.#list);
   }
@@ -37,18 +49,32 @@ export class Switcher {
   #fill() {
     const wanted = this.#field.value.trim().toLocaleLowerCase();
     const fits = ({ title }) => (title || words.untitled).toLocaleLowerCase().includes(wanted);
-    this.#options = this.#on.conversations().filter(fits).slice(0, SHOWN).map(({ id, title }) => ({
-      text: title || words.untitled, run: () => this.#on.open(id),
-    }));
+    this.#options = this.#on
+      .conversations()
+      .filter(fits)
+      .slice(0, SHOWN)
+      .map(({ id, title }) => ({
+        text: title || words.untitled,
+        run: () => this.#on.open(id),
+      }));
     this.#options.push({ text: words.newConversation, run: () => this.#on.begin() });
-    this.#list.replaceChildren(...this.#options.map((option, index) =>
-      (option.element = el("li", { role: "option", id: `switcher-${index}`, dir: "auto", onclick: () => this.#run(index) }, option.text))));
+    this.#list.replaceChildren(
+      ...this.#options.map(
+        (option, index) =>
+          (option.element = el(
+            "li",
+            { role: "option", id: `switcher-${index}`, dir: "auto", onclick: () => this.#run(index) },
+            option.text,
+          )),
+      ),
+    );
     this.#choose(0);
   }
 
   #choose(index) {
     this.#chosen = (index + this.#options.length) % this.#options.length;
-    for (const [each, { element }] of this.#options.entries()) element.setAttribute("aria-selected", each === this.#chosen);
+    for (const [each, { element }] of this.#options.entries())
+      element.setAttribute("aria-selected", each === this.#chosen);
     const { element } = this.#options[this.#chosen];
     this.#field.setAttribute("aria-activedescendant", element.id);
     element.scrollIntoView({ block: "nearest" });

@@ -24,7 +24,8 @@ export function sayIn(region, sentence) {
 }
 
 export class Announcer {
-  #region; #state;
+  #region;
+  #state;
   #waiting = [];
   #heard = new Map(); // run -> how many characters of its answer have been said; Infinity when it is over
 

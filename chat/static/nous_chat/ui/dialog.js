@@ -1,8 +1,8 @@
 // A window over the page: Escape, the cross, or a click beside it closes it, and the focus goes back to where it was.
 // Used by keys.js, switcher.js and panel.js.
 
-import { el, iconButton } from "./dom.js";
 import { words } from "../i18n/strings.js";
+import { el, iconButton } from "./dom.js";
 
 let made = 0;
 
@@ -14,11 +14,16 @@ let made = 0;
  */
 export function dialog(title, kind, ...children) {
   const id = `dialog-${(made += 1)}`;
-  const element = el("dialog", { class: kind, "aria-labelledby": id, onclick: ({ target }) => target === element && element.close() },
-    el("div", { class: "window" },
-      el("header", {}, el("h2", { id }, title),
-        iconButton("close", words.close, { onclick: () => element.close() })),
-      ...children));
+  const element = el(
+    "dialog",
+    { class: kind, "aria-labelledby": id, onclick: ({ target }) => target === element && element.close() },
+    el(
+      "div",
+      { class: "window" },
+      el("header", {}, el("h2", { id }, title), iconButton("close", words.close, { onclick: () => element.close() })),
+      ...children,
+    ),
+  );
   return element;
 }
 
@@ -30,10 +35,17 @@ export function dialog(title, kind, ...children) {
  */
 export function confirmed(root, { title, text, action }) {
   return new Promise((answer) => {
-    const window = dialog(title, "question", el("p", { dir: "auto" }, text),
-      el("form", { method: "dialog" },
+    const window = dialog(
+      title,
+      "question",
+      el("p", { dir: "auto" }, text),
+      el(
+        "form",
+        { method: "dialog" },
         el("button", { class: "secondary", value: "" }, words.cancel),
-        el("button", { class: "primary bad", value: "yes" }, action)));
+        el("button", { class: "primary bad", value: "yes" }, action),
+      ),
+    );
     window.addEventListener("close", () => {
       window.remove();
       answer(window.returnValue === "yes");

@@ -99,7 +99,12 @@ export function followsHere(event) {
 
 /** A person's mark: the initials on a tint of his own. */
 export function avatar(person) {
-  const initials = person.name.split(/[\s._-]+/).filter(Boolean).slice(0, 2).map((part) => [...part][0]).join("");
+  const initials = person.name
+    .split(/[\s._-]+/)
+    .filter(Boolean)
+    .slice(0, 2)
+    .map((part) => [...part][0])
+    .join("");
   const mark = el("span", { class: "avatar", "aria-hidden": "true" }, initials.toUpperCase());
   let hue = 0;
   for (const character of String(person.id)) hue = (hue * 31 + character.codePointAt(0)) % 360;

@@ -7,8 +7,13 @@ export class Menu {
   #button = null;
 
   constructor() {
-    this.element = el("div", { class: "actions", role: "menu", popover: "auto", onkeydown: (event) => this.#key(event),
-      onbeforetoggle: ({ newState }) => newState === "closed" && this.#leave() });
+    this.element = el("div", {
+      class: "actions",
+      role: "menu",
+      popover: "auto",
+      onkeydown: (event) => this.#key(event),
+      onbeforetoggle: ({ newState }) => newState === "closed" && this.#leave(),
+    });
   }
 
   /**
@@ -16,9 +21,22 @@ export class Menu {
    * @param {{icon: string, text: string, run: () => void, bad?: boolean}[]} entries
    */
   open(button, entries) {
-    this.element.replaceChildren(...entries.map((entry) =>
-      el("button", { type: "button", role: "menuitem", tabindex: "-1", class: entry.bad ? "bad" : null, onclick: () => this.#run(entry) },
-        icon(entry.icon), entry.text)));
+    this.element.replaceChildren(
+      ...entries.map((entry) =>
+        el(
+          "button",
+          {
+            type: "button",
+            role: "menuitem",
+            tabindex: "-1",
+            class: entry.bad ? "bad" : null,
+            onclick: () => this.#run(entry),
+          },
+          icon(entry.icon),
+          entry.text,
+        ),
+      ),
+    );
     this.element.setAttribute("aria-label", button.getAttribute("aria-label"));
     this.#button = button;
     this.element.showPopover();
