@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from .conf import conf
-from .protocol.errors import Refused
+from .protocol.errors import ErrorCode, Refused
 
 
 class Bucket:
@@ -72,4 +72,4 @@ _requests = Requests()
 def admit(user_id: Any) -> None:
     """Raises Refused where this person asks too often. For the forms without JavaScript, too."""
     if wait := _requests.take(user_id, time.monotonic()):
-        raise Refused("rate_limited", _("You are asking too often. Wait a moment."), retry_after=wait)
+        raise Refused(ErrorCode.RATE_LIMITED, _("You are asking too often. Wait a moment."), retry_after=wait)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from .. import store
 from ..protocol import commands, events
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups
 from ..runs.supervisor import Supervisor
 from ..store import Posted, executor
@@ -31,7 +31,7 @@ async def post(
     refuse_while_draining(here)
     group = groups.conversation(conversation_id)
     with here.room() as host:
-        posted = await executor.ask(
+        posted = await executor.run(
             store.post_message,
             user_id,
             conversation_id,
@@ -59,6 +59,6 @@ async def post(
 
 
 def refuse_while_draining(here: Supervisor) -> None:
-    """Raises Refused("unavailable") in a process that is about to end."""
+    """Raises Refused(UNAVAILABLE) in a process that is about to end."""
     if here.draining:
-        raise Refused("unavailable", _("The server is restarting. Send it again in a moment."))
+        raise Refused(ErrorCode.UNAVAILABLE, _("The server is restarting. Send it again in a moment."))

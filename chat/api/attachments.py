@@ -10,7 +10,7 @@ from .. import store
 from ..conf import conf
 from ..i18n import number
 from ..models import attachment_storage
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .endpoint import answer_json, endpoint
 
 HEADERS = {
@@ -26,10 +26,10 @@ HEADERS = {
 def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     file = request.FILES.get("file")
     if file is None:
-        raise Refused("invalid", "Send the file as the field `file` of a multipart form.")
+        raise Refused(ErrorCode.INVALID, "Send the file as the field `file` of a multipart form.")
     largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
     if file.size is None or file.size > largest:
-        raise Refused("too_large", _("A file may have at most %(most)s bytes.") % {"most": number(largest)})
+        raise Refused(ErrorCode.TOO_LARGE, _("A file may have at most %(most)s bytes.") % {"most": number(largest)})
     return answer_json(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
 
 
@@ -43,7 +43,7 @@ def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
         with attachment_storage().open(found.file) as file:
             content = file.read()
     except FileNotFoundError:
-        raise Refused("not_found", _("The file is no longer there.")) from None
+        raise Refused(ErrorCode.NOT_FOUND, _("The file is no longer there.")) from None
     is_image = found.type.startswith("image/")
     kind = found.type if is_image else f"{found.type}; charset=utf-8"
     disposition = content_disposition_header(not is_image, found.name)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
 from ..i18n import number
-from ..protocol.errors import STATUS, Refused
+from ..protocol.errors import ErrorCode, Refused
 from ..ratelimit import admit
 
 MAX_BODY = 64 * 1024
@@ -34,7 +34,7 @@ def endpoint(*methods: str, often: bool = False) -> Callable[[View], View]:
         @functools.wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
-                return _refusal(Refused("unauthorized", _("Sign in first.")))
+                return _refusal(Refused(ErrorCode.UNAUTHORIZED, _("Sign in first.")))
             try:
                 if not often:
                     admit(request.user.pk)
@@ -54,13 +54,13 @@ def body(request: HttpRequest, kind: type[T]) -> T:
             raise RequestDataTooBig
         return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Refused("invalid", f"{error}.") from None
+        raise Refused(ErrorCode.INVALID, f"{error}.") from None
     except RequestDataTooBig:
         raise Refused(
-            "too_large", _("A request may have at most %(most)s bytes.") % {"most": number(MAX_BODY)}
+            ErrorCode.TOO_LARGE, _("A request may have at most %(most)s bytes.") % {"most": number(MAX_BODY)}
         ) from None
     except (RawPostDataException, msgspec.DecodeError, UnicodeError, RecursionError):
-        raise Refused("bad_json", "The request's body is not valid JSON.") from None
+        raise Refused(ErrorCode.BAD_JSON, "The request's body is not valid JSON.") from None
 
 
 def _number(request: HttpRequest, name: str, default: int | None, low: int, high: int) -> int | None:
@@ -68,7 +68,7 @@ def _number(request: HttpRequest, name: str, default: int | None, low: int, high
     if not given:
         return default
     if not given.isascii() or not given.isdigit() or len(given) > 19 or not low <= int(given) <= high:
-        raise Refused("invalid", f"`{name}` has to be a number from {low} to {high}.")
+        raise Refused(ErrorCode.INVALID, f"`{name}` has to be a number from {low} to {high}.")
     return int(given)
 
 
@@ -80,7 +80,7 @@ def _moment(request: HttpRequest, name: str) -> datetime | None:
         moment: datetime = msgspec.convert(given.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
         return moment.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):  # the first hours of the year 1 are in the year 0 there
-        raise Refused("invalid", f"`{name}` has to be a time like 2026-11-23T09:30:00Z.") from None
+        raise Refused(ErrorCode.INVALID, f"`{name}` has to be a time like 2026-11-23T09:30:00Z.") from None
 
 
 def answer_json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
@@ -88,7 +88,7 @@ def answer_json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
 
 
 def _refusal(refused: Refused) -> HttpResponse:
-    answer = answer_json(STATUS.get(refused.code, 400), {"code": refused.code, "message": str(refused)})
+    answer = answer_json(refused.code.http_status, {"code": refused.code, "message": str(refused)})
     if refused.retry_after is not None:
         answer["Retry-After"] = str(math.ceil(refused.retry_after))
     return answer

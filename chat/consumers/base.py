@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from .. import i18n, metrics, store
 from ..concurrency import end, now
 from ..protocol import commands, events, objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups
 from ..realtime.revocation import session_name
 from ..runs import supervisor
@@ -245,12 +245,12 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             await self._refuse(refused.ref or ref, refused.code, str(refused), refused.retry_after)
         except (OperationalError, InterfaceError, TimeoutError) as error:
             logger.warning("The database did not answer: %s", error)
-            await self._refuse(ref, "unavailable", _(UNAVAILABLE), RETRY)
+            await self._refuse(ref, ErrorCode.UNAVAILABLE, _(UNAVAILABLE), RETRY)
         except Closed:
             raise
         except Exception:
             logger.exception("A command failed")
-            await self._refuse(ref, "internal", _(objects.OURS["internal"]))
+            await self._refuse(ref, ErrorCode.INTERNAL, _(objects.OURS["internal"]))
 
     def _admit(self, command: commands.AnyCommand) -> None:
         """Raises Refused where the person asks too often, or where it is known that the database is away; Closed for
@@ -263,11 +263,11 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             metrics.count("commands_rate_limited")
             if self._bucket.exhausted:
                 raise Closed(4429)
-            raise Refused("rate_limited", _("You are asking too often. Wait a moment."), retry_after=wait)
+            raise Refused(ErrorCode.RATE_LIMITED, _("You are asking too often. Wait a moment."), retry_after=wait)
         if "database" in self.supervisor.away and not isinstance(command, (commands.Ping, commands.Typing)):
-            raise Refused("unavailable", _(UNAVAILABLE), retry_after=RETRY)
+            raise Refused(ErrorCode.UNAVAILABLE, _(UNAVAILABLE), retry_after=RETRY)
 
-    async def _refuse(self, ref: str | None, code: str, message: str, retry_after: float | None = None) -> None:
+    async def _refuse(self, ref: str | None, code: ErrorCode, message: str, retry_after: float | None = None) -> None:
         await self.answer(events.Error(ref=ref, code=code, message=message, retry_after=retry_after))
 
     async def _pump(self) -> None:
@@ -299,7 +299,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         the database is away, the next look tells.
         """
         try:
-            found = await executor.ask(store.may_stay, self.user.pk, self.reads, self._session)
+            found = await executor.run(store.may_stay, self.user.pk, self.reads, self._session)
         except (DatabaseError, InterfaceError):
             return
         if not found.signed_in:

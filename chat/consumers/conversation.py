@@ -36,7 +36,7 @@ class ConversationConsumer(Socket):
         self._name = self._name or self.mailbox.name
         await self.mailbox.join(groups.conversation(self.conversation_id))
         try:
-            entered = await executor.ask(store.enter, self.user.pk, self.conversation_id)
+            entered = await executor.run(store.enter, self.user.pk, self.conversation_id)
         except Refused:
             raise Closed(4404) from None
         self._person = objects.Person(entered.you.id, entered.you.name)
@@ -104,14 +104,14 @@ class ConversationConsumer(Socket):
                 await self.supervisor.see_through(self._decide(command))
             case commands.RunSync(run=run, ref=ref):
                 metrics.count("gaps_total")
-                await executor.ask(store.check_membership, self.user.pk, self.conversation_id)
+                await executor.run(store.check_membership, self.user.pk, self.conversation_id)
                 await self.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
                 if self._credit.acknowledge(run.hex, seq):
                     await self.supervisor.sync(run, self.conversation_id, self.mailbox.name)
                 await self._acknowledge(ref)
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
-                messages, more = await executor.ask(store.page, self.user.pk, self.conversation_id, before, limit)
+                messages, more = await executor.run(store.page, self.user.pk, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=messages, more=more, ref=ref))
             case commands.Read(seq=seq, ref=ref):
                 self.supervisor.markers.note(self.conversation_id, self.user.pk, seq)
@@ -132,7 +132,7 @@ class ConversationConsumer(Socket):
         Started by a ping, ended by `leave`; nothing escapes but bugs, which asyncio logs.
         """
         with suppress(OperationalError, InterfaceError):  # the next ping may find more
-            standing = await executor.ask(store.standing, self.user.pk, self.conversation_id)
+            standing = await executor.run(store.standing, self.user.pk, self.conversation_id)
             if standing is not None:
                 await self.answer(events.ConversationState(last_seq=standing.last_seq, run=standing.run))
 
@@ -152,7 +152,7 @@ class ConversationConsumer(Socket):
         if command.resend:
             posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            edited = await executor.ask(
+            edited = await executor.run(
                 store.edit_message,
                 self.user.pk,
                 self.conversation_id,
@@ -179,7 +179,7 @@ class ConversationConsumer(Socket):
                 change = store.restore_message
             case commands.MessageChoose():
                 change = store.choose
-        message = await executor.ask(change, self.user.pk, self.conversation_id, command.message)
+        message = await executor.run(change, self.user.pk, self.conversation_id, command.message)
         await self.answer(events.Ack(ref=command.ref, message=message.id))
         await self._publish(event(message=message))
         self.supervisor.lists.changed(self.conversation_id)
@@ -187,7 +187,7 @@ class ConversationConsumer(Socket):
     async def _start_run(self, command: commands.RunStart) -> None:
         posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            run_id = await executor.ask(
+            run_id = await executor.run(
                 store.request_run,
                 self.user.pk,
                 self.conversation_id,
@@ -201,7 +201,7 @@ class ConversationConsumer(Socket):
         self.supervisor.lists.changed(self.conversation_id)
 
     async def _stop_run(self, command: commands.RunStop) -> None:
-        ended = await executor.ask_first(
+        ended = await executor.run_urgent(
             store.request_stop, self.user.pk, self.conversation_id, command.run, self.supervisor.host
         )
         await self.supervisor.stop(command.run, self.conversation_id)
@@ -215,7 +215,7 @@ class ConversationConsumer(Socket):
     async def _decide(self, command: commands.ToolDecide) -> None:
         posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            decided = await executor.ask(store.decide, self.user.pk, self.conversation_id, command, host)
+            decided = await executor.run(store.decide, self.user.pk, self.conversation_id, command, host)
             if decided.start:
                 self.supervisor.start(decided.run, self.conversation_id, self._name)
                 self.supervisor.lists.changed(self.conversation_id)

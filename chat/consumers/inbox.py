@@ -4,7 +4,7 @@ from typing import Never
 
 from .. import store
 from ..protocol import commands, events, objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups
 from ..store import executor
 from .base import Socket
@@ -15,7 +15,7 @@ class InboxConsumer(Socket):
 
     async def enter(self) -> None:
         await self.mailbox.join(groups.person(self.user.pk))
-        conversations, more = await executor.ask(store.conversations_of, self.user.pk)
+        conversations, more = await executor.run(store.conversations_of, self.user.pk)
         you = objects.Person.of(self.user)
         await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
 
@@ -27,4 +27,4 @@ class InboxConsumer(Socket):
                 self._nothing_else()
 
     def _nothing_else(self) -> Never:
-        raise Refused("unknown_command", "The inbox understands ping. Send this to a conversation's socket.")
+        raise Refused(ErrorCode.UNKNOWN_COMMAND, "The inbox understands ping. Send this to a conversation's socket.")

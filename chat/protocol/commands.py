@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from msgspec import Meta, Struct
 
 from ..i18n import number
-from .errors import Refused
+from .errors import ErrorCode, Refused
 
 MAX_FRAME_CHARS = 64 * 1024
 """A longer frame is refused unread."""
@@ -121,10 +121,10 @@ class _Envelope(Struct):
 def parse(frame: str | None) -> AnyCommand:
     """One frame's text as a command. Raises Refused, with the frame's `ref` where it could be read."""
     if frame is None:
-        raise Refused("bad_json", "A frame has to be text that holds one JSON object.")
+        raise Refused(ErrorCode.BAD_JSON, "A frame has to be text that holds one JSON object.")
     if len(frame) > MAX_FRAME_CHARS:
         raise Refused(
-            "too_large",
+            ErrorCode.TOO_LARGE,
             _("This is too long: at most %(most)s characters can be sent at once.") % {"most": number(MAX_FRAME_CHARS)},
         )
     try:
@@ -132,15 +132,17 @@ def parse(frame: str | None) -> AnyCommand:
     except msgspec.ValidationError as error:
         raise _explain(frame, error) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise Refused("bad_json", "This frame is not valid JSON.") from None
+        raise Refused(ErrorCode.BAD_JSON, "This frame is not valid JSON.") from None
 
 
 def _explain(frame: str, error: msgspec.ValidationError) -> Refused:
     try:
         envelope = msgspec.json.decode(frame, type=_Envelope)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return Refused("bad_json", "A frame has to be one valid JSON object.")
+        return Refused(ErrorCode.BAD_JSON, "A frame has to be one valid JSON object.")
     ref = envelope.ref if isinstance(envelope.ref, str) and len(envelope.ref) <= 64 else None
     if not isinstance(envelope.type, str) or envelope.type not in _names:
-        return Refused("unknown_command", f"There is no such command; known are {', '.join(sorted(_names))}.", ref)
-    return Refused("invalid", f"{error}.", ref)
+        return Refused(
+            ErrorCode.UNKNOWN_COMMAND, f"There is no such command; known are {', '.join(sorted(_names))}.", ref
+        )
+    return Refused(ErrorCode.INVALID, f"{error}.", ref)

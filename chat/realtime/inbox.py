@@ -58,7 +58,7 @@ async def announce(conversation_id: UUID) -> int:
     """Publish `conversation.updated` to the conversation, and to the inbox of each of its people as this one has it.
     Returns how many these are.
     """
-    listing = await executor.ask(store.listing, conversation_id)
+    listing = await executor.run(store.listing, conversation_id)
     if listing is None:
         return 0
     event = events.ConversationUpdated(conversation=listing.conversation)
@@ -69,7 +69,7 @@ async def announce(conversation_id: UUID) -> int:
 
 async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:
     """Publish `conversation.updated` to the inboxes of some people, for whom alone it has changed."""
-    listing = await executor.ask(store.listing, conversation_id, user_ids)
+    listing = await executor.run(store.listing, conversation_id, user_ids)
     if listing is not None:
         await _tell_each(listing)
 

@@ -32,7 +32,7 @@ class Markers:
         for conversation_id in list(self._noted):
             read = self._noted.pop(conversation_id)
             try:
-                news = await executor.ask(store.mark_read, conversation_id, read)
+                news = await executor.run(store.mark_read, conversation_id, read)
             except (DatabaseError, InterfaceError):
                 for user_id, seq in read.items():
                     self.note(conversation_id, user_id, seq)

@@ -307,7 +307,7 @@ class LiveRun:
         """
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                return await executor.ask(write, *args)
+                return await executor.run(write, *args)
             except (OperationalError, InterfaceError) as error:
                 logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
                 with suppress(TimeoutError):

@@ -191,13 +191,13 @@ class Supervisor:
     async def sync(self, run_id: UUID, conversation_id: UUID, channel: str, ref: str | None = None) -> None:
         """Have everything so far of a run sent to one socket: by its owner, or, where it has none, from its row.
 
-        Raises Refused("not_found").
+        Raises Refused(NOT_FOUND).
         """
         live = self._runs.get(run_id)
         mine = live is not None and live.conversation_id == conversation_id  # nobody hears another conversation's
         if mine and self._sync(run_id, channel, ref):
             return
-        stored = await executor.ask(store.find_run, conversation_id, run_id)
+        stored = await executor.run(store.find_run, conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:
             await self._reply(channel, events.RunFinished.of(stored.run, stored.message, ref))
         elif stored.message is not None and (stored.silent or stored.run.status == Run.Status.AWAITING_APPROVAL):
@@ -225,7 +225,7 @@ class Supervisor:
         read = None if conf.CANCEL_ON_DISCONNECT == "never" else {s.reads for s in self.sockets if s.reads is not None}
         if self.draining or self._free() <= 0 or read == set():
             return
-        for run_id, conversation_id in await executor.ask(store.adopt, self.host, self._free(), read):
+        for run_id, conversation_id in await executor.run(store.adopt, self.host, self._free(), read):
             metrics.count("runs_taken_up")
             self.start(run_id, conversation_id, None)
 
@@ -235,7 +235,7 @@ class Supervisor:
         """
         if not self._process.pulse.may_judge(_now()):
             return
-        for finished in await executor.ask(store.reap, conversation_id):
+        for finished in await executor.run(store.reap, conversation_id):
             logger.warning("Run %s was left behind by its process", finished.run.id)
             metrics.count("runs_reaped")
             group = groups.conversation(finished.run.conversation)
@@ -313,7 +313,7 @@ class Supervisor:
             if not turn.done():
                 await self._tell_place(live, self._slots.places()[live.id])
             if not await turn:
-                await executor.ask(store.release, self.host, [live.id])
+                await executor.run(store.release, self.host, [live.id])
                 return None
             live.place = None
             try:
@@ -430,7 +430,7 @@ class Supervisor:
         if self.draining or now < self._expire_at:
             return
         self._expire_at = now + EXPIRE
-        for conversation_id, decided in await executor.ask(store.expire, self.host):
+        for conversation_id, decided in await executor.run(store.expire, self.host):
             event = events.RunTool(run=decided.run, seq=decided.seq, call=decided.call)
             await groups.publish(groups.conversation(conversation_id), event)
             if decided.start:
@@ -439,12 +439,12 @@ class Supervisor:
 
     async def _heartbeat(self) -> None:
         if not self._runs:
-            await executor.ask_first(store.reachable)
+            await executor.run_urgent(store.reachable)
             return
         runs = list(self._runs)
         written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
         places = {live.id: live.place for live in self._runs.values() if live.place is not None}
-        beat = await executor.ask_first(
+        beat = await executor.run_urgent(
             store.heartbeat, self.host, runs, [checkpoint for _, checkpoint in written], places
         )
         for run_id in beat.stop:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import append, complete, lock_as, may_post, touch
 from .run_lifecycle import active_runs
 
@@ -58,15 +58,17 @@ def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Mes
     may_post(participant)
     row = Message.objects.filter(conversation=conversation_id, pk=message_id).first()
     if row is None:
-        raise Refused("not_found", _("There is no such message in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
     if row.alternative_of_id is None:
-        raise Refused("conflict", _("There is no other answer to choose from."))
+        raise Refused(ErrorCode.CONFLICT, _("There is no other answer to choose from."))
     of_it = Q(message__alternative_of=row.alternative_of_id) | Q(replaces__alternative_of=row.alternative_of_id)
     if active_runs(conversation_id).filter(of_it).exists():
-        raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
+        raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
     if not row.shown:
         if not Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False):
-            raise Refused("conflict", _("The question was sent again: what was answered before is not shown any more."))
+            raise Refused(
+                ErrorCode.CONFLICT, _("The question was sent again: what was answered before is not shown any more.")
+            )
         Message.objects.filter(pk=row.pk).update(shown=True)
         touch(conversation)
     return objects.Message.of(complete(Message.objects.filter(pk=row.pk)).get())

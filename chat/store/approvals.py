@@ -18,7 +18,7 @@ from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.commands import ToolDecide
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from . import prompts
 from .base import lock, lock_as, storable, storable_json
 from .budgets import may_spend, record
@@ -94,12 +94,12 @@ def decide(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | N
     conversation = participant.conversation
     call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
     if call is None:
-        raise Refused("not_found", _("There is no such tool call in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such tool call in this conversation."))
     run = call.run
     if not policy().can_decide(participant, run):
-        raise Refused("forbidden", _("Only who asked, or an owner of the conversation, can decide on this."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only who asked, or an owner of the conversation, can decide on this."))
     if call.status != ToolCall.Status.AWAITING_APPROVAL or run.status != Run.Status.AWAITING_APPROVAL:
-        raise Refused("conflict", _("This has been decided already."))
+        raise Refused(ErrorCode.CONFLICT, _("This has been decided already."))
     may_spend(participant.user, conversation)
     call.decided_by, call.decided_at = participant.user, timezone.now()
     if asked.decision == "reject":

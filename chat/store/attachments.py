@@ -21,7 +21,7 @@ from ..conf import conf
 from ..i18n import number
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import may_post, membership, storable
 
 WAITING = 50
@@ -65,7 +65,9 @@ def text_of(content: bytes) -> str:
     except UnicodeDecodeError:
         text = "\x00"
     if NO_TEXT.search(text):
-        raise Refused("invalid", _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached."))
+        raise Refused(
+            ErrorCode.INVALID, _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached.")
+        )
     return storable(text)
 
 
@@ -77,16 +79,16 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
     largest = conf.TEXT_BYTES if kind == TEXT else conf.IMAGE_BYTES
     if len(content) > largest:
         raise Refused(
-            "too_large",
+            ErrorCode.TOO_LARGE,
             _("Such a file may have at most %(most)s bytes; this one has %(length)s.")
             % {"most": number(largest), "length": number(len(content))},
         )
     if not content:
-        raise Refused("empty", _("The file is empty."))
+        raise Refused(ErrorCode.EMPTY, _("The file is empty."))
     text = text_of(content) if kind == TEXT else ""
     if Attachment.objects.filter(uploaded_by=user, message=None).count() >= WAITING:
         raise Refused(
-            "conflict",
+            ErrorCode.CONFLICT,
             _("You have uploaded %(count)s files without sending them. Send them, or wait a day.") % {"count": WAITING},
         )
     stored = attachment_storage().save(f"nous_chat/{uuid.uuid4().hex}", ContentFile(content))
@@ -112,7 +114,7 @@ def attach(message: Message, wanted: Sequence[UUID]) -> None:
         return
     if len(wanted) > conf.ATTACHMENTS_PER_MESSAGE:
         raise Refused(
-            "too_large",
+            ErrorCode.TOO_LARGE,
             ngettext(
                 "A message may carry at most %(most)s file.",
                 "A message may carry at most %(most)s files.",
@@ -123,7 +125,9 @@ def attach(message: Message, wanted: Sequence[UUID]) -> None:
     free = Attachment.objects.filter(conversation=message.conversation_id, uploaded_by=message.author_id, message=None)
     rows = {row.pk: row for row in free.filter(pk__in=wanted)}
     if set(rows) != set(wanted):
-        raise Refused("not_found", _("A file of this message is not there, or was sent already. Attach it again."))
+        raise Refused(
+            ErrorCode.NOT_FOUND, _("A file of this message is not there, or was sent already. Attach it again.")
+        )
     now = timezone.now()
     for place, key in enumerate(dict.fromkeys(wanted)):
         rows[key].message, rows[key].created_at = message, now + timedelta(microseconds=place)
@@ -140,7 +144,7 @@ class Served(Struct, frozen=True):
 
 def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
     """To who is in the conversation, once it is sent and while its message is not deleted; before that to who uploaded
-    it. Raises Refused("not_found"), whether or not there is one.
+    it. Raises Refused(NOT_FOUND), whether or not there is one.
     """
     sent = Q(message__isnull=False, message__deleted_at=None) | Q(message=None, uploaded_by=user_id)
     row = Attachment.objects.filter(sent, pk=attachment_id).first()
@@ -150,7 +154,7 @@ def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
             return Served(str(row.file.name), row.name, row.type)
     except Refused:
         pass
-    raise Refused("not_found", _("There is no such file, or you may not see it."))
+    raise Refused(ErrorCode.NOT_FOUND, _("There is no such file, or you may not see it."))
 
 
 def files_for_model(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
@@ -190,7 +194,7 @@ def delete_unsent(user_id: Any, attachment_id: UUID) -> None:
     """Take back a file that was not sent."""
     row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
     if row is None:
-        raise Refused("not_found", _("There is no such file, or it was sent already."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such file, or it was sent already."))
     row.delete()
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 
 PAGE = 50
 
@@ -45,12 +45,12 @@ def membership(user_id: Any, conversation_id: UUID) -> Participant:
 
 
 def no_conversation() -> Refused:
-    return Refused("not_found", _("There is no such conversation, or you are not in it."))
+    return Refused(ErrorCode.NOT_FOUND, _("There is no such conversation, or you are not in it."))
 
 
 def may_post(participant: Participant) -> None:
     if not policy().can_post(participant):
-        raise Refused("forbidden", _("You can read this conversation, but not write in it."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation, but not write in it."))
 
 
 def talkers(conversation_id: UUID) -> int:
@@ -65,7 +65,7 @@ def lock(conversation_id: UUID) -> Conversation:
 
 def lock_as(user_id: Any, conversation_id: UUID) -> Participant:
     """Somebody's membership, with the locked conversation: read under the lock, so that whoever was removed, or has
-    another role, while this waited for it, acts as what he is now. Raises Refused("not_found").
+    another role, while this waited for it, acts as what he is now. Raises Refused(NOT_FOUND).
     """
     Conversation.objects.select_for_update().filter(pk=conversation_id).first()
     return membership(user_id, conversation_id)

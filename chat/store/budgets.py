@@ -20,16 +20,16 @@ from ..i18n import number
 from ..models import Conversation, Run, Spending
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from . import pricing
 
 
 def may_spend(user: Any | None, conversation: Conversation) -> list[pricing.Left]:
-    """What is left. Raises Refused("budget") where a budget of this person, conversation, or the site is used up."""
+    """What is left. Raises Refused(BUDGET) if a budget of this user, the conversation, or the site is used up."""
     all_left = left_for(user, conversation)
     for left in all_left:
         if (left.tokens is not None and left.tokens <= 0) or (left.cost is not None and left.cost <= 0):
-            raise Refused("budget", left.failure.message, retry_after=left.failure.retry_after)
+            raise Refused(ErrorCode.BUDGET, left.failure.message, retry_after=left.failure.retry_after)
     return all_left
 
 

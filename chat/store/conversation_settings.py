@@ -12,7 +12,7 @@ from ..conf import conf
 from ..models import Conversation, Participant
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import as_title, lock_as, membership
 from .conversations import listing_of
 from .search import set_title
@@ -46,7 +46,7 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Changes) -
     participant = (lock_as if changes.common else membership)(user_id, conversation_id)
     if changes.common:
         if not policy().can_manage(participant):
-            raise Refused("forbidden", _("Only an owner of the conversation can change that."))
+            raise Refused(ErrorCode.FORBIDDEN, _("Only an owner of the conversation can change that."))
         _set_up(participant.conversation, changes)
     if changes.own:
         Participant.objects.filter(pk=participant.pk).update(**changes.own)
@@ -59,7 +59,9 @@ def _set_up(conversation: Conversation, changes: Changes) -> None:
     if not isinstance(changes.title, UnsetType):
         title = as_title(changes.title)
         if len(title) > TITLE_LENGTH:
-            raise Refused("too_large", _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH})
+            raise Refused(
+                ErrorCode.TOO_LARGE, _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH}
+            )
         set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)
     if not isinstance(changes.mode, UnsetType):
         conversation.mode = _one_of("mode", changes.mode, Conversation.Mode.values)
@@ -68,7 +70,9 @@ def _set_up(conversation: Conversation, changes: Changes) -> None:
     if not isinstance(changes.agents, UnsetType):
         slugs = list(dict.fromkeys(changes.agents))
         if not slugs:
-            raise Refused("invalid", _("A conversation needs at least one agent. It can be told to answer never."))
+            raise Refused(
+                ErrorCode.INVALID, _("A conversation needs at least one agent. It can be told to answer never.")
+            )
         for slug in slugs:
             _one_of("agents", slug, list(conf.AGENTS))
         conversation.agent, conversation.other_agents = slugs[0], slugs[1:]
@@ -77,5 +81,5 @@ def _set_up(conversation: Conversation, changes: Changes) -> None:
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
-        raise Refused("invalid", f"`{name}` has to be one of {', '.join(filter(None, known))}.")
+        raise Refused(ErrorCode.INVALID, f"`{name}` has to be one of {', '.join(filter(None, known))}.")
     return value

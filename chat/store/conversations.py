@@ -16,7 +16,7 @@ from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import PAGE, as_title, membership, newest, no_conversation
 from .read_state import with_unread, yours
 from .run_lifecycle import active_runs
@@ -38,7 +38,8 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
     """A new conversation that `user` owns. Raises Refused where the site has no such agent."""
     if agent is not None and agent not in conf.AGENTS:
         raise Refused(
-            "invalid", _("There is no such agent. There are: %(known)s.") % {"known": ", ".join(sorted(conf.AGENTS))}
+            ErrorCode.INVALID,
+            _("There is no such agent. There are: %(known)s.") % {"known": ", ".join(sorted(conf.AGENTS))},
         )
     with transaction.atomic():
         row = Conversation.objects.create(agent=agent or agents.default_slug())
@@ -115,7 +116,7 @@ class Entered(Struct, frozen=True):
 
 
 def enter(user_id: Any, conversation_id: UUID) -> Entered:
-    """Raises Refused("not_found") where there is no such conversation or the person is not in it."""
+    """Raises Refused(NOT_FOUND) where there is no such conversation or the person is not in it."""
     participant = membership(user_id, conversation_id)
     me = objects.Participant.of(participant)
     everyone = list(Participant.objects.filter(conversation=conversation_id).select_related("user"))
@@ -135,12 +136,12 @@ def enter(user_id: Any, conversation_id: UUID) -> Entered:
 
 
 def check_membership(user_id: Any, conversation_id: UUID) -> None:
-    """Raises Refused("not_found") where the person is not, or no longer, in the conversation."""
+    """Raises Refused(NOT_FOUND) where the person is not, or no longer, in the conversation."""
     membership(user_id, conversation_id)
 
 
 def look(user_id: Any, conversation_id: UUID) -> objects.Conversation:
-    """A conversation as this person has it. Raises Refused("not_found")."""
+    """A conversation as this person has it. Raises Refused(NOT_FOUND)."""
     membership(user_id, conversation_id)
     found = listing_of(user_id, conversation_id)
     if found is None:

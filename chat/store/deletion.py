@@ -13,7 +13,7 @@ from ..conf import conf
 from ..models import Conversation, Participant
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import lock_as, no_conversation
 from .conversations import listing_of
 from .run_lifecycle import active_runs, stop
@@ -32,7 +32,7 @@ def delete_conversation(user_id: Any, conversation_id: UUID) -> Deleted:
     participant = lock_as(user_id, conversation_id)
     conversation = participant.conversation
     if not policy().can_manage(participant):
-        raise Refused("forbidden", _("Only an owner of the conversation can delete it."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only an owner of the conversation can delete it."))
     active = active_runs(conversation_id).first()
     to_stop = None if active is None or stop(active, participant.user_id) else active.id
     conversation.deleted_at, conversation.waiting = timezone.now(), []

@@ -14,7 +14,7 @@ from ..conf import conf
 from ..models import Conversation, Edit, Message, Run
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import complete, lock_as, may_post, membership, said, touch
 from .messages import checked_text, title_of
 from .responders import Asked, asked, asked_expressly, wait
@@ -48,7 +48,7 @@ def edit_message(
     may_post(participant)
     row = _there(conversation, message_id)
     if row.author_id != participant.user_id:
-        raise Refused("forbidden", _("You can edit your own messages only."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can edit your own messages only."))
     text = checked_text(text, row.attachments.exists())
     if text != row.text:
         Edit.objects.create(message=row, text=row.text, edited_by=participant.user)
@@ -73,9 +73,9 @@ def edit_message(
 def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Message]:
     later = Message.objects.filter(conversation=conversation, seq__gt=row.seq, shown=True)
     if later.filter(role=Message.Role.USER, deleted_at=None).exists():
-        raise Refused("conflict", _("Somebody has written since. Only the last message can be sent again."))
+        raise Refused(ErrorCode.CONFLICT, _("Somebody has written since. Only the last message can be sent again."))
     if active_runs(conversation.pk).exists():
-        raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
+        raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
     answers = list(complete(later.filter(role=Message.Role.ASSISTANT)).order_by("seq"))
     Message.objects.filter(pk__in=[answer.pk for answer in answers]).update(shown=False)
     for answer in answers:
@@ -92,9 +92,11 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
     conversation = participant.conversation
     row = _there(conversation, message_id, deleted=True)
     if not policy().can_delete(participant, row):
-        raise Refused("forbidden", _("Only who wrote it, or an owner of the conversation, can delete this message."))
+        raise Refused(
+            ErrorCode.FORBIDDEN, _("Only who wrote it, or an owner of the conversation, can delete this message.")
+        )
     if active_runs(conversation_id).filter(Q(message=row) | Q(replaces=row)).exists():
-        raise Refused("conflict", _("This answer is being made. Stop it first."))
+        raise Refused(ErrorCode.CONFLICT, _("This answer is being made. Stop it first."))
     if row.deleted_at is None:
         _forget(conversation, row)
         forget(row)
@@ -136,9 +138,9 @@ def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> ob
     if row.deleted_at is None:
         return _object(row)
     if row.deleted_by_id != participant.user_id:
-        raise Refused("forbidden", _("Only who deleted this message can restore it."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only who deleted this message can restore it."))
     if row.deleted_at < timezone.now() - timedelta(seconds=conf.UNDO_SECONDS):
-        raise Refused("conflict", _("It is too late: this message was deleted for good."))
+        raise Refused(ErrorCode.CONFLICT, _("It is too late: this message was deleted for good."))
     row.deleted_at = row.deleted_by = None
     row.save(update_fields=["deleted_at", "deleted_by"])
     index([row])
@@ -162,7 +164,7 @@ def _there(conversation: Conversation, message_id: UUID, *, deleted: bool = Fals
     rows = Message.objects.filter(shown, conversation=conversation, pk=message_id)
     row = rows.exclude(role=Message.Role.SYSTEM).first()
     if row is None or (row.deleted_at is not None and not deleted):
-        raise Refused("not_found", _("There is no such message in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
     return row
 
 

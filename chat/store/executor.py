@@ -1,6 +1,6 @@
-"""The way from the event loop to `store`: the one thread of the ORM, and the line before it.
+"""The ORM's thread and its queue: how code on the event loop runs a unit of work from `store`.
 
-A unit of work goes in; what it returns or raises comes out. Called by whatever runs on the loop; views call the store.
+Everything that runs on the event loop goes through here. Views, which run in threads, call the store directly.
 """
 
 import asyncio
@@ -14,35 +14,37 @@ from channels.db import database_sync_to_async
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AT_ONCE = 2
-"""As many are out of the line: one that the thread does, and the next, lest it wait for the loop between them."""
+IN_FLIGHT = 2
+"""Jobs in flight: the one the thread is running plus the next, so the thread never idles waiting for the event loop."""
 
-_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
-_within: ContextVar[bool] = ContextVar("within", default=False)
-"""Whether who asks is what the thread does: a site's `deps` or a handler of a signal, come back by `async_to_sync`. It
-waits for the answer, so that this must not stand in the line behind it.
+_inside_job: ContextVar[bool] = ContextVar("inside_job", default=False)
+"""True inside a job that re-entered the event loop: a site's `deps`, or a signal handler using `async_to_sync`. Such a
+call skips the queue; waiting behind its own job would deadlock.
 """
 
 
-async def ask(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do `work` in the database's thread, after all that was asked for before. Raises what it raises."""
-    if _within.get():
-        return await ask_first(work, *args, **kwargs)
+async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work` in the ORM's thread, after everything queued before it. Raises what `work` raises."""
+    if _inside_job.get():
+        return await run_urgent(work, *args, **kwargs)
     loop = asyncio.get_running_loop()
-    if (line := _lines.get(loop)) is None:
-        line = _lines[loop] = asyncio.Semaphore(AT_ONCE)
-    async with line:
-        return await ask_first(work, *args, **kwargs)
+    if (queue := _queues.get(loop)) is None:
+        queue = _queues[loop] = asyncio.Semaphore(IN_FLIGHT)
+    async with queue:
+        return await run_urgent(work, *args, **kwargs)
 
 
-async def ask_first(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The same, past the whole line. For what may not come late because there is much to do: signs of life, lest the
-    process be taken for dead, or the database for away; and stops, which make it less.
+async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work` ahead of the whole queue.
+
+    For heartbeats, because a late one makes the process look dead or the database look away, and for stops, because
+    they reduce the load.
     """
-    before = _within.set(True)
+    token = _inside_job.set(True)
     try:
-        done: T = await database_sync_to_async(work)(*args, **kwargs)
-        return done
+        result: T = await database_sync_to_async(work)(*args, **kwargs)
+        return result
     finally:
-        _within.reset(before)
+        _inside_job.reset(token)

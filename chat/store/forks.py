@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import may_post, membership, messages
 from .search import index, set_title
 
@@ -34,7 +34,7 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
     seen = Q(shown=True) | Q(alternative_of__isnull=False)  # what went on in another answer goes when that is deleted
     last = Message.objects.filter(seen, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:
-        raise Refused("not_found", _("There is no such message in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
     said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).filter(seq__lt=last.seq)
     if last.alternative_of_id is not None:
         said = said.exclude(alternative_of=last.alternative_of_id)
@@ -42,7 +42,7 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
     rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
     if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
         # Not before the last one either: who owns the copy could decide on another person's calls.
-        raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
+        raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
     copy = Conversation.objects.create(
         agent=source.agent, other_agents=source.other_agents, mode=source.mode, last_seq=len(rows)
     )

@@ -20,7 +20,7 @@ from msgspec import Struct
 from ..models import Invitation, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import lock, lock_as, membership
 from .participants import Change, come_in
 
@@ -35,7 +35,9 @@ def create_invitation(
     """A new link; `expires_in` is in seconds."""
     mine = _may_invite(lock_as(user_id, conversation_id))
     if _open(conversation_id).count() >= MAX_OPEN:
-        raise Refused("conflict", _("There are %(count)s links already. Revoke some first.") % {"count": MAX_OPEN})
+        raise Refused(
+            ErrorCode.CONFLICT, _("There are %(count)s links already. Revoke some first.") % {"count": MAX_OPEN}
+        )
     Invitation.objects.filter(conversation=conversation_id).exclude(_good()).delete()
     row = Invitation.objects.create(
         conversation_id=conversation_id,
@@ -58,7 +60,7 @@ def revoke_invitation(user_id: Any, conversation_id: UUID, invitation_id: UUID) 
     """A link that nobody can use from now on."""
     _may_invite(lock_as(user_id, conversation_id))
     if not Invitation.objects.filter(conversation=conversation_id, pk=invitation_id).delete()[0]:
-        raise Refused("not_found", _("There is no such invitation in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such invitation in this conversation."))
 
 
 class Invited(Struct, frozen=True):
@@ -113,14 +115,14 @@ def join(user: Any, token: str) -> Joined:
 
 def _may_invite(mine: Participant) -> Participant:
     if not policy().can_invite(mine):
-        raise Refused("forbidden", _("You may not invite people to this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You may not invite people to this conversation."))
     return mine
 
 
 def _refuse_removed(user_id: Any, conversation_id: UUID) -> None:
     if Removal.objects.filter(conversation=conversation_id, user=user_id).exists():
         raise Refused(
-            "forbidden",
+            ErrorCode.FORBIDDEN,
             _("You were removed from this conversation. No link lets you in; ask its owner to add you by name."),
         )
 
@@ -135,7 +137,7 @@ def _open(conversation_id: UUID) -> QuerySet[Invitation]:
 
 def _find(user_id: Any, token: str) -> Invitation:
     """Who is in the conversation, perhaps by its last use, finds one that has expired or is used up as well."""
-    no_good = Refused("not_found", _("This invitation is not good any more, or never was."))
+    no_good = Refused(ErrorCode.NOT_FOUND, _("This invitation is not good any more, or never was."))
     try:
         identity = UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
     except (BadSignature, ValueError):

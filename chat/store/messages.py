@@ -14,7 +14,7 @@ from ..i18n import number
 from ..models import Conversation, Message
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .attachments import attach
 from .base import append, lock_as, may_post, messages, storable
 from .read_state import advance
@@ -66,7 +66,7 @@ def post_message(
     text = checked_text(text, bool(attachments))
     replied = None
     if reply_to is not None and (replied := messages(conversation_id).filter(pk=reply_to).first()) is None:
-        raise Refused("not_found", _("The message that this replies to is not in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("The message that this replies to is not in this conversation."))
     if agent is not None:
         found = Asked([asked_expressly(participant, conversation, agent)])
     else:
@@ -101,10 +101,10 @@ def checked_text(text: str, attached: bool = False) -> str:
     """As it is stored. It may be empty only where something is attached."""
     text = storable(text)
     if not text.strip() and not attached:
-        raise Refused("empty", _("The message has no text."))
+        raise Refused(ErrorCode.EMPTY, _("The message has no text."))
     if len(text) > conf.MAX_MESSAGE_CHARS:
         raise Refused(
-            "too_large",
+            ErrorCode.TOO_LARGE,
             _("A message may have at most %(most)s characters; this one has %(length)s.")
             % {"most": number(conf.MAX_MESSAGE_CHARS), "length": number(len(text))},
         )

@@ -16,7 +16,7 @@ from ..i18n import for_all
 from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from .base import append, lock_as, may_post, membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
@@ -54,16 +54,16 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
     mine = lock_as(user_id, conversation_id)
     conversation = mine.conversation
     if not policy().can_invite(mine):
-        raise Refused("forbidden", _("You may not add people to this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You may not add people to this conversation."))
     if role == OWNER:
-        raise Refused("invalid", _("A conversation is handed over to somebody who is in it."))
+        raise Refused(ErrorCode.INVALID, _("A conversation is handed over to somebody who is in it."))
     users = get_user_model()
     user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
     if user is None or not policy().can_add(mine, user):
-        raise Refused("not_found", _("There is nobody of that name."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is nobody of that name."))
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         raise Refused(
-            "conflict", _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
+            ErrorCode.CONFLICT, _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
         )
     return come_in(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
@@ -72,7 +72,7 @@ def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by:
     """A part of somebody's transaction: a new participant of a locked conversation. Raises Refused where it is full."""
     if Participant.objects.filter(conversation=conversation).count() >= conf.MAX_PARTICIPANTS:
         raise Refused(
-            "conflict", _("A conversation may have at most %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
+            ErrorCode.CONFLICT, _("A conversation may have at most %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
         )
     row = Participant.objects.create(
         conversation=conversation, user=user, role=role, last_read=conversation.last_seq + 1
@@ -87,13 +87,15 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
     conversation = mine.conversation
     row = _there(conversation, participant_id)
     if role == OWNER and mine.role != OWNER:
-        raise Refused("forbidden", _("Only the owner can hand a conversation over."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only the owner can hand a conversation over."))
     if not policy().can_manage(mine):
-        raise Refused("forbidden", _("You may not change roles in this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You may not change roles in this conversation."))
     if row.role == role:
-        raise Refused("conflict", _("%(name)s has this role already.") % {"name": objects.Person.of(row.user).name})
+        raise Refused(
+            ErrorCode.CONFLICT, _("%(name)s has this role already.") % {"name": objects.Person.of(row.user).name}
+        )
     if row.role == OWNER:
-        raise Refused("conflict", _("A conversation needs an owner: hand it over to somebody else."))
+        raise Refused(ErrorCode.CONFLICT, _("A conversation needs an owner: hand it over to somebody else."))
     changed = [row]
     if role == OWNER:
         mine.role = MEMBER
@@ -120,11 +122,11 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
     row = _there(conversation, participant_id)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):
-        raise Refused("forbidden", _("You may not remove people from this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You may not remove people from this conversation."))
     if row.role == OWNER and not _other_owners(row):
         if leaving:
-            raise Refused("conflict", _("Hand the conversation over first, or delete it."))
-        raise Refused("conflict", _("The owner cannot be removed."))
+            raise Refused(ErrorCode.CONFLICT, _("Hand the conversation over first, or delete it."))
+        raise Refused(ErrorCode.CONFLICT, _("The owner cannot be removed."))
     gone = objects.Participant.of(row)
     if leaving:
         Removal.objects.filter(conversation=conversation, user=row.user).delete()
@@ -153,7 +155,7 @@ def keep_owned(conversation_id: UUID) -> None:
 def _there(conversation: Conversation, participant_id: int) -> Participant:
     row = Participant.objects.select_related("user").filter(conversation=conversation, pk=participant_id).first()
     if row is None:
-        raise Refused("not_found", _("There is no such participant in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such participant in this conversation."))
     return row
 
 

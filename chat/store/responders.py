@@ -12,7 +12,7 @@ from msgspec import Struct
 from .. import agents
 from ..models import Conversation, Message, Participant
 from ..permissions import policy
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from . import mentions
 from .base import talkers
 from .budgets import may_spend
@@ -32,7 +32,9 @@ class Asked(Struct, frozen=True):
         names = ", ".join(agents.find(slug).name for slug in self.forbidden)
         if not names:
             return None
-        return Refused("forbidden", _("Your message is posted, but you may not ask %(agents)s.") % {"agents": names})
+        return Refused(
+            ErrorCode.FORBIDDEN, _("Your message is posted, but you may not ask %(agents)s.") % {"agents": names}
+        )
 
 
 def asked(participant: Participant, conversation: Conversation, text: str, reply_to: Message | None) -> Asked:
@@ -56,11 +58,11 @@ def asked_expressly(participant: Participant, conversation: Conversation, agent:
     """The slug of an agent that somebody names, or the first one. Raises Refused."""
     agent = agent or conversation.agent
     if agent not in conversation.agents:
-        raise Refused("not_found", _("There is no such agent in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such agent in this conversation."))
     if conversation.answers == Conversation.Answers.OFF:
-        raise Refused("conflict", _("The agents of this conversation are switched off."))
+        raise Refused(ErrorCode.CONFLICT, _("The agents of this conversation are switched off."))
     if not policy().can_ask_agent(participant, agent):
-        raise Refused("forbidden", _("You may not ask this agent."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You may not ask this agent."))
     may_spend(participant.user, conversation)
     return agent
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from .. import engine
 from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from . import pricing, prompts
 from .base import messages, storable
 from .budgets import record
@@ -92,10 +92,12 @@ def queue(
 
 def room(host: str | None) -> str:
     """The process that is to make a run; empty for whichever takes it up. None stands for one that was asked and has no
-    room: then nothing of the transaction is to stay. Raises Refused("busy").
+    room: then nothing of the transaction is to stay. Raises Refused(BUSY).
     """
     if host is None:
-        raise Refused("busy", _("Too many answers are being made at the moment. Try again soon."), retry_after=BUSY)
+        raise Refused(
+            ErrorCode.BUSY, _("Too many answers are being made at the moment. Try again soon."), retry_after=BUSY
+        )
     return host
 
 

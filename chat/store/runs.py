@@ -17,7 +17,7 @@ from ..engine.approvals import pending
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from . import prompts
 from .alternatives import begin_answer
 from .attachments import files_for_model
@@ -50,21 +50,21 @@ def request_run(
     may_post(participant)
     asked = asked_expressly(participant, conversation, agent)
     if active_runs(conversation_id).exists():
-        raise Refused("conflict", _("An answer is being made. Wait for it, or stop it first."))
+        raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
     last = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).order_by("-seq").first()
     if continues and message_id is None:
-        raise Refused("invalid", "`continue` needs the `message` that is to go on.")
+        raise Refused(ErrorCode.INVALID, "`continue` needs the `message` that is to go on.")
     if last is None:
-        raise Refused("conflict", _("There is nothing to answer yet."))
+        raise Refused(ErrorCode.CONFLICT, _("There is nothing to answer yet."))
     if message_id is None:
         return queue(conversation, asked, participant.user_id, host).id
     if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
-        raise Refused("not_found", _("There is no such message in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
     if message_id != last.id:
-        raise Refused("conflict", _("Only the last answer can be made again, or go on."))
+        raise Refused(ErrorCode.CONFLICT, _("Only the last answer can be made again, or go on."))
     replaces = last if last.role == Message.Role.ASSISTANT else None
     if continues and (replaces is None or not last.run.cut_off):
-        raise Refused("conflict", _("There is nothing to go on with: this was not cut off."))
+        raise Refused(ErrorCode.CONFLICT, _("There is nothing to go on with: this was not cut off."))
     if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
         asked = asked_expressly(participant, conversation, last.run.agent)
     return queue(conversation, asked, participant.user_id, host, replaces=replaces, continues=continues).id
@@ -186,11 +186,11 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = 
     conversation = participant.conversation
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
     if run is None:
-        raise Refused("not_found", _("There is no such run in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such run in this conversation."))
     if run.status not in Run.ACTIVE:
-        raise Refused("run_over", _("This answer has ended already."))
+        raise Refused(ErrorCode.RUN_OVER, _("This answer has ended already."))
     if not policy().can_stop(participant, run):
-        raise Refused("forbidden", _("Only who asked, or an owner of the conversation, can stop this answer."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only who asked, or an owner of the conversation, can stop this answer."))
     if not stop(run, participant.user_id):
         return None
     return finished(run_id, following=queue_next(conversation, host))
@@ -205,10 +205,10 @@ class Stored(Struct, frozen=True):
 
 
 def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
-    """Raises Refused("not_found")."""
+    """Raises Refused(NOT_FOUND)."""
     row = runs().filter(conversation=conversation_id, pk=run_id).first()
     if row is None:
-        raise Refused("not_found", _("There is no such run in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("There is no such run in this conversation."))
     silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT)
     return Stored(objects.Run.of(row), answer(row), silent)
 

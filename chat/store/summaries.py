@@ -29,7 +29,7 @@ SUMMARY_CHARS = 8000
 
 def left_after(run_id: UUID) -> list[Left]:
     """What is left of the budgets of who launched a run: what follows it is held against them too. Raises
-    Refused("budget") where one is used up.
+    Refused(ErrorCode.BUDGET) where one is used up.
     """
     run = Run.objects.select_related("launched_by", "conversation").get(pk=run_id)
     return may_spend(run.launched_by, run.conversation)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from .. import store
 from ..actions import participants
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -26,7 +26,8 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return redirect("nous_chat:conversation", joined.conversation)
         invited = store.look_at_invitation(request.user.pk, token)
     except Refused as refused:
-        status = {"not_found": 404, "forbidden": 403}.get(refused.code, 409)
-        problem = {"problem": str(refused), "another": refused.code == "not_found"}
+        unknown = refused.code == ErrorCode.NOT_FOUND
+        status = refused.code.http_status if unknown or refused.code == ErrorCode.FORBIDDEN else 409
+        problem = {"problem": str(refused), "another": unknown}
         return render(request, "nous_chat/join.html", problem, status=status)
     return render(request, "nous_chat/join.html", {"invited": invited})

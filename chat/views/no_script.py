@@ -15,8 +15,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from .. import ratelimit, store
 from ..actions import messages
-from ..protocol import commands, errors
-from ..protocol.errors import Refused
+from ..protocol import commands
+from ..protocol.errors import ErrorCode, Refused
 from ..realtime import inbox
 from ..runs import supervisor
 from . import page
@@ -36,7 +36,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     try:
         ratelimit.admit(request.user.pk)
     except Refused as refused:
-        return HttpResponse(str(refused), status=errors.STATUS[refused.code], content_type="text/plain")
+        return HttpResponse(str(refused), status=refused.code.http_status, content_type="text/plain")
     created = store.create_conversation(request.user)
     transaction.on_commit(partial(async_to_sync(inbox.announce_to), [request.user.pk], created.id))
     return redirect(created.url)
@@ -58,9 +58,9 @@ async def say(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         await here.open()
         posted = await here.see_through(messages.post(here, user.pk, conversation_id, wanted, supervisor.NO_SOCKET))
     except Refused as refused:
-        if refused.code == "not_found":
+        if refused.code == ErrorCode.NOT_FOUND:
             raise Http404(str(refused)) from None
-        status = errors.STATUS.get(refused.code, 400)
+        status = refused.code.http_status
         return await sync_to_async(page.page)(request, conversation_id, str(refused), text, status)
     if posted.refused is not None:
         return await sync_to_async(page.page)(request, conversation_id, str(posted.refused))

@@ -46,7 +46,7 @@ class Said(Struct, frozen=True):
 
 
 def look(user_id: Any, conversation_id: UUID, before: int | None = None) -> Said:
-    """Raises Refused("not_found")."""
+    """Raises Refused(NOT_FOUND)."""
     messages, more = store.page(user_id, conversation_id, before, store.PAGE)
     shown = [message for message in messages if message.shown and not message.deleted_at]
     return Said(store.look(user_id, conversation_id), shown, more, before)

@@ -731,7 +731,7 @@ def test_what_a_socket_asked_for_is_seen_through_and_its_refusal_heard_by_nobody
     async def refused(bug: bool) -> None:
         await asyncio.sleep(0.05)
         done.set()
-        raise ValueError("a bug") if bug else errors.Refused("conflict", "Not now.")
+        raise ValueError("a bug") if bug else errors.Refused(errors.ErrorCode.CONFLICT, "Not now.")
 
     async def leave(bug: bool) -> None:
         done.clear()

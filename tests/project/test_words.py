@@ -120,11 +120,11 @@ def test_german_is_complete(domain: str, used: list[str]) -> None:
 
 def test_no_sentence_of_the_server_stands_outside_the_words() -> None:
     """Whoever writes a client is told of fields and frames in English; everything else is for people."""
-    assert bare_sentences('raise Refused("conflict", "No.")') == ["'No.'"]
+    assert bare_sentences('raise Refused(ErrorCode.CONFLICT, "No.")') == ["'No.'"]
     assert bare_sentences('x.Notice(code="a", message=NOTICES[code])') == ["NOTICES[code]"]
     assert bare_sentences('raise ProviderError(f"{a} failed.", "x")') == ["f'{a} failed.'"]
-    assert bare_sentences('raise Refused("conflict", _("No %(more)s.") % {"more": 1})') == []
-    assert bare_sentences('raise Refused("invalid", "`q` is missing.")') == []
+    assert bare_sentences('raise Refused(ErrorCode.CONFLICT, _("No %(more)s.") % {"more": 1})') == []
+    assert bare_sentences('raise Refused(ErrorCode.INVALID, "`q` is missing.")') == []
     for file in sorted((ROOT / "chat").rglob("*.py")):
         assert not bare_sentences(file.read_text("utf-8")), file
 

@@ -222,7 +222,7 @@ def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
             await ada.hear("run.delta", 2)
             begun = await Run.objects.aget()
             here, done = supervisor.current(), list[int]()
-            line = [asyncio.ensure_future(executor.ask(done.append, number)) for number in range(100)]
+            line = [asyncio.ensure_future(executor.run(done.append, number)) for number in range(100)]
             await asyncio.sleep(0)
             for _ in range(2):  # what follows from the first one stands in the line and does not keep the second
                 await here._beat(asyncio.get_running_loop().time())
@@ -253,7 +253,7 @@ def test_a_stop_does_not_stand_in_the_line_for_the_database(
         async with InProcess(people["ada"], rooms[0].pk) as ada:
             await ada.say("Hello")
             run = (await ada.hear("run.delta"))["run"]
-            line = [asyncio.ensure_future(executor.ask(work, number)) for number in range(200)]
+            line = [asyncio.ensure_future(executor.run(work, number)) for number in range(200)]
             await ada.send("run.stop", run=run, ref="stop")
             assert (await ada.answered("stop"))["type"] == "ack"
             assert len(done) < 200
@@ -272,8 +272,8 @@ def test_what_waits_for_the_database_when_the_process_has_to_end_is_left_to_othe
     async def talk() -> None:
         here = supervisor.current()
         await here.open()
-        posted = await executor.ask(post, people["ada"], rooms[0], host=here.host)
-        line = [asyncio.ensure_future(executor.ask(go_on.wait, 10)) for _ in range(3)]
+        posted = await executor.run(post, people["ada"], rooms[0], host=here.host)
+        line = [asyncio.ensure_future(executor.run(go_on.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
         here.start(posted.start, rooms[0].pk, None)
         await asyncio.sleep(0.1)
@@ -292,15 +292,15 @@ def test_what_a_site_does_in_the_database_s_thread_may_ask_for_more(scenario: Sc
     done: list[int] = []
 
     def comes_back(number: int) -> None:
-        async_to_sync(executor.ask)(done.append, number)
+        async_to_sync(executor.run)(done.append, number)
 
     async def talk() -> None:
         async with asyncio.timeout(30):
-            await asyncio.gather(*(executor.ask(comes_back, number) for number in range(10)))
+            await asyncio.gather(*(executor.run(comes_back, number) for number in range(10)))
             assert done == list(range(10))
-            await executor.ask(done.append, 10)  # and the line is as it was
-            line = [asyncio.ensure_future(executor.ask(done.append, number)) for number in range(11, 20)]
-            await executor.ask_first(comes_back, 20)  # past the line, it comes back to it
+            await executor.run(done.append, 10)  # and the line is as it was
+            line = [asyncio.ensure_future(executor.run(done.append, number)) for number in range(11, 20)]
+            await executor.run_urgent(comes_back, 20)  # past the line, it comes back to it
             await asyncio.gather(*line)
 
     scenario(talk)
