@@ -17,7 +17,7 @@ from . import conf, engine
 from .agents import build, model_of
 from .engine.providers import provider_for
 
-HINT = "docs/operating.md of the chat says more."
+HINT = "docs/deployment.md of the chat says more."
 
 
 @register("nous_chat")
@@ -25,7 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         chat = conf.read()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="docs/operating.md lists the settings.", id="nous_chat.E001")]
+        return [Error(str(error), hint="docs/deployment.md lists the settings.", id="nous_chat.E001")]
     problems: list[CheckMessage] = []
     for slug, agent in chat.AGENTS.items():
         try:

@@ -10,7 +10,7 @@ from chat.protocol import commands, events, objects
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
-OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
+OPERATING = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -103,7 +103,7 @@ def test_every_check_is_documented() -> None:
 
 
 def test_every_module_has_its_line_in_the_design() -> None:
-    design = (ROOT / "docs" / "design.md").read_text("utf-8")
+    design = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     table = design[
         design.index("| file | what it does |") : design.index("`tests/project/test_architecture.py` keeps this true")
     ]
