@@ -1,7 +1,7 @@
 """Group names, publish() and mailboxes: the only module that knows channel layers.
 
 A layer loses messages by design: it may be full, or Redis may be away. So nothing here raises for that, and nothing
-that must arrive depends on it (docs/architecture.md, "Lossy group, exact text"). Its messages are dicts whose `type` is:
+that must arrive depends on it (docs/decisions/0002-the-row-is-the-truth.md). Its messages are dicts whose `type` is:
 
     frame                     text                  an encoded event, to every socket of a conversation or a person;
                               [, run, seq; , over]  of a run that goes on, or is over
