@@ -1,0 +1,35 @@
+"""The layers of `chat` in docs/architecture.md: `python -m tests.project.layers` prints them, test_docs.py compares."""
+
+import re
+from pathlib import Path
+
+from .test_architecture import LAYERS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
+
+
+def table() -> str:
+    """The layers as a Markdown table."""
+    rows = [f"| {name} | {', '.join(f'`{room}`' for room in rooms)} | {purpose} |" for name, rooms, purpose in LAYERS]
+    return "\n".join(["| layer | modules and packages | purpose |", "|---|---|---|", *rows])
+
+
+def diagram() -> str:
+    """The layers as a Mermaid flowchart: an arrow leads to the layer below."""
+    nodes = [f'    L{depth}["<b>{name}</b><br/>{", ".join(rooms)}"]' for depth, (name, rooms, _) in enumerate(LAYERS)]
+    arrows = " --> ".join(f"L{depth}" for depth in range(len(LAYERS)))
+    return "\n".join(["```mermaid", "flowchart TD", *nodes, f"    {arrows}", "```"])
+
+
+def with_layers(page: str) -> str:
+    """The page's text with the current table and diagram between its markers."""
+    for marker, content in (("table", table()), ("diagram", diagram())):
+        begin, end = f"<!-- layers: {marker} -->", f"<!-- end of {marker} -->"
+        pattern = rf"{re.escape(begin)}\n.*?{re.escape(end)}"
+        page, found = re.subn(pattern, lambda _, text=f"{begin}\n{content}\n{end}": text, page, flags=re.DOTALL)
+        assert found == 1, f"docs/architecture.md needs one {begin}"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_layers(PAGE.read_text("utf-8")), "utf-8")
