@@ -25,7 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         chat = conf.read()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="docs/deployment.md lists the settings.", id="nous_chat.E001")]
+        return [Error(str(error), hint="docs/settings.md lists the settings.", id="nous_chat.E001")]
     problems: list[CheckMessage] = []
     for slug, agent in chat.AGENTS.items():
         try:

@@ -465,7 +465,7 @@ def test_a_page_says_what_it_is_for_in_its_first_sentence() -> None:
     for page in PAGES:
         title, purpose = text_of(page).split("\n\n")[:2]
         assert re.fullmatch("# .+", title), page
-        assert re.match("[A-Z].*[.:]", purpose), page
+        assert re.fullmatch("[A-Z].*[.:]", purpose, re.DOTALL), page
 
 
 def test_the_index_lists_every_page_of_the_guide_once() -> None:
