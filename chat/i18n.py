@@ -1,10 +1,10 @@
-"""In which language something is said, and the page's words in it: what gettext's domain `djangojs` has for them.
+"""Languages: which one a sentence is in, numbers and sizes as it writes them, and the catalogue of the page's strings.
 
-The page's sentences stand in `static/nous_chat/i18n/strings.js`, the server's where they are said. A site adds a
-language, or says something differently, with catalogues in one of its own LOCALE_PATHS.
+What one user reads is in the active language: over HTTP the request's, on a socket that of its address. What is stored
+or published is read by everyone, so it is in the site's language (`in_site_language`).
 
-What one person is told is in the language that is active: over HTTP the request's, in a socket that of its address.
-What is stored or published is read by all, and is in the site's (`for_all`).
+The page's strings are in `static/nous_chat/i18n/strings.js` (gettext's domain `djangojs`), the server's where they are
+used. A site adds a language, or rewords a string, with catalogues in its own LOCALE_PATHS.
 """
 
 from decimal import Decimal
@@ -20,12 +20,14 @@ from django.utils.translation.trans_real import DjangoTranslation
 
 LOCALE = Path(__file__).parent / "locale"
 PLURALS = 200
-"""Gettext's rules look at a number's last two digits, and at whether it is small."""
+"""How many numbers the page gets plural forms for. Gettext's rules depend on a number's last two digits and on whether
+it is small, so 200 cover every case."""
 
 
 def language_of(query: bytes) -> str:
-    """The `language` that a socket's address asks for; the site's where it asks for none, or for one that the site does
-    not have. An address is not of our making, so nothing in it is an error.
+    """The `language` in the query string of a socket's address; the site's if there is none, or one it does not offer.
+
+    Never raises: anyone may send any bytes as an address.
     """
     asked = parse_qs(query.decode("latin-1")).get("language", [""])[0]
     try:
@@ -34,19 +36,26 @@ def language_of(query: bytes) -> str:
         return settings.LANGUAGE_CODE
 
 
-def for_all(sentence: str) -> str:
-    """A sentence, marked with gettext_noop, that everybody reads: in the site's language."""
+def in_site_language(sentence: str) -> str:
+    """Translate a sentence that everyone reads, marked with gettext_noop, into the site's language."""
     with override(settings.LANGUAGE_CODE):
         return gettext(sentence)
 
 
-def number(value: int | Decimal) -> str:
-    """As the active language writes it: 10,000 or 10.000."""
+def format_number(value: int | Decimal) -> str:
+    """A number as the active language writes it: 10,000 or 10.000."""
     return number_format(value, force_grouping=True)
 
 
+def format_size(size: int) -> str:
+    """A number of bytes in KB or MB, as the active language writes it: 256 KB, 1.5 MB."""
+    unit, name = (1024 * 1024, "MB") if size >= 1024 * 1024 else (1024, "KB")
+    rounded = (Decimal(size) / unit).quantize(Decimal("0.1"))
+    return f"{format_number(int(rounded) if rounded == int(rounded) else rounded)} {name}"
+
+
 def catalogue() -> dict[str, Any] | None:
-    """What `gettext.js` calls a Catalogue; None where the words are shown as they are written, in English."""
+    """The page's strings in the active language, as a Catalogue of `gettext.js`; None means English, as written."""
     return _catalogue(get_language() or settings.LANGUAGE_CODE)
 
 
@@ -55,7 +64,7 @@ def _catalogue(language: str) -> dict[str, Any] | None:
     translation = DjangoTranslation(language, domain="djangojs", localedirs=[str(LOCALE)])
     texts: dict[str, Any] = {}
     for key, text in translation._catalog.items():  # type: ignore[attr-defined]  # as Django's own JavaScriptCatalog
-        if isinstance(key, tuple):  # a plural form; what comes first counts
+        if isinstance(key, tuple):  # (text, number of the plural form); a site's own catalogue comes first and wins
             texts.setdefault(key[0], {}).setdefault(key[1], text)
         elif key:
             texts.setdefault(key, text)

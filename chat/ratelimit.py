@@ -1,4 +1,4 @@
-"""How often a person may ask: a token bucket for each, in this process. Pure: `sockets` and `api` bring the time."""
+"""Rate limits: a token bucket for each user, in this process."""
 
 import threading
 import time
@@ -13,8 +13,10 @@ from .protocol.errors import ErrorCode, Refused
 
 
 class Bucket:
-    """Holds COMMAND_BURST tokens and gets COMMAND_RATE new ones a second; a command takes one. Who goes on asking in
-    spite of refusals runs into debt, and is `exhausted` when that is as large as the bucket.
+    """A token bucket: holds up to COMMAND_BURST tokens, gains COMMAND_RATE a second, and each command takes one.
+
+    Clients that ignore refusals run into debt; at a debt as large as the bucket it is `exhausted`. The caller passes
+    the time in.
     """
 
     def __init__(self) -> None:
@@ -22,10 +24,10 @@ class Bucket:
         self._then: float | None = None
 
     def take(self, now: float) -> float:
-        """Seconds to wait until the next command is taken; 0 where this one is."""
+        """Take a token. Returns 0, or the seconds to wait if there is none."""
         gained = 0.0 if self._then is None else (now - self._then) * conf.COMMAND_RATE
-        left = min(self._tokens + gained, conf.COMMAND_BURST) - 1
-        self._then, self._tokens = now, max(left, -conf.COMMAND_BURST - 1.0)
+        tokens = min(self._tokens + gained, conf.COMMAND_BURST) - 1
+        self._then, self._tokens = now, max(tokens, -conf.COMMAND_BURST - 1.0)
         return 0.0 if self._tokens >= 0 else (1 - self._tokens) / conf.COMMAND_RATE
 
     @property
@@ -34,42 +36,44 @@ class Bucket:
 
 
 class Buckets:
-    """One for each person who is connected, by primary key: all his sockets of this process share it, and the last
-    takes it with it.
+    """The buckets of connected users, by primary key. All sockets of a user in this process share one."""
+
+    def __init__(self) -> None:
+        # Weak: the sockets hold the bucket, and the last one to close frees it.
+        self._by_user: weakref.WeakValueDictionary[Any, Bucket] = weakref.WeakValueDictionary()
+
+    def of(self, user_id: Any) -> Bucket:
+        if (bucket := self._by_user.get(user_id)) is None:
+            bucket = self._by_user[user_id] = Bucket()
+        return bucket
+
+
+class RequestBuckets:
+    """The buckets of HTTP requests, by the user's primary key. Thread-safe.
+
+    Nothing tells when a user is gone, so this keeps the MAX_USERS who asked last.
     """
 
-    def __init__(self) -> None:
-        self._of: weakref.WeakValueDictionary[Any, Bucket] = weakref.WeakValueDictionary()
-
-    def of(self, person: Any) -> Bucket:
-        if (found := self._of.get(person)) is None:
-            found = self._of[person] = Bucket()
-        return found
-
-
-class Requests:
-    """The same for HTTP requests, which come in threads, from people who do not stay: those of the last MOST people."""
-
-    MOST = 10_000
+    MAX_USERS = 10_000
 
     def __init__(self) -> None:
-        self._of: OrderedDict[Any, Bucket] = OrderedDict()
+        self._by_user: OrderedDict[Any, Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, person: Any, now: float) -> float:
-        """Seconds to wait until this person's next request is taken; 0 where this one is."""
+    def take(self, user_id: Any, now: float) -> float:
+        """Take a token of this user's. Returns 0, or the seconds to wait if there is none."""
         with self._lock:
-            bucket = self._of.setdefault(person, Bucket())
-            self._of.move_to_end(person)
-            if len(self._of) > self.MOST:
-                self._of.popitem(last=False)
+            bucket = self._by_user.setdefault(user_id, Bucket())
+            self._by_user.move_to_end(user_id)
+            if len(self._by_user) > self.MAX_USERS:
+                self._by_user.popitem(last=False)
             return bucket.take(now)
 
 
-_requests = Requests()
+_requests = RequestBuckets()
 
 
-def admit(user_id: Any) -> None:
-    """Raises Refused where this person asks too often. For the forms without JavaScript, too."""
+def check(user_id: Any) -> None:
+    """Count an HTTP request of this user. Raises Refused if there were too many."""
     if wait := _requests.take(user_id, time.monotonic()):
-        raise Refused(ErrorCode.RATE_LIMITED, _("You are asking too often. Wait a moment."), retry_after=wait)
+        raise Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), retry_after=wait)

@@ -1,4 +1,4 @@
-"""The pages and the JSON endpoints, for `path("chat/", include("chat.urls"))` under a prefix of the site's choice."""
+"""URLs of the pages and the JSON endpoints. A site includes them: `path("chat/", include("chat.urls"))`."""
 
 from django.urls import path
 
@@ -10,9 +10,9 @@ app_name = "nous_chat"
 urlpatterns = [
     path("", page.chat, name="home"),
     path("<uuid:conversation_id>/", page.chat, name="conversation"),
-    path("<uuid:conversation_id>/say/", no_script.say, name="say"),
+    path("<uuid:conversation_id>/say/", no_script.post_message, name="say"),
     path("plain/", no_script.conversations, name="plain"),
-    path("begin/", no_script.begin, name="begin"),
+    path("begin/", no_script.create_conversation, name="begin"),
     path("join/<str:token>/", join.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", diagram.diagram, name="diagram"),

@@ -1,24 +1,48 @@
-"""Participants joined, left, or changed role: tell the conversation and everybody's inbox."""
+"""Add and remove participants, change roles, and join by invitation, then tell the conversation and everyone's list.
+
+Synchronous. Called by the HTTP endpoints and the join page. Each function raises Refused, and then has changed nothing.
+"""
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 from uuid import UUID
-
-from asgiref.sync import async_to_sync
-from django.db import transaction
 
 from .. import store
 from ..protocol import events, objects
 from ..realtime import groups, inbox
+from .after_commit import after_commit
 
 
-def tell_later(conversation_id: UUID, change: store.Change) -> None:
-    """When the request's transaction, if the site has one around it, is committed."""
-    transaction.on_commit(partial(async_to_sync(tell), conversation_id, change))
+def add(user_id: Any, conversation_id: UUID, username: str, role: str) -> objects.Participant:
+    """Add the user of that name. Returns the new participant."""
+    change = store.add_participant(user_id, conversation_id, username, role)
+    after_commit(publish, conversation_id, change)
+    return change.joined[0]
 
 
-async def tell(conversation_id: UUID, change: store.Change) -> None:
-    """Tell a conversation, and the lists of its people, who came, has another role, went."""
+def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> objects.Participant:
+    """Change a role, or transfer ownership. Returns the participant with the new role."""
+    change = store.change_role(user_id, conversation_id, participant_id, role)
+    after_commit(publish, conversation_id, change)
+    return change.updated[0]
+
+
+def remove(user_id: Any, conversation_id: UUID, participant_id: int) -> None:
+    """Remove a participant, or leave the conversation oneself."""
+    change = store.remove_participant(user_id, conversation_id, participant_id)
+    after_commit(publish, conversation_id, change)
+
+
+def join(user: Any, token: str) -> UUID:
+    """Join with an invitation link. Returns the id of the conversation, for users who are in it already as well."""
+    joined = store.join(user, token)
+    if joined.change is not None:
+        after_commit(publish, joined.conversation, joined.change)
+    return joined.conversation
+
+
+async def publish(conversation_id: UUID, change: store.Change) -> None:
+    """Tell a conversation and its participants' lists who joined, who has another role, and who left."""
     group = groups.conversation(conversation_id)
     kinds: list[tuple[Callable[..., events.Event], list[objects.Participant]]] = [
         (events.ParticipantJoined, change.joined),
@@ -30,6 +54,7 @@ async def tell(conversation_id: UUID, change: store.Change) -> None:
             await groups.publish(group, event(participant=participant))
     await groups.publish(group, events.MessageCreated(message=change.notice))
     for gone in change.left:
+        # `announce` reaches participants only, so those who left hear of it separately.
         removed = events.ConversationRemoved(conversation=conversation_id, last_seq=change.notice.seq)
         await groups.publish(groups.person(gone.user.id), removed)
     await inbox.announce(conversation_id)

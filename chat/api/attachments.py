@@ -1,4 +1,4 @@
-"""Files over HTTP: a person uploads one to a conversation, participants get it back. Rules: store/attachments.py."""
+"""HTTP endpoints: upload, download, and discard attachments. The rules are in store/attachments.py."""
 
 from uuid import UUID
 
@@ -8,10 +8,10 @@ from django.utils.translation import gettext as _
 
 from .. import store
 from ..conf import conf
-from ..i18n import number
+from ..i18n import format_size
 from ..models import attachment_storage
 from ..protocol.errors import ErrorCode, Refused
-from .endpoint import answer_json, endpoint
+from .endpoint import endpoint, json_response
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -19,7 +19,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, max-age=3600",
 }
-"""A file is what a person sent: it is shown or saved, and nothing in it runs, whatever a browser takes it for."""
+"""Users upload anything. Browsers may show or save a file, but must never run what is in it."""
 
 
 @endpoint("POST")
@@ -27,13 +27,14 @@ def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     file = request.FILES.get("file")
     if file is None:
         raise Refused(ErrorCode.INVALID, "Send the file as the field `file` of a multipart form.")
+    # The limit depends on the type, which the store finds by reading the file. This keeps it from reading a huge one.
     largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
     if file.size is None or file.size > largest:
-        raise Refused(ErrorCode.TOO_LARGE, _("A file may have at most %(most)s bytes.") % {"most": number(largest)})
-    return answer_json(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
+        raise Refused(ErrorCode.TOO_LARGE, _("Files can be up to %(size)s.") % {"size": format_size(largest)})
+    return json_response(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
 
 
-@endpoint("GET", "HEAD", "DELETE", often=True)
+@endpoint("GET", "HEAD", "DELETE", rate_limited=False)
 def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
     if request.method == "DELETE":
         store.delete_unsent(request.user.pk, attachment_id)
@@ -43,9 +44,9 @@ def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
         with attachment_storage().open(found.file) as file:
             content = file.read()
     except FileNotFoundError:
-        raise Refused(ErrorCode.NOT_FOUND, _("The file is no longer there.")) from None
+        raise Refused(ErrorCode.NOT_FOUND, _("This file no longer exists.")) from None
     is_image = found.type.startswith("image/")
-    kind = found.type if is_image else f"{found.type}; charset=utf-8"
+    content_type = found.type if is_image else f"{found.type}; charset=utf-8"
     disposition = content_disposition_header(not is_image, found.name)
     headers = HEADERS | ({"Content-Disposition": disposition} if disposition else {})
-    return HttpResponse(content, content_type=kind, headers=headers)
+    return HttpResponse(content, content_type=content_type, headers=headers)

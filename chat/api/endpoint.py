@@ -1,4 +1,4 @@
-"""The decorator of the JSON endpoints, and reading requests: bodies, numbers, times."""
+"""The decorator of the JSON endpoints, and readers for their bodies and query parameters."""
 
 import functools
 import math
@@ -13,82 +13,87 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
-from ..i18n import number
+from .. import ratelimit
+from ..i18n import format_size
 from ..protocol.errors import ErrorCode, Refused
-from ..ratelimit import admit
 
 MAX_BODY = 64 * 1024
 
-
 View = Callable[..., HttpResponse]
-
-
 T = TypeVar("T")
 
 
-def endpoint(*methods: str, often: bool = False) -> Callable[[View], View]:
-    """A view for signed-in people that answers in JSON, refusals too. `often`: a page may ask for very many at once."""
+def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]:
+    """Decorator of a view for signed-in users. Whatever the view refuses becomes a JSON response with its code.
+
+    `rate_limited=False` is for what a page requests many times at once, such as its pictures.
+    """
 
     def decorate(view: View) -> View:
         @require_http_methods(methods)
         @functools.wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            # Not `login_required`: a redirect to the sign-in page tells a script nothing.
             if not request.user.is_authenticated:
-                return _refusal(Refused(ErrorCode.UNAUTHORIZED, _("Sign in first.")))
+                return _error_response(Refused(ErrorCode.UNAUTHORIZED, _("Sign in first.")))
             try:
-                if not often:
-                    admit(request.user.pk)
+                if rate_limited:
+                    ratelimit.check(request.user.pk)
                 return view(request, *args, **kwargs)
             except Refused as refused:
-                return _refusal(refused)
+                return _error_response(refused)
 
         return wrapped
 
     return decorate
 
 
-def body(request: HttpRequest, kind: type[T]) -> T:
-    """The request's JSON. Raises Refused."""
+def json_body(request: HttpRequest, kind: type[T]) -> T:
+    """The request's body, decoded and validated as `kind`; an empty body counts as `{}`. Raises Refused."""
     try:
         if len(request.body) > MAX_BODY:
             raise RequestDataTooBig
         return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise Refused(ErrorCode.INVALID, f"{error}.") from None
-    except RequestDataTooBig:
+    except RequestDataTooBig:  # Django raises it too, from `request.body`
         raise Refused(
-            ErrorCode.TOO_LARGE, _("A request may have at most %(most)s bytes.") % {"most": number(MAX_BODY)}
+            ErrorCode.TOO_LARGE, _("Requests can be up to %(size)s.") % {"size": format_size(MAX_BODY)}
         ) from None
     except (RawPostDataException, msgspec.DecodeError, UnicodeError, RecursionError):
-        raise Refused(ErrorCode.BAD_JSON, "The request's body is not valid JSON.") from None
+        raise Refused(ErrorCode.BAD_JSON, "The body of the request is not valid JSON.") from None
 
 
-def _number(request: HttpRequest, name: str, default: int | None, low: int, high: int) -> int | None:
+def query_int(request: HttpRequest, name: str, low: int, high: int) -> int | None:
+    """A whole number from the query string; None if it is missing. Raises Refused."""
     given = request.GET.get(name)
     if not given:
-        return default
+        return None
+    # int() accepts more than digits: "+1", "1_000", and digits of other scripts.
     if not given.isascii() or not given.isdigit() or len(given) > 19 or not low <= int(given) <= high:
-        raise Refused(ErrorCode.INVALID, f"`{name}` has to be a number from {low} to {high}.")
+        raise Refused(ErrorCode.INVALID, f"`{name}` must be a number from {low} to {high}.")
     return int(given)
 
 
-def _moment(request: HttpRequest, name: str) -> datetime | None:
+def query_time(request: HttpRequest, name: str) -> datetime | None:
+    """An ISO 8601 time from the query string; None if it is missing. Raises Refused."""
     given = request.GET.get(name)
     if not given:
         return None
     try:
-        moment: datetime = msgspec.convert(given.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
-        return moment.astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError):  # the first hours of the year 1 are in the year 0 there
-        raise Refused(ErrorCode.INVALID, f"`{name}` has to be a time like 2026-11-23T09:30:00Z.") from None
+        # In a query string an unescaped "+" of a UTC offset arrives as a space.
+        time: datetime = msgspec.convert(given.replace(" ", "+"), Annotated[datetime, Meta(tz=True)])
+        return time.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):  # OverflowError: the conversion to UTC left the years 1 to 9999
+        raise Refused(ErrorCode.INVALID, f"`{name}` must be a time like 2026-11-23T09:30:00Z.") from None
 
 
-def answer_json(status: int, answer: Struct | dict[str, str]) -> HttpResponse:
-    return HttpResponse(msgspec.json.encode(answer), content_type="application/json", status=status)
+def json_response(status: int, content: Struct | dict[str, str]) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(content), content_type="application/json", status=status)
 
 
-def _refusal(refused: Refused) -> HttpResponse:
-    answer = answer_json(refused.code.http_status, {"code": refused.code, "message": str(refused)})
+def _error_response(refused: Refused) -> HttpResponse:
+    response = json_response(refused.code.http_status, {"code": refused.code, "message": str(refused)})
     if refused.retry_after is not None:
-        answer["Retry-After"] = str(math.ceil(refused.retry_after))
-    return answer
+        response["Retry-After"] = str(math.ceil(refused.retry_after))
+    return response

@@ -1,4 +1,4 @@
-"""JSON endpoints: invitation links."""
+"""JSON endpoints: the invitation links of a conversation (docs/protocol.md, "HTTP")."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,16 +8,16 @@ from msgspec import Meta, Struct
 
 from .. import store
 from ..protocol import objects
-from .endpoint import answer_json, body, endpoint
+from .endpoint import endpoint, json_body, json_response
 
 DAY = 24 * 60 * 60
 
 
 class NewInvitation(Struct, frozen=True, forbid_unknown_fields=True):
-    """`expires_in` is in seconds."""
-
     role: Literal["member", "viewer"] = "member"
     expires_in: Annotated[int, Meta(ge=60, le=90 * DAY)] = 7 * DAY
+    """Seconds."""
+
     max_uses: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 
 
@@ -28,10 +28,10 @@ class Invitations(Struct, frozen=True):
 @endpoint("GET", "POST")
 def invitations(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return answer_json(200, Invitations(store.invitations(request.user.pk, conversation_id)))
-    wanted = body(request, NewInvitation)
-    made = store.create_invitation(request.user.pk, conversation_id, wanted.role, wanted.expires_in, wanted.max_uses)
-    return answer_json(201, made)
+        return json_response(200, Invitations(store.invitations(request.user.pk, conversation_id)))
+    new = json_body(request, NewInvitation)
+    created = store.create_invitation(request.user.pk, conversation_id, new.role, new.expires_in, new.max_uses)
+    return json_response(201, created)
 
 
 @endpoint("DELETE")

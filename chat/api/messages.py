@@ -1,4 +1,4 @@
-"""JSON endpoints: a conversation's messages and their former versions."""
+"""JSON endpoints: a conversation's messages, and the versions of a message from before its edits."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from .. import store
 from ..protocol import objects
-from .endpoint import _number, answer_json, endpoint
+from .endpoint import endpoint, json_response, query_int
 
 
 class Messages(Struct, frozen=True):
@@ -21,11 +21,11 @@ class Edits(Struct, frozen=True):
 
 @endpoint("GET")
 def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    before = _number(request, "before", None, 1, 2**31 - 1)
-    limit = _number(request, "limit", store.PAGE, 1, 100) or store.PAGE
-    return answer_json(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
+    before = query_int(request, "before", 1, 2**31 - 1)
+    limit = query_int(request, "limit", 1, 100) or store.PAGE
+    return json_response(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
 
 
 @endpoint("GET")
 def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
-    return answer_json(200, Edits(store.edits_of(request.user.pk, conversation_id, message_id)))
+    return json_response(200, Edits(store.edits_of(request.user.pk, conversation_id, message_id)))

@@ -1,6 +1,4 @@
-"""Who is in a conversation, over HTTP (docs/protocol.md, "HTTP"): JSON in, wire objects out, and the frames that tell
-of it. The join page (`views.py`) tells by it, too.
-"""
+"""JSON endpoints: the participants of a conversation (docs/protocol.md, "HTTP")."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from msgspec import Meta, Struct
 
 from .. import store
-from ..actions.participants import tell_later
+from ..actions import participants as actions
 from ..protocol import objects
-from .endpoint import answer_json, body, endpoint
+from .endpoint import endpoint, json_body, json_response
 
 
 class NewParticipant(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,19 +28,15 @@ class Participants(Struct, frozen=True):
 @endpoint("GET", "POST")
 def participants(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return answer_json(200, Participants(store.participants(request.user.pk, conversation_id)))
-    wanted = body(request, NewParticipant)
-    change = store.add_participant(request.user.pk, conversation_id, wanted.username, wanted.role)
-    tell_later(conversation_id, change)
-    return answer_json(201, change.joined[0])
+        return json_response(200, Participants(store.participants(request.user.pk, conversation_id)))
+    new = json_body(request, NewParticipant)
+    return json_response(201, actions.add(request.user.pk, conversation_id, new.username, new.role))
 
 
 @endpoint("PATCH", "DELETE")
 def participant(request: HttpRequest, conversation_id: UUID, participant_id: int) -> HttpResponse:
     if request.method == "DELETE":
-        tell_later(conversation_id, store.remove_participant(request.user.pk, conversation_id, participant_id))
+        actions.remove(request.user.pk, conversation_id, participant_id)
         return HttpResponse(status=204)
-    wanted = body(request, NewRole)
-    change = store.change_role(request.user.pk, conversation_id, participant_id, wanted.role)
-    tell_later(conversation_id, change)
-    return answer_json(200, change.updated[0])
+    role = json_body(request, NewRole).role
+    return json_response(200, actions.change_role(request.user.pk, conversation_id, participant_id, role))

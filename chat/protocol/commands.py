@@ -1,4 +1,4 @@
-"""What a browser may ask: the closed list of commands, typed and validated. See docs/protocol.md, "Commands"."""
+"""Commands: the frames that a client may send, typed and validated (docs/protocol.md, "Commands")."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -7,11 +7,11 @@ import msgspec
 from django.utils.translation import gettext as _
 from msgspec import Meta, Struct
 
-from ..i18n import number
+from ..i18n import format_number
 from .errors import ErrorCode, Refused
 
 MAX_FRAME_CHARS = 64 * 1024
-"""A longer frame is refused unread."""
+"""A longer frame is refused without parsing it."""
 
 Ref = Annotated[str, Meta(max_length=64)]
 Slug = Annotated[str, Meta(max_length=100)]
@@ -119,30 +119,33 @@ class _Envelope(Struct):
 
 
 def parse(frame: str | None) -> AnyCommand:
-    """One frame's text as a command. Raises Refused, with the frame's `ref` where it could be read."""
+    """A frame's text as a command. Raises Refused, with the frame's `ref` if that could be read.
+
+    `frame` is None for a binary frame.
+    """
     if frame is None:
-        raise Refused(ErrorCode.BAD_JSON, "A frame has to be text that holds one JSON object.")
+        raise Refused(ErrorCode.BAD_JSON, "A frame must be text: one JSON object.")
     if len(frame) > MAX_FRAME_CHARS:
         raise Refused(
             ErrorCode.TOO_LARGE,
-            _("This is too long: at most %(most)s characters can be sent at once.") % {"most": number(MAX_FRAME_CHARS)},
+            _("This is too long. You can send up to %(most)s characters.") % {"most": format_number(MAX_FRAME_CHARS)},
         )
     try:
         return _decoder.decode(frame)
     except msgspec.ValidationError as error:
         raise _explain(frame, error) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise Refused(ErrorCode.BAD_JSON, "This frame is not valid JSON.") from None
+        raise Refused(ErrorCode.BAD_JSON, "The frame is not valid JSON.") from None
 
 
 def _explain(frame: str, error: msgspec.ValidationError) -> Refused:
+    """The refusal of a frame that is JSON, but no valid command. Decodes again, loosely, to find `type` and `ref`."""
     try:
         envelope = msgspec.json.decode(frame, type=_Envelope)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return Refused(ErrorCode.BAD_JSON, "A frame has to be one valid JSON object.")
+        return Refused(ErrorCode.BAD_JSON, "A frame must be one JSON object.")
     ref = envelope.ref if isinstance(envelope.ref, str) and len(envelope.ref) <= 64 else None
     if not isinstance(envelope.type, str) or envelope.type not in _names:
-        return Refused(
-            ErrorCode.UNKNOWN_COMMAND, f"There is no such command; known are {', '.join(sorted(_names))}.", ref
-        )
+        known = ", ".join(sorted(_names))
+        return Refused(ErrorCode.UNKNOWN_COMMAND, f"Unknown command. The commands are {known}.", ref)
     return Refused(ErrorCode.INVALID, f"{error}.", ref)

@@ -16,7 +16,7 @@ from .. import agents
 from ..conf import conf
 from ..engine import Usage as Usage
 from ..fulltext import excerpt
-from ..i18n import for_all
+from ..i18n import in_site_language
 
 if TYPE_CHECKING:
     from .. import models
@@ -63,7 +63,7 @@ class Failure(Struct, frozen=True):
     @classmethod
     def ours(cls, code: str) -> Self:
         """One that no provider is to blame for."""
-        return cls(code, for_all(OURS[code]))
+        return cls(code, in_site_language(OURS[code]))
 
 
 class AgentName(Struct, frozen=True):

@@ -279,7 +279,7 @@ class LiveRun:
         result, error = last.result, None
         if isinstance(last, engine.Error):
             retry_after = getattr(last.error, "retry_after", None)
-            error = objects.Failure(last.error.code, last.error.said(i18n.for_all), retry_after)
+            error = objects.Failure(last.error.code, last.error.said(i18n.in_site_language), retry_after)
         elif result.refusal and not written.text:
             error = objects.Failure("refused", result.refusal)
         return store.Ending(

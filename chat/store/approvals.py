@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..conf import conf
 from ..engine.approvals import pending
-from ..i18n import for_all
+from ..i18n import in_site_language
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
@@ -127,7 +127,7 @@ def _expire(conversation_id: UUID, late: QuerySet[ToolCall], host: str) -> list[
     run = None
     for call in late.filter(run__conversation=conversation_id, run__status=Run.Status.AWAITING_APPROVAL):
         run = run or Run.objects.get(pk=call.run_id)
-        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, for_all(TOO_LATE), timezone.now()
+        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, in_site_language(TOO_LATE), timezone.now()
         decided.append(_decided(run, call, host))
     return decided
 

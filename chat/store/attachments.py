@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from msgspec import Struct
 
 from ..conf import conf
-from ..i18n import number
+from ..i18n import format_number
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
@@ -81,7 +81,7 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
         raise Refused(
             ErrorCode.TOO_LARGE,
             _("Such a file may have at most %(most)s bytes; this one has %(length)s.")
-            % {"most": number(largest), "length": number(len(content))},
+            % {"most": format_number(largest), "length": format_number(len(content))},
         )
     if not content:
         raise Refused(ErrorCode.EMPTY, _("The file is empty."))

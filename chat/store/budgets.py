@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from .. import engine
 from ..conf import Budget
-from ..i18n import number
+from ..i18n import format_number
 from ..models import Conversation, Run, Spending
 from ..permissions import policy
 from ..protocol import objects
@@ -135,8 +135,8 @@ def _used_up(budget: Budget) -> objects.Failure:
 
 
 def _limit(budget: Budget) -> str:
-    cost = "" if budget.cost is None else _("a cost of %(cost)s") % {"cost": number(budget.cost)}
+    cost = "" if budget.cost is None else _("a cost of %(cost)s") % {"cost": format_number(budget.cost)}
     if budget.tokens is None:
         return cost
-    tokens = ngettext("%(count)s token", "%(count)s tokens", budget.tokens) % {"count": number(budget.tokens)}
+    tokens = ngettext("%(count)s token", "%(count)s tokens", budget.tokens) % {"count": format_number(budget.tokens)}
     return _("%(tokens)s and %(cost)s") % {"tokens": tokens, "cost": cost} if cost else tokens

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..conf import conf
-from ..i18n import number
+from ..i18n import format_number
 from ..models import Conversation, Message
 from ..permissions import policy
 from ..protocol import objects
@@ -106,7 +106,7 @@ def checked_text(text: str, attached: bool = False) -> str:
         raise Refused(
             ErrorCode.TOO_LARGE,
             _("A message may have at most %(most)s characters; this one has %(length)s.")
-            % {"most": number(conf.MAX_MESSAGE_CHARS), "length": number(len(text))},
+            % {"most": format_number(conf.MAX_MESSAGE_CHARS), "length": format_number(len(text))},
         )
     return text
 

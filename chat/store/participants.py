@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from ..conf import conf
-from ..i18n import for_all
+from ..i18n import in_site_language
 from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
@@ -165,5 +165,5 @@ def _other_owners(row: Participant) -> bool:
 
 
 def _tell(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
-    text = for_all(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
+    text = in_site_language(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
     return objects.Message.of(append(conversation, role=Message.Role.SYSTEM, text=text))

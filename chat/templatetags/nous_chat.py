@@ -1,4 +1,4 @@
-"""`{% load nous_chat %}{% nous_chat conversation %}`: the chat on any page of a site."""
+"""Template tag that puts the chat on any page of a site: `{% load nous_chat %}{% nous_chat conversation %}`."""
 
 from typing import Any
 
@@ -7,18 +7,18 @@ from django.template.context import RequestContext
 
 from .. import models
 from ..protocol.errors import Refused
-from ..views.page import Said, element_context, look
+from ..views.page import History, element_context, read_history
 
 register = template.Library()
 
 
 @register.inclusion_tag("nous_chat/element.html", takes_context=True)
 def nous_chat(context: RequestContext, conversation: models.Conversation) -> dict[str, Any]:
-    """One conversation, for the request's user. Whoever is not in it sees nothing of it, only the element's word."""
+    """One conversation, as the request's user sees it."""
     request = context["request"]
     try:
-        said = look(request.user.pk, conversation.pk)
-    except Refused:
-        said = Said()
-    element = element_context(conversation.pk, said, show_list=False)
+        history = read_history(request.user.pk, conversation.pk)
+    except Refused:  # not a participant: the page still works, and the element says that there is no access
+        history = History()
+    element = element_context(conversation.pk, history, show_list=False)
     return element | {"csrf_token": context.get("csrf_token", ""), "next": request.get_full_path()}

@@ -1,4 +1,4 @@
-"""The sandboxed frame in which diagrams are drawn."""
+"""The page of the sandboxed frame that draws diagrams."""
 
 from urllib.parse import urljoin
 
@@ -10,7 +10,9 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 @xframe_options_sameorigin
 def diagram(request: HttpRequest) -> HttpResponse:
-    """The frame in which Mermaid runs (static/nous_chat/markdown/diagram.js): without an origin, without a network."""
+    """Mermaid runs in this frame, because its input is untrusted: the frame has no origin of its own and no network
+    access (static/nous_chat/markdown/diagram.js).
+    """
     scripts = urljoin(request.build_absolute_uri(), static("nous_chat/"))
     response = render(request, "nous_chat/diagram.html")
     response.headers["Content-Security-Policy"] = (

@@ -15,15 +15,12 @@ from ..protocol.errors import ErrorCode, Refused
 @never_cache
 @login_required
 def join(request: HttpRequest, token: str) -> HttpResponse:
-    """An invitation: GET shows what one is invited to, POST comes in. What is no good link says so, with 404; who was
-    removed from the conversation is told that, with 403.
+    """GET shows what the invitation is to, POST accepts it. If it is refused, the page shows the reason: 404 for an
+    invalid link, 403 for a user who was removed from the conversation, 409 for a full one.
     """
     try:
         if request.method == "POST":
-            joined = store.join(request.user, token)
-            if joined.change is not None:
-                participants.tell_later(joined.conversation, joined.change)
-            return redirect("nous_chat:conversation", joined.conversation)
+            return redirect("nous_chat:conversation", participants.join(request.user, token))
         invited = store.look_at_invitation(request.user.pk, token)
     except Refused as refused:
         unknown = refused.code == ErrorCode.NOT_FOUND

@@ -1,4 +1,4 @@
-"""The page. Everything live on it goes over the socket; what is rendered here can be read without JavaScript."""
+"""The page of the chat. Everything live goes over the socket; what is rendered here can be read without JavaScript."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,41 +18,42 @@ from ..protocol.errors import Refused
 
 @login_required
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
-    """The list of conversations, with one of them open or none."""
-    return page(request, conversation_id)
+    """The list of conversations, and the open conversation if there is one."""
+    return render_page(request, conversation_id)
 
 
-def page(
+def render_page(
     request: HttpRequest, conversation_id: UUID | None, problem: str = "", draft: str = "", status: int = 200
 ) -> HttpResponse:
-    """The last two are for who has no JavaScript: why the message was refused, and its text."""
-    said = Said()
+    """`problem` and `draft` are for users without JavaScript: why their message was refused, and its text."""
+    history = History()
     if conversation_id is not None:
         try:
-            said = look(request.user.pk, conversation_id, _before(request))
+            history = read_history(request.user.pk, conversation_id, _before(request))
         except Refused as refused:
             raise Http404(str(refused)) from None
-    context = element_context(conversation_id, said, show_list=True)
+    context = element_context(conversation_id, history, show_list=True)
     return render(request, "nous_chat/chat.html", context | {"problem": problem, "draft": draft}, status=status)
 
 
-class Said(Struct, frozen=True):
-    """What was said in a conversation, for who has no JavaScript. `before` is the number that it was asked with."""
+class History(Struct, frozen=True):
+    """A conversation and a page of its messages, for readers without JavaScript."""
 
     conversation: objects.Conversation | None = None
     messages: list[objects.Message] = []
     more: bool = False
     before: int | None = None
+    """The `seq` that all messages are below; None on the newest page."""
 
 
-def look(user_id: Any, conversation_id: UUID, before: int | None = None) -> Said:
+def read_history(user_id: Any, conversation_id: UUID, before: int | None = None) -> History:
     """Raises Refused(NOT_FOUND)."""
     messages, more = store.page(user_id, conversation_id, before, store.PAGE)
     shown = [message for message in messages if message.shown and not message.deleted_at]
-    return Said(store.look(user_id, conversation_id), shown, more, before)
+    return History(store.look(user_id, conversation_id), shown, more, before)
 
 
-def address(conversation_id: UUID) -> str:
+def conversation_url(conversation_id: UUID) -> str:
     return reverse("nous_chat:conversation", args=[conversation_id])
 
 
@@ -61,10 +62,11 @@ def _before(request: HttpRequest) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) <= 9 else None
 
 
-def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool) -> dict[str, Any]:
-    """What `nous_chat/element.html` needs: addresses, words, and what was said for who has no JavaScript."""
+def element_context(conversation_id: UUID | None, history: History, *, show_list: bool) -> dict[str, Any]:
+    """The context of `nous_chat/element.html`: addresses, translated strings, and the history."""
     home = reverse("nous_chat:home")
-    role = said.conversation.yours.role if said.conversation and said.conversation.yours else None
+    conversation = history.conversation
+    role = conversation.yours.role if conversation and conversation.yours else None
     return {
         "api": f"{home}api/",
         "base": home,
@@ -73,10 +75,10 @@ def element_context(conversation_id: UUID | None, said: Said, *, show_list: bool
         "images": " ".join(conf.IMAGE_HOSTS),
         "diagram": reverse("nous_chat:diagram"),
         "conversation": str(conversation_id or ""),
-        "title": said.conversation.title if said.conversation else "",
-        "said": said,
+        "title": conversation.title if conversation else "",
+        "history": history,
         "writes": role in ("owner", "member"),
-        "answering": said.conversation is not None and said.conversation.running,
+        "answering": conversation is not None and conversation.running,
         "client_id": uuid4(),
         "show_list": show_list,
         "setup": {

@@ -44,15 +44,15 @@ def test_the_sockets_of_a_person_share_one_and_the_last_takes_it_away() -> None:
 
 
 def test_over_http_it_is_the_same_for_each_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratelimit.Requests, "MOST", 2)
-    requests = ratelimit.Requests()
+    monkeypatch.setattr(ratelimit.RequestBuckets, "MAX_USERS", 2)
+    requests = ratelimit.RequestBuckets()
     assert [requests.take("ada", 0.0) for _ in range(5)] == [0.0] * 5
     for _ in range(100):
         wait = requests.take("ada", 0.0)
     assert 0 < wait <= 4, "however long somebody goes on"
     assert requests.take("bob", 0.0) == 0.0
     assert requests.take("eve", 0.0) == 0.0
-    assert len(requests._of) == 2
+    assert len(requests._by_user) == 2
 
 
 def test_who_asks_too_often_over_http_is_told_when_to_come_back(client: Any, people: Any) -> None:
@@ -66,7 +66,7 @@ def test_who_asks_too_often_over_http_is_told_when_to_come_back(client: Any, peo
 
 
 def test_the_forms_without_javascript_count_as_well(client: Any, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.ratelimit._requests", ratelimit.Requests())
+    monkeypatch.setattr("chat.ratelimit._requests", ratelimit.RequestBuckets())
     client.force_login(people["eve"])
     room = store.create_conversation(people["eve"])
     while client.get("/chat/api/conversations/").status_code == 200:

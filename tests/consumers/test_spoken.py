@@ -105,7 +105,7 @@ def test_about_fields_and_frames_a_client_hears_english(scenario: Scenario, peop
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk, GERMAN) as peer:
             await peer.send("no.such", ref="1")
-            assert (await peer.answered("1"))["message"].startswith("There is no such command")
+            assert (await peer.answered("1"))["message"].startswith("Unknown command")
             await peer.send("read", ref="2", seq="x")
             assert "Expected `int`" in (await peer.answered("2"))["message"]
 
@@ -208,14 +208,15 @@ def test_no_language_lets_a_key_out() -> None:
     key = "secret-0123456789"
     failures = Failures("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
     said = [
-        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(i18n.for_all),
-        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(i18n.for_all),
-        failures.deadline("idle_timeout", Limits()).said(i18n.for_all),
-        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(i18n.for_all),
+        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(i18n.in_site_language),
+        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(i18n.in_site_language),
+        failures.deadline("idle_timeout", Limits()).said(i18n.in_site_language),
+        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(i18n.in_site_language),
     ]
     assert not [sentence for sentence in said if key in sentence]
     assert all("***" in sentence for sentence in (said[0], said[1], said[3]))
 
 
 def test_what_a_sites_own_agent_says_is_left_as_it_is() -> None:
-    assert EngineError("Das 100% genaue Modell schläft.").said(i18n.for_all) == "Das 100% genaue Modell schläft."
+    sentence = "Das 100% genaue Modell schläft."
+    assert EngineError(sentence).said(i18n.in_site_language) == sentence

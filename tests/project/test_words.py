@@ -72,7 +72,7 @@ def bare_sentences(source: str) -> list[str]:
         match name:
             case "Refused":
                 code = ast.unparse(node.args[0])
-                told, for_clients = node.args[1], code in ("'bad_json'", "'unknown_command'")
+                told, for_clients = node.args[1], code in ("ErrorCode.BAD_JSON", "ErrorCode.UNKNOWN_COMMAND")
             case "_refuse":
                 told, for_clients = node.args[2], False
             case "Notice":

@@ -212,7 +212,7 @@ def test_everybody_hears_who_comes_and_goes_and_who_goes_is_out(
         return change
 
     async def change(work: Callable[..., Any], *args: Any) -> None:
-        await participants.tell(room.pk, await database_sync_to_async(commit)(work, *args))
+        await participants.publish(room.pk, await database_sync_to_async(commit)(work, *args))
 
     async def talk() -> None:
         async with (

@@ -1,0 +1,50 @@
+"""Create, change, delete, restore, and fork conversations, then tell everyone whose list shows them.
+
+Synchronous. Called by the HTTP endpoints and the form without JavaScript. Each function raises Refused, and then has
+changed nothing.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from .. import store
+from ..protocol import objects
+from ..realtime import inbox
+from .after_commit import after_commit
+
+
+def create(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
+    """A new conversation, owned by `user`. `agent` is a slug; None means the site's default agent."""
+    created = store.create_conversation(user, title, agent)
+    after_commit(inbox.announce_to, [user.pk], created.id)
+    return created
+
+
+def change(user_id: Any, conversation_id: UUID, changes: store.Changes) -> objects.Conversation:
+    """Returns the conversation as this user has it now."""
+    changed = store.change_conversation(user_id, conversation_id, changes)
+    if changes.common:
+        after_commit(inbox.announce, conversation_id)
+    else:  # pins and the archive are the user's own
+        after_commit(inbox.announce_to, [user_id], conversation_id)
+    return changed
+
+
+def delete(user_id: Any, conversation_id: UUID) -> None:
+    """Delete it for everyone. For UNDO_SECONDS it can be restored."""
+    deleted = store.delete_conversation(user_id, conversation_id)
+    after_commit(inbox.announce_deletion, conversation_id, deleted)
+
+
+def restore(user_id: Any, conversation_id: UUID) -> objects.Conversation:
+    """Undo the deletion. Restoring a conversation that is not deleted changes nothing."""
+    restored = store.restore_conversation(user_id, conversation_id)
+    after_commit(inbox.announce, conversation_id)
+    return restored
+
+
+def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
+    """Copy everything up to a message into a new conversation that this user owns alone."""
+    copy = store.fork(user_id, conversation_id, message_id)
+    after_commit(inbox.announce, copy.id)
+    return copy
