@@ -89,9 +89,15 @@ def main() -> None:
 
 
 def build() -> tuple[Path, Path]:
+    """Build from a copy of the tracked files: an earlier build's metadata would hide that files are missing."""
     say("build")
     shutil.rmtree(OUT, ignore_errors=True)
-    run(["uv", "build", "--quiet", "--out-dir", OUT, ROOT])
+    with tempfile.TemporaryDirectory() as folder:
+        for name in run(["git", "ls-files"], cwd=ROOT).splitlines():
+            copy = Path(folder) / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy)
+        run(["uv", "build", "--quiet", "--out-dir", OUT, folder])
     [wheel], [sdist] = OUT.glob("*.whl"), OUT.glob("*.tar.gz")
     return wheel, sdist
 
