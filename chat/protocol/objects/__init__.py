@@ -12,14 +12,14 @@ from django.urls import reverse
 from django.utils.translation import gettext_noop
 from msgspec import Struct
 
-from .. import agents
-from ..conf import conf
-from ..engine import Usage as Usage
-from ..fulltext import excerpt
-from ..i18n import in_site_language
+from ... import agents
+from ...conf import conf
+from ...engine import Usage as Usage
+from ...fulltext import excerpt
+from ...i18n import in_site_language
 
 if TYPE_CHECKING:
-    from .. import models
+    from ... import models
 
 Role = Literal["owner", "member", "viewer"]
 
