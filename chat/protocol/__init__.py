@@ -1,1 +1,1 @@
-"""The wire protocol: commands in, events out, the objects in them, refusals."""
+"""The wire protocol: commands, events, the objects inside them, and refusals."""

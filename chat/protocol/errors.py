@@ -1,4 +1,4 @@
-"""Refusals: what a command or an HTTP request gets instead of its result."""
+"""Refusals: the error that a command or an HTTP request gets instead of its result."""
 
 from enum import StrEnum
 
@@ -41,11 +41,11 @@ _HTTP_STATUS = {
 
 
 class Refused(Exception):
-    """A command or a request that cannot be done.
+    """A command or an HTTP request was refused.
 
-    `message` is a sentence for users, in the active language. Sentences about fields and frames are in English, since
-    only authors of clients meet them. `retry_after` is in seconds, where trying again later may help. `ref` is the
-    command's, where it could be read although the command could not.
+    `message` is a sentence for users, in the active language. If it is about a field or a frame it is in English,
+    because only authors of clients see it. `ref` is set for commands that could not be parsed, if their `ref` could.
+    `retry_after` is set if a retry may succeed, in seconds.
     """
 
     def __init__(self, code: ErrorCode, message: str, ref: str | None = None, retry_after: float | None = None) -> None:

@@ -1,6 +1,6 @@
-"""What a browser may hear: the closed list of events. See docs/protocol.md, "Events".
+"""Events: the frames that the server sends (docs/protocol.md, "Events").
 
-An event is encoded once, by whoever publishes it; everything after that passes the text through unread.
+The publisher encodes an event once. Channel layers and consumers pass the text on without parsing it.
 """
 
 from decimal import Decimal
@@ -129,7 +129,7 @@ class ConversationUpdated(Event, frozen=True, tag="conversation.updated"):
 class ConversationRemoved(Event, frozen=True, tag="conversation.removed"):
     conversation: UUID
     last_seq: int | None = None
-    """Its last message when the person was out; None where the conversation itself is no more."""
+    """The `seq` of the notice that the user left or was removed; None if the conversation was deleted."""
 
 
 class ConversationState(Event, frozen=True, tag="conversation.state"):
@@ -204,5 +204,5 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(event: Event) -> str:
-    """One frame's text."""
+    """The text of the event's frame."""
     return _encoder.encode(event).decode()

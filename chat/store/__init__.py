@@ -2,7 +2,7 @@
 
 Called through `database.ask` by `consumers`, `supervisor` and `runs`, directly by `api` and `views`. What a
 person asks for is checked here, in the transaction that does it, and refused with `commands.Refused`. What comes back
-are wire objects (`objects.py`), never rows.
+are wire objects (`protocol/objects/`), never rows.
 
     conversations, messages, runs, approvals     the units of work, by what they are about
     participants, invitations

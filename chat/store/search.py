@@ -48,7 +48,7 @@ def set_title(conversation: Conversation, title: str, source: str) -> None:
 class Found(Struct, frozen=True):
     """The newest first; whether there are more."""
 
-    results: list[objects.Found]
+    results: list[objects.SearchResult]
     more: bool
 
 
@@ -65,7 +65,7 @@ def find(user_id: Any, query: str, before: int | None) -> Found:
     found = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author").order_by("-pk")
     mine = Participant.objects.filter(user=user_id, conversation__in={row.conversation_id for row in found})
     seen = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
-    results = [objects.Found.of(row, wanted) for row in list(found)[:PAGE] if row.conversation_id in seen]
+    results = [objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE] if row.conversation_id in seen]
     return Found(results, len(ids) > PAGE)
 
 

@@ -133,7 +133,7 @@ def test_what_is_kept_for_all_is_in_the_sites_language_whoever_makes_it(people: 
         Run.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
         (reaped,) = store.reap(room.pk)
     assert reaped.run.error is not None
-    assert reaped.run.error.message.startswith("The server that was writing this answer ended.")
+    assert reaped.run.error.message.startswith("The server restarted during this answer.")
 
 
 def test_why_a_run_ends_at_its_budget_is_for_all(people: Any, room: Conversation, settings: Any) -> None:

@@ -1,0 +1,87 @@
+"""Conversations, their agents, and a user's own view of them."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from django.urls import reverse
+from msgspec import Struct
+
+from ... import agents
+from ...conf import conf
+
+if TYPE_CHECKING:
+    from ... import models
+
+
+class AgentName(Struct, frozen=True):
+    """An agent, as the author of an answer."""
+
+    slug: str
+    name: str
+
+
+class AgentCard(Struct, frozen=True):
+    """An agent, as a conversation presents it: with its model and example prompts."""
+
+    slug: str
+    name: str
+    model: str
+    starters: tuple[str, ...]
+
+    @classmethod
+    def of(cls, slug: str) -> Self:
+        agent = agents.find(slug)
+        return cls(slug, agent.name, agents.model_of(agent), agent.starters)
+
+
+class Yours(Struct, frozen=True):
+    """A user's own view of a conversation."""
+
+    role: str
+    unread: int
+    last_read: int
+    pinned: bool
+    archived: bool
+
+    @classmethod
+    def of(cls, row: "models.Participant", unread: int) -> Self:
+        return cls(row.role, unread, row.last_read, row.pinned, row.archived)
+
+
+class Conversation(Struct, frozen=True):
+    id: UUID
+    title: str
+    agent: AgentCard
+    agents: tuple[AgentCard, ...]
+    answers: str
+    mode: str
+    last_seq: int
+    running: bool
+    awaiting_approval: bool
+    url: str
+    websocket: str
+    created_at: datetime
+    updated_at: datetime
+    yours: Yours | None
+
+    @classmethod
+    def of(cls, row: "models.Conversation", *, run: str | None, talkers: int, yours: Yours | None = None) -> Self:
+        """`run` is the status of the active run; `talkers` is how many participants can write."""
+        cards = tuple(map(AgentCard.of, row.agents))
+        return cls(
+            id=row.id,
+            title=row.title,
+            agent=cards[0],
+            agents=cards,
+            answers=row.answers_of(talkers),
+            mode=row.mode,
+            last_seq=row.last_seq,
+            running=run is not None,
+            awaiting_approval=run == "awaiting_approval",
+            url=reverse("nous_chat:conversation", args=[row.id]),
+            websocket=f"{conf.WEBSOCKET_URL}{row.id}/",
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            yours=yours,
+        )

@@ -1,0 +1,95 @@
+"""Messages, their attachments, and their versions from before each edit."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from django.urls import reverse
+from msgspec import Struct
+
+from .people import Person, person
+from .runs import Call, Run
+
+if TYPE_CHECKING:
+    from ... import models
+
+
+class Attachment(Struct, frozen=True):
+    id: UUID
+    name: str
+    type: str
+    size: int
+    url: str
+    image: bool
+
+    @classmethod
+    def of(cls, row: "models.Attachment") -> Self:
+        url = reverse("nous_chat:attachment", args=[row.id])
+        return cls(id=row.id, name=row.name, type=row.type, size=row.size, url=url, image=row.is_image)
+
+
+class Message(Struct, frozen=True):
+    id: UUID
+    conversation: UUID
+    seq: int
+    role: str
+    text: str
+    thinking: str
+    author: Person | None
+    client_id: UUID | None
+    reply_to: UUID | None
+    replaces: UUID | None
+    continues: bool
+    alternatives: tuple[UUID, ...]
+    shown: bool
+    created_at: datetime
+    edited_at: datetime | None
+    deleted_at: datetime | None
+    deleted_by: Person | None
+    attachments: tuple[Attachment, ...]
+    calls: tuple[Call, ...]
+    run: Run | None
+
+    @classmethod
+    def of(cls, row: "models.Message") -> Self:
+        """A deleted message keeps its place, but carries no text, attachments, or calls."""
+        run: models.Run | None = getattr(row, "run", None)
+        deleted = row.deleted_at is not None
+        first = row.alternative_of
+        # While an answer is made again, it takes the place of the one it retries. Once ended, both are alternatives.
+        retries = run.replaces_id if run is not None and run.status in run.ACTIVE else None
+        return cls(
+            id=row.id,
+            conversation=row.conversation_id,
+            seq=row.seq,
+            role=row.role,
+            text="" if deleted else row.text,
+            thinking="" if deleted else row.thinking,
+            author=person(row.author),
+            client_id=row.client_id,
+            reply_to=row.reply_to_id,
+            replaces=row.replaces_id or retries,
+            continues=row.replaces_id is not None,
+            alternatives=() if first is None else tuple(each.id for each in first.alternatives.all()),
+            shown=row.shown,
+            created_at=row.created_at,
+            edited_at=row.edited_at,
+            deleted_at=row.deleted_at,
+            deleted_by=person(row.deleted_by),
+            # Answers have no attachments and users' messages no calls, so neither is read for the other.
+            attachments=() if deleted or run is not None else tuple(map(Attachment.of, row.attachments.all())),
+            calls=() if deleted or run is None else tuple(map(Call.of, run.calls.all())),
+            run=None if run is None else Run.of(run, answer_deleted=deleted),
+        )
+
+
+class Edit(Struct, frozen=True):
+    """The text of a message from before an edit."""
+
+    text: str
+    edited_by: Person | None
+    edited_at: datetime
+
+    @classmethod
+    def of(cls, row: "models.Edit") -> Self:
+        return cls(row.text, person(row.edited_by), row.edited_at)
