@@ -250,6 +250,22 @@ def hand_over(window: Window) -> None:
 
 
 @state
+def several_people(window: Window) -> None:
+    """Two people and an agent in one conversation: the picture in README.md (light, wide)."""
+    for title in ("Order 1284", "A poem about patience", "Release notes for spring"):
+        window.make(title)
+    conversation = window.together()
+    window.sign_in("bob")
+    window.open(conversation)
+    window.say("The beds are 30 feet long. I'd like to plant at prime distances.")
+    expect(window.page.locator('article[data-role="user"]')).to_have_count(1)
+    window.sign_in("ada")
+    window.open(conversation)
+    window.say("@assistant Can you show us some code for that?")
+    window.ends()
+
+
+@state
 def read_only(window: Window) -> None:
     conversation = window.together(role="viewer")
     window.sign_in("bob")
