@@ -13,9 +13,9 @@ from .models import Attachment, Participant
 
 @receiver(post_delete, sender=Attachment)
 def attachment_deleted(instance: Attachment, **_: Any) -> None:
-    store.forget_file(str(instance.file.name))
+    store.delete_unused_file(str(instance.file.name))
 
 
 @receiver(post_delete, sender=Participant)
 def participant_deleted(instance: Participant, **_: Any) -> None:
-    store.keep_owned(instance.conversation_id)
+    store.ensure_owner(instance.conversation_id)

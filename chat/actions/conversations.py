@@ -20,7 +20,7 @@ def create(user: Any, title: str = "", agent: str | None = None) -> objects.Conv
     return created
 
 
-def change(user_id: Any, conversation_id: UUID, changes: store.Changes) -> objects.Conversation:
+def change(user_id: Any, conversation_id: UUID, changes: store.ConversationChanges) -> objects.Conversation:
     """Returns the conversation as this user has it now."""
     changed = store.change_conversation(user_id, conversation_id, changes)
     if changes.common:
@@ -45,6 +45,6 @@ def restore(user_id: Any, conversation_id: UUID) -> objects.Conversation:
 
 def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """Copy everything up to a message into a new conversation that this user owns alone."""
-    copy = store.fork(user_id, conversation_id, message_id)
+    copy = store.fork_conversation(user_id, conversation_id, message_id)
     after_commit(inbox.announce, copy.id)
     return copy

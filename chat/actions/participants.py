@@ -35,13 +35,13 @@ def remove(user_id: Any, conversation_id: UUID, participant_id: int) -> None:
 
 def join(user: Any, token: str) -> UUID:
     """Join with an invitation link. Returns the id of the conversation, for users who are in it already as well."""
-    joined = store.join(user, token)
+    joined = store.join_conversation(user, token)
     if joined.change is not None:
         after_commit(publish, joined.conversation, joined.change)
     return joined.conversation
 
 
-async def publish(conversation_id: UUID, change: store.Change) -> None:
+async def publish(conversation_id: UUID, change: store.ParticipantChange) -> None:
     """Tell a conversation and its participants' lists who joined, who has another role, and who left."""
     group = groups.conversation(conversation_id)
     kinds: list[tuple[Callable[..., events.Event], list[objects.Participant]]] = [

@@ -31,15 +31,15 @@ def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
     if file.size is None or file.size > largest:
         raise Refused(ErrorCode.TOO_LARGE, _("Files can be up to %(size)s.") % {"size": format_size(largest)})
-    return json_response(201, store.upload(request.user, conversation_id, file.name or "", file.read()))
+    return json_response(201, store.upload_attachment(request.user, conversation_id, file.name or "", file.read()))
 
 
 @endpoint("GET", "HEAD", "DELETE", rate_limited=False)
 def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
     if request.method == "DELETE":
-        store.delete_unsent(request.user.pk, attachment_id)
+        store.delete_unsent_attachment(request.user.pk, attachment_id)
         return HttpResponse(status=204)
-    found = store.find_attachment(request.user.pk, attachment_id)
+    found = store.get_attachment(request.user.pk, attachment_id)
     try:
         with attachment_storage().open(found.file) as file:
             content = file.read()

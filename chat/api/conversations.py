@@ -30,7 +30,7 @@ class Conversations(Struct, frozen=True):
 def conversations(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return json_response(
-            200, Conversations(*store.conversations_of(request.user.pk, query_time(request, "before")))
+            200, Conversations(*store.list_conversations(request.user.pk, query_time(request, "before")))
         )
     new = json_body(request, NewConversation)
     return json_response(201, actions.create(request.user, new.title, new.agent))
@@ -39,11 +39,11 @@ def conversations(request: HttpRequest) -> HttpResponse:
 @endpoint("GET", "PATCH", "DELETE")
 def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return json_response(200, store.look(request.user.pk, conversation_id))
+        return json_response(200, store.get_conversation(request.user.pk, conversation_id))
     if request.method == "DELETE":
         actions.delete(request.user.pk, conversation_id)
         return HttpResponse(status=204)
-    changes = json_body(request, store.Changes)
+    changes = json_body(request, store.ConversationChanges)
     return json_response(200, actions.change(request.user.pk, conversation_id, changes))
 
 

@@ -28,7 +28,7 @@ class Invitations(Struct, frozen=True):
 @endpoint("GET", "POST")
 def invitations(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return json_response(200, Invitations(store.invitations(request.user.pk, conversation_id)))
+        return json_response(200, Invitations(store.list_invitations(request.user.pk, conversation_id)))
     new = json_body(request, NewInvitation)
     created = store.create_invitation(request.user.pk, conversation_id, new.role, new.expires_in, new.max_uses)
     return json_response(201, created)

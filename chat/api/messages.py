@@ -22,10 +22,10 @@ class Edits(Struct, frozen=True):
 @endpoint("GET")
 def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     before = query_int(request, "before", 1, 2**31 - 1)
-    limit = query_int(request, "limit", 1, 100) or store.PAGE
-    return json_response(200, Messages(*store.page(request.user.pk, conversation_id, before, limit)))
+    limit = query_int(request, "limit", 1, 100) or store.PAGE_SIZE
+    return json_response(200, Messages(*store.list_messages(request.user.pk, conversation_id, before, limit)))
 
 
 @endpoint("GET")
 def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
-    return json_response(200, Edits(store.edits_of(request.user.pk, conversation_id, message_id)))
+    return json_response(200, Edits(store.list_edits(request.user.pk, conversation_id, message_id)))

@@ -28,7 +28,7 @@ class Participants(Struct, frozen=True):
 @endpoint("GET", "POST")
 def participants(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return json_response(200, Participants(store.participants(request.user.pk, conversation_id)))
+        return json_response(200, Participants(store.list_participants(request.user.pk, conversation_id)))
     new = json_body(request, NewParticipant)
     return json_response(201, actions.add(request.user.pk, conversation_id, new.username, new.role))
 

@@ -12,4 +12,4 @@ def search(request: HttpRequest) -> HttpResponse:
     if "q" not in request.GET:
         raise Refused(ErrorCode.INVALID, "`q` is required: the text to search for.")
     before = query_int(request, "before", 1, 2**63 - 1)
-    return json_response(200, store.find(request.user.pk, request.GET["q"], before))
+    return json_response(200, store.search_conversations(request.user.pk, request.GET["q"], before))

@@ -299,7 +299,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         the database is away, the next look tells.
         """
         try:
-            found = await executor.run(store.may_stay, self.user.pk, self.reads, self._session)
+            found = await executor.run(store.check_access, self.user.pk, self.reads, self._session)
         except (DatabaseError, InterfaceError):
             return
         if not found.signed_in:

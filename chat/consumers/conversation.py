@@ -36,7 +36,7 @@ class ConversationConsumer(Socket):
         self._name = self._name or self.mailbox.name
         await self.mailbox.join(groups.conversation(self.conversation_id))
         try:
-            entered = await executor.run(store.enter, self.user.pk, self.conversation_id)
+            entered = await executor.run(store.read_snapshot, self.user.pk, self.conversation_id)
         except Refused:
             raise Closed(4404) from None
         self._person = objects.Person(entered.you.id, entered.you.name)
@@ -111,7 +111,9 @@ class ConversationConsumer(Socket):
                     await self.supervisor.sync(run, self.conversation_id, self.mailbox.name)
                 await self._acknowledge(ref)
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
-                messages, more = await executor.run(store.page, self.user.pk, self.conversation_id, before, limit)
+                messages, more = await executor.run(
+                    store.list_messages, self.user.pk, self.conversation_id, before, limit
+                )
                 await self.answer(events.HistoryPage(messages=messages, more=more, ref=ref))
             case commands.Read(seq=seq, ref=ref):
                 self.supervisor.markers.note(self.conversation_id, self.user.pk, seq)
@@ -132,7 +134,7 @@ class ConversationConsumer(Socket):
         Started by a ping, ended by `leave`; nothing escapes but bugs, which asyncio logs.
         """
         with suppress(OperationalError, InterfaceError):  # the next ping may find more
-            standing = await executor.run(store.standing, self.user.pk, self.conversation_id)
+            standing = await executor.run(store.find_state, self.user.pk, self.conversation_id)
             if standing is not None:
                 await self.answer(events.ConversationState(last_seq=standing.last_seq, run=standing.run))
 
@@ -178,7 +180,7 @@ class ConversationConsumer(Socket):
             case commands.MessageRestore():
                 change = store.restore_message
             case commands.MessageChoose():
-                change = store.choose
+                change = store.choose_alternative
         message = await executor.run(change, self.user.pk, self.conversation_id, command.message)
         await self.answer(events.Ack(ref=command.ref, message=message.id))
         await self._publish(event(message=message))
@@ -215,7 +217,7 @@ class ConversationConsumer(Socket):
     async def _decide(self, command: commands.ToolDecide) -> None:
         posting.refuse_while_draining(self.supervisor)
         with self.supervisor.room() as host:
-            decided = await executor.run(store.decide, self.user.pk, self.conversation_id, command, host)
+            decided = await executor.run(store.decide_call, self.user.pk, self.conversation_id, command, host)
             if decided.start:
                 self.supervisor.start(decided.run, self.conversation_id, self._name)
                 self.supervisor.lists.changed(self.conversation_id)

@@ -15,7 +15,7 @@ class InboxConsumer(Socket):
 
     async def enter(self) -> None:
         await self.mailbox.join(groups.person(self.user.pk))
-        conversations, more = await executor.run(store.conversations_of, self.user.pk)
+        conversations, more = await executor.run(store.list_conversations, self.user.pk)
         you = objects.Person.of(self.user)
         await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
 

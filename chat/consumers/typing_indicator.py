@@ -37,7 +37,9 @@ class Typing:
         """Tell the others, unless they know. Raises Refused for who may not write here."""
         now = asyncio.get_running_loop().time()
         if on and self._may_show(now):
-            self._audience = await executor.run(store.typing_audience, user_id, self._conversation_id, INBOX_PEOPLE)
+            self._audience = await executor.run(
+                store.list_typing_audience, user_id, self._conversation_id, INBOX_PEOPLE
+            )
             self._on = True
             self._shown.append(now)
             await self._publish(True)

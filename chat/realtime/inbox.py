@@ -58,7 +58,7 @@ async def announce(conversation_id: UUID) -> int:
     """Publish `conversation.updated` to the conversation, and to the inbox of each of its people as this one has it.
     Returns how many these are.
     """
-    listing = await executor.run(store.listing, conversation_id)
+    listing = await executor.run(store.find_listing, conversation_id)
     if listing is None:
         return 0
     event = events.ConversationUpdated(conversation=listing.conversation)
@@ -69,18 +69,18 @@ async def announce(conversation_id: UUID) -> int:
 
 async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:
     """Publish `conversation.updated` to the inboxes of some people, for whom alone it has changed."""
-    listing = await executor.run(store.listing, conversation_id, user_ids)
+    listing = await executor.run(store.find_listing, conversation_id, user_ids)
     if listing is not None:
         await _tell_each(listing)
 
 
-async def _tell_each(listing: store.Listing) -> None:
+async def _tell_each(listing: store.ConversationListing) -> None:
     for user_id, yours in listing.audience.items():
         mine = events.ConversationUpdated(conversation=replace(listing.conversation, yours=yours))
         await groups.publish(groups.person(user_id), mine)
 
 
-async def announce_deletion(conversation_id: UUID, deleted: store.Deleted) -> None:
+async def announce_deletion(conversation_id: UUID, deleted: store.DeletedConversation) -> None:
     """Publish `conversation.removed` to its people, end its run, and have its sockets look whether they may stay."""
     if deleted.stop is not None:
         await groups.tell(groups.owner(conversation_id), {"type": "stop", "run": deleted.stop.hex})

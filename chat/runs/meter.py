@@ -6,7 +6,7 @@ from .. import engine
 from ..conf import Price
 from ..protocol import objects
 from ..store import prompts
-from ..store.pricing import Left, cost_of, tokens_of
+from ..store.pricing import RemainingBudget, compute_cost, count_tokens
 
 
 class Meter:
@@ -14,7 +14,7 @@ class Meter:
     Providers count only at the end, and not at all what was broken off.
     """
 
-    def __init__(self, prompt: Sequence[engine.Message], left: Sequence[Left], price: Price | None) -> None:
+    def __init__(self, prompt: Sequence[engine.Message], left: Sequence[RemainingBudget], price: Price | None) -> None:
         self._context = sum(map(prompts.estimate, prompt))
         self._left = left
         self._price = price
@@ -48,12 +48,12 @@ class Meter:
         if not self._left:
             return None
         usage = self.usage
-        tokens = tokens_of(usage) + self._ahead
+        tokens = count_tokens(usage) + self._ahead
         for left in self._left:
             if left.tokens is not None and tokens > left.tokens:
                 return left.failure
             if left.cost is not None and self._price is not None:
                 with_ahead = engine.Usage(tokens - (usage.output_tokens or 0), usage.output_tokens)
-                if cost_of(with_ahead, self._price) > left.cost:
+                if compute_cost(with_ahead, self._price) > left.cost:
                     return left.failure
         return None

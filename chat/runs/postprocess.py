@@ -15,7 +15,7 @@ from ..conf import conf
 from ..protocol.errors import ErrorCode, Refused
 from ..realtime import inbox
 from ..store import executor
-from ..store.pricing import price_of, tokens_of
+from ..store.pricing import count_tokens, find_price
 from .meter import Meter
 
 logger = logging.getLogger("nous_chat.asides")
@@ -83,21 +83,21 @@ class Asides:
             self._waiting -= 1
 
     async def _title(self, run_id: UUID, conversation_id: UUID, model: str, write: Write) -> None:
-        exchange = await executor.run(store.first_exchange, conversation_id)
+        exchange = await executor.run(store.find_first_exchange, conversation_id)
         if exchange is not None:
             title = store.clean_title(await _ask(run_id, model, TITLE, exchange.text, write))
-            if title != "" and await write(executor.run(store.keep_title, conversation_id, exchange, title)):
+            if title != "" and await write(executor.run(store.save_title, conversation_id, exchange, title)):
                 await inbox.announce(conversation_id)
 
     async def _sum_up(
         self, run_id: UUID, conversation_id: UUID, agent: str, fell_out: int, model: str, write: Write
     ) -> None:
         for _ in range(ROUNDS):  # more than one where a long conversation is summed up for the first time
-            old = await executor.run(store.to_sum_up, conversation_id, agent, fell_out)
+            old = await executor.run(store.find_summary_input, conversation_id, agent, fell_out)
             if old is None:
                 return
             summary = await _ask(run_id, model, SUMMARY, old.text, write)
-            if not await write(executor.run(store.keep_summary, conversation_id, old, summary)):
+            if not await write(executor.run(store.save_summary, conversation_id, old, summary)):
                 return
 
 
@@ -117,10 +117,10 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
     """What it answers. However that ends, what it took is charged: as the provider counted, or estimated. Raises
     Refused where a budget is used up, and what the engine does.
     """
-    left = await executor.run(store.left_after, run_id)
+    left = await executor.run(store.check_run_budgets, run_id)
     limits = engine.Limits(connect=conf.CONNECT_TIMEOUT, first_token=SECONDS, idle=SECONDS, total=SECONDS)
     agent = engine.Agent(model, name="aside", instructions=instructions, limits=limits)
-    meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], left, price_of(model))
+    meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], left, find_price(model))
     _keep_to_budgets(meter)
     took = None
     try:
@@ -138,8 +138,8 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
                 _keep_to_budgets(meter)
     finally:
         took = took or meter.usage
-        if tokens_of(took):
-            await write(executor.run(store.charge, run_id, model, took))
+        if count_tokens(took):
+            await write(executor.run(store.charge_run, run_id, model, took))
     raise AssertionError("a stream ends with Finish or Error")
 
 

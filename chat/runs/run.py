@@ -79,7 +79,7 @@ class LiveRun:
         """The run task: from `queued` to its end. Returns the id of the run that is to follow, if one is.
 
         Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. What escapes from it is
-        store.OneTooMany, before it has begun, and what the database raises still when the process has to end.
+        store.TooManyRuns, before it has begun, and what the database raises still when the process has to end.
         """
         started = await self._persist(self._start)
         if started is None:
@@ -102,14 +102,14 @@ class LiveRun:
                 self._stream.cancel()
                 await asyncio.wait([self._stream])
 
-    def _start(self) -> store.Started | None:
+    def _start(self) -> store.StartedRun | None:
         """Where the line before the database was longer than the life of this process, it is another's to begin."""
         if self._process.ending:
-            store.release(self._process.host, [self.id])
+            store.release_runs(self._process.host, [self.id])
             return None
         return store.start_run(self.id, self._process.host)
 
-    async def _begin(self, started: store.Started) -> None:
+    async def _begin(self, started: store.StartedRun) -> None:
         """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""
         message = self._message = started.message
         self._meter = Meter(started.prompt, started.left, started.price)
@@ -124,7 +124,7 @@ class LiveRun:
         self._seq = self._stored_seq = message.run.seq
         await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
 
-    async def _read(self, started: store.Started) -> engine.Finish | engine.Error:
+    async def _read(self, started: store.StartedRun) -> engine.Finish | engine.Error:
         """The stream task. Started by `follow`, cancelled by `cancel` once; what escapes ends the run as `internal`."""
         loop = asyncio.get_running_loop()
         settings = agents.find(started.agent)
@@ -138,7 +138,7 @@ class LiveRun:
         context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
         prompt = started.prompt
         if any(message.images for message in prompt):
-            prompt = await asyncio.to_thread(prompts.load, prompt)
+            prompt = await asyncio.to_thread(prompts.load_images, prompt)
         if started.decisions is None:
             stream = engine.run_stream(agent, prompt, context=context)
         else:
@@ -226,15 +226,15 @@ class LiveRun:
     ) -> events.RunDelta | events.RunTool:
         match item:
             case engine.TextDelta(text):
-                self._text.append(text := store.storable(text))
+                self._text.append(text := store.sanitize_text(text))
                 return events.RunDelta(run=self.id, seq=self._seq, text=text)
             case engine.ThinkingDelta(text):
-                self._thinking.append(text := store.storable(text))
+                self._thinking.append(text := store.sanitize_text(text))
                 return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
             case (_, call):
                 return events.RunTool(run=self.id, seq=self._seq, call=call)
 
-    async def _end(self, started: store.Started) -> UUID | None:
+    async def _end(self, started: store.StartedRun) -> UUID | None:
         """Write the end that fits, or that the run waits for people; tell everybody."""
         ending = self._ending(started)
         if ending.awaits_approval:
@@ -250,7 +250,7 @@ class LiveRun:
         await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
         return finished.next
 
-    def _ending(self, started: store.Started) -> store.Ending:
+    def _ending(self, started: store.StartedRun) -> store.Ending:
         """What the stream task's end means. A run that completed before a stop reached it has completed."""
         assert self._stream is not None
         written, hand_over = self._written(), self._process.ending

@@ -197,7 +197,7 @@ class Supervisor:
         mine = live is not None and live.conversation_id == conversation_id  # nobody hears another conversation's
         if mine and self._sync(run_id, channel, ref):
             return
-        stored = await executor.run(store.find_run, conversation_id, run_id)
+        stored = await executor.run(store.get_run, conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:
             await self._reply(channel, events.RunFinished.of(stored.run, stored.message, ref))
         elif stored.message is not None and (stored.silent or stored.run.status == Run.Status.AWAITING_APPROVAL):
@@ -225,7 +225,7 @@ class Supervisor:
         read = None if conf.CANCEL_ON_DISCONNECT == "never" else {s.reads for s in self.sockets if s.reads is not None}
         if self.draining or self._free() <= 0 or read == set():
             return
-        for run_id, conversation_id in await executor.run(store.adopt, self.host, self._free(), read):
+        for run_id, conversation_id in await executor.run(store.adopt_runs, self.host, self._free(), read):
             metrics.count("runs_taken_up")
             self.start(run_id, conversation_id, None)
 
@@ -235,7 +235,7 @@ class Supervisor:
         """
         if not self._process.pulse.may_judge(_now()):
             return
-        for finished in await executor.run(store.reap, conversation_id):
+        for finished in await executor.run(store.reap_runs, conversation_id):
             logger.warning("Run %s was left behind by its process", finished.run.id)
             metrics.count("runs_reaped")
             group = groups.conversation(finished.run.conversation)
@@ -313,12 +313,12 @@ class Supervisor:
             if not turn.done():
                 await self._tell_place(live, self._slots.places()[live.id])
             if not await turn:
-                await executor.run(store.release, self.host, [live.id])
+                await executor.run(store.release_runs, self.host, [live.id])
                 return None
             live.place = None
             try:
                 return await live.follow()
-            except store.OneTooMany as too_many:
+            except store.TooManyRuns as too_many:
                 turn = self._slots.block(live.id, too_many.person)
 
     async def _tell_place(self, live: LiveRun, place: int) -> None:
@@ -430,7 +430,7 @@ class Supervisor:
         if self.draining or now < self._expire_at:
             return
         self._expire_at = now + EXPIRE
-        for conversation_id, decided in await executor.run(store.expire, self.host):
+        for conversation_id, decided in await executor.run(store.expire_approvals, self.host):
             event = events.RunTool(run=decided.run, seq=decided.seq, call=decided.call)
             await groups.publish(groups.conversation(conversation_id), event)
             if decided.start:
@@ -439,7 +439,7 @@ class Supervisor:
 
     async def _heartbeat(self) -> None:
         if not self._runs:
-            await executor.run_urgent(store.reachable)
+            await executor.run_urgent(store.ping_database)
             return
         runs = list(self._runs)
         written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
@@ -546,7 +546,7 @@ class Supervisor:
 
 def _clean_some() -> int:
     with own_connections():
-        return store.clean()
+        return store.erase_expired()
 
 
 async def _in_language(language: str | None, work: Coroutine[Any, Any, T]) -> T:

@@ -10,138 +10,147 @@ are wire objects (`protocol/objects/`), never rows.
     endings, rows                                their parts
 """
 
-from .access import Stay, may_stay
-from .alternatives import choose
-from .approvals import Decided, await_approval, decide, expire, save_call
-from .attachments import Served, delete_unsent, find_attachment, forget_file, upload
-from .base import PAGE, storable
-from .conversation_settings import Changes, change_conversation
+from .access import Access, check_access
+from .alternatives import choose_alternative
+from .approvals import CallDecision, await_approval, decide_call, expire_approvals, save_call
+from .attachments import AttachmentFile, delete_unsent_attachment, delete_unused_file, get_attachment, upload_attachment
+from .base import PAGE_SIZE, sanitize_text
+from .conversation_settings import ConversationChanges, change_conversation
 from .conversations import (
-    Entered,
-    Listing,
+    ConversationListing,
+    Snapshot,
     check_membership,
-    conversations_of,
     create_conversation,
-    enter,
-    listing,
-    listing_of,
-    look,
-    page,
-    standing,
+    find_conversation,
+    find_listing,
+    find_state,
+    get_conversation,
+    list_conversations,
+    list_messages,
+    read_snapshot,
 )
-from .deletion import Deleted, delete_conversation, restore_conversation
-from .edits import Edited, delete_message, edit_message, edits_of, restore_message
-from .forks import fork
-from .heartbeats import Beat, Checkpoint, adopt, heartbeat, reachable, reap, release
+from .deletion import DeletedConversation, delete_conversation, restore_conversation
+from .edits import Edited, delete_message, edit_message, list_edits, restore_message
+from .forks import fork_conversation
+from .heartbeats import Checkpoint, HeartbeatResult, adopt_runs, heartbeat, ping_database, reap_runs, release_runs
 from .invitations import (
-    Invited,
+    InvitationPreview,
     Joined,
     create_invitation,
-    invitations,
-    join,
-    look_at_invitation,
+    join_conversation,
+    list_invitations,
+    preview_invitation,
     revoke_invitation,
 )
 from .messages import TITLE_CHARS, Posted, post_message
 from .participants import (
-    Change,
+    ParticipantChange,
     add_participant,
     change_role,
-    keep_owned,
-    participants,
+    ensure_owner,
+    list_participants,
+    list_typing_audience,
     remove_participant,
-    typing_audience,
 )
 from .read_state import mark_read
-from .retention import clean
-from .run_lifecycle import Ending, Finished, Written
-from .runs import OneTooMany, Started, Stored, find_run, finish_run, request_run, request_stop, start_run
-from .search import Found, find
-from .summaries import ToSumUp, charge, clean_title, first_exchange, keep_summary, keep_title, left_after, to_sum_up
+from .retention import erase_expired
+from .run_lifecycle import Ending, FinishedRun, Written
+from .runs import StartedRun, StoredRun, TooManyRuns, finish_run, get_run, request_run, request_stop, start_run
+from .search import SearchResults, search_conversations
+from .summaries import (
+    SummaryInput,
+    charge_run,
+    check_run_budgets,
+    clean_title,
+    find_first_exchange,
+    find_summary_input,
+    save_summary,
+    save_title,
+)
 
 __all__ = [
-    "PAGE",
+    "PAGE_SIZE",
     "TITLE_CHARS",
-    "Beat",
-    "Change",
-    "Changes",
+    "Access",
+    "AttachmentFile",
+    "CallDecision",
     "Checkpoint",
-    "Decided",
-    "Deleted",
+    "ConversationChanges",
+    "ConversationListing",
+    "DeletedConversation",
     "Edited",
     "Ending",
-    "Entered",
-    "Finished",
-    "Found",
-    "Invited",
+    "FinishedRun",
+    "HeartbeatResult",
+    "InvitationPreview",
     "Joined",
-    "Listing",
-    "OneTooMany",
+    "ParticipantChange",
     "Posted",
-    "Served",
-    "Started",
-    "Stay",
-    "Stored",
-    "ToSumUp",
+    "SearchResults",
+    "Snapshot",
+    "StartedRun",
+    "StoredRun",
+    "SummaryInput",
+    "TooManyRuns",
     "Written",
     "add_participant",
-    "adopt",
+    "adopt_runs",
     "await_approval",
     "change_conversation",
     "change_role",
-    "charge",
+    "charge_run",
+    "check_access",
     "check_membership",
-    "choose",
-    "clean",
+    "check_run_budgets",
+    "choose_alternative",
     "clean_title",
-    "conversations_of",
     "create_conversation",
     "create_invitation",
-    "decide",
+    "decide_call",
     "delete_conversation",
     "delete_message",
-    "delete_unsent",
+    "delete_unsent_attachment",
+    "delete_unused_file",
     "edit_message",
-    "edits_of",
-    "enter",
-    "expire",
-    "find",
-    "find_attachment",
-    "find_run",
+    "ensure_owner",
+    "erase_expired",
+    "expire_approvals",
+    "find_conversation",
+    "find_first_exchange",
+    "find_listing",
+    "find_state",
+    "find_summary_input",
     "finish_run",
-    "first_exchange",
-    "forget_file",
-    "fork",
+    "fork_conversation",
+    "get_attachment",
+    "get_conversation",
+    "get_run",
     "heartbeat",
-    "invitations",
-    "join",
-    "keep_owned",
-    "keep_summary",
-    "keep_title",
-    "left_after",
-    "listing",
-    "listing_of",
-    "look",
-    "look_at_invitation",
+    "join_conversation",
+    "list_conversations",
+    "list_edits",
+    "list_invitations",
+    "list_messages",
+    "list_participants",
+    "list_typing_audience",
     "mark_read",
-    "may_stay",
-    "page",
-    "participants",
+    "ping_database",
     "post_message",
-    "reachable",
-    "reap",
-    "release",
+    "preview_invitation",
+    "read_snapshot",
+    "reap_runs",
+    "release_runs",
     "remove_participant",
     "request_run",
     "request_stop",
     "restore_conversation",
     "restore_message",
     "revoke_invitation",
+    "sanitize_text",
     "save_call",
-    "standing",
+    "save_summary",
+    "save_title",
+    "search_conversations",
     "start_run",
-    "storable",
-    "to_sum_up",
-    "typing_audience",
-    "upload",
+    "upload_attachment",
 ]

@@ -13,14 +13,14 @@ from ..models import Participant
 from ..permissions import policy
 
 
-class Stay(Struct, frozen=True):
+class Access(Struct, frozen=True):
     """Whether the session is still that of this person, and the role in the conversation; None where there is none."""
 
     signed_in: bool
     role: str | None
 
 
-def may_stay(user_id: Any, conversation_id: UUID | None, session_key: str | None) -> Stay:
+def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | None) -> Access:
     """`conversation_id` is None for an inbox, `session_key` where who is there is known by other means."""
     if conversation_id is None:
         user, role = get_user_model()._default_manager.filter(pk=user_id).first(), None
@@ -28,14 +28,14 @@ def may_stay(user_id: Any, conversation_id: UUID | None, session_key: str | None
         found = Participant.objects.select_related("user", "conversation")
         row = found.filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None).first()
         if row is None:
-            return Stay(True, None)
+            return Access(True, None)
         user, role = row.user, row.role if policy().can_see(row) else None
     if user is None or not user.is_active:
-        return Stay(False, None)
-    return Stay(session_key is None or _is_of(session_key, user), role)
+        return Access(False, None)
+    return Access(session_key is None or _session_belongs_to(session_key, user), role)
 
 
-def _is_of(session_key: str, user: Any) -> bool:
+def _session_belongs_to(session_key: str, user: Any) -> bool:
     """As `django.contrib.auth.get_user` decides it, but nothing is written."""
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     if session.get(SESSION_KEY) != user._meta.pk.value_to_string(user):
@@ -43,8 +43,8 @@ def _is_of(session_key: str, user: Any) -> bool:
     if not hasattr(user, "get_session_auth_hash"):
         return True
     kept = session.get(HASH_SESSION_KEY) or ""
-    return any(constant_time_compare(kept, known) for known in _hashes(user))
+    return any(constant_time_compare(kept, known) for known in _valid_hashes(user))
 
 
-def _hashes(user: Any) -> list[str]:
+def _valid_hashes(user: Any) -> list[str]:
     return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]

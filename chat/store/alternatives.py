@@ -10,27 +10,27 @@ from django.utils.translation import gettext as _
 from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import append, complete, lock_as, may_post, touch
+from .base import append_message, check_can_post, lock_membership, touch, with_related
 from .run_lifecycle import active_runs
 
 
-def begin_answer(conversation: Conversation, run: Run) -> Message:
+def create_answer(conversation: Conversation, run: Run) -> Message:
     """The row that a run writes. It is shown, and what it is made instead of is not any more."""
     former = run.replaces
     if former is None:
-        return append(conversation, role=Message.Role.ASSISTANT)
+        return append_message(conversation, role=Message.Role.ASSISTANT)
     if run.continues:
-        return _going_on(conversation, run, former)
+        return _create_continuation(conversation, run, former)
     first = former.alternative_of or former
     if former.alternative_of is None:
         Message.objects.filter(pk=former.pk).update(alternative_of=former)
     Message.objects.filter(alternative_of=first).update(shown=False)
-    return append(conversation, role=Message.Role.ASSISTANT, alternative_of=first)
+    return append_message(conversation, role=Message.Role.ASSISTANT, alternative_of=first)
 
 
-def _going_on(conversation: Conversation, run: Run, former: Message) -> Message:
+def _create_continuation(conversation: Conversation, run: Run, former: Message) -> Message:
     """It begins with what was there, the tool calls too, and takes its place among the alternatives."""
-    row = append(
+    row = append_message(
         conversation,
         role=Message.Role.ASSISTANT,
         replaces=former,
@@ -51,11 +51,11 @@ def _going_on(conversation: Conversation, run: Run, former: Message) -> Message:
 
 
 @transaction.atomic
-def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
+def choose_alternative(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """A person chooses which of several answers is shown to all, and sent to models."""
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
-    may_post(participant)
+    check_can_post(participant)
     row = Message.objects.filter(conversation=conversation_id, pk=message_id).first()
     if row is None:
         raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
@@ -71,4 +71,4 @@ def choose(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Mes
             )
         Message.objects.filter(pk=row.pk).update(shown=True)
         touch(conversation)
-    return objects.Message.of(complete(Message.objects.filter(pk=row.pk)).get())
+    return objects.Message.of(with_related(Message.objects.filter(pk=row.pk)).get())

@@ -22,20 +22,20 @@ from ..i18n import format_number
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import may_post, membership, storable
+from .base import check_can_post, get_membership, sanitize_text
 
-WAITING = 50
+MAX_UNSENT = 50
 """How many files one person may have uploaded and not sent."""
 
-MENTIONED = 100
+MAX_FILES_IN_PROMPT = 100
 """How many of the newest attachments a model hears of."""
 
-PICTURES = 10
+MAX_IMAGES_IN_PROMPT = 10
 """How many of the newest pictures a model is sent."""
 
-KEPT_UNSENT = timedelta(days=1)
-NAME_CHARS = 200
-TEXT = "text/plain"
+UNSENT_LIFETIME = timedelta(days=1)
+MAX_NAME_CHARS = 200
+TEXT_TYPE = "text/plain"
 SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -45,38 +45,38 @@ SIGNATURES = (
 """What the formats begin with that models take and browsers show: a name proves nothing."""
 
 
-NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
-def type_of(content: bytes) -> str:
+def detect_type(content: bytes) -> str:
     """The media type that the first bytes show: of a picture, or TEXT, which it may be."""
     for signature, kind in SIGNATURES:
         if content.startswith(signature):
             return kind
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
-    return TEXT
+    return TEXT_TYPE
 
 
-def text_of(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """Raises Refused for what is no text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\x00"
-    if NO_TEXT.search(text):
+    if CONTROL_CHARACTER.search(text):
         raise Refused(
             ErrorCode.INVALID, _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached.")
         )
-    return storable(text)
+    return sanitize_text(text)
 
 
-def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
+def upload_attachment(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
     """Keep a file for a message that is to come. The storage, which may be remote, is written outside transactions."""
-    participant = membership(user.pk, conversation_id)
-    may_post(participant)
-    kind = type_of(content)
-    largest = conf.TEXT_BYTES if kind == TEXT else conf.IMAGE_BYTES
+    participant = get_membership(user.pk, conversation_id)
+    check_can_post(participant)
+    kind = detect_type(content)
+    largest = conf.TEXT_BYTES if kind == TEXT_TYPE else conf.IMAGE_BYTES
     if len(content) > largest:
         raise Refused(
             ErrorCode.TOO_LARGE,
@@ -85,11 +85,12 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
         )
     if not content:
         raise Refused(ErrorCode.EMPTY, _("The file is empty."))
-    text = text_of(content) if kind == TEXT else ""
-    if Attachment.objects.filter(uploaded_by=user, message=None).count() >= WAITING:
+    text = decode_text(content) if kind == TEXT_TYPE else ""
+    if Attachment.objects.filter(uploaded_by=user, message=None).count() >= MAX_UNSENT:
         raise Refused(
             ErrorCode.CONFLICT,
-            _("You have uploaded %(count)s files without sending them. Send them, or wait a day.") % {"count": WAITING},
+            _("You have uploaded %(count)s files without sending them. Send them, or wait a day.")
+            % {"count": MAX_UNSENT},
         )
     stored = attachment_storage().save(f"nous_chat/{uuid.uuid4().hex}", ContentFile(content))
     try:
@@ -97,7 +98,7 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
             conversation_id=conversation_id,
             uploaded_by=user,
             file=stored,
-            name=_clean(name),
+            name=_clean_name(name),
             type=kind,
             size=len(content),
             text=text,
@@ -108,7 +109,7 @@ def upload(user: Any, conversation_id: UUID, name: str, content: bytes) -> objec
     return objects.Attachment.of(row)
 
 
-def attach(message: Message, wanted: Sequence[UUID]) -> None:
+def attach_files(message: Message, wanted: Sequence[UUID]) -> None:
     """Send uploaded files with a message, in that order. A part of `post_message`'s transaction."""
     if not wanted:
         return
@@ -134,7 +135,7 @@ def attach(message: Message, wanted: Sequence[UUID]) -> None:
     Attachment.objects.bulk_update(rows.values(), ["message", "created_at"])
 
 
-class Served(Struct, frozen=True):
+class AttachmentFile(Struct, frozen=True):
     """What the view sends: the file's name in the storage, and what to call it."""
 
     file: str
@@ -142,7 +143,7 @@ class Served(Struct, frozen=True):
     type: str
 
 
-def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
+def get_attachment(user_id: Any, attachment_id: UUID) -> AttachmentFile:
     """To who is in the conversation, once it is sent and while its message is not deleted; before that to who uploaded
     it. Raises Refused(NOT_FOUND), whether or not there is one.
     """
@@ -150,14 +151,14 @@ def find_attachment(user_id: Any, attachment_id: UUID) -> Served:
     row = Attachment.objects.filter(sent, pk=attachment_id).first()
     try:
         if row is not None:
-            membership(user_id, row.conversation_id)
-            return Served(str(row.file.name), row.name, row.type)
+            get_membership(user_id, row.conversation_id)
+            return AttachmentFile(str(row.file.name), row.name, row.type)
     except Refused:
         pass
     raise Refused(ErrorCode.NOT_FOUND, _("There is no such file, or you may not see it."))
 
 
-def files_for_model(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
+def read_files_for_prompt(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
     """What was attached to the newest messages before number `before`, by message: at most MENTIONED. Texts up to
     `budget` characters in all, PICTURES pictures; what is older is mentioned only.
     """
@@ -165,15 +166,15 @@ def files_for_model(conversation_id: UUID, before: int, budget: int) -> dict[UUI
         conversation=conversation_id, message__shown=True, message__deleted_at=None, message__seq__lt=before
     )
     newest = sent.order_by("-message__seq", "-created_at").annotate(length=Length("text")).defer("text")
-    rows: list[Any] = list(newest[:MENTIONED])
+    rows: list[Any] = list(newest[:MAX_FILES_IN_PROMPT])
     found: dict[UUID, list[Attachment]] = {}
     pictures = 0
     cut: dict[UUID, int] = {}
     for row in rows:
         if row.is_image:
             pictures += 1
-            if pictures > PICTURES:
-                row.type = TEXT  # a name is all that is left of it
+            if pictures > MAX_IMAGES_IN_PROMPT:
+                row.type = TEXT_TYPE  # a name is all that is left of it
                 row.text = ""
         else:
             row.text = ""
@@ -190,7 +191,7 @@ def files_for_model(conversation_id: UUID, before: int, budget: int) -> dict[UUI
     return found
 
 
-def delete_unsent(user_id: Any, attachment_id: UUID) -> None:
+def delete_unsent_attachment(user_id: Any, attachment_id: UUID) -> None:
     """Take back a file that was not sent."""
     row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
     if row is None:
@@ -198,7 +199,7 @@ def delete_unsent(user_id: Any, attachment_id: UUID) -> None:
     row.delete()
 
 
-def forget_file(name: str) -> None:
+def delete_unused_file(name: str) -> None:
     """After a row is gone: its file too, unless another row names it. `signals.py` calls it for each row."""
 
     def delete() -> None:
@@ -208,8 +209,8 @@ def forget_file(name: str) -> None:
     transaction.on_commit(delete, robust=True)
 
 
-def _clean(name: str) -> str:
+def _clean_name(name: str) -> str:
     """A file's name without folders and without what could break a header or a line."""
-    last = posixpath.basename(storable(name).replace("\\", "/"))
+    last = posixpath.basename(sanitize_text(name).replace("\\", "/"))
     printable = "".join(char for char in last if char.isprintable()).strip(" .")
-    return printable[-NAME_CHARS:] or "file"
+    return printable[-MAX_NAME_CHARS:] or "file"

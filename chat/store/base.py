@@ -15,63 +15,63 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 
-PAGE = 50
+PAGE_SIZE = 50
 
 
-def storable(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """`text` without what a database or a frame cannot hold: the character zero, and halves of characters."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def as_title(text: str) -> str:
+def normalize_title(text: str) -> str:
     """What a person gave as a title, in one line; empty where it is all blanks."""
-    return " ".join(storable(text).split())
+    return " ".join(sanitize_text(text).split())
 
 
-def storable_json(value: Any) -> Any:
+def sanitize_json(value: Any) -> Any:
     """PostgreSQL's JSON cannot hold the character that its text cannot hold either."""
     return msgspec.json.decode(msgspec.json.encode(value).replace(b"\\u0000", b"\\ufffd"))
 
 
-def membership(user_id: Any, conversation_id: UUID) -> Participant:
+def get_membership(user_id: Any, conversation_id: UUID) -> Participant:
     row = (
         Participant.objects.select_related("user", "conversation")
         .filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None)
         .first()
     )
     if row is None or not policy().can_see(row):
-        raise no_conversation()
+        raise conversation_not_found()
     return row
 
 
-def no_conversation() -> Refused:
+def conversation_not_found() -> Refused:
     return Refused(ErrorCode.NOT_FOUND, _("There is no such conversation, or you are not in it."))
 
 
-def may_post(participant: Participant) -> None:
+def check_can_post(participant: Participant) -> None:
     if not policy().can_post(participant):
         raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation, but not write in it."))
 
 
-def talkers(conversation_id: UUID) -> int:
+def count_writers(conversation_id: UUID) -> int:
     """How many people may write in a conversation."""
     return Participant.objects.filter(conversation=conversation_id).exclude(role=Participant.Role.VIEWER).count()
 
 
-def lock(conversation_id: UUID) -> Conversation:
+def lock_conversation(conversation_id: UUID) -> Conversation:
     """The row, locked until the transaction ends: whatever orders messages or runs does so one after another."""
     return Conversation.objects.select_for_update().get(pk=conversation_id)
 
 
-def lock_as(user_id: Any, conversation_id: UUID) -> Participant:
+def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
     """Somebody's membership, with the locked conversation: read under the lock, so that whoever was removed, or has
     another role, while this waited for it, acts as what he is now. Raises Refused(NOT_FOUND).
     """
     Conversation.objects.select_for_update().filter(pk=conversation_id).first()
-    return membership(user_id, conversation_id)
+    return get_membership(user_id, conversation_id)
 
 
-def append(conversation: Conversation, **fields: Any) -> Message:
+def append_message(conversation: Conversation, **fields: Any) -> Message:
     """The next message of a locked conversation."""
     conversation.last_seq += 1
     touch(conversation)
@@ -83,20 +83,20 @@ def touch(conversation: Conversation) -> None:
     conversation.save(update_fields=["title", "title_from", "last_seq", "waiting", "updated_at"])
 
 
-def messages(conversation_id: UUID) -> QuerySet[Message]:
+def shown_messages(conversation_id: UUID) -> QuerySet[Message]:
     """The messages that are shown, with what their objects need. Deleted ones are among them: their place is seen."""
-    return complete(Message.objects.filter(conversation=conversation_id, shown=True))
+    return with_related(Message.objects.filter(conversation=conversation_id, shown=True))
 
 
-def said(conversation_id: UUID) -> QuerySet[Message]:
+def prompt_messages(conversation_id: UUID) -> QuerySet[Message]:
     """What models are told of, with what `history` reads: the messages that are shown and not deleted."""
-    rows = messages(conversation_id).prefetch_related(None).filter(deleted_at=None)
+    rows = shown_messages(conversation_id).prefetch_related(None).filter(deleted_at=None)
     return rows.select_related("reply_to__author", "reply_to__run").defer(
         "reply_to__thinking", "reply_to__run__transcript"
     )
 
 
-def complete(rows: QuerySet[Message]) -> QuerySet[Message]:
+def with_related(rows: QuerySet[Message]) -> QuerySet[Message]:
     """With all that `objects.Message.of` reads, in the same number of queries however many rows there are."""
     calls = Prefetch("run__calls", ToolCall.objects.select_related("decided_by"))
     alternatives = Prefetch(
@@ -106,8 +106,8 @@ def complete(rows: QuerySet[Message]) -> QuerySet[Message]:
     return related.prefetch_related(calls, alternatives, "attachments")
 
 
-def newest(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
-    rows = messages(conversation_id).order_by("-seq")
+def read_page(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
+    rows = shown_messages(conversation_id).order_by("-seq")
     if before is not None:
         rows = rows.filter(seq__lt=before)
     newest_first = list(rows[: limit + 1])

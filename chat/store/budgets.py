@@ -24,16 +24,16 @@ from ..protocol.errors import ErrorCode, Refused
 from . import pricing
 
 
-def may_spend(user: Any | None, conversation: Conversation) -> list[pricing.Left]:
+def check_budgets(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
     """What is left. Raises Refused(BUDGET) if a budget of this user, the conversation, or the site is used up."""
-    all_left = left_for(user, conversation)
+    all_left = read_remaining(user, conversation)
     for left in all_left:
         if (left.tokens is not None and left.tokens <= 0) or (left.cost is not None and left.cost <= 0):
             raise Refused(ErrorCode.BUDGET, left.failure.message, retry_after=left.failure.retry_after)
     return all_left
 
 
-def left_for(user: Any | None, conversation: Conversation) -> list[pricing.Left]:
+def read_remaining(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
     """What is left of each budget that a run of this person in this conversation is held against. What says that one is
     used up is in the language that is active.
     """
@@ -50,21 +50,21 @@ def left_for(user: Any | None, conversation: Conversation) -> list[pricing.Left]
         anywhere |= scope
     spent = Spending.objects.filter(anywhere).aggregate(**sums)
     return [
-        pricing.Left(
+        pricing.RemainingBudget(
             tokens=None if budget.tokens is None else budget.tokens - spent[f"tokens{place}"],
             cost=None if budget.cost is None else budget.cost - spent[f"cost{place}"],
-            failure=_used_up(budget),
+            failure=_describe_used_up(budget),
         )
         for place, budget in enumerate(held)
     ]
 
 
-def record(run: Run, took: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
+def record_spending(run: Run, took: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
     """A part of a run took this, or an aside that followed it. The run's conversation is locked, or nobody else writes
     what it took.
     """
     key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
-    tokens, money, runs = pricing.tokens_of(took), cost or Decimal(0), int(ended)
+    tokens, money, runs = pricing.count_tokens(took), cost or Decimal(0), int(ended)
     there = Spending.objects.filter(**key)
     if not there.update(tokens=F("tokens") + tokens, cost=F("cost") + money, runs=F("runs") + runs):
         Spending.objects.create(**key, tokens=tokens, cost=money, runs=runs)
@@ -97,7 +97,7 @@ def _first_day(budget: Budget) -> date | None:
             return None
 
 
-def _again(budget: Budget) -> datetime | None:
+def _next_period(budget: Budget) -> datetime | None:
     """When a period begins anew."""
     match budget.period:
         case "day":
@@ -109,7 +109,7 @@ def _again(budget: Budget) -> datetime | None:
     return datetime(day.year, day.month, day.day, tzinfo=timezone.get_default_timezone())
 
 
-_USED_UP = {
+_SENTENCES = {
     ("user", "day"): gettext_noop("Your budget for today is used up: %(limit)s."),
     ("user", "month"): gettext_noop("Your budget for this month is used up: %(limit)s."),
     ("user", "ever"): gettext_noop("Your budget is used up: %(limit)s."),
@@ -122,9 +122,9 @@ _USED_UP = {
 }
 
 
-def _used_up(budget: Budget) -> objects.Failure:
-    again = _again(budget)
-    sentence = _(_USED_UP[budget.per, budget.period]) % {"limit": _limit(budget)}
+def _describe_used_up(budget: Budget) -> objects.Failure:
+    again = _next_period(budget)
+    sentence = _(_SENTENCES[budget.per, budget.period]) % {"limit": _describe_limit(budget)}
     if again is None:
         never = _("It does not begin anew; ask whoever runs this site.")
         return objects.Failure("budget", f"{sentence} {never}")
@@ -134,7 +134,7 @@ def _used_up(budget: Budget) -> objects.Failure:
     return objects.Failure("budget", f"{sentence} {later}", max(seconds, 0.0))
 
 
-def _limit(budget: Budget) -> str:
+def _describe_limit(budget: Budget) -> str:
     cost = "" if budget.cost is None else _("a cost of %(cost)s") % {"cost": format_number(budget.cost)}
     if budget.tokens is None:
         return cost

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Expression, Field, Model
 
 
-class Each(Expression):
+class CaseByPk(Expression):
     """`CASE key WHEN ... THEN ...` by primary key; rows without a value keep the one they have.
 
     Django's Case and When say the same of any conditions, and build a query for each: with fifty rows they cost more

@@ -13,14 +13,14 @@ from ..models import Conversation, Participant
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import as_title, lock_as, membership
-from .conversations import listing_of
+from .base import get_membership, lock_membership, normalize_title
+from .conversations import find_conversation
 from .search import set_title
 
 TITLE_LENGTH = 200
 
 
-class Changes(Struct, frozen=True, forbid_unknown_fields=True):
+class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody wants of a conversation. The last two are his own and nobody else's matter."""
 
     title: str | UnsetType = UNSET
@@ -41,23 +41,23 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @transaction.atomic
-def change_conversation(user_id: Any, conversation_id: UUID, changes: Changes) -> objects.Conversation:
+def change_conversation(user_id: Any, conversation_id: UUID, changes: ConversationChanges) -> objects.Conversation:
     """Returns the conversation as this person has it. Raises Refused, and then has changed nothing."""
-    participant = (lock_as if changes.common else membership)(user_id, conversation_id)
+    participant = (lock_membership if changes.common else get_membership)(user_id, conversation_id)
     if changes.common:
         if not policy().can_manage(participant):
             raise Refused(ErrorCode.FORBIDDEN, _("Only an owner of the conversation can change that."))
         _set_up(participant.conversation, changes)
     if changes.own:
         Participant.objects.filter(pk=participant.pk).update(**changes.own)
-    changed = listing_of(user_id, conversation_id)
+    changed = find_conversation(user_id, conversation_id)
     assert changed is not None
     return changed
 
 
-def _set_up(conversation: Conversation, changes: Changes) -> None:
+def _set_up(conversation: Conversation, changes: ConversationChanges) -> None:
     if not isinstance(changes.title, UnsetType):
-        title = as_title(changes.title)
+        title = normalize_title(changes.title)
         if len(title) > TITLE_LENGTH:
             raise Refused(
                 ErrorCode.TOO_LARGE, _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH}

@@ -14,12 +14,12 @@ from ..models import Conversation, Participant
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import lock_as, no_conversation
-from .conversations import listing_of
-from .run_lifecycle import active_runs, stop
+from .base import conversation_not_found, lock_membership
+from .conversations import find_conversation
+from .run_lifecycle import active_runs, stop_run
 
 
-class Deleted(Struct, frozen=True):
+class DeletedConversation(Struct, frozen=True):
     """The people whose conversation it was, and the run that its process has to be told to stop."""
 
     audience: list[Any]
@@ -27,18 +27,18 @@ class Deleted(Struct, frozen=True):
 
 
 @transaction.atomic
-def delete_conversation(user_id: Any, conversation_id: UUID) -> Deleted:
+def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversation:
     """For all. Within UNDO_SECONDS it can be restored; until then nobody finds it."""
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
     if not policy().can_manage(participant):
         raise Refused(ErrorCode.FORBIDDEN, _("Only an owner of the conversation can delete it."))
     active = active_runs(conversation_id).first()
-    to_stop = None if active is None or stop(active, participant.user_id) else active.id
+    to_stop = None if active is None or stop_run(active, participant.user_id) else active.id
     conversation.deleted_at, conversation.waiting = timezone.now(), []
     conversation.save(update_fields=["deleted_at", "waiting"])
     audience = Participant.objects.filter(conversation=conversation).values_list("user_id", flat=True)
-    return Deleted(list(audience), to_stop)
+    return DeletedConversation(list(audience), to_stop)
 
 
 @transaction.atomic
@@ -47,12 +47,12 @@ def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Convers
     rows = Participant.objects.select_related("user", "conversation")
     participant = rows.filter(user=user_id, conversation=conversation_id).first()
     if participant is None or not policy().can_see(participant):
-        raise no_conversation()
+        raise conversation_not_found()
     deleted_at = participant.conversation.deleted_at
     if deleted_at is not None:
         if not policy().can_manage(participant) or deleted_at < timezone.now() - timedelta(seconds=conf.UNDO_SECONDS):
-            raise no_conversation()
+            raise conversation_not_found()
         Conversation.objects.filter(pk=conversation_id).update(deleted_at=None)
-    restored = listing_of(user_id, conversation_id)
+    restored = find_conversation(user_id, conversation_id)
     assert restored is not None
     return restored

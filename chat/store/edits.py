@@ -15,13 +15,13 @@ from ..models import Conversation, Edit, Message, Run
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import complete, lock_as, may_post, membership, said, touch
-from .messages import checked_text, title_of
-from .responders import Asked, asked, asked_expressly, wait
-from .run_lifecycle import active_runs, queue
-from .search import forget, index, set_title
+from .base import check_can_post, get_membership, lock_membership, prompt_messages, touch, with_related
+from .messages import check_text, make_title
+from .responders import Responders, add_waiting, check_responder, choose_responders
+from .run_lifecycle import active_runs, queue_run
+from .search import index_messages, set_title, unindex_message
 
-EDITS = 100
+MAX_EDITS = 100
 """How many former texts of one message are read: it may be edited without end, and each may be long."""
 
 
@@ -43,31 +43,31 @@ def edit_message(
     """A person changes a message of his own; what it said before is kept. With `resend`, which has to be the last thing
     that a person has said, the answers to it are hidden, and a run is queued for `host`.
     """
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
-    may_post(participant)
-    row = _there(conversation, message_id)
+    check_can_post(participant)
+    row = _get_message(conversation, message_id)
     if row.author_id != participant.user_id:
         raise Refused(ErrorCode.FORBIDDEN, _("You can edit your own messages only."))
-    text = checked_text(text, row.attachments.exists())
+    text = check_text(text, row.attachments.exists())
     if text != row.text:
         Edit.objects.create(message=row, text=row.text, edited_by=participant.user)
-        _forget(conversation, row, text)
+        _forget_derived_texts(conversation, row, text)
         row.text, row.edited_at = text, timezone.now()
         row.save(update_fields=["text", "edited_at"])
-        forget(row)
-        index([row])
+        unindex_message(row)
+        index_messages([row])
         touch(conversation)
-    hidden, start, found = [], None, Asked()
+    hidden, start, found = [], None, Responders()
     if resend:
         hidden = _hide_answers(conversation, row)
-        found = asked(participant, conversation, text, row.reply_to)
-        ask = found.allowed or [asked_expressly(participant, conversation, *found.forbidden[:1])]
+        found = choose_responders(participant, conversation, text, row.reply_to)
+        ask = found.allowed or [check_responder(participant, conversation, *found.forbidden[:1])]
         for slug in ask[1:]:
-            wait(conversation, slug, participant.user_id, row.seq)
+            add_waiting(conversation, slug, participant.user_id, row.seq)
         conversation.save(update_fields=["waiting"])
-        start = queue(conversation, ask[0], participant.user_id, host).id
-    return Edited(_object(row), hidden, start, found.refused)
+        start = queue_run(conversation, ask[0], participant.user_id, host).id
+    return Edited(_read_message(row), hidden, start, found.refused)
 
 
 def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Message]:
@@ -76,7 +76,7 @@ def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Mess
         raise Refused(ErrorCode.CONFLICT, _("Somebody has written since. Only the last message can be sent again."))
     if active_runs(conversation.pk).exists():
         raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
-    answers = list(complete(later.filter(role=Message.Role.ASSISTANT)).order_by("seq"))
+    answers = list(with_related(later.filter(role=Message.Role.ASSISTANT)).order_by("seq"))
     Message.objects.filter(pk__in=[answer.pk for answer in answers]).update(shown=False)
     for answer in answers:
         answer.shown = False
@@ -88,9 +88,9 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
     """Its place stays, its text goes to nobody any more. With a question go the answers to what it said before it was
     sent again; with a part of the first exchange goes a title that a model made of it. Deleting twice changes nothing.
     """
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
-    row = _there(conversation, message_id, deleted=True)
+    row = _get_message(conversation, message_id, deleted=True)
     if not policy().can_delete(participant, row):
         raise Refused(
             ErrorCode.FORBIDDEN, _("Only who wrote it, or an owner of the conversation, can delete this message.")
@@ -98,20 +98,20 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
     if active_runs(conversation_id).filter(Q(message=row) | Q(replaces=row)).exists():
         raise Refused(ErrorCode.CONFLICT, _("This answer is being made. Stop it first."))
     if row.deleted_at is None:
-        _forget(conversation, row)
-        forget(row)
+        _forget_derived_texts(conversation, row)
+        unindex_message(row)
         row.deleted_at, row.deleted_by = timezone.now(), participant.user
         row.save(update_fields=["deleted_at", "deleted_by"])
         if row.role == Message.Role.USER:
-            _left_behind(row).update(deleted_at=row.deleted_at, deleted_by=row.deleted_by)
-        if conversation.title_from == Conversation.TitleFrom.MODEL and _in_title(conversation, row):
-            left = said(conversation.pk).filter(role=Message.Role.USER).order_by("seq").first()
-            _name(conversation, left.text if left else "")
+            _superseded_answers(row).update(deleted_at=row.deleted_at, deleted_by=row.deleted_by)
+        if conversation.title_from == Conversation.TitleFrom.MODEL and _shaped_title(conversation, row):
+            left = prompt_messages(conversation.pk).filter(role=Message.Role.USER).order_by("seq").first()
+            _retitle(conversation, left.text if left else "")
         touch(conversation)
-    return _object(row)
+    return _read_message(row)
 
 
-def _left_behind(question: Message) -> QuerySet[Message]:
+def _superseded_answers(question: Message) -> QuerySet[Message]:
     """The answers to what a question said before it was sent again: nobody sees or finds them."""
     later = Message.objects.filter(conversation=question.conversation_id, seq__gt=question.seq)
     following = later.filter(role=Message.Role.USER, deleted_at=None).aggregate(seq=Min("seq"))["seq"]
@@ -121,7 +121,7 @@ def _left_behind(question: Message) -> QuerySet[Message]:
     return hidden if following is None else hidden.filter(seq__lt=following)
 
 
-def _in_title(conversation: Conversation, row: Message) -> bool:
+def _shaped_title(conversation: Conversation, row: Message) -> bool:
     """Models make titles of what was said up to the first complete answer, which a copy of the question lacks."""
     complete = Run.objects.filter(conversation=conversation, status=Run.Status.COMPLETED)
     answer = complete.aggregate(seq=Min("message__seq"))["seq"]
@@ -131,34 +131,34 @@ def _in_title(conversation: Conversation, row: Message) -> bool:
 @transaction.atomic
 def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """Who deleted it takes that back, within UNDO_SECONDS."""
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
-    may_post(participant)
-    row = _there(conversation, message_id, deleted=True)
+    check_can_post(participant)
+    row = _get_message(conversation, message_id, deleted=True)
     if row.deleted_at is None:
-        return _object(row)
+        return _read_message(row)
     if row.deleted_by_id != participant.user_id:
         raise Refused(ErrorCode.FORBIDDEN, _("Only who deleted this message can restore it."))
     if row.deleted_at < timezone.now() - timedelta(seconds=conf.UNDO_SECONDS):
         raise Refused(ErrorCode.CONFLICT, _("It is too late: this message was deleted for good."))
     row.deleted_at = row.deleted_by = None
     row.save(update_fields=["deleted_at", "deleted_by"])
-    index([row])
+    index_messages([row])
     if not conversation.title and row.role == Message.Role.USER:
-        _name(conversation, row.text)
+        _retitle(conversation, row.text)
     touch(conversation)
-    return _object(row)
+    return _read_message(row)
 
 
-def edits_of(user_id: Any, conversation_id: UUID, message_id: UUID) -> list[objects.Edit]:
+def list_edits(user_id: Any, conversation_id: UUID, message_id: UUID) -> list[objects.Edit]:
     """What a message said before, oldest first, of the last EDITS times; nothing of one that is deleted."""
-    conversation = membership(user_id, conversation_id).conversation
-    row = _there(conversation, message_id)
-    newest = row.edits.select_related("edited_by").order_by("-pk")[:EDITS]
+    conversation = get_membership(user_id, conversation_id).conversation
+    row = _get_message(conversation, message_id)
+    newest = row.edits.select_related("edited_by").order_by("-pk")[:MAX_EDITS]
     return [objects.Edit.of(edit) for edit in reversed(list(newest))]
 
 
-def _there(conversation: Conversation, message_id: UUID, *, deleted: bool = False) -> Message:
+def _get_message(conversation: Conversation, message_id: UUID, *, deleted: bool = False) -> Message:
     """A message that people wrote or an agent, deleted or not."""
     shown = Q(shown=True) | Q(alternative_of__isnull=False)
     rows = Message.objects.filter(shown, conversation=conversation, pk=message_id)
@@ -168,19 +168,19 @@ def _there(conversation: Conversation, message_id: UUID, *, deleted: bool = Fals
     return row
 
 
-def _forget(conversation: Conversation, row: Message, instead: str = "") -> None:
+def _forget_derived_texts(conversation: Conversation, row: Message, instead: str = "") -> None:
     """What was made of a message's text is not to outlive it: the caller saves the conversation."""
     if row.seq <= conversation.summary_seq:
         conversation.summary, conversation.summary_seq = "", 0
         conversation.save(update_fields=["summary", "summary_seq"])
-    if conversation.title_from == Conversation.TitleFrom.WORDS and conversation.title == title_of(row.text):
-        _name(conversation, instead)
+    if conversation.title_from == Conversation.TitleFrom.WORDS and conversation.title == make_title(row.text):
+        _retitle(conversation, instead)
 
 
-def _name(conversation: Conversation, text: str) -> None:
-    words = title_of(text)
+def _retitle(conversation: Conversation, text: str) -> None:
+    words = make_title(text)
     set_title(conversation, words, Conversation.TitleFrom.WORDS if words else Conversation.TitleFrom.NOTHING)
 
 
-def _object(row: Message) -> objects.Message:
-    return objects.Message.of(complete(Message.objects.filter(pk=row.pk)).get())
+def _read_message(row: Message) -> objects.Message:
+    return objects.Message.of(with_related(Message.objects.filter(pk=row.pk)).get())

@@ -10,35 +10,40 @@ from django.utils.translation import gettext as _
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import may_post, membership, messages
-from .search import index, set_title
+from .base import check_can_post, get_membership, shown_messages
+from .search import index_messages, set_title
 
-MOST = 2000
+MAX_MESSAGES = 2000
 """How many messages are copied, the newest: the database takes no other writes meanwhile where it is SQLite."""
 
-BATCH = 500
+BATCH_SIZE = 500
 
-FILES = 10
+FILES_AT_ONCE = 10
 """How many files' rows are held at a time: each may hold TEXT_BYTES of text, and a conversation thousands of them."""
 
 
 @transaction.atomic
-def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
+def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """A new conversation that this person owns alone, with what is shown up to the message, that one included, even
     where another alternative is shown; at most MOST messages. Files are not copied, their rows are; what runs took is
     not counted again.
     """
-    participant = membership(user_id, conversation_id)
-    may_post(participant)
+    participant = get_membership(user_id, conversation_id)
+    check_can_post(participant)
     source = participant.conversation
     seen = Q(shown=True) | Q(alternative_of__isnull=False)  # what went on in another answer goes when that is deleted
     last = Message.objects.filter(seen, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:
         raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
-    said = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).filter(seq__lt=last.seq)
+    said = (
+        shown_messages(conversation_id)
+        .filter(deleted_at=None)
+        .exclude(role=Message.Role.SYSTEM)
+        .filter(seq__lt=last.seq)
+    )
     if last.alternative_of_id is not None:
         said = said.exclude(alternative_of=last.alternative_of_id)
-    newest = list(said.prefetch_related(None).order_by("-seq")[: MOST - 1])
+    newest = list(said.prefetch_related(None).order_by("-seq")[: MAX_MESSAGES - 1])
     rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
     if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
         # Not before the last one either: who owns the copy could decide on another person's calls.
@@ -49,7 +54,7 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
     if source.title:
         set_title(copy, source.title, source.title_from)
         copy.save(update_fields=["title", "title_from"])
-    _copy(rows, copy)
+    _copy_messages(rows, copy)
     Participant.objects.create(
         conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
     )
@@ -57,7 +62,7 @@ def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conve
     return objects.Conversation.of(copy, run=None, talkers=1, yours=mine)
 
 
-def _copy(rows: list[Message], into: Conversation) -> None:
+def _copy_messages(rows: list[Message], into: Conversation) -> None:
     ids = {row.pk: uuid4() for row in rows}
     runs = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
     copies = [
@@ -75,19 +80,20 @@ def _copy(rows: list[Message], into: Conversation) -> None:
         )
         for seq, row in enumerate(rows, 1)
     ]
-    Message.objects.bulk_create(copies, batch_size=BATCH)
-    index(copies)
+    Message.objects.bulk_create(copies, batch_size=BATCH_SIZE)
+    index_messages(copies)
     Run.objects.bulk_create(
-        (_run(row.run, runs[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run")), batch_size=BATCH
+        (_copy_run(row.run, runs[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run")),
+        batch_size=BATCH_SIZE,
     )
     calls = []
     for call in ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id, run__in=list(runs)):
         call.pk, call.run_id = uuid4(), runs[call.run_id]
         calls.append(call)
-    ToolCall.objects.bulk_create(calls, batch_size=BATCH)
+    ToolCall.objects.bulk_create(calls, batch_size=BATCH_SIZE)
     named = list(Attachment.objects.filter(message__in=list(ids)).values_list("pk", flat=True))
-    for start in range(0, len(named), FILES):
-        files = list(Attachment.objects.filter(pk__in=named[start : start + FILES]))
+    for start in range(0, len(named), FILES_AT_ONCE):
+        files = list(Attachment.objects.filter(pk__in=named[start : start + FILES_AT_ONCE]))
         for file in files:
             assert file.message_id is not None
             file.pk, file.conversation, file.message_id = uuid4(), into, ids[file.message_id]
@@ -96,7 +102,7 @@ def _copy(rows: list[Message], into: Conversation) -> None:
             file.text = ""  # a row and its file hold each other, until Python looks for such pairs
 
 
-def _run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
+def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
     """Without its counts of tokens: they were spent once."""
     kept = ("status", "seq", "agent", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason", "error_code",
             "error_message", "retry_after", "transcript", "created_at", "started_at", "finished_at")  # fmt: skip

@@ -15,12 +15,12 @@ from ..conf import conf
 from ..models import Message, Run
 from ..protocol import objects
 from . import prompts
-from .base import lock
-from .bulk import Each
-from .run_lifecycle import Ending, Finished, Written, end, finished, queue_next, runs
-from .search import index
+from .base import lock_conversation
+from .bulk import CaseByPk
+from .run_lifecycle import Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
+from .search import index_messages
 
-UNDER_WAY = (Run.Status.QUEUED, Run.Status.RUNNING)
+HOSTED = (Run.Status.QUEUED, Run.Status.RUNNING)
 
 
 class Checkpoint(Struct, frozen=True):
@@ -29,7 +29,7 @@ class Checkpoint(Struct, frozen=True):
     written: Written
 
 
-class Beat(Struct, frozen=True):
+class HeartbeatResult(Struct, frozen=True):
     """What a heartbeat found: the runs that are still the host's, and those of them that somebody asked to stop."""
 
     mine: set[UUID]
@@ -39,73 +39,73 @@ class Beat(Struct, frozen=True):
 @transaction.atomic
 def heartbeat(
     host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint], places: Mapping[UUID, int] | None = None
-) -> Beat:
+) -> HeartbeatResult:
     """These runs of `host` live, some are this far, some wait at these places: one UPDATE of runs, one of messages,
     however many there are.
 
     No stop depends on a message that may be lost: the answer tells of it. Only what still belongs to `host` is written.
     """
-    mine = Run.objects.filter(pk__in=runs, host=host, status__in=UNDER_WAY)
+    mine = Run.objects.filter(pk__in=runs, host=host, status__in=HOSTED)
     fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if places:
-        fields["place"] = Case(When(status=Run.Status.QUEUED, then=Each(Run, "place", places)), default=F("place"))
+        fields["place"] = Case(When(status=Run.Status.QUEUED, then=CaseByPk(Run, "place", places)), default=F("place"))
     if checkpoints:
-        fields["seq"] = Each(Run, "seq", {c.run: c.written.seq for c in checkpoints})
+        fields["seq"] = CaseByPk(Run, "seq", {c.run: c.written.seq for c in checkpoints})
     mine.update(**fields)
     if checkpoints:
         Message.objects.filter(
             pk__in=[c.message for c in checkpoints], run__host=host, run__status=Run.Status.RUNNING
         ).update(
-            text=Each(Message, "text", {c.message: c.written.text for c in checkpoints}),
-            thinking=Each(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
+            text=CaseByPk(Message, "text", {c.message: c.written.text for c in checkpoints}),
+            thinking=CaseByPk(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
         )
     found = dict(mine.values_list("pk", "stop_requested_at"))
-    return Beat(mine=set(found), stop=[run_id for run_id, asked in found.items() if asked])
+    return HeartbeatResult(mine=set(found), stop=[run_id for run_id, asked in found.items() if asked])
 
 
-def reachable() -> None:
+def ping_database() -> None:
     """Raises what the database raises where it does not answer."""
     Run.objects.exists()
 
 
-def reap(conversation_id: UUID | None = None) -> list[Finished]:
+def reap_runs(conversation_id: UUID | None = None) -> list[FinishedRun]:
     """Take from silent processes what they left behind, in one conversation or everywhere: what was running is marked
     `interrupted` and its text kept, what had not begun is free for another process.
 
     Who calls it has to know that living processes have had the time to give a sign of life.
     """
     silent = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
-    stale = Run.objects.filter(status__in=UNDER_WAY, heartbeat_at__lt=silent).exclude(host="")
+    stale = Run.objects.filter(status__in=HOSTED, heartbeat_at__lt=silent).exclude(host="")
     if conversation_id is not None:
         stale = stale.filter(conversation=conversation_id)
     reaped = []
     for run_id, conversation, status in stale.values_list("pk", "conversation", "status"):
         if status == Run.Status.QUEUED:
             stale.filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
-        elif ended := _interrupt(run_id, conversation, silent):
+        elif ended := _interrupt_run(run_id, conversation, silent):
             reaped.append(ended)
     return reaped
 
 
 @transaction.atomic
-def _interrupt(run_id: UUID, conversation_id: UUID, silent: datetime) -> Finished | None:
-    conversation = lock(conversation_id)
-    run = runs().select_related("message", "replaces").get(pk=run_id)
+def _interrupt_run(run_id: UUID, conversation_id: UUID, silent: datetime) -> FinishedRun | None:
+    conversation = lock_conversation(conversation_id)
+    run = select_runs().select_related("message", "replaces").get(pk=run_id)
     ending = Ending(
         status=Run.Status.INTERRUPTED,
         written=Written(run.seq),
         error=objects.Failure.ours("host_lost"),
-        took=_as_written(run),
+        took=_estimate_usage(run),
         estimated=True,
     )
-    if not end(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
+    if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
         return None
     if run.message is not None:
-        index([run.message])
-    return finished(run_id, following=queue_next(conversation, ""))
+        index_messages([run.message])
+    return read_finished(run_id, following=queue_next_run(conversation, ""))
 
 
-def _as_written(run: Run) -> engine.Usage:
+def _estimate_usage(run: Run) -> engine.Usage:
     """What a run took whose process can no longer say: what stands in its row, without what it went on from."""
     chars = len(run.message.text) + len(run.message.thinking) if run.message else 0
     if run.continues and run.replaces is not None:
@@ -114,7 +114,7 @@ def _as_written(run: Run) -> engine.Usage:
     return engine.Usage(None, tokens, tokens)
 
 
-def adopt(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
+def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
     """Make queued runs that no process has `host`'s, oldest first: at most `limit`, of these conversations, or of any.
 
     Returns their ids, each with its conversation's.
@@ -131,6 +131,6 @@ def adopt(host: str, limit: int, conversations: Collection[UUID] | None = None) 
     ]
 
 
-def release(host: str, runs: Collection[UUID]) -> None:
+def release_runs(host: str, runs: Collection[UUID]) -> None:
     """Runs of `host` that have not begun are for whichever process takes them up."""
     Run.objects.filter(pk__in=runs, host=host, status=Run.Status.QUEUED).update(host="", place=None)

@@ -21,10 +21,10 @@ from ..models import Invitation, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import lock, lock_as, membership
-from .participants import Change, come_in
+from .base import get_membership, lock_conversation, lock_membership
+from .participants import ParticipantChange, create_participant
 
-MAX_OPEN = 50
+MAX_VALID = 50
 """Links of one conversation that are good at the same time."""
 
 
@@ -33,12 +33,12 @@ def create_invitation(
     user_id: Any, conversation_id: UUID, role: str, expires_in: int, max_uses: int | None
 ) -> objects.Invitation:
     """A new link; `expires_in` is in seconds."""
-    mine = _may_invite(lock_as(user_id, conversation_id))
-    if _open(conversation_id).count() >= MAX_OPEN:
+    mine = _check_can_invite(lock_membership(user_id, conversation_id))
+    if _valid_invitations(conversation_id).count() >= MAX_VALID:
         raise Refused(
-            ErrorCode.CONFLICT, _("There are %(count)s links already. Revoke some first.") % {"count": MAX_OPEN}
+            ErrorCode.CONFLICT, _("There are %(count)s links already. Revoke some first.") % {"count": MAX_VALID}
         )
-    Invitation.objects.filter(conversation=conversation_id).exclude(_good()).delete()
+    Invitation.objects.filter(conversation=conversation_id).exclude(_is_valid()).delete()
     row = Invitation.objects.create(
         conversation_id=conversation_id,
         role=role,
@@ -49,21 +49,24 @@ def create_invitation(
     return objects.Invitation.of(row, _token(row.id))
 
 
-def invitations(user_id: Any, conversation_id: UUID) -> list[objects.Invitation]:
+def list_invitations(user_id: Any, conversation_id: UUID) -> list[objects.Invitation]:
     """The links that are good, newest first."""
-    _may_invite(membership(user_id, conversation_id))
-    return [objects.Invitation.of(row, _token(row.id)) for row in _open(conversation_id).select_related("created_by")]
+    _check_can_invite(get_membership(user_id, conversation_id))
+    return [
+        objects.Invitation.of(row, _token(row.id))
+        for row in _valid_invitations(conversation_id).select_related("created_by")
+    ]
 
 
 @transaction.atomic
 def revoke_invitation(user_id: Any, conversation_id: UUID, invitation_id: UUID) -> None:
     """A link that nobody can use from now on."""
-    _may_invite(lock_as(user_id, conversation_id))
+    _check_can_invite(lock_membership(user_id, conversation_id))
     if not Invitation.objects.filter(conversation=conversation_id, pk=invitation_id).delete()[0]:
         raise Refused(ErrorCode.NOT_FOUND, _("There is no such invitation in this conversation."))
 
 
-class Invited(Struct, frozen=True):
+class InvitationPreview(Struct, frozen=True):
     """What a link is good for, and whether this person is in the conversation already."""
 
     conversation: UUID
@@ -74,16 +77,16 @@ class Invited(Struct, frozen=True):
     inside: bool
 
 
-def look_at_invitation(user_id: Any, token: str) -> Invited:
+def preview_invitation(user_id: Any, token: str) -> InvitationPreview:
     """Raises Refused: "not_found" for what is no good link, whatever is wrong with it; "forbidden" for who was removed
     from the conversation.
     """
-    row = _find(user_id, token)
+    row = _get_invitation(user_id, token)
     everybody = Participant.objects.filter(conversation=row.conversation_id)
     inside = everybody.filter(user=user_id).exists()
     if not inside:
         _refuse_removed(user_id, row.conversation_id)
-    return Invited(
+    return InvitationPreview(
         conversation=row.conversation_id,
         title=row.conversation.title,
         role=row.role,
@@ -97,23 +100,25 @@ class Joined(Struct, frozen=True):
     """`change` is None for who was in the conversation already; that uses nothing up."""
 
     conversation: UUID
-    change: Change | None
+    change: ParticipantChange | None
 
 
 @transaction.atomic
-def join(user: Any, token: str) -> Joined:
+def join_conversation(user: Any, token: str) -> Joined:
     """Come in with a link. Raises Refused as look_at_invitation does, or where the conversation is full."""
-    conversation = lock(_find(user.pk, token).conversation_id)
-    row = _find(user.pk, token)  # again: another may have used it up while this one waited for the lock
+    conversation = lock_conversation(_get_invitation(user.pk, token).conversation_id)
+    row = _get_invitation(user.pk, token)  # again: another may have used it up while this one waited for the lock
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         return Joined(conversation.id, None)
     _refuse_removed(user.pk, conversation.id)
     Invitation.objects.filter(pk=row.pk).update(uses=F("uses") + 1)
-    change = come_in(conversation, user, row.role, gettext_noop("%(name)s joined, invited by %(by)s."), row.created_by)
+    change = create_participant(
+        conversation, user, row.role, gettext_noop("%(name)s joined, invited by %(by)s."), row.created_by
+    )
     return Joined(conversation.id, change)
 
 
-def _may_invite(mine: Participant) -> Participant:
+def _check_can_invite(mine: Participant) -> Participant:
     if not policy().can_invite(mine):
         raise Refused(ErrorCode.FORBIDDEN, _("You may not invite people to this conversation."))
     return mine
@@ -127,15 +132,15 @@ def _refuse_removed(user_id: Any, conversation_id: UUID) -> None:
         )
 
 
-def _good() -> Q:
+def _is_valid() -> Q:
     return Q(expires_at__gt=timezone.now()) & (Q(max_uses=None) | Q(uses__lt=F("max_uses")))
 
 
-def _open(conversation_id: UUID) -> QuerySet[Invitation]:
-    return Invitation.objects.filter(_good(), conversation=conversation_id)
+def _valid_invitations(conversation_id: UUID) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(_is_valid(), conversation=conversation_id)
 
 
-def _find(user_id: Any, token: str) -> Invitation:
+def _get_invitation(user_id: Any, token: str) -> Invitation:
     """Who is in the conversation, perhaps by its last use, finds one that has expired or is used up as well."""
     no_good = Refused(ErrorCode.NOT_FOUND, _("This invitation is not good any more, or never was."))
     try:
@@ -144,11 +149,11 @@ def _find(user_id: Any, token: str) -> Invitation:
         raise no_good from None
     inside = Q(conversation__in=Participant.objects.filter(user=user_id).values("conversation"))
     rows = Invitation.objects.select_related("conversation", "created_by")
-    row = rows.filter(_good() | inside, pk=identity).first()
+    row = rows.filter(_is_valid() | inside, pk=identity).first()
     if row is None:
         raise no_good
     try:
-        _may_invite(membership(row.created_by_id, row.conversation_id))
+        _check_can_invite(get_membership(row.created_by_id, row.conversation_id))
     except Refused:
         raise no_good from None
     return row

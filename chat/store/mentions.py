@@ -14,7 +14,7 @@ _CODE = re.compile(
 )
 
 
-def mentioned(text: str, agents: Iterable[tuple[str, str]]) -> list[str]:
+def find_mentions(text: str, agents: Iterable[tuple[str, str]]) -> list[str]:
     """The slugs of those `agents` (slug and name, the first is the default one) that `text` speaks to, in its order.
 
     What stands in code, in an e-mail address or in a longer word is not meant.
@@ -22,14 +22,14 @@ def mentioned(text: str, agents: Iterable[tuple[str, str]]) -> list[str]:
     known = tuple(agents)
     if "@" not in text or not known:
         return []
-    names = {_plain(DEFAULT): known[0][0]}
-    names |= {_plain(name): slug for slug, name in reversed(known)}
-    names |= {_plain(slug): slug for slug, _ in known}
+    names = {_normalize(DEFAULT): known[0][0]}
+    names |= {_normalize(name): slug for slug, name in reversed(known)}
+    names |= {_normalize(slug): slug for slug, _ in known}
     found = _pattern(tuple(names)).finditer(_CODE.sub(" ", text))
-    return list(dict.fromkeys(names[_plain(match[1])] for match in found))
+    return list(dict.fromkeys(names[_normalize(match[1])] for match in found))
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return " ".join(name.casefold().split())
 
 

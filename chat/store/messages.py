@@ -15,12 +15,12 @@ from ..models import Conversation, Message
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .attachments import attach
-from .base import append, lock_as, may_post, messages, storable
-from .read_state import advance
-from .responders import Asked, asked, asked_expressly, wait
-from .run_lifecycle import Finished, active_runs, finished, queue, queue_next, stop
-from .search import index, set_title
+from .attachments import attach_files
+from .base import append_message, check_can_post, lock_membership, sanitize_text, shown_messages
+from .read_state import advance_last_read
+from .responders import Responders, add_waiting, check_responder, choose_responders
+from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, stop_run
+from .search import index_messages, set_title
 
 TITLE_CHARS = 60
 
@@ -32,7 +32,7 @@ class Posted(Struct, frozen=True):
     repeated: bool = False
     start: UUID | None = None
     stop: UUID | None = None
-    ended: Finished | None = None
+    ended: FinishedRun | None = None
     """A run that stood still and was ended by the message."""
     refused: Refused | None = None
     """Why agents that it speaks to do not answer."""
@@ -56,50 +56,50 @@ def post_message(
     run it waits for the run's end, where `finish_run` queues the next one; with mode `interrupt` (default for one's own
     run of that agent) that end is asked for now.
     """
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
     if client_id is not None:
-        earlier = messages(conversation_id).filter(author=user_id, client_id=client_id).first()
+        earlier = shown_messages(conversation_id).filter(author=user_id, client_id=client_id).first()
         if earlier is not None:
             return Posted(objects.Message.of(earlier), repeated=True)
-    may_post(participant)
-    text = checked_text(text, bool(attachments))
+    check_can_post(participant)
+    text = check_text(text, bool(attachments))
     replied = None
-    if reply_to is not None and (replied := messages(conversation_id).filter(pk=reply_to).first()) is None:
+    if reply_to is not None and (replied := shown_messages(conversation_id).filter(pk=reply_to).first()) is None:
         raise Refused(ErrorCode.NOT_FOUND, _("The message that this replies to is not in this conversation."))
     if agent is not None:
-        found = Asked([asked_expressly(participant, conversation, agent)])
+        found = Responders([check_responder(participant, conversation, agent)])
     else:
-        found = asked(participant, conversation, text, replied)
+        found = choose_responders(participant, conversation, text, replied)
     ask = found.allowed
     active = active_runs(conversation_id).first()
     for slug in ask if active is not None else ask[1:]:
-        wait(conversation, slug, participant.user_id, conversation.last_seq + 1)
+        add_waiting(conversation, slug, participant.user_id, conversation.last_seq + 1)
     if not conversation.title and text.strip():
-        set_title(conversation, title_of(text), Conversation.TitleFrom.WORDS)
+        set_title(conversation, make_title(text), Conversation.TitleFrom.WORDS)
     said = {"author": participant.user, "text": text, "client_id": client_id, "reply_to": replied}
-    row = append(conversation, role=Message.Role.USER, **said)
-    index([row])
-    attach(row, attachments)
-    advance(conversation, participant.user_id, row.seq)
+    row = append_message(conversation, role=Message.Role.USER, **said)
+    index_messages([row])
+    attach_files(row, attachments)
+    advance_last_read(conversation, participant.user_id, row.seq)
     message = objects.Message.of(row)
     posted = Posted(message, refused=found.refused)
     if not ask:
         return posted
     if active is None:
-        return replace(posted, start=queue(conversation, ask[0], participant.user_id, host).id)
+        return replace(posted, start=queue_run(conversation, ask[0], participant.user_id, host).id)
     own = active.launched_by_id == participant.user_id and active.agent == ask[0]
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
     if not interrupt or not policy().can_stop(participant, active):
         return posted
-    if not stop(active, participant.user_id):
+    if not stop_run(active, participant.user_id):
         return replace(posted, stop=active.id)
-    return replace(posted, ended=finished(active.id), start=queue_next(conversation, host))
+    return replace(posted, ended=read_finished(active.id), start=queue_next_run(conversation, host))
 
 
-def checked_text(text: str, attached: bool = False) -> str:
+def check_text(text: str, attached: bool = False) -> str:
     """As it is stored. It may be empty only where something is attached."""
-    text = storable(text)
+    text = sanitize_text(text)
     if not text.strip() and not attached:
         raise Refused(ErrorCode.EMPTY, _("The message has no text."))
     if len(text) > conf.MAX_MESSAGE_CHARS:
@@ -111,7 +111,7 @@ def checked_text(text: str, attached: bool = False) -> str:
     return text
 
 
-def title_of(text: str) -> str:
+def make_title(text: str) -> str:
     """The first words."""
     words = " ".join(text.split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"

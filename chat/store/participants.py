@@ -17,12 +17,12 @@ from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import append, lock_as, may_post, membership
+from .base import append_message, check_can_post, get_membership, lock_membership
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class ParticipantChange(Struct, frozen=True, kw_only=True):
     """What happened to the people of a conversation, and the system message that tells of it."""
 
     notice: objects.Message
@@ -31,27 +31,27 @@ class Change(Struct, frozen=True, kw_only=True):
     left: list[objects.Participant] = []
 
 
-def participants(user_id: Any, conversation_id: UUID) -> list[objects.Participant]:
+def list_participants(user_id: Any, conversation_id: UUID) -> list[objects.Participant]:
     """Everybody in it, in the order in which they came."""
-    membership(user_id, conversation_id)
+    get_membership(user_id, conversation_id)
     rows = Participant.objects.filter(conversation=conversation_id).select_related("user")
     return [objects.Participant.of(row) for row in rows]
 
 
-def typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list[Any]:
+def list_typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list[Any]:
     """In whose lists it shows that this person is typing: the others', unless they are more than `most`. Raises Refused
     for who may not write.
     """
-    may_post(membership(user_id, conversation_id))
+    check_can_post(get_membership(user_id, conversation_id))
     others = Participant.objects.filter(conversation=conversation_id).exclude(user=user_id)
     found = list(others.values_list("user_id", flat=True)[: most + 1])
     return found if len(found) <= most else []
 
 
 @transaction.atomic
-def add_participant(user_id: Any, conversation_id: UUID, username: str, role: str) -> Change:
+def add_participant(user_id: Any, conversation_id: UUID, username: str, role: str) -> ParticipantChange:
     """Somebody who may invite adds a user by name, as a member or a viewer."""
-    mine = lock_as(user_id, conversation_id)
+    mine = lock_membership(user_id, conversation_id)
     conversation = mine.conversation
     if not policy().can_invite(mine):
         raise Refused(ErrorCode.FORBIDDEN, _("You may not add people to this conversation."))
@@ -65,10 +65,10 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
         raise Refused(
             ErrorCode.CONFLICT, _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
         )
-    return come_in(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
+    return create_participant(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
 
-def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by: Any) -> Change:
+def create_participant(conversation: Conversation, user: Any, role: str, sentence: str, by: Any) -> ParticipantChange:
     """A part of somebody's transaction: a new participant of a locked conversation. Raises Refused where it is full."""
     if Participant.objects.filter(conversation=conversation).count() >= conf.MAX_PARTICIPANTS:
         raise Refused(
@@ -77,15 +77,17 @@ def come_in(conversation: Conversation, user: Any, role: str, sentence: str, by:
     row = Participant.objects.create(
         conversation=conversation, user=user, role=role, last_read=conversation.last_seq + 1
     )
-    return Change(notice=_tell(conversation, sentence, by, user), joined=[objects.Participant.of(row)])
+    return ParticipantChange(
+        notice=_append_notice(conversation, sentence, by, user), joined=[objects.Participant.of(row)]
+    )
 
 
 @transaction.atomic
-def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> Change:
+def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> ParticipantChange:
     """Make somebody a member or a viewer; or, an owner alone, the owner, and oneself a member."""
-    mine = lock_as(user_id, conversation_id)
+    mine = lock_membership(user_id, conversation_id)
     conversation = mine.conversation
-    row = _there(conversation, participant_id)
+    row = _get_participant(conversation, participant_id)
     if role == OWNER and mine.role != OWNER:
         raise Refused(ErrorCode.FORBIDDEN, _("Only the owner can hand a conversation over."))
     if not policy().can_manage(mine):
@@ -108,22 +110,22 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
         MEMBER: gettext_noop("%(by)s made %(name)s a member, who can write."),
         VIEWER: gettext_noop("%(by)s made %(name)s a viewer, who reads only."),
     }
-    notice = _tell(conversation, sentences[Participant.Role(role)], mine.user, row.user)
-    return Change(notice=notice, updated=[objects.Participant.of(each) for each in changed])
+    notice = _append_notice(conversation, sentences[Participant.Role(role)], mine.user, row.user)
+    return ParticipantChange(notice=notice, updated=[objects.Participant.of(each) for each in changed])
 
 
 @transaction.atomic
-def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> Change:
+def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> ParticipantChange:
     """Take somebody out of a conversation, or leave it oneself. It never loses its owner; who was taken out comes back
     with no link, until he is added by name.
     """
-    mine = lock_as(user_id, conversation_id)
+    mine = lock_membership(user_id, conversation_id)
     conversation = mine.conversation
-    row = _there(conversation, participant_id)
+    row = _get_participant(conversation, participant_id)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):
         raise Refused(ErrorCode.FORBIDDEN, _("You may not remove people from this conversation."))
-    if row.role == OWNER and not _other_owners(row):
+    if row.role == OWNER and not _has_other_owner(row):
         if leaving:
             raise Refused(ErrorCode.CONFLICT, _("Hand the conversation over first, or delete it."))
         raise Refused(ErrorCode.CONFLICT, _("The owner cannot be removed."))
@@ -137,10 +139,10 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
     Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
     row.delete()
     sentence = gettext_noop("%(name)s left.") if leaving else gettext_noop("%(by)s removed %(name)s.")
-    return Change(notice=_tell(conversation, sentence, mine.user, row.user), left=[gone])
+    return ParticipantChange(notice=_append_notice(conversation, sentence, mine.user, row.user), left=[gone])
 
 
-def keep_owned(conversation_id: UUID) -> None:
+def ensure_owner(conversation_id: UUID) -> None:
     """Where the owner is gone (his account was deleted), whoever has been in it the longest owns a conversation."""
     rows = Participant.objects.filter(conversation=conversation_id)
     if rows.filter(role=OWNER).exists():
@@ -152,18 +154,18 @@ def keep_owned(conversation_id: UUID) -> None:
         heir.save(update_fields=["role"])
 
 
-def _there(conversation: Conversation, participant_id: int) -> Participant:
+def _get_participant(conversation: Conversation, participant_id: int) -> Participant:
     row = Participant.objects.select_related("user").filter(conversation=conversation, pk=participant_id).first()
     if row is None:
         raise Refused(ErrorCode.NOT_FOUND, _("There is no such participant in this conversation."))
     return row
 
 
-def _other_owners(row: Participant) -> bool:
+def _has_other_owner(row: Participant) -> bool:
     owners = Participant.objects.filter(conversation=row.conversation_id, role=OWNER)
     return owners.exclude(pk=row.pk).exists()
 
 
-def _tell(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
+def _append_notice(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
     text = in_site_language(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
-    return objects.Message.of(append(conversation, role=Message.Role.SYSTEM, text=text))
+    return objects.Message.of(append_message(conversation, role=Message.Role.SYSTEM, text=text))

@@ -10,12 +10,12 @@ from .. import engine
 from ..conf import Price, conf
 from ..protocol import objects
 
-MOST_TOKENS = 2**31 - 1
-MOST_COST = Decimal(999_999)
+MAX_TOKENS = 2**31 - 1
+MAX_COST = Decimal(999_999)
 """Of one run: more is nonsense, and no column holds it."""
 
 
-class Left(Struct, frozen=True):
+class RemainingBudget(Struct, frozen=True):
     """What is left of one budget, None where it does not limit that; `failure` says that it is used up."""
 
     tokens: int | None
@@ -23,22 +23,22 @@ class Left(Struct, frozen=True):
     failure: objects.Failure
 
 
-def price_of(*models: str) -> Price | None:
+def find_price(*models: str) -> Price | None:
     """That of the first of these models that has one."""
     return next((conf.PRICES[model] for model in models if model in conf.PRICES), None)
 
 
-def cost_of(usage: engine.Usage, price: Price) -> Decimal:
+def compute_cost(usage: engine.Usage, price: Price) -> Decimal:
     """In the currency of PRICES, which are for a million tokens."""
     cached = 0 if price.cached is None else usage.cached_tokens or 0
     fresh = max((usage.input_tokens or 0) - cached, 0)
     total = fresh * price.input + cached * (price.cached or 0) + (usage.output_tokens or 0) * price.output
-    return min(max(total / 1_000_000, Decimal(0)), MOST_COST).quantize(Decimal("0.000001"))
+    return min(max(total / 1_000_000, Decimal(0)), MAX_COST).quantize(Decimal("0.000001"))
 
 
-def tokens_of(usage: engine.Usage) -> int:
+def count_tokens(usage: engine.Usage) -> int:
     """In all, within what a column can hold, whatever a provider says."""
     total = usage.total_tokens
     if total is None:
         total = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-    return min(max(total, 0), MOST_TOKENS)
+    return min(max(total, 0), MAX_TOKENS)

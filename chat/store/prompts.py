@@ -23,13 +23,13 @@ CHARS_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 1200
 """What vendors count for a picture of about a megapixel; larger ones are made smaller."""
 
-STORED = "storage:"
+STORAGE_PREFIX = "storage:"
 """What the address of a picture begins with until `load` has read it."""
 
-REPLY_CHARS = 120
+MAX_REPLY_CHARS = 120
 """How much a model is told of the message that another one replies to."""
 
-SUMMED_UP = "(What was said here before this, summed up automatically:)\n\n"
+SUMMARY_PREFIX = "(What was said here before this, summed up automatically:)\n\n"
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ Files = Mapping[UUID, Sequence[models.Attachment]]
 """Attachments by the id of their message. One whose text is empty is only mentioned."""
 
 
-def prompt(
+def build_prompt(
     newest_first: Iterable[models.Message],
     budget: int,
     agent: str,
@@ -59,13 +59,15 @@ def prompt(
     carries its author's name; a reply begins with a line that says to what. Notes of who came and left are not for
     models.
     """
-    summed_up = engine.Message("user", SUMMED_UP + summary)  # of a person, not the system: people's words are in it
+    summed_up = engine.Message(
+        "user", SUMMARY_PREFIX + summary
+    )  # of a person, not the system: people's words are in it
     if summary:
         budget -= estimate(summed_up)
     chosen: list[tuple[models.Message, list[engine.Message]]] = []
     fell_out = 0
     for row in newest_first:
-        turns = _turns(row, agent, files.get(row.pk, ()))
+        turns = _build_turns(row, agent, files.get(row.pk, ()))
         budget -= sum(estimate(turn) for turn in turns)
         if budget < 0 and chosen:
             fell_out = row.seq
@@ -83,7 +85,7 @@ def prompt(
     return Prompt([summed_up, *messages] if summary and fell_out else messages, fell_out)
 
 
-def load(messages: Sequence[engine.Message]) -> list[engine.Message]:
+def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:
     """With the pictures themselves in place of their names. It reads the storage, which may be remote: nothing for a
     transaction, nor for the event loop. A picture that cannot be read is left out, and the model is told.
     """
@@ -92,11 +94,11 @@ def load(messages: Sequence[engine.Message]) -> list[engine.Message]:
     for message in messages:
         images = []
         for image in message.images:
-            if image.url is None or not image.url.startswith(STORED):
+            if image.url is None or not image.url.startswith(STORAGE_PREFIX):
                 images.append(image)
                 continue
             try:
-                with storage.open(image.url.removeprefix(STORED)) as file:
+                with storage.open(image.url.removeprefix(STORAGE_PREFIX)) as file:
                     images.append(engine.Image(data=file.read(), media_type=image.media_type))
             except Exception:  # whatever a storage raises
                 logger.exception("An attached picture cannot be read")
@@ -113,49 +115,51 @@ def estimate(turn: engine.Message) -> int:
     return TOKENS_PER_MESSAGE + size // CHARS_PER_TOKEN + TOKENS_PER_IMAGE * len(turn.images)
 
 
-def transcript(run: models.Run) -> list[engine.Message]:
+def decode_transcript(run: models.Run) -> list[engine.Message]:
     """What a run added to the history, as it was stored; empty for one that called no tool."""
     return _decoder.decode(run.transcript) if run.transcript else []
 
 
-def cut_off(row: models.Message) -> list[engine.Message]:
+def build_continuation(row: models.Message) -> list[engine.Message]:
     """An answer that was cut off, and the wish that it goes on: every wire takes a person's words last."""
-    said = transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
+    said = decode_transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
     return [*said, engine.Message("user", engine.GO_ON)] if said else []
 
 
-def stored(messages: Iterable[engine.Message]) -> str:
+def encode_transcript(messages: Iterable[engine.Message]) -> str:
     """The same for the row: empty where it holds nothing but text, which the message holds already."""
     kept = list(messages)
     return msgspec.json.encode(kept).decode() if any(turn.tool_calls for turn in kept) else ""
 
 
-def is_whole(messages: Iterable[engine.Message]) -> bool:
+def has_all_results(messages: Iterable[engine.Message]) -> bool:
     """Whether each call has its result: no model takes a history where one is missing."""
     return not pending(list(messages))
 
 
-def _turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) -> list[engine.Message]:
+def _build_turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) -> list[engine.Message]:
     run = getattr(row, "run", None)
     if row.role == models.Message.Role.SYSTEM or not (row.text or files):
         return []
     if run is not None and run.agent != agent:
         return [engine.Message("user", row.text, name=agents.find(run.agent).name)]
     if run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
-        return transcript(run)
+        return decode_transcript(run)
     sees = agents.find(agent).images
     pictures = [file for file in files if file.is_image and sees]
-    said = [_reply(row, agent), row.text, *(_in_words(file) for file in files if file not in pictures)]
+    said = [_describe_reply(row, agent), row.text, *(_describe_file(file) for file in files if file not in pictures)]
     return [
         engine.Message(
             row.role,  # type: ignore[arg-type]  # the choices of Role
             "\n\n".join(filter(None, said)),
-            images=tuple(engine.Image(url=f"{STORED}{file.file.name}", media_type=file.type) for file in pictures),
+            images=tuple(
+                engine.Image(url=f"{STORAGE_PREFIX}{file.file.name}", media_type=file.type) for file in pictures
+            ),
         )
     ]
 
 
-def _reply(row: models.Message, agent: str) -> str:
+def _describe_reply(row: models.Message, agent: str) -> str:
     """Which message this one replies to; empty where it is none that models are told of."""
     to = row.reply_to
     if to is None or to.deleted_at is not None or not to.shown:
@@ -170,11 +174,11 @@ def _reply(row: models.Message, agent: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text[: 4 * REPLY_CHARS].split())
-    return line if len(line) <= REPLY_CHARS else line[: REPLY_CHARS - 1].rstrip() + "…"
+    line = " ".join(text[: 4 * MAX_REPLY_CHARS].split())
+    return line if len(line) <= MAX_REPLY_CHARS else line[: MAX_REPLY_CHARS - 1].rstrip() + "…"
 
 
-def _in_words(file: models.Attachment) -> str:
+def _describe_file(file: models.Attachment) -> str:
     if file.is_image:
         return f"(A picture is attached that you cannot see: {file.name})"
     if not file.text:

@@ -31,7 +31,7 @@ def with_unread(participants: QuerySet[Participant]) -> QuerySet[Participant]:
     return participants.annotate(unread=Coalesce(Subquery(_UNREAD), 0))
 
 
-def yours(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], objects.Yours]:
+def list_states(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], objects.Yours]:
     """By conversation and user, in one query; only of those who may see it."""
     rows: Iterable[Any] = with_unread(participants.select_related("user", "conversation"))
     may_see = policy().can_see
@@ -54,7 +54,7 @@ def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
     return [row.user_id for people in news.values() for row in people]
 
 
-def advance(conversation: Conversation, user_id: Any, seq: int) -> bool:
+def advance_last_read(conversation: Conversation, user_id: Any, seq: int) -> bool:
     seq = min(seq, conversation.last_seq)
     mine = Participant.objects.filter(conversation=conversation, user=user_id, last_read__lt=seq)
     return bool(mine.update(last_read=seq))

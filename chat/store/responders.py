@@ -14,11 +14,11 @@ from ..models import Conversation, Message, Participant
 from ..permissions import policy
 from ..protocol.errors import ErrorCode, Refused
 from . import mentions
-from .base import talkers
-from .budgets import may_spend
+from .base import count_writers
+from .budgets import check_budgets
 
 
-class Asked(Struct, frozen=True):
+class Responders(Struct, frozen=True):
     """The slugs of the agents that are to answer a message, in order; and of those that it speaks to, but that this
     person may not ask.
     """
@@ -37,12 +37,14 @@ class Asked(Struct, frozen=True):
         )
 
 
-def asked(participant: Participant, conversation: Conversation, text: str, reply_to: Message | None) -> Asked:
+def choose_responders(
+    participant: Participant, conversation: Conversation, text: str, reply_to: Message | None
+) -> Responders:
     """Raises Refused where a budget is used up."""
-    answers = conversation.answers or conversation.answers_of(talkers(conversation.id))
+    answers = conversation.answers or conversation.answers_for(count_writers(conversation.id))
     if answers == Conversation.Answers.OFF:
-        return Asked()
-    found = mentions.mentioned(text, [(slug, agents.find(slug).name) for slug in conversation.agents])
+        return Responders()
+    found = mentions.find_mentions(text, [(slug, agents.find(slug).name) for slug in conversation.agents])
     if not found and (answered := _agent_of(reply_to)):
         found = [answered if answered in conversation.agents else conversation.agent]
     spoken_to = found
@@ -50,11 +52,11 @@ def asked(participant: Participant, conversation: Conversation, text: str, reply
         found = [conversation.agent]
     allowed = [slug for slug in found if policy().can_ask_agent(participant, slug)]
     if allowed:
-        may_spend(participant.user, conversation)
-    return Asked(allowed, [slug for slug in spoken_to if slug not in allowed])
+        check_budgets(participant.user, conversation)
+    return Responders(allowed, [slug for slug in spoken_to if slug not in allowed])
 
 
-def asked_expressly(participant: Participant, conversation: Conversation, agent: str | None = None) -> str:
+def check_responder(participant: Participant, conversation: Conversation, agent: str | None = None) -> str:
     """The slug of an agent that somebody names, or the first one. Raises Refused."""
     agent = agent or conversation.agent
     if agent not in conversation.agents:
@@ -63,11 +65,11 @@ def asked_expressly(participant: Participant, conversation: Conversation, agent:
         raise Refused(ErrorCode.CONFLICT, _("The agents of this conversation are switched off."))
     if not policy().can_ask_agent(participant, agent):
         raise Refused(ErrorCode.FORBIDDEN, _("You may not ask this agent."))
-    may_spend(participant.user, conversation)
+    check_budgets(participant.user, conversation)
     return agent
 
 
-def wait(conversation: Conversation, agent: str, user_id: Any, seq: int) -> None:
+def add_waiting(conversation: Conversation, agent: str, user_id: Any, seq: int) -> None:
     """An agent is to answer message `seq` after the run that is active; saved with the next message."""
     entry = [agent, str(user_id), seq]
     places = [waiting[0] for waiting in conversation.waiting]
@@ -77,7 +79,7 @@ def wait(conversation: Conversation, agent: str, user_id: Any, seq: int) -> None
         conversation.waiting.append(entry)
 
 
-def next_waiting(conversation: Conversation) -> tuple[str, Any] | None:
+def pop_waiting(conversation: Conversation) -> tuple[str, Any] | None:
     """Who is to answer next, and for whom; people who have left meanwhile get no answer."""
     while conversation.waiting:
         agent, user_id, _ = conversation.waiting.pop(0)

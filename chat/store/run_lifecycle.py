@@ -17,10 +17,10 @@ from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import pricing, prompts
-from .base import messages, storable
-from .budgets import record
-from .responders import next_waiting
-from .search import index
+from .base import sanitize_text, shown_messages
+from .budgets import record_spending
+from .responders import pop_waiting
+from .search import index_messages
 
 
 class Written(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     """Whether the run that follows is for whichever process takes it up, instead of the one that made this."""
 
 
-class Finished(Struct, frozen=True):
+class FinishedRun(Struct, frozen=True):
     """A run that is over, its answer, and the run that was queued to follow it."""
 
     run: objects.Run
@@ -59,19 +59,19 @@ class Finished(Struct, frozen=True):
     next: UUID | None = None
 
 
-def runs() -> QuerySet[Run]:
+def select_runs() -> QuerySet[Run]:
     return Run.objects.select_related("launched_by", "stopped_by")
 
 
 def active_runs(conversation_id: UUID) -> QuerySet[Run]:
-    return runs().filter(conversation=conversation_id, status__in=Run.ACTIVE)
+    return select_runs().filter(conversation=conversation_id, status__in=Run.ACTIVE)
 
 
-BUSY = 5.0
+BUSY_RETRY_AFTER = 5.0
 """Seconds after which somebody whom a full queue refused may try again."""
 
 
-def queue(
+def queue_run(
     conversation: Conversation,
     agent: str,
     user_id: Any,
@@ -84,86 +84,88 @@ def queue(
         conversation=conversation,
         agent=agent,
         launched_by_id=user_id,
-        host=room(host),
+        host=require_host(host),
         replaces=replaces,
         continues=continues,
     )
 
 
-def room(host: str | None) -> str:
+def require_host(host: str | None) -> str:
     """The process that is to make a run; empty for whichever takes it up. None stands for one that was asked and has no
     room: then nothing of the transaction is to stay. Raises Refused(BUSY).
     """
     if host is None:
         raise Refused(
-            ErrorCode.BUSY, _("Too many answers are being made at the moment. Try again soon."), retry_after=BUSY
+            ErrorCode.BUSY,
+            _("Too many answers are being made at the moment. Try again soon."),
+            retry_after=BUSY_RETRY_AFTER,
         )
     return host
 
 
-def queue_next(conversation: Conversation, host: str | None) -> UUID | None:
+def queue_next_run(conversation: Conversation, host: str | None) -> UUID | None:
     """Queue the answer to what was asked while a run was active; several messages to one agent get one answer. However
     a run ends, it is asked.
     """
     if not conversation.waiting:
         return None
-    following = next_waiting(conversation)
+    following = pop_waiting(conversation)
     conversation.save(update_fields=["waiting"])
-    return None if following is None else queue(conversation, *following, host).id
+    return None if following is None else queue_run(conversation, *following, host).id
 
 
-def stop(run: Run, user_id: Any) -> bool:
+def stop_run(run: Run, user_id: Any) -> bool:
     """Ask for a run's end, and end it where no process is at work on it: true then."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
-    if not end(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
+    if not end_run(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
         return False
-    index(Message.objects.filter(run=run.pk))
+    index_messages(Message.objects.filter(run=run.pk))
     return True
 
 
-def end(run: Run, ending: Ending, **where: Any) -> bool:
+def end_run(run: Run, ending: Ending, **where: Any) -> bool:
     """The UPDATE that decides a run's end, on condition of what it was; true for exactly one caller."""
-    error, cost = ending.error, cost_of(run, ending)
+    error, cost = ending.error, compute_ending_cost(run, ending)
     fields: dict[str, Any] = {
         "status": ending.status,
         "finished_at": timezone.now(),
         "place": None,
         "seq": ending.written.seq,
-        "finish_reason": ending.finish_reason and storable(ending.finish_reason)[:100],
-        **spent(ending, cost),
+        "finish_reason": ending.finish_reason and sanitize_text(ending.finish_reason)[:100],
+        **usage_fields(ending, cost),
     }
     if error is not None:
         fields |= {
             "error_code": error.code[:50],
-            "error_message": storable(error.message),
+            "error_message": sanitize_text(error.message),
             "retry_after": error.retry_after,
         }
     if ending.status != Run.Status.STOPPED:
         fields["stopped_by"] = None
-    if ending.transcript and prompts.is_whole(ending.transcript):
-        fields["transcript"] = prompts.stored(ending.transcript)
+    if ending.transcript and prompts.has_all_results(ending.transcript):
+        fields["transcript"] = prompts.encode_transcript(ending.transcript)
     if not Run.objects.filter(pk=run.pk, **where).update(**fields):
         return False
     if ending.took is not None:
-        record(run, ending.took, cost, ended=True)
+        record_spending(run, ending.took, cost, ended=True)
     unfinished = (ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
     ToolCall.objects.filter(run=run.pk, status__in=unfinished).update(status=ToolCall.Status.STOPPED)
     return True
 
 
-def cost_of(run: Run, ending: Ending) -> Decimal | None:
+def compute_ending_cost(run: Run, ending: Ending) -> Decimal | None:
     """What this part of a run cost, None where the site knows no price."""
-    price = pricing.price_of(ending.model, run.model)
-    return None if price is None or ending.took is None else pricing.cost_of(ending.took, price)
+    price = pricing.find_price(ending.model, run.model)
+    return None if price is None or ending.took is None else pricing.compute_cost(ending.took, price)
 
 
-def spent(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
+def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
     """What a run took as columns: in all, with what it took before people decided on its calls."""
     usage = ending.usage
     fields: dict[str, Any] = {}
     if usage is not None:
-        fields = {name: _countable(getattr(usage, name)) for name in objects.Usage.__struct_fields__}
+        fields = {name: _clamp_tokens(getattr(usage, name)) for name in objects.Usage.__struct_fields__}
     if ending.estimated and ending.took is not None:
         before = 0 if usage is not None else Coalesce(F("output_tokens"), 0)
         fields["tokens"] = before + (ending.took.output_tokens or 0)
@@ -172,16 +174,16 @@ def spent(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
     return fields
 
 
-def _countable(tokens: int | None) -> int | None:
+def _clamp_tokens(tokens: int | None) -> int | None:
     """What a column can hold, whatever a provider says."""
-    return None if tokens is None else min(max(tokens, 0), pricing.MOST_TOKENS)
+    return None if tokens is None else min(max(tokens, 0), pricing.MAX_TOKENS)
 
 
-def finished(run_id: UUID, following: UUID | None = None) -> Finished:
-    row = runs().get(pk=run_id)
-    return Finished(objects.Run.of(row), answer(row), following)
+def read_finished(run_id: UUID, following: UUID | None = None) -> FinishedRun:
+    row = select_runs().get(pk=run_id)
+    return FinishedRun(objects.Run.of(row), read_answer(row), following)
 
 
-def answer(run: Run) -> objects.Message | None:
-    row = messages(run.conversation_id).filter(pk=run.message_id).first() if run.message_id else None
+def read_answer(run: Run) -> objects.Message | None:
+    row = shown_messages(run.conversation_id).filter(pk=run.message_id).first() if run.message_id else None
     return objects.Message.of(row) if row else None

@@ -19,16 +19,27 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import prompts
-from .alternatives import begin_answer
-from .attachments import files_for_model
-from .base import PAGE, lock, lock_as, may_post, messages, said, touch
-from .budgets import left_for
-from .pricing import Left, price_of
-from .responders import asked_expressly
-from .run_lifecycle import Ending, Finished, active_runs, answer, end, finished, queue, queue_next, runs, stop
-from .search import index
+from .alternatives import create_answer
+from .attachments import read_files_for_prompt
+from .base import PAGE_SIZE, check_can_post, lock_conversation, lock_membership, prompt_messages, shown_messages, touch
+from .budgets import read_remaining
+from .pricing import RemainingBudget, find_price
+from .responders import check_responder
+from .run_lifecycle import (
+    Ending,
+    FinishedRun,
+    active_runs,
+    end_run,
+    queue_next_run,
+    queue_run,
+    read_answer,
+    read_finished,
+    select_runs,
+    stop_run,
+)
+from .search import index_messages
 
-SILENT = 3.0
+SILENT_AFTER = 3.0
 """Seconds without a heartbeat after which a run's process is not relied on for an answer."""
 
 
@@ -45,19 +56,25 @@ def request_run(
     """Queue a run without a new message: an answer to what was said last; with the last answer's id that again, as an
     alternative; with `continues` its end, where it was cut off. `agent` is the slug of who is to give it.
     """
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
-    may_post(participant)
-    asked = asked_expressly(participant, conversation, agent)
+    check_can_post(participant)
+    asked = check_responder(participant, conversation, agent)
     if active_runs(conversation_id).exists():
         raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
-    last = messages(conversation_id).filter(deleted_at=None).exclude(role=Message.Role.SYSTEM).order_by("-seq").first()
+    last = (
+        shown_messages(conversation_id)
+        .filter(deleted_at=None)
+        .exclude(role=Message.Role.SYSTEM)
+        .order_by("-seq")
+        .first()
+    )
     if continues and message_id is None:
         raise Refused(ErrorCode.INVALID, "`continue` needs the `message` that is to go on.")
     if last is None:
         raise Refused(ErrorCode.CONFLICT, _("There is nothing to answer yet."))
     if message_id is None:
-        return queue(conversation, asked, participant.user_id, host).id
+        return queue_run(conversation, asked, participant.user_id, host).id
     if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
         raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
     if message_id != last.id:
@@ -66,11 +83,11 @@ def request_run(
     if continues and (replaces is None or not last.run.cut_off):
         raise Refused(ErrorCode.CONFLICT, _("There is nothing to go on with: this was not cut off."))
     if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
-        asked = asked_expressly(participant, conversation, last.run.agent)
-    return queue(conversation, asked, participant.user_id, host, replaces=replaces, continues=continues).id
+        asked = check_responder(participant, conversation, last.run.agent)
+    return queue_run(conversation, asked, participant.user_id, host, replaces=replaces, continues=continues).id
 
 
-class OneTooMany(Exception):
+class TooManyRuns(Exception):
     """The run stays queued: `person`, who launched it, has MAX_RUNS_PER_USER at the moment."""
 
     def __init__(self, person: Any) -> None:
@@ -78,7 +95,7 @@ class OneTooMany(Exception):
         self.person = person
 
 
-class Started(Struct, frozen=True):
+class StartedRun(Struct, frozen=True):
     """A run that this process has begun: the answer so far, the agent, and what the model is sent.
 
     `decisions` are of a run that goes on after approvals, by the model's id of each call; None for a new one.
@@ -97,13 +114,13 @@ class Started(Struct, frozen=True):
     decisions: dict[str, engine.Decision] | None = None
     call_ids: dict[str, UUID] = {}
     """Our ids of its calls by the model's."""
-    left: list[Left] = []
+    left: list[RemainingBudget] = []
     """What is left of the budgets that it is held against."""
     price: Price | None = None
 
 
 @transaction.atomic
-def start_run(run_id: UUID, host: str) -> Started | None:
+def start_run(run_id: UUID, host: str) -> StartedRun | None:
     """Claim a queued run. None where it is no longer to be run: stopped before it began, or taken from this host.
 
     Raises OneTooMany. (Two processes that begin runs of one person in the same instant may exceed the limit by one.)
@@ -115,11 +132,11 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     if run.launched_by_id is not None:
         others = Run.objects.filter(launched_by=run.launched_by_id, status=Run.Status.RUNNING).exclude(pk=run_id)
         if others.count() >= conf.MAX_RUNS_PER_USER:
-            raise OneTooMany(run.launched_by_id)
-    conversation = lock(run.conversation_id)
+            raise TooManyRuns(run.launched_by_id)
+    conversation = lock_conversation(run.conversation_id)
     if run.message is None:
         conversation.waiting = [entry for entry in conversation.waiting if entry[0] != run.agent]
-        run.message = begin_answer(conversation, run)
+        run.message = create_answer(conversation, run)
     answer = run.message
     run.status, run.place, run.heartbeat_at = Run.Status.RUNNING, None, timezone.now()
     run.started_at = run.started_at or run.heartbeat_at
@@ -130,23 +147,23 @@ def start_run(run_id: UUID, host: str) -> Started | None:
     if not claimed:
         transaction.set_rollback(True)
         return None
-    earlier = said(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
-    transcript = prompts.transcript(run)
+    earlier = prompt_messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
+    transcript = prompts.decode_transcript(run)
     if run.continues and run.replaces is not None and not transcript:
-        transcript = prompts.cut_off(run.replaces)
+        transcript = prompts.build_continuation(run.replaces)
     calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
     waiting = [call.id for call in pending(transcript)]
     budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
-    prompt = prompts.prompt(
-        earlier.iterator(chunk_size=PAGE),
+    prompt = prompts.build_prompt(
+        earlier.iterator(chunk_size=PAGE_SIZE),
         budget - sum(map(prompts.estimate, transcript)),
         run.agent,
-        files_for_model(conversation.id, answer.seq, budget * prompts.CHARS_PER_TOKEN // 2),
+        read_files_for_prompt(conversation.id, answer.seq, budget * prompts.CHARS_PER_TOKEN // 2),
         conversation.summary,
     )
     with override(settings.LANGUAGE_CODE):  # why it ends, if it ends at one of them, is kept for all
-        left = left_for(run.launched_by, conversation)
-    return Started(
+        left = read_remaining(run.launched_by, conversation)
+    return StartedRun(
         message=objects.Message.of(answer),
         agent=run.agent,
         prompt=prompt.messages + transcript,
@@ -157,32 +174,32 @@ def start_run(run_id: UUID, host: str) -> Started | None:
         decisions={call_id: _decision(calls[call_id]) for call_id in waiting} if waiting else None,
         call_ids={call_id: call.id for call_id, call in calls.items()},
         left=left,
-        price=price_of(run.model),
+        price=find_price(run.model),
     )
 
 
 @transaction.atomic
-def finish_run(run_id: UUID, host: str, ending: Ending) -> Finished | None:
+def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """The one terminal write of a run. None where it no longer belongs to `host`: its end was written by another."""
     run = Run.objects.filter(pk=run_id).first()
     if run is None:
         return None
-    conversation = lock(run.conversation_id)
-    if not end(run, ending, host=host, status=Run.Status.RUNNING):
+    conversation = lock_conversation(run.conversation_id)
+    if not end_run(run, ending, host=host, status=Run.Status.RUNNING):
         return None
     assert run.message_id is not None  # it was running
     Message.objects.filter(pk=run.message_id).update(text=ending.written.text, thinking=ending.written.thinking)
-    index([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
+    index_messages([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
     touch(conversation)
-    return finished(run_id, following=queue_next(conversation, "" if ending.hand_over else host))
+    return read_finished(run_id, following=queue_next_run(conversation, "" if ending.hand_over else host))
 
 
 @transaction.atomic
-def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = "") -> Finished | None:
+def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = "") -> FinishedRun | None:
     """Somebody stops a run. What no process is at work on ends here and comes back, and what was said meanwhile is
     queued for `host`; else the column is set, and the run's host obeys.
     """
-    participant = lock_as(user_id, conversation_id)
+    participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
     if run is None:
@@ -191,12 +208,12 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = 
         raise Refused(ErrorCode.RUN_OVER, _("This answer has ended already."))
     if not policy().can_stop(participant, run):
         raise Refused(ErrorCode.FORBIDDEN, _("Only who asked, or an owner of the conversation, can stop this answer."))
-    if not stop(run, participant.user_id):
+    if not stop_run(run, participant.user_id):
         return None
-    return finished(run_id, following=queue_next(conversation, host))
+    return read_finished(run_id, following=queue_next_run(conversation, host))
 
 
-class Stored(Struct, frozen=True):
+class StoredRun(Struct, frozen=True):
     """A run and its answer as their rows are; `silent` where its process has missed some heartbeats."""
 
     run: objects.Run
@@ -204,13 +221,13 @@ class Stored(Struct, frozen=True):
     silent: bool
 
 
-def find_run(conversation_id: UUID, run_id: UUID) -> Stored:
+def get_run(conversation_id: UUID, run_id: UUID) -> StoredRun:
     """Raises Refused(NOT_FOUND)."""
-    row = runs().filter(conversation=conversation_id, pk=run_id).first()
+    row = select_runs().filter(conversation=conversation_id, pk=run_id).first()
     if row is None:
         raise Refused(ErrorCode.NOT_FOUND, _("There is no such run in this conversation."))
-    silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT)
-    return Stored(objects.Run.of(row), answer(row), silent)
+    silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT_AFTER)
+    return StoredRun(objects.Run.of(row), read_answer(row), silent)
 
 
 def _decision(call: ToolCall) -> engine.Decision:

@@ -15,10 +15,10 @@ from ..models import Conversation, Message, Participant, Passage
 from ..permissions import policy
 from ..protocol import objects
 
-PAGE = 20
+PAGE_SIZE = 20
 
 
-def index(rows: Iterable[Message]) -> None:
+def index_messages(rows: Iterable[Message]) -> None:
     """Their texts are to be found, as they are now. A part of somebody's transaction, as the others here are."""
     passages = [
         Passage(conversation_id=row.conversation_id, message=row, text=text)
@@ -30,7 +30,7 @@ def index(rows: Iterable[Message]) -> None:
     )
 
 
-def forget(row: Message) -> None:
+def unindex_message(row: Message) -> None:
     Passage.objects.filter(message=row).delete()
 
 
@@ -45,28 +45,30 @@ def set_title(conversation: Conversation, title: str, source: str) -> None:
         Passage.objects.create(conversation=conversation, text=text)
 
 
-class Found(Struct, frozen=True):
+class SearchResults(Struct, frozen=True):
     """The newest first; whether there are more."""
 
     results: list[objects.SearchResult]
     more: bool
 
 
-def find(user_id: Any, query: str, before: int | None) -> Found:
+def search_conversations(user_id: Any, query: str, before: int | None) -> SearchResults:
     """Passages with all words of `query`, of conversations that the person is in, older than the passage `before`."""
     wanted = fulltext.query_words(query)
     if not wanted:
-        return Found([], False)
+        return SearchResults([], False)
     readable = Q(message=None) | Q(message__shown=True, message__deleted_at=None)
     rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, conversation__deleted_at=None)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])  # alone: no texts are carried and sorted
+    ids = list(
+        rows.order_by("-pk").values_list("pk", flat=True)[: PAGE_SIZE + 1]
+    )  # alone: no texts are carried and sorted
     found = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author").order_by("-pk")
     mine = Participant.objects.filter(user=user_id, conversation__in={row.conversation_id for row in found})
     seen = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
-    results = [objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE] if row.conversation_id in seen]
-    return Found(results, len(ids) > PAGE)
+    results = [objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE_SIZE] if row.conversation_id in seen]
+    return SearchResults(results, len(ids) > PAGE_SIZE)
 
 
 def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:

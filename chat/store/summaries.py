@@ -13,35 +13,35 @@ from ..conf import conf
 from ..models import Conversation, Message, Run
 from ..protocol.objects import Person
 from . import prompts
-from .base import lock, said, storable
-from .budgets import may_spend, record
+from .base import lock_conversation, prompt_messages, sanitize_text
+from .budgets import check_budgets, record_spending
 from .messages import TITLE_CHARS
-from .pricing import Left, cost_of, price_of
+from .pricing import RemainingBudget, compute_cost, find_price
 from .search import set_title
 
-EXCHANGE_CHARS = 2000
+MAX_EXCHANGE_CHARS = 2000
 """How much of a question and of its answer a title is made from, each."""
 
 QUOTES = "#*_`\"'“”„«» \u2018\u2019\u201a"
 
-SUMMARY_CHARS = 8000
+MAX_SUMMARY_CHARS = 8000
 
 
-def left_after(run_id: UUID) -> list[Left]:
+def check_run_budgets(run_id: UUID) -> list[RemainingBudget]:
     """What is left of the budgets of who launched a run: what follows it is held against them too. Raises
     Refused(ErrorCode.BUDGET) where one is used up.
     """
     run = Run.objects.select_related("launched_by", "conversation").get(pk=run_id)
-    return may_spend(run.launched_by, run.conversation)
+    return check_budgets(run.launched_by, run.conversation)
 
 
 @transaction.atomic
-def charge(run_id: UUID, model: str, took: engine.Usage) -> None:
+def charge_run(run_id: UUID, model: str, took: engine.Usage) -> None:
     """An aside that followed a run took this of `model` (`provider:model`)."""
     run = Run.objects.get(pk=run_id)
-    lock(run.conversation_id)
-    price = price_of(model)
-    record(run, took, None if price is None else cost_of(took, price), ended=False)
+    lock_conversation(run.conversation_id)
+    price = find_price(model)
+    record_spending(run, took, None if price is None else compute_cost(took, price), ended=False)
 
 
 class Exchange(Struct, frozen=True):
@@ -52,43 +52,45 @@ class Exchange(Struct, frozen=True):
     read_at: datetime
 
 
-def first_exchange(conversation_id: UUID) -> Exchange | None:
+def find_first_exchange(conversation_id: UUID) -> Exchange | None:
     """The first question and its answer, where the title is still the first words and no other answer is complete."""
     rows = Conversation.objects.filter(pk=conversation_id, deleted_at=None, title_from=Conversation.TitleFrom.WORDS)
     complete = Run.objects.filter(conversation=conversation_id, status=Run.Status.COMPLETED)
     if not rows.exists() or complete.count() != 1:
         return None
-    read_at = _settled(conversation_id)
-    answer = said(conversation_id).filter(run__status=Run.Status.COMPLETED).first()
+    read_at = _wait_for_changes(conversation_id)
+    answer = prompt_messages(conversation_id).filter(run__status=Run.Status.COMPLETED).first()
     if answer is None:
         return None
-    question = said(conversation_id).filter(role=Message.Role.USER, seq__lt=answer.seq).order_by("seq").first()
+    question = (
+        prompt_messages(conversation_id).filter(role=Message.Role.USER, seq__lt=answer.seq).order_by("seq").first()
+    )
     if question is None or not answer.text:
         return None
-    text = f"Question: {question.text[:EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:EXCHANGE_CHARS]}"
+    text = f"Question: {question.text[:MAX_EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:MAX_EXCHANGE_CHARS]}"
     return Exchange(text, answer.seq, read_at)
 
 
 def clean_title(text: str) -> str:
     """One line without what models put around a title; empty where nothing is left."""
-    lines = [line for line in storable(text).strip().splitlines() if line.strip()]
+    lines = [line for line in sanitize_text(text).strip().splitlines() if line.strip()]
     title = " ".join(lines[0].split()).strip(QUOTES).rstrip(".").strip() if lines else ""
     return title if len(title) <= TITLE_CHARS else title[: TITLE_CHARS - 1].rstrip() + "…"
 
 
 @transaction.atomic
-def keep_title(conversation_id: UUID, of: Exchange, title: str) -> bool:
+def save_title(conversation_id: UUID, of: Exchange, title: str) -> bool:
     """Unless somebody gave it one meanwhile, or something of what it was made from was changed or deleted."""
     rows = Conversation.objects.select_for_update().filter(pk=conversation_id, deleted_at=None)
     conversation = rows.filter(title_from=Conversation.TitleFrom.WORDS).first()
-    if conversation is None or _taken_back(conversation, of):
+    if conversation is None or _was_changed(conversation, of):
         return False
     set_title(conversation, title, Conversation.TitleFrom.MODEL)
     conversation.save(update_fields=["title", "title_from"])
     return True
 
 
-class ToSumUp(Struct, frozen=True):
+class SummaryInput(Struct, frozen=True):
     """`text` holds the summary so far, which ends with message `since`, and what was said after it, up to `until`."""
 
     text: str
@@ -97,26 +99,30 @@ class ToSumUp(Struct, frozen=True):
     read_at: datetime
 
 
-def to_sum_up(conversation_id: UUID, agent: str, fell_out: int) -> ToSumUp | None:
+def find_summary_input(conversation_id: UUID, agent: str, fell_out: int) -> SummaryInput | None:
     """What a new summary has to take in: at least what fell out. It reaches to half of what still fits, so that the
     next one is due when half a history has come in, not after every message. None where there is nothing to do.
     """
     conversation = Conversation.objects.filter(pk=conversation_id, deleted_at=None).first()
     if conversation is None or conversation.summary_seq >= fell_out:
         return None
-    read_at = _settled(conversation_id)
+    read_at = _wait_for_changes(conversation_id)
     budget = agents.find(agent).history_tokens or conf.HISTORY_TOKENS
     until = (
-        prompts.prompt(said(conversation_id).order_by("-seq").iterator(chunk_size=50), budget // 2, agent).fell_out
+        prompts.build_prompt(
+            prompt_messages(conversation_id).order_by("-seq").iterator(chunk_size=50), budget // 2, agent
+        ).fell_out
         or fell_out
     )
     left = budget * prompts.CHARS_PER_TOKEN
     lines: list[str] = []
     rows = (
-        said(conversation_id).exclude(role=Message.Role.SYSTEM).filter(seq__gt=conversation.summary_seq, seq__lte=until)
+        prompt_messages(conversation_id)
+        .exclude(role=Message.Role.SYSTEM)
+        .filter(seq__gt=conversation.summary_seq, seq__lte=until)
     )
     for row in rows.order_by("seq").iterator(chunk_size=50):
-        line = f"{_speaker(row)}: {row.text}"[: budget * prompts.CHARS_PER_TOKEN]
+        line = f"{_speaker_name(row)}: {row.text}"[: budget * prompts.CHARS_PER_TOKEN]
         left -= len(line)
         if left < 0 and lines:
             until = row.seq - 1
@@ -125,15 +131,15 @@ def to_sum_up(conversation_id: UUID, agent: str, fell_out: int) -> ToSumUp | Non
     if not lines:
         return None
     so_far = f"Summary so far:\n{conversation.summary}\n\n" if conversation.summary else ""
-    return ToSumUp(so_far + "Conversation:\n" + "\n\n".join(lines), conversation.summary_seq, until, read_at)
+    return SummaryInput(so_far + "Conversation:\n" + "\n\n".join(lines), conversation.summary_seq, until, read_at)
 
 
 @transaction.atomic
-def keep_summary(conversation_id: UUID, of: ToSumUp, summary: str) -> bool:
+def save_summary(conversation_id: UUID, of: SummaryInput, summary: str) -> bool:
     """Unless there is another meanwhile, or something of what it sums up was changed or deleted."""
-    conversation = lock(conversation_id)
-    summary = storable(summary.strip())[:SUMMARY_CHARS]
-    if conversation.summary_seq != of.since or not summary or _taken_back(conversation, of):
+    conversation = lock_conversation(conversation_id)
+    summary = sanitize_text(summary.strip())[:MAX_SUMMARY_CHARS]
+    if conversation.summary_seq != of.since or not summary or _was_changed(conversation, of):
         return False
     conversation.summary, conversation.summary_seq = summary, of.until
     conversation.save(update_fields=["summary", "summary_seq"])
@@ -141,20 +147,20 @@ def keep_summary(conversation_id: UUID, of: ToSumUp, summary: str) -> bool:
 
 
 @transaction.atomic
-def _settled(conversation_id: UUID) -> datetime:
+def _wait_for_changes(conversation_id: UUID) -> datetime:
     """Now, but after whoever was changing something: what was changed before is what is read from here on, and what is
     changed later is `_taken_back`.
     """
-    lock(conversation_id)
+    lock_conversation(conversation_id)
     return timezone.now()
 
 
-def _taken_back(conversation: Conversation, of: Exchange | ToSumUp) -> bool:
+def _was_changed(conversation: Conversation, of: Exchange | SummaryInput) -> bool:
     changed = Q(edited_at__gte=of.read_at) | Q(deleted_at__gte=of.read_at)
     return Message.objects.filter(changed, conversation=conversation, seq__lte=of.until).exists()
 
 
-def _speaker(row: Message) -> str:
+def _speaker_name(row: Message) -> str:
     run = getattr(row, "run", None)
     if run is not None:
         return agents.find(run.agent).name

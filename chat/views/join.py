@@ -21,7 +21,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method == "POST":
             return redirect("nous_chat:conversation", participants.join(request.user, token))
-        invited = store.look_at_invitation(request.user.pk, token)
+        invited = store.preview_invitation(request.user.pk, token)
     except Refused as refused:
         unknown = refused.code == ErrorCode.NOT_FOUND
         status = refused.code.http_status if unknown or refused.code == ErrorCode.FORBIDDEN else 409

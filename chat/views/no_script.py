@@ -25,7 +25,7 @@ from . import page
 @login_required
 def conversations(request: HttpRequest) -> HttpResponse:
     """The user's conversations as links, and a button that creates one."""
-    newest, more = store.conversations_of(request.user.pk, None)
+    newest, more = store.list_conversations(request.user.pk, None)
     return render(request, "nous_chat/plain.html", {"conversations": newest, "more": more})
 
 

@@ -48,9 +48,9 @@ class History(Struct, frozen=True):
 
 def read_history(user_id: Any, conversation_id: UUID, before: int | None = None) -> History:
     """Raises Refused(NOT_FOUND)."""
-    messages, more = store.page(user_id, conversation_id, before, store.PAGE)
+    messages, more = store.list_messages(user_id, conversation_id, before, store.PAGE_SIZE)
     shown = [message for message in messages if message.shown and not message.deleted_at]
-    return History(store.look(user_id, conversation_id), shown, more, before)
+    return History(store.get_conversation(user_id, conversation_id), shown, more, before)
 
 
 def conversation_url(conversation_id: UUID) -> str:

@@ -105,8 +105,10 @@ def test_people_are_added_to_a_conversation_here(admin_client: Client, history: 
     }
     answer = admin_client.post(reverse("admin:nous_chat_conversation_change", args=[history.pk]), form)
     assert answer.status_code == 302
-    assert store.enter(people["bob"].pk, history.pk).you.role == "viewer"
-    assert [found.excerpt for found in store.find(people["bob"].pk, "renamed", None).results] == ["Renamed"]
+    assert store.read_snapshot(people["bob"].pk, history.pk).you.role == "viewer"
+    assert [found.excerpt for found in store.search_conversations(people["bob"].pk, "renamed", None).results] == [
+        "Renamed"
+    ]
 
 
 def test_who_is_not_staff_sees_nothing(client: Client, people: Any, history: Conversation) -> None:

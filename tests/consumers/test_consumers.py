@@ -564,7 +564,7 @@ def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
     drains = []
     ending = run.LiveRun._end
 
-    async def late(live: run.LiveRun, started: store.Started) -> uuid.UUID | None:
+    async def late(live: run.LiveRun, started: store.StartedRun) -> uuid.UUID | None:
         following = await ending(live, started)
         if not drains:
             drains.append(asyncio.create_task(supervisor.current().drain(5)))

@@ -131,7 +131,7 @@ def test_what_is_kept_for_all_is_in_the_sites_language_whoever_makes_it(people: 
         assert objects.Failure.ours("abandoned").message == "Everybody had left the conversation."
         begin(people["ada"], room)
         Run.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
-        (reaped,) = store.reap(room.pk)
+        (reaped,) = store.reap_runs(room.pk)
     assert reaped.run.error is not None
     assert reaped.run.error.message.startswith("The server restarted during this answer.")
 

@@ -91,10 +91,10 @@ def test_the_next_run_is_sent_the_calls_and_results_of_the_last(
     from chat.store import prompts
 
     rows = Message.objects.filter(conversation=room).order_by("-seq")
-    turns = prompts.prompt(rows, 10_000, "clerk").messages
+    turns = prompts.build_prompt(rows, 10_000, "clerk").messages
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
     assert turns[1].tool_calls[0].name == "look_up"
-    short = prompts.prompt(rows, 12, "clerk").messages
+    short = prompts.build_prompt(rows, 12, "clerk").messages
     assert [turn.role for turn in short] in (["user", "assistant"], ["assistant"]), "never torn apart"
 
 

@@ -62,7 +62,8 @@ def test_answers_that_were_made_again_become_alternatives_and_all_is_found(tmp_p
         )
     looked_up = (
         "from chat import store; "
-        "print([r.excerpt for q in ('plans', 'tea', 'three', 'two') for r in store.find(1, q, None).results])"
+        "words = ('plans', 'tea', 'three', 'two'); "
+        "print([found.excerpt for word in words for found in store.search_conversations(1, word, None).results])"
     )
     assert manage(env, "shell", "-v0", "-c", looked_up).strip() == "['Old plans', 'Tea?', 'Three']"
 

@@ -160,7 +160,7 @@ class NothingHidden(Permissions):
 def test_lists_show_what_the_sites_policy_lets_see(people: Any, settings: Any) -> None:
     shown, hidden = (store.create_conversation(people["ada"], title) for title in ("shown", "hidden"))
     settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.NothingHidden"}
-    assert [c.id for c in store.conversations_of(people["ada"].pk)[0]] == [shown.id]
-    listing = store.listing(hidden.id)
+    assert [c.id for c in store.list_conversations(people["ada"].pk)[0]] == [shown.id]
+    listing = store.find_listing(hidden.id)
     assert listing is not None
     assert listing.audience == {}

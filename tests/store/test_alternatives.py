@@ -18,7 +18,7 @@ from ..support.upstream import text
 Scenario = Callable[..., Any]
 
 
-def again(user: Any, room: Conversation, message: objects.Message, *, continues: bool = False) -> store.Started:
+def again(user: Any, room: Conversation, message: objects.Message, *, continues: bool = False) -> store.StartedRun:
     run_id = store.request_run(user.pk, room.pk, message.id, HOST, continues=continues)
     started = store.start_run(run_id, HOST)
     assert started is not None
@@ -26,16 +26,19 @@ def again(user: Any, room: Conversation, message: objects.Message, *, continues:
 
 
 def shown(room: Conversation) -> list[str]:
-    return [message.text for message in store.page(room.participants.get(role="owner").user_id, room.pk, None, 50)[0]]
+    return [
+        message.text
+        for message in store.list_messages(room.participants.get(role="owner").user_id, room.pk, None, 50)[0]
+    ]
 
 
-def answered(finished: store.Finished | None) -> objects.Message:
+def answered(finished: store.FinishedRun | None) -> objects.Message:
     assert finished is not None
     assert finished.message is not None
     return finished.message
 
 
-def said(started: store.Started) -> list[tuple[str, str]]:
+def said(started: store.StartedRun) -> list[tuple[str, str]]:
     return [(message.role, message.text) for message in started.prompt]
 
 
@@ -58,7 +61,7 @@ def test_the_chosen_one_is_shown_to_all_and_sent_to_models(people: Any, room: Co
     first = answered(end(begin(people["ada"], room), text="One"))
     second = answered(end(again(people["ada"], room, first), text="Two"))
 
-    chosen = store.choose(people["bob"].pk, room.pk, first.id)
+    chosen = store.choose_alternative(people["bob"].pk, room.pk, first.id)
 
     assert (chosen.id, chosen.shown, chosen.alternatives) == (first.id, True, (first.id, second.id))
     assert shown(room) == ["Hello", "One"]
@@ -67,7 +70,7 @@ def test_the_chosen_one_is_shown_to_all_and_sent_to_models(people: Any, room: Co
         ("assistant", "One"),
         ("user", "And now?"),
     ]
-    store.choose(people["ada"].pk, room.pk, second.id)
+    store.choose_alternative(people["ada"].pk, room.pk, second.id)
     assert shown(room) == ["Hello", "Two", "And now?", ""], "in the middle of a conversation, too"
 
 
@@ -80,7 +83,7 @@ def test_what_was_answered_before_the_question_was_sent_again_cannot_be_chosen(p
     Run.objects.filter(status="queued").delete()
 
     with refused("conflict"):
-        store.choose(people["ada"].pk, room.pk, first.id)
+        store.choose_alternative(people["ada"].pk, room.pk, first.id)
     assert shown(room) == ["Hello again"]
 
 
@@ -92,24 +95,26 @@ def test_who_may_choose_what(people: Any, room: Conversation) -> None:
     first = answered(end(started, text="One"))
     for message_id in (question.id, first.id):
         with refused("conflict"):
-            store.choose(people["ada"].pk, room.pk, message_id)
+            store.choose_alternative(people["ada"].pk, room.pk, message_id)
     started = again(people["ada"], room, first)
     with refused("conflict"):
-        store.choose(people["ada"].pk, room.pk, first.id)
+        store.choose_alternative(people["ada"].pk, room.pk, first.id)
     second = answered(end(started, "stopped", text="Two"))
     store.request_run(people["ada"].pk, room.pk, second.id, HOST, continues=True)
     with refused("conflict"):  # it is about to go on
-        store.choose(people["ada"].pk, room.pk, first.id)
+        store.choose_alternative(people["ada"].pk, room.pk, first.id)
     Run.objects.filter(status="queued").delete()
     with refused("forbidden"):
-        store.choose(people["eve"].pk, room.pk, first.id)
+        store.choose_alternative(people["eve"].pk, room.pk, first.id)
     elsewhere = store.create_conversation(people["bob"])
     for conversation_id in (elsewhere.id, room.pk):
         with refused("not_found"):
-            store.choose(people["bob"].pk, conversation_id, uuid.uuid4() if conversation_id == room.pk else first.id)
+            store.choose_alternative(
+                people["bob"].pk, conversation_id, uuid.uuid4() if conversation_id == room.pk else first.id
+            )
     Participant.objects.get(user=people["eve"]).delete()
     with refused("not_found"):
-        store.choose(people["eve"].pk, room.pk, first.id)
+        store.choose_alternative(people["eve"].pk, room.pk, first.id)
 
 
 @pytest.mark.parametrize("status", ["stopped", "failed", "interrupted"])
@@ -151,18 +156,18 @@ def test_it_may_be_cut_off_and_go_on_again_and_be_made_again(people: Any, room: 
     assert other.alternatives == (whole.id, other.id), "what only began them is no alternative"
     assert not other.continues
     with refused("conflict"):
-        store.choose(people["ada"].pk, room.pk, longer.id)
+        store.choose_alternative(people["ada"].pk, room.pk, longer.id)
 
 
 def test_a_cut_off_alternative_keeps_its_place_when_it_goes_on(people: Any, room: Conversation) -> None:
     first = answered(end(begin(people["ada"], room), "stopped", text="One"))
     second = answered(end(again(people["ada"], room, first), text="Two"))
-    store.choose(people["ada"].pk, room.pk, first.id)
+    store.choose_alternative(people["ada"].pk, room.pk, first.id)
     with refused("conflict"):  # the second was made later, but is not shown
         store.request_run(people["ada"].pk, room.pk, second.id, HOST, continues=True)
     on = answered(end(again(people["ada"], room, first, continues=True), text="One more"))
     assert set(on.alternatives) == {second.id, on.id}
-    assert store.choose(people["ada"].pk, room.pk, second.id).alternatives == on.alternatives
+    assert store.choose_alternative(people["ada"].pk, room.pk, second.id).alternatives == on.alternatives
     assert shown(room) == ["Hello", "Two"]
 
 
@@ -189,7 +194,7 @@ def test_what_failed_after_tools_goes_on_after_their_results(people: Any, room: 
     started = again(people["ada"], room, cut, continues=True)
     assert [m.role for m in started.prompt] == ["user", "assistant", "tool", "assistant", "user"]
     end(started, text="I see it", transcript=[*started.transcript, engine.Message("assistant", " it")])
-    kept = prompts.transcript(Run.objects.select_related("message").get(continues=True))
+    kept = prompts.decode_transcript(Run.objects.select_related("message").get(continues=True))
     assert [m.role for m in kept] == ["assistant", "tool", "assistant", "user", "assistant"]
 
 

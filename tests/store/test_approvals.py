@@ -113,7 +113,7 @@ def test_who_asked_and_may_only_read_by_now_does_not_decide(
         call=uuid.UUID(waiting["id"]), decision="approve", arguments={"order": 8, "amount": 900}
     )
     with refused("forbidden"):
-        store.decide(people["bob"].pk, room.pk, asked, HOST)
+        store.decide_call(people["bob"].pk, room.pk, asked, HOST)
 
 
 def test_who_may_not_decide_cannot_do_so_in_a_copy_of_his_own(
@@ -123,7 +123,7 @@ def test_who_may_not_decide_cannot_do_so_in_a_copy_of_his_own(
     Participant.objects.filter(user=people["eve"]).update(role="member")
     after = post(people["eve"], room, "And I?", mode="queue").message
     with refused("conflict"):
-        store.fork(people["eve"].pk, room.pk, after.id)
+        store.fork_conversation(people["eve"].pk, room.pk, after.id)
     assert ToolCall.objects.count() == 1
 
 
@@ -232,11 +232,11 @@ async def _host(run: str) -> str:
 def test_it_is_rejected_once_and_not_while_there_is_time(
     people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
-    assert store.expire(HOST) == []
+    assert store.expire_approvals(HOST) == []
     late()
-    ((conversation, decided),) = store.expire(HOST)
+    ((conversation, decided),) = store.expire_approvals(HOST)
     assert (conversation, decided.start) == (room.pk, True)
-    assert store.expire("another") == []
+    assert store.expire_approvals("another") == []
     assert Run.objects.get().host == HOST
 
 
@@ -250,4 +250,4 @@ def test_a_site_may_let_calls_wait_for_ever(scenario: Scenario, people: Any, roo
             assert state["message"]["calls"][0]["expires_at"] is None
 
     scenario(talk)
-    assert store.expire(HOST) == []
+    assert store.expire_approvals(HOST) == []

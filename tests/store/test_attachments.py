@@ -27,7 +27,7 @@ def folder(settings: Any, tmp_path: Path) -> Path:
 
 
 def upload(user: Any, room: Conversation, content: bytes = PNG, name: str = "cat.png") -> Any:
-    return store.upload(user, room.pk, name, content)
+    return store.upload_attachment(user, room.pk, name, content)
 
 
 def files(folder: Path) -> int:
@@ -77,7 +77,7 @@ def test_size_is_bounded_by_what_it_is(people: Any, room: Conversation, settings
 
 
 def test_so_is_what_is_never_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.store.attachments.WAITING", 2)
+    monkeypatch.setattr("chat.store.attachments.MAX_UNSENT", 2)
     upload(people["ada"], room)
     upload(people["ada"], room)
     with refused("conflict"):
@@ -107,7 +107,7 @@ def test_files_are_sent_with_a_message_in_their_order(people: Any, room: Convers
     posted = post(people["ada"], room, "", attachments=[second.id, first.id])
     assert [(a.name, a.image) for a in posted.message.attachments] == [("2.txt", False), ("1.png", True)]
     assert posted.message.text == ""
-    (message,), _ = store.page(people["bob"].pk, room.pk, None, 10)
+    (message,), _ = store.list_messages(people["bob"].pk, room.pk, None, 10)
     assert message == posted.message
 
 

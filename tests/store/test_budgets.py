@@ -138,7 +138,7 @@ def test_budgets_cost_one_query_and_none_where_there_are_none(
 ) -> None:
     limit(settings)
     with django_assert_num_queries(0):
-        assert store.budgets.left_for(people["ada"], room) == []
+        assert store.budgets.read_remaining(people["ada"], room) == []
     for days in range(30):
         spend(people["ada"], room, 1, days)
     limit(
@@ -148,7 +148,7 @@ def test_budgets_cost_one_query_and_none_where_there_are_none(
         {"per": "site", "tokens": 300},
     )
     with django_assert_num_queries(1):
-        left = store.budgets.left_for(people["ada"], room)
+        left = store.budgets.read_remaining(people["ada"], room)
     assert [one.tokens for one in left] == [70, 170, 299]
 
 
@@ -170,17 +170,17 @@ def test_a_budget_that_makes_no_sense_is_named_by_check(settings: Any, held: dic
 
 def test_the_price_of_cached_tokens_is_their_own(settings: Any) -> None:
     settings.NOUS_CHAT = {"PRICES": PRICE}
-    price = pricing.price_of("custom:told")
+    price = pricing.find_price("custom:told")
     assert price is not None
     usage = engine.Usage(1_000_000, 100_000, 1_100_000, cached_tokens=400_000)
-    assert pricing.cost_of(usage, price) == Decimal("3.0")
-    assert pricing.price_of("other", "custom:told") == price
-    assert pricing.price_of("other") is None
+    assert pricing.compute_cost(usage, price) == Decimal("3.0")
+    assert pricing.find_price("other", "custom:told") == price
+    assert pricing.find_price("other") is None
 
 
 def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
     failure = store.Ending  # any value will do: it is handed back
-    left = pricing.Left(tokens=69, cost=None, failure=failure)  # type: ignore[arg-type]
+    left = pricing.RemainingBudget(tokens=69, cost=None, failure=failure)  # type: ignore[arg-type]
     meter = Meter([engine.Message("user", "x" * 64)], [left], None)
     assert meter.usage.total_tokens == 0, "nothing was sent yet"
     assert meter.over() is None
@@ -313,7 +313,7 @@ def test_what_a_dead_process_had_written_counts_too(people: Any, room: Conversat
     written = store.Checkpoint(started.message.run.id, started.message.id, store.Written(4, "x" * 400, ""))
     store.heartbeat(HOST, [started.message.run.id], [written])
     Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
-    (reaped,) = store.reap()
+    (reaped,) = store.reap_runs()
     assert (reaped.run.status, reaped.run.tokens) == ("interrupted", 100)
     assert Spending.objects.get().tokens == 100
 

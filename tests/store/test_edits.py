@@ -24,7 +24,7 @@ def edit(user: Any, room: Conversation, message: objects.Message, text: str, *, 
 
 
 def shown(user: Any, room: Conversation) -> list[str]:
-    return [message.text for message in store.page(user.pk, room.pk, None, 50)[0]]
+    return [message.text for message in store.list_messages(user.pk, room.pk, None, 50)[0]]
 
 
 def test_an_edit_keeps_what_was_said(people: Any, room: Conversation) -> None:
@@ -35,7 +35,7 @@ def test_an_edit_keeps_what_was_said(people: Any, room: Conversation) -> None:
 
     assert (edited.message.text, edited.start, edited.hidden) == ("Two", None, [])
     assert edited.message.edited_at is not None
-    history = store.edits_of(people["bob"].pk, room.pk, message.id)
+    history = store.list_edits(people["bob"].pk, room.pk, message.id)
     assert [(each.text, each.edited_by) for each in history] == [
         ("One", objects.Person.of(people["ada"])),
         ("Two", objects.Person.of(people["ada"])),
@@ -45,11 +45,11 @@ def test_an_edit_keeps_what_was_said(people: Any, room: Conversation) -> None:
 def test_however_often_a_message_was_edited_the_last_edits_are_read(
     people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.store.edits.EDITS", 2)
+    monkeypatch.setattr("chat.store.edits.MAX_EDITS", 2)
     message = post(people["ada"], room, "0").message
     for number in range(1, 5):
         edit(people["ada"], room, message, str(number))
-    assert [each.text for each in store.edits_of(people["ada"].pk, room.pk, message.id)] == ["2", "3"]
+    assert [each.text for each in store.list_edits(people["ada"].pk, room.pk, message.id)] == ["2", "3"]
 
 
 def test_the_edits_of_a_message_are_read_over_http(client: Client, people: Any, room: Conversation) -> None:
@@ -110,7 +110,7 @@ def test_sent_again_what_came_after_is_replaced_by_a_new_run(people: Any, room: 
     end(again, text="Yes, coffee.")
     assert shown(people["bob"], room) == ["Coffee?", "Yes, coffee."]
     with refused("conflict"):
-        store.choose(people["ada"].pk, room.pk, started.message.id)
+        store.choose_alternative(people["ada"].pk, room.pk, started.message.id)
     with refused("not_found"):
         store.delete_message(people["ada"].pk, room.pk, started.message.id)
 
@@ -140,13 +140,13 @@ def test_a_deleted_message_keeps_its_place_and_nothing_else(people: Any, room: C
     assert deleted.deleted_at is not None
     assert deleted.deleted_by == objects.Person.of(people["ada"])
     assert shown(people["bob"], room) == ["", "I would not have said that"]
-    assert store.enter(people["bob"].pk, room.pk).conversation.title == "", "it was the title, too"
+    assert store.read_snapshot(people["bob"].pk, room.pk).conversation.title == "", "it was the title, too"
     now = begin(people["ada"], room, "Hello again")
     assert [m.text for m in now.prompt] == ["I would not have said that", "Hello again"]
 
 
 def test_a_title_of_first_words_follows_them(people: Any, room: Conversation) -> None:
-    title = lambda: store.look(people["ada"].pk, room.pk).title  # noqa: E731
+    title = lambda: store.get_conversation(people["ada"].pk, room.pk).title  # noqa: E731
     first = post(people["ada"], room, "Helo there").message
     post(people["ada"], room, "And more")
     edit(people["ada"], room, first, "Hello there")
@@ -155,7 +155,7 @@ def test_a_title_of_first_words_follows_them(people: Any, room: Conversation) ->
     assert title() == ""
     store.restore_message(people["ada"].pk, room.pk, first.id)
     assert title() == "Hello there"
-    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    store.change_conversation(people["ada"].pk, room.pk, store.ConversationChanges(title="Mine"))
     store.delete_message(people["ada"].pk, room.pk, first.id)
     assert title() == "Mine"
 
@@ -272,12 +272,12 @@ def test_with_a_question_go_the_answers_to_what_it_said_before(people: Any, room
     finish_active("After that")
 
     store.delete_message(ada.pk, room.pk, question.id)
-    while store.clean():
+    while store.erase_expired():
         pass
     kept = list(Message.objects.exclude(text="").order_by("seq").values_list("text", flat=True))
     assert kept == [before.text, "before", "None", "None at all", "Afterwards", "1234 after", "After that"]
     store.delete_message(ada.pk, room.pk, after.id)
-    while store.clean():
+    while store.erase_expired():
         pass
     assert not Message.objects.filter(text__contains="1234").exists()
 
@@ -292,7 +292,7 @@ def test_an_answer_beside_a_deleted_one_does_not_go_with_the_question(people: An
     store.delete_message(ada.pk, room.pk, Message.objects.get(text="two").pk)
     store.delete_message(ada.pk, room.pk, question.id)
     store.restore_message(ada.pk, room.pk, question.id)
-    assert store.choose(ada.pk, room.pk, first.pk).text == "one"
+    assert store.choose_alternative(ada.pk, room.pk, first.pk).text == "one"
 
 
 def finish_active(text: str) -> None:

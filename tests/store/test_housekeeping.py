@@ -45,7 +45,7 @@ def patch(client: Client, room: Conversation) -> Patch:
 
 
 def yours(user: Any, room: Conversation) -> objects.Yours:
-    mine = store.look(user.pk, room.pk).yours
+    mine = store.get_conversation(user.pk, room.pk).yours
     assert mine is not None
     return mine
 
@@ -141,8 +141,10 @@ def test_an_owner_changes_what_is_everybodys(patch: Patch, people: Any, room: Co
     assert (changed["title"], changed["mode"], changed["answers"]) == ("Our plan", "queue", "mention")
     assert changed["yours"]["role"] == "owner"
     post(people["ada"], room, "Something else")
-    assert store.look(people["bob"].pk, room.pk).title == "Our plan", "what a person wrote stays"
-    assert [found.excerpt for found in store.find(people["bob"].pk, "plan", None).results] == ["Our plan"]
+    assert store.get_conversation(people["bob"].pk, room.pk).title == "Our plan", "what a person wrote stays"
+    assert [found.excerpt for found in store.search_conversations(people["bob"].pk, "plan", None).results] == [
+        "Our plan"
+    ]
     assert patch(people["ada"], answers=None).json()["answers"] == "mention", "the default among two"
     assert patch(people["ada"], title="").json()["title"] == ""
 
@@ -161,11 +163,11 @@ def test_an_owner_changes_what_is_everybodys(patch: Patch, people: Any, room: Co
     ],
 )
 def test_nonsense_changes_nothing(patch: Patch, people: Any, room: Conversation, fields: Any) -> None:
-    before = store.look(people["ada"].pk, room.pk)
+    before = store.get_conversation(people["ada"].pk, room.pk)
     answer = patch(people["ada"], **({"title": "Half"} | fields))
     assert answer.status_code in (400, 413)
     assert answer.json()["message"].endswith(".")
-    assert store.look(people["ada"].pk, room.pk) == before
+    assert store.get_conversation(people["ada"].pk, room.pk) == before
 
 
 def test_the_site_s_agents_can_be_chosen(patch: Patch, people: Any, room: Conversation, settings: Any) -> None:
@@ -187,7 +189,7 @@ def test_who_changes_nothing(patch: Patch, client: Client, people: Any, viewer: 
         for fields in ({"title": "Mine"}, {"mode": "queue"}, {"answers": "off"}, {"agents": ["assistant"]}):
             assert patch(user, **fields).status_code == 403
         assert client.delete(f"/chat/api/conversations/{room.pk}/").status_code == 403
-    assert store.look(people["ada"].pk, room.pk).title == ""
+    assert store.get_conversation(people["ada"].pk, room.pk).title == ""
     assert patch(people["bob"], pinned=True, title="Mine").status_code == 403
     assert not yours(people["bob"], room).pinned, "all or nothing"
 
@@ -231,7 +233,7 @@ def test_a_list_of_500_costs_what_one_of_50_costs(client: Client, people: Any, d
     for number in (50, 450):
         grow(number)
         with django_assert_num_queries(2):
-            listed, more = store.conversations_of(people["ada"].pk)
+            listed, more = store.list_conversations(people["ada"].pk)
         assert len(listed) == min(Conversation.objects.count(), 200)
         assert all(each.yours is not None and each.yours.unread == 3 for each in listed)
     assert more
@@ -250,10 +252,10 @@ def test_a_list_of_500_costs_what_one_of_50_costs(client: Client, people: Any, d
 
 def test_pinned_ones_come_first_however_old(people: Any) -> None:
     ids = [store.create_conversation(people["ada"]).id for _ in range(3)]
-    store.change_conversation(people["ada"].pk, ids[0], store.Changes(pinned=True))
-    listed, _ = store.conversations_of(people["ada"].pk)
+    store.change_conversation(people["ada"].pk, ids[0], store.ConversationChanges(pinned=True))
+    listed, _ = store.list_conversations(people["ada"].pk)
     assert [each.id for each in listed] == [ids[0], ids[2], ids[1]]
-    rest, _ = store.conversations_of(people["ada"].pk, timezone.now())
+    rest, _ = store.list_conversations(people["ada"].pk, timezone.now())
     assert [each.id for each in rest] == [ids[2], ids[1]]
 
 
@@ -277,10 +279,10 @@ def test_a_conversation_of_10_000_messages_costs_what_one_of_50_costs(
         Message.objects.filter(pk=answers[-1].pk).update(alternative_of=answers[-1])
         Conversation.objects.filter(pk=room.pk).update(last_seq=number)
         with django_assert_num_queries(9):
-            entered = store.enter(people["ada"].pk, room.pk)
-        assert (len(entered.messages), entered.more) == (store.PAGE, True)
+            entered = store.read_snapshot(people["ada"].pk, room.pk)
+        assert (len(entered.messages), entered.more) == (store.PAGE_SIZE, True)
         with django_assert_num_queries(4):
-            store.page(people["ada"].pk, room.pk, number // 2, 50)
+            store.list_messages(people["ada"].pk, room.pk, number // 2, 50)
         begun = Run.objects.create(conversation=room, agent="assistant", host=HOST)
         with django_assert_num_queries(11):
             started = store.start_run(begun.pk, HOST)
@@ -302,16 +304,16 @@ def test_a_deleted_conversation_is_nowhere_and_comes_back(
     with django_capture_on_commit_callbacks(execute=True):
         assert client.delete(at).status_code == 204
     for ask in (
-        lambda: store.enter(people["bob"].pk, room.pk),
-        lambda: store.page(people["bob"].pk, room.pk, None, 10),
+        lambda: store.read_snapshot(people["bob"].pk, room.pk),
+        lambda: store.list_messages(people["bob"].pk, room.pk, None, 10),
         lambda: post(people["bob"], room),
-        lambda: store.look(people["ada"].pk, room.pk),
+        lambda: store.get_conversation(people["ada"].pk, room.pk),
         lambda: store.delete_conversation(people["ada"].pk, room.pk),
     ):
         with refused("not_found"):
             ask()
-    assert store.conversations_of(people["ada"].pk) == ([], False)
-    assert store.find(people["ada"].pk, "findable", None).results == []
+    assert store.list_conversations(people["ada"].pk) == ([], False)
+    assert store.search_conversations(people["ada"].pk, "findable", None).results == []
     assert client.get(f"/chat/{room.pk}/").status_code == 404
 
     client.force_login(people["bob"])
@@ -320,7 +322,7 @@ def test_a_deleted_conversation_is_nowhere_and_comes_back(
     with django_capture_on_commit_callbacks(execute=True):
         restored = client.post(f"{at}restore/", {}, content_type="application/json")
     assert (restored.status_code, restored.json()["title"]) == (200, "Findable")
-    assert len(store.find(people["bob"].pk, "findable", None).results) == 2
+    assert len(store.search_conversations(people["bob"].pk, "findable", None).results) == 2
     assert client.post(f"{at}restore/", {}, content_type="application/json").status_code == 200
 
 
@@ -359,14 +361,14 @@ def test_deleting_ends_the_run_and_is_told_to_the_lists(scenario: Scenario, peop
 
 
 def fork(user: Any, room: Conversation, message_id: Any) -> Conversation:
-    return Conversation.objects.get(pk=store.fork(user.pk, room.pk, message_id).id)
+    return Conversation.objects.get(pk=store.fork_conversation(user.pk, room.pk, message_id).id)
 
 
 def test_a_fork_is_a_conversation_of_ones_own_up_to_a_message(
     people: Any, room: Conversation, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
-    file = store.upload(people["ada"], room.pk, "notes.txt", b"notes")
+    file = store.upload_attachment(people["ada"], room.pk, "notes.txt", b"notes")
     question = post(people["ada"], room, "Tea?", attachments=[file.id]).message
     started = store.start_run(Run.objects.get().pk, HOST)
     assert started is not None
@@ -379,7 +381,7 @@ def test_a_fork_is_a_conversation_of_ones_own_up_to_a_message(
     again = store.start_run(store.request_run(people["ada"].pk, room.pk, first.message.id, HOST), HOST)
     assert again is not None
     end(again, text="No")
-    store.choose(people["ada"].pk, room.pk, first.message.id)
+    store.choose_alternative(people["ada"].pk, room.pk, first.message.id)
     reply = post(people["bob"], room, "Why?", reply_to=question.id).message
     deleted = post(people["bob"], room, "Secret", mode="queue").message
     store.delete_message(people["bob"].pk, room.pk, deleted.id)
@@ -387,7 +389,7 @@ def test_a_fork_is_a_conversation_of_ones_own_up_to_a_message(
 
     made = fork(people["bob"], room, reply.id)
 
-    entered = store.enter(people["bob"].pk, made.pk)
+    entered = store.read_snapshot(people["bob"].pk, made.pk)
     assert [(m.seq, m.text) for m in entered.messages] == [(1, "Tea?"), (2, "Yes"), (3, "Why?")]
     assert entered.you.role == "owner"
     assert (entered.conversation.last_seq, entered.conversation.title) == (3, "Tea?")
@@ -400,14 +402,14 @@ def test_a_fork_is_a_conversation_of_ones_own_up_to_a_message(
     assert (yes.run.status, yes.run.usage, yes.calls[0].result) == ("completed", None, "found")
     assert (yes.alternatives, yes.shown) == ((), True)
     assert [a.name for a in tea.attachments] == ["notes.txt"]
-    assert store.find_attachment(people["bob"].pk, tea.attachments[0].id).file == str(
+    assert store.get_attachment(people["bob"].pk, tea.attachments[0].id).file == str(
         Attachment.objects.get(pk=file.id).file.name
     )
-    assert [m.text for m in store.page(people["bob"].pk, room.pk, None, 50)[0]][-1] == "Afterwards"
+    assert [m.text for m in store.list_messages(people["bob"].pk, room.pk, None, 50)[0]][-1] == "Afterwards"
     assert after.seq == entered.conversation.last_seq + 3
-    assert len(store.find(people["bob"].pk, "why", None).results) == 2, "in both"
+    assert len(store.search_conversations(people["bob"].pk, "why", None).results) == 2, "in both"
     with refused("not_found"):
-        store.enter(people["ada"].pk, made.pk)
+        store.read_snapshot(people["ada"].pk, made.pk)
     begin(people["bob"], made, "On we go")
 
     with django_capture_on_commit_callbacks(execute=True):
@@ -423,7 +425,7 @@ def test_a_fork_from_an_alternative_takes_that_one(people: Any, room: Conversati
     assert again is not None
     end(again, text="Two")
     made = fork(people["ada"], room, first.message.id)
-    assert [m.text for m in store.page(people["ada"].pk, made.pk, None, 50)[0]] == ["Hello", "One"]
+    assert [m.text for m in store.list_messages(people["ada"].pk, made.pk, None, 50)[0]] == ["Hello", "One"]
 
 
 def test_who_may_fork_what(people: Any, viewer: Any, room: Conversation) -> None:
@@ -431,15 +433,15 @@ def test_who_may_fork_what(people: Any, viewer: Any, room: Conversation) -> None
     started = store.start_run(Run.objects.get().pk, HOST)
     assert started is not None
     with refused("forbidden"):
-        store.fork(viewer.pk, room.pk, message.id)
+        store.fork_conversation(viewer.pk, room.pk, message.id)
     with refused("conflict"):
-        store.fork(people["ada"].pk, room.pk, started.message.id)
+        store.fork_conversation(people["ada"].pk, room.pk, started.message.id)
     with refused("not_found"):
-        store.fork(people["ada"].pk, room.pk, uuid.uuid4())
+        store.fork_conversation(people["ada"].pk, room.pk, uuid.uuid4())
     end(started)
     store.delete_message(people["ada"].pk, room.pk, message.id)
     with refused("not_found"):
-        store.fork(people["ada"].pk, room.pk, message.id)
+        store.fork_conversation(people["ada"].pk, room.pk, message.id)
     assert Conversation.objects.count() == 1
 
 
@@ -452,7 +454,7 @@ def test_what_went_on_in_a_deleted_answer_is_not_forked(people: Any, room: Conve
     end(on, text="Secret indeed")
     store.delete_message(people["ada"].pk, room.pk, on.message.id)
     with refused("not_found"):
-        store.fork(people["bob"].pk, room.pk, first.message.id)
+        store.fork_conversation(people["bob"].pk, room.pk, first.message.id)
 
 
 def test_a_long_conversation_forks_in_few_queries_and_not_as_a_whole(
@@ -462,7 +464,7 @@ def test_a_long_conversation_forks_in_few_queries_and_not_as_a_whole(
         Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"Message {seq}")
         for seq in range(1, 2001)
     )
-    monkeypatch.setattr("chat.store.forks.MOST", 1500)
+    monkeypatch.setattr("chat.store.forks.MAX_MESSAGES", 1500)
     with django_assert_max_num_queries(50):
         made = fork(people["ada"], room, Message.objects.get(seq=2000, conversation=room).pk)
     copies = made.messages.order_by("seq")
@@ -507,21 +509,23 @@ def test_what_was_deleted_is_erased_when_it_can_no_longer_be_restored(
     people: Any, room: Conversation, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
-    file = store.upload(people["ada"], room.pk, "notes.txt", b"notes")
+    file = store.upload_attachment(people["ada"], room.pk, "notes.txt", b"notes")
     message = post(people["ada"], room, "Secret", attachments=[file.id]).message
     store.edit_message(people["ada"].pk, room.pk, message.id, "Very secret", False, HOST)
     store.delete_message(people["ada"].pk, room.pk, message.id)
     kept = post(people["ada"], room, "Not secret").message
-    assert store.clean() == 0
+    assert store.erase_expired() == 0
     assert Message.objects.get(pk=message.id).text == "Very secret"
     Message.objects.filter(pk=message.id).update(deleted_at=timezone.now() - timedelta(hours=1))
     with django_capture_on_commit_callbacks(execute=True):
-        assert store.clean() > 0
+        assert store.erase_expired() > 0
     assert Message.objects.get(pk=message.id).text == ""
     assert not Edit.objects.exists()
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
-    assert [m.text for m in store.page(people["ada"].pk, room.pk, None, 10)[0]] == ["", kept.text], "its place stays"
-    assert store.clean() == 0
+    assert [m.text for m in store.list_messages(people["ada"].pk, room.pk, None, 10)[0]] == ["", kept.text], (
+        "its place stays"
+    )
+    assert store.erase_expired() == 0
 
 
 def test_of_an_answer_nothing_is_kept_either_not_its_calls_nor_what_it_went_on_from(
@@ -545,7 +549,7 @@ def test_of_an_answer_nothing_is_kept_either_not_its_calls_nor_what_it_went_on_f
         store.delete_message(people["ada"].pk, room.pk, message.id)
     Message.objects.filter(deleted_at__isnull=False).update(deleted_at=timezone.now() - timedelta(hours=1))
     calls = 0
-    while store.clean():
+    while store.erase_expired():
         calls += 1
     assert calls < 5
     assert not Message.objects.filter(text__contains="Secret").exists()
@@ -560,11 +564,11 @@ def test_files_that_nobody_sent_are_deleted_after_a_day(
     people: Any, room: Conversation, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
-    sent, old, new = (store.upload(people["ada"], room.pk, f"{number}.txt", b"x") for number in range(3))
+    sent, old, new = (store.upload_attachment(people["ada"], room.pk, f"{number}.txt", b"x") for number in range(3))
     post(people["ada"], room, attachments=[sent.id])
     Attachment.objects.exclude(pk=new.id).update(created_at=timezone.now() - timedelta(days=2))
     with django_capture_on_commit_callbacks(execute=True):
-        assert store.clean() == 1
+        assert store.erase_expired() == 1
     assert set(Attachment.objects.values_list("pk", flat=True)) == {sent.id, new.id}
     assert old.id not in {sent.id, new.id}
     assert sum(path.is_file() for path in tmp_path.rglob("*")) == 2
@@ -573,10 +577,10 @@ def test_files_that_nobody_sent_are_deleted_after_a_day(
 def test_a_deleted_conversation_is_erased_with_all_that_was_in_it(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
     store.delete_conversation(people["ada"].pk, room.pk)
-    assert store.clean() == 0
+    assert store.erase_expired() == 0
     Conversation.objects.update(deleted_at=timezone.now() - timedelta(hours=1))
-    assert store.clean() > 0
-    assert store.clean() == 0
+    assert store.erase_expired() > 0
+    assert store.erase_expired() == 0
     for model in (Conversation, Message, Run, ToolCall, Passage, Participant):
         assert not model.objects.exists(), model  # type: ignore[attr-defined]
 
@@ -588,20 +592,20 @@ def test_a_long_conversation_is_erased_a_little_at_a_time(people: Any, room: Con
     store.delete_conversation(people["ada"].pk, room.pk)
     Conversation.objects.update(deleted_at=timezone.now() - timedelta(hours=1))
     left = []
-    while store.clean():
+    while store.erase_expired():
         left.append(Message.objects.count())
     assert left[:3] == [150, 50, 0]
     assert not Conversation.objects.exists()
 
 
 def test_many_deleted_conversations_are_erased_a_little_at_a_time(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.store.retention.SOME", 2)
+    monkeypatch.setattr("chat.store.retention.BATCH_SIZE", 2)
     for _ in range(3):
         made = store.create_conversation(people["ada"])
         Participant.objects.create(conversation_id=made.id, user=people["bob"])
         store.delete_conversation(people["ada"].pk, made.id)
     Conversation.objects.update(deleted_at=timezone.now() - timedelta(hours=1))
-    while store.clean():  # a conversation with its people is more than SOME rows
+    while store.erase_expired():  # a conversation with its people is more than SOME rows
         pass
     assert not Conversation.objects.exists()
 
@@ -612,7 +616,9 @@ def test_a_server_erases_by_itself(
     from chat.runs import supervisor
 
     monkeypatch.setattr(supervisor, "CLEAN_EVERY", 0.2)
-    monkeypatch.setattr(supervisor, "_clean_some", store.clean)  # a thread would not see this test's transaction
+    monkeypatch.setattr(
+        supervisor, "_clean_some", store.erase_expired
+    )  # a thread would not see this test's transaction
     monkeypatch.setattr("asyncio.to_thread", _here)
     store.delete_conversation(people["ada"].pk, room.pk)
     Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now() - timedelta(hours=1))

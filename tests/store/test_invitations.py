@@ -160,16 +160,16 @@ def test_a_token_cannot_be_made_without_the_sites_key(people: Any, room: Convers
     other = Signer(key="another key", salt="nous_chat.invitation", sep=".").sign(identity)
     for token in (identity, f"{identity}.", f"{identity}.{signature[:-1]}", other, f"x.{signature}", "\x00.", "é" * 90):
         with refused("not_found"):
-            store.look_at_invitation(people["eve"].pk, token)
+            store.preview_invitation(people["eve"].pk, token)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "a new key"
-    assert store.look_at_invitation(people["eve"].pk, made["token"]).conversation == room.pk
+    assert store.preview_invitation(people["eve"].pk, made["token"]).conversation == room.pk
 
 
 def test_the_last_use_lets_one_in_and_not_two(people: Any, room: Conversation, django_user_model: Any) -> None:
     made = link(people, room, max_uses=1)
-    store.join(people["eve"], made["token"])
+    store.join_conversation(people["eve"], made["token"])
     with refused("not_found"):
-        store.join(django_user_model.objects.create_user("zoe"), made["token"])
+        store.join_conversation(django_user_model.objects.create_user("zoe"), made["token"])
     assert ask(people["ada"], "GET", f"{room.pk}/invitations/").json() == {"invitations": []}
 
 
@@ -183,9 +183,9 @@ def test_a_link_has_bounds(people: Any, room: Conversation, fields: dict[str, An
 
 
 def test_so_many_links_and_no_more_but_old_ones_do_not_count(people: Any, room: Conversation) -> None:
-    from chat.store.invitations import MAX_OPEN
+    from chat.store.invitations import MAX_VALID
 
-    for _ in range(MAX_OPEN):
+    for _ in range(MAX_VALID):
         store.create_invitation(people["ada"].pk, room.pk, "member", 3600, None)
     with refused("conflict"):
         store.create_invitation(people["ada"].pk, room.pk, "member", 3600, None)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from chat.store.mentions import mentioned
+from chat.store.mentions import find_mentions
 
 AGENTS = [("support", "Support"), ("research", "Deep Research"), ("support-two", "S2")]
 
@@ -39,20 +39,20 @@ AGENTS = [("support", "Support"), ("research", "Deep Research"), ("support-two",
     ],
 )
 def test_who_is_meant(text: str, slugs: list[str]) -> None:
-    assert mentioned(text, AGENTS) == slugs
+    assert find_mentions(text, AGENTS) == slugs
 
 
 def test_a_slug_counts_more_than_a_name_and_any_of_them_more_than_assistant() -> None:
-    assert mentioned("@assistant", [("first", "One"), ("second", "Assistant")]) == ["second"]
-    assert mentioned("@assistant", [("first", "Assistant"), ("assistant", "Two")]) == ["assistant"]
-    assert mentioned("@same", [("a", "Same"), ("b", "Same")]) == ["a"]
-    assert mentioned("@assistant", []) == []
+    assert find_mentions("@assistant", [("first", "One"), ("second", "Assistant")]) == ["second"]
+    assert find_mentions("@assistant", [("first", "Assistant"), ("assistant", "Two")]) == ["assistant"]
+    assert find_mentions("@same", [("a", "Same"), ("b", "Same")]) == ["a"]
+    assert find_mentions("@assistant", []) == []
 
 
 def test_names_may_hold_anything() -> None:
-    assert mentioned("@C++ (beta)!", [("c", "C++ (beta)")]) == ["c"]
-    assert mentioned("@Zoë?", [("z", "ZOË")]) == ["z"]
-    assert mentioned("@.*", [("a", "")]) == []
+    assert find_mentions("@C++ (beta)!", [("c", "C++ (beta)")]) == ["c"]
+    assert find_mentions("@Zoë?", [("z", "ZOË")]) == ["z"]
+    assert find_mentions("@.*", [("a", "")]) == []
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,5 @@ def test_names_may_hold_anything() -> None:
 )
 def test_no_text_takes_long(text: str) -> None:
     began = time.process_time()
-    mentioned(text, AGENTS)
+    find_mentions(text, AGENTS)
     assert time.process_time() - began < 2, "each of these takes some hundredths of a second; quadratic ones would not"

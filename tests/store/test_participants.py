@@ -54,7 +54,7 @@ def test_an_owner_adds_by_name_and_everybody_reads_of_it(people: Any, room: Conv
 def test_what_was_said_before_is_not_unread_for_who_comes(people: Any, room: Conversation) -> None:
     post(people["ada"], room)
     store.add_participant(people["ada"].pk, room.pk, "eve", "member")
-    mine = store.conversations_of(people["eve"].pk)[0][0].yours
+    mine = store.list_conversations(people["eve"].pk)[0][0].yours
     assert mine is not None
     assert mine.unread == 0
 
@@ -109,7 +109,7 @@ def test_an_owner_removes_and_his_links_go_with_him(
     assert Message.objects.get(role="system").text == "ada removed bob."
     assert not Invitation.objects.exists()
     with refused("not_found"):
-        store.join(people["eve"], link.token)
+        store.join_conversation(people["eve"], link.token)
 
 
 class EverybodyInvites(permissions.Permissions):
@@ -204,9 +204,9 @@ def test_nobody_in_particular_gets_401(client: Client, room: Conversation) -> No
 def test_everybody_hears_who_comes_and_goes_and_who_goes_is_out(
     scenario: Scenario, people: Any, room: Conversation, django_capture_on_commit_callbacks: Any
 ) -> None:
-    def commit(work: Callable[..., Any], *args: Any) -> store.Change:
+    def commit(work: Callable[..., Any], *args: Any) -> store.ParticipantChange:
         with django_capture_on_commit_callbacks() as callbacks:
-            change: store.Change = work(people["ada"].pk, room.pk, *args)
+            change: store.ParticipantChange = work(people["ada"].pk, room.pk, *args)
         for callback in callbacks:
             callback()
         return change
@@ -294,9 +294,11 @@ ACTIONS: dict[str, Action] = {
         store.delete_message, bob, room.pk, post(people["bob"], room).message.id
     ),
     "run": lambda bob, people, room: partial(store.request_run, bob, room.pk, None, HOST),
-    "decide": lambda bob, people, room: partial(store.decide, bob, room.pk, _ask_for_approval(people, room), HOST),
-    "choose": lambda bob, people, room: partial(store.choose, bob, room.pk, _several_answers(people, room)),
-    "rename": lambda bob, people, room: partial(store.change_conversation, bob, room.pk, store.Changes(title="Bob's")),
+    "decide": lambda bob, people, room: partial(store.decide_call, bob, room.pk, _ask_for_approval(people, room), HOST),
+    "choose": lambda bob, people, room: partial(store.choose_alternative, bob, room.pk, _several_answers(people, room)),
+    "rename": lambda bob, people, room: partial(
+        store.change_conversation, bob, room.pk, store.ConversationChanges(title="Bob's")
+    ),
     "hand over": lambda bob, people, room: partial(store.change_role, bob, room.pk, pk(room, people["ada"]), "viewer"),
     "remove": lambda bob, people, room: partial(store.remove_participant, bob, room.pk, pk(room, people["ada"])),
     "invite": lambda bob, people, room: partial(store.create_invitation, bob, room.pk, "member", 3600, None),

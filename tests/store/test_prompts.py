@@ -47,7 +47,7 @@ def wire(request: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def attach(user: Any, room: Conversation, content: bytes, name: str = "notes.txt") -> Any:
-    return store.upload(user, room.pk, name, content).id
+    return store.upload_attachment(user, room.pk, name, content).id
 
 
 def asked(upstream: Upstream) -> str:
@@ -56,7 +56,7 @@ def asked(upstream: Upstream) -> str:
         return json.dumps(json.load(answer)["body"], ensure_ascii=False)
 
 
-def started(user: Any, room: Conversation, text: str = "Look", **fields: Any) -> store.Started:
+def started(user: Any, room: Conversation, text: str = "Look", **fields: Any) -> store.StartedRun:
     run_id = post(user, room, text, **fields).start
     assert run_id is not None
     begun = store.start_run(run_id, "here:1:a")
@@ -120,10 +120,10 @@ def test_a_picture_may_be_on_a_remote_storage_and_may_be_lost(
     monkeypatch.setattr("chat.models.attachment_storage", lambda: remote)
     monkeypatch.setattr("chat.store.attachments.attachment_storage", lambda: remote)
     prompt = started(people["ada"], room, attachments=[attach(people["ada"], room, PNG)]).prompt
-    (message,) = prompts.load(prompt)
+    (message,) = prompts.load_images(prompt)
     assert message.images == (engine.Image(data=PNG, media_type="image/png"),)
     remote.kept.clear()
-    (message,) = prompts.load(prompt)
+    (message,) = prompts.load_images(prompt)
     assert (message.text, message.images) == ("Look\n\n(A picture is missing.)", ())
     assert "cannot be read" in caplog.text
 
@@ -149,7 +149,7 @@ class Remote(Storage):
 
 
 def test_only_the_newest_pictures_are_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.store.attachments.PICTURES", 2)
+    monkeypatch.setattr("chat.store.attachments.MAX_IMAGES_IN_PROMPT", 2)
     files = [attach(people["ada"], room, PNG, f"{number}.png") for number in range(3)]
     (message,) = started(people["ada"], room, attachments=files).prompt
     assert len(message.images) == 2

@@ -34,7 +34,7 @@ def asked(posted: store.Posted) -> str | None:
     return Run.objects.get(pk=posted.start).agent if posted.start else None
 
 
-def finish(run_id: Any, text: str = "Hi", status: str = "completed") -> store.Finished:
+def finish(run_id: Any, text: str = "Hi", status: str = "completed") -> store.FinishedRun:
     started = store.start_run(run_id, HOST)
     assert started is not None
     finished = end(started, status, text)
@@ -73,14 +73,16 @@ def test_when_an_agent_answers(
 
 
 def test_what_the_wire_says_is_what_happens(people: Any, room: Conversation) -> None:
-    assert store.enter(people["ada"].pk, room.pk).conversation.answers == "mention"
-    listed = store.listing_of(people["ada"].pk, room.pk)
+    assert store.read_snapshot(people["ada"].pk, room.pk).conversation.answers == "mention"
+    listed = store.find_conversation(people["ada"].pk, room.pk)
     assert listed is not None
     assert listed.answers == "mention"
     assert [card.slug for card in listed.agents] == ["support", "poet"]
     assert listed.agent == listed.agents[0]
     alone(room)
-    assert store.enter(people["ada"].pk, room.pk).conversation.answers == "always", "a viewer is not one to talk to"
+    assert store.read_snapshot(people["ada"].pk, room.pk).conversation.answers == "always", (
+        "a viewer is not one to talk to"
+    )
 
 
 def test_a_reply_asks_whose_words_they_are(people: Any, room: Conversation) -> None:

@@ -29,7 +29,7 @@ def how(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def texts(user: Any, query: str) -> list[str]:
-    return [result.excerpt for result in store.find(user.pk, query, None).results]
+    return [result.excerpt for result in store.search_conversations(user.pk, query, None).results]
 
 
 def say(user: Any, room: Conversation, text: str) -> Message:
@@ -50,19 +50,19 @@ def test_this_machine_searches_with_an_index(how: str) -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's planner")
 def test_a_rare_word_is_looked_up_and_not_looked_for(people: Any, room: Conversation, how: str) -> None:
     """Newest first until a page is full would read every passage."""
-    from chat.store.search import index
+    from chat.store.search import index_messages
 
     Message.objects.bulk_create(
         Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"word{seq} " * 20)
         for seq in range(1, 2001)
     )
-    index(Message.objects.all())
+    index_messages(Message.objects.all())
     with connection.cursor() as cursor:
         # What earlier tests took back still waits there, and makes the index look costly.
         cursor.execute("SELECT gin_clean_pending_list('nous_chat_search')")
         cursor.execute("ANALYZE nous_chat_passage, nous_chat_message")
     with CaptureQueriesContext(connection) as queries:
-        assert store.find(people["ada"].pk, "word777", None).results
+        assert store.search_conversations(people["ada"].pk, "word777", None).results
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + queries[0]["sql"])
         plan = "\n".join(row[0] for row in cursor.fetchall())
@@ -86,7 +86,7 @@ def test_a_rare_word_is_looked_up_and_not_looked_for(people: Any, room: Conversa
 )
 def test_words_are_found_by_how_they_begin(people: Any, room: Conversation, text: str, query: str) -> None:
     say(people["ada"], room, text)
-    found = store.find(people["bob"].pk, query, None).results
+    found = store.search_conversations(people["bob"].pk, query, None).results
     assert [result.excerpt[:9] for result in found if result.message] == [text[:9]]
     assert len(found) == 2 or len(query) > 64, "and the title that was made of it"
     assert texts(people["bob"], query + " nowhere") == []
@@ -102,7 +102,7 @@ def test_finished_answers_are_found_and_streaming_ones_are_not(people: Any, room
     )
     assert texts(people["ada"], "burritos") == []
     end(started, "stopped", text="Monads are burritos")
-    (found,) = store.find(people["bob"].pk, "burritos", None).results
+    (found,) = store.search_conversations(people["bob"].pk, "burritos", None).results
     assert found.conversation.id == room.pk
     assert found.message is not None
     assert (found.message.id, found.message.seq, found.message.role) == (started.message.id, 2, "assistant")
@@ -133,7 +133,7 @@ def test_what_is_not_shown_is_not_found_and_edits_are(people: Any, room: Convers
     assert again is not None
     end(again, text="pears")
     assert (texts(people["ada"], "apples"), texts(people["ada"], "pears")) == ([], ["pears"])
-    store.choose(people["ada"].pk, room.pk, first.message.id)
+    store.choose_alternative(people["ada"].pk, room.pk, first.message.id)
     assert (texts(people["ada"], "apples"), texts(people["ada"], "pears")) == (["apples"], [])
     question = Message.objects.get(role="user")
     store.edit_message(people["ada"].pk, room.pk, question.pk, "Goodbye", False, HOST)
@@ -145,9 +145,9 @@ def test_results_come_in_pages_newest_first(client: Client, people: Any, room: C
         Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"number {seq}")
         for seq in range(1, 46)
     )
-    from chat.store.search import index
+    from chat.store.search import index_messages
 
-    index(Message.objects.order_by("seq"))
+    index_messages(Message.objects.order_by("seq"))
     client.force_login(people["bob"])
     seen: list[int] = []
     before: dict[str, int] = {}
@@ -162,17 +162,17 @@ def test_results_come_in_pages_newest_first(client: Client, people: Any, room: C
 def test_a_search_costs_the_same_however_much_there_is(
     people: Any, room: Conversation, django_assert_num_queries: Any
 ) -> None:
-    from chat.store.search import index
+    from chat.store.search import index_messages
 
     for _ in range(20):
         other = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
-        index(
+        index_messages(
             Message.objects.bulk_create(
                 Message(conversation=other, seq=seq, role="user", author=people["ada"], text="needle") for seq in (1, 2)
             )
         )
     with django_assert_num_queries(3):
-        assert len(store.find(people["ada"].pk, "needle", None).results) == 20
+        assert len(store.search_conversations(people["ada"].pk, "needle", None).results) == 20
 
 
 @pytest.mark.parametrize(

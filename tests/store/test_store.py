@@ -71,11 +71,11 @@ def test_strangers_are_told_what_people_without_a_conversation_are_told(
     messages = []
     for conversation_id in (room.pk, uuid.uuid4()):
         with pytest.raises(Refused) as caught:
-            store.enter(people["eve"].pk, conversation_id)
+            store.read_snapshot(people["eve"].pk, conversation_id)
         messages.append((caught.value.code, str(caught.value)))
     assert messages[0] == messages[1]
     for ask in (
-        lambda: store.page(people["eve"].pk, room.pk, None, 10),
+        lambda: store.list_messages(people["eve"].pk, room.pk, None, 10),
         lambda: post(people["eve"], room),
         lambda: store.request_run(people["eve"].pk, room.pk, None, HOST),
         lambda: store.request_stop(people["eve"].pk, room.pk, uuid.uuid4()),
@@ -88,14 +88,14 @@ def test_a_deactivated_person_sees_nothing(people: dict[str, Any], room: Convers
     people["ada"].is_active = False
     people["ada"].save()
     with refused("not_found"):
-        store.enter(people["ada"].pk, room.pk)
+        store.read_snapshot(people["ada"].pk, room.pk)
 
 
 def test_a_viewer_reads_and_does_nothing_else(people: dict[str, Any], room: Conversation) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     started = begin(people["ada"], room)
     assert started.message.run is not None
-    assert store.enter(people["eve"].pk, room.pk).you.role == "viewer"
+    assert store.read_snapshot(people["eve"].pk, room.pk).you.role == "viewer"
     with refused("forbidden"):
         post(people["eve"], room)
     with refused("forbidden"):
@@ -232,7 +232,7 @@ def test_a_run_of_another_conversation_is_not_found(people: dict[str, Any], room
     with refused("not_found"):
         store.request_stop(people["ada"].pk, room.pk, run_id)
     with refused("not_found"):
-        store.find_run(room.pk, run_id)
+        store.get_run(room.pk, run_id)
 
 
 def test_the_last_answer_is_made_again_beside_the_first_which_is_kept(
@@ -245,7 +245,7 @@ def test_the_last_answer_is_made_again_beside_the_first_which_is_kept(
     assert second is not None
     assert second.message.replaces == first.message.id
     assert second.prompt == [engine.Message("user", "Hello")]
-    messages, _ = store.page(people["ada"].pk, room.pk, None, 10)
+    messages, _ = store.list_messages(people["ada"].pk, room.pk, None, 10)
     assert [message.id for message in messages][1:] == [second.message.id]
     assert Message.objects.get(pk=first.message.id).text == "Ha"
 
@@ -291,17 +291,17 @@ def test_a_host_that_was_declared_dead_cannot_write_any_more(people: dict[str, A
     run_id = started.message.run.id
     store.heartbeat(HOST, [run_id], [store.Checkpoint(run_id, started.message.id, store.Written(1, "Ha", ""))])
     Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
-    (reaped,) = store.reap()
+    (reaped,) = store.reap_runs()
     assert (reaped.run.status, reaped.run.seq) == ("interrupted", 1)
     assert reaped.run.error is not None
     assert reaped.run.error.code == "host_lost"
     store.heartbeat(HOST, [run_id], [store.Checkpoint(run_id, started.message.id, store.Written(9, "Late", ""))])
     assert end(started) is None
     assert Message.objects.get(pk=started.message.id).text == "Ha"
-    assert store.reap() == []
+    assert store.reap_runs() == []
 
 
-def waiting(started: store.Started) -> None:
+def waiting(started: store.StartedRun) -> None:
     """Its run stands still until somebody decides."""
     Run.objects.filter(pk=started.message.run.id).update(status="awaiting_approval")  # type: ignore[union-attr]
 
@@ -339,10 +339,10 @@ def test_what_was_said_is_answered_after_a_reap_by_whoever_takes_it_up(
     begin(people["ada"], room)
     post(people["bob"], room, "and I?")
     fall_silent()
-    (reaped,) = store.reap()
+    (reaped,) = store.reap_runs()
     following = Run.objects.get(pk=reaped.next)
     assert (following.launched_by, following.host) == (people["bob"], "")
-    assert store.adopt("other", 10) == [(following.pk, room.pk)]
+    assert store.adopt_runs("other", 10) == [(following.pk, room.pk)]
     assert store.start_run(following.pk, HOST) is None
     assert store.start_run(following.pk, "other") is not None
 
@@ -363,23 +363,23 @@ def test_a_run_that_a_dead_process_had_not_begun_is_free_and_loses_nothing(
 ) -> None:
     run_id = post(people["ada"], room).start
     fall_silent()
-    assert store.reap() == []
+    assert store.reap_runs() == []
     run = Run.objects.get(pk=run_id)
     assert (run.status, run.host) == ("queued", "")
-    assert store.reap() == [], "nobody's silence is meant"
-    assert store.adopt("other", 10) == [(run_id, room.pk)]
+    assert store.reap_runs() == [], "nobody's silence is meant"
+    assert store.adopt_runs("other", 10) == [(run_id, room.pk)]
 
 
 def test_a_run_is_taken_up_once_by_who_has_readers_and_room(people: dict[str, Any], room: Conversation) -> None:
     run_id = post(people["ada"], room, host="").start
-    assert store.adopt("one", 10, {uuid.uuid4()}) == []
-    assert store.adopt("one", 0, {room.pk}) == []
-    assert store.adopt("one", 1, {room.pk}) == [(run_id, room.pk)]
-    assert store.adopt("two", 1, {room.pk}) == []
-    store.release("two", [run_id])  # type: ignore[list-item]
+    assert store.adopt_runs("one", 10, {uuid.uuid4()}) == []
+    assert store.adopt_runs("one", 0, {room.pk}) == []
+    assert store.adopt_runs("one", 1, {room.pk}) == [(run_id, room.pk)]
+    assert store.adopt_runs("two", 1, {room.pk}) == []
+    store.release_runs("two", [run_id])  # type: ignore[list-item]
     assert Run.objects.get(pk=run_id).host == "one"
-    store.release("one", [run_id])  # type: ignore[list-item]
-    assert store.adopt("two", 1, {room.pk}) == [(run_id, room.pk)]
+    store.release_runs("one", [run_id])  # type: ignore[list-item]
+    assert store.adopt_runs("two", 1, {room.pk}) == [(run_id, room.pk)]
 
 
 def test_a_process_without_room_refuses_and_nothing_is_stored(people: dict[str, Any], room: Conversation) -> None:
@@ -404,7 +404,7 @@ def test_a_person_has_so_many_runs_at_a_time_and_no_more(people: dict[str, Any],
     begin(people["ada"], rooms[1])
     run_id = post(people["ada"], rooms[2]).start
     assert run_id is not None
-    with pytest.raises(store.OneTooMany):
+    with pytest.raises(store.TooManyRuns):
         store.start_run(run_id, HOST)
     assert Run.objects.get(pk=run_id).status == "queued"
     end(first)
@@ -428,26 +428,26 @@ def test_a_heartbeat_tells_which_runs_are_still_ours_and_where_they_wait(
     beat = store.heartbeat(HOST, [run_id], [], {run_id: 3})
     assert (beat.mine, beat.stop) == ({run_id}, [])
     assert Run.objects.get(pk=run_id).place == 3
-    assert store.enter(people["ada"].pk, room.pk).runs[0].place == 3
+    assert store.read_snapshot(people["ada"].pk, room.pk).runs[0].place == 3
     store.start_run(run_id, HOST)
     store.heartbeat(HOST, [run_id], [], {run_id: 3})
     assert Run.objects.get(pk=run_id).place is None, "it has begun meanwhile"
     fall_silent()
-    store.reap()
+    store.reap_runs()
     assert store.heartbeat(HOST, [run_id], []).mine == set()
 
 
 def test_a_living_run_is_not_reaped(people: dict[str, Any], room: Conversation) -> None:
     begin(people["ada"], room)
-    assert store.reap() == []
+    assert store.reap_runs() == []
 
 
 def test_history_comes_in_pages_from_the_newest(people: dict[str, Any], room: Conversation) -> None:
     for number in range(5):
         post(people["ada"], room, str(number))
-    newest, more = store.page(people["ada"].pk, room.pk, None, 2)
+    newest, more = store.list_messages(people["ada"].pk, room.pk, None, 2)
     assert ([m.text for m in newest], more) == (["3", "4"], True)
-    older, more = store.page(people["ada"].pk, room.pk, newest[0].seq, 3)
+    older, more = store.list_messages(people["ada"].pk, room.pk, newest[0].seq, 3)
     assert ([m.text for m in older], more) == (["0", "1", "2"], False)
 
 
@@ -458,15 +458,15 @@ def test_opening_a_long_conversation_costs_what_a_short_one_costs(
         Message(conversation=room, seq=seq, role="user", author=people["ada"], text=str(seq)) for seq in range(1, 1001)
     )
     with django_assert_num_queries(6):
-        entered = store.enter(people["ada"].pk, room.pk)
-    assert (len(entered.messages), entered.more) == (store.PAGE, True)
+        entered = store.read_snapshot(people["ada"].pk, room.pk)
+    assert (len(entered.messages), entered.more) == (store.PAGE_SIZE, True)
 
 
 def test_a_list_of_conversations_is_two_queries(people: dict[str, Any], django_assert_num_queries: Any) -> None:
     for _ in range(30):
         store.create_conversation(people["ada"])
     with django_assert_num_queries(2):
-        assert len(store.conversations_of(people["ada"].pk)[0]) == 30
+        assert len(store.list_conversations(people["ada"].pk)[0]) == 30
 
 
 def test_a_conversation_needs_an_agent_that_exists(people: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def test_the_first_exchange_makes_a_title_and_later_ones_do_not(
     scenario(talk)
     room.refresh_from_db()
     assert (room.title, room.title_from) == ("w0 w1 w2", "model")
-    assert len(store.find(people["ada"].pk, "w2", None).results) == 4, "three answers, and the title"
+    assert len(store.search_conversations(people["ada"].pk, "w2", None).results) == 4, "three answers, and the title"
 
 
 @pytest.mark.parametrize(
@@ -101,24 +101,24 @@ def test_nobody_waits_for_a_title(
 
 def test_a_person_s_title_wins(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
-    exchange = store.first_exchange(room.pk)
+    exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
-    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
-    assert not store.keep_title(room.pk, exchange, "Its")
-    assert store.first_exchange(room.pk) is None
+    store.change_conversation(people["ada"].pk, room.pk, store.ConversationChanges(title="Mine"))
+    assert not store.save_title(room.pk, exchange, "Its")
+    assert store.find_first_exchange(room.pk) is None
     assert Conversation.objects.get().title == "Mine"
 
 
 def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room), "failed")
-    assert store.first_exchange(room.pk) is None
+    assert store.find_first_exchange(room.pk) is None
     end(begin(people["ada"], room, "Again"))
-    exchange = store.first_exchange(room.pk)
+    exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
     assert exchange.text == "Question: Hello\n\nAnswer: Hi"
     end(begin(people["ada"], room, "More"))
-    assert store.first_exchange(room.pk) is None
-    assert store.first_exchange(store.create_conversation(people["ada"]).id) is None
+    assert store.find_first_exchange(room.pk) is None
+    assert store.find_first_exchange(store.create_conversation(people["ada"]).id) is None
 
 
 @pytest.mark.parametrize(("gone", "title"), [(1, ""), (2, "I am Agnes"), (3, "Agent 99"), (4, "Agent 99")])
@@ -126,34 +126,34 @@ def test_a_title_of_a_model_goes_with_what_it_was_made_from(
     people: Any, room: Conversation, gone: int, title: str
 ) -> None:
     end(begin(people["ada"], room, "I am Agnes"))
-    exchange = store.first_exchange(room.pk)
+    exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
-    assert store.keep_title(room.pk, exchange, "Agent 99")
+    assert store.save_title(room.pk, exchange, "Agent 99")
     end(begin(people["ada"], room, "Another matter"))
     if gone == 1:
         delete(people["ada"], room, 3)
     delete(people["ada"], room, gone)
-    assert store.listing_of(people["ada"].pk, room.pk).title == title  # type: ignore[union-attr]
-    assert bool(store.find(people["ada"].pk, "agent", None).results) == (title == "Agent 99")
+    assert store.find_conversation(people["ada"].pk, room.pk).title == title  # type: ignore[union-attr]
+    assert bool(store.search_conversations(people["ada"].pk, "agent", None).results) == (title == "Agent 99")
 
 
 def test_the_title_of_a_copy_of_the_question_goes_with_it(people: Any, room: Conversation) -> None:
     question = begin(people["ada"], room, "I am Agnes")
     end(question)
-    exchange = store.first_exchange(room.pk)
+    exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
-    assert store.keep_title(room.pk, exchange, "Agent 99")
-    copy = store.fork(people["ada"].pk, room.pk, Message.objects.get(seq=1).pk)
+    assert store.save_title(room.pk, exchange, "Agent 99")
+    copy = store.fork_conversation(people["ada"].pk, room.pk, Message.objects.get(seq=1).pk)
     delete(people["ada"], Conversation.objects.get(pk=copy.id), 1)
-    assert store.listing_of(people["ada"].pk, copy.id).title == ""  # type: ignore[union-attr]
+    assert store.find_conversation(people["ada"].pk, copy.id).title == ""  # type: ignore[union-attr]
 
 
 def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
-    exchange = store.first_exchange(room.pk)
+    exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
-    assert store.keep_title(room.pk, exchange, "Agent 99")
-    store.change_conversation(people["ada"].pk, room.pk, store.Changes(title="Mine"))
+    assert store.save_title(room.pk, exchange, "Agent 99")
+    store.change_conversation(people["ada"].pk, room.pk, store.ConversationChanges(title="Mine"))
     delete(people["ada"], room, 1)
     delete(people["ada"], room, 2)
     assert Conversation.objects.get().title == "Mine"
@@ -161,10 +161,10 @@ def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room:
 
 def test_no_title_is_made_of_what_was_deleted_meanwhile(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
-    exchange = store.first_exchange(room.pk)
+    exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
     delete(people["ada"], room, 2)
-    assert not store.keep_title(room.pk, exchange, "Agent 99")
+    assert not store.save_title(room.pk, exchange, "Agent 99")
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
@@ -180,10 +180,10 @@ def test_nothing_is_made_of_what_is_just_being_deleted(
     def elsewhere() -> bool:
         try:
             if what == "title":
-                exchange = store.first_exchange(room.pk)
-                return exchange is not None and store.keep_title(room.pk, exchange, "1234")
-            old = store.to_sum_up(room.pk, "assistant", 2)
-            return old is not None and "1234" in old.text and store.keep_summary(room.pk, old, "1234")
+                exchange = store.find_first_exchange(room.pk)
+                return exchange is not None and store.save_title(room.pk, exchange, "1234")
+            old = store.find_summary_input(room.pk, "assistant", 2)
+            return old is not None and "1234" in old.text and store.save_summary(room.pk, old, "1234")
         finally:
             connection.close()
 
@@ -339,16 +339,16 @@ def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
 def test_the_next_summary_goes_on_from_the_last(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
     fill(room, people["ada"], 20)
-    first = store.to_sum_up(room.pk, "assistant", 10)
+    first = store.find_summary_input(room.pk, "assistant", 10)
     assert first is not None
     assert "Fact 1:" in first.text
     assert "ada: Fact" in first.text
-    assert store.keep_summary(room.pk, first, "They know some facts.")
-    assert not store.keep_summary(room.pk, first, "They know other facts."), "somebody was quicker"
-    assert store.to_sum_up(room.pk, "assistant", first.until) is None
+    assert store.save_summary(room.pk, first, "They know some facts.")
+    assert not store.save_summary(room.pk, first, "They know other facts."), "somebody was quicker"
+    assert store.find_summary_input(room.pk, "assistant", first.until) is None
     room.refresh_from_db()
     fill(room, people["ada"], 20)
-    second = store.to_sum_up(room.pk, "assistant", first.until + 10)
+    second = store.find_summary_input(room.pk, "assistant", first.until + 10)
     assert second is not None
     assert second.text.startswith("Summary so far:\nThey know some facts.")
     assert f"Fact {first.until}:" not in second.text
@@ -363,20 +363,20 @@ def test_a_summary_forgets_what_was_deleted_or_edited(people: Any, room: Convers
     end(end_of)
     room.refresh_from_db()
     fill(room, people["ada"], 20)
-    wanted = store.to_sum_up(room.pk, "assistant", 10)
+    wanted = store.find_summary_input(room.pk, "assistant", 10)
     assert wanted is not None
-    assert store.keep_summary(room.pk, wanted, "They have a password.")
+    assert store.save_summary(room.pk, wanted, "They have a password.")
     store.delete_message(people["ada"].pk, room.pk, secret.id)
     room.refresh_from_db()
     assert (room.summary, room.summary_seq) == ("", 0)
-    after = store.to_sum_up(room.pk, "assistant", 10)
+    after = store.find_summary_input(room.pk, "assistant", 10)
     assert after is not None
     assert "1234" not in after.text
 
     store.restore_message(people["ada"].pk, room.pk, secret.id)
-    under_way = store.to_sum_up(room.pk, "assistant", 10)
+    under_way = store.find_summary_input(room.pk, "assistant", 10)
     assert under_way is not None
     store.delete_message(people["ada"].pk, room.pk, secret.id)
-    assert not store.keep_summary(room.pk, under_way, "It is 1234."), "deleted while it was being made"
+    assert not store.save_summary(room.pk, under_way, "It is 1234."), "deleted while it was being made"
     Message.objects.filter(pk=secret.id).update(deleted_at=timezone.now() - timedelta(days=1))
-    assert not store.keep_summary(room.pk, under_way, "  "), "nothing is no summary"
+    assert not store.save_summary(room.pk, under_way, "  "), "nothing is no summary"

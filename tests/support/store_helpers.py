@@ -18,7 +18,7 @@ def post(user: Any, room: Conversation, text: str = "Hello", **fields: Any) -> s
     return store.post_message(user.pk, room.pk, text, **given)
 
 
-def begin(user: Any, room: Conversation, text: str = "Hello") -> store.Started:
+def begin(user: Any, room: Conversation, text: str = "Hello") -> store.StartedRun:
     run_id = post(user, room, text).start
     assert run_id is not None
     started = store.start_run(run_id, HOST)
@@ -26,7 +26,9 @@ def begin(user: Any, room: Conversation, text: str = "Hello") -> store.Started:
     return started
 
 
-def end(started: store.Started, status: str = "completed", text: str = "Hi", **fields: Any) -> store.Finished | None:
+def end(
+    started: store.StartedRun, status: str = "completed", text: str = "Hi", **fields: Any
+) -> store.FinishedRun | None:
     assert started.message.run is not None
     ending = store.Ending(status=status, written=store.Written(3, text, ""), **fields)
     return store.finish_run(started.message.run.id, HOST, ending)

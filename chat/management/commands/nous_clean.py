@@ -13,6 +13,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         total = 0
-        while done := store.clean():
+        while done := store.erase_expired():
             total += done
         self.stdout.write(f"{total} rows erased.")

@@ -28,13 +28,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["now"]:
             time.sleep(conf.HOST_TIMEOUT)
-        reaped = store.reap()
+        reaped = store.reap_runs()
         for finished in reaped:
             async_to_sync(_tell)(finished)
         self.stdout.write(f"{len(reaped)} marked as interrupted.")
 
 
-async def _tell(finished: store.Finished) -> None:
+async def _tell(finished: store.FinishedRun) -> None:
     group = groups.conversation(finished.run.conversation)
     await groups.publish(group, events.RunFinished.of(finished.run, finished.message))
     await inbox.announce(finished.run.conversation)
