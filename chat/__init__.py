@@ -1,5 +1,12 @@
-"""Streaming AI chat for a Django site: people and agents in one conversation, live.
+"""Streaming AI chat for Django sites: people and agents in one conversation, live.
 
-An answer's way through this folder:
-consumers -> sockets -> supervisor -> runs -> (store, history, agents, engine) -> groups -> consumers.
+    consumers/  api/  views/     edges: authenticate, parse, respond
+        actions/                 what a user does, once for all edges
+            node/                this server process: start, heartbeat, peers, shutdown
+                runs/            the answers being made in this process
+                    realtime/    who hears what: groups, presence, inboxes
+                        store/   units of work on the rows
+                            protocol/  models/  engine/
+
+Imports run down this list only. docs/architecture.md describes the layers.
 """

@@ -1,4 +1,4 @@
-"""The site's agents: from a slug in the settings to what the engine runs. Called by `store`, `objects` and `runs`."""
+"""The site's agents: from a slug in the settings to the agent that the engine runs."""
 
 from typing import Any
 
@@ -9,29 +9,29 @@ from .conf import AgentConf, conf
 
 
 def default_slug() -> str:
-    """The agent that a new conversation gets: the first of the settings."""
+    """The agent of new conversations: the first in the settings."""
     return next(iter(conf.AGENTS))
 
 
 def find(slug: str) -> AgentConf:
-    """The agent of that slug; the default one if the site no longer has it, so that old conversations stay usable."""
+    """The agent with this slug; the default agent if the site removed it, so that old conversations stay usable."""
     return conf.AGENTS.get(slug) or conf.AGENTS[default_slug()]
 
 
 def model_of(agent: AgentConf) -> str:
-    """What a page shows as the model."""
+    """The model's name, as the page shows it; for a custom agent its dotted path."""
     return agent.agent or agent.model or conf.MODEL
 
 
 def build(agent: AgentConf) -> engine.Agent | engine.OwnAgent:
-    """What the engine runs. Cheap: it opens nothing. Raises engine.ConfigurationError."""
+    """The agent that the engine runs. Cheap: it opens no connection. Raises engine.ConfigurationError."""
     try:
         if agent.agent:
             own: engine.Agent | engine.OwnAgent = import_string(agent.agent)
             return own
         tools = tuple(import_string(path) for path in agent.tools)
     except ImportError as error:
-        raise engine.ConfigurationError(f"The settings name something that is not there: {error}.") from error
+        raise engine.ConfigurationError(f"The settings name an object that cannot be imported: {error}.") from error
     return engine.Agent(
         model_of(agent),
         name=agent.name,
@@ -48,5 +48,5 @@ def build(agent: AgentConf) -> engine.Agent | engine.OwnAgent:
 
 
 def deps(agent: AgentConf, user: Any, conversation: Any) -> Any:
-    """What the tools of an agent that names `deps` find as `context.deps`. Synchronous: it may query."""
+    """Call the `deps` function of an agent that has one, for its tools' `context.deps`. Synchronous: it may query."""
     return import_string(agent.deps)(user, conversation)

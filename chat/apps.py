@@ -1,4 +1,4 @@
-"""The app's name and label. The label is `nous_chat`: a bare `chat` collides with other people's apps."""
+"""The Django app. Its label is `nous_chat`, because a plain `chat` would collide with other apps."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -11,5 +11,6 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, signal_handlers  # noqa: F401  they register themselves
-        from .realtime import revocation  # noqa: F401  they register themselves
+        # Importing them registers the checks and connects the signals.
+        from . import checks, signal_handlers  # noqa: F401
+        from .realtime import revocation  # noqa: F401

@@ -1,4 +1,4 @@
-"""What a site's asgi.py needs of the chat: `application(get_asgi_application())`."""
+"""The ASGI application of a site with the chat: `application(get_asgi_application())` in its asgi.py."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,12 +17,12 @@ from .runs import supervisor
 
 
 def application(http: Any) -> ProtocolTypeRouter:
-    """`http` answers requests, the chat its sockets and the server's lifespan."""
+    """Route HTTP requests to `http`, sockets and the server's lifespan to the chat."""
     return ProtocolTypeRouter({"http": http, "websocket": websocket(), "lifespan": lifespan})
 
 
 def websocket() -> Any:
-    """The chat's sockets, for a site that routes others of its own beside them."""
+    """The chat's sockets alone, for a site that routes sockets of its own as well."""
     daphne.install()
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
     return SameOrigin(
@@ -33,12 +33,14 @@ def websocket() -> Any:
 
 
 class SameOrigin(OriginValidator):  # type: ignore[misc]  # channels has no types
-    """Browsers have to come from ALLOWED_HOSTS: cookies alone do not tell which site's page opened a socket.
+    """Accepts sockets from pages of ALLOWED_HOSTS only: the browser sends its cookies whichever site's page opens one.
 
-    A client without an Origin header is no browser (RFC 6455, 4.1: browsers MUST send it) and cannot have been lured.
+    A client without an Origin header is not a browser (RFC 6455, 4.1: browsers MUST send it), so no foreign page is
+    using it.
     """
 
     def __init__(self, app: Any) -> None:
+        # Not AllowedHostsOriginValidator, which accepts no client without an Origin.
         hosts = settings.ALLOWED_HOSTS
         if settings.DEBUG and not hosts:
             hosts = ["localhost", "127.0.0.1", "[::1]"]

@@ -1,9 +1,17 @@
-"""`manage.py check`: settings that cannot work, or that break streaming, are said before the first visitor meets them.
+"""System checks (`manage.py check`): settings that cannot work, or that break streaming.
 
-E001  a setting of NOUS_CHAT              W003  in-memory layer with DEBUG off    W007  "*" in ALLOWED_HOSTS
-E002  an agent: no model, no key          E005  redis core layer, socket_timeout  W008  daphne behind staticfiles
-E004  no channel layer                    W006  redis layer without a prefix      W009  SQLite that locks people out
-W012  a budget in money without prices    W010  no ASGI_APPLICATION               W011  HOST_TIMEOUT is too short
+nous_chat.E001  NOUS_CHAT has an unknown name or an invalid value
+nous_chat.E002  an agent cannot be built: unknown model, missing key, failing import
+nous_chat.W003  in-memory channel layer with DEBUG off
+nous_chat.E004  no channel layer
+nous_chat.E005  channels_redis.core with redis-py 8 and no socket_timeout
+nous_chat.W006  Redis channel layer without a prefix
+nous_chat.W007  "*" in ALLOWED_HOSTS
+nous_chat.W008  daphne after django.contrib.staticfiles
+nous_chat.W009  SQLite without WAL or immediate transactions
+nous_chat.W010  no ASGI_APPLICATION
+nous_chat.W011  HOST_TIMEOUT is too short
+nous_chat.W012  a budget in money, but a model without a price
 """
 
 from typing import Any
@@ -17,15 +25,13 @@ from . import conf, engine
 from .agents import build, model_of
 from .engine.providers import provider_for
 
-HINT = "docs/deployment.md of the chat says more."
-
 
 @register("nous_chat")
 def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         chat = conf.read()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="docs/settings.md lists the settings.", id="nous_chat.E001")]
+        return [Error(str(error), hint="The settings are described in docs/settings.md.", id="nous_chat.E001")]
     problems: list[CheckMessage] = []
     for slug, agent in chat.AGENTS.items():
         try:
@@ -40,16 +46,16 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         if unpriced := sorted(models - set(chat.PRICES)):
             problems.append(
                 Warning(
-                    f"A budget in money does not hold back runs of {', '.join(unpriced)}, which have no price.",
-                    hint="Add them to PRICES, or limit `tokens`.",
+                    f"BUDGETS limits the cost of runs, but these models have no price: {', '.join(unpriced)}.",
+                    hint="Add the models to PRICES, or limit `tokens` instead of `cost`.",
                     id="nous_chat.W012",
                 )
             )
     if chat.HOST_TIMEOUT < 5:
         problems.append(
             Warning(
-                "HOST_TIMEOUT is so short that a busy process may count as dead.",
-                hint="Heartbeats come once a second: 5 seconds at least, 10 are better.",
+                "HOST_TIMEOUT is so short that a busy process may be taken for dead.",
+                hint="Heartbeats come once a second. Set it to at least 5 seconds, better 10.",
                 id="nous_chat.W011",
             )
         )
@@ -60,14 +66,14 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def check_layer(**_: Any) -> list[CheckMessage]:
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default")
     if not layer:
-        hint = 'To begin with: CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}.'
-        return [Error("The chat needs a channel layer.", hint=hint, id="nous_chat.E004")]
+        hint = 'For one process: CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}.'
+        return [Error("CHANNEL_LAYERS has no default channel layer.", hint=hint, id="nous_chat.E004")]
     backend, config = str(layer.get("BACKEND", "")), layer.get("CONFIG", {})
     problems: list[CheckMessage] = []
     if backend.endswith("InMemoryChannelLayer") and not settings.DEBUG:
         problems.append(
             Warning(
-                "The in-memory channel layer reaches one process only: with two, half of the people see nothing.",
+                "The in-memory channel layer reaches one process only: users of another would miss messages.",
                 hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or run exactly one process.",
                 id="nous_chat.W003",
             )
@@ -77,16 +83,16 @@ def check_layer(**_: Any) -> list[CheckMessage]:
     if backend.startswith("channels_redis.core.") and _times_out(config):
         problems.append(
             Error(
-                "channels_redis.core with redis-py 8 closes every socket of a process that is quiet for 5 seconds.",
-                hint='Give each host {"address": "redis://...", "socket_timeout": None}, or use channels_redis.pubsub.',
+                "channels_redis.core with redis-py 8 closes all sockets of a process after 5 quiet seconds.",
+                hint='Set "socket_timeout": None for each host, or use channels_redis.pubsub.',
                 id="nous_chat.E005",
             )
         )
     if config.get("prefix") in (None, "", "asgi"):
         problems.append(
             Warning(
-                "The channel layer has no prefix of its own: another site on the same Redis would hear this one.",
-                hint='Add "prefix": "yoursite" to the CONFIG of CHANNEL_LAYERS.',
+                "The channel layer has no prefix: another site on the same Redis would receive this site's messages.",
+                hint='Add "prefix": "yoursite" to the CONFIG of the channel layer.',
                 id="nous_chat.W006",
             )
         )
@@ -94,7 +100,11 @@ def check_layer(**_: Any) -> list[CheckMessage]:
 
 
 def _times_out(config: dict[str, Any]) -> bool:
-    """channels_redis waits 5 seconds for a message, and redis-py 8 as long for an answer: django/channels_redis#422."""
+    """True if redis-py gives up before channels_redis does.
+
+    channels_redis blocks for 5 seconds for a message, and redis-py 8 waits 5 seconds for any reply
+    (django/channels_redis#422).
+    """
     import redis
 
     hosts = config.get("hosts") or ["redis://localhost:6379"]
@@ -108,8 +118,8 @@ def check_serving(**_: Any) -> list[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         problems.append(
             Warning(
-                '"*" in ALLOWED_HOSTS lets pages of any site open sockets with the cookies of whoever visits them.',
-                hint="Name the hosts that this site is reached by.",
+                '"*" in ALLOWED_HOSTS lets pages of any site open sockets with the cookies of their visitors.',
+                hint="List the host names of this site.",
                 id="nous_chat.W007",
             )
         )
@@ -118,15 +128,15 @@ def check_serving(**_: Any) -> list[CheckMessage]:
     if "daphne" in installed and static in installed and installed.index("daphne") > installed.index(static):
         problems.append(
             Warning(
-                "daphne stands behind django.contrib.staticfiles in INSTALLED_APPS: `runserver` is not its.",
-                hint='Put "daphne" first.',
+                "daphne is listed after django.contrib.staticfiles, so `runserver` serves no sockets.",
+                hint='Put "daphne" first in INSTALLED_APPS.',
                 id="nous_chat.W008",
             )
         )
     if not getattr(settings, "ASGI_APPLICATION", None):
         problems.append(
             Warning(
-                "There is no ASGI_APPLICATION: over WSGI no socket opens and nothing streams.",
+                "ASGI_APPLICATION is not set. WSGI has no WebSockets, so nothing would stream.",
                 hint='Set it to "yoursite.asgi.application", and serve that with daphne or uvicorn.',
                 id="nous_chat.W010",
             )
@@ -145,7 +155,7 @@ def check_database(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "SQLite without WAL and without transactions that begin by locking: people lock each other out.",
+            'SQLite without WAL and immediate transactions fails with "database is locked" when several users write.',
             hint='OPTIONS: "transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL".',
             id="nous_chat.W009",
         )

@@ -1,8 +1,8 @@
-"""Every setting of the app with its default and its meaning; the only reader of `settings.NOUS_CHAT`.
+"""The app's settings, with their defaults. Nothing else reads `settings.NOUS_CHAT`.
 
     NOUS_CHAT = {"MODEL": "openai:gpt-4o", "DISCONNECT_GRACE": 10}
 
-A name that is not here, or a value of another type, is an error that `manage.py check` reports.
+`manage.py check` reports unknown names and values of the wrong type.
 """
 
 import os
@@ -19,41 +19,42 @@ from .engine.discover import model_from_environment
 
 
 def default_model() -> str:
-    """`NOUS_CHAT_MODEL`, else the provider whose key the environment holds, else the built-in demo."""
+    """The environment's `NOUS_CHAT_MODEL`, else a provider whose API key is set, else the built-in demo."""
     return os.environ.get("NOUS_CHAT_MODEL") or model_from_environment(os.environ) or "demo:tour"
 
 
 class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of `AGENTS`; what is left out comes from the settings beside it."""
+    """An entry of `AGENTS`."""
 
     name: str = "Assistant"
     model: str | None = None
+    """`provider:model`; None means MODEL."""
     instructions: str = ""
     fallback: tuple[str, ...] = ()
-    """Models that are asked, one after another, where the ones before them fail before their first word."""
+    """Models to try next, in order, if a model fails before its first token."""
     tools: tuple[str, ...] = ()
-    """Dotted paths of functions, or of what `engine.tool` made of them."""
+    """Dotted paths of functions, plain or decorated with `engine.tool`."""
     deps: str = ""
-    """Dotted path of a function of the user and the Conversation; its tools find what it returns as `context.deps`.
-    Without it they find the Conversation."""
+    """Dotted path of a function that gets the user and the Conversation. What it returns is `context.deps` in the
+    agent's tools. Without it, `context.deps` is the Conversation."""
     agent: str = ""
-    """Dotted path of an agent of the site's own: an `engine.Agent`, or anything with its `run_stream`. It answers as it
-    is; of the above only `name` and `deps` then count."""
+    """Dotted path of a custom agent: an `engine.Agent`, or any object with the same `run_stream`. It brings its own
+    model, instructions, and tools, so of the fields above only `name` and `deps` apply."""
     history_tokens: int | None = None
-    """How much of the conversation its model is sent, where that differs from HISTORY_TOKENS."""
+    """This agent's HISTORY_TOKENS; None means the site's."""
     images: bool = True
-    """Whether its model takes pictures. One that does not is told what was attached, and no more."""
+    """Whether its model accepts images. If not, it is told only the names of attached images."""
     starters: tuple[str, ...] = ()
-    """Example prompts that an empty conversation offers."""
+    """Example prompts, offered in an empty conversation."""
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of `BUDGETS`: how much the runs of each user, in each conversation, or of the whole site may take."""
+    """An entry of `BUDGETS`: a limit for the runs of each user, in each conversation, or of the whole site."""
 
     per: Literal["user", "conversation", "site"]
     period: Literal["day", "month", "ever"] = "day"
     tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    """Input and output together."""
+    """Input and output tokens together."""
     cost: Decimal | None = None
     """In the currency of PRICES."""
 
@@ -63,19 +64,19 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of `PRICES`: what a million tokens cost."""
+    """An entry of `PRICES`: the price of a million tokens."""
 
     input: Decimal
     output: Decimal
     cached: Decimal | None = None
-    """Of input that the provider had in its cache; like any other where it is left out."""
+    """For input tokens that the provider read from its cache; None means the price of other input."""
 
 
 class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=None):
     """The settings. Times are in seconds."""
 
     MODEL: str = msgspec.field(default_factory=default_model)
-    """`provider:model` of agents that name none."""
+    """`provider:model` of agents without a `model`."""
 
     AGENTS: dict[str, AgentConf] = msgspec.field(
         default_factory=lambda: {
@@ -89,87 +90,91 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
         }
     )
-    """The site's agents by slug. The first is the one that a new conversation gets."""
+    """The site's agents by slug. New conversations get the first one."""
 
     WEBSOCKET_URL: str = "/ws/chat/"
-    """Where the sockets live; starts and ends with a slash."""
+    """Path of the WebSockets; starts and ends with a slash."""
 
     PERMISSIONS: str = "chat.permissions.Permissions"
-    """Dotted path of the class that decides who may do what."""
+    """Dotted path of the permissions class: who may do what."""
 
     CANCEL_ON_DISCONNECT: Literal["abandoned", "always", "never"] = "abandoned"
-    """When leaving ends a run: nobody is reading any more; its launcher left; never."""
+    """When disconnecting stops a run: `abandoned`, if nobody in the conversation is reading any more; `always`, as soon
+    as the user who started it disconnects; `never`."""
 
     DISCONNECT_GRACE: float = 5.0
-    """How long a run waits for a reader to come back before it counts as abandoned."""
+    """How long an abandoned run waits for a reader to return before it is stopped."""
 
     DRAIN_SECONDS: float = 20.0
-    """How long running answers may go on after the server was told to end."""
+    """How long running answers may continue after the server received SIGTERM."""
 
     HOST_TIMEOUT: float = 10.0
-    """How long a process may be silent before its runs are marked interrupted."""
+    """How long a process may go without a heartbeat before its runs are marked interrupted."""
 
     MAX_RUNS: int = 100
-    """How many answers one process makes at the same time; more of them wait in its queue."""
+    """How many runs are active in one process at the same time. Further ones wait in its queue."""
 
     MAX_RUNS_PER_USER: int = 8
-    """How many answers are made at the same time for one person, in all processes; more of them wait."""
+    """How many runs of one user are active at the same time, across processes. Further ones wait."""
 
     MAX_QUEUED: int = 200
-    """How many answers may wait in one process; what would be one more is refused as `busy`."""
+    """How many runs may wait in one process. Further ones are refused as `busy`."""
 
     COMMAND_RATE: float = 20.0
-    """How many commands a second one person may send to one process, on average."""
+    """How many commands a second a user may send to one process, on average."""
 
     COMMAND_BURST: int = 100
-    """How many of them may come at once."""
+    """How many commands a user may send at once."""
 
     MAX_MESSAGE_CHARS: int = 32_000
-    """The longest text that a person may post."""
+    """The longest message a user may post, in characters."""
 
     MAX_PARTICIPANTS: int = 500
-    """How many people may be in one conversation."""
+    """How many participants a conversation may have."""
 
     IMAGE_HOSTS: tuple[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")], ...] = ()
-    """Hosts (`images.example.org`, with a port if it is not the usual one) whose pictures answers may show. Of any
-    other host a link is shown: whoever loads a picture tells its host that he reads, and whatever its address says."""
+    """Hosts whose images answers may show, such as `images.example.org`, with a port unless it is the default one.
+    Images on other hosts become links: loading an image tells its host who is reading, and hands over whatever data the
+    model put into its URL."""
 
     BUDGETS: tuple[Budget, ...] = ()
-    """What runs may take: checked before one begins, and while it streams. Each is a dictionary, see `Budget`."""
+    """Limits on tokens and cost, checked before a run starts and while it streams. Dictionaries with the fields of
+    `Budget`."""
 
     PRICES: dict[str, Price] = msgspec.field(default_factory=dict)
-    """What models cost, by `provider:model`, see `Price`; runs of others have no cost."""
+    """Prices by `provider:model`: dictionaries with the fields of `Price`. Runs of other models have no cost."""
 
     CURRENCY: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
-    """The currency of PRICES, an ISO 4217 code."""
+    """The currency of PRICES: an ISO 4217 code."""
 
     APPROVAL_TIMEOUT: float | None = 7 * 24 * 60 * 60
-    """How long a tool call waits for a decision before it is rejected; None: for ever."""
+    """How long a tool call waits for approval before it is rejected; None means forever."""
 
     HISTORY_TOKENS: int = 32_000
-    """How much of the conversation a model is sent, newest first, by the estimate of `history.py`."""
+    """How much of a conversation is sent to the model: its newest messages, up to this many estimated tokens."""
 
     SUMMARY_MODEL: str = ""
-    """`provider:model` that sums up what does not fit into HISTORY_TOKENS; "agent": the agent's own; empty: none."""
+    """`provider:model` that summarizes the messages beyond HISTORY_TOKENS; "agent" means the agent's own model, empty
+    means no summaries."""
 
     TITLE_MODEL: str = ""
-    """`provider:model` that names a conversation after its first answer; "agent": the agent's own; empty: the
-    title stays the first words."""
+    """`provider:model` that writes a conversation's title after the first answer; "agent" means the agent's own model.
+    If empty, the title is the beginning of the first message."""
 
     UNDO_SECONDS: float = 600.0
-    """How long what was deleted can be restored. After that its text is erased."""
+    """How long deleted messages and conversations can be restored. After that they are erased."""
 
     STORAGE: str = "default"
-    """The alias in `settings.STORAGES` of the storage that keeps attachments. It need not be public."""
+    """Alias in `settings.STORAGES` of the storage for attachments. It can be private: the chat serves the files."""
 
     IMAGE_BYTES: int = 5 * 1024 * 1024
-    """The largest picture that may be attached."""
+    """The largest image that can be attached, in bytes."""
 
     TEXT_BYTES: int = 256 * 1024
-    """The largest text file that may be attached."""
+    """The largest text file that can be attached, in bytes."""
 
     ATTACHMENTS_PER_MESSAGE: int = 10
-    """How many files a message may carry."""
+    """How many files a message can carry."""
 
     CONNECT_TIMEOUT: float = 10.0
     """How long the provider may take to accept a connection."""
@@ -178,14 +183,14 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How long the provider may take to send the first token."""
 
     IDLE_TIMEOUT: float = 60.0
-    """How long the provider may be silent between two tokens."""
+    """How long the provider may pause between two tokens."""
 
     TOTAL_TIMEOUT: float = 600.0
-    """How long one answer may take in all."""
+    """How long one answer may take in total."""
 
 
 def read() -> Conf:
-    """`settings.NOUS_CHAT`, validated. Raises ImproperlyConfigured with the name and what is wrong."""
+    """Read and validate `settings.NOUS_CHAT`. Raises ImproperlyConfigured, which names the setting and the problem."""
     given: dict[str, Any] = getattr(settings, "NOUS_CHAT", {})
     try:
         checked = msgspec.convert(given, Conf)
@@ -196,12 +201,13 @@ def read() -> Conf:
     return checked
 
 
-conf: Conf = SimpleLazyObject(read)  # type: ignore[assignment]  # reads the settings at first use
+conf: Conf = SimpleLazyObject(read)  # type: ignore[assignment]  # reads them on first use
 
 
-def _forget(*, setting: str, **_: Any) -> None:
+def _reset(*, setting: str, **_: Any) -> None:
+    """Tests override settings; read them again on the next use."""
     if setting == "NOUS_CHAT":
         conf._wrapped = empty  # type: ignore[attr-defined]
 
 
-setting_changed.connect(_forget)
+setting_changed.connect(_reset)

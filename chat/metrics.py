@@ -1,4 +1,4 @@
-"""What this process has counted since it began: `metrics.read()`. docs/reliability.md says what each counter means."""
+"""Counters of this process, since it started: `metrics.read()`. docs/reliability.md says what each one counts."""
 
 from collections import Counter
 
@@ -20,11 +20,11 @@ _counted: Counter[str] = Counter()
 
 
 def count(name: str, number: int = 1) -> None:
-    """Add to one of COUNTERS."""
+    """Add `number` to a counter, one of COUNTERS."""
     assert name in COUNTERS, name
     _counted[name] += number
 
 
 def read() -> dict[str, int]:
-    """Every counter by its name."""
+    """The value of every counter, by name."""
     return {name: _counted[name] for name in COUNTERS}

@@ -1,6 +1,9 @@
-"""Who may do what in a conversation. A host site replaces it: NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}.
+"""Permissions: who may do what in a conversation.
 
-Every method gets rows that are already read and makes no query that grows with the conversation.
+A site can replace them: `NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}`.
+
+The methods get rows that are already loaded. They run in most transactions, so they should make few queries, and none
+that grows with the conversation.
 """
 
 from collections.abc import Sequence
@@ -14,8 +17,10 @@ from .models import Message, Participant, Run
 
 
 class Permissions:
-    """Owners and members post and ask agents; viewers read. A run's launcher, an owner, or staff may stop it and decide
-    on calls, the launcher while he may write. Owners say who is in a conversation and how it works.
+    """The default permissions, and the base class of a site's own.
+
+    Owners and members post and ask agents; viewers read. Owners manage participants and settings. The user who started
+    a run, owners, and staff may stop it and decide on its tool calls.
     """
 
     def can_see(self, participant: Participant) -> bool:
@@ -25,11 +30,14 @@ class Permissions:
         return participant.role in (Participant.Role.OWNER, Participant.Role.MEMBER)
 
     def can_ask_agent(self, participant: Participant, agent: str) -> bool:
-        """`agent` is a slug. Who may not ask it may still post without an answer, and is told if he spoke to it."""
+        """Whether this participant may ask the agent with this slug.
+
+        If not, they can still post. If their message addresses the agent, they are told why there is no answer.
+        """
         return self.can_post(participant)
 
     def budgets(self, user: Any | None) -> Sequence[Budget]:
-        """What this user's runs are held against; None is somebody whose account is gone."""
+        """The budgets of this user's runs. None means that the user was deleted."""
         return conf.BUDGETS
 
     def can_stop(self, participant: Participant, run: Run) -> bool:
@@ -40,25 +48,32 @@ class Permissions:
         )
 
     def can_delete(self, participant: Participant, message: Message) -> bool:
-        """A message: who wrote it while he may write, owners, and staff."""
+        """Authors who can still post, owners, and staff may delete a message."""
         own = message.author_id == participant.user_id and self.can_post(participant)
         return own or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
-        """An approval makes the agent act, with other arguments perhaps: more than a reader may do."""
+        """Whether this participant may approve and reject the run's tool calls.
+
+        An approval makes the agent act, possibly with other arguments, so a viewer may not decide, even on runs from
+        before they became one.
+        """
         asked = run.launched_by_id == participant.user_id and self.can_post(participant)
         return asked or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
 
     def can_invite(self, participant: Participant) -> bool:
-        """Add people, make links that let people in, see and revoke these."""
+        """Add participants by name; create, see, and revoke invitation links."""
         return self.can_manage(participant)
 
     def can_add(self, participant: Participant, user: Any) -> bool:
-        """Whether this one may add that user by name; if not, it looks as if there were none of that name."""
+        """Whether this participant may add that user by name. If not, the answer is as if no such user existed."""
         return bool(user.is_active)
 
     def can_manage(self, participant: Participant) -> bool:
-        """Remove people, change roles, choose agents and when they answer. Handing over is the owner's alone."""
+        """Remove participants, change roles, and change the conversation's title, agents, and settings.
+
+        Only an owner transfers ownership, whatever this returns.
+        """
         return participant.role == Participant.Role.OWNER
 
 
@@ -69,5 +84,5 @@ def _policy(path: str) -> Permissions:
 
 
 def policy() -> Permissions:
-    """The site's policy: an instance of the class that `PERMISSIONS` names."""
+    """An instance of the site's permissions class."""
     return _policy(conf.PERMISSIONS)

@@ -1,4 +1,4 @@
-"""The sockets' addresses below `WEBSOCKET_URL`."""
+"""URL patterns of the WebSockets, below `WEBSOCKET_URL`."""
 
 from django.urls import path
 

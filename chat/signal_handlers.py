@@ -1,5 +1,6 @@
-"""Django's signals in: what has to follow whoever deletes a row (a cascade, the admin). An attachment's file goes with
-its last row; a conversation whose owner is gone gets another.
+"""Receivers of Django's signals: cleanup after a row is deleted, also by a cascade or in the admin.
+
+An attachment's file goes with its last row. A conversation that loses its owner gets another one.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""`make run`: from a fresh clone to a chat in the browser. Migrates, makes the demo account, and serves."""
+"""`make run`: from a fresh clone to a chat in the browser. Migrates, creates the demo account, and serves."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
     os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("DEMO_ACCOUNT", "1")
-    os.environ.setdefault("SECRET_KEY", _kept("secret_key", 50))
+    os.environ.setdefault("SECRET_KEY", _stored_secret("secret_key", 50))
     os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
     os.environ.setdefault("NOUS_CHAT_MODEL", _model())
     port = os.environ.get("PORT") or "8000"
@@ -30,7 +30,7 @@ def main() -> None:
     password = _demo_account()
     print(f"Nous Chat    http://localhost:{port}/")
     print(f"Sign in      demo / {password}")
-    print(f"Answers      {_answers(os.environ['NOUS_CHAT_MODEL'])}", flush=True)
+    print(f"Model        {_describe(os.environ['NOUS_CHAT_MODEL'])}", flush=True)
 
     from .server import serve
 
@@ -43,11 +43,11 @@ def _check_free(port: str) -> None:
         try:
             probe.bind(("127.0.0.1", int(port)))
         except (OSError, ValueError, OverflowError) as error:
-            sys.exit(f"Port {port} cannot be used ({error}). Choose another: PORT=8001 make run")
+            sys.exit(f"Port {port} cannot be used ({error}). Choose another one: PORT=8001 make run")
 
 
-def _kept(name: str, size: int) -> str:
-    """A random secret, the same at each start, so that a restart signs nobody out."""
+def _stored_secret(name: str, size: int) -> str:
+    """A random secret, kept in a file so that a restart logs nobody out."""
     file = DATA_DIR / name
     if not file.exists():
         file.touch(mode=0o600)
@@ -62,17 +62,17 @@ def _model() -> str:
     return model_from_environment(os.environ) or find_local_model() or "demo:tour"
 
 
-def _answers(model: str) -> str:
+def _describe(model: str) -> str:
     if model.startswith("demo:"):
-        return "the built-in demo, which is no model. Set OPENAI_API_KEY, or start Ollama, for a real one."
+        return "none, the built-in demo answers. For a real model, set OPENAI_API_KEY or start Ollama."
     return model
 
 
 def _demo_account() -> str:
-    """Make or find the account `demo`; its password is DEMO_PASSWORD, else a random one. Returns it."""
+    """Create or update the account `demo`. Returns its password: DEMO_PASSWORD, or a random one."""
     from django.contrib.auth import get_user_model
 
-    password = os.environ.get("DEMO_PASSWORD") or _kept("demo_password", 9)
+    password = os.environ.get("DEMO_PASSWORD") or _stored_secret("demo_password", 9)
     demo, _ = get_user_model().objects.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
     if not demo.check_password(password):
         demo.set_password(password)

@@ -8,9 +8,9 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
 http = get_asgi_application()
 
-from chat import asgi as chat  # noqa: E402  needs the app registry that the line above fills
+from chat import asgi as chat  # noqa: E402  needs the app registry, which the line above fills
 
-if settings.DEBUG:  # without collectstatic; else WhiteNoise serves what it collected
+if settings.DEBUG:  # serves static files without collectstatic; otherwise WhiteNoise does
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 
     http = ASGIStaticFilesHandler(http)

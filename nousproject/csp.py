@@ -1,6 +1,4 @@
-"""One header: the pages load scripts and styles from this site only, pictures also from the chat's `IMAGE_HOSTS`, and
-nothing inline.
-"""
+"""Content-Security-Policy: scripts and styles from this site only, images also from `IMAGE_HOSTS`, nothing inline."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,7 +15,10 @@ POLICY = (
 
 
 class ContentSecurityPolicy:
-    """Works in both worlds, so that no request hops to a thread for it. Django 6 brings its own (`SECURE_CSP`)."""
+    """Middleware that adds the header, unless the view has set its own. Django 6 has a built-in one (`SECURE_CSP`).
+
+    Both synchronous and asynchronous: otherwise Django would switch to a thread for each request.
+    """
 
     sync_capable = True
     async_capable = True

@@ -1,5 +1,6 @@
-"""daphne on uvloop's event loop: `python -m nousproject.server [daphne's options]`. Plain `daphne` works as well; this
-costs about a third less CPU per streamed delta (docs/benchmarks.md).
+"""daphne on uvloop's event loop: `python -m nousproject.server [daphne's options]`.
+
+Plain `daphne` works as well; uvloop saves about a third of the CPU per streamed delta.
 """
 
 import asyncio
@@ -11,15 +12,15 @@ APPLICATION = "nousproject.asgi:application"
 
 
 def serve(arguments: list[str]) -> None:
-    """Serve until a signal ends the process. `arguments` are daphne's own, without the application."""
+    """Serve until a signal ends the process. `arguments` are daphne's options, without the application."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
     if sys.platform != "win32":
         import uvloop
 
-        with warnings.catch_warnings():  # daphne makes its loop by the policy, however old-fashioned that is
+        with warnings.catch_warnings():  # daphne has no other way to choose its event loop
             warnings.simplefilter("ignore", DeprecationWarning)
             asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    from daphne.cli import CommandLineInterface  # makes its event loop when it is imported
+    from daphne.cli import CommandLineInterface  # creates its event loop on import
 
     CommandLineInterface().run([*arguments, APPLICATION])
 

@@ -1,4 +1,4 @@
-"""The site's settings, all from the environment (README.md, "Settings"). The worked example of a site with the chat."""
+"""The site's settings, all from the environment (docs/settings.md). An example for sites that embed the chat."""
 
 import os
 from pathlib import Path
@@ -64,9 +64,9 @@ TEMPLATES = [
     }
 ]
 
-# One variable chooses the database. A file gets what keeps many sockets from locking each other out (WAL, transactions
-# that take the write lock when they begin). A server gets a pool, so that no request waits for a new connection, and
-# nothing waits for long: not for a server that is gone, nor with a connection that it has forgotten.
+# DATABASE_URL chooses the database. SQLite gets WAL and transactions that take the write lock when they begin, so that
+# concurrent writers wait instead of failing. PostgreSQL gets a pool, so that no request waits for a new connection, and
+# short timeouts, so that nothing hangs on a server that is gone.
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
@@ -81,7 +81,7 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["OPTIONS"] = SERVER_OPTIONS | DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-# One variable chooses the channel layer. Without Redis everything has to live in one process.
+# REDIS_URL chooses the channel layer. Without Redis, the site must run in one process.
 if redis_url := os.environ.get("REDIS_URL"):
     CHANNEL_LAYERS = {
         "default": {
@@ -109,7 +109,7 @@ LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/chat/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 
-LANGUAGE_CODE = "en"  # else the browser's, where it is one of LANGUAGES
+LANGUAGE_CODE = "en"  # for browsers that ask for none of LANGUAGES
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
@@ -117,7 +117,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
-MEDIA_ROOT = DATA_DIR / "media"  # attachments; no address serves it, chat/api/attachments.py does
+MEDIA_ROOT = DATA_DIR / "media"  # attachments; has no URL of its own, chat/api/attachments.py serves them
 STATICFILES_DIRS = [BASE_DIR / "static"]
 if not DEBUG:
     MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")

@@ -1,5 +1,5 @@
-"""Static files under names that hold their hash, imports between ES modules included: caches never serve old code. The
-chat's own modules lose their comments on the way; each file is kept as gzip and Brotli, too.
+"""Storage of static files: names with a content hash, also in the imports of ES modules, so that caches never serve old
+code. The chat's own modules are minified. Each file is stored compressed as well, with gzip and Brotli.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 class HashedStaticFiles(CompressedManifestStaticFilesStorage):
     support_js_module_import_aggregation = True
-    max_post_process_passes = 20  # one for each step of the longest chain of imports, whatever the order of the files
+    max_post_process_passes = 20  # at least the length of the longest chain of imports
 
     def file_hash(self, name: str, content: Any = None) -> Any:
-        """Eight characters tell the versions of a file apart; they are in every import of it, and do not compress."""
-        whole = super().file_hash(name, content)
-        return whole and whole[:8]
+        """Eight characters are enough. Hashes stand in every import and do not compress, so they cost transfer size."""
+        digest = super().file_hash(name, content)
+        return digest and digest[:8]
 
     def _save(self, name: str, content: Any) -> str:
         if name.startswith("nous_chat/") and name.endswith(".js") and "/vendor/" not in name:

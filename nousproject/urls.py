@@ -1,4 +1,4 @@
-"""The site's addresses: the chat at /chat/, Django's sign-in at /accounts/, the admin at /admin/."""
+"""The site's URLs: the chat at /chat/, Django's login at /accounts/, the admin at /admin/."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -7,7 +7,7 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
-HINT = _("Sign in as demo. The password was printed where the server was started.")
+HINT = _("Sign in as demo. The password is printed in the terminal that runs the server.")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="nous_chat:home")),

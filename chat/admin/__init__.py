@@ -1,3 +1,3 @@
-"""The conversations in Django's admin. Rows are read here, not written: `store` is their only writer."""
+"""Django's admin: conversations, messages, runs, and spending. Mostly read-only, because `store` writes the rows."""
 
-from . import conversations, runs  # noqa: F401  they register themselves
+from . import conversations, runs  # noqa: F401  importing them registers the admins

@@ -1,4 +1,4 @@
-"""Conversations with their people and messages, and messages by themselves, for searching."""
+"""Admins of conversations, with their participants, and of messages, with edits and attachments."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from .readonly import ReadOnly
 
 
 class ParticipantInline(admin.TabularInline):
-    """The one thing that is changed here: who is in a conversation."""
+    """Participants can be changed here, which lets staff join a conversation or repair its ownership."""
 
     model = Participant
     extra = 0
-    raw_id_fields = ["user"]  # unlike autocomplete, it works where a site keeps its users out of the admin
+    raw_id_fields = ["user"]  # unlike autocomplete, works for sites without a user admin
     readonly_fields = ["joined_at"]
 
 
@@ -37,9 +37,10 @@ class ConversationAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         rows: QuerySet[Conversation] = super().get_queryset(request)
-        numbers = Message.objects.filter(conversation=OuterRef("pk")).order_by().values("conversation")
-        counted = Subquery(numbers.annotate(number=Count("pk")).values("number"))
-        return rows.annotate(message_count=Coalesce(counted, 0))  # apart, so that a search does not narrow it
+        # A subquery, because a search joins the matching messages and would count only those.
+        messages = Message.objects.filter(conversation=OuterRef("pk")).order_by().values("conversation")
+        counts = Subquery(messages.annotate(count=Count("pk")).values("count"))
+        return rows.annotate(message_count=Coalesce(counts, 0))
 
     @admin.display(description=_("messages"), ordering="message_count")
     def message_count(self, row: Any) -> int:
@@ -48,20 +49,20 @@ class ConversationAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("transcript"))
     def transcript(self, row: Conversation) -> str:
-        address = reverse("admin:nous_chat_message_changelist")
-        return format_html('<a href="{}?conversation__id__exact={}">{}</a>', address, row.pk, _("Read it"))
+        url = reverse("admin:nous_chat_message_changelist")
+        return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.pk, _("Show messages"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Conversation, form: Any, change: bool) -> None:
-        if "title" in form.changed_data:
+        if "title" in form.changed_data:  # through the store, so that the search index follows
             set_title(obj, obj.title, Conversation.TitleFrom.PERSON)
         super().save_model(request, obj, form, change)
 
 
 class EditInline(ReadOnly, admin.TabularInline):
-    """What a message said before."""
+    """The message's text from before each edit."""
 
     model = Edit
     fields = ["text", "edited_by", "edited_at"]
@@ -87,7 +88,7 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):
     inlines = [EditInline, AttachmentInline]
 
     def get_exclude(self, request: HttpRequest, obj: Message | None = None) -> list[str]:
-        """What its author has deleted is not read here either."""
+        """Hide the text of deleted messages: staff do not read what a user took back."""
         return ["client_id", *(["text", "thinking"] if obj is not None and obj.deleted_at else [])]
 
     def get_inlines(self, request: HttpRequest, obj: Message | None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What every admin of the chat shares: reading and deleting as Django's permissions say, no adding, no changing."""
+"""Base class of read-only admins: viewing and deleting by Django's permissions, no adding, no changing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Runs: what was asked of which model, how it ended, and what it took."""
+"""Admins of runs, with their tool calls, and of spending."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class RunAdmin(ReadOnly, admin.ModelAdmin):
     inlines = [ToolCallInline]
 
     def get_exclude(self, request: HttpRequest, obj: Run | None = None) -> list[str]:
-        """What was deleted is not read here either (conversations.py)."""
+        """Hide what quotes a deleted answer."""
         return ["transcript", "error_message"] if _is_deleted(obj) else []
 
     def get_inlines(self, request: HttpRequest, obj: Run | None) -> list[Any]:

@@ -143,7 +143,7 @@ def test_so_is_one_of_a_failure(provider: Upstream, tmp_path: Path) -> None:
 def test_where_nothing_was_sent_there_is_no_recording(provider: Upstream, tmp_path: Path) -> None:
     code, _, err = ask(provider, "usage", "--model", "nobody:x", "--record", str(tmp_path / "answer"))
     assert code == 1
-    assert "There is no recording" in err
+    assert "The recording could not be written" in err
 
 
 def test_the_other_wires_answer_too(provider: Upstream) -> None:

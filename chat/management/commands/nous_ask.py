@@ -1,5 +1,7 @@
-"""`python manage.py nous_ask "prompt"`: the engine in a terminal, without site, database or browser. For trying a model
-and its key, and for seeing what really comes from a provider."""
+"""`manage.py nous_ask "prompt"`: ask a model in the terminal, without a site, database, or browser.
+
+For trying a model and its key, and for seeing what a provider really sends.
+"""
 
 import argparse
 import asyncio
@@ -19,23 +21,22 @@ from ...engine.providers.recording import Recording, recording
 
 
 class Command(BaseCommand):
-    help = "Ask a model and print its answer as it is made. Exit code 1 if it fails, 130 after Ctrl-C."
-    requires_system_checks = ()  # it shall run where the site does not
+    help = "Ask a model and print its answer as it streams. Exits with 1 if it fails, and with 130 after Ctrl-C."
+    requires_system_checks = ()  # works even if the site does not
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("prompt")
-        parser.add_argument("--model", help="provider:model; the site's default without it")
-        parser.add_argument("--instructions", default="", help="what the model is told beforehand")
+        parser.add_argument("--model", help="provider:model (default: the site's default model)")
+        parser.add_argument("--instructions", default="", help="instructions for the model (system prompt)")
         parser.add_argument("--jsonl", action="store_true", help="print each event as a line of JSON")
         parser.add_argument(
-            "--debug", action="store_true", help="print what the provider sends, with its time, on stderr"
+            "--debug", action="store_true", help="print what the provider sends on stderr, with timestamps"
         )
-
         parser.add_argument(
             "--record",
             metavar="FILE",
             type=Path,
-            help="write what the provider sends to FILE.sse and FILE.json; --model demo:FILE.sse plays it again",
+            help="record what the provider sends to FILE.sse and FILE.json; --model demo:FILE.sse replays it",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -47,14 +48,14 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("")
             sys.exit(130)
-        except BrokenPipeError:  # `| head`: nobody reads on. What is left may not be flushed into it, either.
+        except BrokenPipeError:  # the reader is gone (`| head`); Python must not flush the rest into its pipe at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         if not ok:
             sys.exit(1)
 
     async def _ask(self, agent: Agent, prompt: str, *, jsonl: bool, record: Path | None) -> bool:
-        """Whether it ended well. Ctrl-C cancels the task that runs this, which closes the stream."""
+        """Print the stream. Returns True if it completed. Ctrl-C cancels this task, which closes the connection."""
         tape = Recording()
         if record:
             recording.set(tape)
@@ -73,9 +74,9 @@ class Command(BaseCommand):
         try:
             file = tape.write(path, end.result, end.error if isinstance(end, Error) else None)
         except (OSError, ValueError) as error:
-            self.stderr.write(f"There is no recording: {error}.")
+            self.stderr.write(f"The recording could not be written: {error}.")
         else:
-            self.stderr.write(f"Recorded; play it again with --model demo:{file}")
+            self.stderr.write(f"Recorded. Replay it with --model demo:{file}")
 
     def _show(self, event: Event) -> None:
         match event:
@@ -91,7 +92,7 @@ class Command(BaseCommand):
 
 
 def _line(event: Event) -> str:
-    """An event as JSON; the last one flat, so that one line holds all that a script wants to know."""
+    """An event as JSON. The last one is flat, so that scripts find everything on one line."""
     flat: object = event
     match event:
         case Finish(result):
@@ -123,7 +124,7 @@ def _default_model() -> str:
 
 
 def _show_raw_events() -> None:
-    """The engine's own debug log, each line with the seconds since now."""
+    """Print the engine's debug log on stderr, each line with the seconds since now."""
     start = time.time()
 
     class Seconds(logging.Formatter):
