@@ -1,10 +1,10 @@
-"""An answer that was made again no longer replaces the first: both become alternatives. What there was counts as read."""
+"""Turn regenerated answers into alternatives of the first answer, and mark all existing messages as read."""
 
 from django.db import migrations
 from django.db.models import OuterRef, Subquery
 
 
-def group(apps, schema_editor):
+def group_alternatives(apps, schema_editor):
     message = apps.get_model("nous_chat", "Message").objects.using(schema_editor.connection.alias)
     first_of = {}
     for pk, replaces in message.exclude(replaces=None).order_by("conversation", "seq").values_list("pk", "replaces"):
@@ -14,7 +14,7 @@ def group(apps, schema_editor):
     message.update(replaces=None)
 
 
-def read(apps, schema_editor):
+def mark_read(apps, schema_editor):
     alias = schema_editor.connection.alias
     conversation = apps.get_model("nous_chat", "Conversation").objects.using(alias)
     conversation.exclude(title="").update(title_from="words")
@@ -27,6 +27,6 @@ class Migration(migrations.Migration):
     dependencies = [("nous_chat", "0003_content")]
 
     operations = [
-        migrations.RunPython(group, migrations.RunPython.noop),
-        migrations.RunPython(read, migrations.RunPython.noop),
+        migrations.RunPython(group_alternatives, migrations.RunPython.noop),
+        migrations.RunPython(mark_read, migrations.RunPython.noop),
     ]

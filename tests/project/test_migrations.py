@@ -1,16 +1,24 @@
-"""What a site had before it was upgraded is there after it, in the new form."""
+"""Migrations: they convert the data of older versions, and do not depend on code that may change."""
 
+import ast
 import sqlite3
 import uuid
 from pathlib import Path
 from typing import Any
 
+import chat.migrations
+
 from ..support.servers import environment, manage
+
+MIGRATIONS = Path(chat.migrations.__path__[0])
+
+# Django writes the callable of a field's `storage` into the migration by its name, and compares it with the model's.
+ALLOWED_REFERENCES = {"0003_content.py": {"chat.models.attachment_storage"}}
 
 NOW = "2026-11-20 09:30:00"
 
 
-def test_answers_that_were_made_again_become_alternatives_and_all_is_found(tmp_path: Path) -> None:
+def test_regenerated_answers_become_alternatives_and_old_texts_can_be_searched(tmp_path: Path) -> None:
     file = tmp_path / "db.sqlite3"
     env = environment(DATABASE_URL=f"sqlite:///{file}")
     manage(env, "migrate", "auth", "--verbosity", "0")
@@ -58,7 +66,7 @@ def test_answers_that_were_made_again_become_alternatives_and_all_is_found(tmp_p
             ("Tea?", None, 1, None), ("One", first, 0, None), ("Two", first, 0, None), ("Three", first, 1, None),
         ]  # fmt: skip
         assert db.execute("SELECT last_read FROM nous_chat_participant").fetchall() == [(4,)], (
-            "nothing is new to anybody"
+            "nothing is unread after the migration"
         )
     looked_up = (
         "from chat import store; "
@@ -75,3 +83,20 @@ def test_answers_that_were_made_again_become_alternatives_and_all_is_found(tmp_p
 def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
     db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(values.values()))
+
+
+def test_no_migration_uses_live_code_of_the_app() -> None:
+    for file in sorted(MIGRATIONS.glob("0*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{file.name} imports from the app"
+                assert (node.module or "").split(".")[0] != "chat", f"{file.name} imports from {node.module}"
+        assert references_to_chat(tree) <= ALLOWED_REFERENCES.get(file.name, set()), file.name
+
+
+def references_to_chat(tree: ast.AST) -> set[str]:
+    """The dotted names in a module that begin with `chat.`."""
+    names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    dotted = {name for name in names if name.startswith("chat.")}
+    return {name for name in dotted if not any(other.startswith(f"{name}.") for other in dotted)}
