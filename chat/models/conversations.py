@@ -78,9 +78,9 @@ class Conversation(models.Model):
         """The slugs of all agents in it; the first is who answers where none is named."""
         return [self.agent, *self.other_agents]
 
-    def answers_for(self, talkers: int) -> str:
+    def answers_for(self, writers: int) -> str:
         """When an agent answers by itself, with this many people who may write."""
-        return self.answers or (self.Answers.ALWAYS if talkers < 2 else self.Answers.MENTION)
+        return self.answers or (self.Answers.ALWAYS if writers < 2 else self.Answers.MENTION)
 
 
 class Participant(models.Model):

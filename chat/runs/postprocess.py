@@ -60,8 +60,8 @@ class Asides:
         self._waiting = 0
         self._turn = asyncio.Semaphore(AT_ONCE)
 
-    async def after(self, run_id: UUID, conversation_id: UUID, agent: str, fell_out: int, write: Write) -> None:
-        """Make what is due after a run of `agent`. `fell_out` is the number of the newest message that no longer fits,
+    async def after(self, run_id: UUID, conversation_id: UUID, agent: str, omitted_seq: int, write: Write) -> None:
+        """Make what is due after a run of `agent`. `omitted_seq` is the number of the newest message that does not fit,
         0 if all do.
 
         Started by Supervisor._follow, cancelled by its `drain`; what escapes is cancellation alone.
@@ -73,8 +73,8 @@ class Asides:
             async with self._turn:
                 if model := _model(conf.TITLE_MODEL, agent):
                     await self._title(run_id, conversation_id, model, write)
-                if fell_out and (model := _model(conf.SUMMARY_MODEL, agent)):
-                    await self._sum_up(run_id, conversation_id, agent, fell_out, model, write)
+                if omitted_seq and (model := _model(conf.SUMMARY_MODEL, agent)):
+                    await self._sum_up(run_id, conversation_id, agent, omitted_seq, model, write)
         except Refused:
             logger.info("Nothing came of an aside: a budget is used up")
         except Exception as error:
@@ -90,10 +90,10 @@ class Asides:
                 await inbox.announce(conversation_id)
 
     async def _sum_up(
-        self, run_id: UUID, conversation_id: UUID, agent: str, fell_out: int, model: str, write: Write
+        self, run_id: UUID, conversation_id: UUID, agent: str, omitted_seq: int, model: str, write: Write
     ) -> None:
         for _ in range(ROUNDS):  # more than one where a long conversation is summed up for the first time
-            old = await executor.run(store.find_summary_input, conversation_id, agent, fell_out)
+            old = await executor.run(store.find_summary_input, conversation_id, agent, omitted_seq)
             if old is None:
                 return
             summary = await _ask(run_id, model, SUMMARY, old.text, write)

@@ -47,7 +47,7 @@ class LiveRun:
         """The first channel of the socket that launched it."""
         self.agent: str | None = None
         """The slug of who answers; None before it has started."""
-        self.fell_out = 0
+        self.omitted_seq = 0
         """The number of the newest message that did not fit into its prompt and is in no summary."""
         self.over = asyncio.Event()
         """Set when nothing is done for it any more here."""
@@ -84,7 +84,7 @@ class LiveRun:
         started = await self._persist(self._start)
         if started is None:
             return None
-        self.agent, self.fell_out = started.agent, started.fell_out
+        self.agent, self.omitted_seq = started.agent, started.omitted_seq
         await self._begin(started)
         self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
         self._stream.add_done_callback(lambda _: self._wake.set())
@@ -112,7 +112,7 @@ class LiveRun:
     async def _begin(self, started: store.StartedRun) -> None:
         """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""
         message = self._message = started.message
-        self._meter = Meter(started.prompt, started.left, started.price)
+        self._meter = Meter(started.prompt, started.remaining, started.price)
         self._keep_to_budgets()
         self._text, self._thinking = [message.text], [message.thinking]
         self._call_ids = started.call_ids
@@ -253,16 +253,16 @@ class LiveRun:
     def _ending(self, started: store.StartedRun) -> store.Ending:
         """What the stream task's end means. A run that completed before a stop reached it has completed."""
         assert self._stream is not None
-        written, hand_over = self._written(), self._process.ending
+        written, leave_next = self._written(), self._process.ending
         estimate = self._meter.usage if self._meter is not None else None
         if self._stream.cancelled():
             return store.Ending(
                 status=self._cancelled or Run.Status.STOPPED,
                 written=written,
                 error=self._cancel_reason,
-                took=estimate,
+                charged_usage=estimate,
                 estimated=True,
-                hand_over=hand_over or self._cancel_reason is not None,
+                leave_next_to_others=leave_next or self._cancel_reason is not None,
             )
         bug = self._stream.exception()
         if bug is not None:
@@ -271,9 +271,9 @@ class LiveRun:
                 status=Run.Status.FAILED,
                 written=written,
                 error=objects.Failure.ours("internal"),
-                took=estimate,
+                charged_usage=estimate,
                 estimated=True,
-                hand_over=hand_over,
+                leave_next_to_others=leave_next,
             )
         last = self._stream.result()
         result, error = last.result, None
@@ -286,14 +286,14 @@ class LiveRun:
             status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
             written=written,
             usage=_total(started.message.run, result.usage),
-            took=result.usage or estimate,
+            charged_usage=result.usage or estimate,
             estimated=result.usage is None,
             model=f"{result.provider}:{result.model}",
             finish_reason=result.finish_reason,
             error=error,
             transcript=[*started.transcript, *result.messages],
             awaits_approval=error is None and bool(result.pending),
-            hand_over=hand_over,
+            leave_next_to_others=leave_next,
         )
 
     def _written(self) -> store.Written:

@@ -303,7 +303,7 @@ class Supervisor:
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
         if live.agent is not None and postprocess.asked_for() and not self.draining:
-            work = self._asides.after(live.id, live.conversation_id, live.agent, live.fell_out, self.see_through)
+            work = self._asides.after(live.id, live.conversation_id, live.agent, live.omitted_seq, self.see_through)
             detached(work, self._beside)
         self.lists.changed(live.conversation_id)
 
@@ -319,7 +319,7 @@ class Supervisor:
             try:
                 return await live.follow()
             except store.TooManyRuns as too_many:
-                turn = self._slots.block(live.id, too_many.person)
+                turn = self._slots.block(live.id, too_many.user_id)
 
     async def _tell_place(self, live: LiveRun, place: int) -> None:
         live.place = place

@@ -59,8 +59,8 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
     }
     if not mine.update(**standing, **usage_fields(ending, cost)):
         return None
-    if ending.took is not None:
-        record_spending(run, ending.took, cost, ended=False)
+    if ending.charged_usage is not None:
+        record_spending(run, ending.charged_usage, cost, ended=False)
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
     waiting = [call.id for call in pending(ending.transcript)]
     ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(

@@ -24,7 +24,7 @@ from .search import set_title
 
 MAX_LISTED = 200
 _RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE).values("status")
-_TALKERS = (
+_WRITERS = (
     Participant.objects.filter(conversation=OuterRef("pk"))
     .exclude(role=Participant.Role.VIEWER)
     .order_by()
@@ -47,17 +47,17 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
             set_title(row, title, Conversation.TitleFrom.PERSON)
             row.save(update_fields=["title", "title_from"])
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
-    return objects.Conversation.of(row, run=None, talkers=1)
+    return objects.Conversation.of(row, run=None, writers=1)
 
 
 def _listed() -> QuerySet[Conversation]:
     """Conversations with what their objects need beyond the row."""
     rows = Conversation.objects.filter(deleted_at=None)
-    return rows.annotate(active=Subquery(_RUN), talkers=Coalesce(Subquery(_TALKERS), 0))
+    return rows.annotate(active=Subquery(_RUN), writers=Coalesce(Subquery(_WRITERS), 0))
 
 
 def _object(row: Any, mine: objects.Yours | None = None) -> objects.Conversation:
-    return objects.Conversation.of(row, run=row.active, talkers=row.talkers, yours=mine)
+    return objects.Conversation.of(row, run=row.active, writers=row.writers, yours=mine)
 
 
 def list_conversations(user_id: Any, before: datetime | None = None) -> tuple[list[objects.Conversation], bool]:
@@ -120,14 +120,14 @@ def read_snapshot(user_id: Any, conversation_id: UUID) -> Snapshot:
     participant = get_membership(user_id, conversation_id)
     me = objects.Participant.of(participant)
     everyone = list(Participant.objects.filter(conversation=conversation_id).select_related("user"))
-    talkers = sum(row.role != Participant.Role.VIEWER for row in everyone)
+    writers = sum(row.role != Participant.Role.VIEWER for row in everyone)
     runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
     run = next((run.status for run in runs), None)
     messages, more = read_page(conversation_id, before=None, limit=PAGE_SIZE)
     mine = list_states(Participant.objects.filter(pk=participant.pk))[conversation_id, participant.user_id]
     return Snapshot(
         you=objects.You(me.user.id, me.user.name, me.role, getattr(participant.user, "is_staff", False)),
-        conversation=objects.Conversation.of(participant.conversation, run=run, talkers=talkers, yours=mine),
+        conversation=objects.Conversation.of(participant.conversation, run=run, writers=writers, yours=mine),
         participants=[objects.Participant.of(row) for row in everyone],
         messages=messages,
         more=more,

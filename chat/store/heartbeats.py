@@ -95,7 +95,7 @@ def _interrupt_run(run_id: UUID, conversation_id: UUID, silent: datetime) -> Fin
         status=Run.Status.INTERRUPTED,
         written=Written(run.seq),
         error=objects.Failure.ours("host_lost"),
-        took=_estimate_usage(run),
+        charged_usage=_estimate_usage(run),
         estimated=True,
     )
     if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):

@@ -36,7 +36,7 @@ class Prompt(msgspec.Struct, frozen=True):
     """What a model is sent; the number of the newest message that did not fit, 0 where all did."""
 
     messages: list[engine.Message]
-    fell_out: int = 0
+    omitted_seq: int = 0
 
 
 Files = Mapping[UUID, Sequence[models.Attachment]]
@@ -65,12 +65,12 @@ def build_prompt(
     if summary:
         budget -= estimate(summed_up)
     chosen: list[tuple[models.Message, list[engine.Message]]] = []
-    fell_out = 0
+    omitted_seq = 0
     for row in newest_first:
         turns = _build_turns(row, agent, files.get(row.pk, ()))
         budget -= sum(estimate(turn) for turn in turns)
         if budget < 0 and chosen:
-            fell_out = row.seq
+            omitted_seq = row.seq
             break
         if turns:
             chosen.append((row, turns))
@@ -82,7 +82,7 @@ def build_prompt(
         for row, turns in chosen
         for turn in turns
     ]
-    return Prompt([summed_up, *messages] if summary and fell_out else messages, fell_out)
+    return Prompt([summed_up, *messages] if summary and omitted_seq else messages, omitted_seq)
 
 
 def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:

@@ -37,7 +37,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     status: str
     written: Written = Written()
     usage: engine.Usage | None = None
-    took: engine.Usage | None = None
+    charged_usage: engine.Usage | None = None
     """What it took since it began or went on, None if nothing: as the provider counted, or `estimated`."""
     estimated: bool = False
     model: str = ""
@@ -47,7 +47,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     transcript: list[engine.Message] = []
     awaits_approval: bool = False
     """It is no end yet: calls of the transcript's last turn wait for people."""
-    hand_over: bool = False
+    leave_next_to_others: bool = False
     """Whether the run that follows is for whichever process takes it up, instead of the one that made this."""
 
 
@@ -147,8 +147,8 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
         fields["transcript"] = prompts.encode_transcript(ending.transcript)
     if not Run.objects.filter(pk=run.pk, **where).update(**fields):
         return False
-    if ending.took is not None:
-        record_spending(run, ending.took, cost, ended=True)
+    if ending.charged_usage is not None:
+        record_spending(run, ending.charged_usage, cost, ended=True)
     unfinished = (ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
     ToolCall.objects.filter(run=run.pk, status__in=unfinished).update(status=ToolCall.Status.STOPPED)
     return True
@@ -157,7 +157,7 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
 def compute_ending_cost(run: Run, ending: Ending) -> Decimal | None:
     """What this part of a run cost, None where the site knows no price."""
     price = pricing.find_price(ending.model, run.model)
-    return None if price is None or ending.took is None else pricing.compute_cost(ending.took, price)
+    return None if price is None or ending.charged_usage is None else pricing.compute_cost(ending.charged_usage, price)
 
 
 def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
@@ -166,9 +166,9 @@ def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if usage is not None:
         fields = {name: _clamp_tokens(getattr(usage, name)) for name in objects.Usage.__struct_fields__}
-    if ending.estimated and ending.took is not None:
+    if ending.estimated and ending.charged_usage is not None:
         before = 0 if usage is not None else Coalesce(F("output_tokens"), 0)
-        fields["tokens"] = before + (ending.took.output_tokens or 0)
+        fields["tokens"] = before + (ending.charged_usage.output_tokens or 0)
     if cost is not None:
         fields["cost"] = Coalesce(F("cost"), Decimal(0)) + cost
     return fields

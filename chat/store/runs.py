@@ -88,11 +88,11 @@ def request_run(
 
 
 class TooManyRuns(Exception):
-    """The run stays queued: `person`, who launched it, has MAX_RUNS_PER_USER at the moment."""
+    """The run stays queued: its launcher (`user_id`) has MAX_RUNS_PER_USER running."""
 
-    def __init__(self, person: Any) -> None:
-        super().__init__(person)
-        self.person = person
+    def __init__(self, user_id: Any) -> None:
+        super().__init__(user_id)
+        self.user_id = user_id
 
 
 class StartedRun(Struct, frozen=True):
@@ -109,12 +109,12 @@ class StartedRun(Struct, frozen=True):
     conversation: Any
     transcript: list[engine.Message] = []
     """What it has added to the history before, if it goes on."""
-    fell_out: int = 0
+    omitted_seq: int = 0
     """The number of the newest message that did not fit into the prompt and is in no summary; 0 if there is none."""
     decisions: dict[str, engine.Decision] | None = None
     call_ids: dict[str, UUID] = {}
     """Our ids of its calls by the model's."""
-    left: list[RemainingBudget] = []
+    remaining: list[RemainingBudget] = []
     """What is left of the budgets that it is held against."""
     price: Price | None = None
 
@@ -162,18 +162,18 @@ def start_run(run_id: UUID, host: str) -> StartedRun | None:
         conversation.summary,
     )
     with override(settings.LANGUAGE_CODE):  # why it ends, if it ends at one of them, is kept for all
-        left = read_remaining(run.launched_by, conversation)
+        remaining = read_remaining(run.launched_by, conversation)
     return StartedRun(
         message=objects.Message.of(answer),
         agent=run.agent,
         prompt=prompt.messages + transcript,
-        fell_out=prompt.fell_out if prompt.fell_out > conversation.summary_seq else 0,
+        omitted_seq=prompt.omitted_seq if prompt.omitted_seq > conversation.summary_seq else 0,
         user=run.launched_by,
         conversation=conversation,
         transcript=transcript,
         decisions={call_id: _decision(calls[call_id]) for call_id in waiting} if waiting else None,
         call_ids={call_id: call.id for call_id, call in calls.items()},
-        left=left,
+        remaining=remaining,
         price=find_price(run.model),
     )
 
@@ -191,7 +191,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     Message.objects.filter(pk=run.message_id).update(text=ending.written.text, thinking=ending.written.thinking)
     index_messages([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
     touch(conversation)
-    return read_finished(run_id, following=queue_next_run(conversation, "" if ending.hand_over else host))
+    return read_finished(run_id, following=queue_next_run(conversation, "" if ending.leave_next_to_others else host))
 
 
 @transaction.atomic

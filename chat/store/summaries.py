@@ -99,20 +99,20 @@ class SummaryInput(Struct, frozen=True):
     read_at: datetime
 
 
-def find_summary_input(conversation_id: UUID, agent: str, fell_out: int) -> SummaryInput | None:
+def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> SummaryInput | None:
     """What a new summary has to take in: at least what fell out. It reaches to half of what still fits, so that the
     next one is due when half a history has come in, not after every message. None where there is nothing to do.
     """
     conversation = Conversation.objects.filter(pk=conversation_id, deleted_at=None).first()
-    if conversation is None or conversation.summary_seq >= fell_out:
+    if conversation is None or conversation.summary_seq >= omitted_seq:
         return None
     read_at = _wait_for_changes(conversation_id)
     budget = agents.find(agent).history_tokens or conf.HISTORY_TOKENS
     until = (
         prompts.build_prompt(
             prompt_messages(conversation_id).order_by("-seq").iterator(chunk_size=50), budget // 2, agent
-        ).fell_out
-        or fell_out
+        ).omitted_seq
+        or omitted_seq
     )
     left = budget * prompts.CHARS_PER_TOKEN
     lines: list[str] = []

@@ -143,7 +143,7 @@ def test_why_a_run_ends_at_its_budget_is_for_all(people: Any, room: Conversation
         assert run_id is not None
         started = store.start_run(run_id, HOST)
     assert started is not None
-    assert started.left[0].failure.message.startswith("Your budget for today is used up: 2,000 tokens.")
+    assert started.remaining[0].failure.message.startswith("Your budget for today is used up: 2,000 tokens.")
 
 
 def test_a_german_site_tells_all_in_german_and_each_as_he_asked(people: Any, room: Conversation, settings: Any) -> None:

@@ -34,7 +34,7 @@ def spend(user: Any, room: Conversation, tokens: int, days_ago: int = 0, cost: s
 
 def used(tokens: int) -> dict[str, Any]:
     usage = engine.Usage(tokens - 10, 10, tokens)
-    return {"usage": usage, "took": usage}
+    return {"usage": usage, "charged_usage": usage}
 
 
 def test_what_runs_took_is_added_up_for_each_person_room_and_day(people: Any, room: Conversation) -> None:
@@ -325,7 +325,12 @@ def test_a_run_over_an_approval_is_added_up_and_counted_once(people: Any, room: 
     turns = [engine.Message("assistant", "", tool_calls=(call,))]
     first = engine.Usage(100, 20, 120)
     waiting = store.Ending(
-        status="completed", transcript=turns, awaits_approval=True, usage=first, took=first, written=store.Written(2)
+        status="completed",
+        transcript=turns,
+        awaits_approval=True,
+        usage=first,
+        charged_usage=first,
+        written=store.Written(2),
     )
     from chat.protocol import objects
 
@@ -334,7 +339,7 @@ def test_a_run_over_an_approval_is_added_up_and_counted_once(people: Any, room: 
     assert store.await_approval(started.message.run.id, HOST, waiting) is not None
     assert Spending.objects.get().tokens == 120
     Run.objects.update(status="running")
-    end(started, "stopped", took=engine.Usage(150, 30, 180), estimated=True)
+    end(started, "stopped", charged_usage=engine.Usage(150, 30, 180), estimated=True)
     run = Run.objects.get()
     assert (run.output_tokens, run.tokens) == (20, 50), "the count of the first part, and the estimate of both"
     spent = Spending.objects.get()
@@ -374,7 +379,7 @@ def test_an_approval_needs_what_is_left_of_the_budget(
 def test_counts_that_are_none_break_nothing(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"MODEL": "custom:told", "PRICES": PRICE}
     for usage in (engine.Usage(-5, -5, -10), engine.Usage(2**70, 1, None), engine.Usage()):
-        finished = end(begin(people["ada"], room), usage=usage, took=usage)
+        finished = end(begin(people["ada"], room), usage=usage, charged_usage=usage)
         assert finished is not None
         assert finished.run.status == "completed"
 

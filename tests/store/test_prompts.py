@@ -193,7 +193,7 @@ def test_each_agent_has_the_history_that_its_model_takes(people: Any, room: Conv
     many = started(people["ada"], room, "reader?", agent="reader")
     assert len(few.prompt) == 2
     assert len(many.prompt) == 12
-    assert (few.fell_out, many.fell_out) == (8, 0)
+    assert (few.omitted_seq, many.omitted_seq) == (8, 0)
 
 
 def test_scripts_of_which_a_character_is_a_token_count_as_such() -> None:

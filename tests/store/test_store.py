@@ -353,7 +353,7 @@ def test_what_was_said_is_answered_elsewhere_after_a_shutdown(
 ) -> None:
     started = begin(people["ada"], room)
     post(people["bob"], room, "and I?")
-    finished = end(started, status, hand_over=True)
+    finished = end(started, status, leave_next_to_others=True)
     assert finished is not None
     assert Run.objects.get(pk=finished.next).host == ""
 

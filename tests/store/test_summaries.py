@@ -333,7 +333,7 @@ def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
     assert "w0 w1 w2 w3 w4" in now.prompt[0].text
     assert now.prompt[0].role == "user", "people's words get no more weight than they had"
     assert now.prompt[-1].text == "And now?"
-    assert now.fell_out == 0, "all that fell out is in the summary"
+    assert now.omitted_seq == 0, "all that fell out is in the summary"
 
 
 def test_the_next_summary_goes_on_from_the_last(people: Any, room: Conversation, settings: Any) -> None:

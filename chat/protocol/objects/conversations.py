@@ -66,15 +66,15 @@ class Conversation(Struct, frozen=True):
     yours: Yours | None
 
     @classmethod
-    def of(cls, row: "models.Conversation", *, run: str | None, talkers: int, yours: Yours | None = None) -> Self:
-        """`run` is the status of the active run; `talkers` is how many participants can write."""
+    def of(cls, row: "models.Conversation", *, run: str | None, writers: int, yours: Yours | None = None) -> Self:
+        """`run` is the status of the active run; `writers` is how many participants can write."""
         cards = tuple(map(AgentCard.of, row.agents))
         return cls(
             id=row.id,
             title=row.title,
             agent=cards[0],
             agents=cards,
-            answers=row.answers_for(talkers),
+            answers=row.answers_for(writers),
             mode=row.mode,
             last_seq=row.last_seq,
             running=run is not None,
