@@ -47,7 +47,7 @@ def test_a_search_does_not_change_how_many_messages_a_conversation_has(
 
 
 def test_a_conversations_transcript_is_one_click_away(admin_client: Client, history: Conversation) -> None:
-    page = admin_client.get(reverse("admin:nous_chat_message_changelist"), {"conversation__id__exact": history.pk})
+    page = admin_client.get(reverse("admin:nous_chat_message_changelist"), {"conversation__id__exact": str(history.pk)})
     assert page.status_code == 200
     assert b"&lt;b&gt;Hello" in page.content
 

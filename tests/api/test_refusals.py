@@ -126,7 +126,7 @@ def every_address(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any]
     link = ids | {"invitation_id": Invitation.objects.get(conversation=room).pk}
     message = ids | {"message_id": said(room).pk}
     file = {"file": True}
-    for name, given, asked in (
+    asked: list[tuple[str, dict[str, Any], list[tuple[str, dict[str, Any], int]]]] = [
         ("conversation", ids, [("GET", {}, 200)]),
         ("say", ids, [("POST", {}, 403)]),
         ("api-conversation", ids, [("GET", {}, 200), ("PATCH", {"title": "Mine"}, 403), ("DELETE", {}, 403)]),
@@ -141,8 +141,9 @@ def every_address(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any]
         ("api-invitations", ids, [("GET", {}, 403), ("POST", {}, 403)]),
         ("api-invitation", link, [("DELETE", {}, 403)]),
         ("api-fork", ids, [("POST", {"message": str(said(room).pk)}, 403)]),
-    ):
-        for method, body, status in asked:
+    ]
+    for name, given, requests in asked:
+        for method, body, status in requests:
             yield method, reverse(f"nous_chat:{name}", kwargs=given), body, status
 
 

@@ -51,7 +51,7 @@ def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
             page = context.new_page()
             page.set_default_timeout(PATIENCE)
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda said: _refused(said) and problems.append(said.text))
+            page.on("console", lambda said: problems.extend([said.text] if _refused(said) else []))
             page.goto("/accounts/login/")
             page.get_by_label("Username").fill(name)
             page.get_by_label("Password").fill(PASSWORD)

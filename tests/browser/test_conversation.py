@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.site.test_site import add_participant
 from tests.support import servers
@@ -398,8 +398,8 @@ def test_files_are_chosen_pasted_and_dropped_and_go_with_the_message(start_site:
     with ada.expect_file_chooser() as chooser:
         ada.get_by_role("button", name="Attach files").click()
     chooser.value.set_files([
-        {"name": "dot.png", "mimeType": "image/png", "buffer": PNG},
-        {"name": "wrong.txt", "mimeType": "text/plain", "buffer": b"not needed"},
+        FilePayload(name="dot.png", mimeType="image/png", buffer=PNG),
+        FilePayload(name="wrong.txt", mimeType="text/plain", buffer=b"not needed"),
     ])  # fmt: skip
     files = ada.locator(".uploads li")
     expect(files).to_have_count(2)
@@ -502,8 +502,8 @@ def test_a_draft_keeps_its_files_and_what_it_answers(start_site: StartSite, sign
     box(page).fill("Like these")
     files = page.locator(".uploads li")
     page.locator("input[type=file]").set_input_files([
-        {"name": "dot.png", "mimeType": "image/png", "buffer": PNG},
-        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Green"},
+        FilePayload(name="dot.png", mimeType="image/png", buffer=PNG),
+        FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"Green"),
     ])  # fmt: skip
     expect(page.locator('.uploads li[data-state="there"]')).to_have_count(2)
     asked: list[str] = []

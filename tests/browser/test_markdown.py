@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Frame, Locator, Page, Route, expect
 
 from tests.browser import hostile
 from tests.support import servers
@@ -263,11 +263,15 @@ def guarded(page: Page) -> list[str]:
             return route.abort()
         return route.fallback()
 
+    def navigated(frame: Frame) -> None:
+        if frame == page.main_frame:
+            problems.append(f"navigated: {frame.url}")
+
     page.context.route("**/*", look)
     page.context.expose_function("hacked", lambda *_: problems.append("a script ran"))
     page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
     page.on("popup", lambda popup: problems.append(f"popup: {popup.url}"))
-    page.on("framenavigated", lambda frame: frame == page.main_frame and problems.append(f"navigated: {frame.url}"))
+    page.on("framenavigated", navigated)
     return problems
 
 

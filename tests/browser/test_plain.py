@@ -69,7 +69,9 @@ def test_what_is_sent_twice_is_one_message_and_who_reads_live_sees_it(site: Site
     live.goto(f"/chat/{conversation}/")
     expect(live.locator("nous-chat")).to_have_attribute("data-connection", "live")
     names = ("csrfmiddlewaretoken", "client_id")
-    form = {name: page.locator(f"#say input[name={name}]").input_value() for name in names}
+    form: dict[str, str | float | bool] = {
+        name: page.locator(f"#say input[name={name}]").input_value() for name in names
+    }
     form |= {"text": "Once, @assistant", "next": "//evil.example/"}
     for _ in range(2):
         sent = page.request.post(

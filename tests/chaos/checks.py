@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..support.protocol_client import Frame
@@ -67,7 +67,7 @@ async def after(stage: Stage) -> list[Violation]:
     return found + [violation async for violation in _left_behind(stage)]
 
 
-def shown(messages: Iterator[Frame] | list[Frame]) -> list[tuple[object, ...]]:
+def shown(messages: Iterable[Frame]) -> list[tuple[object, ...]]:
     """What a page shows of messages, comparable."""
     return [
         (

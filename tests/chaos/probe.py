@@ -11,7 +11,9 @@ import gc
 import json
 import os
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import psutil
 from channels.db import database_sync_to_async
@@ -46,7 +48,7 @@ async def process(_: object) -> dict[str, Any]:
     ours, layer = supervisor.current(), get_channel_layer()
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     return {
-        "tasks": Counter(task.get_coro().__qualname__ for task in others),  # type: ignore[union-attr]
+        "tasks": Counter(getattr(task.get_coro(), "__qualname__", "") for task in others),
         "memory": psutil.Process(os.getpid()).memory_info().rss / 2**20,
         "runs": len(ours._runs),
         "sockets": len(ours.sockets),
@@ -59,7 +61,7 @@ async def process(_: object) -> dict[str, Any]:
 
 async def runs(conversations: list[str]) -> list[dict[str, Any]]:
     def read() -> list[dict[str, Any]]:
-        rows = Run.objects.filter(conversation__in=conversations).order_by("created_at")
+        rows = Run.objects.filter(conversation__in=map(UUID, conversations)).order_by("created_at")
         return [
             {
                 "id": str(run.id), "conversation": str(run.conversation_id), "status": run.status, "seq": run.seq,
@@ -90,4 +92,9 @@ async def loss(chances: dict[str, Any]) -> None:
     get_channel_layer().loss = Loss(**chances)
 
 
-ANSWERS = {"process": process, "runs": runs, "conversations": conversations, "loss": loss}
+ANSWERS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "process": process,
+    "runs": runs,
+    "conversations": conversations,
+    "loss": loss,
+}

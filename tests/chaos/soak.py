@@ -53,4 +53,4 @@ async def _answer(reader: Browser) -> int:
     await reader.post(QUESTION)
     await reader.until(lambda: len(reader.finished) > before, 60)
     reader.events.clear()
-    return reader.finished[-1]["status"] == "completed"
+    return int(reader.finished[-1]["status"] == "completed")

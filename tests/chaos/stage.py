@@ -95,7 +95,7 @@ class Stage:
         await asyncio.gather(*self._living, return_exceptions=True)
 
 
-async def until(condition: Callable[[], object], seconds: float) -> bool:
+async def until(condition: Callable[..., object], seconds: float) -> bool:
     """Whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -125,7 +125,7 @@ async def world(sqlite: bool = False, log: Path | None = None, **settings: objec
             SERVER_LOG=str(log or os.devnull),
         )
         processes: list[Process] = []
-        stack.callback(lambda: [process.site.kill() for process in processes])
+        stack.callback(_kill, processes)
         for _ in range(PROCESSES):
             processes.append(Process(await asyncio.to_thread(Site, env, None, SERVER)))
         site = processes[0].site
@@ -133,3 +133,8 @@ async def world(sqlite: bool = False, log: Path | None = None, **settings: objec
         whole = World(processes, people, redis, upstream, database, layer)
         stack.callback(lambda: whole.redis.kill())
         yield whole
+
+
+def _kill(processes: list[Process]) -> None:
+    for process in processes:
+        process.site.kill()

@@ -561,7 +561,7 @@ def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model("flowing")
-    drains = []
+    drains: list[asyncio.Task[None]] = []
     ending = run.LiveRun._end
 
     async def late(live: run.LiveRun, started: store.StartedRun) -> uuid.UUID | None:

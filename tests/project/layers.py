@@ -26,7 +26,8 @@ def with_layers(page: str) -> str:
     for marker, content in (("table", table()), ("diagram", diagram())):
         begin, end = f"<!-- layers: {marker} -->", f"<!-- end of {marker} -->"
         pattern = rf"{re.escape(begin)}\n.*?{re.escape(end)}"
-        page, found = re.subn(pattern, lambda _, text=f"{begin}\n{content}\n{end}": text, page, flags=re.DOTALL)
+        text = f"{begin}\n{content}\n{end}".replace("\\", r"\\")  # in a replacement, a backslash is an escape
+        page, found = re.subn(pattern, text, page, flags=re.DOTALL)
         assert found == 1, f"docs/architecture.md needs one {begin}"
     return page
 

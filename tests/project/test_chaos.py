@@ -1,6 +1,7 @@
 """A little of `make chaos` in every run of the suite: a few seeds, a short soak, and a rolling restart."""
 
 import asyncio
+from typing import Any
 
 from ..chaos import checks
 from ..chaos.faults import FAULTS
@@ -42,7 +43,8 @@ def test_a_rolling_restart_under_load_loses_nothing() -> None:
     rolling = Schedule(0, rooms, {}, [*speaking, *restarts])
 
     async def run() -> tuple[list[checks.Violation], set[str]]:
-        patience = {"HOST_TIMEOUT": 30, "FIRST_TOKEN_TIMEOUT": 30, "IDLE_TIMEOUT": 30}  # nothing breaks here
+        # Nothing breaks here, so every timeout may be long.
+        patience: dict[str, Any] = {"HOST_TIMEOUT": 30, "FIRST_TOKEN_TIMEOUT": 30, "IDLE_TIMEOUT": 30}
         async with world(DRAIN_SECONDS=30, **patience) as whole:
             stage = Stage(whole, rolling)
             await stage.open()

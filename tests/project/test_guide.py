@@ -240,7 +240,7 @@ def some_runs(need: Callable[[str], Any]) -> dict[str, Any]:
             error_code=error,
             total_tokens=tokens,
             started_at=began,
-            finished_at=seconds and began + timedelta(seconds=seconds),
+            finished_at=None if seconds is None else began + timedelta(seconds=seconds),
         )
     return {}
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from gettext import GNUTranslations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from django.utils import translation
@@ -46,7 +46,8 @@ def words_of_the_server() -> list[str]:
     sources = [file.read_text("utf-8") for file in python]
     sources += [f"({templatized(file)})" for file in TEMPLATES]
     marked = [call for source in sources for call in ast.walk(ast.parse(source)) if is_marked(call)]
-    return [call.args[0].value for call in marked if isinstance(call.args[0], ast.Constant)]  # type: ignore[attr-defined]
+    texts = [call.args[0] for call in marked]
+    return [str(text.value) for text in texts if isinstance(text, ast.Constant)]
 
 
 def templatized(file: Path) -> str:
@@ -55,7 +56,7 @@ def templatized(file: Path) -> str:
     return ", ".join(f"{call.rstrip(',')})" for call in calls.findall(templatize(file.read_text("utf-8"))))
 
 
-def is_marked(node: ast.AST) -> bool:
+def is_marked(node: ast.AST) -> TypeGuard[ast.Call]:
     """Is it a sentence in gettext's hands?"""
     marks = ("_", "gettext", "gettext_lazy", "gettext_noop", "ngettext")
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in marks

@@ -82,7 +82,7 @@ def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so
             here = presence.Presence("one")
             here.enter(room.pk, "a socket", objects.Person("1", "ada"))
             following = asyncio.create_task(here.follow())
-            told = []
+            told: list[Any] = []
             async with asyncio.timeout(30):
                 while len(told) < 3:
                     message = await box.receive()

@@ -273,6 +273,7 @@ def test_what_waits_for_the_database_when_the_process_has_to_end_is_left_to_othe
         here = supervisor.current()
         await here.open()
         posted = await executor.run(post, people["ada"], rooms[0], host=here.host)
+        assert posted.start is not None
         line = [asyncio.ensure_future(executor.run(go_on.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
         here.start(posted.start, rooms[0].pk, None)

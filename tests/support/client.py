@@ -50,7 +50,7 @@ class Talker(Reader):
         await self.send("message.send", client_id=client_id, text=text, **fields)
         return client_id
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30) -> Any:
+    async def until(self, condition: Callable[..., Any], seconds: float = 30) -> Any:
         """Wait until the condition over what was heard is true; returns its value."""
         async with asyncio.timeout(seconds):
             while not (value := condition()):

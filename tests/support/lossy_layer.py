@@ -43,7 +43,7 @@ async def _later(send: Send, target: str, message: dict[str, Any]) -> None:
     await send(target, message)
 
 
-class LossyChannelLayer(InMemoryChannelLayer):
+class LossyChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels has no types
     """In memory; frames to groups suffer, but for the end of a run: a test that waits for it would never end."""
 
     def __init__(
@@ -63,7 +63,7 @@ class LossyChannelLayer(InMemoryChannelLayer):
             await self._loss.carry(super().group_send, group, message)
 
 
-class LossyRedisLayer(RedisPubSubChannelLayer):
+class LossyRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
     """On a real Redis; everything suffers, as far as `loss` says: nothing, until a test gives it another."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -63,10 +63,16 @@ def ends(page: Page, status: str) -> None:
 
 def until(page: Page, condition: Callable[[], Any], what: str) -> None:
     """Waits for what `expect` cannot see: what is stored, what the browser has asked for."""
-    wait_for(lambda: condition() or page.wait_for_timeout(50), what=what)
+
+    def met() -> Any:
+        if not (value := condition()):
+            page.wait_for_timeout(50)  # the browser's events arrive only while Playwright waits
+        return value
+
+    wait_for(met, what=what)
 
 
-def noted(element: Locator, read: str = "element => element.textContent") -> Callable[[], list[str]]:
+def noted(element: Locator, read: str = "element => element.textContent") -> Callable[[], list[Any]]:
     """All that is read of an element from now on, at each change of it: what stands there for a moment only, too."""
     notes = element.evaluate_handle(f"""element => {{
         const read = {read};

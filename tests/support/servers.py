@@ -63,7 +63,7 @@ class Server:
 
     def _up(self) -> bool:
         if self.process.poll() is not None:
-            raise RuntimeError(f"ended with {self.process.returncode}: {self.process.args}")
+            raise RuntimeError(f"ended with {self.process.returncode}: {self.process.args!r}")
         return listening(self.port)
 
     def stop(self, seconds: float = 40) -> None:

@@ -86,7 +86,7 @@ def wave_{n}(x: float, t: float) -> float:
 
 def document(length: int) -> str:
     """A long answer in Markdown, of that many characters; every tenth part is a long piece of code."""
-    parts = []
+    parts: list[str] = []
     while sum(map(len, parts)) < length:
         n = len(parts) + 1
         code = "".join(f"    total_{i} = wave_{n}({i}, 0.5) * {i}  # the {i}th\n" for i in range(120))
