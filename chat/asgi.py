@@ -11,9 +11,8 @@ from django.urls import path
 
 from .conf import conf
 from .consumers.base import UnknownConsumer
-from .node import daphne
+from .node import daphne, node
 from .routing import websocket_urlpatterns
-from .runs import supervisor
 
 
 def application(http: Any) -> ProtocolTypeRouter:
@@ -53,11 +52,11 @@ class SameOrigin(OriginValidator):  # type: ignore[misc]  # channels has no type
 async def lifespan(
     scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
 ) -> None:
-    """Servers that have the ASGI lifespan (uvicorn, hypercorn) wait for it; daphne has none, see `supervisor.py`."""
+    """Servers that have the ASGI lifespan (uvicorn, hypercorn) wait for it; daphne has none, see `node/daphne.py`."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.shutdown":
-            await supervisor.current().drain(conf.DRAIN_SECONDS)
+            await node.current().drain(conf.DRAIN_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
         await send({"type": "lifespan.startup.complete"})

@@ -1,21 +1,60 @@
-"""Tasks that belong to the process and not to the request that happens to start them. Called by `supervisor` and its
-parts.
-"""
+"""Background tasks that belong to the process, and small helpers for asyncio and threads."""
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
+from django.utils.translation import get_language, override
+
+from .protocol.errors import Refused
+
+logger = logging.getLogger("nous_chat.node")
 
 T = TypeVar("T")
 
 
+class TaskSets:
+    """The background tasks of one process, by how they may end. `Node.drain` ends all of them."""
+
+    def __init__(self) -> None:
+        self.writing: set[asyncio.Task[Any]] = set()
+        """They write to the database or publish what was written. Never cancelled."""
+        self.watching: set[asyncio.Task[Any]] = set()
+        """They only observe, or notify. Cancelled at the end of a shutdown."""
+        self.optional: set[asyncio.Task[Any]] = set()
+        """Work that can be repeated later: titles, summaries, erasing. Cancelled at the start of a shutdown."""
+
+    async def run_to_completion(self, work: Coroutine[Any, Any, T]) -> T:
+        """Finish `work` even if the calling socket is cancelled: a half-published write is worse than a late one. It
+        runs in the caller's language.
+        """
+        task = detached(_in_language(get_language(), work), self.writing)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_unheard)
+            raise
+
+
+def _log_unheard(task: asyncio.Task[Any]) -> None:
+    """Log the error of work that outlived the socket that asked for it: nobody else hears of it."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, (Refused, DatabaseError, InterfaceError)):
+        logger.error("Work for a socket that is gone has failed", exc_info=error)
+
+
+async def _in_language(language: str | None, work: Coroutine[Any, Any, T]) -> T:
+    with override(language):
+        return await work
+
+
 def detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
-    """A task in `tasks` while it lives, outside the context of whoever starts it: asgiref binds the ORM's threads to
-    contexts. Nor does it speak the language of whoever starts it: what it says is for all.
+    """Start a task that `tasks` holds until it is done, outside its creator's context: asgiref binds the ORM's threads
+    to contexts. Its language is the site's, not its creator's, since everybody reads what it says.
     """
     task = asyncio.create_task(work, context=contextvars.Context())
     tasks.add(task)
@@ -23,23 +62,24 @@ def detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asy
     return task
 
 
+async def cancel_and_wait(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task that only observes, and wait for its end."""
+    while (
+        not task.done()
+    ):  # again and again: on Python 3.11 `wait_for`, which redis-py uses, may swallow a cancellation
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+
+
+def now() -> float:
+    """The running loop's clock, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
 @contextmanager
 def own_connections() -> Iterator[None]:
-    """Around work in a thread of its own, such as a tool: the ORM opens connections there that nobody else closes."""
+    """Close the database connections that the ORM opens in a thread of our own, such as a tool's. Nobody else does."""
     try:
         yield
     finally:
         connections.close_all()
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def end(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task that only looks, and wait for it. More than once: on Python 3.11 `wait_for`, which redis-py uses,
-    may swallow a cancellation.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1)

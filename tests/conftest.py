@@ -98,12 +98,12 @@ def scenario(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def run(coroutine_function: Callable[..., Any], *args: Any) -> Any:
         async def whole() -> Any:
-            from chat.runs import supervisor
+            from chat.node import node
 
             try:
                 return await coroutine_function(*args)
             finally:
-                await supervisor.current().drain(5)
+                await node.current().drain(5)
 
         return async_to_sync(whole)()
 

@@ -1,64 +1,78 @@
-"""A message is posted: stored, told to everybody, and what follows from it is set going. Called by the socket of a
-conversation, and by the form that is there without JavaScript.
-"""
-
-from collections.abc import Awaitable, Callable
-from typing import Any
-from uuid import UUID
-
-from django.utils.translation import gettext as _
+"""Actions on messages: post, edit, delete, restore, choose an alternative."""
 
 from .. import store
 from ..protocol import commands, events
-from ..protocol.errors import ErrorCode, Refused
-from ..realtime import groups
-from ..runs.supervisor import Supervisor
-from ..store import Posted, executor
+from ..store import executor
+from .caller import Caller
 
 
-async def post(
-    here: Supervisor,
-    user_id: Any,
-    conversation_id: UUID,
-    wanted: commands.MessageSend,
-    launcher: str | None,
-    acknowledge: Callable[[Posted], Awaitable[None]] | None = None,
-) -> Posted:
-    """`launcher` is as for `Supervisor.start`; `acknowledge` is awaited when the message is stored. Raises Refused.
-
-    To be awaited by `Supervisor.see_through`: it writes.
-    """
-    refuse_while_draining(here)
-    group = groups.conversation(conversation_id)
-    with here.room() as host:
+async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
+    """Store a message, publish it, and start the answers it asks for. Raises Refused."""
+    caller.require_running_node()
+    supervisor = caller.node.supervisor
+    with supervisor.reserve() as host:
         posted = await executor.run(
             store.post_message,
-            user_id,
-            conversation_id,
-            wanted.text,
-            wanted.client_id,
-            wanted.mode,
+            caller.user_id,
+            caller.conversation_id,
+            command.text,
+            command.client_id,
+            command.mode,
             host,
-            wanted.reply_to,
-            wanted.agent,
-            attachments=wanted.attachments,
+            command.reply_to,
+            command.agent,
+            attachments=command.attachments,
         )
-        if acknowledge is not None:
-            await acknowledge(posted)
+        await caller.reply(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
+        await caller.explain(command.ref, posted.refused)
         if posted.repeated:
             return posted
-        await groups.publish(group, events.MessageCreated(message=posted.message))
+        await caller.publish(events.MessageCreated(message=posted.message))
         if posted.ended is not None:
-            await groups.publish(group, events.RunFinished.of(posted.ended.run, posted.ended.message))
-        if posted.start is not None:
-            here.start(posted.start, conversation_id, launcher)
+            await caller.publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
+        caller.start(posted.start)
     if posted.stop is not None:
-        await here.stop(posted.stop, conversation_id)
-    here.lists.changed(conversation_id)
+        await supervisor.stop(posted.stop, caller.conversation_id)
+    caller.changed()
     return posted
 
 
-def refuse_while_draining(here: Supervisor) -> None:
-    """Raises Refused(UNAVAILABLE) in a process that is about to end."""
-    if here.draining:
-        raise Refused(ErrorCode.UNAVAILABLE, _("The server is restarting. Send it again in a moment."))
+async def edit(caller: Caller, command: commands.MessageEdit) -> None:
+    """Change a message's text; with `resend`, replace the answers that follow it. Raises Refused."""
+    if command.resend:
+        caller.require_running_node()
+    with caller.node.supervisor.reserve() as host:
+        edited = await executor.run(
+            store.edit_message,
+            caller.user_id,
+            caller.conversation_id,
+            command.message,
+            command.text,
+            command.resend,
+            host,
+        )
+        await caller.reply(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
+        await caller.explain(command.ref, edited.refused)
+        await caller.publish(events.MessageUpdated(message=edited.message))
+        for hidden in edited.hidden:
+            await caller.publish(events.MessageUpdated(message=hidden))
+        caller.start(edited.start)
+    caller.changed()
+
+
+async def change(
+    caller: Caller, command: commands.MessageDelete | commands.MessageRestore | commands.MessageChoose
+) -> None:
+    """Delete or restore a message, or choose an alternative answer. Raises Refused."""
+    event: type[events.MessageUpdated | events.MessageDeleted] = events.MessageUpdated
+    match command:
+        case commands.MessageDelete():
+            work, event = store.delete_message, events.MessageDeleted
+        case commands.MessageRestore():
+            work = store.restore_message
+        case commands.MessageChoose():
+            work = store.choose_alternative
+    message = await executor.run(work, caller.user_id, caller.conversation_id, command.message)
+    await caller.reply(events.Ack(ref=command.ref, message=message.id))
+    await caller.publish(event(message=message))
+    caller.changed()

@@ -56,5 +56,5 @@ async def publish(conversation_id: UUID, change: store.ParticipantChange) -> Non
     for gone in change.left:
         # `announce` reaches participants only, so those who left hear of it separately.
         removed = events.ConversationRemoved(conversation=conversation_id, last_seq=change.notice.seq)
-        await groups.publish(groups.person(gone.user.id), removed)
+        await groups.publish(groups.inbox(gone.user.id), removed)
     await inbox.announce(conversation_id)

@@ -1,17 +1,21 @@
-"""How far behind one socket's reader is. Pure: `consumers` asks it before each delta and tells it of each `run.ack`."""
+"""Credit-based flow control: how far one socket's reader is behind. Pure; the consumer brings the time.
+
+The consumer asks before it sends each delta, and reports each `run.ack`.
+"""
 
 from collections import deque
 
 LIMIT = 256 * 1024
-"""Characters sent and not acknowledged, beyond which a socket gets no more deltas."""
+"""Unacknowledged characters beyond which a socket gets no more deltas."""
 
 PATIENCE = 30.0
-"""Seconds that a delta may stay unacknowledged before there are no more of them either; and seconds that a reader may
-be behind before he has to come again."""
+"""Seconds that a delta may stay unacknowledged before a socket gets no more of them, and seconds that a reader may stay
+behind before they have to reconnect.
+"""
 
 
-class Credit:
-    """Counts what one run has sent to one socket; a conversation has one active run, so a new run starts afresh. Times
+class FlowControl:
+    """Counts what one run has sent to one socket. A conversation has one active run, so a new run starts at zero. Times
     are the event loop's, in seconds.
     """
 
@@ -23,12 +27,13 @@ class Credit:
 
     @property
     def behind(self) -> bool:
+        """Whether deltas are withheld until the reader catches up."""
         return self._behind_since is not None
 
     def admit(self, run: str, seq: int, size: int, now: float) -> bool:
-        """Whether a delta of `size` characters may be sent; it then counts as sent."""
+        """Whether a delta of `size` characters may be sent. If so, it counts as sent."""
         if run != self._run:
-            self._begin(run)
+            self._reset(run)
         late = bool(self._sent) and now - self._sent[0][2] > PATIENCE
         if self._behind_since is None and (late or self._outstanding + size > LIMIT):
             self._behind_since = now
@@ -39,7 +44,9 @@ class Credit:
         return True
 
     def acknowledge(self, run: str, seq: int) -> bool:
-        """The reader has applied everything up to `seq`. True where it has now caught up and needs the whole state."""
+        """The reader has applied everything up to `seq`. Returns True if they have just caught up and now need the
+        whole state, because deltas were withheld.
+        """
         if run != self._run:
             return False
         while self._sent and self._sent[0][0] <= seq:
@@ -50,14 +57,14 @@ class Credit:
         return False
 
     def finish(self, run: str) -> None:
-        """The run is over: whoever was behind has got the whole of it."""
+        """The run is over. Its last event carries the whole message, so nobody is behind any longer."""
         if run == self._run:
-            self._begin(None)
+            self._reset(None)
 
     def exhausted(self, now: float) -> bool:
-        """Whether the reader has been behind for so long that he is not going to catch up."""
+        """Whether the reader has been behind for so long that they will not catch up."""
         return self._behind_since is not None and now - self._behind_since > PATIENCE
 
-    def _begin(self, run: str | None) -> None:
+    def _reset(self, run: str | None) -> None:
         self._run, self._outstanding, self._behind_since = run, 0, None
         self._sent.clear()

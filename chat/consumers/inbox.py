@@ -1,6 +1,4 @@
-"""The inbox socket: a user's list of conversations."""
-
-from typing import Never
+"""The inbox socket: a user's list of conversations, kept up to date."""
 
 from .. import store
 from ..protocol import commands, events, objects
@@ -11,20 +9,16 @@ from .base import Socket
 
 
 class InboxConsumer(Socket):
-    """One person's list of conversations."""
+    """One user's inbox."""
 
     async def enter(self) -> None:
-        await self.mailbox.join(groups.person(self.user.pk))
+        await self.mailbox.join(groups.inbox(self.user.pk))
         conversations, more = await executor.run(store.list_conversations, self.user.pk)
         you = objects.Person.of(self.user)
         await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
 
     async def handle(self, command: commands.AnyCommand) -> None:
-        match command:
-            case commands.Ping(ref=ref):
-                await self.answer(events.Pong(ref=ref))
-            case _:
-                self._nothing_else()
-
-    def _nothing_else(self) -> Never:
-        raise Refused(ErrorCode.UNKNOWN_COMMAND, "The inbox understands ping. Send this to a conversation's socket.")
+        if not isinstance(command, commands.Ping):
+            text = "The inbox takes ping only. Send this to a conversation's socket."
+            raise Refused(ErrorCode.UNKNOWN_COMMAND, text)
+        await self.answer(events.Pong(ref=command.ref))

@@ -1,25 +1,28 @@
-"""A daphne whose sockets hold no more than a reader takes and no more than the chat hears: `install()` makes daphne's
-command use it.
+"""What daphne lacks: bounded buffers in both directions (`install`), and a shutdown that waits (`drain_at_shutdown`).
 
-daphne alone writes into memory whatever an application sends (its issue 170), and keeps in memory whatever a browser
-sends until the application asks for it. uvicorn bounds both by itself.
+Without this, daphne buffers in memory whatever an application sends (its issue 170), and whatever a browser sends until
+the application reads it. uvicorn bounds both by itself, and has the ASGI lifespan.
 """
 
 import asyncio
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..conf import conf
 from ..protocol.commands import MAX_FRAME_CHARS
 
+if TYPE_CHECKING:
+    from .node import Node
+
 MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
-"""What UTF-8 may make of the longest frame. More is not read: the connection ends with 1009."""
+"""The longest frame in UTF-8. A longer one is not read; the connection closes with 1009."""
 
 MAX_WAITING = 32
-"""Frames of one browser that may wait for the chat; while there are more, nothing is read from it."""
+"""Frames of one browser that may wait for the chat. While there are more, daphne reads nothing from it."""
 
 
 def install() -> None:
-    """Does nothing unless daphne's command is what runs."""
+    """Make daphne's command use BoundedServer. Has no effect under other servers."""
     cli = sys.modules.get("daphne.cli")
     if cli is not None:
         cli.CommandLineInterface.server_class = _server_class()
@@ -45,7 +48,7 @@ def _server_class() -> type:
             if message["type"] != "websocket.send":
                 await super().handle_reply(protocol, message)
                 return
-            protocol.maxMessagePayloadSize = 0  # else what is longer is not sent either, and nobody is told
+            protocol.maxMessagePayloadSize = 0  # or autobahn would silently drop long frames that we send
             try:
                 await super().handle_reply(protocol, message)
             finally:
@@ -57,14 +60,14 @@ def _server_class() -> type:
 
 
 class Outflow:
-    """A producer, as Twisted calls what writes to a transport: it is told when the transport has enough (64 KiB), and
+    """Write backpressure. A producer in Twisted's terms: the transport tells it when its buffer is full (64 KiB), and
     when there is room again.
     """
 
     def __init__(self, transport: Any) -> None:
         self.open = asyncio.Event()
         self.open.set()
-        transport.unregisterProducer()  # that of the HTTP request which the socket began as
+        transport.unregisterProducer()  # the one of the HTTP request that became this socket
         transport.registerProducer(self, True)
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's names
@@ -74,12 +77,12 @@ class Outflow:
         self.open.set()
 
     def stopProducing(self) -> None:  # noqa: N802
-        """The reader is gone: nothing waits for him."""
+        """The client is gone, so nothing may wait for it."""
         self.open.set()
 
 
 class Inflow:
-    """What daphne puts its messages into: the application's queue, behind which reading stops while it is long."""
+    """Read backpressure. Wraps the application's queue, and stops reading from the browser while that is long."""
 
     def __init__(self, queue: "asyncio.Queue[Any]", transport: Any) -> None:
         self._queue, self._transport, self._paused = queue, transport, False
@@ -89,11 +92,27 @@ class Inflow:
         if self._queue.qsize() > MAX_WAITING and not self._paused:
             self._paused = True
             self._transport.pauseProducing()
-            self._look_again()
+            self._resume_when_short()
 
-    def _look_again(self) -> None:
+    def _resume_when_short(self) -> None:
         if self._queue.qsize() > MAX_WAITING // 2:
-            asyncio.get_running_loop().call_later(0.05, self._look_again)
+            asyncio.get_running_loop().call_later(0.05, self._resume_when_short)
         else:
             self._paused = False
             self._transport.resumeProducing()
+
+
+def drain_at_shutdown(node: "Node") -> None:
+    """Make Twisted's reactor, on which daphne runs, wait for `node.drain` before it ends: daphne itself tells
+    applications nothing. Under servers with the ASGI lifespan, `asgi.lifespan` does this.
+    """
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is None or not getattr(reactor, "running", False):
+        return
+    from twisted.internet.defer import Deferred
+
+    def drain() -> Any:
+        node.process.ending = True  # now, before daphne cancels its sockets
+        return Deferred.fromFuture(asyncio.ensure_future(node.drain(conf.DRAIN_SECONDS)))
+
+    reactor.addSystemEventTrigger("before", "shutdown", drain)

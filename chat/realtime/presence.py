@@ -1,7 +1,7 @@
-"""Who is here, and who is typing. Sockets say so; frames to the conversation's group come out.
+"""Who is in a conversation right now. Sockets enter and leave; `presence` events to the conversation's group come out.
 
-No table holds it. Each process tells of its own sockets, again and again, and a reader forgets a process that has
-fallen silent (docs/protocol.md, "Who is here"): so a crash leaves nothing behind that would have to be cleaned up.
+No table holds it. Each process publishes the people at its own sockets, again and again, and clients forget a process
+that has fallen silent (docs/protocol.md, "Who is here"). So a crash leaves nothing behind to clean up.
 """
 
 import asyncio
@@ -11,76 +11,77 @@ from uuid import UUID
 from ..protocol import events, objects
 from . import groups
 
-logger = logging.getLogger("nous_chat.presence")
+logger = logging.getLogger("nous_chat.realtime")
 
-STEP = 0.5
-"""Seconds between two looks: a conversation is told of its people at most this often, however many come and go."""
+INTERVAL = 0.5
+"""Seconds between two publications for one conversation, however many people come and go."""
 
-AGAIN = 20.0
-"""Seconds after which a process tells of its people although nothing has changed."""
+REPEAT_AFTER = 20.0
+"""Seconds after which a process publishes its people again although nothing has changed."""
 
 
 class Presence:
-    """The people whose sockets this process serves, by conversation. `follow` is its task; the rest may be called from
-    the same loop at any time.
+    """The people at this process's sockets, by conversation. `follow` is its task; the rest may be called from the same
+    loop at any time.
     """
 
     def __init__(self, host: str) -> None:
         self._host = host
         self._here: dict[UUID, dict[object, objects.Person]] = {}
-        self._told: dict[UUID, float] = {}
+        self._published_at: dict[UUID, float] = {}
         self._changed: set[UUID] = set()
-        self._asking: set[UUID] = set()
+        self._to_ask: set[UUID] = set()
 
     def enter(self, conversation_id: UUID, socket: object, person: objects.Person) -> None:
-        """A socket shows a conversation: it is told who is here, by every process."""
+        """A socket shows a conversation. Every process then publishes its people there."""
         self._here.setdefault(conversation_id, {})[socket] = person
         self._changed.add(conversation_id)
-        self._asking.add(conversation_id)
+        self._to_ask.add(conversation_id)
 
     def leave(self, conversation_id: UUID, socket: object) -> None:
+        """A socket shows a conversation no longer."""
         people = self._here.get(conversation_id, {})
         if people.pop(socket, None) is not None:
             self._changed.add(conversation_id)
 
-    def asked(self, conversation_id: UUID) -> None:
-        """Some process wants to hear of ours."""
+    def publish_soon(self, conversation_id: UUID) -> None:
+        """Another process asks for our people."""
         if conversation_id in self._here:
             self._changed.add(conversation_id)
 
     async def follow(self) -> None:
-        """Tell what has changed, and from time to time what has not. Started by `Supervisor.open`, cancelled by its
-        `drain`; nothing escapes.
+        """Publish changes, and now and then what has not changed. Started by `Node.open`, cancelled by `Node.drain`;
+        nothing escapes.
         """
         loop = asyncio.get_running_loop()
         while True:
             try:
                 for conversation_id in self._due(loop.time()):
-                    await self._tell(conversation_id, loop.time())
-                while self._asking:
-                    await groups.tell(groups.conversation(self._asking.pop()), {"type": "who"})
+                    await self._publish(conversation_id, loop.time())
+                while self._to_ask:
+                    await groups.send(groups.conversation(self._to_ask.pop()), {"type": "who_is_here"})
             except Exception:
-                logger.exception("People could not be told who is here")
-            await asyncio.sleep(STEP)
+                logger.exception("Presence could not be published")
+            await asyncio.sleep(INTERVAL)
 
     async def close(self) -> None:
-        """This process serves nobody any more."""
+        """Publish that nobody is at this process any longer."""
         for conversation_id in list(self._here):
-            self._here.get(conversation_id, {}).clear()  # `follow` may have told the last ones away meanwhile
-            await self._tell(conversation_id, 0)
+            self._here.get(conversation_id, {}).clear()  # `follow` may have removed the entry meanwhile
+            await self._publish(conversation_id, 0)
 
     def _due(self, now: float) -> list[UUID]:
-        old = [conversation_id for conversation_id, told in self._told.items() if now - told > AGAIN]
+        old = [conversation_id for conversation_id, at in self._published_at.items() if now - at > REPEAT_AFTER]
         due = [*self._changed, *(conversation_id for conversation_id in old if conversation_id not in self._changed)]
         self._changed.clear()
         return due
 
-    async def _tell(self, conversation_id: UUID, now: float) -> None:
+    async def _publish(self, conversation_id: UUID, now: float) -> None:
         people = {person.id: person for person in self._here.get(conversation_id, {}).values()}
         if people:
-            self._told[conversation_id] = now
+            self._published_at[conversation_id] = now
         else:
             self._here.pop(conversation_id, None)
-            self._told.pop(conversation_id, None)
+            self._published_at.pop(conversation_id, None)
         event = events.Presence(host=self._host, people=list(people.values()))
         await groups.publish(groups.conversation(conversation_id), event)

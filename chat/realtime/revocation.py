@@ -1,6 +1,7 @@
-"""Who is signed out, deactivated, has a new password, or is in a conversation no more or in another role, is looked at
-by all his sockets at once, in whichever process: Django's signals in, messages to `groups.account` out. What no signal
-tells (rows changed by `update()`) his sockets see within a minute.
+"""Revocation of access: Django's signals in, messages to `groups.account` out.
+
+When a user logs out, is deactivated, changes password, or changes role, all of their sockets, in every process,
+re-check access immediately. Changes that send no signal (rows changed by `update()`) are noticed within a minute.
 """
 
 import asyncio
@@ -17,48 +18,52 @@ from django.dispatch import receiver
 
 from ..models import Participant
 from . import groups
+from .layer import LayerMessage
 
 
 @receiver(user_logged_out)
 def signed_out(request: Any, user: Any, **_: Any) -> None:
+    """Close the sockets of one session."""
     session = getattr(request, "session", None)
     if user is not None and session is not None:
-        _tell(user.pk, {"type": "signed_out", "session": session_name(session.session_key)})
+        _send_on_commit(user.pk, {"type": "signed_out", "session": session_name(session.session_key)})
 
 
 def session_name(key: str | None) -> str:
-    """What a session is called between processes. Its key opens it, so that is not sent around."""
+    """A session's name between processes. Its key would open it, so that is never sent."""
     return hashlib.sha256((key or "").encode()).hexdigest()
 
 
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
 def user_saved(instance: Any, created: bool, **_: Any) -> None:
-    """Only what ends sessions counts: a site saves its users for many other reasons."""
+    """Re-check a user who was deactivated or got a new password. Sites save users for many other reasons."""
     if not created and (not instance.is_active or getattr(instance, "_password", None) is not None):
-        _tell(instance.pk, {"type": "look"})
+        _send_on_commit(instance.pk, {"type": "check_access"})
 
 
 @receiver([post_save, post_delete], sender=Participant)
 def participant_changed(instance: Participant, created: bool = False, **_: Any) -> None:
+    """Re-check a participant whose role has changed, or who was removed."""
     if not created:
-        _tell(instance.user_id, {"type": "look"})
+        _send_on_commit(instance.user_id, {"type": "check_access"})
 
 
-def _tell(user_id: Any, message: groups.LayerMessage) -> None:
+def _send_on_commit(user_id: Any, message: LayerMessage) -> None:
     transaction.on_commit(partial(_send, user_id, message))
 
 
-def _send(user_id: Any, message: groups.LayerMessage) -> None:
-    """From the thread of a view or of a command, or from an event loop's own."""
+def _send(user_id: Any, message: LayerMessage) -> None:
+    """Send from wherever the signal was sent: the thread of a view or command, or an event loop's own."""
     group = groups.account(user_id)
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        async_to_sync(groups.tell)(group, message)
+        async_to_sync(groups.send)(group, message)
     else:
-        task = loop.create_task(groups.tell(group, message))
+        task = loop.create_task(groups.send(group, message))
         _sending.add(task)
         task.add_done_callback(_sending.discard)
 
 
 _sending: set[asyncio.Task[None]] = set()
+"""Started by `_send`, never cancelled; nothing escapes. Held here because an event loop holds tasks only weakly."""

@@ -1,6 +1,6 @@
-"""Runs that nobody reads any more. Called by `supervisor`, which owns the runs.
+"""Abandoned runs: nobody reads their conversation any longer. Called by `supervisor`, which owns the runs.
 
-Only a socket's leaving raises the question. It is put to this process's sockets first, then, by a roll call through the
+Only a socket that leaves raises the question. It goes to this process's sockets first, then, by a roll call through the
 conversation's group, to everybody's.
 """
 
@@ -14,70 +14,70 @@ from ..conf import conf
 from ..realtime import groups
 
 ROLL_CALL = 1.0
-"""Seconds in which a reader answers the question whether anybody is still there."""
+"""Seconds in which a reader has to answer a roll call."""
 
 
 class Abandonment:
-    """Says of conversations that nobody has come back to them within DISCONNECT_GRACE.
+    """Reports conversations to which nobody has come back within DISCONNECT_GRACE.
 
-    `here`: whether a socket of this process reads a conversation. `layer_away`: whether others could not answer.
-    `abandoned`: called for a conversation that nobody reads.
+    `has_reader(conversation)`: whether a socket of this process shows it. `layer_away()`: whether other processes
+    cannot answer. `on_abandoned(conversation)`: called if nobody reads it.
     """
 
     def __init__(
         self,
-        here: Callable[[UUID], bool],
+        has_reader: Callable[[UUID], bool],
         layer_away: Callable[[], bool],
-        abandoned: Callable[[UUID], None],
+        on_abandoned: Callable[[UUID], None],
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        self._here = here
+        self._has_reader = has_reader
         self._layer_away = layer_away
-        self._abandoned = abandoned
+        self._on_abandoned = on_abandoned
         self._tasks = tasks
         self._checks: dict[UUID, _Check] = {}
 
-    def left(self, conversation_id: UUID) -> None:
-        """A socket of a conversation is gone."""
+    def reader_left(self, conversation_id: UUID) -> None:
+        """A socket has left a conversation."""
         if conversation_id in self._checks:
             self._checks[conversation_id].again = True
-        else:  # noted here and not in the task: another may leave before that begins
+        else:  # noted here and not in the task, because another socket may leave before the task begins
             self._checks[conversation_id] = _Check()
             detached(self._check(conversation_id), self._tasks)
 
-    def present(self, conversation_id: UUID) -> None:
+    def reader_present(self, conversation_id: UUID) -> None:
         """A reader has answered the roll call."""
         if (check := self._checks.get(conversation_id)) is not None:
             check.present.set()
 
     async def _check(self, conversation_id: UUID) -> None:
-        """Is anybody still reading? Started by `left`, cancelled by Supervisor.drain; nothing escapes."""
+        """Check whether anybody still reads. Started by `reader_left`, cancelled by `Node.drain`; nothing escapes."""
         check = self._checks[conversation_id]
         try:
             while check.again:
                 await asyncio.sleep(conf.DISCONNECT_GRACE)
                 check.again = False
-                if not await self._anybody(conversation_id, check):
-                    self._abandoned(conversation_id)
+                if not await self._anybody_reads(conversation_id, check):
+                    self._on_abandoned(conversation_id)
         finally:
             del self._checks[conversation_id]
 
-    async def _anybody(self, conversation_id: UUID, check: "_Check") -> bool:
+    async def _anybody_reads(self, conversation_id: UUID, check: "_Check") -> bool:
         check.present.clear()
-        asked = 0
-        while asked < 2:  # the layer may lose the question or the answer
-            if self._here(conversation_id):
+        unanswered = 0
+        while unanswered < 2:  # the layer may lose the question or the answer
+            if self._has_reader(conversation_id):
                 return True
-            await groups.tell(groups.conversation(conversation_id), {"type": "roll_call"})
+            await groups.send(groups.conversation(conversation_id), {"type": "roll_call"})
             with suppress(TimeoutError):
                 await asyncio.wait_for(check.present.wait(), ROLL_CALL)
                 return True
-            asked = 0 if self._layer_away() else asked + 1  # while it is away, silence says nothing
+            unanswered = 0 if self._layer_away() else unanswered + 1  # during an outage, silence proves nothing
         return False
 
 
 class _Check:
-    """A roll call that is due. `again`: somebody left since the last one."""
+    """A roll call that is due. `again`: a socket has left since the last one."""
 
     def __init__(self) -> None:
         self.present = asyncio.Event()

@@ -1,5 +1,6 @@
-"""Whether this process is in touch with the world. Pure: `supervisor` tells it of each tick, each heartbeat that the
-database took, and each message to itself that came back through the channel layer.
+"""Whether this process is in touch with its event loop, the database and the channel layer. Pure.
+
+`node.heartbeat` reports each tick, each heartbeat that the database took, and each message to itself that came back.
 """
 
 import asyncio
@@ -8,82 +9,89 @@ from dataclasses import dataclass, field
 from ..conf import conf
 
 TICK = 1.0
-"""Seconds between two heartbeats, and so the most of a text that a crash can cost."""
+"""Seconds between two heartbeats, and so the most text, in seconds, that a crash can lose."""
 
 AWAY = 3.0
 """Seconds without an answer after which the database, or the layer, counts as away."""
 
 
-def late() -> float:
-    """Seconds after which a heartbeat that is missing starts to matter: half of what makes others take the runs."""
+def overdue() -> float:
+    """Seconds after which a missing heartbeat matters: half of what makes other processes take the runs."""
     return max(conf.HOST_TIMEOUT / 2, 2.5 * TICK)
 
 
 class Pulse:
-    """Times are the event loop's, in seconds. A process begins as one that has seen nothing yet."""
+    """Times are the event loop's, in seconds. At first, nothing has been seen of the world."""
 
     def __init__(self, now: float) -> None:
-        self._ticked = now
+        self._ticked_at = now
         self._frozen_since: float | None = None
-        self._beaten = self._echoed = now
+        self._beaten_at = self._echoed_at = now
         self._regular_since: float | None = None
-        self._echo = 0
+        self._last_echo = 0
         self.sent = 0
         """The number of the newest message to ourselves."""
 
     def tick(self, now: float) -> bool:
-        """Once every TICK. True where this one is so late that the process must have been frozen."""
+        """Once every TICK. Returns True if this tick is so late that the process must have been frozen."""
         frozen = self.frozen(now)
         if frozen:
             self._frozen_since = now
-            self._echoed = now
-        self._ticked = now
+            self._echoed_at = now
+        self._ticked_at = now
         self.sent += 1
         return frozen
 
     def frozen(self, now: float) -> bool:
-        """Whether others may have taken our runs without our knowing: no heartbeat has told us since the process stood
-        still. Until one has, nothing may be published.
+        """True if we may have lost our runs to other processes: this process stalled, and no heartbeat has succeeded
+        since. Publish nothing until one does.
         """
-        return self._frozen_since is not None or now - self._ticked > late()
+        return self._frozen_since is not None or now - self._ticked_at > overdue()
 
-    def beat(self, asked: float, now: float) -> None:
-        """The database has answered the heartbeat that was `asked` for then."""
-        if self._regular_since is None or now - self._beaten > late():
+    def beat(self, started: float, now: float) -> None:
+        """The database has taken the heartbeat that was begun at `started`."""
+        if self._regular_since is None or now - self._beaten_at > overdue():
             self._regular_since = now
-        self._beaten = now
-        if self._frozen_since is not None and asked >= self._frozen_since:
+        self._beaten_at = now
+        if self._frozen_since is not None and started >= self._frozen_since:
             self._frozen_since = None
 
     def may_judge(self, now: float) -> bool:
-        """Whether a heartbeat that is old in the database means a dead process. After an outage they all are old, until
-        each process has had the time to give a new sign of life.
+        """Whether an old heartbeat in the database proves that a process is dead. After an outage they are all old,
+        until each process has had time to write a new one.
         """
-        regular = self._regular_since is not None and now - self._beaten <= late()
+        regular = self._regular_since is not None and now - self._beaten_at <= overdue()
         return regular and now - (self._regular_since or now) >= conf.HOST_TIMEOUT
 
     def echo(self, number: int, now: float) -> int:
-        """Message `number` to ourselves came back. Returns how many before it did not."""
-        missed = max(number - self._echo - 1, 0)
-        self._echo, self._echoed = max(number, self._echo), now
+        """Message `number` to ourselves came back. Returns how many messages before it did not."""
+        missed = max(number - self._last_echo - 1, 0)
+        self._last_echo, self._echoed_at = max(number, self._last_echo), now
         return missed
 
     def database_away(self, now: float) -> bool:
-        return now - self._beaten > AWAY
+        """Whether the database has taken no heartbeat for AWAY seconds."""
+        return now - self._beaten_at > AWAY
 
     def layer_away(self, now: float) -> bool:
-        return now - self._echoed > AWAY
+        """Whether no message to ourselves has come back for AWAY seconds."""
+        return now - self._echoed_at > AWAY
 
 
 @dataclass
 class Process:
-    """What a run knows of the process that makes it."""
+    """What the runs of a process know of it."""
 
     host: str
     pulse: Pulse
     ending: bool = False
-    """It is about to end: what follows is for another process."""
+    """Shutdown has begun. New work goes to other processes."""
     steady: asyncio.Event = field(default_factory=asyncio.Event)
     """Set with each heartbeat that the database took."""
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """It ends now: what the database does not take at once is lost."""
+    """Set at the end of a shutdown. Writes that the database does not take at once are lost."""
+
+    def give_up(self) -> None:
+        """Release everything that waits for the database to come back."""
+        self.given_up.set()
+        self.steady.set()

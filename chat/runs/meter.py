@@ -1,4 +1,7 @@
-"""Estimates what a run takes while it streams, and says when a budget is used up."""
+"""Estimates a run's usage while it streams, and says when a budget is used up. Pure.
+
+Providers report usage only at the end, and not at all for answers that broke off.
+"""
 
 from collections.abc import Sequence
 
@@ -10,50 +13,49 @@ from ..store.pricing import RemainingBudget, compute_cost, count_tokens
 
 
 class Meter:
-    """Estimates what a run takes: its prompt, what it writes, and all of that as the prompt of each further turn.
-    Providers count only at the end, and not at all what was broken off.
-    """
+    """Counts the prompt, the output, and, after each tool result, all of that again as the next turn's prompt."""
 
     def __init__(self, prompt: Sequence[engine.Message], left: Sequence[RemainingBudget], price: Price | None) -> None:
-        self._context = sum(map(prompts.estimate, prompt))
+        self._context_tokens = sum(map(prompts.estimate, prompt))
         self._left = left
         self._price = price
-        self._input = 0
-        self._chars = 0
-        self._turn = True
+        self._input_tokens = 0
+        self._output_chars = 0
+        self._turn_begins = True
 
-    def heard(self, chars: int) -> None:
-        """The model wrote so many characters."""
-        self._input += self._ahead
-        self._turn = False
-        self._chars += chars
+    def add_output(self, chars: int) -> None:
+        """The model wrote this many characters."""
+        self._input_tokens += self._next_input
+        self._turn_begins = False
+        self._output_chars += chars
 
-    def told(self, chars: int) -> None:
-        """A tool gave a result of so many characters: the model is sent everything once more."""
-        self._turn = True
-        self._context += chars // prompts.CHARS_PER_TOKEN
+    def add_tool_result(self, chars: int) -> None:
+        """A tool returned this many characters. The model is sent everything once more."""
+        self._turn_begins = True
+        self._context_tokens += chars // prompts.CHARS_PER_TOKEN
 
     @property
-    def _ahead(self) -> int:
-        """Tokens that the model is sent before it says something."""
-        return self._context + self._chars // prompts.CHARS_PER_TOKEN if self._turn else 0
+    def _next_input(self) -> int:
+        """Tokens that the model is sent before it writes again."""
+        return self._context_tokens + self._output_chars // prompts.CHARS_PER_TOKEN if self._turn_begins else 0
 
     @property
     def usage(self) -> engine.Usage:
-        output = -(-self._chars // prompts.CHARS_PER_TOKEN)
-        return engine.Usage(self._input, output, self._input + output)
+        """The estimate so far, in tokens."""
+        output = -(-self._output_chars // prompts.CHARS_PER_TOKEN)
+        return engine.Usage(self._input_tokens, output, self._input_tokens + output)
 
     def over(self) -> objects.Failure | None:
-        """Why the run has to end, if it has to."""
+        """Why the run has to end. None while every budget lasts."""
         if not self._left:
             return None
         usage = self.usage
-        tokens = count_tokens(usage) + self._ahead
+        tokens = count_tokens(usage) + self._next_input
         for left in self._left:
             if left.tokens is not None and tokens > left.tokens:
                 return left.failure
             if left.cost is not None and self._price is not None:
-                with_ahead = engine.Usage(tokens - (usage.output_tokens or 0), usage.output_tokens)
-                if compute_cost(with_ahead, self._price) > left.cost:
+                with_next_input = engine.Usage(tokens - (usage.output_tokens or 0), usage.output_tokens)
+                if compute_cost(with_next_input, self._price) > left.cost:
                     return left.failure
         return None

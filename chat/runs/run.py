@@ -1,8 +1,8 @@
-"""One run from start to end: engine events in; frames to the group and rows to the store out. Made by `supervisor`.
+"""One run from start to end: engine events in, frames to the group and rows to the store out. Made by `supervisor`.
 
-A run is two tasks. The *stream task* reads the provider into a Coalescer; stop, abandonment and shutdown cancel it, at
-most once, because a second cancellation would interrupt the closing of the provider's connection. The *run task* is
-never cancelled: it publishes what the Coalescer yields and then writes the one end that fits.
+A run is two tasks. The *stream task* reads the provider into a Coalescer. Stop, abandonment and shutdown cancel it, but
+only once: a second cancellation would interrupt closing the provider's connection. The *run task* is never cancelled.
+It publishes what the Coalescer yields and then writes the end that fits.
 """
 
 import asyncio
@@ -30,15 +30,16 @@ logger = logging.getLogger("nous_chat.runs")
 T = TypeVar("T")
 
 MAX_HELD_CHARS = 64 * 1024
-"""The provider is read no further while this much waits to be published."""
+"""Backpressure: the provider is read no further while this much text waits to be published."""
 
 PAUSES = (0.1, 0.3, 1.0, 2.0)
-"""Seconds before a unit of work is tried again, the last one as often as it takes: a locked SQLite, a full disk, a
-database that restarts."""
+"""Seconds before each retry of a unit of work; the last one repeats. For a locked SQLite, a full disk, or a database
+that restarts.
+"""
 
 
 class LiveRun:
-    """A run of this process. `follow` is its run task; everything else may be called from the same loop at any time."""
+    """A run that this process makes. `follow` is its run task; the rest may be called from the loop at any time."""
 
     def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, launcher: str | None) -> None:
         self.id = run_id
@@ -46,13 +47,14 @@ class LiveRun:
         self.launcher = launcher
         """The first channel of the socket that launched it."""
         self.agent: str | None = None
-        """The slug of who answers; None before it has started."""
+        """The slug of the agent that answers. None before the run has started."""
         self.omitted_seq = 0
-        """The number of the newest message that did not fit into its prompt and is in no summary."""
+        """The number of the newest message that neither fits into the prompt nor is in a summary. 0 if there is none.
+        """
         self.over = asyncio.Event()
-        """Set when nothing is done for it any more here."""
+        """Set when this process has finished all work for the run."""
         self.place: int | None = None
-        """Its place in the queue, as everybody was told."""
+        """Its place in the queue, as last published. None if it does not wait."""
 
         self._process = process
         self._group = groups.conversation(conversation_id)
@@ -69,17 +71,17 @@ class LiveRun:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
+        self._drained = asyncio.Event()
         self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
-        self._lost = False
+        self._disowned = False
         self._cancelled: str | None = None
         self._cancel_reason: objects.Failure | None = None
 
     async def follow(self) -> UUID | None:
-        """The run task: from `queued` to its end. Returns the id of the run that is to follow, if one is.
+        """The run task: from `queued` to the end. Returns the id of the run queued to follow, if any.
 
-        Started by Supervisor.start, never cancelled, awaited by Supervisor.drain. What escapes from it is
-        store.TooManyRuns, before it has begun, and what the database raises still when the process has to end.
+        Started by `Supervisor.start`, never cancelled, awaited by `Node.drain`. What may escape: store.TooManyRuns,
+        before the run has begun, and what the database raises at the end of a shutdown.
         """
         started = await self._persist(self._start)
         if started is None:
@@ -88,7 +90,7 @@ class LiveRun:
         await self._begin(started)
         self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
         self._stream.add_done_callback(lambda _: self._wake.set())
-        if self._cancelled is not None:  # somebody stopped it while it was starting
+        if self._cancelled is not None:  # stopped while it was starting
             self._stream.cancel()
         try:
             while not self._stream.done():
@@ -98,22 +100,23 @@ class LiveRun:
             await self._flush()
             return await self._end(started)
         finally:
-            if not self._stream.done():  # something raised: the provider is not to be read for nobody
+            if not self._stream.done():  # something raised; do not read the provider for nobody
                 self._stream.cancel()
                 await asyncio.wait([self._stream])
 
     def _start(self) -> store.StartedRun | None:
-        """Where the line before the database was longer than the life of this process, it is another's to begin."""
-        if self._process.ending:
+        if (
+            self._process.ending
+        ):  # shutdown began while this waited for the database thread; release it for another process
             store.release_runs(self._process.host, [self.id])
             return None
         return store.start_run(self.id, self._process.host)
 
     async def _begin(self, started: store.StartedRun) -> None:
-        """Tell everybody. A run that goes on, after approvals or where an answer was cut off, takes up what it had."""
+        """Publish the start. A run that continues, after approvals or a cut-off answer, keeps what it had."""
         message = self._message = started.message
         self._meter = Meter(started.prompt, started.remaining, started.price)
-        self._keep_to_budgets()
+        self._enforce_budgets()
         self._text, self._thinking = [message.text], [message.thinking]
         self._call_ids = started.call_ids
         by_id = {call.id: call for call in message.calls}
@@ -125,7 +128,9 @@ class LiveRun:
         await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
 
     async def _read(self, started: store.StartedRun) -> engine.Finish | engine.Error:
-        """The stream task. Started by `follow`, cancelled by `cancel` once; what escapes ends the run as `internal`."""
+        """The stream task. Started by `follow`, cancelled at most once, by `cancel`. What escapes ends the run with the
+        error code `internal`.
+        """
         loop = asyncio.get_running_loop()
         settings = agents.find(started.agent)
         try:
@@ -133,7 +138,7 @@ class LiveRun:
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
         deps = started.conversation
-        if settings.deps:  # a way through the database's one thread, which many a run may be waiting for
+        if settings.deps:  # only then: it costs a job in the ORM's thread, for which many runs may wait
             deps = await self._persist(agents.deps, settings, started.user, started.conversation)
         context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
         prompt = started.prompt
@@ -149,33 +154,35 @@ class LiveRun:
             async for event in stream:
                 match event:
                     case engine.TextDelta() | engine.ThinkingDelta():
-                        meter.heard(len(event.text))
+                        meter.add_output(len(event.text))
                         self._coalescer.add(event, loop.time())
                         self._schedule(loop)
                         if self._coalescer.held > MAX_HELD_CHARS:
-                            self._room.clear()
-                            await self._room.wait()
+                            self._drained.clear()
+                            await self._drained.wait()
                     case engine.ToolCall():
-                        meter.heard(len(event.raw))
-                        self._call(event.id, name=event.name, arguments=event.arguments)
+                        meter.add_output(len(event.raw))
+                        self._publish_call(event.id, name=event.name, arguments=event.arguments)
                     case engine.ToolResult():
-                        meter.told(len(event.text))
+                        meter.add_tool_result(len(event.text))
                         rejected = event.id in self._calls and self._calls[event.id].status == "rejected"
                         status = "rejected" if rejected else "failed" if event.failed else "done"
-                        self._call(event.id, name=event.name, status=status, result=event.text)
+                        self._publish_call(event.id, name=event.name, status=status, result=event.text)
                     case engine.Finish() | engine.Error():
                         return event
-                self._keep_to_budgets()
-                if self._cancelled is not None:  # what came in one piece with this event is read without any waiting
+                self._enforce_budgets()
+                if (
+                    self._cancelled is not None
+                ):  # give the cancellation a chance: buffered events come without any waiting
                     await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
 
-    def _keep_to_budgets(self) -> None:
+    def _enforce_budgets(self) -> None:
         if self._meter is not None and (over := self._meter.over()):
             self.cancel(Run.Status.FAILED, over)
 
-    def _call(self, call_id: str, **changes: Any) -> None:
-        """A tool call is new or has changed: a frame of its own, after all text before it."""
+    def _publish_call(self, call_id: str, **changes: Any) -> None:
+        """Publish a new or changed tool call in a frame of its own, after the text before it."""
         call = self._calls.get(call_id)
         if call is None:
             call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None)
@@ -200,26 +207,23 @@ class LiveRun:
             self._timer, self._timer_at = None, float("inf")
 
     async def _flush(self) -> None:
-        """Publish what is gathered. A frame counts from the moment it is numbered, whether the layer took it or not.
-
-        Nothing is published of a run that another process may have ended while this one stood still.
-        """
+        """Publish what is gathered. A frame counts once it has a number, whether or not the layer takes it."""
         self._disarm()
         loop = asyncio.get_running_loop()
-        if self._process.pulse.frozen(loop.time()):
+        if self._process.pulse.frozen(loop.time()):  # another process may have ended this run meanwhile
             self._process.steady.clear()
             await self._process.steady.wait()
         ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
         self._ready.clear()
         for item in ready:
-            if self._lost:
+            if self._disowned:
                 break
             if isinstance(item, tuple):
                 call_id, call = item
                 await self._persist(store.save_call, self.id, self._process.host, call, call_id)
             self._seq += 1
             await groups.publish(self._group, self._frame(item))
-        self._room.set()
+        self._drained.set()
 
     def _frame(
         self, item: engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
@@ -235,7 +239,7 @@ class LiveRun:
                 return events.RunTool(run=self.id, seq=self._seq, call=call)
 
     async def _end(self, started: store.StartedRun) -> UUID | None:
-        """Write the end that fits, or that the run waits for people; tell everybody."""
+        """Write and publish the end that fits, or that the run waits for approvals."""
         ending = self._ending(started)
         if ending.awaits_approval:
             waiting = await self._persist(store.await_approval, self.id, self._process.host, ending)
@@ -245,13 +249,13 @@ class LiveRun:
                 return None
             ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
         finished = await self._persist(store.finish_run, self.id, self._process.host, ending)
-        if finished is None:  # declared dead and taken over; whoever did so has told everybody
+        if finished is None:  # another process thought this one dead, and has ended the run
             return None
         await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
         return finished.next
 
     def _ending(self, started: store.StartedRun) -> store.Ending:
-        """What the stream task's end means. A run that completed before a stop reached it has completed."""
+        """Derive the run's end from the stream task's. A run that completed before a stop reached it is completed."""
         assert self._stream is not None
         written, leave_next = self._written(), self._process.ending
         estimate = self._meter.usage if self._meter is not None else None
@@ -302,8 +306,9 @@ class LiveRun:
         return store.Written(self._seq, self._text[0], self._thinking[0])
 
     async def _persist(self, write: Callable[..., T], *args: Any) -> T:
-        """Do a unit of work, again and again while the database is away: what is to be written stays in memory. Raises
-        what the database did where the process ends before it is back.
+        """Run a unit of work, with retries while the database is away; meanwhile, unwritten text stays in memory.
+
+        Raises what the database raised if the process ends before it is back.
         """
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
@@ -315,10 +320,10 @@ class LiveRun:
                     raise
         raise AssertionError("unreachable")
 
-    # --- What others ask of it
+    # --- Called by the supervisor
 
     def cancel(self, status: str, reason: objects.Failure | None = None) -> None:
-        """End the stream; the run ends with `status`. Asking again changes nothing."""
+        """End the stream; the run then ends with `status`. Only the first call has an effect."""
         if self._cancelled is not None:
             return
         self._cancelled, self._cancel_reason = status, reason
@@ -326,12 +331,12 @@ class LiveRun:
             self._stream.cancel()
 
     def disown(self) -> None:
-        """Another process has ended it: nothing more is published, and the provider is read no longer."""
-        self._lost = True
+        """Another process has ended this run. Publish nothing more, and stop reading the provider."""
+        self._disowned = True
         self.cancel(Run.Status.INTERRUPTED)
 
     def state(self) -> events.RunState | None:
-        """Everything published so far; None before the run has started."""
+        """Everything published so far. None before the run has started."""
         if self._message is None or self._message.run is None:
             return None
         written = self._written()
@@ -341,16 +346,17 @@ class LiveRun:
         return events.RunState(run=self.id, seq=written.seq, message=message)
 
     def checkpoint(self) -> store.Checkpoint | None:
-        """What the next heartbeat is to store; None where nothing came since the last one that was `stored`."""
+        """What the next heartbeat has to store. None if nothing has been published since the last checkpoint."""
         if self._message is None or self._seq == self._stored_seq:
             return None
         return store.Checkpoint(self.id, self._message.id, self._written())
 
     def stored(self, checkpoint: store.Checkpoint) -> None:
+        """The database has taken a checkpoint."""
         self._stored_seq = checkpoint.written.seq
 
 
 def _total(run: objects.Run | None, usage: engine.Usage | None) -> engine.Usage | None:
-    """What a run has taken in all, if it went on after approvals."""
+    """The usage of a whole run, including what it used before its approvals."""
     before = run.usage if run else None
     return before + usage if before and usage else usage or before

@@ -14,7 +14,7 @@ from .. import agents, engine, models
 from ..engine.approvals import pending
 from ..protocol.objects import Person
 
-logger = logging.getLogger("nous_chat.history")
+logger = logging.getLogger("nous_chat.store")
 
 TOKENS_PER_MESSAGE = 4
 CHARS_PER_TOKEN = 4

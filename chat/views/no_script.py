@@ -15,9 +15,11 @@ from django.views.decorators.http import require_GET, require_POST
 from .. import ratelimit, store
 from ..actions import conversations as conversation_actions
 from ..actions import messages
-from ..protocol import commands
+from ..actions.caller import Caller
+from ..node import node
+from ..protocol import commands, events
 from ..protocol.errors import ErrorCode, Refused
-from ..runs import supervisor
+from ..runs.supervisor import NO_SOCKET
 from . import page
 
 
@@ -50,12 +52,13 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
     # Asynchronous, because the answer runs as a task of this process's event loop.
     user = await request.auser()
     text = request.POST.get("text", "").replace("\r\n", "\n")
-    wanted = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
-    here = supervisor.current()
+    command = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
+    here = node.current()
+    caller = Caller(here, user.pk, conversation_id, NO_SOCKET, _ignore)
     try:
         ratelimit.check(user.pk)
         await here.open()
-        posted = await here.see_through(messages.post(here, user.pk, conversation_id, wanted, supervisor.NO_SOCKET))
+        posted = await here.tasks.run_to_completion(messages.post(caller, command))
     except Refused as refused:
         if refused.code == ErrorCode.NOT_FOUND:
             raise Http404(str(refused)) from None
@@ -66,6 +69,10 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
     next_url = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(next_url, {request.get_host()}, require_https=request.is_secure())
     return redirect(next_url if safe else page.conversation_url(conversation_id))
+
+
+async def _ignore(event: events.Event) -> None:
+    """There is no socket to reply to; the page that is loaded next shows everything."""
 
 
 def _uuid(text: str) -> UUID:

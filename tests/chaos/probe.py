@@ -21,7 +21,7 @@ from channels.layers import get_channel_layer
 from django.contrib.auth import get_user_model
 
 from chat.models import Conversation, Participant, Run
-from chat.runs import supervisor
+from chat.node import node
 from nousproject.asgi import application as site
 
 from ..support.lossy_layer import Loss
@@ -45,13 +45,13 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def process(_: object) -> dict[str, Any]:
     gc.collect()
-    ours, layer = supervisor.current(), get_channel_layer()
+    ours, layer = node.current(), get_channel_layer()
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     return {
         "tasks": Counter(getattr(task.get_coro(), "__qualname__", "") for task in others),
         "memory": psutil.Process(os.getpid()).memory_info().rss / 2**20,
-        "runs": len(ours._runs),
-        "sockets": len(ours.sockets),
+        "runs": len(ours.supervisor._runs),
+        "sockets": len(ours.hub.sockets),
         "here": len(ours.presence._here),
         "channels": len(layer.channels),
         "groups": sorted(layer.groups),

@@ -9,9 +9,10 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 
 from chat import store
+from chat.consumers import base
 from chat.models import Conversation, Message, Participant, Run
+from chat.node import node
 from chat.protocol import errors
-from chat.realtime import groups
 from chat.runs import run, supervisor
 
 from ..support.client import InProcess, all_said
@@ -453,7 +454,7 @@ def test_leaving_ends_the_run_after_the_grace_with_the_text_kept(
 async def grace_is_over() -> None:
     """It is decided of everybody who left whether somebody reads on."""
     async with asyncio.timeout(30):
-        while supervisor.current()._abandonment._checks:
+        while node.current().supervisor._abandonment._checks:
             await asyncio.sleep(0.05)
 
 
@@ -526,8 +527,8 @@ def test_a_launcher_that_began_anew_meanwhile_is_still_the_launcher(
             async with InProcess(people["ada"], room.pk) as ada:
                 await ada.say("Hello")
                 await ada.hear("run.delta")
-                for reader in supervisor.current().sockets:
-                    reader.renew()
+                for reader in node.current().hub.sockets:
+                    reader.resnapshot()
                 await ada.hear("snapshot", 2)
             assert (await bob.hear("run.finished"))["status"] == "stopped"
 
@@ -543,7 +544,7 @@ def test_a_deploy_lets_runs_finish_refuses_new_ones_and_interrupts_what_takes_to
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             await ada.hear("run.delta", 2)
-            draining = asyncio.create_task(supervisor.current().drain(0.3))
+            draining = asyncio.create_task(node.current().drain(0.3))
             assert await ada.shut() == 1012
             assert ada.events[-1]["type"] == "closing"
             async with InProcess(people["bob"], room.pk) as bob:
@@ -567,7 +568,7 @@ def test_what_was_to_follow_a_run_that_ended_with_the_process_is_left_to_others(
     async def late(live: run.LiveRun, started: store.StartedRun) -> uuid.UUID | None:
         following = await ending(live, started)
         if not drains:
-            drains.append(asyncio.create_task(supervisor.current().drain(5)))
+            drains.append(asyncio.create_task(node.current().drain(5)))
             await asyncio.sleep(0.5)
         return following
 
@@ -647,9 +648,9 @@ def test_two_tabs_that_close_together_do_not_end_what_somebody_else_reads(
             async with InProcess(people["ada"], room.pk) as one, InProcess(people["ada"], room.pk) as two:
                 await one.say("Hello")
                 await two.hear("run.delta", 2)
-                owner = supervisor.current()
-                owner.left(room.pk, "one")
-                owner.left(room.pk, "two")
+                supervisor = node.current().supervisor
+                supervisor.reader_left(room.pk, "one")
+                supervisor.reader_left(room.pk, "two")
             await grace_is_over()
             upstream.release()
             assert (await bob.hear("run.finished"))["status"] == "completed"
@@ -697,7 +698,7 @@ def test_a_socket_that_cannot_be_served_is_closed_with_a_code_that_every_server_
         raise OSError("the layer is away")
 
     async def talk() -> None:
-        monkeypatch.setattr(groups, "mailbox", fails)
+        monkeypatch.setattr(base, "mailbox", fails)
         async with InProcess(people["ada"], room.pk) as ada:
             assert await ada.shut() == 4011
 
@@ -735,7 +736,7 @@ def test_what_a_socket_asked_for_is_seen_through_and_its_refusal_heard_by_nobody
 
     async def leave(bug: bool) -> None:
         done.clear()
-        asking = asyncio.create_task(supervisor.current().see_through(refused(bug)))
+        asking = asyncio.create_task(node.current().tasks.run_to_completion(refused(bug)))
         await asyncio.sleep(0)
         asking.cancel()
         await asyncio.wait([asking])

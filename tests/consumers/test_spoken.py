@@ -14,9 +14,9 @@ from chat import i18n, store
 from chat.engine import EngineError, Limits
 from chat.engine.providers.errors import Failures
 from chat.models import Conversation, Run, Spending
+from chat.node import node
 from chat.protocol import objects
 from chat.protocol.errors import Refused
-from chat.runs import supervisor
 
 from ..support.client import InProcess, signed_in
 from ..support.store_helpers import HOST, begin, post
@@ -77,13 +77,13 @@ def test_each_socket_is_told_in_its_language_what_is_away_and_why_it_is_closed(
     async def talk() -> None:
         peers = {query: InProcess(people["ada"], room.pk, query) for query in (GERMAN, "")}
         async with peers[GERMAN], peers[""]:
-            supervisor.current()._notice("layer", away=True)
+            node.current().outages.report("layer", away=True)
             assert "Prozesse des Servers" in (await peers[GERMAN].hear("notice"))["message"]
             assert "Server processes" in (await peers[""].hear("notice"))["message"]
             late = InProcess(people["bob"], room.pk, GERMAN)
             async with late:
                 assert "Prozesse des Servers" in (await late.hear("notice"))["message"]
-            await supervisor.current().drain(0)
+            await node.current().drain(0)
             assert (await peers[GERMAN].hear("closing"))["reason"] == "Der Server startet neu."
             assert (await peers[""].hear("closing"))["reason"] == "The server is restarting."
 

@@ -9,8 +9,7 @@ import pytest
 from channels.layers import get_channel_layer
 
 from chat.models import Conversation, Message, Participant, Run, ToolCall
-from chat.realtime import groups
-from chat.runs import supervisor
+from chat.node import node
 
 from ..sites import clerk
 from ..support.client import InProcess
@@ -156,7 +155,7 @@ def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other
             if '"run.state"' in message.get("text", ""):
                 await next(gates).wait()
 
-        monkeypatch.setattr(groups, "PATIENCE", 60.0)
+        monkeypatch.setattr("chat.realtime.layer.TIMEOUT", 60.0)
         monkeypatch.setattr(layer, "group_send", slowly)
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("refund")
@@ -166,12 +165,12 @@ def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other
             await ada.answered("yes")
             first.set()
             await ada.hear("run.state", 2)  # the first part is over, the second goes on
-            assert len(supervisor.current()._runs) == 1
+            assert len(node.current().supervisor._runs) == 1
             second.set()
             finished = await ada.hear("run.finished")
             assert (finished["status"], finished["message"]["calls"][0]["status"]) == ("completed", "done")
             async with asyncio.timeout(30):
-                while supervisor.current()._runs:
+                while node.current().supervisor._runs:
                     await asyncio.sleep(0.05)
 
     scenario(talk)
@@ -265,6 +264,6 @@ def test_an_agent_that_is_not_there_says_so(scenario: Scenario, people: Any, roo
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             assert (await ada.hear("run.finished"))["error"]["code"] == "configuration"
-            assert supervisor.current().draining is False
+            assert node.current().draining is False
 
     scenario(talk)

@@ -20,13 +20,13 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("runs", ("runs",), "the answers being made in this process"),
     ("realtime", ("realtime",), "who hears what: groups, presence, inboxes"),
     ("store", ("store",), "units of work on the rows"),
-    ("rate limit", ("ratelimit",), "how often a user may ask"),
+    ("process", ("concurrency", "ratelimit"), "background tasks; how often a user may ask"),
     ("protocol", ("protocol",), "commands, events, objects and errors on the wire"),
     ("permissions", ("permissions",), "who may do what; a site may replace it"),
     ("models", ("models",), "the tables"),
     ("agents", ("agents",), "the site's agents, by slug"),
     ("settings", ("conf", "i18n"), "the site's settings and languages"),
-    ("tools", ("concurrency", "fulltext", "metrics"), "helpers that know nothing of the chat"),
+    ("tools", ("fulltext", "metrics"), "helpers that know nothing of the chat"),
     ("engine", ("engine",), "agents and providers; knows no Django"),
 )
 """The layers of `chat`, top to bottom: name, rooms (modules and packages), purpose. A room imports only from layers
@@ -87,8 +87,8 @@ def test_the_chat_knows_no_site_and_imports_itself_relatively() -> None:
 @pytest.mark.parametrize(
     ("word", "place"),
     [
-        (r"\bgroup_(send|add|discard)\b", ["realtime/groups.py"]),
-        (r"\bget_channel_layer\b", ["realtime/groups.py"]),
+        (r"\bgroup_(send|add|discard)\b", ["realtime/layer.py", "realtime/mailbox.py"]),
+        (r"\bget_channel_layer\b", ["realtime/layer.py"]),
         (r"\bdatabase_sync_to_async\b", ["store/executor.py"]),
         (r"settings\.NOUS_CHAT|'NOUS_CHAT'", ["conf.py"]),
         (r"\bengine\.run_stream\b", ["runs/postprocess.py", "runs/run.py"]),

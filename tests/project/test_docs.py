@@ -12,7 +12,7 @@ from chat import conf, metrics, permissions
 from chat.engine.providers.vendors import VENDORS
 from chat.protocol import commands, events, objects
 from chat.protocol.errors import ErrorCode
-from chat.runs import supervisor
+from chat.realtime import outages
 
 from . import layers
 
@@ -108,7 +108,7 @@ def test_every_close_code_is_documented() -> None:
 
 
 def test_every_notice_is_documented() -> None:
-    assert set(supervisor.NOTICES) <= in_backticks(section("docs/protocol.md", "### Notices"))
+    assert set(outages.NOTICES) <= in_backticks(section("docs/protocol.md", "### Notices"))
 
 
 def test_every_address_of_the_api_is_documented() -> None:

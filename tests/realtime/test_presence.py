@@ -13,6 +13,7 @@ from chat.consumers import typing_indicator
 from chat.models import Conversation, Participant
 from chat.protocol import objects
 from chat.realtime import groups, presence
+from chat.realtime.mailbox import mailbox
 
 from ..support.client import InProcess, Talker
 from ..support.servers import Site
@@ -49,11 +50,11 @@ def test_however_many_come_at_once_few_frames_tell_of_it(scenario: Scenario, peo
             for peer in peers:
                 await peer.__aenter__()
             await peers[-1].until(lambda: names(peers[-1]) == {"ada", "bob"})
-            await asyncio.sleep(2 * presence.STEP)
+            await asyncio.sleep(2 * presence.INTERVAL)
             heard, took = len(ada.of_type("presence")) - before, time.monotonic() - began
             for peer in peers:
                 await peer.__aexit__()
-            assert 1 <= heard <= took / presence.STEP + 1
+            assert 1 <= heard <= took / presence.INTERVAL + 1
 
     scenario(talk)
 
@@ -62,9 +63,9 @@ def test_a_process_that_is_asked_tells_of_its_own(scenario: Scenario, people: An
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.until(lambda: names(ada) == {"ada"})
-            await asyncio.sleep(2 * presence.STEP)
+            await asyncio.sleep(2 * presence.INTERVAL)
             before = len(ada.of_type("presence"))
-            await groups.tell(groups.conversation(room.pk), {"type": "who"})
+            await groups.send(groups.conversation(room.pk), {"type": "who_is_here"})
             await ada.hear("presence", before + 1)
 
     scenario(talk)
@@ -73,11 +74,11 @@ def test_a_process_that_is_asked_tells_of_its_own(scenario: Scenario, people: An
 def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so(
     scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "AGAIN", 0.2)
-    monkeypatch.setattr(presence, "STEP", 0.05)
+    monkeypatch.setattr(presence, "REPEAT_AFTER", 0.2)
+    monkeypatch.setattr(presence, "INTERVAL", 0.05)
 
     async def talk() -> None:
-        async with groups.mailbox() as box:
+        async with mailbox() as box:
             await box.join(groups.conversation(room.pk))
             here = presence.Presence("one")
             here.enter(room.pk, "a socket", objects.Person("1", "ada"))
@@ -99,7 +100,7 @@ def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so
 def test_people_may_leave_while_a_process_that_ends_says_so(
     scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "STEP", 0.01)
+    monkeypatch.setattr(presence, "INTERVAL", 0.01)
     told = []
 
     async def slowly(group: str, _: object) -> None:
@@ -170,7 +171,7 @@ def test_a_viewer_does_not_type(scenario: Scenario, people: Any, room: Conversat
 def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(typing_indicator, "TYPING_WINDOW", 600.0)
+    monkeypatch.setattr(typing_indicator, "WINDOW", 600.0)
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
@@ -180,7 +181,7 @@ def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
                 await bob.answered(str(number))
             await bob.say("That is all")
             await ada.hear("message.created")  # on the same way, after them
-            assert len(ada.of_type("typing")) == 2 * typing_indicator.TYPING_BURST
+            assert len(ada.of_type("typing")) == 2 * typing_indicator.BURST
 
     scenario(talk)
 

@@ -116,7 +116,7 @@ def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
 def test_what_no_signal_tells_is_seen_at_the_next_look(
     scenario: Scenario, people: Any, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(base, "LOOK_AGAIN", 0.5)
+    monkeypatch.setattr(base, "RECHECK_EVERY", 0.5)
     room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
     Participant.objects.create(conversation=room, user=people["bob"])
 
@@ -143,13 +143,13 @@ def test_a_users_other_changes_disturb_nobody(people: Any, monkeypatch: pytest.M
     from chat.realtime import revocation
 
     told: list[Any] = []
-    monkeypatch.setattr(revocation, "_tell", lambda user_id, message: told.append(message))
+    monkeypatch.setattr(revocation, "_send_on_commit", lambda user_id, message: told.append(message))
     people["ada"].first_name = "Ada"
     people["ada"].save()
     assert told == []
     people["ada"].set_password("new")
     people["ada"].save()
-    assert told == [{"type": "look"}]
+    assert told == [{"type": "check_access"}]
 
 
 class NothingHidden(Permissions):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chat.runs.run_queue import Slots
+from chat.runs.run_queue import RunQueue
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 
@@ -26,26 +26,26 @@ def looped(test: Callable[[], None]) -> None:
 
 def test_who_comes_later_waits_in_order_and_moves_up() -> None:
     def story() -> None:
-        slots = Slots()
-        turns = {run: slots.ask(run) for run in (A, B, C, D)}
+        queue = RunQueue()
+        turns = {run: queue.enter(run) for run in (A, B, C, D)}
         assert [turns[run].done() for run in (A, B, C, D)] == [True, True, False, False]
-        assert slots.places() == {C: 1, D: 2}
-        slots.leave(B)
+        assert queue.places() == {C: 1, D: 2}
+        queue.leave(B)
         assert turns[C].result() is True
-        assert slots.places() == {D: 1}
+        assert queue.places() == {D: 1}
 
     looped(story)
 
 
 def test_who_leaves_while_he_waits_is_told_and_the_others_move_up() -> None:
     def story() -> None:
-        slots = Slots()
-        turns = {run: slots.ask(run) for run in (A, B, C, D)}
-        slots.leave(C)
+        queue = RunQueue()
+        turns = {run: queue.enter(run) for run in (A, B, C, D)}
+        queue.leave(C)
         assert turns[C].result() is False
-        assert slots.places() == {D: 1}
-        slots.leave(C)
-        slots.leave(A)
+        assert queue.places() == {D: 1}
+        queue.leave(C)
+        queue.leave(A)
         assert turns[D].result() is True
 
     looped(story)
@@ -53,13 +53,13 @@ def test_who_leaves_while_he_waits_is_told_and_the_others_move_up() -> None:
 
 def test_who_may_not_use_his_slot_lets_others_pass_and_keeps_his_place() -> None:
     def story() -> None:
-        slots = Slots()
-        turns = {run: slots.ask(run) for run in (A, B, C, D)}
-        turns[A] = slots.block(A, "ada")
+        queue = RunQueue()
+        turns = {run: queue.enter(run) for run in (A, B, C, D)}
+        turns[A] = queue.block(A, "ada")
         assert turns[C].result() is True, "C goes before it"
-        assert slots.places() == {A: 1, D: 2}
-        slots.unblock()
-        slots.leave(B)
+        assert queue.places() == {A: 1, D: 2}
+        queue.unblock()
+        queue.leave(B)
         assert turns[A].result() is True
         assert not turns[D].done()
 
@@ -68,12 +68,12 @@ def test_who_may_not_use_his_slot_lets_others_pass_and_keeps_his_place() -> None
 
 def test_one_blocked_run_of_each_person_tries_again_and_not_all_of_them() -> None:
     def story() -> None:
-        slots = Slots()
+        queue = RunQueue()
         turns = {}
         for run, person in ((A, "ada"), (B, "ada"), (C, "bob")):
-            assert slots.ask(run).result()
-            turns[run] = slots.block(run, person)
-        slots.unblock()
+            assert queue.enter(run).result()
+            turns[run] = queue.block(run, person)
+        queue.unblock()
         assert [turns[run].done() for run in (A, B, C)] == [True, False, True]
 
     looped(story)
@@ -81,12 +81,12 @@ def test_one_blocked_run_of_each_person_tries_again_and_not_all_of_them() -> Non
 
 def test_once_closed_nobody_gets_a_slot() -> None:
     def story() -> None:
-        slots = Slots()
-        turns = {run: slots.ask(run) for run in (A, B, C)}
-        slots.close()
+        queue = RunQueue()
+        turns = {run: queue.enter(run) for run in (A, B, C)}
+        queue.close()
         assert turns[C].result() is False
-        assert slots.block(A, "ada").result() is False, "it was refused while the process began to end"
-        assert slots.ask(D).result() is False
-        assert slots.places() == {}
+        assert queue.block(A, "ada").result() is False, "it was refused while the process began to end"
+        assert queue.enter(D).result() is False
+        assert queue.places() == {}
 
     looped(story)

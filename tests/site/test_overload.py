@@ -14,7 +14,7 @@ from asgiref.sync import async_to_sync
 from chat import store
 from chat.consumers import base
 from chat.models import Conversation, Message, Participant, Run
-from chat.runs import supervisor
+from chat.node import node
 from chat.store import executor
 
 from ..support.client import InProcess, all_said
@@ -221,11 +221,11 @@ def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
             await ada.say("Hello")
             await ada.hear("run.delta", 2)
             begun = await Run.objects.aget()
-            here, done = supervisor.current(), list[int]()
+            here, done = node.current(), list[int]()
             line = [asyncio.ensure_future(executor.run(done.append, number)) for number in range(100)]
             await asyncio.sleep(0)
             for _ in range(2):  # what follows from the first one stands in the line and does not keep the second
-                await here._beat(asyncio.get_running_loop().time())
+                await here.heartbeat._beat(asyncio.get_running_loop().time())
             assert len(done) < 50
             await asyncio.gather(*line)
             assert done == list(range(100)), "all else comes in its turn"
@@ -270,13 +270,13 @@ def test_what_waits_for_the_database_when_the_process_has_to_end_is_left_to_othe
     go_on = threading.Event()
 
     async def talk() -> None:
-        here = supervisor.current()
+        here = node.current()
         await here.open()
         posted = await executor.run(post, people["ada"], rooms[0], host=here.host)
         assert posted.start is not None
         line = [asyncio.ensure_future(executor.run(go_on.wait, 10)) for _ in range(3)]
         await asyncio.sleep(0)
-        here.start(posted.start, rooms[0].pk, None)
+        here.supervisor.start(posted.start, rooms[0].pk, None)
         await asyncio.sleep(0.1)
         ending = asyncio.ensure_future(here.drain(0))
         await asyncio.sleep(0.1)

@@ -11,6 +11,7 @@ from channels.layers import get_channel_layer
 from chat import metrics
 from chat.models import Conversation, Message, Participant, Run
 from chat.realtime import groups
+from chat.realtime.mailbox import Away, mailbox
 
 from ..support.client import InProcess, all_said
 from ..support.servers import Upstream
@@ -214,10 +215,10 @@ def test_nothing_is_left_behind_by_a_mailbox(
 
     async def talk() -> None:
         layer = get_channel_layer()
-        async with asyncio.timeout(30) as limit, groups.mailbox() as box:
+        async with asyncio.timeout(30) as limit, mailbox() as box:
             await box.join("somewhere")
             for _ in range(3):
-                await groups.tell("somewhere", {"type": "frame", "text": "x"})
+                await groups.send("somewhere", {"type": "frame", "text": "x"})
             assert (await box.receive())["text"] == "x"
             if reading:
                 await box.receive(), await box.receive()
@@ -239,8 +240,8 @@ def test_a_mailbox_that_redis_did_not_take_is_forgotten(scenario: Scenario, sett
     }
 
     async def talk() -> None:
-        with pytest.raises(groups.Away, match="ConnectionError"):
-            async with groups.mailbox():
+        with pytest.raises(Away, match="ConnectionError"):
+            async with mailbox():
                 pass
         layer = get_channel_layer()
         assert not layer.channels

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from chat import permissions, store
 from chat.models import Conversation, Participant, Run, ToolCall
+from chat.node import node
 from chat.protocol import commands
-from chat.runs import supervisor
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, post, refused
@@ -220,7 +220,7 @@ def test_what_nobody_decides_on_in_time_is_rejected_and_the_model_told(
             finished = await eve.hear("run.finished")
             assert finished["status"] == "completed"
             assert "in time" in finished["message"]["text"], "the model was told"
-            assert supervisor.current().host == await _host(finished["run"])
+            assert node.current().host == await _host(finished["run"])
 
     scenario(talk)
 

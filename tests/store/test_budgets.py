@@ -184,11 +184,11 @@ def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
     meter = Meter([engine.Message("user", "x" * 64)], [left], None)
     assert meter.usage.total_tokens == 0, "nothing was sent yet"
     assert meter.over() is None
-    meter.heard(40)
+    meter.add_output(40)
     assert meter.usage == engine.Usage(20, 10, 30)
-    meter.told(40)
+    meter.add_tool_result(40)
     assert meter.over() is failure, "20 + 10, and 20 + 10 + 10 are about to be sent"
-    meter.heard(4)
+    meter.add_output(4)
     assert meter.usage == engine.Usage(60, 11, 71)
 
 

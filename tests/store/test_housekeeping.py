@@ -613,12 +613,11 @@ def test_many_deleted_conversations_are_erased_a_little_at_a_time(people: Any, m
 def test_a_server_erases_by_itself(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chat.runs import supervisor
+    from chat.node import heartbeat
 
-    monkeypatch.setattr(supervisor, "CLEAN_EVERY", 0.2)
-    monkeypatch.setattr(
-        supervisor, "_clean_some", store.erase_expired
-    )  # a thread would not see this test's transaction
+    monkeypatch.setattr(heartbeat, "CLEAN_EVERY", 0.2)
+    # Not in a thread, which would not see this test's transaction.
+    monkeypatch.setattr(heartbeat, "_clean_batch", store.erase_expired)
     monkeypatch.setattr("asyncio.to_thread", _here)
     store.delete_conversation(people["ada"].pk, room.pk)
     Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now() - timedelta(hours=1))

@@ -63,12 +63,12 @@ def test_a_model_that_fails_leaves_the_first_words(
     model("words@n=3", TITLE_MODEL=title_model)
 
     async def talk() -> None:
-        from chat.runs import supervisor
+        from chat.node import node
 
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("What is a monad?")
             assert (await ada.hear("run.finished"))["status"] == "completed"
-            while supervisor.current()._tasks or supervisor.current()._beside:
+            while node.current().tasks.writing or node.current().tasks.optional:
                 await asyncio.sleep(0.01)
 
     scenario(talk)
@@ -85,7 +85,7 @@ def test_nobody_waits_for_a_title(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither the next answer nor the end of the process, and its request is closed."""
-    monkeypatch.setattr(postprocess, "SECONDS", 3600.0)
+    monkeypatch.setattr(postprocess, "TIMEOUT", 3600.0)
     model("words@n=3", TITLE_MODEL="custom:silent")
 
     async def talk() -> None:
@@ -221,9 +221,9 @@ def test_a_title_is_one_clean_line(said: str, title: str) -> None:
 
 
 async def everything_done() -> None:
-    from chat.runs import supervisor
+    from chat.node import node
 
-    while supervisor.current()._tasks or supervisor.current()._beside:
+    while node.current().tasks.writing or node.current().tasks.optional:
         await asyncio.sleep(0.01)
 
 
@@ -266,7 +266,7 @@ def test_no_title_is_made_where_the_budget_is_used_up(
 ) -> None:
     """There is enough for the answer, and then too little to ask for a title. The log says that in English."""
     settings.LANGUAGE_CODE = "de"
-    caplog.set_level("INFO", "nous_chat.asides")
+    caplog.set_level("INFO", "nous_chat.runs")
     model("words@n=100", TITLE_MODEL="custom:words@n=3", BUDGETS=[{"per": "user", "tokens": tokens}])
     before = upstream.stats()["started"]
 
@@ -278,8 +278,8 @@ def test_no_title_is_made_where_the_budget_is_used_up(
 
     scenario(talk)
     assert upstream.stats()["started"] == before + asked
-    logged = [record.getMessage() for record in caplog.records if record.name == "nous_chat.asides"]
-    assert logged == ([] if asked == 2 else ["Nothing came of an aside: a budget is used up"])
+    logged = [record.getMessage() for record in caplog.records if record.name == "nous_chat.runs"]
+    assert logged == ([] if asked == 2 else ["No title or summary: a budget is used up"])
 
 
 def test_an_aside_that_fails_half_way_is_not_free(
@@ -317,12 +317,12 @@ def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
     model("words@n=3", HISTORY_TOKENS=200, SUMMARY_MODEL="custom:words@n=5")
 
     async def talk() -> None:
-        from chat.runs import supervisor
+        from chat.node import node
 
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             await ada.hear("run.finished")
-            while supervisor.current()._tasks or supervisor.current()._beside:
+            while node.current().tasks.writing or node.current().tasks.optional:
                 await asyncio.sleep(0.01)
 
     scenario(talk)

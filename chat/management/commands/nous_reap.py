@@ -9,10 +9,9 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand
 
-from ... import store
 from ...conf import conf
-from ...protocol import events
-from ...realtime import groups, inbox
+from ...realtime import inbox
+from ...runs import supervisor
 
 
 class Command(BaseCommand):
@@ -28,13 +27,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["now"]:
             time.sleep(conf.HOST_TIMEOUT)
-        reaped = store.reap_runs()
-        for finished in reaped:
-            async_to_sync(_tell)(finished)
-        self.stdout.write(f"{len(reaped)} marked as interrupted.")
+        self.stdout.write(f"{async_to_sync(_reap)()} marked as interrupted.")
 
 
-async def _tell(finished: store.FinishedRun) -> None:
-    group = groups.conversation(finished.run.conversation)
-    await groups.publish(group, events.RunFinished.of(finished.run, finished.message))
-    await inbox.announce(finished.run.conversation)
+async def _reap() -> int:
+    reaped = await supervisor.reap()
+    for finished in reaped:
+        await inbox.announce(finished.run.conversation)
+    return len(reaped)

@@ -1,0 +1,52 @@
+"""Who does an action, and where: the argument that all actions share."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from ..node.node import Node
+from ..protocol import events
+from ..protocol.errors import ErrorCode, Refused
+from ..realtime import groups
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A user in a conversation, at one edge: a socket, or the form without JavaScript.
+
+    Actions write, so an edge awaits them through `node.tasks.run_to_completion`.
+    """
+
+    node: Node
+    user_id: Any
+    conversation_id: UUID
+    launcher: str
+    """The first channel of the socket, or NO_SOCKET; see `Supervisor.start`."""
+    reply: Callable[[events.Event], Awaitable[None]]
+    """Sends an event to this caller alone."""
+
+    async def publish(self, event: events.Event) -> None:
+        """Send an event to everybody in the conversation, the caller too."""
+        await groups.publish(groups.conversation(self.conversation_id), event)
+
+    async def explain(self, ref: str | None, refused: Refused | None) -> None:
+        """Tell the caller why no agent answers, if that is so, although the message was stored."""
+        if refused is not None:
+            await self.reply(events.Error(ref=ref, code=refused.code, message=str(refused)))
+
+    def start(self, run_id: UUID | None) -> None:
+        """Start a run that an action has queued for this process, if it has."""
+        if run_id is not None:
+            self.node.supervisor.start(run_id, self.conversation_id, self.launcher)
+
+    def changed(self) -> None:
+        """Update the conversation in its participants' inboxes."""
+        self.node.inboxes.changed(self.conversation_id)
+
+    def require_running_node(self) -> None:
+        """Raises Refused(UNAVAILABLE) if this process is about to end."""
+        if self.node.draining:
+            raise Refused(ErrorCode.UNAVAILABLE, _("The server is restarting. Send it again in a moment."))

@@ -1,0 +1,121 @@
+"""The heartbeat of this process: once every TICK it writes to the database and sends itself a message through the
+layer, so that other processes know that it lives, and it knows what it can reach.
+"""
+
+import asyncio
+import logging
+from random import uniform
+
+from django.db import DatabaseError, InterfaceError
+
+from .. import store
+from ..concurrency import TaskSets, detached, now, own_connections
+from ..realtime import layer
+from ..realtime.hub import Hub
+from ..realtime.inbox import Inboxes
+from ..realtime.outages import Outages
+from ..realtime.read_markers import ReadMarkers
+from ..runs.liveness import TICK, Process
+from ..runs.supervisor import Supervisor
+
+logger = logging.getLogger("nous_chat.node")
+
+EXPIRE_EVERY = 30.0
+"""Seconds between two searches for approvals that nobody decided on in time."""
+
+CLEAN_EVERY = 600.0
+"""Seconds between two rounds of erasing deleted rows, give or take half, so that processes do not meet."""
+
+
+class Heartbeat:
+    """`run` is its task, started by `Node.open` and cancelled by `Node.drain`."""
+
+    def __init__(
+        self,
+        process: Process,
+        supervisor: Supervisor,
+        hub: Hub,
+        outages: Outages,
+        read_markers: ReadMarkers,
+        inboxes: Inboxes,
+        tasks: TaskSets,
+    ) -> None:
+        self._process = process
+        self._supervisor = supervisor
+        self._hub = hub
+        self._outages = outages
+        self._read_markers = read_markers
+        self._inboxes = inboxes
+        self._tasks = tasks
+        self._beating: asyncio.Task[None] | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._clean_at = 0.0
+        self._expire_at = 0.0
+
+    async def run(self, channel: str) -> None:
+        """Tick until cancelled. `channel` is this process's own, for messages to itself. Nothing escapes."""
+        self._clean_at = now() + uniform(0.1, 1) * CLEAN_EVERY
+        while True:
+            try:
+                await self._tick(channel)
+            except Exception:
+                logger.exception("A tick of the heartbeat failed")
+            await asyncio.sleep(TICK)
+
+    async def _tick(self, channel: str) -> None:
+        at, pulse = now(), self._process.pulse
+        if pulse.tick(at):
+            self._hub.resnapshot("This process stood still")
+        if self._beating is None or self._beating.done():  # the last one may still wait for the database
+            self._beating = detached(self._beat(at), self._tasks.writing)
+        detached(layer.probe(channel, {"type": "echo", "number": pulse.sent}), self._tasks.watching)
+        self._outages.report("database", pulse.database_away(at))
+        self._outages.report("layer", pulse.layer_away(at))
+        self._hub.watch(at)
+        if at >= self._clean_at:
+            self._clean_at = at + uniform(0.5, 1.5) * CLEAN_EVERY
+            detached(self._clean(), self._tasks.optional)
+        await self._supervisor.publish_places()
+
+    async def _beat(self, started: float) -> None:
+        """Write one heartbeat. Started by `_tick`, never cancelled; what the database raises is logged."""
+        try:
+            await self._supervisor.beat()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Heartbeat: %s", error)
+            return
+        self._process.pulse.beat(started, now())
+        if not self._process.pulse.frozen(now()):
+            self._process.steady.set()
+        if self._housekeeping is None or self._housekeeping.done():
+            self._housekeeping = detached(self._housekeep(started), self._tasks.writing)
+
+    async def _housekeep(self, at: float) -> None:
+        """Housekeeping after a heartbeat: reap orphaned runs, expire approvals, write read markers, adopt runs.
+
+        Started by `_beat`, which does not wait for it, never cancelled; what the database raises is logged.
+        """
+        try:
+            await self._supervisor.reap()
+            if at >= self._expire_at:
+                self._expire_at = at + EXPIRE_EVERY
+                await self._supervisor.expire_approvals()
+            await self._read_markers.write(self._inboxes.due)
+            await self._supervisor.adopt()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("After a heartbeat: %s", error)
+
+    async def _clean(self) -> None:
+        """Erase deleted rows, a batch at a time. Started by `_tick`, cancelled by `Node.drain` between two batches;
+        what the database raises is logged.
+        """
+        try:
+            while await asyncio.to_thread(_clean_batch):  # noqa: ASYNC110  it polls nothing; the storage may be slow
+                await asyncio.sleep(TICK)
+        except Exception:
+            logger.exception("Deleted rows could not be erased; the next round tries again")
+
+
+def _clean_batch() -> int:
+    with own_connections():
+        return store.erase_expired()

@@ -1,0 +1,125 @@
+"""This server process: what its sockets and runs share, from the first socket to the end of the process.
+
+One Node per event loop, which in a server means one per process; `current()` finds it.
+"""
+
+import asyncio
+import os
+import socket
+import uuid
+import weakref
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+
+from .. import engine
+from ..concurrency import TaskSets, detached, now
+from ..ratelimit import Buckets
+from ..realtime import inbox
+from ..realtime.hub import Hub
+from ..realtime.mailbox import Mailbox, mailbox
+from ..realtime.outages import Outages
+from ..realtime.presence import Presence
+from ..realtime.read_markers import ReadMarkers
+from ..runs.liveness import Process, Pulse
+from ..runs.supervisor import Supervisor
+from . import daphne
+from .heartbeat import Heartbeat
+from .peers import Peers
+
+FAREWELL = 3.0
+"""Seconds that sockets may take to say that they are about to close."""
+
+LAST_WRITES = 10.0
+"""Seconds that the database has, at the end of a shutdown, to take the ends of runs."""
+
+
+class Node:
+    """Makes the parts of this process, opens them with the first socket, and ends them in `drain`."""
+
+    def __init__(self) -> None:
+        self.host = f"{socket.gethostname()[:50]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.process = Process(self.host, Pulse(now()))
+        self.tasks = TaskSets()
+        self.buckets = Buckets()
+        self.hub = Hub()
+        self.outages = Outages(self.hub, self.tasks)
+        self.inboxes = inbox.Inboxes(self.tasks.writing)
+        self.presence = Presence(self.host)
+        self.read_markers = ReadMarkers()
+        self.supervisor = Supervisor(self.process, self.hub, self.inboxes, self.outages, self.tasks)
+        self.heartbeat = Heartbeat(
+            self.process, self.supervisor, self.hub, self.outages, self.read_markers, self.inboxes, self.tasks
+        )
+        self._peers = Peers(self.process, self.supervisor, self.hub, self.outages)
+        self._resources = AsyncExitStack()
+        self._mailbox: Mailbox | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process is about to end."""
+        return self.process.ending
+
+    async def open(self) -> None:
+        """Make this process ready for runs. Every socket that connects calls this; only the first call has an effect.
+
+        Raises Away if the channel layer cannot be reached.
+        """
+        async with self._opening:
+            if self._mailbox is not None:
+                return
+            async with AsyncExitStack() as resources:
+                await resources.enter_async_context(engine.connections())
+                self._mailbox = await resources.enter_async_context(mailbox())
+                self._resources = resources.pop_all()
+            self.process.pulse = Pulse(now())
+            self.supervisor.open(self._mailbox)
+            detached(self._peers.listen(self._mailbox), self.tasks.watching)
+            detached(self.heartbeat.run(self._mailbox.name), self.tasks.watching)
+            detached(self.presence.follow(), self.tasks.watching)
+            daphne.drain_at_shutdown(self)
+
+    async def drain(self, seconds: float) -> None:
+        """End this process's work: send browsers elsewhere, leave runs that have not begun to other processes, give
+        running answers `seconds` to finish, then cancel them and write their ends. Writes that the database does not
+        take within LAST_WRITES are lost.
+        """
+        tasks = self.tasks
+        self.process.ending = True
+        for task in tasks.optional:
+            task.cancel()
+        await self.hub.restart(FAREWELL)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.presence.close(), FAREWELL)
+        self.supervisor.close_queue()
+        await _wait(tasks.writing, seconds)
+        self.supervisor.interrupt_all()
+        await _wait(tasks.writing, LAST_WRITES)
+        self.process.give_up()
+        await _wait(tasks.writing, LAST_WRITES)
+        await _wait(tasks.optional, LAST_WRITES)
+        while tasks.watching:
+            for task in tasks.watching:
+                task.cancel()
+            await _wait(tasks.watching, 1)
+        with suppress(DatabaseError, InterfaceError, TimeoutError):
+            await asyncio.wait_for(self.read_markers.write(), LAST_WRITES)
+        await self._resources.aclose()
+
+
+async def _wait(tasks: set[asyncio.Task[Any]], seconds: float) -> None:
+    if tasks:  # asyncio.wait refuses an empty set
+        await asyncio.wait(tasks, timeout=seconds)
+
+
+_nodes: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Node]" = weakref.WeakKeyDictionary()
+
+
+def current() -> Node:
+    """The running loop's Node."""
+    loop = asyncio.get_running_loop()
+    if loop not in _nodes:
+        _nodes[loop] = Node()
+    return _nodes[loop]

@@ -1,0 +1,48 @@
+"""Messages between server processes: what others ask of the runs that this one owns, and its messages to itself."""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from ..concurrency import now
+from ..realtime.hub import Hub
+from ..realtime.layer import LayerMessage
+from ..realtime.mailbox import Mailbox
+from ..realtime.outages import Outages
+from ..runs.liveness import TICK, Process
+from ..runs.supervisor import Supervisor
+
+logger = logging.getLogger("nous_chat.node")
+
+
+class Peers:
+    """`listen` is its task, started by `Node.open` and cancelled by `Node.drain`."""
+
+    def __init__(self, process: Process, supervisor: Supervisor, hub: Hub, outages: Outages) -> None:
+        self._process = process
+        self._supervisor = supervisor
+        self._hub = hub
+        self._outages = outages
+
+    async def listen(self, mailbox: Mailbox) -> None:
+        """Handle messages until cancelled. Nothing escapes."""
+        while True:
+            try:
+                self._handle(await mailbox.receive())
+            except Exception:
+                logger.exception("A message to this process could not be handled")
+                await asyncio.sleep(TICK)
+
+    def _handle(self, message: LayerMessage) -> None:
+        match message:
+            case {"type": "stop", "run": run}:
+                self._supervisor.stop_here(UUID(run))
+            case {"type": "sync", "run": run, "channel": channel, "ref": ref}:
+                self._supervisor.sync_here(UUID(run), channel, ref)
+            case {"type": "reader_left", "conversation": conversation, "channel": channel}:
+                self._supervisor.reader_left_here(UUID(conversation), channel)
+            case {"type": "reader_present", "conversation": conversation}:
+                self._supervisor.reader_present(UUID(conversation))
+            case {"type": "echo", "number": number}:
+                if self._process.pulse.echo(number, now()) and not self._outages.layer_away():
+                    self._hub.resnapshot("The channel layer lost messages")

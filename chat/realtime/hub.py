@@ -1,0 +1,76 @@
+"""The open sockets of this process. Sockets add themselves; `node` and `outages` speak to all of them."""
+
+import asyncio
+import logging
+from random import uniform
+from typing import Protocol
+from uuid import UUID
+
+from ..protocol import events
+from . import groups
+
+logger = logging.getLogger("nous_chat.realtime")
+
+SPREAD = 2.0
+"""Seconds over which sockets load new snapshots, so that they do not all query the database at once."""
+
+
+class LocalSocket(Protocol):
+    """An open socket of this process, as the hub sees it."""
+
+    reads: UUID | None
+    """The conversation it shows. None for an inbox, and before a conversation is entered and after it is left."""
+    channel: str
+
+    async def answer(self, event: events.Event) -> None:
+        """Send an event to this socket alone."""
+
+    async def notify(self, code: str) -> None:
+        """Show the reader, in their language, one of `outages.NOTICES`."""
+
+    async def restart(self) -> None:
+        """Ask the reader's browser to reconnect, and close."""
+
+    def resnapshot(self) -> None:
+        """Send a new snapshot: frames may have been lost."""
+
+    def watch(self, now: float) -> None:
+        """Check whether the reader keeps up and still has access. Called once every TICK."""
+
+
+class Hub:
+    """Every socket of this process, of all users and conversations."""
+
+    def __init__(self) -> None:
+        self.sockets: set[LocalSocket] = set()
+        """Each socket adds and removes itself."""
+
+    def has_reader(self, conversation_id: UUID) -> bool:
+        """Whether a socket of this process shows a conversation."""
+        return any(reader.reads == conversation_id for reader in self.sockets)
+
+    def conversations(self) -> set[UUID]:
+        """The conversations that sockets of this process show."""
+        return {reader.reads for reader in self.sockets if reader.reads is not None}
+
+    async def reply(self, channel: str, event: events.Event) -> None:
+        """Send an event to one socket of any process; directly if it is one of ours, so that no layer is needed."""
+        ours = next((reader for reader in self.sockets if reader.channel == channel), None)
+        await (ours.answer(event) if ours is not None else groups.reply(channel, event))
+
+    def resnapshot(self, why: str) -> None:
+        """Have every socket send a new snapshot within SPREAD seconds."""
+        logger.info("%s: sockets load new snapshots", why)
+        for reader in self.sockets:
+            asyncio.get_running_loop().call_later(uniform(0, SPREAD), reader.resnapshot)
+
+    def watch(self, now: float) -> None:
+        """Have every socket check its reader."""
+        for reader in list(self.sockets):
+            reader.watch(now)
+
+    async def restart(self, seconds: float) -> None:
+        """Ask every browser to reconnect elsewhere. Waits at most `seconds` for sockets to take that."""
+        if self.sockets:
+            farewells = [asyncio.ensure_future(reader.restart()) for reader in self.sockets]
+            await asyncio.wait(farewells, timeout=seconds)
