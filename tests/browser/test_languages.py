@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.project.test_words import words_of_the_page
+from tests.project.test_translations import words_of_the_page
 from tests.support.page import SignIn, StartSite, ends, live, posting
 from tests.support.servers import ROOT
 
