@@ -1,4 +1,4 @@
-"""What is refused, over everything there is: a viewer does nothing but read; other rooms' ids are as good as none."""
+"""Refusals, for every command and every URL: viewers can only read, and foreign ids look like unknown ones."""
 
 import json
 import uuid
@@ -22,39 +22,39 @@ Scenario = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of the test's transaction: an asynchronous view must not close it."""
+    """Keep asynchronous views from closing the connection that holds the test's transaction."""
     monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
 
 
 @pytest.fixture
 def room(people: dict[str, Any]) -> Conversation:
-    """Ada owns it, Eve is a viewer. There is a message, an answer that can be made again, and a call that waits."""
-    return furnish(people["ada"], people["eve"])
+    """Ada is the owner, Eve a viewer. It has a message, an answer, and a tool call that awaits approval."""
+    return build(people["ada"], people["eve"])
 
 
 @pytest.fixture
-def elsewhere(people: dict[str, Any]) -> Conversation:
-    """Another one like it, of Bob's."""
-    return furnish(people["bob"])
+def foreign(people: dict[str, Any]) -> Conversation:
+    """The same for Bob alone."""
+    return build(people["bob"])
 
 
-def furnish(owner: Any, viewer: Any = None) -> Conversation:
-    made = Conversation.objects.create(agent="assistant", answers="always", title="Secret")
-    Participant.objects.create(conversation=made, user=owner, role="owner")
+def build(owner: Any, viewer: Any = None) -> Conversation:
+    conversation = Conversation.objects.create(agent="assistant", answers="always", title="Secret")
+    Participant.objects.create(conversation=conversation, user=owner, role="owner")
     if viewer is not None:
-        Participant.objects.create(conversation=made, user=viewer, role="viewer")
-    started = begin(owner, made)
+        Participant.objects.create(conversation=conversation, user=viewer, role="viewer")
+    started = begin(owner, conversation)
     end(started)
     assert started.message.run is not None
     ToolCall.objects.create(
         pk=uuid.uuid4(), run_id=started.message.run.id, call_id="c", name="x", status="awaiting_approval"
     )
     Run.objects.update(status="awaiting_approval")
-    store.create_invitation(owner.pk, made.pk, "member", 3600, None)
-    return made
+    store.create_invitation(owner.pk, conversation.pk, "member", 3600, None)
+    return conversation
 
 
-def said(room: Conversation) -> Message:
+def question(room: Conversation) -> Message:
     return Message.objects.get(conversation=room, role="user")
 
 
@@ -63,15 +63,15 @@ def answer(room: Conversation) -> Message:
 
 
 def every_command(room: Conversation) -> dict[str, tuple[str, dict[str, Any]]]:
-    """What a viewer gets for each command: `read` (it is answered) or `refused`, and fields that make sense."""
-    question, reply = str(said(room).pk), str(answer(room).pk)
+    """For each command: valid fields, and whether a viewer may `read` with it or is `refused`."""
+    asked, answered = str(question(room).pk), str(answer(room).pk)
     run, call = str(answer(room).run.pk), str(ToolCall.objects.get(run__conversation=room).pk)
     return {
         "message.send": ("refused", {"client_id": str(uuid.uuid4()), "text": "Hello"}),
-        "message.edit": ("refused", {"message": question, "text": "Changed"}),
-        "message.delete": ("refused", {"message": question}),
-        "message.restore": ("refused", {"message": question}),
-        "message.choose": ("refused", {"message": reply}),
+        "message.edit": ("refused", {"message": asked, "text": "Changed"}),
+        "message.delete": ("refused", {"message": asked}),
+        "message.restore": ("refused", {"message": asked}),
+        "message.choose": ("refused", {"message": answered}),
         "run.start": ("refused", {}),
         "run.stop": ("refused", {"run": run}),
         "tool.decide": ("refused", {"call": call, "decision": "approve"}),
@@ -85,7 +85,7 @@ def every_command(room: Conversation) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def state(room: Conversation) -> Any:
-    """All rows of a room that others see."""
+    """The rows of a conversation that a refused command must not change."""
     return (
         list(
             Conversation.objects.filter(pk=room.pk).values(
@@ -100,14 +100,14 @@ def state(room: Conversation) -> Any:
     )
 
 
-def test_a_viewer_can_do_nothing_but_read_over_the_socket(scenario: Scenario, people: Any, room: Conversation) -> None:
-    asked = every_command(room)
-    assert set(asked) == {command.__struct_config__.tag for command in commands.COMMANDS}, "a new one belongs here"
+def test_a_viewer_can_only_read_over_the_socket(scenario: Scenario, people: Any, room: Conversation) -> None:
+    cases = every_command(room)
+    assert set(cases) == {command.__struct_config__.tag for command in commands.COMMANDS}, "add the new command"
     before = state(room)
 
     async def talk() -> None:
         async with InProcess(people["eve"], room.pk) as eve:
-            for command, (expected, fields) in asked.items():
+            for command, (expected, fields) in cases.items():
                 await eve.send(command, ref=command, **fields)
                 heard = await eve.answered(command)
                 if expected == "refused":
@@ -119,89 +119,89 @@ def test_a_viewer_can_do_nothing_but_read_over_the_socket(scenario: Scenario, pe
     assert state(room) == before
 
 
-def every_address(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any], int]]:
-    """Method, address, body, and the status that a viewer gets: of everything below a conversation's id."""
+def every_url(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any], int]]:
+    """Method, URL, body, and the status that a viewer gets, for every URL with a conversation's id."""
     ids: dict[str, Any] = {"conversation_id": room.pk}
-    there = ids | {"participant_id": room.participants.get(role="owner").pk}
+    owner = ids | {"participant_id": room.participants.get(role="owner").pk}
     link = ids | {"invitation_id": Invitation.objects.get(conversation=room).pk}
-    message = ids | {"message_id": said(room).pk}
+    message = ids | {"message_id": question(room).pk}
     file = {"file": True}
-    asked: list[tuple[str, dict[str, Any], list[tuple[str, dict[str, Any], int]]]] = [
+    cases: list[tuple[str, dict[str, Any], list[tuple[str, dict[str, Any], int]]]] = [
         ("conversation", ids, [("GET", {}, 200)]),
         ("say", ids, [("POST", {}, 403)]),
         ("api-conversation", ids, [("GET", {}, 200), ("PATCH", {"title": "Mine"}, 403), ("DELETE", {}, 403)]),
         ("api-conversation", ids, [("PATCH", {"answers": "off"}, 403), ("PATCH", {"agents": ["assistant"]}, 403)]),
         ("api-conversation", ids, [("PATCH", {"pinned": True}, 200)]),
-        ("api-restore", ids, [("POST", {}, 200)]),  # it is there: nothing changes
+        ("api-restore", ids, [("POST", {}, 200)]),  # it is not deleted, so nothing changes
         ("api-messages", ids, [("GET", {}, 200)]),
         ("api-edits", message, [("GET", {}, 200)]),
         ("api-attachments", ids, [("POST", file, 403)]),
         ("api-participants", ids, [("GET", {}, 200), ("POST", {"username": "bob"}, 403)]),
-        ("api-participant", there, [("PATCH", {"role": "viewer"}, 403), ("DELETE", {}, 403)]),
+        ("api-participant", owner, [("PATCH", {"role": "viewer"}, 403), ("DELETE", {}, 403)]),
         ("api-invitations", ids, [("GET", {}, 403), ("POST", {}, 403)]),
         ("api-invitation", link, [("DELETE", {}, 403)]),
-        ("api-fork", ids, [("POST", {"message": str(said(room).pk)}, 403)]),
+        ("api-fork", ids, [("POST", {"message": str(question(room).pk)}, 403)]),
     ]
-    for name, given, requests in asked:
+    for name, given, requests in cases:
         for method, body, status in requests:
             yield method, reverse(f"nous_chat:{name}", kwargs=given), body, status
 
 
-WITHOUT_A_ROOM = {"home", "plain", "begin", "join", "attachment", "diagram", "api-search", "api-conversations"}
+WITHOUT_CONVERSATION = {"home", "plain", "begin", "join", "attachment", "diagram", "api-search", "api-conversations"}
 
 
-def ask(user: Any, method: str, address: str, body: dict[str, Any]) -> Any:
+def request(user: Any, method: str, url: str, body: dict[str, Any]) -> Any:
     client = Client()
     client.force_login(user)
     if "file" in body:
-        return client.post(address, {"file": SimpleUploadedFile("a.txt", b"text")})
-    return client.generic(method, address, json.dumps(body), "application/json")
+        return client.post(url, {"file": SimpleUploadedFile("a.txt", b"text")})
+    return client.generic(method, url, json.dumps(body), "application/json")
 
 
-def test_a_viewer_can_do_nothing_but_read_over_http(people: Any, room: Conversation) -> None:
-    named = {pattern.name for pattern in urls.urlpatterns} - WITHOUT_A_ROOM
-    tried = list(every_address(room))
-    assert len(named) == len({address for _, address, _, _ in tried}), "a new address belongs here"
+def test_a_viewer_can_only_read_over_http(people: Any, room: Conversation) -> None:
+    names = {pattern.name for pattern in urls.urlpatterns} - WITHOUT_CONVERSATION
+    cases = list(every_url(room))
+    assert len(names) == len({url for _, url, _, _ in cases}), "add the new URL"
     before = state(room)
-    for method, address, body, status in tried:
-        assert ask(people["eve"], method, address, body).status_code == status, (method, address, body)
+    for method, url, body, status in cases:
+        assert request(people["eve"], method, url, body).status_code == status, (method, url, body)
     assert state(room) == before
 
 
-def test_a_room_that_is_not_yours_and_one_that_is_not_there_answer_alike_over_http(
-    people: Any, elsewhere: Conversation, room: Conversation
+def test_a_foreign_conversation_looks_like_an_unknown_one_over_http(
+    people: Any, foreign: Conversation, room: Conversation
 ) -> None:
-    for method, address, body, _ in every_address(elsewhere):
-        foreign = ask(people["eve"], method, address, body)
-        none = ask(people["eve"], method, address.replace(str(elsewhere.pk), str(uuid.uuid4())), body)
-        assert foreign.status_code == none.status_code == 404, (method, address, foreign.status_code)
-        if "/api/" in address:
-            assert foreign.content == none.content, address
+    for method, url, body, _ in every_url(foreign):
+        of_foreign = request(people["eve"], method, url, body)
+        of_unknown = request(people["eve"], method, url.replace(str(foreign.pk), str(uuid.uuid4())), body)
+        assert of_foreign.status_code == of_unknown.status_code == 404, (method, url, of_foreign.status_code)
+        if "/api/" in url:
+            assert of_foreign.content == of_unknown.content, url
 
 
-def test_a_room_that_is_not_yours_and_one_that_is_not_there_answer_alike_on_sockets(
-    scenario: Scenario, people: Any, elsewhere: Conversation
+def test_a_foreign_conversation_looks_like_an_unknown_one_over_the_socket(
+    scenario: Scenario, people: Any, foreign: Conversation
 ) -> None:
     async def talk() -> None:
-        heard = []
-        for address in (elsewhere.pk, uuid.uuid4(), "nonsense"):
+        results = []
+        for address in (foreign.pk, uuid.uuid4(), "nonsense"):
             async with InProcess(people["eve"], address) as eve:
-                heard.append((await eve.shut(), eve.events))
-        assert heard == [(4404, [])] * 3
+                results.append((await eve.shut(), eve.events))
+        assert results == [(4404, [])] * 3
 
     scenario(talk)
 
 
-def test_what_belongs_to_another_room_is_as_good_as_none(
-    scenario: Scenario, people: Any, room: Conversation, elsewhere: Conversation
+def test_ids_of_another_conversation_look_like_unknown_ids(
+    scenario: Scenario, people: Any, room: Conversation, foreign: Conversation
 ) -> None:
-    """Ada may do anything in her room; ids of Bob's do her no good there, and she learns nothing of them."""
+    """Ada owns her conversation. Ids from Bob's are useless in it, and their refusals reveal nothing."""
     Run.objects.filter(conversation=room).update(status="completed")
-    before = state(elsewhere)
+    before = state(foreign)
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
-            for command, (_, fields) in every_command_of(elsewhere).items():
+            for command, (_, fields) in cases.items():
                 ids = {name: value for name, value in fields.items() if name in ("message", "run", "call", "reply_to")}
                 if not ids or command == "run.ack":
                     continue
@@ -213,13 +213,10 @@ def test_what_belongs_to_another_room_is_as_good_as_none(
                 assert answers[0] == answers[1], command
                 assert (answers[0]["type"], answers[0]["code"]) == ("error", "not_found"), command
 
-    everything = every_command(elsewhere)
+    cases = every_command(foreign)
     client_id = str(uuid.uuid4())
-    everything["message.send"] = ("", {"client_id": client_id, "text": "x", "reply_to": str(said(elsewhere).pk)})
-    everything["run.start"] = ("", {"message": str(answer(elsewhere).pk)})
-
-    def every_command_of(_: Conversation) -> dict[str, tuple[str, dict[str, Any]]]:
-        return everything
+    cases["message.send"] = ("", {"client_id": client_id, "text": "x", "reply_to": str(question(foreign).pk)})
+    cases["run.start"] = ("", {"message": str(answer(foreign).pk)})
 
     scenario(talk)
-    assert state(elsewhere) == before
+    assert state(foreign) == before

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.project.test_translations import words_of_the_page
+from tests.project.test_translations import strings_of_the_page
 from tests.support.page import SignIn, StartSite, ends, live, posting
 from tests.support.servers import ROOT
 
@@ -34,7 +34,7 @@ THEIRS = {"Assistant", "ada", "Hello"}
 def pseudo() -> str:
     """A script that gives the page a catalogue in which every text stands in brackets, before its modules run."""
     counts = set(re.findall(r'ngettext\(\s*"([^"]*)"', WORDS.read_text("utf-8")))
-    texts: dict[str, Any] = {text: [f"[{text}]"] if text in counts else f"[{text}]" for text in words_of_the_page()}
+    texts: dict[str, Any] = {text: [f"[{text}]"] if text in counts else f"[{text}]" for text in strings_of_the_page()}
     catalogue = json.dumps({"language": "en", "texts": texts, "plurals": "0" * 200})
     return f"""document.addEventListener("readystatechange", () => {{
         const setup = document.querySelector("nous-chat > script");

@@ -1,1 +1,1 @@
-"""A small foreign site with the chat in it: its own user model, its own addresses, its own pages."""
+"""A small site that embeds the chat: with its own user model, URLs, and pages."""

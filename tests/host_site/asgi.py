@@ -1,4 +1,4 @@
-"""The foreign site as an ASGI application."""
+"""The host site as an ASGI application."""
 
 import os
 
@@ -8,6 +8,6 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.host_site.settings")
 http = ASGIStaticFilesHandler(get_asgi_application())
 
-from chat import asgi as chat  # noqa: E402  needs the app registry that the line above fills
+from chat import asgi as chat  # noqa: E402  needs the app registry, which the line above fills
 
 application = chat.application(http)

@@ -1,4 +1,4 @@
-"""The foreign site's settings: what docs/embedding.md tells a site to add, and nothing else of nousproject's."""
+"""The host site's settings: what docs/embedding.md tells a site to add, and nothing else from nousproject."""
 
 import os
 from pathlib import Path

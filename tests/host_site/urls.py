@@ -1,4 +1,4 @@
-"""The foreign site's addresses: the chat under /talk/, and a page of its own with one conversation in it."""
+"""The host site's URLs: the chat under /talk/, and a page of its own with one conversation on it."""
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required

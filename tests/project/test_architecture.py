@@ -1,4 +1,4 @@
-"""The structure of `chat`: imports run one way, through the layers below, and each word has one place."""
+"""The structure of `chat`: imports run down the layers below, and some terms are used in one place only."""
 
 import ast
 import re
@@ -41,7 +41,7 @@ def names(files: list[Path]) -> list[str]:
 
 
 def code(file: Path) -> str:
-    """The file without comments and docstrings: prose may name anything."""
+    """The file's code without comments and docstrings, which may mention anything."""
     tree = ast.parse(file.read_text("utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -52,7 +52,7 @@ def code(file: Path) -> str:
 
 
 def imports(file: Path) -> set[str]:
-    """Top-level packages that a file imports absolutely, and our modules that it imports relatively, by dotted name."""
+    """Dotted names that a file imports. Relative imports are resolved."""
     found = set()
     package = list(file.relative_to(CHAT.parent).with_suffix("").parts[:-1])
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -65,11 +65,11 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-def where(word: str, files: list[Path] = FILES) -> list[str]:
+def files_with(word: str, files: list[Path] = FILES) -> list[str]:
     return names([file for file in files if re.search(word, code(file))])
 
 
-def test_the_engine_knows_no_django_and_nothing_of_the_chat() -> None:
+def test_the_engine_imports_neither_django_nor_the_chat() -> None:
     for file in ENGINE.rglob("*.py"):
         for name in imports(file):
             assert name.split(".")[0] not in ("django", "channels", "asgiref"), f"{file} imports {name}"
@@ -77,7 +77,7 @@ def test_the_engine_knows_no_django_and_nothing_of_the_chat() -> None:
         assert "conversation" not in code(file).lower(), file
 
 
-def test_the_chat_knows_no_site_and_imports_itself_relatively() -> None:
+def test_the_chat_imports_itself_relatively_and_no_site() -> None:
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and not node.level:
@@ -94,17 +94,17 @@ def test_the_chat_knows_no_site_and_imports_itself_relatively() -> None:
         (r"\bengine\.run_stream\b", ["runs/postprocess.py", "runs/run.py"]),
     ],
 )
-def test_a_word_stands_in_its_place_alone(word: str, place: list[str]) -> None:
-    assert where(word) == place
+def test_a_term_is_used_in_its_module_only(word: str, place: list[str]) -> None:
+    assert files_with(word) == place
 
 
-def test_httpx_is_used_under_the_engine_alone() -> None:
+def test_only_the_engine_imports_httpx() -> None:
     for file in [*FILES, *SITE.glob("*.py")]:
         if ENGINE not in file.parents:
             assert not {"httpx", "aiohttp"} & {name.split(".")[0] for name in imports(file)}, file
 
 
-def test_rows_are_written_by_the_store_alone() -> None:
+def test_only_the_store_writes_rows() -> None:
     writing = r"\.(create|get_or_create|bulk_create|update|delete|save)\("
 
     for file in FILES:
@@ -114,7 +114,7 @@ def test_rows_are_written_by_the_store_alone() -> None:
 
 
 def room_of(name: str) -> str | None:
-    """The entry of LAYERS that holds a dotted module name; None for `chat` itself and for what is not ours."""
+    """The room of LAYERS that a dotted name belongs to; None for `chat` itself and for other packages."""
     parts = name.split(".")
     return parts[1] if parts[0] == "chat" and len(parts) > 1 and parts[1] in DEPTH else None
 
@@ -125,22 +125,24 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_imports_run_down_the_layers() -> None:
-    against = set()
+    violations = set()
     for file in FILES:
         room = file.relative_to(CHAT).with_suffix("").parts[0]
         if room != "__init__":
             others = {other for other in map(room_of, imports(file)) if other is not None and other != room}
-            against |= {f"{file.relative_to(CHAT)} imports {other}" for other in others if DEPTH[other] <= DEPTH[room]}
-    assert not against
+            violations |= {
+                f"{file.relative_to(CHAT)} imports {other}" for other in others if DEPTH[other] <= DEPTH[room]
+            }
+    assert not violations
 
 
-def test_every_file_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     for file in [*FILES, *SITE.glob("*.py")]:
         text = file.read_text("utf-8")
         if text.strip():
             assert ast.get_docstring(ast.parse(text)), f"{file} has no docstring"
 
 
-def test_no_type_of_a_layer_message_comes_from_a_client() -> None:
-    """A layer message's `type` names a handler; ours are constants."""
-    assert where(r"'type': (?!')", [file for file in FILES if ENGINE not in file.parents]) == []
+def test_the_type_of_a_layer_message_is_a_constant() -> None:
+    """It names the method that handles the message, so it must not come from a client."""
+    assert files_with(r"'type': (?!')", [file for file in FILES if ENGINE not in file.parents]) == []

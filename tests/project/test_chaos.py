@@ -1,4 +1,4 @@
-"""A little of `make chaos` in every run of the suite: a few seeds, a short soak, and a rolling restart."""
+"""A sample of `make chaos` in every run of the suite: a few seeds, a short soak, and a rolling restart."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from ..chaos.world import world
 SEEDS = (6, 14, 16)
 
 
-def test_a_seed_is_a_schedule() -> None:
+def test_a_seed_always_gives_the_same_schedule() -> None:
     assert schedule(6) == schedule(6)
     assert schedule(6) != schedule(7)
 

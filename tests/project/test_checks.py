@@ -1,4 +1,4 @@
-"""`manage.py check` names what would break streaming; the site itself is clean."""
+"""`manage.py check` reports what would break streaming. nousproject itself has no problems."""
 
 from typing import Any
 
@@ -37,16 +37,16 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
         ({"NOUS_CHAT": {"HOST_TIMEOUT": 2}}, "W011"),
     ],
 )
-def test_what_breaks_streaming_is_named_with_a_hint(
+def test_a_problem_is_reported_with_a_hint(
     settings: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: str
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     settings.DEBUG = True
-    assert found() == {}
+    assert reported() == {}
     for name, value in changes.items():
         setattr(settings, name, value)
-    assert set(found()) == {f"nous_chat.{code}"}
-    assert found()[f"nous_chat.{code}"].endswith(".")
+    assert set(reported()) == {f"nous_chat.{code}"}
+    assert reported()[f"nous_chat.{code}"].endswith(".")
 
 
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
@@ -59,25 +59,25 @@ def test_what_breaks_streaming_is_named_with_a_hint(
         {"DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}}},
     ],
 )
-def test_what_is_right_is_not_complained_about(settings: Any, changes: dict[str, Any]) -> None:
+def test_correct_settings_are_not_reported(settings: Any, changes: dict[str, Any]) -> None:
     settings.DEBUG = True
     for name, value in changes.items():
         setattr(settings, name, value)
-    assert found() == {}
+    assert reported() == {}
 
 
-def test_daphne_has_to_stand_before_staticfiles(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daphne_must_be_listed_before_staticfiles(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEBUG = True
     order = list(apps.get_app_configs())
     order.sort(key=lambda config: config.name == "daphne")
     monkeypatch.setattr(apps, "get_app_configs", lambda: order)
-    assert set(found()) == {"nous_chat.W008"}
+    assert set(reported()) == {"nous_chat.W008"}
 
 
 @pytest.mark.parametrize("redis", [None, URL])
-def test_the_site_itself_is_clean(redis: str | None) -> None:
+def test_nousproject_has_no_problems(redis: str | None) -> None:
     servers.manage(servers.environment(REDIS_URL=redis), "check", "--fail-level", "WARNING", "--tag", "nous_chat")
 
 
-def found() -> dict[str, str]:
+def reported() -> dict[str, str]:
     return {str(problem.id): str(problem.hint) for problem in run_checks(tags=["nous_chat"])}

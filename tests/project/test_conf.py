@@ -1,4 +1,4 @@
-"""Settings are checked, and what is wrong is named."""
+"""NOUS_CHAT is validated, and errors name the setting."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from django.core.exceptions import ImproperlyConfigured
 from chat import agents, checks, conf, permissions
 
 
-def test_defaults_need_no_settings_at_all(settings: Any) -> None:
+def test_the_defaults_need_no_settings(settings: Any) -> None:
     del settings.NOUS_CHAT
     assert conf.conf.DISCONNECT_GRACE == 5
     assert agents.default_slug() == "assistant"
 
 
-def test_a_setting_is_seen_as_soon_as_it_changes(settings: Any) -> None:
+def test_a_changed_setting_applies_at_once(settings: Any) -> None:
     settings.NOUS_CHAT = {"DISCONNECT_GRACE": 1}
     assert conf.conf.DISCONNECT_GRACE == 1
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("given", "name"),
     [
         ({"DISCONECT_GRACE": 1}, "DISCONECT_GRACE"),
         ({"DISCONNECT_GRACE": "long"}, "DISCONNECT_GRACE"),
@@ -29,22 +29,22 @@ def test_a_setting_is_seen_as_soon_as_it_changes(settings: Any) -> None:
         ({"AGENTS": {}}, "AGENTS"),
     ],
 )
-def test_a_wrong_setting_is_named(settings: Any, given: dict[str, Any], word: str) -> None:
+def test_an_invalid_setting_is_named(settings: Any, given: dict[str, Any], name: str) -> None:
     settings.NOUS_CHAT = given
-    with pytest.raises(ImproperlyConfigured, match=word):
+    with pytest.raises(ImproperlyConfigured, match=name):
         conf.read()
     (problem,) = checks.check_settings()
-    assert (problem.id, word in str(problem.msg)) == ("nous_chat.E001", True)
+    assert (problem.id, name in str(problem.msg)) == ("nous_chat.E001", True)
 
 
-def test_a_model_that_is_none_is_found_by_check(settings: Any) -> None:
+def test_the_check_reports_an_agent_with_an_invalid_model(settings: Any) -> None:
     settings.NOUS_CHAT = {"AGENTS": {"a": {"model": "gpt-4o"}, "b": {"model": "demo:tour"}}}
     (problem,) = checks.check_settings()
     assert problem.id == "nous_chat.E002"
     assert "'a'" in str(problem.msg)
 
 
-def test_the_model_comes_from_the_environment_unless_the_settings_say(
+def test_the_model_comes_from_the_environment_unless_the_settings_name_one(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOUS_CHAT_MODEL", "ollama:qwen3:8b")
@@ -54,7 +54,7 @@ def test_the_model_comes_from_the_environment_unless_the_settings_say(
     assert conf.conf.MODEL == "demo:tour"
 
 
-def test_an_agent_that_the_site_has_dropped_is_replaced_by_the_default(settings: Any) -> None:
+def test_an_agent_that_was_removed_is_replaced_by_the_default(settings: Any) -> None:
     settings.NOUS_CHAT = {"AGENTS": {"new": {"name": "New"}}}
     assert agents.find("old").name == "New"
 
@@ -64,6 +64,6 @@ class Strict(permissions.Permissions):
         return False
 
 
-def test_a_site_can_replace_the_policy(settings: Any) -> None:
+def test_a_site_can_replace_the_permissions(settings: Any) -> None:
     settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.Strict"}
     assert type(permissions.policy()).__name__ == "Strict"

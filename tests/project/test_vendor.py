@@ -1,4 +1,4 @@
-"""The page's libraries are those that the manifest names, byte for byte, each with its licence."""
+"""The vendored libraries match their manifest, byte for byte, and have their licenses."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import re
 from requirements.vendor import MANIFEST, PACKAGES, VENDOR
 
 
-def test_every_file_is_what_the_manifest_says_and_no_other_is_there() -> None:
+def test_the_files_are_exactly_those_of_the_manifest() -> None:
     entries = json.loads(MANIFEST.read_text("utf-8"))
     listed = {name: digest for entry in entries for name, digest in entry["files"].items()}
     found = {
@@ -18,7 +18,7 @@ def test_every_file_is_what_the_manifest_says_and_no_other_is_there() -> None:
     assert found == listed
 
 
-def test_the_manifest_is_of_the_packages_that_are_asked_for() -> None:
+def test_the_manifest_lists_the_packages_of_vendor_py() -> None:
     entries = json.loads(MANIFEST.read_text("utf-8"))
     assert [(e["package"], e["version"], e["license"]) for e in entries] == [package[:3] for package in PACKAGES]
     for entry in entries:
@@ -26,6 +26,6 @@ def test_the_manifest_is_of_the_packages_that_are_asked_for() -> None:
         assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", entry["integrity"])
 
 
-def test_libraries_are_loaded_from_here_and_point_nowhere_else() -> None:
+def test_no_library_points_to_a_source_map() -> None:
     for path in VENDOR.rglob("*.js"):
         assert not re.search(rb"^//# sourceMappingURL", path.read_bytes(), re.MULTILINE), path

@@ -1,4 +1,4 @@
-"""A site's own agents with tools, for tests: what their models say is a script that looks at the request."""
+"""A custom agent with tools. Its model is a script that reacts to the words in the user's message."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ async def refund(order: int, amount: float) -> str:
 
 
 def script(request: Request) -> Iterator[Any]:
-    """Calls what the last person's message names, then reports what the tools gave."""
+    """Call the tools that the last user message names, then report their results."""
     results = []
     for message in reversed(request.messages):
         if message.role == "user":

@@ -1,4 +1,4 @@
-"""The site's settings with a short grace, for tests of leaving."""
+"""nousproject's settings with a short DISCONNECT_GRACE, for tests of abandoned runs."""
 
 from nousproject.settings import *  # noqa: F403
 

@@ -1,5 +1,8 @@
-"""The site's settings with agents of the tests' own: one whose model the environment names, a clerk with tools
-(clerk.py), and one that is never done. PATIENCE: how many seconds a reader may be behind."""
+"""nousproject's settings with three agents: one with the environment's model, a clerk with tools (clerk.py), and one
+whose answers are cut off.
+
+From the environment: PATIENCE, the seconds a reader may fall behind; MAX_RUNS; DAILY_TOKENS.
+"""
 
 import os
 

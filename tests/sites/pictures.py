@@ -1,4 +1,4 @@
-"""The site's settings with one host whose pictures answers may show."""
+"""nousproject's settings with one host in IMAGE_HOSTS."""
 
 from nousproject.settings import *  # noqa: F403
 

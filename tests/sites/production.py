@@ -1,4 +1,4 @@
-"""The site's settings as on the internet, but for TLS: DEBUG off, hashed static files, in a folder of the test's."""
+"""nousproject's settings as in production, but without TLS and with STATIC_ROOT from the environment."""
 
 import os
 from pathlib import Path

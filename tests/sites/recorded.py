@@ -1,4 +1,4 @@
-"""The site's settings with an agent for each recording: one site, many providers. `agent_of` names them."""
+"""nousproject's settings with an agent for each recording: one site, many providers."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from ..support.servers import SHARED
 
 PROVIDER = {"openai": "custom", "anthropic": "anthropic", "gemini": "gemini", "ollama": "ollama"}
 PIECES = ("", "@split=1", "@split=7")
-"""The body as the server likes, a byte at a time, and seven at a time for the long ones."""
+"""How the replayer cuts the body: as it likes, into single bytes, or into pieces of seven bytes."""
 
 
 def recordings() -> list[tuple[str, dict[str, Any]]]:
-    """Each recording's name and description, of the wires that the product speaks."""
+    """Name and description of each recording whose wire format we support."""
     files = sorted(Path(SHARED, "recordings").rglob("*.json"))
     described = [(file.stem, json.loads(file.read_text("utf-8"))) for file in files]
     return [(slug, case) for slug, case in described if case["wire"] in PROVIDER]
@@ -30,7 +30,7 @@ NOUS_CHAT = {
 
 
 def environment(url: str) -> dict[str, str]:
-    """Points every provider at the replayer."""
+    """Environment that points every provider at the replayer."""
     return {
         "DJANGO_SETTINGS_MODULE": "tests.sites.recorded",
         "CUSTOM_BASE_URL": f"{url}/v1",

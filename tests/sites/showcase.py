@@ -1,5 +1,7 @@
-"""The site's settings with the agents that the screenshots need: the demo, and one whose tool wants an approval. Limits
-are those of the environment: MAX_RUNS, DAILY_TOKENS."""
+"""nousproject's settings with the agents of the screenshots: the demo, and a clerk whose tool needs approval.
+
+From the environment: MAX_RUNS, DAILY_TOKENS.
+"""
 
 import os
 

@@ -1,5 +1,7 @@
-"""The site's settings with some of the chat's own, from the environment: NOUS_CHAT holds them as JSON, PATIENCE how
-many seconds a reader may be behind, TICK how many pass between two looks.
+"""nousproject's settings with NOUS_CHAT from the environment, as JSON.
+
+Also from the environment, in seconds: PATIENCE, how far a reader may fall behind; TICK, how often a process checks
+that it was not frozen.
 """
 
 import json
@@ -13,5 +15,5 @@ flow_control.PATIENCE = float(os.environ.get("PATIENCE", flow_control.PATIENCE))
 liveness.TICK = float(os.environ.get("TICK", liveness.TICK))
 
 NOUS_CHAT = json.loads(os.environ["NOUS_CHAT"])
-DEBUG = False  # else Django keeps every query in memory
+DEBUG = False  # with DEBUG, Django keeps every query in memory
 ALLOWED_HOSTS = ["127.0.0.1"]

@@ -1,1 +1,1 @@
-"""The foreign site's people."""
+"""The host site's users."""

@@ -1,4 +1,4 @@
-"""A user model as unlike Django's own as the chat has to bear: a UUID for a key, an e-mail address for a name."""
+"""A user model that differs from Django's as much as the chat supports: a UUID as key, an email address as name."""
 
 import uuid
 from typing import Any
