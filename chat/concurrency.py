@@ -64,9 +64,8 @@ def detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asy
 
 async def cancel_and_wait(task: "asyncio.Task[Any]") -> None:
     """Cancel a task that only observes, and wait for its end."""
-    while (
-        not task.done()
-    ):  # again and again: on Python 3.11 `wait_for`, which redis-py uses, may swallow a cancellation
+    # In a loop, because `wait_for` of Python 3.11, which redis-py uses, may swallow a cancellation.
+    while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=1)
 

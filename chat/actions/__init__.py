@@ -1,1 +1,1 @@
-"""What a person does, once for all edges: sockets, HTTP and the form without JavaScript."""
+"""What a user does, written once for all edges: sockets, HTTP and the form without JavaScript."""

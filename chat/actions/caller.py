@@ -33,12 +33,12 @@ class Caller:
         await groups.publish(groups.conversation(self.conversation_id), event)
 
     async def explain(self, ref: str | None, refused: Refused | None) -> None:
-        """Tell the caller why no agent answers, if that is so, although the message was stored."""
+        """Tell the caller why no agent answers the message that was stored. Does nothing without a refusal."""
         if refused is not None:
             await self.reply(events.Error(ref=ref, code=refused.code, message=str(refused)))
 
     def start(self, run_id: UUID | None) -> None:
-        """Start a run that an action has queued for this process, if it has."""
+        """Start the run that an action has queued for this process, if any."""
         if run_id is not None:
             self.node.supervisor.start(run_id, self.conversation_id, self.launcher)
 
@@ -47,6 +47,6 @@ class Caller:
         self.node.inboxes.changed(self.conversation_id)
 
     def require_running_node(self) -> None:
-        """Raises Refused(UNAVAILABLE) if this process is about to end."""
+        """Refuse new work if this process is about to end. Raises Refused(UNAVAILABLE)."""
         if self.node.draining:
             raise Refused(ErrorCode.UNAVAILABLE, _("The server is restarting. Send it again in a moment."))

@@ -25,7 +25,7 @@ async def start(caller: Caller, command: commands.RunStart) -> None:
 
 
 async def stop(caller: Caller, command: commands.RunStop) -> None:
-    """Stop a run, wherever it is made. Raises Refused."""
+    """Stop a run, whichever process makes it. Raises Refused."""
     node = caller.node
     ended = await executor.run_urgent(
         store.request_stop, caller.user_id, caller.conversation_id, command.run, node.host

@@ -144,8 +144,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         await self.answer(notice)
 
     async def restart(self) -> None:
-        """Ask the browser to reconnect, because the server is about to end. The delay is random, so that not all
-        browsers return at once.
+        """Ask the browser to reconnect, because the server is about to end. The delay is random, so that browsers do
+        not all return at once.
         """
         with override(self._language):
             closing = events.Closing(reason=_("The server is restarting."), reconnect_in=uniform(1, 3))
@@ -187,13 +187,13 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         try:
             while receiving is None or not receiving.done():
                 self._interrupted.clear()
-                # While the layer is away, a conversation can still be read and written to. `layer_back` starts it
-                # again.
+                # Without the layer, a conversation can still be read and written to. A new round begins when the
+                # layer is back.
                 async with mailbox(away=self.node.outages.layer_away()) as self.mailbox:
                     await self.mailbox.join(groups.account(self.user.pk))
                     await self.enter()
-                    for what in sorted(self.node.outages.away):
-                        await self.notify(f"{what}_away")
+                    for service in sorted(self.node.outages.away):
+                        await self.notify(f"{service}_away")
                     receiving = receiving or asyncio.create_task(self._receive_loop())
                     await self._forward_until_interrupted(receiving)
                 if self._close_code is not None:
@@ -220,8 +220,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             sending.result()
 
     async def _wait_for_reader(self) -> None:
-        """Wait until the reader has taken what was sent before. Under a server with write backpressure, nothing passes
-        until then.
+        """Wait until the reader has taken what was sent before. Under a server with write backpressure, a new frame
+        passes only then.
         """
         taken = asyncio.create_task(self.answer(events.Pong(ref=None)))
         try:
@@ -283,7 +283,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     # --- Sending
 
     async def _send_loop(self) -> None:
-        """Forward what arrives in the mailbox. Started and cancelled by `_forward_until_interrupted`; what escapes
+        """Forward what the mailbox receives. Started and cancelled by `_forward_until_interrupted`; what escapes
         closes the socket.
         """
         while True:
@@ -304,7 +304,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     async def transmit(self, text: str) -> None:
         """Send one encoded frame. Under a server with write backpressure, this lasts until the client has taken enough;
-        `watch` looks how long.
+        `watch` measures how long.
         """
         if not self._sending:
             self._stalled_since = now()

@@ -24,7 +24,7 @@ class ConversationConsumer(Socket):
     """One user in one conversation."""
 
     _launcher = ""
-    """The name of its first mailbox, by which runs know it. Each new snapshot comes with a new mailbox."""
+    """The name of its first mailbox, by which runs know this socket: each new snapshot comes with a new mailbox."""
     _typing: TypingIndicator | None = None
     _reporting: asyncio.Task[None] | None = None
 
@@ -34,33 +34,32 @@ class ConversationConsumer(Socket):
         except ValueError:
             raise Closed(4404) from None
         self._launcher = self._launcher or self.mailbox.name
-        # Join first, then read: what is published in between arrives after the snapshot, and clients drop what they
-        # have.
+        # Join first, then read: what is published in between arrives after the snapshot, and clients drop duplicates.
         await self.mailbox.join(groups.conversation(self.conversation_id))
         try:
-            entered = await executor.run(store.read_snapshot, self.user.pk, self.conversation_id)
+            snapshot = await executor.run(store.read_snapshot, self.user.pk, self.conversation_id)
         except Refused:
             raise Closed(4404) from None
         self._caller = Caller(self.node, self.user.pk, self.conversation_id, self._launcher, self.answer)
-        self._person = objects.Person(entered.you.id, entered.you.name)
-        self._role = entered.you.role
+        self._person = objects.Person(snapshot.you.id, snapshot.you.name)
+        self._role = snapshot.you.role
         self._typing = self._typing or TypingIndicator(self.conversation_id, self._person)
         self._flow = FlowControl()
         self.reads = self.conversation_id
         await self.answer(
             events.Snapshot(
-                you=entered.you,
-                conversation=entered.conversation,
-                participants=entered.participants,
-                messages=entered.messages,
-                more=entered.more,
-                runs=entered.runs,
+                you=snapshot.you,
+                conversation=snapshot.conversation,
+                participants=snapshot.participants,
+                messages=snapshot.messages,
+                more=snapshot.more,
+                runs=snapshot.runs,
             )
         )
         self.node.presence.enter(self.conversation_id, self, self._person)
-        for run in entered.runs:
+        for run in snapshot.runs:
             await self.node.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
-        if any(run.status == "queued" for run in entered.runs):
+        if any(run.status == "queued" for run in snapshot.runs):
             await self.node.supervisor.adopt()
 
     async def leave(self) -> None:
@@ -131,15 +130,14 @@ class ConversationConsumer(Socket):
                     self._reporting = asyncio.create_task(self._report_state())
 
     async def _report_state(self) -> None:
-        """Send the conversation's newest numbers. A client that lost the last frames of all sees no gap; only this
-        shows it.
+        """Send the conversation's newest numbers: a client that lost the very last frames cannot notice it otherwise.
 
         Started by a ping, cancelled by `leave`; only bugs escape, which asyncio logs.
         """
         with suppress(OperationalError, InterfaceError):  # the next ping tries again
-            standing = await executor.run(store.find_state, self.user.pk, self.conversation_id)
-            if standing is not None:
-                await self.answer(events.ConversationState(last_seq=standing.last_seq, run=standing.run))
+            state = await executor.run(store.find_state, self.user.pk, self.conversation_id)
+            if state is not None:
+                await self.answer(events.ConversationState(last_seq=state.last_seq, run=state.run))
 
     async def _acknowledge(self, ref: str | None) -> None:
         if ref is not None:

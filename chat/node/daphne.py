@@ -112,7 +112,7 @@ def drain_at_shutdown(node: "Node") -> None:
     from twisted.internet.defer import Deferred
 
     def drain() -> Any:
-        node.process.ending = True  # now, before daphne cancels its sockets
+        node.process.draining = True  # now, before daphne cancels its sockets
         return Deferred.fromFuture(asyncio.ensure_future(node.drain(conf.DRAIN_SECONDS)))
 
     reactor.addSystemEventTrigger("before", "shutdown", drain)

@@ -24,7 +24,7 @@ EXPIRE_EVERY = 30.0
 """Seconds between two searches for approvals that nobody decided on in time."""
 
 CLEAN_EVERY = 600.0
-"""Seconds between two rounds of erasing deleted rows, give or take half, so that processes do not meet."""
+"""Seconds between two rounds of erasing deleted rows, plus or minus half, so that processes take turns."""
 
 
 class Heartbeat:
@@ -63,14 +63,14 @@ class Heartbeat:
             await asyncio.sleep(TICK)
 
     async def _tick(self, channel: str) -> None:
-        at, pulse = now(), self._process.pulse
-        if pulse.tick(at):
-            self._hub.resnapshot("This process stood still")
+        at, liveness = now(), self._process.liveness
+        if liveness.tick(at):
+            self._hub.resnapshot("This process was frozen")
         if self._beating is None or self._beating.done():  # the last one may still wait for the database
             self._beating = detached(self._beat(at), self._tasks.writing)
-        detached(layer.probe(channel, {"type": "echo", "number": pulse.sent}), self._tasks.watching)
-        self._outages.report("database", pulse.database_away(at))
-        self._outages.report("layer", pulse.layer_away(at))
+        detached(layer.probe(channel, {"type": "echo", "number": liveness.sent}), self._tasks.watching)
+        self._outages.report("database", liveness.database_away(at))
+        self._outages.report("layer", liveness.layer_away(at))
         self._hub.watch(at)
         if at >= self._clean_at:
             self._clean_at = at + uniform(0.5, 1.5) * CLEAN_EVERY
@@ -84,9 +84,9 @@ class Heartbeat:
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Heartbeat: %s", error)
             return
-        self._process.pulse.beat(started, now())
-        if not self._process.pulse.frozen(now()):
-            self._process.steady.set()
+        self._process.liveness.beat(started, now())
+        if not self._process.liveness.frozen(now()):
+            self._process.unfrozen.set()
         if self._housekeeping is None or self._housekeeping.done():
             self._housekeeping = detached(self._housekeep(started), self._tasks.writing)
 

@@ -22,25 +22,25 @@ from ..realtime.mailbox import Mailbox, mailbox
 from ..realtime.outages import Outages
 from ..realtime.presence import Presence
 from ..realtime.read_markers import ReadMarkers
-from ..runs.liveness import Process, Pulse
+from ..runs.liveness import Liveness, Process
 from ..runs.supervisor import Supervisor
 from . import daphne
 from .heartbeat import Heartbeat
 from .peers import Peers
 
-FAREWELL = 3.0
-"""Seconds that sockets may take to say that they are about to close."""
+ANNOUNCE_TIMEOUT = 3.0
+"""Seconds, at the start of a shutdown, for telling browsers that this process is about to end."""
 
-LAST_WRITES = 10.0
-"""Seconds that the database has, at the end of a shutdown, to take the ends of runs."""
+WRITE_TIMEOUT = 10.0
+"""Seconds, at the end of a shutdown, for each kind of remaining work: ends of runs, titles, read markers."""
 
 
 class Node:
-    """Makes the parts of this process, opens them with the first socket, and ends them in `drain`."""
+    """Creates the parts of this process, opens them for the first socket, and ends them in `drain`."""
 
     def __init__(self) -> None:
         self.host = f"{socket.gethostname()[:50]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self.process = Process(self.host, Pulse(now()))
+        self.process = Process(self.host, Liveness(now()))
         self.tasks = TaskSets()
         self.buckets = Buckets()
         self.hub = Hub()
@@ -60,7 +60,7 @@ class Node:
     @property
     def draining(self) -> bool:
         """Whether this process is about to end."""
-        return self.process.ending
+        return self.process.draining
 
     async def open(self) -> None:
         """Make this process ready for runs. Every socket that connects calls this; only the first call has an effect.
@@ -74,38 +74,38 @@ class Node:
                 await resources.enter_async_context(engine.connections())
                 self._mailbox = await resources.enter_async_context(mailbox())
                 self._resources = resources.pop_all()
-            self.process.pulse = Pulse(now())
+            self.process.liveness = Liveness(now())
             self.supervisor.open(self._mailbox)
             detached(self._peers.listen(self._mailbox), self.tasks.watching)
             detached(self.heartbeat.run(self._mailbox.name), self.tasks.watching)
-            detached(self.presence.follow(), self.tasks.watching)
+            detached(self.presence.run(), self.tasks.watching)
             daphne.drain_at_shutdown(self)
 
     async def drain(self, seconds: float) -> None:
         """End this process's work: send browsers elsewhere, leave runs that have not begun to other processes, give
         running answers `seconds` to finish, then cancel them and write their ends. Writes that the database does not
-        take within LAST_WRITES are lost.
+        take within WRITE_TIMEOUT are lost.
         """
         tasks = self.tasks
-        self.process.ending = True
+        self.process.draining = True
         for task in tasks.optional:
             task.cancel()
-        await self.hub.restart(FAREWELL)
+        await self.hub.restart(ANNOUNCE_TIMEOUT)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.presence.close(), FAREWELL)
+            await asyncio.wait_for(self.presence.close(), ANNOUNCE_TIMEOUT)
         self.supervisor.close_queue()
         await _wait(tasks.writing, seconds)
         self.supervisor.interrupt_all()
-        await _wait(tasks.writing, LAST_WRITES)
+        await _wait(tasks.writing, WRITE_TIMEOUT)
         self.process.give_up()
-        await _wait(tasks.writing, LAST_WRITES)
-        await _wait(tasks.optional, LAST_WRITES)
+        await _wait(tasks.writing, WRITE_TIMEOUT)
+        await _wait(tasks.optional, WRITE_TIMEOUT)
         while tasks.watching:
             for task in tasks.watching:
                 task.cancel()
             await _wait(tasks.watching, 1)
         with suppress(DatabaseError, InterfaceError, TimeoutError):
-            await asyncio.wait_for(self.read_markers.write(), LAST_WRITES)
+            await asyncio.wait_for(self.read_markers.write(), WRITE_TIMEOUT)
         await self._resources.aclose()
 
 

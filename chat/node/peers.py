@@ -1,4 +1,4 @@
-"""Messages between server processes: what others ask of the runs that this one owns, and its messages to itself."""
+"""Messages from server processes: what other processes ask of the runs that this one owns, and its own echoes."""
 
 import asyncio
 import logging
@@ -44,5 +44,5 @@ class Peers:
             case {"type": "reader_present", "conversation": conversation}:
                 self._supervisor.reader_present(UUID(conversation))
             case {"type": "echo", "number": number}:
-                if self._process.pulse.echo(number, now()) and not self._outages.layer_away():
+                if self._process.liveness.echo(number, now()) and not self._outages.layer_away():
                     self._hub.resnapshot("The channel layer lost messages")

@@ -1,4 +1,4 @@
-"""The open sockets of this process. Sockets add themselves; `node` and `outages` speak to all of them."""
+"""The open sockets of this process. Sockets add themselves; `node` and `outages` address all of them."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ class LocalSocket(Protocol):
     """An open socket of this process, as the hub sees it."""
 
     reads: UUID | None
-    """The conversation it shows. None for an inbox, and before a conversation is entered and after it is left."""
+    """The conversation it shows. None for an inbox, before entering a conversation, and after leaving it."""
     channel: str
 
     async def answer(self, event: events.Event) -> None:
@@ -47,30 +47,30 @@ class Hub:
 
     def has_reader(self, conversation_id: UUID) -> bool:
         """Whether a socket of this process shows a conversation."""
-        return any(reader.reads == conversation_id for reader in self.sockets)
+        return any(socket.reads == conversation_id for socket in self.sockets)
 
     def conversations(self) -> set[UUID]:
         """The conversations that sockets of this process show."""
-        return {reader.reads for reader in self.sockets if reader.reads is not None}
+        return {socket.reads for socket in self.sockets if socket.reads is not None}
 
     async def reply(self, channel: str, event: events.Event) -> None:
         """Send an event to one socket of any process; directly if it is one of ours, so that no layer is needed."""
-        ours = next((reader for reader in self.sockets if reader.channel == channel), None)
+        ours = next((socket for socket in self.sockets if socket.channel == channel), None)
         await (ours.answer(event) if ours is not None else groups.reply(channel, event))
 
     def resnapshot(self, why: str) -> None:
         """Have every socket send a new snapshot within SPREAD seconds."""
         logger.info("%s: sockets load new snapshots", why)
-        for reader in self.sockets:
-            asyncio.get_running_loop().call_later(uniform(0, SPREAD), reader.resnapshot)
+        for socket in self.sockets:
+            asyncio.get_running_loop().call_later(uniform(0, SPREAD), socket.resnapshot)
 
     def watch(self, now: float) -> None:
         """Have every socket check its reader."""
-        for reader in list(self.sockets):
-            reader.watch(now)
+        for socket in list(self.sockets):
+            socket.watch(now)
 
     async def restart(self, seconds: float) -> None:
-        """Ask every browser to reconnect elsewhere. Waits at most `seconds` for sockets to take that."""
+        """Ask every browser to reconnect elsewhere. Waits at most `seconds` until all are told."""
         if self.sockets:
-            farewells = [asyncio.ensure_future(reader.restart()) for reader in self.sockets]
-            await asyncio.wait(farewells, timeout=seconds)
+            told = [asyncio.ensure_future(socket.restart()) for socket in self.sockets]
+            await asyncio.wait(told, timeout=seconds)

@@ -1,4 +1,4 @@
-"""Tell inboxes, and the conversation itself, that a conversation has changed."""
+"""Inbox updates: tell inboxes, and the conversation itself, that a conversation has changed."""
 
 import asyncio
 from collections.abc import Collection
@@ -26,7 +26,7 @@ CROWD_DELAY = 1.0
 
 
 class Inboxes:
-    """Gathers the changes of conversations in this process, so that inboxes do not hear of each one separately."""
+    """Gathers the changes of conversations in this process, so that several of them make one update."""
 
     def __init__(self, tasks: set[asyncio.Task[Any]]) -> None:
         self.due: set[UUID] = set()
@@ -42,7 +42,9 @@ class Inboxes:
             detached(self._announce(conversation_id), self._tasks)
 
     async def _announce(self, conversation_id: UUID) -> None:
-        """Started by `changed`, never cancelled, awaited by `Node.drain`; only bugs escape, which asyncio logs."""
+        """Wait, then publish. Started by `changed`, never cancelled, awaited by `Node.drain`; only bugs escape, which
+        asyncio logs.
+        """
         await asyncio.sleep(CROWD_DELAY if conversation_id in self._crowded else DELAY)
         self.due.discard(conversation_id)
         with suppress(DatabaseError, InterfaceError):  # inboxes load new snapshots when the database is back
@@ -51,8 +53,7 @@ class Inboxes:
 
 
 async def announce(conversation_id: UUID) -> int:
-    """Publish `conversation.updated` to a conversation and to the inbox of each participant, as that participant has
-    it.
+    """Publish `conversation.updated` to a conversation, and to each participant's inbox as that participant sees it.
 
     Returns the number of participants.
     """

@@ -1,7 +1,6 @@
-"""Sending through the channel layer, which may be full, slow or away. Nothing here raises for that, and nobody waits.
+"""Sending through the channel layer, which may be full, slow or away. Nothing raises then, or waits beyond TIMEOUT.
 
-A group that missed a frame is told so later, because a frame without a sequence number leaves no gap that clients could
-notice.
+A group that missed a frame without a sequence number is told so later, because clients cannot notice that gap.
 """
 
 import asyncio
@@ -23,10 +22,10 @@ TIMEOUT = 1.0
 """Seconds that a layer may take for one operation."""
 
 COOL_DOWN = 5.0
-"""Seconds without attempts after a failed one, unless a `probe` succeeds before."""
+"""Seconds without attempts after a failed one, unless a `probe` succeeds earlier."""
 
 REPAIR_AFTER = 3.0
-"""Seconds before a group that missed a frame is told so. By then, other processes have subscribed again."""
+"""Seconds before a group that missed a frame is told so. Until then, other processes may have to subscribe again."""
 
 _missed: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, float]]" = weakref.WeakKeyDictionary()
 """Groups that lost a frame without a sequence number, and when, by the loop's clock."""
@@ -63,7 +62,7 @@ async def probe(channel: str, message: LayerMessage) -> None:
 
 
 async def attempt(operation: Callable[[], Awaitable[None]]) -> bool:
-    """Do an operation within TIMEOUT, or not at all. Returns whether the layer took it."""
+    """Try an operation for at most TIMEOUT. Returns whether the layer took it."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(TIMEOUT):

@@ -42,7 +42,7 @@ class Mailbox:
         self._unsubscribed = False
 
     async def join(self, group: str) -> None:
-        """Raises Away."""
+        """Join a group. Raises Away."""
         self._groups.add(group)
         await _require(self._layer.group_add(group, self.name))
 

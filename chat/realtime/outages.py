@@ -50,7 +50,7 @@ class Outages:
             self.away.add(what)
         else:
             self.away.remove(what)
-        for reader in self._hub.sockets:
-            detached(reader.notify(code), self._tasks.watching)
+        for socket in self._hub.sockets:
+            detached(socket.notify(code), self._tasks.watching)
         if not away:
             self._hub.resnapshot(NOTICES[code])

@@ -1,7 +1,7 @@
-"""Who is in a conversation right now. Sockets enter and leave; `presence` events to the conversation's group come out.
+"""Presence: who is in a conversation right now. Sockets enter and leave; `presence` events go to its group.
 
-No table holds it. Each process publishes the people at its own sockets, again and again, and clients forget a process
-that has fallen silent (docs/protocol.md, "Who is here"). So a crash leaves nothing behind to clean up.
+No table holds it. Each process publishes the people at its own sockets again and again, and clients forget a process
+that has fallen silent (docs/protocol.md, "Who is here"). So a crash leaves nothing to clean up.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ REPEAT_AFTER = 20.0
 
 
 class Presence:
-    """The people at this process's sockets, by conversation. `follow` is its task; the rest may be called from the same
+    """The people at this process's sockets, by conversation. `run` is its task; the rest may be called from the same
     loop at any time.
     """
 
@@ -39,7 +39,7 @@ class Presence:
         self._to_ask.add(conversation_id)
 
     def leave(self, conversation_id: UUID, socket: object) -> None:
-        """A socket shows a conversation no longer."""
+        """A socket no longer shows a conversation."""
         people = self._here.get(conversation_id, {})
         if people.pop(socket, None) is not None:
             self._changed.add(conversation_id)
@@ -49,8 +49,8 @@ class Presence:
         if conversation_id in self._here:
             self._changed.add(conversation_id)
 
-    async def follow(self) -> None:
-        """Publish changes, and now and then what has not changed. Started by `Node.open`, cancelled by `Node.drain`;
+    async def run(self) -> None:
+        """Publish what has changed, and every REPEAT_AFTER the rest. Started by `Node.open`, cancelled by `Node.drain`;
         nothing escapes.
         """
         loop = asyncio.get_running_loop()
@@ -65,9 +65,9 @@ class Presence:
             await asyncio.sleep(INTERVAL)
 
     async def close(self) -> None:
-        """Publish that nobody is at this process any longer."""
+        """Publish, for each conversation, that this process has no people there."""
         for conversation_id in list(self._here):
-            self._here.get(conversation_id, {}).clear()  # `follow` may have removed the entry meanwhile
+            self._here.get(conversation_id, {}).clear()  # `run` may have removed the entry meanwhile
             await self._publish(conversation_id, 0)
 
     def _due(self, now: float) -> list[UUID]:

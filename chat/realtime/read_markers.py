@@ -1,5 +1,7 @@
-"""How far people have read. Gathered, and written together with each heartbeat: in a full conversation everybody reads
-a message in the same second, and hundreds of small writes would hold up the rest.
+"""Read markers: how far people have read. Gathered, and written after each heartbeat.
+
+In a large conversation everybody reads a message in the same second, and hundreds of small writes would hold up the
+rest.
 """
 
 from collections.abc import Collection

@@ -53,7 +53,7 @@ def _send_on_commit(user_id: Any, message: LayerMessage) -> None:
 
 
 def _send(user_id: Any, message: LayerMessage) -> None:
-    """Send from wherever the signal was sent: the thread of a view or command, or an event loop's own."""
+    """Send from the thread that the signal was sent in: that of a view or command, or an event loop's."""
     group = groups.account(user_id)
     try:
         loop = asyncio.get_running_loop()

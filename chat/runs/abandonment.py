@@ -1,7 +1,7 @@
 """Abandoned runs: nobody reads their conversation any longer. Called by `supervisor`, which owns the runs.
 
-Only a socket that leaves raises the question. It goes to this process's sockets first, then, by a roll call through the
-conversation's group, to everybody's.
+A check begins when a socket leaves. It looks at the sockets of this process first, then asks those of all processes
+by a roll call through the conversation's group.
 """
 
 import asyncio

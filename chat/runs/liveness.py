@@ -16,12 +16,15 @@ AWAY = 3.0
 
 
 def overdue() -> float:
-    """Seconds after which a missing heartbeat matters: half of what makes other processes take the runs."""
+    """Seconds after which a missing heartbeat matters: half the time after which other processes take our runs."""
     return max(conf.HOST_TIMEOUT / 2, 2.5 * TICK)
 
 
-class Pulse:
-    """Times are the event loop's, in seconds. At first, nothing has been seen of the world."""
+class Liveness:
+    """When this process was last in touch with its event loop, the database and the layer.
+
+    Times are the event loop's, in seconds.
+    """
 
     def __init__(self, now: float) -> None:
         self._ticked_at = now
@@ -30,10 +33,10 @@ class Pulse:
         self._regular_since: float | None = None
         self._last_echo = 0
         self.sent = 0
-        """The number of the newest message to ourselves."""
+        """The number of the newest message to itself."""
 
     def tick(self, now: float) -> bool:
-        """Once every TICK. Returns True if this tick is so late that the process must have been frozen."""
+        """Note a tick. Returns True if it is so late that the process must have been frozen."""
         frozen = self.frozen(now)
         if frozen:
             self._frozen_since = now
@@ -49,14 +52,14 @@ class Pulse:
         return self._frozen_since is not None or now - self._ticked_at > overdue()
 
     def beat(self, started: float, now: float) -> None:
-        """The database has taken the heartbeat that was begun at `started`."""
+        """Note a heartbeat, begun at `started`, that the database has taken."""
         if self._regular_since is None or now - self._beaten_at > overdue():
             self._regular_since = now
         self._beaten_at = now
         if self._frozen_since is not None and started >= self._frozen_since:
             self._frozen_since = None
 
-    def may_judge(self, now: float) -> bool:
+    def may_reap(self, now: float) -> bool:
         """Whether an old heartbeat in the database proves that a process is dead. After an outage they are all old,
         until each process has had time to write a new one.
         """
@@ -64,7 +67,7 @@ class Pulse:
         return regular and now - (self._regular_since or now) >= conf.HOST_TIMEOUT
 
     def echo(self, number: int, now: float) -> int:
-        """Message `number` to ourselves came back. Returns how many messages before it did not."""
+        """Note that message `number` to itself came back. Returns how many messages before it did not."""
         missed = max(number - self._last_echo - 1, 0)
         self._last_echo, self._echoed_at = max(number, self._last_echo), now
         return missed
@@ -74,24 +77,24 @@ class Pulse:
         return now - self._beaten_at > AWAY
 
     def layer_away(self, now: float) -> bool:
-        """Whether no message to ourselves has come back for AWAY seconds."""
+        """Whether no message to itself has come back for AWAY seconds."""
         return now - self._echoed_at > AWAY
 
 
 @dataclass
 class Process:
-    """What the runs of a process know of it."""
+    """The state of this process that its runs need."""
 
     host: str
-    pulse: Pulse
-    ending: bool = False
+    liveness: Liveness
+    draining: bool = False
     """Shutdown has begun. New work goes to other processes."""
-    steady: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set with each heartbeat that the database took."""
+    unfrozen: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by each heartbeat after which this process is not frozen. Runs clear it before they wait for the next one."""
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set at the end of a shutdown. Writes that the database does not take at once are lost."""
 
     def give_up(self) -> None:
         """Release everything that waits for the database to come back."""
         self.given_up.set()
-        self.steady.set()
+        self.unfrozen.set()

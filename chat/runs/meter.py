@@ -15,9 +15,11 @@ from ..store.pricing import RemainingBudget, compute_cost, count_tokens
 class Meter:
     """Counts the prompt, the output, and, after each tool result, all of that again as the next turn's prompt."""
 
-    def __init__(self, prompt: Sequence[engine.Message], left: Sequence[RemainingBudget], price: Price | None) -> None:
+    def __init__(
+        self, prompt: Sequence[engine.Message], budgets: Sequence[RemainingBudget], price: Price | None
+    ) -> None:
         self._context_tokens = sum(map(prompts.estimate, prompt))
-        self._left = left
+        self._budgets = budgets
         self._price = price
         self._input_tokens = 0
         self._output_chars = 0
@@ -45,17 +47,17 @@ class Meter:
         output = -(-self._output_chars // prompts.CHARS_PER_TOKEN)
         return engine.Usage(self._input_tokens, output, self._input_tokens + output)
 
-    def over(self) -> objects.Failure | None:
-        """Why the run has to end. None while every budget lasts."""
-        if not self._left:
+    def exceeded(self) -> objects.Failure | None:
+        """The reason for ending the run: the first exceeded budget. None while there is none."""
+        if not self._budgets:
             return None
         usage = self.usage
         tokens = count_tokens(usage) + self._next_input
-        for left in self._left:
-            if left.tokens is not None and tokens > left.tokens:
-                return left.failure
-            if left.cost is not None and self._price is not None:
+        for budget in self._budgets:
+            if budget.tokens is not None and tokens > budget.tokens:
+                return budget.failure
+            if budget.cost is not None and self._price is not None:
                 with_next_input = engine.Usage(tokens - (usage.output_tokens or 0), usage.output_tokens)
-                if compute_cost(with_next_input, self._price) > left.cost:
-                    return left.failure
+                if compute_cost(with_next_input, self._price) > budget.cost:
+                    return budget.failure
         return None

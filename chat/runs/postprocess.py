@@ -1,4 +1,4 @@
-"""Work for a model after a run: a title from the first exchange, and a summary of what no longer fits into the prompt.
+"""Requests to a model after a run: a title from the first exchange, a summary of what no longer fits into the prompt.
 
 Called by `supervisor`; reads and writes through `store`. The usage is charged to the user who launched the run. If a
 budget is used up, this work is skipped.
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class Write(Protocol):
-    """Finishes a write even if its caller is cancelled (`TaskSets.run_to_completion`)."""
+    """Finishes a write even if its caller is cancelled: `TaskSets.run_to_completion`."""
 
     def __call__(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]: ...
 
@@ -59,19 +59,19 @@ class Postprocessor:
 
     def __init__(self) -> None:
         self._waiting = 0
-        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._semaphore = asyncio.Semaphore(CONCURRENCY)
 
     async def after(self, run_id: UUID, conversation_id: UUID, agent: str, omitted_seq: int, write: Write) -> None:
         """Write the title and the summary that are due after a run of `agent`. `omitted_seq` is the number of the
         newest message that no longer fits into the prompt, 0 if all do.
 
-        Started by `Supervisor._follow`, cancelled by `Node.drain`; only the cancellation escapes.
+        Started by `Supervisor._supervise`, cancelled by `Node.drain`; only the cancellation escapes.
         """
         if self._waiting >= MAX_WAITING:
             return
         self._waiting += 1
         try:
-            async with self._slots:
+            async with self._semaphore:
                 if model := _model(conf.TITLE_MODEL, agent):
                     await self._title(run_id, conversation_id, model, write)
                 if omitted_seq and (model := _model(conf.SUMMARY_MODEL, agent)):
@@ -94,11 +94,11 @@ class Postprocessor:
         self, run_id: UUID, conversation_id: UUID, agent: str, omitted_seq: int, model: str, write: Write
     ) -> None:
         for _ in range(MAX_REQUESTS):
-            old = await executor.run(store.find_summary_input, conversation_id, agent, omitted_seq)
-            if old is None:
+            source = await executor.run(store.find_summary_input, conversation_id, agent, omitted_seq)
+            if source is None:
                 return
-            summary = await _ask(run_id, model, SUMMARY, old.text, write)
-            if not await write(executor.run(store.save_summary, conversation_id, old, summary)):
+            summary = await _ask(run_id, model, SUMMARY, source.text, write)
+            if not await write(executor.run(store.save_summary, conversation_id, source, summary)):
                 return
 
 
@@ -122,12 +122,12 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
 
     Raises Refused(BUDGET), and the engine's errors.
     """
-    left = await executor.run(store.check_run_budgets, run_id)
+    budgets = await executor.run(store.check_run_budgets, run_id)
     limits = engine.Limits(connect=conf.CONNECT_TIMEOUT, first_token=TIMEOUT, idle=TIMEOUT, total=TIMEOUT)
     agent = engine.Agent(model, name="postprocess", instructions=instructions, limits=limits)
-    meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], left, find_price(model))
+    meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], budgets, find_price(model))
     _enforce_budgets(meter)
-    took = None
+    usage = None
     try:
         async with aclosing(engine.run_stream(agent, text)) as stream:
             async for event in stream:
@@ -135,19 +135,19 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
                     case engine.TextDelta() | engine.ThinkingDelta():
                         meter.add_output(len(event.text))
                     case engine.Finish(result):
-                        took = result.usage
+                        usage = result.usage
                         return result.text
                     case engine.Error(error, result):
-                        took = result.usage
+                        usage = result.usage
                         raise error
                 _enforce_budgets(meter)
     finally:
-        took = took or meter.usage
-        if count_tokens(took):
-            await write(executor.run(store.charge_run, run_id, model, took))
+        usage = usage or meter.usage
+        if count_tokens(usage):
+            await write(executor.run(store.charge_run, run_id, model, usage))
     raise AssertionError("a stream ends with Finish or Error")
 
 
 def _enforce_budgets(meter: Meter) -> None:
-    if over := meter.over():
-        raise Refused(ErrorCode.BUDGET, over.message)
+    if exceeded := meter.exceeded():
+        raise Refused(ErrorCode.BUDGET, exceeded.message)

@@ -39,7 +39,7 @@ that restarts.
 
 
 class LiveRun:
-    """A run that this process makes. `follow` is its run task; the rest may be called from the loop at any time."""
+    """A run that this process makes. The supervisor awaits `run` once, and may call the rest at any time."""
 
     def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, launcher: str | None) -> None:
         self.id = run_id
@@ -49,9 +49,8 @@ class LiveRun:
         self.agent: str | None = None
         """The slug of the agent that answers. None before the run has started."""
         self.omitted_seq = 0
-        """The number of the newest message that neither fits into the prompt nor is in a summary. 0 if there is none.
-        """
-        self.over = asyncio.Event()
+        """The number of the newest message that is neither in the prompt nor in a summary. 0 if there is none."""
+        self.done = asyncio.Event()
         """Set when this process has finished all work for the run."""
         self.place: int | None = None
         """Its place in the queue, as last published. None if it does not wait."""
@@ -77,11 +76,11 @@ class LiveRun:
         self._cancelled: str | None = None
         self._cancel_reason: objects.Failure | None = None
 
-    async def follow(self) -> UUID | None:
-        """The run task: from `queued` to the end. Returns the id of the run queued to follow, if any.
+    async def run(self) -> UUID | None:
+        """Make the run, from `queued` to its end. Returns the id of the run queued after it, if any.
 
-        Started by `Supervisor.start`, never cancelled, awaited by `Node.drain`. What may escape: store.TooManyRuns,
-        before the run has begun, and what the database raises at the end of a shutdown.
+        Awaited in the run task, `Supervisor._supervise`. What may escape: store.TooManyRuns, before the run has begun,
+        and what the database raises at the end of a shutdown.
         """
         started = await self._persist(self._start)
         if started is None:
@@ -100,14 +99,13 @@ class LiveRun:
             await self._flush()
             return await self._end(started)
         finally:
-            if not self._stream.done():  # something raised; do not read the provider for nobody
+            if not self._stream.done():  # something raised; stop reading the provider
                 self._stream.cancel()
                 await asyncio.wait([self._stream])
 
     def _start(self) -> store.StartedRun | None:
-        if (
-            self._process.ending
-        ):  # shutdown began while this waited for the database thread; release it for another process
+        if self._process.draining:
+            # Shutdown began while this waited for the database thread; release the run for another process.
             store.release_runs(self._process.host, [self.id])
             return None
         return store.start_run(self.id, self._process.host)
@@ -128,7 +126,7 @@ class LiveRun:
         await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
 
     async def _read(self, started: store.StartedRun) -> engine.Finish | engine.Error:
-        """The stream task. Started by `follow`, cancelled at most once, by `cancel`. What escapes ends the run with the
+        """The stream task. Started by `run`, cancelled at most once, by `cancel`. What escapes ends the run with the
         error code `internal`.
         """
         loop = asyncio.get_running_loop()
@@ -138,7 +136,7 @@ class LiveRun:
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
         deps = started.conversation
-        if settings.deps:  # only then: it costs a job in the ORM's thread, for which many runs may wait
+        if settings.deps:  # only then, because it costs a job in the ORM's thread, for which many runs may wait
             deps = await self._persist(agents.deps, settings, started.user, started.conversation)
         context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
         prompt = started.prompt
@@ -171,15 +169,14 @@ class LiveRun:
                     case engine.Finish() | engine.Error():
                         return event
                 self._enforce_budgets()
-                if (
-                    self._cancelled is not None
-                ):  # give the cancellation a chance: buffered events come without any waiting
+                if self._cancelled is not None:
+                    # Let the cancellation in: events that are buffered already come without a pause.
                     await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
 
     def _enforce_budgets(self) -> None:
-        if self._meter is not None and (over := self._meter.over()):
-            self.cancel(Run.Status.FAILED, over)
+        if self._meter is not None and (exceeded := self._meter.exceeded()):
+            self.cancel(Run.Status.FAILED, exceeded)
 
     def _publish_call(self, call_id: str, **changes: Any) -> None:
         """Publish a new or changed tool call in a frame of its own, after the text before it."""
@@ -210,10 +207,10 @@ class LiveRun:
         """Publish what is gathered. A frame counts once it has a number, whether or not the layer takes it."""
         self._disarm()
         loop = asyncio.get_running_loop()
-        if self._process.pulse.frozen(loop.time()):  # another process may have ended this run meanwhile
-            self._process.steady.clear()
-            await self._process.steady.wait()
-        ready = [*self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]
+        if self._process.liveness.frozen(loop.time()):  # another process may have ended this run meanwhile
+            self._process.unfrozen.clear()
+            await self._process.unfrozen.wait()
+        ready = [*self._ready, *self._coalescer.take(loop.time())]
         self._ready.clear()
         for item in ready:
             if self._disowned:
@@ -257,7 +254,7 @@ class LiveRun:
     def _ending(self, started: store.StartedRun) -> store.Ending:
         """Derive the run's end from the stream task's. A run that completed before a stop reached it is completed."""
         assert self._stream is not None
-        written, leave_next = self._written(), self._process.ending
+        written, leave_next = self._written(), self._process.draining
         estimate = self._meter.usage if self._meter is not None else None
         if self._stream.cancelled():
             return store.Ending(

@@ -1,4 +1,4 @@
-"""Admission control: which runs of this process go on, and which wait, in order. Pure but for its futures."""
+"""Admission control: which runs of this process go on, and which wait, in order. Pure, except for its futures."""
 
 import asyncio
 from typing import Any
@@ -25,17 +25,17 @@ class RunQueue:
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._count += 1
         self._order[run], self._waiting[run] = self._count, turn
-        return self._place_in_line(run, turn)
+        return self._admit(run, turn)
 
-    def block(self, run: UUID, person: Any) -> "asyncio.Future[bool]":
+    def block(self, run: UUID, user_id: Any) -> "asyncio.Future[bool]":
         """Give the slot back and wait at the old place until `unblock`. The future is as for `enter`."""
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._slots.discard(run)
-        self._waiting[run], self._blocked[run] = turn, person
-        return self._place_in_line(run, turn)
+        self._waiting[run], self._blocked[run] = turn, user_id
+        return self._admit(run, turn)
 
     def leave(self, run: UUID) -> None:
-        """The run is over, or will not be made here. Its slot or place goes to another one."""
+        """Remove a run that is over, or that another process will make. Its slot or place goes to the next one."""
         self._slots.discard(run)
         self._order.pop(run, None)
         self._blocked.pop(run, None)
@@ -51,10 +51,10 @@ class RunQueue:
             self.leave(run)
 
     def unblock(self) -> None:
-        """Let the first blocked run of each person try again."""
-        oldest_last = sorted(self._blocked.items(), key=lambda item: self._order[item[0]], reverse=True)
-        first = {person: run for run, person in oldest_last}
-        for run in first.values():
+        """Let the first blocked run of each user try again."""
+        newest_first = sorted(self._blocked.items(), key=lambda item: self._order[item[0]], reverse=True)
+        oldest_of = {user_id: run for run, user_id in newest_first}
+        for run in oldest_of.values():
             del self._blocked[run]
         self._give_slots()
 
@@ -63,7 +63,7 @@ class RunQueue:
         waiting = sorted(self._waiting, key=self._order.__getitem__)
         return {run: place for place, run in enumerate(waiting, start=1)}
 
-    def _place_in_line(self, run: UUID, turn: "asyncio.Future[bool]") -> "asyncio.Future[bool]":
+    def _admit(self, run: UUID, turn: "asyncio.Future[bool]") -> "asyncio.Future[bool]":
         if self._closed:
             self.leave(run)
         else:

@@ -74,7 +74,7 @@ class Supervisor:
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher)
         before, self._runs[run_id] = self._runs.get(run_id), live
-        detached(self._follow(live, before), self._tasks.writing)
+        detached(self._supervise(live, before), self._tasks.writing)
 
     async def stop(self, run_id: UUID, conversation_id: UUID) -> None:
         """Make the owner act on a stop that `store.request_stop` has written."""
@@ -103,7 +103,7 @@ class Supervisor:
 
     def reader_left(self, conversation_id: UUID, channel: str) -> None:
         """A socket has left a conversation. The owner of its run, if there is one, checks who still reads it."""
-        if self._process.ending or conf.CANCEL_ON_DISCONNECT == "never":
+        if self._process.draining or conf.CANCEL_ON_DISCONNECT == "never":
             return
         if self._runs_of(conversation_id):
             self.reader_left_here(conversation_id, channel)
@@ -116,7 +116,7 @@ class Supervisor:
         after each heartbeat.
         """
         conversations = None if conf.CANCEL_ON_DISCONNECT == "never" else self._hub.conversations()
-        if self._process.ending or self._free() <= 0 or conversations == set():
+        if self._process.draining or self._free() <= 0 or conversations == set():
             return
         for run_id, conversation_id in await executor.run(
             store.adopt_runs, self._process.host, self._free(), conversations
@@ -149,7 +149,7 @@ class Supervisor:
     def reader_left_here(self, conversation_id: UUID, channel: str) -> None:
         """A socket, of any process, has left a conversation whose run this process may own."""
         live = self._runs_of(conversation_id)
-        if not live or self._process.ending:
+        if not live or self._process.draining:
             return
         if conf.CANCEL_ON_DISCONNECT == "always":
             for launched in live:
@@ -196,15 +196,15 @@ class Supervisor:
         """End the runs of dead processes and tell their readers. Does nothing until this process has been in touch with
         the database long enough to judge others.
         """
-        if self._process.pulse.may_judge(now()):
-            for finished in await reap(conversation_id):
+        if self._process.liveness.may_reap(now()):
+            for finished in await reap_and_publish(conversation_id):
                 logger.warning("Run %s was left behind by its process", finished.run.id)
                 metrics.count("runs_reaped")
                 self._inboxes.changed(finished.run.conversation)
 
     async def expire_approvals(self) -> None:
         """Reject the tool calls that nobody decided on in time. Their runs continue."""
-        if self._process.ending:
+        if self._process.draining:
             return
         for conversation_id, decided in await executor.run(store.expire_approvals, self._process.host):
             event = events.RunTool(run=decided.run, seq=decided.seq, call=decided.call)
@@ -226,9 +226,9 @@ class Supervisor:
 
     # --- The life of one run
 
-    async def _follow(self, live: LiveRun, before: LiveRun | None) -> None:
-        """Everything around one run task. Started by `start`, never cancelled, awaited by `Node.drain`; what escapes is
-        logged.
+    async def _supervise(self, live: LiveRun, before: LiveRun | None) -> None:
+        """The run task: wait for a turn, make the run, clean up. Started by `start`, never cancelled, awaited by
+        `Node.drain`; nothing escapes.
 
         `before` is this run's previous incarnation, from before the approval; it may still be publishing. Wait for it.
         """
@@ -236,7 +236,7 @@ class Supervisor:
         group = groups.owner(live.conversation_id)
         next_run = None
         if before is not None:
-            await before.over.wait()
+            await before.done.wait()
         try:
             turn = self._queue.enter(live.id)
             await self._join(group)
@@ -247,12 +247,12 @@ class Supervisor:
             if self._runs.get(live.id) is live:
                 del self._runs[live.id]
             self._queue.leave(live.id)
-            live.over.set()
-            if next_run is not None:  # if this process is ending, the closed queue releases it for another one
+            live.done.set()
+            if next_run is not None:  # during a shutdown, the closed queue releases it for another process
                 self.start(next_run, live.conversation_id, live.launcher)
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
-        if live.agent is not None and postprocess.is_configured() and not self._process.ending:
+        if live.agent is not None and postprocess.is_configured() and not self._process.draining:
             work = self._postprocess.after(
                 live.id, live.conversation_id, live.agent, live.omitted_seq, self._tasks.run_to_completion
             )
@@ -260,7 +260,7 @@ class Supervisor:
         self._inboxes.changed(live.conversation_id)
 
     async def _wait_and_run(self, live: LiveRun, turn: "asyncio.Future[bool]") -> UUID | None:
-        """Wait for a run's turn and see it to its end. Returns the id of the run queued after it, if any.
+        """Wait for a run's turn and make it. Returns the id of the run queued after it, if any.
 
         Releases the run for other processes if it gets no turn here.
         """
@@ -272,7 +272,7 @@ class Supervisor:
                 return None
             live.place = None
             try:
-                return await live.follow()
+                return await live.run()
             except store.TooManyRuns as too_many:
                 turn = self._queue.block(live.id, too_many.user_id)
 
@@ -288,7 +288,7 @@ class Supervisor:
             logger.warning("Other processes cannot reach a run of this one", exc_info=True)
 
     def _cancel(self, live: LiveRun, status: str, reason: objects.Failure | None = None) -> None:
-        """End a run that has begun. One that waits is released for a process where somebody reads it."""
+        """Cancel a run that has begun, or release one that waits for another process."""
         if self._is_waiting(live):
             self._queue.leave(live.id)
         else:
@@ -303,7 +303,7 @@ class Supervisor:
             self._queue.leave(run_id)
 
     def _stop_abandoned(self, conversation_id: UUID) -> None:
-        if self._process.ending:
+        if self._process.draining:
             return
         for live in self._runs_of(conversation_id):
             if live.launcher != NO_SOCKET:
@@ -319,7 +319,7 @@ class Supervisor:
         return [live for live in self._runs.values() if live.conversation_id == conversation_id]
 
 
-async def reap(conversation_id: UUID | None = None) -> list[store.FinishedRun]:
+async def reap_and_publish(conversation_id: UUID | None = None) -> list[store.FinishedRun]:
     """End the runs of dead processes, in one conversation or in all, and publish their ends. Returns them."""
     reaped = await executor.run(store.reap_runs, conversation_id)
     for finished in reaped:

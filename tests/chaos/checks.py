@@ -18,7 +18,7 @@ LEAVE = 30.0
 MORE_MEMORY = 32.0
 """MiB by which a process may grow after its first schedule."""
 
-IDLE = {"Peers.listen", "Heartbeat.run", "Presence.follow", "RedisSingleShardConnection._do_receiving"}
+IDLE = {"Peers.listen", "Heartbeat.run", "Presence.run", "RedisSingleShardConnection._do_receiving"}
 """The tasks of a process that serves nobody, one of each."""
 
 

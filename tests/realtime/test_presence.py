@@ -82,7 +82,7 @@ def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so
             await box.join(groups.conversation(room.pk))
             here = presence.Presence("one")
             here.enter(room.pk, "a socket", objects.Person("1", "ada"))
-            following = asyncio.create_task(here.follow())
+            following = asyncio.create_task(here.run())
             told: list[Any] = []
             async with asyncio.timeout(30):
                 while len(told) < 3:
@@ -115,7 +115,7 @@ def test_people_may_leave_while_a_process_that_ends_says_so(
         here.enter(room.pk, "a socket", objects.Person("1", "ada"))
         here.enter(other, "another", objects.Person("2", "bob"))
         async with asyncio.timeout(30):
-            following = asyncio.create_task(here.follow())
+            following = asyncio.create_task(here.run())
             while len(told) < 2:
                 await asyncio.sleep(0.01)
             closing = asyncio.create_task(here.close())

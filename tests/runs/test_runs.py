@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from chat.engine import TextDelta
-from chat.runs.liveness import Process, Pulse
+from chat.runs.liveness import Liveness, Process
 from chat.runs.run import LiveRun
 
 
@@ -18,7 +18,7 @@ def test_a_frame_that_is_due_in_less_than_a_millisecond_is_scheduled_on_uvloop()
 
     async def scenario() -> bool:
         loop = asyncio.get_running_loop()
-        live = LiveRun(uuid.uuid4(), uuid.uuid4(), Process("here", Pulse(loop.time())), None)
+        live = LiveRun(uuid.uuid4(), uuid.uuid4(), Process("here", Liveness(loop.time())), None)
         almost = loop.time() - 0.040 + 0.0004
         live._coalescer.add(TextDelta("a"), almost)
         live._coalescer.take(almost)

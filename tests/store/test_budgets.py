@@ -183,11 +183,11 @@ def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
     left = pricing.RemainingBudget(tokens=69, cost=None, failure=failure)  # type: ignore[arg-type]
     meter = Meter([engine.Message("user", "x" * 64)], [left], None)
     assert meter.usage.total_tokens == 0, "nothing was sent yet"
-    assert meter.over() is None
+    assert meter.exceeded() is None
     meter.add_output(40)
     assert meter.usage == engine.Usage(20, 10, 30)
     meter.add_tool_result(40)
-    assert meter.over() is failure, "20 + 10, and 20 + 10 + 10 are about to be sent"
+    assert meter.exceeded() is failure, "20 + 10, and 20 + 10 + 10 are about to be sent"
     meter.add_output(4)
     assert meter.usage == engine.Usage(60, 11, 71)
 

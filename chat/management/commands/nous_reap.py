@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
 
 async def _reap() -> int:
-    reaped = await supervisor.reap()
+    reaped = await supervisor.reap_and_publish()
     for finished in reaped:
         await inbox.announce(finished.run.conversation)
     return len(reaped)
