@@ -5,13 +5,13 @@ from collections import Counter
 COUNTERS = (
     "gaps_total",
     "frames_withheld",
-    "frames_not_taken",
-    "sockets_renewed",
+    "frames_dropped",
+    "sockets_resynced",
     "sockets_too_slow",
     "commands_refused",
     "commands_rate_limited",
     "runs_reaped",
-    "runs_taken_up",
+    "runs_adopted",
     "database_away",
     "layer_away",
 )

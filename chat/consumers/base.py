@@ -199,7 +199,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 if self._close_code is not None:
                     raise Closed(self._close_code)
                 if not receiving.done():
-                    metrics.count("sockets_renewed")
+                    metrics.count("sockets_resynced")
                     await self._wait_for_reader()
             await receiving
         finally:
@@ -260,7 +260,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             raise
         except Exception:
             logger.exception("A command failed")
-            await self._refuse(ref, ErrorCode.INTERNAL, _(objects.OURS["internal"]))
+            await self._refuse(ref, ErrorCode.INTERNAL, _(objects.FAILURES["internal"]))
 
     def _check_rate(self, command: commands.AnyCommand) -> None:
         """Raises Refused if the user sends too many commands or the database is known to be away; Closed if they do not

@@ -69,7 +69,7 @@ async def attempt(operation: Callable[[], Awaitable[None]]) -> bool:
             await operation()
     except Exception as error:  # a layer may raise anything its server or client library does
         _cooling_until[loop] = loop.time() + COOL_DOWN
-        metrics.count("frames_not_taken")
+        metrics.count("frames_dropped")
         logger.warning("The channel layer did not take a message: %s: %s", type(error).__name__, error)
         return False
     _cooling_until.pop(loop, None)
@@ -79,7 +79,7 @@ async def attempt(operation: Callable[[], Awaitable[None]]) -> bool:
 async def _unless_cooling(operation: Callable[[], Awaitable[None]]) -> bool:
     loop = asyncio.get_running_loop()
     if _cooling_until.get(loop, 0) > loop.time():
-        metrics.count("frames_not_taken")
+        metrics.count("frames_dropped")
         return False
     return await attempt(operation)
 

@@ -271,7 +271,7 @@ class LiveRun:
             return store.Ending(
                 status=Run.Status.FAILED,
                 written=written,
-                error=objects.Failure.ours("internal"),
+                error=objects.Failure.from_code("internal"),
                 charged_usage=estimate,
                 estimated=True,
                 leave_next_to_others=leave_next,

@@ -121,7 +121,7 @@ class Supervisor:
         for run_id, conversation_id in await executor.run(
             store.adopt_runs, self._process.host, self._free(), conversations
         ):
-            metrics.count("runs_taken_up")
+            metrics.count("runs_adopted")
             self.start(run_id, conversation_id, None)
 
     # --- Called by node.peers, for other processes
@@ -154,7 +154,7 @@ class Supervisor:
         if conf.CANCEL_ON_DISCONNECT == "always":
             for launched in live:
                 if launched.launcher == channel:
-                    self._cancel(launched, Run.Status.STOPPED, objects.Failure.ours("abandoned"))
+                    self._cancel(launched, Run.Status.STOPPED, objects.Failure.from_code("abandoned"))
         else:
             self._abandonment.reader_left(conversation_id)
 
@@ -222,7 +222,7 @@ class Supervisor:
     def interrupt_all(self) -> None:
         """Cancel the runs that are still going on. Their text so far is written and marked as interrupted."""
         for live in self._runs.values():
-            live.cancel(Run.Status.INTERRUPTED, objects.Failure.ours("shutdown"))
+            live.cancel(Run.Status.INTERRUPTED, objects.Failure.from_code("shutdown"))
 
     # --- The life of one run
 
@@ -307,7 +307,7 @@ class Supervisor:
             return
         for live in self._runs_of(conversation_id):
             if live.launcher != NO_SOCKET:
-                self._cancel(live, Run.Status.STOPPED, objects.Failure.ours("abandoned"))
+                self._cancel(live, Run.Status.STOPPED, objects.Failure.from_code("abandoned"))
 
     def _free(self) -> int:
         return conf.MAX_RUNS + conf.MAX_QUEUED - len(self._runs) - self._reserved

@@ -94,7 +94,7 @@ def _interrupt_run(run_id: UUID, conversation_id: UUID, silent: datetime) -> Fin
     ending = Ending(
         status=Run.Status.INTERRUPTED,
         written=Written(run.seq),
-        error=objects.Failure.ours("host_lost"),
+        error=objects.Failure.from_code("host_lost"),
         charged_usage=_estimate_usage(run),
         estimated=True,
     )

@@ -128,7 +128,7 @@ def test_a_budget_is_used_up_in_the_numbers_of_the_language(people: Any, room: C
 
 def test_what_is_kept_for_all_is_in_the_sites_language_whoever_makes_it(people: Any, room: Conversation) -> None:
     with translation.override("de"):
-        assert objects.Failure.ours("abandoned").message == "Everybody had left the conversation."
+        assert objects.Failure.from_code("abandoned").message == "Everybody had left the conversation."
         begin(people["ada"], room)
         Run.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
         (reaped,) = store.reap_runs(room.pk)
@@ -149,7 +149,7 @@ def test_why_a_run_ends_at_its_budget_is_for_all(people: Any, room: Conversation
 def test_a_german_site_tells_all_in_german_and_each_as_he_asked(people: Any, room: Conversation, settings: Any) -> None:
     settings.LANGUAGE_CODE = "de"
     with translation.override("en"):
-        assert objects.Failure.ours("abandoned").message == "Alle hatten das Gespräch verlassen."
+        assert objects.Failure.from_code("abandoned").message == "Alle hatten das Gespräch verlassen."
     assert i18n.language_of(b"") == "de"
 
 

@@ -82,7 +82,7 @@ def error_codes(tree: ast.AST) -> Iterator[str]:
         values: list[ast.expr | None] = []
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            if name in ("EngineError", "ProviderError", "DeadlineError", "Failure", "ours", "_error"):
+            if name in ("EngineError", "ProviderError", "DeadlineError", "Failure", "from_code", "_error"):
                 values = list(node.args)
         elif isinstance(node, ast.FunctionDef) and node.name == "_code":
             values = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
@@ -93,7 +93,7 @@ def error_codes(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_error_code_of_a_run_is_documented() -> None:
-    used = {code for source in sources() for code in error_codes(ast.parse(source))} | set(objects.OURS)
+    used = {code for source in sources() for code in error_codes(ast.parse(source))} | set(objects.FAILURES)
     assert {"stream_cut", "overloaded", "host_lost"} <= used
     assert used - in_backticks(section("docs/protocol.md", "### Error codes of runs")) == set()
 

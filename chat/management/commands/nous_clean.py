@@ -1,5 +1,7 @@
-"""`manage.py nous_clean`: erase what was deleted and can no longer be restored, and files that were never sent. Servers
-do the same by themselves, now and then."""
+"""`manage.py nous_clean`: erase deleted data that can no longer be restored, and unsent files.
+
+Servers do the same from time to time; the command is for a timer of the site's own.
+"""
 
 from typing import Any
 
@@ -9,10 +11,10 @@ from ... import store
 
 
 class Command(BaseCommand):
-    help = "Erase what was deleted and can no longer be restored, and files that were uploaded and never sent."
+    help = "Erase deleted messages and conversations that can no longer be restored, and uploaded files never sent."
 
     def handle(self, *args: Any, **options: Any) -> None:
         total = 0
         while done := store.erase_expired():
             total += done
-        self.stdout.write(f"{total} rows erased.")
+        self.stdout.write(f"Erased {total} rows.")

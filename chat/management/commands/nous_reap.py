@@ -1,5 +1,6 @@
-"""`python manage.py nous_reap`: take from processes that are gone what they left behind. The chat's processes do so by
-themselves; this is for when none of them runs, or for a timer of one's own.
+"""`manage.py nous_reap`: mark the runs of dead processes as interrupted.
+
+Servers do the same with each heartbeat; the command is for when none of them runs, or for a timer of the site's own.
 """
 
 import argparse
@@ -15,13 +16,13 @@ from ...runs import supervisor
 
 
 class Command(BaseCommand):
-    help = "Mark answers `interrupted` whose process is gone; what had not begun is left to the next process."
+    help = "Mark the running answers of dead processes as interrupted. Queued ones wait for the next process."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--now",
             action="store_true",
-            help="do not wait HOST_TIMEOUT seconds for signs of life; after an outage of the database they are late",
+            help="do not wait HOST_TIMEOUT seconds for heartbeats; after a database outage, live processes are late",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

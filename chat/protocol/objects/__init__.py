@@ -7,11 +7,11 @@ from ...engine import Usage
 from .conversations import AgentCard, AgentName, Conversation, Yours
 from .messages import Attachment, Edit, Message
 from .people import Invitation, Participant, Person, Role, You, person
-from .runs import OURS, Call, Failure, Run, usage
+from .runs import FAILURES, Call, Failure, Run, usage
 from .search import FoundConversation, FoundMessage, SearchResult
 
 __all__ = [
-    "OURS",
+    "FAILURES",
     "AgentCard",
     "AgentName",
     "Attachment",

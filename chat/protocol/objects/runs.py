@@ -17,7 +17,7 @@ from .people import Person, person
 if TYPE_CHECKING:
     from ... import models
 
-OURS = {
+FAILURES = {
     "abandoned": gettext_noop("Everybody had left the conversation."),
     "host_lost": gettext_noop("The server restarted during this answer."),
     "internal": gettext_noop("Something went wrong on this site. Try again."),
@@ -35,9 +35,9 @@ class Failure(Struct, frozen=True):
     """Seconds after which a retry may succeed."""
 
     @classmethod
-    def ours(cls, code: str) -> Self:
-        """One of OURS, in the site's language."""
-        return cls(code, in_site_language(OURS[code]))
+    def from_code(cls, code: str) -> Self:
+        """One of FAILURES, in the site's language."""
+        return cls(code, in_site_language(FAILURES[code]))
 
 
 def usage(row: "models.Run") -> Usage | None:
