@@ -6,13 +6,12 @@ the application reads it. uvicorn bounds both by itself, and has the ASGI lifesp
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..conf import conf
 from ..protocol.commands import MAX_FRAME_CHARS
-
-if TYPE_CHECKING:
-    from .node import Node
+from ..runs.liveness import Process
 
 MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
 """The longest frame in UTF-8. A longer one is not read; the connection closes with 1009."""
@@ -102,8 +101,8 @@ class Inflow:
             self._transport.resumeProducing()
 
 
-def drain_at_shutdown(node: "Node") -> None:
-    """Make Twisted's reactor, on which daphne runs, wait for `node.drain` before it ends: daphne itself tells
+def drain_at_shutdown(process: Process, drain: Callable[[float], Coroutine[Any, Any, None]]) -> None:
+    """Make Twisted's reactor, on which daphne runs, wait for `drain` (`Node.drain`) before it ends: daphne itself tells
     applications nothing. Under servers with the ASGI lifespan, `asgi.lifespan` does this.
     """
     reactor = sys.modules.get("twisted.internet.reactor")
@@ -111,8 +110,8 @@ def drain_at_shutdown(node: "Node") -> None:
         return
     from twisted.internet.defer import Deferred
 
-    def drain() -> Any:
-        node.process.draining = True  # now, before daphne cancels its sockets
-        return Deferred.fromFuture(asyncio.ensure_future(node.drain(conf.DRAIN_SECONDS)))
+    def before_shutdown() -> Any:
+        process.draining = True  # now, before daphne cancels its sockets
+        return Deferred.fromFuture(asyncio.ensure_future(drain(conf.DRAIN_SECONDS)))
 
-    reactor.addSystemEventTrigger("before", "shutdown", drain)
+    reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)

@@ -79,7 +79,7 @@ class Node:
             detached(self._peers.listen(self._mailbox), self.tasks.watching)
             detached(self.heartbeat.run(self._mailbox.name), self.tasks.watching)
             detached(self.presence.run(), self.tasks.watching)
-            daphne.drain_at_shutdown(self)
+            daphne.drain_at_shutdown(self.process, self.drain)
 
     async def drain(self, seconds: float) -> None:
         """End this process's work: send browsers elsewhere, leave runs that have not begun to other processes, give

@@ -70,7 +70,7 @@ class LiveRun:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._wake = asyncio.Event()
-        self._drained = asyncio.Event()
+        self._has_room = asyncio.Event()
         self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
         self._disowned = False
         self._cancelled: str | None = None
@@ -156,8 +156,8 @@ class LiveRun:
                         self._coalescer.add(event, loop.time())
                         self._schedule(loop)
                         if self._coalescer.held > MAX_HELD_CHARS:
-                            self._drained.clear()
-                            await self._drained.wait()
+                            self._has_room.clear()
+                            await self._has_room.wait()
                     case engine.ToolCall():
                         meter.add_output(len(event.raw))
                         self._publish_call(event.id, name=event.name, arguments=event.arguments)
@@ -220,7 +220,7 @@ class LiveRun:
                 await self._persist(store.save_call, self.id, self._process.host, call, call_id)
             self._seq += 1
             await groups.publish(self._group, self._frame(item))
-        self._drained.set()
+        self._has_room.set()
 
     def _frame(
         self, item: engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
