@@ -6,9 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-from .play import Report, play
+from .cluster import world
+from .runner import Report, play
 from .soak import soak
-from .world import world
 
 
 def options() -> argparse.Namespace:

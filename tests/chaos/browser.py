@@ -12,7 +12,7 @@ import websockets
 
 from ..support.client import Person, Talker
 from ..support.protocol_client import Frame
-from .world import World
+from .cluster import World
 
 TICK = 0.25
 SILENCE = 2.0

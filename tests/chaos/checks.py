@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..support.protocol_client import Frame
 from ..support.upstream import text
 from .browser import Browser
-from .stage import ACTIVE, CONVERGE, Stage, until
-from .world import Process
+from .cluster import Process
+from .trial import ACTIVE, CONVERGE, Stage, until
 
 LEAVE = 30.0
 """Seconds after which nothing of people who have left may be left in a process, nor open at the provider."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from .schedule import Step
-from .stage import Stage
+from .trial import Stage
 
 # --- To the servers
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from .browser import Browser
-from .world import World, world
+from .cluster import World, world
 
 QUESTION = "words@n=4000,chars=20"
 """Some 100 KB, as fast as the provider's connection carries it."""

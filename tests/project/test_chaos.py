@@ -4,12 +4,12 @@ import asyncio
 from typing import Any
 
 from ..chaos import checks
+from ..chaos.cluster import world
 from ..chaos.faults import FAULTS
-from ..chaos.play import Report, play
+from ..chaos.runner import Report, play
 from ..chaos.schedule import Room, Schedule, Step, schedule
 from ..chaos.soak import soak
-from ..chaos.stage import Stage
-from ..chaos.world import world
+from ..chaos.trial import Stage
 
 SEEDS = (6, 14, 16)
 

@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from . import checks
+from .cluster import World
 from .faults import FAULTS
 from .schedule import schedule
-from .stage import Stage
-from .world import World
+from .trial import Stage
 
 
 @dataclass

@@ -10,8 +10,8 @@ import httpx
 
 from ..support.protocol_client import Frame
 from .browser import Browser
+from .cluster import World
 from .schedule import CHANGES, Schedule, Step
-from .world import World
 
 ACTIVE = ("queued", "running", "awaiting_approval")
 
