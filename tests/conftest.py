@@ -1,6 +1,12 @@
-"""Fixtures: real servers for whole-site tests, and what in-process tests of consumers need."""
+"""Fixtures: real servers for whole-site tests, and what in-process tests of consumers need.
+
+The suite runs in several processes (pytest-xdist). Each has its own databases, ports, Redis prefixes and folders; what
+is expensive to make is made once for all of them, in the run's folder.
+"""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +16,40 @@ from asgiref.sync import async_to_sync
 
 from .support import servers
 from .support.servers import Database, Server, Site, Upstream, environment
+
+RUN_FOLDER = "NOUS_CHAT_TEST_RUN"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process of a run makes its folder; those that it starts find the folder in the environment."""
+    if RUN_FOLDER not in os.environ:
+        os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="nous-chat-run-")
+        config.add_cleanup(_remove_run_folder)
+    config.add_cleanup(servers.fork_server.stop)
+
+
+def _remove_run_folder() -> None:
+    folder = Path(os.environ.pop(RUN_FOLDER))
+    for file in folder.glob("database-*"):
+        if (url := file.read_text()).startswith("postgres"):
+            servers.drop_database(url)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `-n auto` means: two workers for each core, because the tests wait as much as they compute; none where only
+    single files are asked for.
+    """
+    if all(Path(argument.split("::")[0]).is_file() for argument in config.args):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 * cores
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Path:
+    """Shared by all processes of this run, and removed at its end."""
+    return Path(os.environ[RUN_FOLDER])
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +82,8 @@ def replay() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    made = Database(tmp_path_factory.mktemp("databases"), os.environ.get("DATABASE_URL"))
+def database(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Iterator[Database]:
+    made = Database(tmp_path_factory.mktemp("databases"), os.environ.get("DATABASE_URL"), shared=run_folder)
     yield made
     made.drop()
 

@@ -184,7 +184,7 @@ def measure(deltas: int, messages: int) -> PageCosts:
             CUSTOM_BASE_URL=f"{upstream.url}/v1",
         )
         servers.manage(env, "collectstatic", "--noinput", "-v0")
-        site = servers.Site(env)
+        site = servers.Site(env, plain=True)
         with servers.running(upstream, site), sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=browser_path(), args=QUIET)
             page = chromium.new_page(base_url=site.url)

@@ -144,7 +144,7 @@ class Bench:
         )
         people = [sys.executable, "-m", "tests.benchmarks.people", str(self._seats), str(self._together)]
         seats = json.loads(subprocess.run(people, env=env, check=True, stdout=subprocess.PIPE).stdout)
-        site = Site(env)
+        site = Site(env, plain=True)
         stack.callback(site.kill)  # how it ends is not what is measured
         self.targets.append(SiteTarget(name, site, seats, tuple(aux)))
 
@@ -152,6 +152,6 @@ class Bench:
 @contextmanager
 def _serving(module: str, *arguments: str) -> Iterator[Server]:
     port = free_port()
-    server = Server([sys.executable, "-m", f"tests.benchmarks.{module}", str(port), *arguments], port)
+    server = Server([sys.executable, "-m", f"tests.benchmarks.{module}", str(port), *arguments], port, plain=True)
     with running(server):
         yield server

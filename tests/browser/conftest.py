@@ -63,26 +63,40 @@ def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert not problems
 
 
+def _production(static_files: Path, **env: str) -> dict[str, str]:
+    return servers.environment(
+        DJANGO_SETTINGS_MODULE="tests.sites.production",
+        STATIC_ROOT=str(static_files),
+        DEBUG="",
+        PLAIN_HTTP="1",
+        ALLOWED_HOSTS="127.0.0.1",
+        **env,
+    )
+
+
+@pytest.fixture(scope="session")
+def static_files(run_folder: Path) -> Path:
+    """The folder of the static files as production serves them, hashed and compressed. Collected once for a run."""
+    folder = run_folder / "static"
+
+    def collect() -> str:
+        servers.manage(_production(folder), "collectstatic", "--noinput", "-v0")
+        return "collected"
+
+    servers.once(run_folder / "static-files", collect)
+    return folder
+
+
 @pytest.fixture
-def production_site(database: Database, upstream: Upstream, tmp_path: Path) -> Iterator[Callable[[str], Site]]:
-    """`production_site("custom:echo")`: a site as on the internet, its static files in `tmp_path`, hashed and
-    compressed.
-    """
+def production_site(database: Database, upstream: Upstream, static_files: Path) -> Iterator[Callable[[str], Site]]:
+    """`production_site("custom:echo")`: a site as on the internet, with hashed and compressed static files."""
     with ExitStack() as closing:
 
         def start(model: str) -> Site:
-            env = servers.environment(
-                DJANGO_SETTINGS_MODULE="tests.sites.production",
-                DATABASE_URL=database.copy(),
-                STATIC_ROOT=str(tmp_path),
-                DEBUG="",
-                PLAIN_HTTP="1",
-                ALLOWED_HOSTS="127.0.0.1",
-                NOUS_CHAT_MODEL=model,
-                CUSTOM_BASE_URL=f"{upstream.url}/v1",
+            base_url = f"{upstream.url}/v1"
+            site = Site(
+                _production(static_files, DATABASE_URL=database.copy(), NOUS_CHAT_MODEL=model, CUSTOM_BASE_URL=base_url)
             )
-            servers.manage(env, "collectstatic", "--noinput", "-v0")
-            site = Site(env)
             closing.enter_context(servers.running(site))
             return site
 

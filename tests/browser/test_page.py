@@ -257,10 +257,10 @@ def test_recorded_answers_are_shown_and_stored_exactly(
 
 
 def test_the_page_works_as_it_is_served_on_the_internet(
-    production_site: Callable[[str], Site], tmp_path: Path, sign_in: SignIn
+    production_site: Callable[[str], Site], static_files: Path, sign_in: SignIn
 ) -> None:
     site = production_site("custom:words")
-    compressed = [file for file in (tmp_path / "nous_chat").rglob("*.js.br") if "vendor" not in file.parts]
+    compressed = [file for file in (static_files / "nous_chat").rglob("*.js.br") if "vendor" not in file.parts]
     hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{8}\.js\.br$", file.name)]
     assert len(hashed) > 40
     assert sum(file.stat().st_size for file in hashed) < OWN_SCRIPT

@@ -9,6 +9,8 @@ from chat.protocol import commands
 from chat.protocol.commands import parse
 from chat.protocol.errors import Refused
 
+SOME_ID = uuid.UUID(int=1)  # the same in every process: test ids are made of it
+
 
 def refusal(frame: str | None) -> Refused:
     with pytest.raises(Refused) as caught:
@@ -50,9 +52,9 @@ def test_the_refusal_of_an_unknown_command_lists_the_commands(frame: str) -> Non
     [
         ('{"type": "message.send", "ref": "r"}', "client_id"),
         ('{"type": "message.send", "ref": "r", "client_id": "x", "text": "hi"}', "client_id"),
-        ('{"type": "message.send", "ref": "r", "client_id": "%s", "text": 5}' % uuid.uuid4(), "text"),
+        ('{"type": "message.send", "ref": "r", "client_id": "%s", "text": 5}' % SOME_ID, "text"),
         ('{"type": "run.stop", "ref": "r"}', "run"),
-        ('{"type": "run.ack", "ref": "r", "run": "%s", "seq": -1}' % uuid.uuid4(), "seq"),
+        ('{"type": "run.ack", "ref": "r", "run": "%s", "seq": -1}' % SOME_ID, "seq"),
         ('{"type": "history.load", "ref": "r", "before": 1, "limit": 1000}', "limit"),
         ('{"type": "typing", "ref": "r", "on": "yes"}', "on"),
     ],

@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         CUSTOM_BASE_URL=f"{upstream.url}/v1",
         CUSTOM_API_KEY="sk-test-0123456789",
     )
-    served = Site(env, command=("daphne", "tests.host_site.asgi:application"))
+    served = Site(env, command=("daphne", "tests.host_site.asgi:application"), plain=True)
     with servers.running(served):
         yield served
 

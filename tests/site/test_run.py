@@ -14,7 +14,7 @@ from ..support.servers import ROOT, Site
 
 
 class Run(Site):
-    """`python -m nousproject`, its output kept."""
+    """`python -m nousproject`, started as a user starts it, its output kept."""
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.port = servers.free_port()
@@ -31,7 +31,7 @@ class Run(Site):
             LMSTUDIO_BASE_URL="http://127.0.0.1:1",
             **env,
         )
-        super(Site, self).__init__([sys.executable, "-m", "nousproject"], self.port, self.env)
+        super(Site, self).__init__([sys.executable, "-m", "nousproject"], self.port, self.env, plain=True)
 
 
 @pytest.fixture

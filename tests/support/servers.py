@@ -1,9 +1,11 @@
-"""Real servers for tests and benchmarks: Redis or Valkey, an upstream, the site itself under daphne.
+"""Real servers for tests and benchmarks: Redis or Valkey, a provider, the site itself under daphne.
 
-Each listens on a free port and is ended by its `stop`.
+Each listens on a port of its own, and `stop` ends it. Python programs start in the fork server (fork_server.py) unless
+they are asked for `plain`.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -11,12 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from .fork_server import Forked, ForkServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -24,10 +29,32 @@ PASSWORD = "correct horse battery staple"
 PEOPLE = ("ada", "bob", "eve")
 
 
+fork_server = ForkServer()
+"""The fork server of this process."""
+
+PORTS = range(10_000, 30_000)  # below the ports that Linux and macOS give to outgoing connections
+_reserved: list[IO[bytes]] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that no other test process on this machine gets while this one lives.
+
+    A lock on a file reserves it. A free port that is only looked up can be taken before the server listens on it, and
+    again while a test restarts the server.
+    """
+    folder = Path(tempfile.gettempdir()) / f"nous-chat-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    first = os.getpid() * 100  # processes begin their search at different places
+    for number in range(len(PORTS)):
+        port = PORTS[(first + len(_reserved) + number) % len(PORTS)]
+        file = open(folder / str(port), "wb")  # noqa: SIM115  open, and so locked, until this process ends
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            probe.bind(("127.0.0.1", port))
+            _reserved.append(file)
+            return port
+        file.close()
+    raise RuntimeError(f"no free port in {PORTS}")
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60, what: str = "it") -> Any:
@@ -49,12 +76,18 @@ def listening(port: int) -> bool:
 class Server:
     """A process that listens on a port."""
 
-    def __init__(self, command: list[str], port: int, env: dict[str, str] | None = None) -> None:
+    process: "subprocess.Popen[bytes] | Forked"
+
+    def __init__(self, command: list[str], port: int, env: dict[str, str] | None = None, plain: bool = False) -> None:
         self.port = port
-        with open((env or {}).get("SERVER_LOG", os.devnull), "a") as log:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+        output = (env or {}).get("SERVER_LOG", os.devnull)
+        if command[0] == sys.executable and not plain:
+            self.process = fork_server.start(command[1:], env if env is not None else dict(os.environ), output)
+        else:
+            with open(output, "a") as log:
+                self.process = subprocess.Popen(
+                    command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                )
         try:
             wait_for(self._up, 60, " ".join(command))
         except BaseException:
@@ -80,6 +113,17 @@ class Server:
         """SIGKILL: no chance to write anything."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def once(file: Path, make: Callable[[], str]) -> str:
+    """What `make` returns, called by the first of several processes; the others wait and read it from the file."""
+    with open(file, "a+") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        kept.seek(0)
+        if not (value := kept.read()):
+            value = make()
+            kept.write(value)
+        return value
 
 
 # --- Redis
@@ -149,45 +193,69 @@ def start_replay() -> Upstream:
 
 
 class Database:
-    """A migrated database with PEOPLE in it, made once and copied for each site: a file, or one on `DATABASE_URL`."""
+    """A migrated database with PEOPLE in it, made once and copied for each site: a file, or one on `DATABASE_URL`.
 
-    def __init__(self, folder: Path, server_url: str | None = None, settings: str = "nousproject.settings") -> None:
-        self._folder = folder
+    Processes that give the same `shared` folder use one template, made by the first of them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        server_url: str | None = None,
+        settings: str = "nousproject.settings",
+        shared: Path | None = None,
+    ) -> None:
+        self._folder, self._template_folder = folder, shared or folder
         self._server = server_url if server_url and server_url.startswith("postgres") else None
-        self._template = self._new()
+        self._settings = settings
         self._copies: list[str] = []
-        prepare = [sys.executable, "-m", "tests.support.prepare"]
-        env = environment(DATABASE_URL=self._template, DJANGO_SETTINGS_MODULE=settings)
-        subprocess.run(prepare, cwd=ROOT, env=env, check=True)
+        self._owns_template = shared is None
+        self._template = self._prepare() if shared is None else once(shared / f"database-{settings}", self._prepare)
+
+    def _prepare(self) -> str:
+        template = self._new(self._template_folder)
+        env = environment(DATABASE_URL=template, DJANGO_SETTINGS_MODULE=self._settings)
+        run(["-m", "tests.support.prepare"], env)
+        return template
 
     def copy(self) -> str:
         """The URL of a fresh copy."""
         if self._server:
-            url = self._new(template=self._template.rsplit("/", 1)[1])
+            url = self._new(self._folder, template=self._template.rsplit("/", 1)[1])
         else:
-            url = self._new()
+            url = self._new(self._folder)
             shutil.copy(self._template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
         self._copies.append(url)
         return url
 
     def drop(self) -> None:
+        """Drop the copies, and the template unless it is shared. Files go with their folder."""
         if self._server:
-            for url in [*self._copies, self._template]:
-                self._execute(f'DROP DATABASE IF EXISTS "{url.rsplit("/", 1)[1]}" WITH (FORCE)')
+            for url in [*self._copies, self._template] if self._owns_template else self._copies:
+                drop_database(url)
 
-    def _new(self, template: str | None = None) -> str:
+    def _new(self, folder: Path, template: str | None = None) -> str:
         name = f"nous_{uuid.uuid4().hex[:12]}"
         if not self._server:
-            return f"sqlite:///{self._folder / name}.sqlite3"
+            return f"sqlite:///{folder / name}.sqlite3"
         self._execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
         return f"{self._server.rsplit('/', 1)[0]}/{name}"
 
     def _execute(self, sql: str) -> None:
-        import psycopg
-
         assert self._server is not None
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(sql)
+        execute(self._server, sql)
+
+
+def execute(server_url: str, sql: str) -> None:
+    import psycopg
+
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql)
+
+
+def drop_database(url: str) -> None:
+    server_url, _, name = url.rpartition("/")
+    execute(f"{server_url}/postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def postgres_programs() -> Path | None:
@@ -238,10 +306,18 @@ def environment(**extra: str | None) -> dict[str, str]:
     return kept | {name: value for name, value in given.items() if value is not None}
 
 
+def run(arguments: list[str], env: dict[str, str]) -> str:
+    """Run a Python program to its end, in the fork server; returns what it printed."""
+    with tempfile.NamedTemporaryFile("r") as output, tempfile.NamedTemporaryFile("r") as errors:
+        code = fork_server.start(arguments, env, output.name, errors.name).wait(120)
+        if code:
+            raise subprocess.CalledProcessError(code, arguments, output.read(), errors.read())
+        return output.read()
+
+
 def manage(env: dict[str, str], *arguments: str) -> str:
     """Run a management command; returns what it printed."""
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout
+    return run(["manage.py", *arguments], env)
 
 
 # --- The site
@@ -253,12 +329,18 @@ NOUSPROJECT = ("nousproject.server",)
 class Site(Server):
     """One daphne process of a site. `command` is the module that serves it, and what follows its options."""
 
-    def __init__(self, env: dict[str, str], port: int | None = None, command: tuple[str, ...] = NOUSPROJECT) -> None:
+    def __init__(
+        self,
+        env: dict[str, str],
+        port: int | None = None,
+        command: tuple[str, ...] = NOUSPROJECT,
+        plain: bool = False,
+    ) -> None:
         self.env, self._command = env, command
         port = port or free_port()
         module, *application = command
         options = ["--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0"]
-        super().__init__([sys.executable, "-m", module, *options, *application], port, env)
+        super().__init__([sys.executable, "-m", module, *options, *application], port, env, plain)
 
     @property
     def url(self) -> str:
