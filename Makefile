@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Python keeps compiled modules, whatever the environment says: without them each test process compiles everything again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -27,9 +30,47 @@ node_modules/.installed: package-lock.json
 run: $(VENV)/base.installed ## start the chat on PORT (8000), with SQLite and a demo account
 	@$(BIN)/python -m nousproject
 
+# The tests run in two processes for each core; ARGS="-n 0" runs them in one, ARGS="-n 6" in six.
+PARALLEL := -n auto --dist worksteal
+FAST := -m "not site and not browser and not chaos"
+# What a database or a channel layer can change. The rest of the suite never reaches either, or is about the page: it
+# runs once, on SQLite.
+BACKEND_TESTS := tests/store tests/realtime tests/runs tests/consumers tests/api tests/admin tests/site \
+  tests/project/test_checks.py tests/project/test_migrations.py tests/project/test_chaos.py
+
 .PHONY: test
 test: $(VENV)/test.installed ## the whole suite; SQLite unless DATABASE_URL says otherwise
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+.PHONY: fast
+fast: $(VENV)/test.installed ## the tests that need no server process, no browser and no chaos
+	@$(BIN)/python -m pytest $(PARALLEL) $(FAST) $(ARGS)
+
+.PHONY: one
+one: $(VENV)/test.installed ## one file, folder or test, in one process: TEST=tests/store/test_edits.py
+	@$(BIN)/python -m pytest -n 0 $(or $(TEST),$(error TEST=tests/store/test_edits.py is missing)) $(ARGS)
+
+.PHONY: layer
+layer: $(VENV)/test.installed ## the tests of one layer: LAYER=store
+	@$(BIN)/python -m pytest $(PARALLEL) tests/$(or $(LAYER),$(error LAYER=store is missing)) $(ARGS)
+
+.PHONY: watch
+watch: $(VENV)/dev.installed ## run the tests of what has changed since the last commit whenever you save; TEST= selects others
+	@$(BIN)/ptw . --now --clear --delay 0.3 --patterns '*.py,*.js,*.html,*.css' --ignore-patterns '*/.venv/*,*/var/*' \
+	  --runner $(CURDIR)/$(BIN)/python -- -m tests.support.changed $(TEST) $(ARGS)
+
+.PHONY: backends
+backends: $(VENV)/test.installed ## the tests that depend on database or channel layer, on a PostgreSQL and a Redis started for them
+	@$(BIN)/python -m tests.support.backends $(BIN)/python -m pytest $(PARALLEL) $(BACKEND_TESTS) $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/dev.installed ## which lines the tests run in their own process; no threshold, and server processes do not count
+	@$(BIN)/python -m pytest $(PARALLEL) $(FAST) --cov=chat --cov=nousproject --cov-report=term:skip-covered \
+	  --cov-report=html:var/coverage $(ARGS)
+
+.PHONY: matrix
+matrix: $(VENV)/dev.installed ## `make fast` with each supported Django and each supported Python of this machine; ENDS=1: the two ends
+	@$(BIN)/python -m tests.support.matrix $(if $(ENDS),--ends) -- $(PARALLEL) $(FAST) $(ARGS)
 
 TEMPLATES = $(shell git ls-files '*.html')
 
@@ -41,14 +82,16 @@ lint: $(VENV)/dev.installed node_modules/.installed ## linters and formatters: P
 	$(BIN)/djade --target-version 5.2 --check $(TEMPLATES)
 	$(BIN)/djlint --lint --quiet $(TEMPLATES)
 
-.PHONY: check
-check: lint ## every quality gate: lint, format, types, Django's checks, the suite
+.PHONY: quality
+quality: lint ## every gate but the tests: lint, types, Django's checks, migrations
 	$(BIN)/mypy
 	DEBUG= SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	  ALLOWED_HOSTS=example.org REDIS_URL=redis://127.0.0.1:6379/0 \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: quality test ## every gate: `make quality` and the whole suite
 
 .PHONY: bench
 bench: $(VENV)/test.installed ## measure the site beside a bare relay; prints the table of docs/benchmarks.md
@@ -65,7 +108,8 @@ words: $(VENV)/dev.installed ## take new words into the translations and compile
 	$(BIN)/python manage.py compilemessages --ignore .venv
 
 .PHONY: chaos
-chaos: $(VENV)/test.installed ## SEEDS (20) schedules of faults from SEED (1) on, or a soak of SOAK seconds
+chaos: $(VENV)/test.installed ## the hypothesis tests with fresh examples, then SEEDS (20) schedules of faults from SEED (1) on, or a soak of SOAK seconds
+	@HYPOTHESIS_PROFILE=fresh $(BIN)/python -m pytest -q $(PARALLEL) -m hypothesis tests
 	@$(BIN)/python -m tests.chaos $(if $(SOAK),--soak $(SOAK),--seeds $(or $(SEEDS),20) --seed $(or $(SEED),1)) $(ARGS)
 
 .PHONY: format

@@ -196,7 +196,14 @@ def browser_path() -> str | None:
     return path if Path(path).exists() else None
 
 
+STARTS_PROCESSES = {"database", "start_site", "stop_after"}
+"""Fixtures of tests that start processes of a site. `make fast` leaves these tests out."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if STARTS_PROCESSES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("site")
     wanting = [item for item in items if item.get_closest_marker("browser")]
     if not wanting or browser_path():
         return

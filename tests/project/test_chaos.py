@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from ..chaos import checks
 from ..chaos.cluster import world
 from ..chaos.faults import FAULTS
@@ -12,6 +14,8 @@ from ..chaos.soak import soak
 from ..chaos.trial import Stage
 
 SEEDS = (6, 14, 16)
+
+pytestmark = pytest.mark.chaos
 
 
 def test_a_seed_always_gives_the_same_schedule() -> None:

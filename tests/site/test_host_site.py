@@ -13,6 +13,8 @@ from ..support.upstream import text
 
 SETTINGS = "tests.host_site.settings"
 
+pytestmark = pytest.mark.site
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:

@@ -12,6 +12,8 @@ from ..support import servers
 from ..support.client import signed_in
 from ..support.servers import ROOT, Site
 
+pytestmark = pytest.mark.site
+
 
 class Run(Site):
     """`python -m nousproject`, started as a user starts it, its output kept."""

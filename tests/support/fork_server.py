@@ -153,7 +153,7 @@ class ForkServer:
             return answer
 
     def stop(self) -> None:
-        """End the server. Its processes are the tests' own to end."""
+        """End the server, and any of its processes that still runs."""
         if self._process is not None:
             with self._process:
                 pass  # closes stdin, at which the server ends
@@ -167,19 +167,24 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the tests still end their processes through this one
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what an import prints is no answer
-    while line := sys.stdin.readline():
+    running: set[int] = set()
+    while line := sys.stdin.readline():  # empty when the test process has stopped or died
         request = json.loads(line)
         if "poll" in request:
             pid, status = os.waitpid(request["poll"], os.WNOHANG)
             answer = {"returncode": os.waitstatus_to_exitcode(status) if pid else None}
+            running.discard(pid)
         else:
             pid = os.fork()
             if pid == 0:
                 answers.close()
                 _become(**request)
+            running.add(pid)
             answer = {"pid": pid}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
 
 
 def _become(arguments: list[str], env: dict[str, str], output: str, errors: str) -> None:

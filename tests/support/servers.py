@@ -267,8 +267,10 @@ def postgres_programs() -> Path | None:
 
 
 @contextlib.contextmanager
-def postgres(programs: Path, folder: Path) -> Iterator[tuple[str, int]]:
-    """A PostgreSQL of one's own in a new folder, with its defaults: its URL and pid. It does not run as root."""
+def postgres(programs: Path, folder: Path, *settings: str) -> Iterator[tuple[str, int]]:
+    """Start a PostgreSQL in a new folder, with its default settings but those given; yields its URL and process id. It
+    does not run as root.
+    """
     folder.mkdir()
     as_user = []
     if os.geteuid() == 0:
@@ -282,6 +284,7 @@ def postgres(programs: Path, folder: Path) -> Iterator[tuple[str, int]]:
 
     call("initdb", "--username=nous", "--auth=trust", "--encoding=UTF8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    options += "".join(f" -c {setting}" for setting in settings)
     call("pg_ctl", "--wait", f"--log={folder / 'log'}", f"--options={options}", "start")
     try:
         pid = int((data / "postmaster.pid").read_text().split()[0])
