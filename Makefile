@@ -23,7 +23,7 @@ $(VENV)/%.installed: requirements/%.txt
 node_modules/.installed: package-lock.json
 	@command -v npm >/dev/null || { echo "The checks of scripts and styles need Node.js with npm: https://nodejs.org"; exit 1; }
 	@echo "Installing package-lock.json into node_modules ..."
-	@npm ci --silent --no-audit --no-fund
+	@npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 .PHONY: run
@@ -75,10 +75,11 @@ matrix: $(VENV)/dev.installed ## `make fast` with each supported Django and each
 TEMPLATES = $(shell git ls-files '*.html')
 
 .PHONY: lint
-lint: $(VENV)/dev.installed node_modules/.installed ## linters and formatters: Python, scripts, styles, templates
+lint: $(VENV)/dev.installed node_modules/.installed ## linters, formatters, types: Python, scripts, styles, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	node_modules/.bin/biome check --error-on-warnings
+	node_modules/.bin/tsc
 	$(BIN)/djade --target-version 5.2 --check $(TEMPLATES)
 	$(BIN)/djlint --lint --quiet $(TEMPLATES)
 

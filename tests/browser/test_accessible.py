@@ -247,7 +247,7 @@ def test_nothing_moves_where_stillness_is_wished(start_site: StartSite, sign_in:
     page = sign_in(start_site(NOUS_CHAT_MODEL=f"{SLOW},hold=0"), "ada", reduced_motion="reduce")
     begin(page)
     say(page, "Hello")
-    expect(answer(page).locator('[data-part="dots"]')).to_be_visible()
+    expect(answer(page).locator('[data-part="pending"]')).to_be_visible()
     assert page.evaluate(f"{IN_SHADOW}.getAnimations().length") == 0
     upstream.release()
     expect(answer(page).locator('[data-part="text"]')).to_be_visible()

@@ -100,12 +100,12 @@ def test_a_stop_has_a_receipt_and_the_answer_goes_on_from_there(start_site: Star
     expect(answer(bob).locator('[data-part="text"]')).to_contain_text("w9")
     expect(bob.get_by_role("button", name="Stop")).to_have_count(0)
     box(bob).fill("By the way")
-    expect(bob.locator(".during")).to_contain_text("It is sent now and answered after this one.")
+    expect(bob.locator(".mode-notice")).to_contain_text("It is sent now and answered after this one.")
     box(bob).fill("")
     ada.get_by_role("button", name="Stop").click()
     for page, name in ((ada, "you"), (bob, "ada")):
         ends(page, "stopped")
-        expect(answer(page).locator('[data-part="end"]')).to_contain_text(
+        expect(answer(page).locator('[data-part="outcome"]')).to_contain_text(
             re.compile(rf"Stopped by {name}, after [\d,]+ tokens?\.")
         )
     before = shown(ada)
@@ -125,7 +125,7 @@ def test_an_answer_that_is_as_long_as_it_may_be_goes_on(start_site: StartSite, s
     with_agent(page, "wordy")
     say(page, "Tell me everything")
     ends(page, "completed")
-    expect(answer(page).locator('[data-part="end"]')).to_contain_text("The answer is cut here")
+    expect(answer(page).locator('[data-part="outcome"]')).to_contain_text("The answer is cut here")
     page.get_by_role("button", name="Continue").click()
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("As long as I may, As long as I may,")
     expect(page.locator('article[data-role="assistant"]')).to_have_count(1)
@@ -207,7 +207,7 @@ def test_who_waits_for_a_free_place_sees_his_place(start_site: StartSite, sign_i
     expect(answer(ada).locator('[data-part="text"]')).to_contain_text("w1 ")
     begin(bob)
     say(bob, "Hello, too")
-    expect(answer(bob).locator('[data-part="dots"]')).to_contain_text("1st in line")
+    expect(answer(bob).locator('[data-part="pending"]')).to_contain_text("1st in line")
     expect(bob.locator(".activity")).to_have_text("Assistant waits for its turn, 1st in line")
     ada.keyboard.press("Escape")
     expect(answer(bob).locator('[data-part="text"]')).to_contain_text("w1 ")
@@ -369,9 +369,9 @@ def test_who_writes_during_an_answer_chooses_whether_it_waits(
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
     expect(page.get_by_role("button", name="Send")).to_have_count(0)
     box(page).fill("Two")
-    expect(page.locator(".during")).to_contain_text("Sending stops the answer.")
+    expect(page.locator(".mode-notice")).to_contain_text("Sending stops the answer.")
     page.get_by_role("button", name="Wait for its end instead").click()
-    expect(page.locator(".during")).to_contain_text("It is sent now and answered after this one.")
+    expect(page.locator(".mode-notice")).to_contain_text("It is sent now and answered after this one.")
     page.get_by_role("button", name="Send").click()
     expect(page.locator('article[data-role="user"]')).to_have_count(2)
     upstream.release()
@@ -572,7 +572,7 @@ def test_offline_what_is_written_waits_and_goes_once(start_site: StartSite, sign
     page.context.set_offline(True)
     page.evaluate("dispatchEvent(new Event('offline'))")
     expect(page.locator("nous-chat")).to_have_attribute("data-connection", "offline")
-    expect(page.locator(".bar")).to_contain_text("You are offline.")
+    expect(page.locator(".connection-bar")).to_contain_text("You are offline.")
     say(page, "One")
     say(page, "Two")
     expect(person(page)).to_contain_text("Not sent yet")
@@ -589,7 +589,7 @@ def test_what_an_answer_cost_stands_under_it(start_site: StartSite, sign_in: Sig
     begin(page)
     say(page, "Hello")
     ends(page, "completed")
-    expect(answer(page).locator('[data-part="meta"]')).to_contain_text("€0.06")
+    expect(answer(page).locator('[data-part="usage"]')).to_contain_text("€0.06")
     expect(page.locator(".total")).to_contain_text("€0.06")
 
 
@@ -649,7 +649,7 @@ def test_what_is_done_often_touches_nothing_else(start_site: StartSite, sign_in:
       await step(); // the button that leads to the end comes
       const changed = [];
       const observer = new MutationObserver((records) => changed.push(...records));
-      const button = root.querySelector(".to-end");
+      const button = root.querySelector(".jump-to-latest");
       observer.observe(button, { subtree: true, childList: true, characterData: true, attributes: true });
       for (let i = 0; i < 5; i++) await step();
       return [button.checkVisibility(), ...changed.map(({ target, type }) => `${type} of ${target.nodeName}`)];
@@ -701,16 +701,16 @@ def test_what_is_out_of_sight_keeps_its_size(start_site: StartSite, sign_in: Sig
           const frame = () => new Promise(requestAnimationFrame);
           while (innerWidth !== width) await frame();
           for (let i = 0; i < 4; i++) await frame();
-          while (log.querySelector("article:not([data-past])")) await frame();
+          while (log.querySelector("article:not([data-settled])")) await frame();
           await frame();
           const articles = [...log.querySelectorAll("article")];
           const text = (article) => article.querySelector("[data-part=text] p");
           const seen = (article) => text(article).checkVisibility({ contentVisibilityAuto: true });
           const skipped = articles.filter((article) => !seen(article)).length;
           const height = log.scrollHeight;
-          for (const article of articles) article.removeAttribute("data-past");
+          for (const article of articles) article.removeAttribute("data-settled");
           const whole = log.scrollHeight;
-          for (const article of articles) article.setAttribute("data-past", "");
+          for (const article of articles) article.setAttribute("data-settled", "");
           return [height, skipped, whole];
         }""",
             width,
@@ -774,8 +774,10 @@ def test_signed_out_in_another_tab_is_told_and_the_draft_stays(start_site: Start
     run_in(site, "from django.contrib.sessions.models import Session; Session.objects.all().delete()")
     page.evaluate("dispatchEvent(new Event('offline'))")
     say(page, "Is anybody there?")
-    expect(page.locator(".bar")).to_contain_text("You are signed out. What you wrote is kept.", timeout=90_000)
-    expect(page.locator(".bar").get_by_role("link", name="Sign in")).to_have_attribute(
+    expect(page.locator(".connection-bar")).to_contain_text(
+        "You are signed out. What you wrote is kept.", timeout=90_000
+    )
+    expect(page.locator(".connection-bar").get_by_role("link", name="Sign in")).to_have_attribute(
         "href", re.compile(r"/accounts/login/\?next=")
     )
 
@@ -785,13 +787,13 @@ def test_a_restart_is_told_with_a_countdown(start_site: StartSite, sign_in: Sign
     page = sign_in(site, "ada")
     begin(page)
     site.process.terminate()
-    expect(page.locator(".bar")).to_contain_text(
+    expect(page.locator(".connection-bar")).to_contain_text(
         re.compile(r"The server is restarting\. Reconnecting (in \d+ s|now)\.")
     )
     site.process.wait(60)
     with servers.running(site.again()):
         live(page)
-        expect(page.locator(".bar")).to_be_hidden()
+        expect(page.locator(".connection-bar")).to_be_hidden()
         say(page, "Back again")
         ends(page, "completed")
 
@@ -805,7 +807,7 @@ def test_while_the_server_is_away_nothing_is_said_of_what_the_model_does(
     say(page, "Hello")
     expect(page.locator(".activity")).to_have_text("Assistant is writing")
     site.kill()
-    expect(page.locator(".bar")).to_contain_text("Reconnecting")
+    expect(page.locator(".connection-bar")).to_contain_text("Reconnecting")
     expect(page.locator(".activity")).to_be_hidden()
 
 

@@ -18,7 +18,7 @@ VISIBLE = """() => {
     const found = [];
     const look = (root) => {
         for (const element of root.querySelectorAll("*")) {
-            if (element.matches("style, time, [data-part=text], [data-part=meta], .title, .starter, .avatar")) continue;
+            if (element.matches("style, time, [data-part=text], [data-part=usage], .title, .starter, .avatar")) continue;
             for (const name of ["aria-label", "title", "placeholder"]) found.push(element.getAttribute(name) ?? "");
             for (const node of element.childNodes) if (node.nodeType === Node.TEXT_NODE) found.push(node.data);
         }

@@ -281,7 +281,9 @@ def test_the_number_of_people_is_that_of_the_conversation_that_is_open(site: Sit
     people = page.get_by_role("button", name="People and settings")
     expect(people).to_have_text("2")
     page.evaluate("document.querySelector('nous-chat').setAttribute('conversation', crypto.randomUUID())")
-    expect(page.locator(".conversation .bar")).to_contain_text("This conversation does not exist, or it is not yours.")
+    expect(page.locator(".conversation .connection-bar")).to_contain_text(
+        "This conversation does not exist, or it is not yours."
+    )
     expect(people).to_have_text("")
 
 

@@ -46,14 +46,14 @@ def test_a_conversation_from_the_first_visit_to_the_token_count(
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=80,delay=10,hold=0"), "ada")
     conversation = begin(page)
     say(page, "Hello, <b>world</b>")
-    expect(answer(page).locator('[data-part="dots"]')).to_be_visible()
+    expect(answer(page).locator('[data-part="pending"]')).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     upstream.release()
     ends(page, "completed")
     assert shown(page) == text(80) == stored(page, conversation)[-1]["text"]
     expect(page.locator('article[data-role="user"]')).to_contain_text("Hello, <b>world</b>")
     usage = stored(page, conversation)[-1]["run"]["usage"]
-    expect(answer(page).locator('[data-part="meta"]')).to_contain_text(str(usage["total_tokens"]))
+    expect(answer(page).locator('[data-part="usage"]')).to_contain_text(str(usage["total_tokens"]))
     expect(page.get_by_role("button", name="Send")).to_be_visible()
     expect(page.get_by_role("link", name="Hello, <b>world</b>")).to_be_visible()
 

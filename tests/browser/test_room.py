@@ -58,7 +58,7 @@ def test_three_people_in_two_processes(
     for page in everybody:
         ends(page, "stopped")
     for page in (bob, eve):
-        expect(answer(page).locator('[data-part="end"]')).to_contain_text(re.compile("ada", re.IGNORECASE))
+        expect(answer(page).locator('[data-part="outcome"]')).to_contain_text(re.compile("ada", re.IGNORECASE))
 
     # It is made again, beside the first; which one is shown is the same for all.
     answer(eve).hover()

@@ -29,7 +29,7 @@ from tests.support.upstream import text
 
 pytestmark = pytest.mark.browser
 
-BAR = ".conversation .bar"
+BAR = ".conversation .connection-bar"
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 // In a page of the site: draws Markdown with the page's own modules, whole or in pieces, and looks at what came out.
 // test_markdown.py serves it, with js/markdown/documents.js beside it, and puts what is exported here into the window.
 
-import { later } from "/static/nous_chat/markdown/idle.js";
+import { whenIdle } from "/static/nous_chat/markdown/idle.js";
 import { MarkdownView } from "/static/nous_chat/markdown/view.js";
 
 export * from "./documents.js";
@@ -22,7 +22,7 @@ export function draw(pieces, look = () => {}) {
 export async function settle() {
   await import("/static/nous_chat/vendor/katex/katex.js");
   await import("/static/nous_chat/vendor/highlightjs/highlight.js");
-  for (let i = 0; i < 5; i++) await new Promise((done) => later(() => void done()));
+  for (let i = 0; i < 5; i++) await new Promise((done) => whenIdle(() => void done()));
 }
 
 const TAGS = new Set(
@@ -35,7 +35,7 @@ const ATTRIBUTES = new Set(
   disabled checked tabindex role scope start hidden encoding xmlns display fence stretchy separator form mathvariant mathsize
   mathcolor mathbackground minsize maxsize lspace rspace width height depth voffset linethickness columnalign columnspacing
   rowspacing columnlines rowlines accent accentunder displaystyle scriptlevel movablelimits symmetric notation valign
-  data-level data-task data-loose data-align data-tip data-folded data-unfolded data-past`.split(/\s+/),
+  data-level data-task data-loose data-align data-caret data-folded data-unfolded data-settled`.split(/\s+/),
 );
 
 /** What stands under an element that an answer cannot have brought there in an honest way. */

@@ -116,7 +116,7 @@ class Window:
 
     def bar(self, text: str) -> None:
         """What the bar over the conversation says."""
-        expect(self.page.locator(".conversation .bar")).to_contain_text(re.compile(text), timeout=60_000)
+        expect(self.page.locator(".conversation .connection-bar")).to_contain_text(re.compile(text), timeout=60_000)
 
     def ends(self, status: str = "completed") -> None:
         expect(self.answer).to_have_attribute("data-status", status, timeout=60_000)

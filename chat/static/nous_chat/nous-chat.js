@@ -1,70 +1,90 @@
-// Defines <nous-chat>, the chat as one element: with `list` the whole product, without it one conversation. Its
-// attributes come in; it opens conversations, keeps the list and the page's address, and says how the connection is in
-// `data-connection`. What happens inside a conversation is conversation.js's matter.
+// Defines <nous-chat>, the chat as a custom element: with `list` the whole product, without it one conversation. It reads
+// its attributes, opens conversations, keeps the sidebar and the page's address up to date, and reflects the connection
+// in `data-connection`. conversation.js handles what happens in a conversation.
 
-import { Bar } from "./conversation/connection-bar.js";
+import { ConnectionBar } from "./conversation/connection-bar.js";
 import { Conversation } from "./conversation/conversation.js";
-import { payIn, speak, words } from "./i18n/strings.js";
+import { setCurrency, setLanguage, strings } from "./i18n/strings.js";
 import { site } from "./markdown/site.js";
 import { Panel } from "./panel/panel.js";
-import { Api } from "./protocol/api.js";
-import { undoWithin } from "./protocol/permissions.js";
+import { Api, Refused } from "./protocol/api.js";
+import { setUndoSeconds } from "./protocol/permissions.js";
 import { Socket } from "./protocol/socket.js";
 import { Sidebar } from "./sidebar/sidebar.js";
 import { Switcher } from "./sidebar/switcher.js";
-import { sayIn } from "./ui/announcer.js";
-import { el, iconButton, quietButton } from "./ui/dom.js";
-import { Keys } from "./ui/shortcuts.js";
+import { announceIn } from "./ui/announcer.js";
+import { el, iconButton, textButton } from "./ui/dom.js";
+import { Shortcuts } from "./ui/shortcuts.js";
 import { Toast } from "./ui/toast.js";
 
+/** @import { Conversation as ConversationObject, InboxEvent, State } from "./protocol/types.d.ts" */
+
 /**
- * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id),
- * `list` (with the list of conversations), `images` (hosts whose pictures answers may show, with blanks between) and
- * `diagram` (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its
- * children holds `words` (what language.js calls a Catalogue) and `agents` (all of the site, each with `slug` and `name`).
+ * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id), `list`
+ * (shows the list of conversations), `images` (hosts whose images answers may show, separated by spaces) and `diagram`
+ * (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its children
+ * holds `words` (a Catalogue of gettext.js), `currency`, `undo` (seconds) and `agents` (all agents of the site).
  */
 class NousChat extends HTMLElement {
   static observedAttributes = ["conversation"];
 
+  /** @type {Conversation|null} */
   #conversation = null;
-  #person = null;
-  #beginning = false;
-  #wanted = null; // the message at which the conversation is to be opened
+  /** @type {string|null} id of the user */
+  #user = null;
+  /** @type {string|null} the message to go to in the conversation that is opened next */
+  #target = null;
+  #creating = false;
+  #navigated = () => this.#openFromAddress(location);
+  #pressed = (/** @type {KeyboardEvent} */ event) => this.#key(event);
+  #pressedAnywhere = (/** @type {KeyboardEvent} */ event) => this.#keyAnywhere(event);
+
+  // Created by #build when the element is connected for the first time.
+  /** @type {Api} */
   #api;
-  #inbox;
-  #sidebar;
-  #menu;
-  #stage;
+  /** @type {Panel} */
   #panel;
-  #switcher;
-  #keys;
+  /** @type {Shortcuts} */
+  #shortcuts;
+  /** @type {Toast} */
   #toast;
-  #region;
+  /** @type {ConnectionBar} */
   #bar;
-  #moved = () => this.#address(location);
-  #pressed = (event) => this.#key(event);
-  #pressedAnywhere = (event) => this.#keyAnywhere(event);
+  /** @type {HTMLElement} */
+  #region;
+  /** @type {HTMLElement|undefined} */
+  #stage;
+
+  // Only with the list.
+  /** @type {Sidebar|undefined} */
+  #sidebar;
+  /** @type {Switcher|undefined} */
+  #switcher;
+  /** @type {Socket|undefined} */
+  #inbox;
+  /** @type {HTMLElement|undefined} */
+  #menuButton;
 
   connectedCallback() {
     if (!this.shadowRoot) this.#build();
     this.addEventListener("keydown", this.#pressed);
     if (this.#sidebar) {
-      addEventListener("popstate", this.#moved);
+      addEventListener("popstate", this.#navigated);
       document.addEventListener("keydown", this.#pressedAnywhere);
       this.#sidebar.start();
-      this.#inbox = new Socket(this.getAttribute("socket"), {
-        onEvent: (event) => this.#heard(event),
-        onConnection: (connection) => this.#inboxIs(connection),
+      this.#inbox = new Socket(this.#attribute("socket"), {
+        onEvent: (event) => this.#receive(event),
+        onConnection: (connection) => this.#inboxChanged(connection),
       });
       this.#inbox.open();
-      this.#wanted = messageIn(location);
+      this.#target = messageIn(location);
     }
     this.#mount(this.getAttribute("conversation"));
   }
 
   disconnectedCallback() {
     this.removeEventListener("keydown", this.#pressed);
-    removeEventListener("popstate", this.#moved);
+    removeEventListener("popstate", this.#navigated);
     document.removeEventListener("keydown", this.#pressedAnywhere);
     this.#sidebar?.stop();
     this.#inbox?.close();
@@ -72,211 +92,233 @@ class NousChat extends HTMLElement {
     this.#mount(null);
   }
 
+  /** @param {string} _name  @param {string|null} before  @param {string|null} id */
   attributeChangedCallback(_name, before, id) {
     if (this.#stage && this.isConnected && before !== id) this.#mount(id);
   }
 
+  /** @param {string} name */
+  #attribute(name) {
+    return this.getAttribute(name) ?? "";
+  }
+
   #build() {
     const setup = JSON.parse(this.querySelector(":scope > script[type='application/json']")?.textContent ?? "{}");
-    if (setup.words) speak(setup.words);
-    if (setup.currency) payIn(setup.currency);
-    if ("undo" in setup) undoWithin(setup.undo);
-    site.images = new Set((this.getAttribute("images") ?? "").split(/\s+/).filter(Boolean));
+    if (setup.words) setLanguage(setup.words);
+    if (setup.currency) setCurrency(setup.currency);
+    if ("undo" in setup) setUndoSeconds(setup.undo);
+    site.images = new Set(this.#attribute("images").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
     const shell = el("div", { class: "shell", hidden: true });
     const show = () => (shell.hidden = false);
     const style = el("link", { rel: "stylesheet", href: this.getAttribute("stylesheet"), onload: show, onerror: show });
-    this.#api = new Api(this.getAttribute("api"), this.getAttribute("csrf"));
-    this.#region = el("div", { class: "unseen", role: "status", "aria-live": "polite" });
-    this.#bar = new Bar({ login: this.getAttribute("login"), onNow: () => this.#inbox.reconnect() });
+    this.#api = new Api(this.#attribute("api"), this.#attribute("csrf"));
+    this.#region = el("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
+    this.#bar = new ConnectionBar({ login: this.#attribute("login"), onReconnect: () => this.#inbox?.reconnect() });
     this.#stage = el("div", { class: "stage" });
     this.#panel = new Panel(this.#api, setup.agents ?? []);
-    this.#keys = new Keys();
+    this.#shortcuts = new Shortcuts();
     this.#toast = new Toast();
-    if (this.hasAttribute("list")) this.#buildList(shell);
-    shell.append(this.#stage, this.#panel.element, this.#toast.element, this.#keys.element, this.#region);
+    if (this.hasAttribute("list")) this.#buildSidebar(shell);
+    shell.append(this.#stage, this.#panel.element, this.#toast.element, this.#shortcuts.element, this.#region);
     this.attachShadow({ mode: "open" }).append(style, shell);
   }
 
-  #buildList(shell) {
-    this.#sidebar = new Sidebar(
-      { api: this.#api, href: (...place) => this.#href(...place) },
+  /** @param {HTMLElement} shell */
+  #buildSidebar(shell) {
+    const sidebar = new Sidebar(
+      { api: this.#api, href: (id, message) => this.#href(id, message) },
       {
         open: (id, message) => this.#open(id, { message }),
-        begin: () => this.#begin(),
-        keys: () => this.#keys.show(),
-        removed: (id) => id === this.getAttribute("conversation") && !this.#elsewhere(),
-        done: (...said) => this.#tell(...said),
+        create: () => this.#create(),
+        showShortcuts: () => this.#shortcuts.show(),
+        deleted: (id) => id === this.getAttribute("conversation") && this.#openAnother(),
+        notify: (sentence, undo, undoTime) => {
+          this.#toast.show(sentence, undo, undoTime);
+          this.#say(sentence);
+        },
         say: (sentence) => this.#say(sentence),
       },
     );
+    this.#sidebar = sidebar;
     this.#switcher = new Switcher({
-      conversations: () => this.#sidebar.conversations,
+      conversations: () => sidebar.conversations,
       open: (id) => this.#open(id),
-      begin: () => this.#begin(),
+      create: () => this.#create(),
     });
-    this.#menu = iconButton("menu", words.conversations, { class: "bare menu", popovertarget: "conversations" });
-    shell.append(this.#sidebar.element, this.#switcher.element);
+    this.#menuButton = iconButton("menu", strings.conversations, {
+      class: "icon-button menu",
+      popovertarget: "conversations",
+    });
+    shell.append(sidebar.element, this.#switcher.element);
   }
 
-  /** Puts a conversation on the stage; null clears it. */
+  /** Shows a conversation; null shows none. @param {string|null} id */
   #mount(id) {
     this.#conversation?.stop();
-    this.#conversation = id ? this.#make(id) : null;
+    this.#conversation = id ? this.#createView(id) : null;
     if (this.#sidebar) this.#sidebar.current = id;
-    this.#stage.replaceChildren(this.#conversation?.element ?? this.#bar.element);
-    if (!this.#conversation) return;
+    this.#stage?.replaceChildren(this.#conversation?.element ?? this.#bar.element);
+    if (!id || !this.#conversation) return;
     this.#panel.open(id);
-    if (this.#menu) this.#conversation.lead = this.#menu;
-    this.#conversation.trail = this.#panel.button;
+    if (this.#menuButton) this.#conversation.addLeadingButton(this.#menuButton);
+    this.#conversation.addTrailingButton(this.#panel.button);
     this.#conversation.start();
-    if (this.#wanted) this.#conversation.reveal(this.#wanted);
-    this.#wanted = null;
+    if (this.#target) this.#conversation.reveal(this.#target);
+    this.#target = null;
   }
 
-  #make(id) {
+  /** @param {string} id */
+  #createView(id) {
     return new Conversation({
       id,
       api: this.#api,
-      socket: this.getAttribute("socket"),
-      login: this.getAttribute("login"),
+      socket: this.#attribute("socket"),
+      login: this.#attribute("login"),
       heading: this.#sidebar ? "h1" : "h2",
       region: this.#region,
-      person: this.#person,
+      user: this.#user,
       onConnection: (name) => (this.dataset.connection = name),
-      onState: (state) => this.#knows(state),
-      onFork: (conversation) => this.#began(conversation),
+      onState: (state) => this.#stateChanged(state),
+      onFork: (conversation) => this.#created(conversation),
     });
   }
 
-  /** The open conversation, or its people, are known or have changed. @param {import("./protocol/reducer.js").State} state */
-  #knows(state) {
-    this.#person = state.you.id;
+  /** The open conversation or its participants have been loaded or changed. @param {State} state */
+  #stateChanged(state) {
+    if (!state.you || !state.conversation) return;
+    const user = (this.#user = state.you.id);
     this.#panel.show(state);
     if (!this.#sidebar) return;
-    // Who has just left hears of the conversation until its socket is closed, but has it in the list no more.
-    const among = [...state.participants.values()].some(({ user }) => user.id === this.#person);
-    if (among) this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
-    this.#entitle();
+    // A user who has just left still receives its events until the socket is closed, but no longer has it in the list.
+    const participates = [...state.participants.values()].some((participant) => participant.user.id === user);
+    if (participates) this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
+    this.#updateTitle();
   }
 
-  #heard(event) {
-    if (event.type === "snapshot") this.#person = event.you.id;
-    this.#sidebar.apply(event);
-    if (event.type === "snapshot" && !this.#conversation) this.#begin({ replace: true });
-    this.#entitle();
+  /** @param {InboxEvent} event */
+  #receive(event) {
+    if (event.type === "snapshot") this.#user = event.you.id;
+    this.#sidebar?.apply(event);
+    if (event.type === "snapshot" && !this.#conversation) this.#create({ replace: true });
+    this.#updateTitle();
   }
 
-  /** The window's title: how much is unread, and what is open. */
-  #entitle() {
-    const open = this.#sidebar.conversations.find(({ id }) => id === this.getAttribute("conversation"));
-    if (!open) return;
+  /** Sets the window's title: the number of unread messages, and the open conversation. */
+  #updateTitle() {
+    const open = this.#sidebar?.conversations.find(({ id }) => id === this.getAttribute("conversation"));
+    if (!this.#sidebar || !open) return;
     const unread = this.#sidebar.unread;
-    document.title = (unread ? `(${words.number(unread)}) ` : "") + (open.title || words.untitled);
+    document.title = (unread ? `(${strings.number(unread)}) ` : "") + (open.title || strings.untitled);
   }
 
-  /** While no conversation is open, the inbox's connection is the one that counts. */
-  #inboxIs(connection) {
+  /** While no conversation is open, the connection of the inbox is shown. @param {import("./protocol/socket.js").Connection} connection */
+  #inboxChanged(connection) {
     if (this.#conversation) return;
     this.dataset.connection = connection.name;
     this.#bar.show(connection);
   }
 
-  /** A conversation that is still empty, and has no name yet, is as good as a new one: else each visit would leave one. */
-  async #begin({ replace = false } = {}) {
-    if (this.#beginning) return;
-    this.#beginning = true;
+  /**
+   * Opens a new conversation. One that is still empty and untitled is used again, or each visit would leave one behind.
+   * @param {{replace?: boolean}} [options] `replace` the current history entry
+   */
+  async #create({ replace = false } = {}) {
+    if (this.#creating) return;
+    this.#creating = true;
     try {
-      const fresh = this.#sidebar.conversations.find(
+      const unused = this.#sidebar?.conversations.find(
         ({ id, title, last_seq }) =>
           !title && !last_seq && (id !== this.getAttribute("conversation") || this.#conversation?.empty),
       );
-      this.#began(fresh ?? (await this.#api.createConversation()), replace);
-      if (!replace) this.#conversation.focus();
-    } catch (refusal) {
-      this.#complain(refusal, replace);
+      this.#created(unused ?? (await this.#api.createConversation()), replace);
+      if (!replace) this.#conversation?.focus();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#complain(error, replace);
     } finally {
-      this.#beginning = false;
+      this.#creating = false;
     }
   }
 
-  /** A conversation is there: it is opened; on a page of one conversation that is another page. */
-  #began(conversation, replace = false) {
-    if (!this.#sidebar) return location.assign(conversation.url);
+  /** Opens a conversation that was just created. @param {ConversationObject} conversation  @param {boolean} [replace] */
+  #created(conversation, replace = false) {
+    if (!this.#sidebar) return location.assign(conversation.url); // this page shows one conversation only
     this.#sidebar.apply({ type: "conversation.updated", conversation });
     this.#open(conversation.id, { replace });
   }
 
+  /** @param {Refused} refused  @param {boolean} replace */
   #complain({ status, message }, replace) {
-    const sentence = status === 401 ? words.signedOut : message;
+    const sentence = status === 401 ? strings.signedOut : message;
     if (this.#conversation) return this.#conversation.say(sentence);
-    this.#stage.replaceChildren(
+    this.#stage?.replaceChildren(
       el(
         "p",
         { class: "blank" },
         sentence,
         " ",
-        quietButton(words.retry, () => this.#begin({ replace })),
+        textButton(strings.retry, () => this.#create({ replace })),
       ),
     );
   }
 
-  /** What was open is no more: the newest of the others, or a new one. */
-  #elsewhere() {
-    const [newest] = this.#sidebar.conversations;
+  /** Leaves a deleted conversation: opens the newest of the others, or a new one. */
+  #openAnother() {
+    const newest = this.#sidebar?.conversations[0];
     if (newest) this.#open(newest.id, { replace: true });
-    else this.#begin({ replace: true });
+    else this.#create({ replace: true });
+    return true;
   }
 
-  #open(id, { message = null, replace = false } = {}) {
-    this.#sidebar.element.hidePopover(); // on a phone it is a drawer
-    const here = id === this.getAttribute("conversation");
-    if (here && !message) return;
+  /** @param {string} id  @param {{message?: string, replace?: boolean}} [options] `message` to go to */
+  #open(id, { message, replace = false } = {}) {
+    this.#sidebar?.element.hidePopover(); // on a phone it is a drawer
+    const isOpen = id === this.getAttribute("conversation");
+    if (isOpen && !message) return;
     history[replace ? "replaceState" : "pushState"](null, "", this.#href(id, message));
-    if (here) return this.#conversation.reveal(message);
-    this.#wanted = message;
+    if (isOpen && message) return this.#conversation?.reveal(message);
+    this.#target = message ?? null;
     this.setAttribute("conversation", id);
   }
 
-  #href(id, message = null) {
-    return `${this.getAttribute("base")}${id}/${message ? `#message-${message}` : ""}`;
+  /** @param {string} id  @param {string} [message] */
+  #href(id, message) {
+    return `${this.#attribute("base")}${id}/${message ? `#message-${message}` : ""}`;
   }
 
-  /** The reader went back or forward. */
-  #address({ pathname }) {
-    const base = this.getAttribute("base");
+  /** The user went back or forward. @param {Location} location */
+  #openFromAddress({ pathname }) {
+    const base = this.#attribute("base");
     const id = pathname.startsWith(base) ? pathname.slice(base.length).split("/")[0] : "";
     if (id) this.setAttribute("conversation", id);
   }
 
-  #tell(sentence, undo, lasts) {
-    this.#toast.show(sentence, undo, lasts);
-    this.#say(sentence);
-  }
-
-  /** To screen readers. */
+  /** @param {string} sentence for screen readers */
   #say(sentence) {
-    sayIn(this.#region, sentence);
+    announceIn(this.#region, sentence);
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    const inside = (kind) => event.composedPath().some((each) => each.matches?.(kind));
+    const inside = (/** @type {string} */ selector) =>
+      event.composedPath().some((each) => each instanceof Element && each.matches(selector));
     if (event.defaultPrevented || event.isComposing || inside("dialog, :popover-open")) return;
-    if (this.shadowRoot.querySelector("dialog:modal, nav:popover-open")) return; // the focus may be beside it
+    if (this.shadowRoot?.querySelector("dialog:modal, nav:popover-open")) return; // the focus may be outside of it
     if (event.key === "Escape" && this.#conversation?.stopRun()) event.preventDefault();
-    if (event.key === "?" && !inside("input, textarea, select")) this.#keys.show();
+    if (event.key === "?" && !inside("input, textarea, select")) this.#shortcuts.show();
   }
 
-  /** Wherever the focus is; Escape where it is nowhere, as on a page that has just been loaded. */
+  /** Ctrl+K works wherever the focus is; Escape also where nothing has it, as on a page that has just loaded. @param {KeyboardEvent} event */
   #keyAnywhere(event) {
     if (event.key === "Escape" && event.target === document.body) this.#key(event);
     if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     event.preventDefault();
-    this.#switcher.show();
+    this.#switcher?.show();
   }
 }
 
-/** `#message-<id>` at the end of an address. */
+/** The id in `#message-<id>` at the end of an address. @param {Location} location */
 const messageIn = ({ hash }) => /^#message-([0-9a-f-]{36})$/.exec(hash)?.[1] ?? null;
 
 customElements.define("nous-chat", NousChat);

@@ -1,5 +1,5 @@
-// Sets the theme that the reader chose, before anything is painted: an ordinary script in the page's head, no module.
-// appearance.js keeps the choice; without one the system's counts.
+// Applies the theme that the user chose before the page is painted. A classic script in the page's head, not a module.
+// theme-switch.js stores the choice; without one the system's theme applies.
 
 try {
   const theme = localStorage.getItem("nous-chat:theme");

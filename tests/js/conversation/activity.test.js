@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { doing } from "../../../chat/static/nous_chat/conversation/activity.js";
+import { activityOf } from "../../../chat/static/nous_chat/conversation/activity.js";
 import { answer, call } from "../wire.js";
 
-const does = (fields = {}, run = {}, silence = 0) => doing(answer(2, "r", fields, run), silence);
+const does = (fields = {}, run = {}, silence = 0) => activityOf(answer(2, "r", fields, run), silence);
 
 test("what an agent is doing, in the order of an answer's life", () => {
   assert.equal(does({}, { status: "queued", place: 3 }), "Assistant waits for its turn, 3rd in line");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { speak, words } from "../../../chat/static/nous_chat/i18n/strings.js";
+import { setLanguage, strings } from "../../../chat/static/nous_chat/i18n/strings.js";
 
 const GERMAN = {
   language: "de",
@@ -14,27 +14,27 @@ const GERMAN = {
 };
 
 test("without a catalogue the page speaks English", () => {
-  assert.equal(words.send, "Send");
-  assert.equal(words.typing(["Ada"]), "Ada is typing");
-  assert.equal(words.tokens(1), "1 token");
-  assert.equal(words.tokens(1200), "1,200 tokens");
+  assert.equal(strings.send, "Send");
+  assert.equal(strings.typing(["Ada"]), "Ada is typing");
+  assert.equal(strings.tokens(1), "1 token");
+  assert.equal(strings.tokens(1200), "1,200 tokens");
 });
 
 test("with one it speaks its language, and English where that has a gap", () => {
-  speak(GERMAN);
-  assert.equal(words.send, "Senden");
-  assert.equal(words.typing(["{name}"]), "{name} schreibt");
-  assert.equal(words.tokens(1), "1 Token");
-  assert.equal(words.tokens(1200), "1.200 Tokens");
-  assert.equal(words.stop, "Stop");
-  speak(null);
-  assert.equal(words.send, "Send");
+  setLanguage(GERMAN);
+  assert.equal(strings.send, "Senden");
+  assert.equal(strings.typing(["{name}"]), "{name} schreibt");
+  assert.equal(strings.tokens(1), "1 Token");
+  assert.equal(strings.tokens(1200), "1.200 Tokens");
+  assert.equal(strings.stop, "Stop");
+  setLanguage(null);
+  assert.equal(strings.send, "Send");
 });
 
 test("a language with three forms counts as its rule says", () => {
   const polish = (n) => (n === 1 ? 0 : n % 10 >= 2 && n % 10 <= 4 && (n % 100 < 10 || n % 100 >= 20) ? 1 : 2);
   const plurals = Array.from({ length: 200 }, (_, n) => polish(n)).join("");
-  speak({ language: "pl", texts: { "{count} token": ["{count} a", "{count} b", "{count} c"] }, plurals });
+  setLanguage({ language: "pl", texts: { "{count} token": ["{count} a", "{count} b", "{count} c"] }, plurals });
   for (const [count, form] of [
     [0, "c"],
     [1, "a"],
@@ -45,7 +45,7 @@ test("a language with three forms counts as its rule says", () => {
     [1001, "c"],
     [1004, "b"],
   ]) {
-    assert.equal(words.tokens(count).at(-1), form, String(count));
+    assert.equal(strings.tokens(count).at(-1), form, String(count));
   }
-  speak(null);
+  setLanguage(null);
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { words } from "../../../chat/static/nous_chat/i18n/strings.js";
-import { legible, readArguments } from "../../../chat/static/nous_chat/message/approval.js";
+import { strings } from "../../../chat/static/nous_chat/i18n/strings.js";
+import { readArguments, readableJson } from "../../../chat/static/nous_chat/message/approval.js";
 import { sentenceOf } from "../../../chat/static/nous_chat/message/tool-call.js";
-import { parse } from "../../../chat/static/nous_chat/protocol/json.js";
+import { parseJson } from "../../../chat/static/nous_chat/protocol/json.js";
 import { bob, call } from "../wire.js";
 
 test("arguments are shown so that they can be read back exactly", () => {
@@ -13,16 +13,16 @@ test("arguments are shown so that they can be read back exactly", () => {
     n: -1.5e3,
     deep: { no: null },
   };
-  assert.deepEqual(readArguments(legible(value)), { value });
-  assert.equal(legible({ to: "bob" }), '{\n  "to": "bob"\n}');
-  assert.equal(legible(null), "");
+  assert.deepEqual(readArguments(readableJson(value)), { value });
+  assert.equal(readableJson({ to: "bob" }), '{\n  "to": "bob"\n}');
+  assert.equal(readableJson(null), "");
 });
 
 test("what cannot be seen, or turns the direction, stands there as an escape", () => {
-  const shown = legible({ "a\u200bb": "x\u202ey\u2066z\u{e0041}\u0085\u2028" });
+  const shown = readableJson({ "a\u200bb": "x\u202ey\u2066z\u{e0041}\u0085\u2028" });
   assert.equal(shown, '{\n  "a\\u200bb": "x\\u202ey\\u2066z\\udb40\\udc41\\u0085\\u2028"\n}');
   assert.equal(
-    legible({ a: "می\u200cخواهم 👩‍🚀" }),
+    readableJson({ a: "می\u200cخواهم 👩‍🚀" }),
     '{\n  "a": "می\u200cخواهم 👩‍🚀"\n}',
     "joiners are part of the writing",
   );
@@ -38,16 +38,16 @@ test("only one JSON object goes back", () => {
 
 test("a number is the same from the frame to the field and back", { skip: !JSON.rawJSON }, () => {
   const frame = '{"id":12345678901234567890,"share":0.12345678901234567890,"n":[1234567890123456]}';
-  const { id, share, n } = parse(frame);
-  assert.match(legible({ id, share, n }), /: 12345678901234567890,\n.*: 0.12345678901234567890,/);
-  assert.equal(JSON.stringify(readArguments(legible({ id, share, n })).value), frame);
+  const { id, share, n } = parseJson(frame);
+  assert.match(readableJson({ id, share, n }), /: 12345678901234567890,\n.*: 0.12345678901234567890,/);
+  assert.equal(JSON.stringify(readArguments(readableJson({ id, share, n })).value), frame);
   assert.deepEqual(n, [1234567890123456]);
 });
 
 test("what a tool does, and who decided it, in plain words", () => {
   for (const name of ["send_email", "sendEmail", "send-email", "send.email_"])
-    assert.equal(words.plainly(name), "Send email");
-  assert.equal(words.plainly("__"), "__");
+    assert.equal(strings.toolAction(name), "Send email");
+  assert.equal(strings.toolAction("__"), "__");
   assert.equal(sentenceOf(call("x", "done", { decided_by: bob })), "Used send_email, approved by Bob.");
   assert.equal(sentenceOf(call("x", "rejected", { decided_by: bob })), "send_email rejected by Bob.");
   assert.equal(sentenceOf(call("x", "failed")), "send_email failed.");

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { endOf } from "../../../chat/static/nous_chat/message/outcome.js";
-import { metaOf } from "../../../chat/static/nous_chat/message/usage.js";
+import { outcomeOf } from "../../../chat/static/nous_chat/message/outcome.js";
+import { usageOf } from "../../../chat/static/nous_chat/message/usage.js";
 import { ada, answer, bob } from "../wire.js";
 
-const ended = (fields, text = "so far") => endOf(answer(2, "r", { text }, fields), ada);
+const ended = (fields, text = "so far") => outcomeOf(answer(2, "r", { text }, fields), ada);
 const failure = { code: "idle_timeout", message: "The model was silent for 60 seconds.", retry_after: null };
 
 test("a complete answer, and one that goes on, need no word", () => {
   assert.equal(ended({ status: "completed", finish_reason: "stop" }), null);
   for (const status of ["queued", "running", "awaiting_approval"]) assert.equal(ended({ status }), null);
-  assert.equal(endOf({ text: "hi", run: null }, ada), null);
+  assert.equal(outcomeOf({ text: "hi", run: null }, ada), null);
 });
 
 test("the receipt of a stop: who, and after how many tokens", () => {
@@ -26,12 +26,12 @@ test("the receipt of a stop: who, and after how many tokens", () => {
 });
 
 test("the one thing to do: go on where there is text, else ask again", () => {
-  assert.equal(ended({ status: "interrupted", cut_off: true }).act, "proceed");
-  assert.equal(ended({ status: "interrupted", cut_off: true }, "").act, "again");
+  assert.equal(ended({ status: "interrupted", cut_off: true }).act, "continue");
+  assert.equal(ended({ status: "interrupted", cut_off: true }, "").act, "retry");
   const limit = ended({ status: "completed", finish_reason: "max_tokens", cut_off: true });
-  assert.equal(limit.act, "proceed");
+  assert.equal(limit.act, "continue");
   assert.match(limit.sentence, /cut here/);
-  assert.deepEqual(ended({ status: "completed", finish_reason: "content_filter" }).act, "again");
+  assert.deepEqual(ended({ status: "completed", finish_reason: "content_filter" }).act, "retry");
 });
 
 test("what failed says why, and when to come back", () => {
@@ -54,7 +54,7 @@ test("what an answer took, in one line", () => {
       finished_at: "2026-11-23T09:30:02.500Z",
     },
   ).run;
-  assert.equal(metaOf(run), "gpt-4o:latest · 1,200 in, 34 out, 1,234 tokens · 2.5\u00a0s · $0.0012");
-  assert.equal(metaOf({ ...run, usage: null, cost: null, finished_at: null }), "gpt-4o:latest");
-  assert.equal(metaOf({ ...run, status: "running" }), "");
+  assert.equal(usageOf(run), "gpt-4o:latest · 1,200 in, 34 out, 1,234 tokens · 2.5\u00a0s · $0.0012");
+  assert.equal(usageOf({ ...run, usage: null, cost: null, finished_at: null }), "gpt-4o:latest");
+  assert.equal(usageOf({ ...run, status: "running" }), "");
 });

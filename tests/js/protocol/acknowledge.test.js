@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Follower } from "../../../chat/static/nous_chat/protocol/acknowledge.js";
+import { Acknowledger } from "../../../chat/static/nous_chat/protocol/acknowledge.js";
 import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { answer, delta, finished, message, snapshot, started } from "../wire.js";
 
 test("tells how far it is only when there is something new, asks after ten silent seconds, ends with the run", () => {
   const page = emptyState();
   const heard = [];
-  const follower = new Follower(page, (command) => heard.push(command));
+  const acknowledger = new Acknowledger(page, (command) => heard.push(command));
   const tick = (second) => {
-    follower.tick(second * 1000);
+    acknowledger.tick(second * 1000);
     return heard.splice(0).map(({ type, seq }) => (seq ? `${type} ${seq}` : type));
   };
   for (const event of [snapshot([message(1)]), started(answer(2, "r"))]) apply(page, event);
@@ -20,7 +20,7 @@ test("tells how far it is only when there is something new, asks after ten silen
   assert.deepEqual(tick(11), ["run.sync"]);
   assert.deepEqual(tick(12), []);
   assert.deepEqual(tick(21), ["run.sync"]);
-  follower.reset();
+  acknowledger.reset();
   assert.deepEqual(tick(22), ["run.ack 3"], "a new socket is told at once");
   apply(page, finished(answer(2, "r", { text: "xxx" })));
   assert.deepEqual(tick(99), []);

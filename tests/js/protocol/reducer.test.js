@@ -4,14 +4,14 @@ import { test } from "node:test";
 import {
   activeRuns,
   apply,
+  callsAwaitingApproval,
   emptyState,
+  isInProgress,
   isShown,
-  isWriting,
   lastMessage,
-  lastOwn,
-  present,
+  lastOwnMessage,
+  presentPeople,
   totalTokens,
-  waitingCalls,
 } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import {
   ada,
@@ -102,28 +102,28 @@ test("a call never changes the event that brought the message", () => {
 test("a run that awaits approval is active, but does not write", () => {
   const page = following(started(answer(2, "r")), tool("r", 1, call("x", "awaiting_approval")));
   assert.deepEqual(
-    waitingCalls(page).map(({ id }) => id),
+    callsAwaitingApproval(page).map(({ id }) => id),
     ["x"],
     "before its state is told",
   );
   const waits = answer(2, "r", { calls: [call("x", "awaiting_approval")] }, { status: "awaiting_approval" });
   apply(page, state(waits, 1));
   assert.deepEqual(active(page), ["r"]);
-  assert.equal(isWriting(page.messages.get("r").run), false);
+  assert.equal(isInProgress(page.messages.get("r").run), false);
   apply(page, tool("r", 2, call("x", "running", { decided_by: bob })));
   apply(page, state(answer(2, "r", { calls: [call("x", "running", { decided_by: bob })] }), 2));
-  assert.equal(isWriting(page.messages.get("r").run), true);
-  assert.deepEqual(waitingCalls(page), []);
+  assert.equal(isInProgress(page.messages.get("r").run), true);
+  assert.deepEqual(callsAwaitingApproval(page), []);
   apply(page, tool("r", 3, call("x", "awaiting_approval")));
   apply(page, finished(waits, "stopped"));
-  assert.deepEqual(waitingCalls(page), [], "nothing waits once the run is over");
+  assert.deepEqual(callsAwaitingApproval(page), [], "nothing waits once the run is over");
 });
 
 test("a decision is on its way until it is refused", () => {
   const page = following(started(answer(2, "r", { calls: [call("x", "awaiting_approval")] })));
-  assert.deepEqual(apply(page, { type: "decision", call: "x", refusal: null }), [{ type: "message", key: "r" }]);
+  assert.deepEqual(apply(page, { type: "local.decision", call: "x", refusal: null }), [{ type: "message", key: "r" }]);
   assert.equal(page.decisions.get("x"), null);
-  apply(page, { type: "decision", call: "x", refusal: "Not you." });
+  apply(page, { type: "local.decision", call: "x", refusal: "Not you." });
   assert.equal(page.decisions.get("x"), "Not you.");
   apply(page, snapshot([message(1)], { you: { ...bob, role: "member" } }));
   assert.equal(page.decisions.size, 0, "somebody else sits here now");
@@ -174,7 +174,7 @@ test("a run that was stopped before it began leaves a word and no message", () =
 });
 
 test("the stored message takes the place of the bubble", () => {
-  const page = following({ type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  const page = following({ type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   assert.equal(page.messages.get("u").unsent, true);
   apply(page, { type: "ack", ref: "u", message: "m-2", client_id: "u", run: null });
   assert.equal(page.messages.get("u").unsent, false);
@@ -184,15 +184,15 @@ test("the stored message takes the place of the bubble", () => {
 });
 
 test("somebody else's client_id is no key: it cannot hide my message", () => {
-  const page = following({ type: "bubble", client_id: "u", text: "mine", created_at: "2026-11-23T09:31:00Z" });
+  const page = following({ type: "local.message", client_id: "u", text: "mine", created_at: "2026-11-23T09:31:00Z" });
   apply(page, { type: "message.created", message: message(2, { author: bob, client_id: "u", text: "his" }) });
   assert.equal(text(page, "u"), "mine");
   assert.equal(text(page, "m-2"), "his");
 });
 
 test("a refused bubble goes", () => {
-  const page = following({ type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
-  assert.deepEqual(apply(page, { type: "bubble.gone", client_id: "u" }), [{ type: "message", key: "u" }]);
+  const page = following({ type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  assert.deepEqual(apply(page, { type: "local.refused", client_id: "u" }), [{ type: "message", key: "u" }]);
   assert.equal(page.messages.has("u"), false);
 });
 
@@ -231,7 +231,7 @@ test("a snapshot after reconnecting joins on to older pages", () => {
 });
 
 test("a snapshot that does not join on starts anew, but keeps unsent bubbles", () => {
-  const page = following({ type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  const page = following({ type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   const changes = apply(page, snapshot([message(80), message(81)], { more: true }));
   assert.deepEqual([...page.messages.keys()], ["u", "m-80", "m-81"]);
   assert.ok(changes.some((change) => change.type === "message" && change.key === "m-1"));
@@ -359,7 +359,7 @@ test("an edited and a deleted message are taken as they are", () => {
     type: "message.created",
     message: message(3, { author: ada, text: "helo" }),
   });
-  assert.equal(lastOwn(page).seq, 3);
+  assert.equal(lastOwnMessage(page).seq, 3);
   apply(page, {
     type: "message.updated",
     message: message(3, { author: ada, text: "hello", edited_at: "2026-11-23T09:32:00Z" }),
@@ -368,7 +368,7 @@ test("an edited and a deleted message are taken as they are", () => {
   const gone = message(3, { author: ada, text: "", deleted_at: "2026-11-23T09:33:00Z" });
   assert.deepEqual(shown(apply(page, { type: "message.deleted", message: gone })), ["m-3"]);
   assert.equal(lastMessage(page).seq, 2, "nothing is said by what was deleted");
-  assert.equal(lastOwn(page), null);
+  assert.equal(lastOwnMessage(page), null);
 });
 
 test("a run waits for its turn, and its place is told", () => {
@@ -399,15 +399,15 @@ test("who is in the conversation, and what I may do in it", () => {
 test("who reads here is what each process said last, as long as it says something", () => {
   const page = following();
   const names = () =>
-    present(page)
+    presentPeople(page)
       .map(({ name }) => name)
       .sort();
   apply(page, { type: "presence", host: "a", people: [ada], at: 1000 });
   apply(page, { type: "presence", host: "b", people: [ada, bob], at: 2000 });
   assert.deepEqual(names(), ["Ada", "Bob"]);
-  assert.deepEqual(apply(page, { type: "presence.faded", now: 61_000 }), []);
+  assert.deepEqual(apply(page, { type: "local.presence_expired", now: 61_000 }), []);
   apply(page, { type: "presence", host: "a", people: [ada], at: 61_500 });
-  assert.deepEqual(apply(page, { type: "presence.faded", now: 62_001 }), [{ type: "people" }]);
+  assert.deepEqual(apply(page, { type: "local.presence_expired", now: 62_001 }), [{ type: "people" }]);
   assert.deepEqual(names(), ["Ada"]);
   apply(page, { type: "presence", host: "a", people: [], at: 62_500 });
   assert.deepEqual(names(), []);
@@ -436,7 +436,7 @@ test("what was unread when the reader came stays marked until he says something"
     }),
   );
   assert.equal(page.unread, 5, "also after reconnecting");
-  apply(page, { type: "bubble", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
+  apply(page, { type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   assert.equal(page.unread, null);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-import { use } from "../../../chat/static/nous_chat/i18n/gettext.js";
+import { setCatalogue } from "../../../chat/static/nous_chat/i18n/gettext.js";
 import { Socket } from "../../../chat/static/nous_chat/protocol/socket.js";
 
 let opened, states, events, socket;
@@ -54,10 +54,10 @@ test("is live from the first event on, over the page's own kind of connection, i
   assert.equal(socket.send({ type: "typing", on: true }), true);
   assert.deepEqual(last().sent, [{ type: "typing", on: true }]);
   assert.deepEqual([states, events], [["connecting", "live"], ["snapshot"]]);
-  use({ language: "de", texts: {}, plurals: "" });
+  setCatalogue({ language: "de", texts: {}, plurals: "" });
   new Socket("/ws/chat/", { onConnection() {} }).open();
   assert.equal(last().url, "wss://example.org/ws/chat/?language=de");
-  use(null);
+  setCatalogue(null);
 });
 
 test("half a character would be refused as no JSON, and with it whatever waits behind it", () => {
@@ -72,7 +72,7 @@ test("waits longer each time, half a minute at most, and starts over once it was
   const waits = [];
   for (let round = 0; round < 9; round += 1) {
     last().end(1006);
-    waits.push(socket.connection.at - Date.now());
+    waits.push(socket.connection.retryAt - Date.now());
     mock.timers.tick(waits.at(-1));
     assert.equal(opened.length, round + 2);
   }
@@ -82,7 +82,7 @@ test("waits longer each time, half a minute at most, and starts over once it was
   });
   live();
   last().end(1006);
-  assert.ok(socket.connection.at - Date.now() <= 500);
+  assert.ok(socket.connection.retryAt - Date.now() <= 500);
 });
 
 test("does not come back to where it may not be", () => {
@@ -104,7 +104,7 @@ test("comes back when the restarting server said, and soon if it said nothing", 
       live();
       if (seconds) last().hear({ type: "closing", reason: "", reconnect_in: seconds });
       last().end(code);
-      const wait = socket.connection.at - Date.now();
+      const wait = socket.connection.retryAt - Date.now();
       const asked = (seconds ?? 1) * 1000;
       assert.ok(wait >= asked && wait <= asked + 500, `${wait} after ${code}`);
       assert.equal(socket.connection.restarting, true);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
-import { Announcer, spoken } from "../../../chat/static/nous_chat/ui/announcer.js";
+import { Announcer, plainText } from "../../../chat/static/nous_chat/ui/announcer.js";
 import { answer, delta, finished, message, snapshot, started, state } from "../wire.js";
 
 /** A page with an announcer; `heard()` is what the region got since the last call. */
@@ -48,10 +48,10 @@ test("what was there before is not read out", () => {
 
 test("Markdown is read out without its marks", () => {
   assert.equal(
-    spoken("## A *title*\n\n- **one**, `snake_case` and [a link](https://a.org/b)\n> quoted"),
+    plainText("## A *title*\n\n- **one**, `snake_case` and [a link](https://a.org/b)\n> quoted"),
     "A title\n\none, snake_case and a link\nquoted",
   );
-  assert.equal(spoken("| a | b |\n|---|--:|\n| 1 | 2 |").replace(/\s+/g, " ").trim(), "a b 1 2");
-  assert.equal(spoken("```py\nx = 1\n```").trim(), "x = 1");
-  assert.equal(spoken("It costs $5, 2 < 3, 1.5."), "It costs $5, 2 < 3, 1.5.");
+  assert.equal(plainText("| a | b |\n|---|--:|\n| 1 | 2 |").replace(/\s+/g, " ").trim(), "a b 1 2");
+  assert.equal(plainText("```py\nx = 1\n```").trim(), "x = 1");
+  assert.equal(plainText("It costs $5, 2 < 3, 1.5."), "It costs $5, 2 < 3, 1.5.");
 });

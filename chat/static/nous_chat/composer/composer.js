@@ -1,13 +1,22 @@
-// Where a person writes. Keys, size and "is typing" are its own matter; what is to happen goes to the callbacks. Called
-// by conversation.js.
+// Where the user writes. It handles the keyboard, the size of the field and the typing indicator itself; everything else
+// goes to callbacks. Called by conversation.js.
 
-import { words } from "../i18n/strings.js";
-import { beginning, writerOf } from "../message/quote.js";
-import { el, icon, iconButton, quietButton } from "../ui/dom.js";
-import { Mention } from "./mentions.js";
+import { strings } from "../i18n/strings.js";
+import { authorName, excerptOf } from "../message/quote.js";
+import { el, icon, iconButton, textButton } from "../ui/dom.js";
+import { Mentions } from "./mentions.js";
 import { Uploads } from "./uploads.js";
 
-const TYPING_ENDS = 3000;
+/** @import { Draft, Message, Mode } from "../protocol/types.d.ts" */
+
+const TYPING_PAUSE = 3000; // ms without a key after which the user counts as no longer typing
+
+/**
+ * @typedef {object} Running the active run
+ * @property {boolean} stoppable
+ * @property {Mode} mode what a message does to it
+ * @property {(text: string) => boolean} asksAgent returns true if a message with this text gets an answer
+ */
 
 export class Composer {
   #on;
@@ -19,92 +28,99 @@ export class Composer {
   #readOnly;
   #notice;
   #sentence;
-  #answering;
-  #during;
+  #quoted;
+  #modeText;
+  #modeButton;
+  #modeNotice;
   #reply;
-  #mention;
+  #mentions;
   #uploads;
-  #running = null; // as in show()
-  #wish = null; // what a message shall do to the answer that is being made, if the person has said so
-  #answers = null; // id of the message that this one will answer
+  /** @type {Running|null} */
+  #running = null;
+  /** @type {Mode|null} the mode that the user has chosen for this message */
+  #mode = null;
+  /** @type {string|null} id of the message that this one replies to */
+  #replyTo = null;
   #typing = false;
-  #pause = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #typingTimer;
 
   /**
    * @param {object} on
-   * @param {(message: object) => void} on.send as in requests.js
+   * @param {(message: Draft & {mode: Mode|null}) => void} on.send
    * @param {() => void} on.stop
-   * @param {() => boolean} on.editLast corrects one's last message; says whether there is one
-   * @param {(message: object) => void} on.draft at each change of what stands there: the message, as it would be sent
-   * @param {(id: string) => object|null} on.message the message of that id, if it is loaded
+   * @param {() => boolean} on.editLast opens the user's last message for editing; returns false if there is none
+   * @param {(message: Draft) => void} on.draft called at each change, with the message as it would be sent
+   * @param {(id: string|null) => Message|null} on.message a loaded message by its id
    * @param {(on: boolean) => void} on.typing
-   * @param {() => object[]} on.mentionable as in mention.js
-   * @param {object} on.files as in uploads.js
+   * @param {() => import("./mentions.js").Entry[]} on.mentionable
+   * @param {import("./uploads.js").Files} on.files
    */
   constructor(on) {
     this.#on = on;
     this.#text = el("textarea", {
       rows: "1",
-      "aria-label": words.message,
+      "aria-label": strings.message,
       enterkeyhint: "send",
       autocomplete: "off",
       dir: "auto",
       oninput: () => this.#changed(),
       onkeydown: (event) => this.#key(event),
-      onblur: () => this.#idle(),
-      onpaste: (event) => this.#take(event, event.clipboardData.files),
+      onblur: () => this.#stopTyping(),
+      onpaste: (event) => this.#paste(event),
     });
-    this.#mention = new Mention(this.#text, on.mentionable, () => this.#changed());
+    this.#mentions = new Mentions(this.#text, on.mentionable, () => this.#changed());
     this.#uploads = new Uploads(
       on.files,
-      () => this.#altered(),
+      () => this.#draftChanged(),
       () => this.focus(),
     );
+    /** @type {HTMLInputElement} */
     const picker = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#picked(picker) });
-    this.#attach = iconButton("clip", words.attach, { class: "bare attach", onclick: () => picker.click() });
-    this.#send = iconButton("send", words.send, { type: "submit", class: "round send" });
-    this.#stop = iconButton("stop", words.stop, {
-      class: "round stop",
+    this.#attach = iconButton("clip", strings.attach, { class: "icon-button attach", onclick: () => picker.click() });
+    this.#send = iconButton("send", strings.send, { type: "submit", class: "round-button send" });
+    this.#stop = iconButton("stop", strings.stop, {
+      class: "round-button stop",
       onclick: () => {
         on.stop();
-        this.stay();
+        this.keepFocus();
       },
     });
     this.#field = el("div", { class: "field" }, this.#attach, picker, this.#text, this.#stop, this.#send);
-    this.#readOnly = el("p", { class: "readonly", hidden: true }, words.readOnly);
+    this.#readOnly = el("p", { class: "readonly", hidden: true }, strings.readOnly);
     this.#sentence = el("span");
     this.#notice = el(
       "p",
       { class: "notice", hidden: true },
       this.#sentence,
-      iconButton("close", words.dismiss, { onclick: () => this.say(null) }),
+      iconButton("close", strings.dismiss, { onclick: () => this.say(null) }),
     );
-    this.#answering = el("span", { dir: "auto" });
+    this.#quoted = el("span", { dir: "auto" });
     this.#reply = el(
       "p",
       { class: "replying", hidden: true },
       icon("reply"),
-      this.#answering,
-      iconButton("close", words.noReply, { onclick: () => this.reply(null) }),
+      this.#quoted,
+      iconButton("close", strings.noReply, { onclick: () => this.reply(null) }),
     );
-    this.#during = el(
-      "p",
-      { class: "during", hidden: true },
-      el("span"),
-      quietButton("", () => this.#turn()),
-    );
+    this.#modeText = el("span");
+    this.#modeButton = textButton("", () => this.#toggleMode());
+    this.#modeNotice = el("p", { class: "mode-notice", hidden: true }, this.#modeText, this.#modeButton);
     this.element = el(
       "form",
-      { class: "composer", onsubmit: (event) => this.#submit(event) },
+      {
+        class: "composer",
+        onsubmit: (event) => this.#submit(event),
+      },
       this.#notice,
-      this.#during,
+      this.#modeNotice,
       this.#reply,
       this.#uploads.element,
-      this.#mention.element,
+      this.#mentions.element,
       this.#readOnly,
       this.#field,
     );
-    this.#buttons();
+    this.#updateButtons();
   }
 
   get text() {
@@ -114,52 +130,51 @@ export class Composer {
   set text(text) {
     this.#text.value = text;
     this.#fit();
-    this.#buttons();
+    this.#updateButtons();
   }
 
   /**
-   * While an answer is being made, Stop stands in the place of Send; written text brings Send back beside it.
+   * While a run is active, Stop replaces Send; once there is text, both are shown.
    * @param {object} situation
-   * @param {boolean} situation.writer a reader has no field
-   * @param {boolean} situation.barred who is barred from the conversation keeps what he has written
-   * @param {{stoppable: boolean, mode: "interrupt"|"queue", asked: (text: string) => boolean}|null} situation.running an answer
-   *   is being made: may it be stopped, what does a message do to it, and which message asks for an answer itself?
+   * @param {boolean} situation.mayWrite viewers have no field
+   * @param {boolean} situation.barred the user was removed; what they have written stays visible
+   * @param {Running|null} situation.running
    * @param {string} situation.placeholder
    */
-  show({ writer, barred, running, placeholder }) {
-    if (!running) this.#wish = null;
+  show({ mayWrite, barred, running, placeholder }) {
+    if (!running) this.#mode = null;
     this.#running = running;
-    this.#readOnly.hidden = writer;
-    this.#field.hidden = !writer || (barred && this.text === "");
+    this.#readOnly.hidden = mayWrite;
+    this.#field.hidden = !mayWrite || (barred && this.text === "");
     this.#text.readOnly = barred;
     this.#attach.hidden = barred;
     this.#text.placeholder = placeholder;
-    this.#quote();
-    this.#buttons();
+    this.#showReply();
+    this.#updateButtons();
   }
 
-  /** The next message answers that one; null: it answers none. @param {string|null} id */
+  /** @param {string|null} id of the message that the next one replies to; null for none */
   reply(id) {
-    this.#answer(id);
-    this.#altered();
+    this.#setReply(id);
+    this.#draftChanged();
     this.focus();
   }
 
-  /** @param {FileList} files */
+  /** @param {Iterable<File>} files */
   attach(files) {
     this.#uploads.add(files);
     this.focus();
   }
 
-  /** Gives a message that was refused, or not sent yet, back to its writer, before what he has written since. */
+  /** Puts a refused or unsent message back, before what has been written since. @param {Draft} message */
   giveBack({ text, reply_to, attachments }) {
     this.text = this.text.trim() ? `${text}\n${this.text}` : text;
-    if (reply_to) this.#answer(reply_to);
+    if (reply_to) this.#setReply(reply_to);
     this.#uploads.giveBack(attachments);
-    this.#altered();
+    this.#draftChanged();
   }
 
-  /** Shows a sentence until it is dismissed; null takes it away. */
+  /** Shows a sentence until it is dismissed; null removes it. @param {string|null} sentence */
   say(sentence) {
     this.#notice.hidden = sentence === null;
     this.#sentence.textContent = sentence ?? "";
@@ -169,110 +184,114 @@ export class Composer {
     this.#text.focus();
   }
 
-  /** The button that was pressed goes; the focus stays here. */
-  stay() {
-    if (!matchMedia("(pointer: coarse)").matches) this.focus(); // on a phone that would bring up the keyboard
+  /** Takes the focus of a button that disappears, except on a phone, where that would open the keyboard. */
+  keepFocus() {
+    if (!matchMedia("(pointer: coarse)").matches) this.focus();
   }
 
-  /** Has nothing been written, chosen or attached? */
+  /** True if nothing has been written, attached or quoted. */
   get untouched() {
-    return this.text === "" && this.#answers === null && this.#uploads.empty;
+    return this.text === "" && this.#replyTo === null && this.#uploads.empty;
   }
 
   get #empty() {
     return this.text.trim() === "" && this.#uploads.attachments.length === 0;
   }
 
+  /** @returns {Draft} */
   get #message() {
-    return { text: this.text, reply_to: this.#answers, attachments: this.#uploads.attachments };
+    return { text: this.text, reply_to: this.#replyTo, attachments: this.#uploads.attachments };
   }
 
-  #answer(id) {
-    this.#answers = id;
-    this.#quote();
+  /** @param {string|null} id */
+  #setReply(id) {
+    this.#replyTo = id;
+    this.#showReply();
   }
 
-  #quote() {
-    this.#reply.hidden = this.#answers === null;
-    const message = this.#on.message(this.#answers);
-    this.#answering.textContent = words.replyingTo(writerOf(message), beginning(message));
+  #showReply() {
+    this.#reply.hidden = this.#replyTo === null;
+    const message = this.#on.message(this.#replyTo);
+    this.#quoted.textContent = strings.replyingTo(authorName(message), excerptOf(message));
   }
 
-  #altered() {
-    this.#buttons();
+  #draftChanged() {
+    this.#updateButtons();
     this.#on.draft(this.#message);
   }
 
-  #buttons() {
+  #updateButtons() {
     const running = this.#running;
     const stoppable = running?.stoppable ?? false;
     this.#stop.hidden = !stoppable;
     this.#send.hidden = stoppable && this.#empty;
     this.#send.disabled = this.#empty || this.#text.readOnly || this.#uploads.busy;
-    this.#during.hidden = !running || this.#empty || !running.asked(this.text);
-    const [what, instead] =
-      (this.#wish ?? running?.mode) === "interrupt"
-        ? [words.interrupts, words.queueInstead]
-        : [words.queues, words.interruptInstead];
-    this.#during.firstChild.textContent = what;
-    this.#during.lastChild.textContent = instead;
-    this.#during.lastChild.hidden = !stoppable;
+    this.#modeNotice.hidden = !running || this.#empty || !running.asksAgent(this.text);
+    const interrupts = (this.#mode ?? running?.mode) === "interrupt";
+    this.#modeText.textContent = interrupts ? strings.interrupts : strings.queues;
+    this.#modeButton.textContent = interrupts ? strings.queueInstead : strings.interruptInstead;
+    this.#modeButton.hidden = !stoppable;
   }
 
-  #turn() {
-    this.#wish = (this.#wish ?? this.#running.mode) === "queue" ? "interrupt" : "queue";
-    this.#buttons();
+  #toggleMode() {
+    this.#mode = (this.#mode ?? this.#running?.mode) === "queue" ? "interrupt" : "queue";
+    this.#updateButtons();
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     const composing = event.isComposing || event.keyCode === 229; // Safari ends a composition before its Enter
-    if (composing || this.#mention.key(event)) return;
+    if (composing || this.#mentions.key(event)) return;
     if (event.key === "ArrowUp" && this.text === "" && this.#on.editLast()) event.preventDefault();
     if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.element.requestSubmit();
   }
 
+  /** @param {SubmitEvent} event */
   #submit(event) {
     event.preventDefault();
     if (this.#text.readOnly || this.#empty || this.#uploads.busy) return;
-    const message = { ...this.#message, mode: this.#wish };
-    this.#idle();
+    const message = { ...this.#message, mode: this.#mode };
+    this.#stopTyping();
     this.text = "";
-    this.#answer(null);
+    this.#setReply(null);
     this.#uploads.clear();
     this.say(null);
     this.#on.send(message);
   }
 
-  #take(event, files) {
+  /** @param {ClipboardEvent} event */
+  #paste(event) {
+    const files = event.clipboardData?.files ?? [];
     if (files.length === 0 || this.#text.readOnly) return;
     event.preventDefault();
     this.attach(files);
   }
 
+  /** @param {HTMLInputElement} picker */
   #picked(picker) {
-    this.attach([...picker.files]);
+    this.attach([...(picker.files ?? [])]);
     picker.value = "";
   }
 
   #changed() {
     this.#fit();
-    this.#altered();
-    if (this.text.trim() === "") return this.#idle();
-    clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.#idle(), TYPING_ENDS);
+    this.#draftChanged();
+    if (this.text.trim() === "") return this.#stopTyping();
+    clearTimeout(this.#typingTimer);
+    this.#typingTimer = setTimeout(() => this.#stopTyping(), TYPING_PAUSE);
     if (!this.#typing) this.#on.typing(true);
     this.#typing = true;
   }
 
-  #idle() {
-    clearTimeout(this.#pause);
+  #stopTyping() {
+    clearTimeout(this.#typingTimer);
     if (this.#typing) this.#on.typing(false);
     this.#typing = false;
   }
 
-  /** As high as its text; the style sheet says where it ends, and does it all where `field-sizing` is known. */
+  /** Grows the field with its text, in browsers without `field-sizing`; the style sheet limits the height. */
   #fit() {
     if (CSS.supports("field-sizing", "content")) return;
     this.#text.style.height = "auto";

@@ -1,13 +1,15 @@
-// Offers agents and people where somebody writes "@" in a field: arrows choose, Enter or Tab takes, Escape closes. Made by
-// composer.js; the field stays the focus, the list is what it controls.
+// Suggests agents and people after an "@" in a field: the arrow keys select, Enter or Tab inserts, Escape closes. The
+// focus stays in the field. Used by composer.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { avatar, el, icon } from "../ui/dom.js";
 
-const LONGEST = 8; // entries shown
+const MOST_OPTIONS = 8;
+
+/** @typedef {{handle: string, name: string, person: import("../protocol/types.d.ts").Person|null}} Entry an agent has no person */
 
 /**
- * What may follow the "@" that the caret stands behind; null if it stands behind none.
+ * The mention that is being written at the end of a text.
  * @param {string} text up to the caret
  * @returns {{start: number, query: string}|null}
  */
@@ -16,63 +18,71 @@ export function mentionAt(text) {
   return found && { start: text.length - found[1].length, query: found[1].toLowerCase() };
 }
 
-/** Those whose handle or a word of whose name begins like that. */
+/**
+ * The entries whose handle, or a word of whose name, begins with the query.
+ * @template {{handle: string, name: string}} T
+ * @param {string} query  @param {T[]} entries
+ */
 export function matching(query, entries) {
-  const fits = ({ handle, name }) =>
+  const fits = (/** @type {T} */ { handle, name }) =>
     handle.toLowerCase().startsWith(query) ||
     name
       .toLowerCase()
       .split(/\s+/)
       .some((word) => word.startsWith(query));
-  return entries.filter(fits).slice(0, LONGEST);
+  return entries.filter(fits).slice(0, MOST_OPTIONS);
 }
 
-export class Mention {
+export class Mentions {
   #field;
   #entries;
-  #onTake;
+  #onInsert;
+  /** @type {{start: number, query: string}|null} */
   #found = null;
+  /** @type {Entry[]} */
   #options = [];
-  #at = 0;
+  #selected = 0;
 
   /**
    * @param {HTMLTextAreaElement} field
-   * @param {() => {handle: string, name: string, person: object|null}[]} entries who can be mentioned; agents have no person
-   * @param {() => void} onTake the field has changed
+   * @param {() => Entry[]} entries who can be mentioned
+   * @param {() => void} onInsert called when the field's text has changed
    */
-  constructor(field, entries, onTake) {
+  constructor(field, entries, onInsert) {
     this.#field = field;
     this.#entries = entries;
-    this.#onTake = onTake;
+    this.#onInsert = onInsert;
     this.element = el("ul", {
       id: "mentions",
       class: "mentions",
       role: "listbox",
-      "aria-label": words.mention,
+      "aria-label": strings.mention,
       hidden: true,
     });
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-controls", this.element.id);
     field.setAttribute("aria-haspopup", "listbox");
-    field.addEventListener("input", () => this.#look());
-    field.addEventListener("click", () => this.#look());
+    field.addEventListener("input", () => this.#update());
+    field.addEventListener("click", () => this.#update());
     field.addEventListener("blur", () => this.#close());
   }
 
-  /** @param {KeyboardEvent} event of the field  @returns {boolean} was it for the list? */
+  /** @param {KeyboardEvent} event of the field  @returns {boolean} true if the list has handled it */
   key(event) {
     if (this.element.hidden || event.isComposing) return false;
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) this.#mark((this.#at + step + this.#options.length) % this.#options.length);
-    else if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") this.#take(this.#at);
+    /** @type {Record<string, number>} */
+    const steps = { ArrowDown: 1, ArrowUp: -1 };
+    const step = steps[event.key];
+    if (step) this.#select((this.#selected + step + this.#options.length) % this.#options.length);
+    else if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") this.#insert(this.#selected);
     else if (event.key === "Escape") this.#close();
     else return false;
     event.preventDefault();
-    event.stopPropagation(); // Escape stops no answer here
+    event.stopPropagation(); // this Escape does not stop an answer
     return true;
   }
 
-  #look() {
+  #update() {
     const { value, selectionStart, selectionEnd } = this.#field;
     this.#found = selectionStart === selectionEnd ? mentionAt(value.slice(0, selectionStart)) : null;
     this.#options = this.#found ? matching(this.#found.query, this.#entries()) : [];
@@ -85,8 +95,8 @@ export class Mention {
             id: `mention-${index}`,
             role: "option",
             dir: "auto",
-            onmousedown: (event) => event.preventDefault(), // the field keeps the focus
-            onclick: () => this.#take(index),
+            onmousedown: (event) => event.preventDefault(), // keeps the focus in the field
+            onclick: () => this.#insert(index),
           },
           entry.person ? avatar(entry.person) : el("span", { class: "avatar agent" }, icon("spark")),
           el("span", { class: "name" }, entry.name),
@@ -95,23 +105,29 @@ export class Mention {
       ),
     );
     this.element.hidden = false;
-    this.#mark(0);
+    this.#select(0);
   }
 
-  #mark(index) {
-    this.#at = index;
-    for (const [each, option] of [...this.element.children].entries())
-      option.setAttribute("aria-selected", each === index);
+  /** @param {number} index */
+  #select(index) {
+    this.#selected = index;
+    for (const [each, option] of [...this.element.children].entries()) {
+      option.setAttribute("aria-selected", String(each === index));
+    }
     this.element.children[index].scrollIntoView({ block: "nearest" });
     this.#field.setAttribute("aria-activedescendant", `mention-${index}`);
   }
 
-  #take(index) {
-    const caret = this.#found.start + this.#options[index].handle.length + 1;
-    this.#field.setRangeText(`${this.#options[index].handle} `, this.#found.start, this.#field.selectionStart, "end");
+  /** @param {number} index */
+  #insert(index) {
+    if (!this.#found) return;
+    const { start } = this.#found;
+    const { handle } = this.#options[index];
+    const caret = start + handle.length + 1;
+    this.#field.setRangeText(`${handle} `, start, this.#field.selectionStart, "end");
     this.#field.setSelectionRange(caret, caret);
     this.#close();
-    this.#onTake();
+    this.#onInsert();
   }
 
   #close() {

@@ -1,79 +1,92 @@
-// Files on their way into a message: each a chip that says how far it is, or why it cannot be sent. Made by composer.js;
-// the transfer itself comes in as functions.
+// The files of the message that is being written: each is a chip that shows the progress of its upload, or why it
+// failed. The requests come in as functions. Used by composer.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon, iconButton } from "../ui/dom.js";
 
+/**
+ * @import { Attachment } from "../protocol/types.d.ts"
+ * @typedef {object} Files
+ * @property {(file: File, onProgress: (share: number) => void) => {done: Promise<Attachment>, abort: () => void}} upload
+ * @property {(attachment: Attachment) => void} discard deletes an uploaded file that will not be sent
+ * @property {(attachment: Attachment) => Promise<unknown>} find rejects with status 404 if the server no longer has it
+ *
+ * @typedef {{attachment: Attachment|null, abort: () => void}} Upload
+ */
+
 export class Uploads {
-  #to;
+  #files;
   #onChange;
   #onRemove;
-  #files = new Map(); // element -> {attachment, abort}
+  /** @type {Map<HTMLElement, Upload>} by chip */
+  #uploads = new Map();
 
   /**
-   * @param {object} files
-   * @param {(file: File, onProgress: (share: number) => void) => {done: Promise<object>, abort: () => void}} files.upload
-   * @param {(attachment: object) => void} files.discard it will not be sent
-   * @param {(attachment: object) => Promise<any>} files.find refused with 404 if it is not there any more
-   * @param {() => void} onChange one is there, has arrived, or is gone
-   * @param {() => void} onRemove the person has removed one; the focus needs a place
+   * @param {Files} files
+   * @param {() => void} onChange called when a file was added, uploaded or removed
+   * @param {() => void} onRemove called when the user removed a file, and the focus needs a place
    */
   constructor(files, onChange, onRemove) {
-    this.#to = files;
+    this.#files = files;
     this.#onChange = onChange;
     this.#onRemove = onRemove;
-    this.element = el("ul", { class: "files uploads", "aria-label": words.attachments, hidden: true });
+    this.element = el("ul", { class: "files uploads", "aria-label": strings.attachments, hidden: true });
   }
 
-  /** What has arrived. @returns {object[]} Attachments */
+  /** The uploaded files. @returns {Attachment[]} */
   get attachments() {
-    return [...this.#files.values()].map(({ attachment }) => attachment).filter(Boolean);
+    return [...this.#uploads.values()].map(({ attachment }) => attachment).filter((attachment) => attachment !== null);
   }
 
-  /** Is one still on its way? */
+  /** True while an upload is running. */
   get busy() {
-    return [...this.#files].some(([element, { attachment }]) => !attachment && element.dataset.state === "sending");
+    return [...this.#uploads].some(([chip, { attachment }]) => !attachment && chip.dataset.state === "sending");
   }
 
   get empty() {
-    return this.#files.size === 0;
+    return this.#uploads.size === 0;
   }
 
   /** @param {Iterable<File>} files */
   add(files) {
-    for (const file of files) this.#begin(file);
+    for (const file of files) this.#upload(file);
   }
 
-  /** Attachments of a message that was refused, or of a draft: the server may have forgotten them. */
+  /** Shows the files of a refused message or a draft, which the server may have deleted. @param {Attachment[]} attachments */
   giveBack(attachments) {
     for (const attachment of attachments) {
-      const chip = this.#chip(attachment.name, attachment.size);
-      this.#arrived(chip, attachment);
-      this.#to.find(attachment).catch(({ status }) => status === 404 && this.#failed(chip, words.fileGone));
+      const chip = this.#addChip(attachment.name, attachment.size);
+      this.#uploaded(chip, attachment);
+      this.#files.find(attachment).catch(({ status }) => status === 404 && this.#failed(chip, strings.fileGone));
     }
   }
 
-  /** What has arrived is in a message now; what could not be sent stays, and says so. */
+  /** Removes the files that were sent with a message; failed ones stay. */
   clear() {
-    for (const [chip, { attachment }] of this.#files) if (attachment) this.#drop(chip);
+    for (const [chip, { attachment }] of this.#uploads) if (attachment) this.#drop(chip);
     this.#changed();
   }
 
-  #begin(file) {
-    const chip = this.#chip(file.name || words.pasted, file.size);
-    const { done, abort } = this.#to.upload(file, (share) => (chip.querySelector("progress").value = share));
-    this.#files.get(chip).abort = abort;
+  /** @param {File} file */
+  #upload(file) {
+    const chip = this.#addChip(file.name || strings.pasted, file.size);
+    const { done, abort } = this.#files.upload(file, (share) => {
+      const progress = chip.querySelector("progress");
+      if (progress) progress.value = share;
+    });
+    this.#uploads.set(chip, { attachment: null, abort });
     chip.dataset.state = "sending";
     done.then(
-      (attachment) => this.#arrived(chip, attachment),
+      (attachment) => this.#uploaded(chip, attachment),
       ({ message }) => this.#failed(chip, message),
     );
     this.#changed();
   }
 
-  #chip(name, size) {
-    const remove = iconButton("close", words.removeFile(name), {
-      class: "bare small",
+  /** @param {string} name  @param {number} size */
+  #addChip(name, size) {
+    const remove = iconButton("close", strings.removeFile(name), {
+      class: "icon-button small",
       onclick: () => this.#remove(chip),
     });
     const chip = el(
@@ -81,44 +94,51 @@ export class Uploads {
       { class: "file" },
       icon("file"),
       el("span", { class: "file-name", dir: "auto" }, name),
-      el("small", { role: "status" }, words.size(size)),
-      el("progress", { max: "1", value: "0", "aria-label": words.uploading(name) }),
+      el("small", { role: "status" }, strings.size(size)),
+      el("progress", { max: "1", value: "0", "aria-label": strings.uploading(name) }),
       remove,
     );
-    this.#files.set(chip, { attachment: null, abort: () => {} });
+    this.#uploads.set(chip, { attachment: null, abort: () => {} });
     this.element.append(chip);
     return chip;
   }
 
-  #arrived(chip, attachment) {
-    if (!this.#files.has(chip)) return;
-    this.#files.get(chip).attachment = attachment;
+  /** @param {HTMLElement} chip  @param {Attachment} attachment */
+  #uploaded(chip, attachment) {
+    const upload = this.#uploads.get(chip);
+    if (!upload) return;
+    upload.attachment = attachment;
     chip.dataset.state = "there";
-    chip.querySelector("progress").remove();
-    if (attachment.image) chip.querySelector(".icon-file").replaceWith(el("img", { src: attachment.url, alt: true }));
+    chip.querySelector("progress")?.remove();
+    if (attachment.image) chip.querySelector(".icon-file")?.replaceWith(el("img", { src: attachment.url, alt: true }));
     this.#changed();
   }
 
+  /** @param {HTMLElement} chip  @param {string} sentence */
   #failed(chip, sentence) {
-    if (!this.#files.has(chip)) return;
-    this.#files.get(chip).attachment = null;
+    const upload = this.#uploads.get(chip);
+    if (!upload) return;
+    upload.attachment = null;
     chip.dataset.state = "failed";
     chip.querySelector("progress")?.remove();
-    chip.querySelector("small").textContent = sentence;
+    const status = chip.querySelector("small");
+    if (status) status.textContent = sentence;
     this.#changed();
   }
 
+  /** @param {HTMLElement} chip */
   #remove(chip) {
-    const { attachment, abort } = this.#files.get(chip);
-    abort();
-    if (attachment) this.#to.discard(attachment);
+    const upload = this.#uploads.get(chip);
+    upload?.abort();
+    if (upload?.attachment) this.#files.discard(upload.attachment);
     this.#drop(chip);
     this.#changed();
     this.#onRemove();
   }
 
+  /** @param {HTMLElement} chip */
   #drop(chip) {
-    this.#files.delete(chip);
+    this.#uploads.delete(chip);
     chip.remove();
   }
 

@@ -1,17 +1,20 @@
-// What goes on in the conversation, as one line over the composer: what each agent is doing, who is typing. Called by
-// conversation.js, once a second and when something has changed.
+// The line above the composer: what each agent is doing, and who is typing. conversation.js updates it once a second and
+// after each change.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { activeRuns } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 
-const SLOW = 8_000; // ms without a sign of life from the model
+/** @import { Message, RunState, State } from "../protocol/types.d.ts" */
+
+const SLOW = 8_000; // ms without a frame from the model
 
 export class Activity {
   #state;
-  #seen = new Map(); // run -> {seq, at}: its newest frame, and when that came
+  /** @type {Map<string, {seq: number, status: string, at: number}>} the newest frame of each run, and when it came */
+  #seen = new Map();
 
-  /** @param {import("../protocol/reducer.js").State} state */
+  /** @param {State} state */
   constructor(state) {
     this.#state = state;
     this.element = el("p", { class: "activity", dir: "auto" });
@@ -22,34 +25,33 @@ export class Activity {
     const state = this.#state;
     const active = activeRuns(state);
     for (const id of this.#seen.keys()) if (!active.some(([run]) => run === id)) this.#seen.delete(id);
-    const sentences = active.map(([id, run]) => doing(state.messages.get(run.key), this.#silence(id, run, now)));
-    if (state.typing.size) sentences.push(words.typing([...state.typing.values()]));
+    const sentences = active.map(([id, run]) =>
+      activityOf(state.messages.get(run.key ?? ""), this.#silence(id, run, now)),
+    );
+    if (state.typing.size) sentences.push(strings.typing([...state.typing.values()]));
     const text = sentences.filter(Boolean).join(" · ");
     if (this.element.textContent !== text) this.element.textContent = text;
   }
 
-  /** How long nothing has come of a run, in ms. */
+  /** Milliseconds since the last frame of a run. @param {string} id  @param {RunState} run  @param {number} now */
   #silence(id, { seq, status }, now) {
     const seen = this.#seen.get(id);
-    if (seen?.seq !== seq || seen.status !== status) this.#seen.set(id, { seq, status, at: now });
-    return now - this.#seen.get(id).at;
+    if (seen?.seq === seq && seen.status === status) return now - seen.at;
+    this.#seen.set(id, { seq, status, at: now });
+    return 0;
   }
 }
 
-/**
- * What an agent is doing.
- * @param {object|undefined} message the answer
- * @param {number} silence in ms
- */
-export function doing(message, silence) {
+/** What an agent is doing. @param {Message|undefined} message the answer  @param {number} silence in ms */
+export function activityOf(message, silence) {
   if (!message?.run) return "";
   const { run, text, thinking, calls } = message;
-  const agent = run.agent?.name ?? words.assistant;
-  if (run.status === "queued") return run.place ? words.doing.queued(agent, run.place) : words.doing.begins(agent);
-  if (run.status === "awaiting_approval") return words.doing.asks(agent);
+  const agent = run.agent?.name ?? strings.assistant;
+  if (run.status === "queued") return run.place ? strings.doing.queued(agent, run.place) : strings.doing.starts(agent);
+  if (run.status === "awaiting_approval") return strings.doing.asks(agent);
   const call = calls.findLast(({ status }) => status === "running");
-  if (call) return words.doing.uses(agent, call.name);
-  if (silence >= SLOW) return words.doing.slow(agent, Math.floor(silence / 1000));
-  if (text) return words.doing.writes(agent);
-  return thinking ? words.doing.thinks(agent) : words.doing.begins(agent);
+  if (call) return strings.doing.uses(agent, call.name);
+  if (silence >= SLOW) return strings.doing.slow(agent, Math.floor(silence / 1000));
+  if (text) return strings.doing.writes(agent);
+  return thinking ? strings.doing.thinks(agent) : strings.doing.starts(agent);
 }

@@ -1,65 +1,71 @@
-// The thin bar that says how the connection is, when it is not as it should be: what happened, what will happen by
-// itself, and what the person can do; or what the server is without. Called by conversation.js.
+// The bar that appears when something is wrong with the connection or the server: what happened, what will happen next,
+// and what the user can do. Used by conversation.js and nous-chat.js.
 
-import { words } from "../i18n/strings.js";
-import { el, quietButton } from "../ui/dom.js";
+import { strings } from "../i18n/strings.js";
+import { el, textButton } from "../ui/dom.js";
 
-export class Bar {
+/** @import { Connection } from "../protocol/socket.js" */
+
+export class ConnectionBar {
   #text;
   #action;
   #login;
-  #now;
-  #timer = 0;
+  #reconnect;
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  #countdown;
 
-  /** @param {{login: string, onNow: () => void}} options where to sign in; "Reconnect now" was pressed */
-  constructor({ login, onNow }) {
+  /** @param {{login: string, onReconnect: () => void}} options `login` is the URL of the sign-in page */
+  constructor({ login, onReconnect }) {
     this.#login = login;
     this.#text = el("span");
     this.#action = el("span");
-    this.#now = quietButton(words.reconnectNow, onNow);
-    this.element = el("div", { class: "bar", hidden: true }, this.#text, this.#action);
+    this.#reconnect = textButton(strings.reconnectNow, onReconnect);
+    this.element = el("div", { class: "connection-bar", hidden: true }, this.#text, this.#action);
   }
 
-  /**
-   * @param {import("../protocol/socket.js").Connection} connection
-   * @param {string} [outage] what the server says of itself, a sentence
-   */
+  /** @param {Connection} connection  @param {string} [outage] a sentence about what the server is without */
   show(connection, outage = "") {
-    clearInterval(this.#timer);
-    const fine = connection.name === "live" || connection.name === "connecting";
-    this.element.hidden = fine && !outage;
+    clearInterval(this.#countdown);
+    const connected = connection.name === "live" || connection.name === "connecting";
+    this.element.hidden = connected && !outage;
     this.element.dataset.tone = connection.name === "closed" ? "bad" : "warn";
     this.#text.textContent = outage;
-    if (fine) return this.#action.replaceChildren();
-    this.#tell(connection);
-    if (connection.at !== null) this.#timer = setInterval(() => this.#tell(connection), 1000);
-    this.#action.replaceChildren(...[this.#actionFor(connection)].filter(Boolean));
+    if (connected) return this.#action.replaceChildren();
+    this.#describe(connection);
+    if (connection.retryAt !== null) this.#countdown = setInterval(() => this.#describe(connection), 1000);
+    const action = this.#actionFor(connection);
+    this.#action.replaceChildren(...(action ? [action] : []));
   }
 
   stop() {
-    clearInterval(this.#timer);
+    clearInterval(this.#countdown);
   }
 
-  #tell(connection) {
-    this.#text.textContent = sentenceFor(connection);
+  /** @param {Connection} connection */
+  #describe(connection) {
+    this.#text.textContent = connectionText(connection);
   }
 
-  #actionFor({ code, at }) {
+  /** @param {Connection} connection */
+  #actionFor({ code, retryAt }) {
     if (code === 4401) {
       const next = encodeURIComponent(location.pathname + location.search);
-      return el("a", { class: "quiet", href: `${this.#login}?next=${next}` }, words.signIn);
+      return el("a", { class: "text-button", href: `${this.#login}?next=${next}` }, strings.signIn);
     }
-    return at === null ? null : this.#now;
+    return retryAt === null ? null : this.#reconnect;
   }
 }
 
-/** @param {import("../protocol/socket.js").Connection} connection */
-export function sentenceFor({ name, code, restarting, at }) {
-  if (name === "closed") return { 4401: words.signedOut, 4403: words.removed, 4404: words.missing }[code];
-  if (name === "offline") return words.offline;
-  const seconds = at === null ? 0 : Math.max(0, Math.ceil((at - Date.now()) / 1000));
-  if (restarting) return seconds ? words.restartingIn(seconds) : words.restarting;
-  if (code === 4408) return words.tooSlow;
-  if (code === 4429 && seconds) return words.crowded(seconds);
-  return seconds ? words.reconnectingIn(seconds) : words.reconnecting;
+/** @type {Record<number, () => string>} by close code */
+const CLOSED = { 4401: () => strings.signedOut, 4403: () => strings.removed, 4404: () => strings.missing };
+
+/** @param {Connection} connection */
+export function connectionText({ name, code, restarting, retryAt }) {
+  if (name === "closed") return CLOSED[code ?? 0]?.() ?? "";
+  if (name === "offline") return strings.offline;
+  const seconds = retryAt === null ? 0 : Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+  if (restarting) return seconds ? strings.restartingIn(seconds) : strings.restarting;
+  if (code === 4408) return strings.tooSlow;
+  if (code === 4429 && seconds) return strings.crowded(seconds);
+  return seconds ? strings.reconnectingIn(seconds) : strings.reconnecting;
 }

@@ -1,44 +1,57 @@
-// One conversation on the page. Events come from its socket, apply.js says what they change, the views show it; what the
-// person does becomes commands in requests.js. Made and dropped by nous-chat.js as conversations are opened.
+// One open conversation. Events come from its socket, reducer.js says what they change, and the views show it; what the
+// user does becomes commands in commands.js. nous-chat.js creates it when a conversation is opened, and stops it.
 
 import { Composer } from "../composer/composer.js";
-import { Drop } from "../composer/drop-target.js";
-import { words } from "../i18n/strings.js";
-import { showVersions } from "../message/edit-history.js";
-import { endOf } from "../message/outcome.js";
+import { DropTarget } from "../composer/drop-target.js";
+import { strings } from "../i18n/strings.js";
+import { showEditHistory } from "../message/edit-history.js";
+import { outcomeOf } from "../message/outcome.js";
 import { sentenceOf } from "../message/tool-call.js";
-import { Follower } from "../protocol/acknowledge.js";
+import { Acknowledger } from "../protocol/acknowledge.js";
 import { attempt } from "../protocol/api.js";
-import { Requests } from "../protocol/commands.js";
+import { Commands } from "../protocol/commands.js";
 import { mayStop, mayWrite } from "../protocol/permissions.js";
-import { activeRuns, apply, emptyState, keyOf, lastMessage, messageOf, waitingCalls } from "../protocol/reducer.js";
+import {
+  activeRuns,
+  apply,
+  callsAwaitingApproval,
+  emptyState,
+  keyOf,
+  lastMessage,
+  messageById,
+} from "../protocol/reducer.js";
 import { Socket } from "../protocol/socket.js";
 import { Announcer } from "../ui/announcer.js";
 import { el } from "../ui/dom.js";
 import { Activity } from "./activity.js";
-import { Bar, sentenceFor } from "./connection-bar.js";
-import { Foot } from "./empty-state.js";
-import { Head } from "./header.js";
-import { Messages } from "./message-list.js";
+import { ConnectionBar, connectionText } from "./connection-bar.js";
+import { EmptyState } from "./empty-state.js";
+import { ConversationHeader } from "./header.js";
+import { MessageList } from "./message-list.js";
 
-const TYPING_FADES = 60_000; // in case the frame that ends it is lost
+/** @import { Conversation as ConversationObject, Draft, Event, Mode, Run, State } from "../protocol/types.d.ts" */
+
+const TYPING_EXPIRES = 60_000; // ms, in case the frame that ends it is lost
 
 export class Conversation {
   #state = emptyState();
   #options;
   #socket;
-  #requests;
-  #follower;
+  #commands;
+  #acknowledger;
   #announcer;
   #bar;
-  #head;
+  #header;
   #messages;
-  #foot;
+  #emptyState;
   #composer;
   #activity;
-  #asked = new Set(); // calls whose need of an approval has been announced
-  #clock = 0;
-  #fading = 0;
+  /** @type {Set<string>} calls whose approval has been announced */
+  #announced = new Set();
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  #clock;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #typingTimer;
 
   /**
    * @param {object} options
@@ -48,82 +61,83 @@ export class Conversation {
    * @param {string} options.login URL of the sign-in page
    * @param {string} options.heading tag of the title
    * @param {HTMLElement} options.region polite live region for screen readers
-   * @param {string|null} options.person id of the person, if it is known already
+   * @param {string|null} options.user id of the user, if it is known already
    * @param {(name: string) => void} options.onConnection
-   * @param {(state: import("../protocol/reducer.js").State) => void} options.onState the conversation or its people are known, or have changed
-   * @param {(conversation: object) => void} options.onFork another one begins from this one
+   * @param {(state: State) => void} options.onState the conversation or its participants have been loaded or changed
+   * @param {(conversation: ConversationObject) => void} options.onFork a new conversation branches off from this one
    */
   constructor(options) {
     const { id, api } = options;
     this.#options = options;
     this.#socket = new Socket(`${options.socket}${id}/`, {
       onEvent: (event) => this.#receive(event),
-      onConnection: (connection) => this.#connected(connection),
+      onConnection: (connection) => this.#connectionChanged(connection),
     });
-    this.#requests = new Requests(id, this.#state, {
+    this.#commands = new Commands(id, this.#state, {
       send: (command) => this.#socket.send(command),
       apply: (event) => this.#apply(event),
       returned: (message) => this.#composer.giveBack(message),
       refused: (message, sentence) => this.#messages.refused(message, sentence),
       say: (sentence) => this.say(sentence),
     });
-    const requests = this.#requests;
-    this.#follower = new Follower(this.#state, (command) => this.#socket.send(command));
+    const commands = this.#commands;
+    this.#acknowledger = new Acknowledger(this.#state, (command) => this.#socket.send(command));
     this.#announcer = new Announcer(options.region, this.#state);
     this.#activity = new Activity(this.#state);
-    this.#bar = new Bar({ login: options.login, onNow: () => this.#socket.reconnect() });
-    this.#head = new Head(options.heading);
-    this.#foot = new Foot({ send: (text) => this.send({ text }), again: () => this.#ask("again") });
-    this.#messages = new Messages(this.#state, {
-      foot: this.#foot.element,
+    this.#bar = new ConnectionBar({ login: options.login, onReconnect: () => this.#socket.reconnect() });
+    this.#header = new ConversationHeader(options.heading);
+    this.#emptyState = new EmptyState({ send: (text) => this.send({ text }), retry: () => this.#startRun("retry") });
+    this.#messages = new MessageList(this.#state, {
+      footer: this.#emptyState.element,
       acts: {
-        again: (message) => this.#ask("again", message),
-        proceed: (message) => this.#ask("proceed", message),
-        decide: (call, decision) => requests.decide(call, decision),
+        retry: (message) => this.#startRun("retry", message),
+        continue: (message) => this.#startRun("continue", message),
+        decide: (call, decision) => commands.decide(call, decision),
         reply: ({ id }) => this.#composer.reply(id),
-        edit: (message, text, resend) => requests.edit(message, text, resend),
-        remove: (message) => requests.remove(message),
-        restore: (message) => requests.restore(message),
-        choose: (message) => requests.choose(message),
-        fork: (message) => this.#try(async () => options.onFork(await api.fork(id, message))),
-        versions: (message) => this.#try(async () => showVersions(this.element, (await api.edits(id, message)).edits)),
+        edit: (message, text, resend) => commands.edit(message, text, resend),
+        delete: (message) => commands.delete(message),
+        restore: (message) => commands.restore(message),
+        choose: (message) => commands.choose(message),
+        fork: (message) => this.#attempt(async () => options.onFork(await api.fork(id, message))),
+        showHistory: (message) =>
+          this.#attempt(async () => showEditHistory(this.element, (await api.edits(id, message)).edits)),
         leave: () => this.focus(),
       },
-      onEarlier: (before) => requests.earlier(before),
+      onEarlier: (before) => commands.loadHistory(before),
     });
     this.#composer = new Composer({
       send: (message) => this.send(message),
       stop: () => this.stopRun(),
       editLast: () => this.#messages.editLast(),
-      draft: (message) => (requests.draft = message),
-      message: (id) => messageOf(this.#state, id),
-      typing: (on) => requests.typing(on),
+      draft: (message) => (commands.draft = message),
+      message: (id) => messageById(this.#state, id),
+      typing: (on) => commands.typing(on),
       mentionable: () => mentionable(this.#state),
       files: {
         upload: (file, onProgress) => api.upload(id, file, onProgress),
         find: (attachment) => api.find(attachment),
-        discard: (attachment) => api.discard(attachment).catch(() => {}), // the server forgets it in a day
+        discard: (attachment) => api.discard(attachment).catch(() => {}), // the server deletes it after a day
       },
     });
     this.element = el(
       "section",
       { class: "conversation", "data-loading": true },
-      this.#head.element,
+      this.#header.element,
       this.#bar.element,
       this.#messages.element,
       el("footer", {}, this.#messages.scroller.button, this.#activity.element, this.#composer.element),
     );
-    const drop = new Drop(this.element, {
+    const dropTarget = new DropTarget(this.element, {
       allowed: () => mayWrite(this.#state.you),
       files: (files) => this.#composer.attach(files),
     });
-    this.element.append(drop.element);
+    this.element.append(dropTarget.element);
   }
 
   start() {
     this.#messages.start();
     this.#clock = setInterval(() => this.#tick(), 1000);
-    if (this.#options.person) this.#takeUp(this.#options.person);
+    if (this.#options.user) this.#restoreOutbox(this.#options.user);
     this.#socket.open();
   }
 
@@ -132,19 +146,19 @@ export class Conversation {
     this.#messages.stop();
     this.#bar.stop();
     clearInterval(this.#clock);
-    clearTimeout(this.#fading);
+    clearTimeout(this.#typingTimer);
   }
 
   focus() {
     this.#composer.focus();
   }
 
-  /** Whether nothing has been said in it; lists hear of what is said a moment later. */
+  /** True if it has no messages; the list of conversations learns of a message a moment later. */
   get empty() {
     return this.#state.messages.size === 0;
   }
 
-  /** Shows a sentence near the composer. */
+  /** Shows a sentence near the composer and announces it. @param {string} sentence */
   say(sentence) {
     this.#composer.say(sentence);
     this.#announcer.say(sentence);
@@ -155,57 +169,61 @@ export class Conversation {
     this.#messages.reveal(id);
   }
 
-  /** Puts an element before the title. */
-  set lead(element) {
-    this.#head.element.prepend(element);
+  /** Adds a button before the title. @param {HTMLElement} element */
+  addLeadingButton(element) {
+    this.#header.element.prepend(element);
   }
 
-  /** Puts an element behind it. */
-  set trail(element) {
-    this.#head.element.append(element);
+  /** Adds a button after the title. @param {HTMLElement} element */
+  addTrailingButton(element) {
+    this.#header.element.append(element);
   }
 
-  // --- What the person does
+  // --- What the user does
 
-  /** Sends a message, now or when the connection is back. @param {object} message as in requests.js */
+  /** Sends a message, now or after reconnecting. @param {Partial<Draft> & {text: string, mode?: Mode|null}} message */
   send(message) {
-    this.#requests.say(message);
+    this.#commands.sendMessage(message);
     this.#messages.scroller.toEnd();
-    this.#composer.stay();
+    this.#composer.keepFocus();
   }
 
-  /** Stops the answer that is being made; says whether there is one. */
+  /** Stops the active run. @returns {boolean} false if there is none that the user may stop */
   stopRun() {
-    return (this.#running?.stoppable ?? false) && this.#requests.stop();
+    return (this.#running?.stoppable ?? false) && this.#commands.stopRun();
   }
 
-  /** @param {"again"|"proceed"} how  @param {string} [message] the answer */
-  #ask(how, message) {
-    this.#requests[how](message);
+  /** @param {"retry"|"continue"} how  @param {string} [message] the answer */
+  #startRun(how, message) {
+    if (how === "retry") this.#commands.retry(message);
+    else if (message) this.#commands.continue(message);
     this.#composer.say(null);
     this.#refresh();
     this.#messages.scroller.toEnd();
   }
 
-  #try(work) {
+  /** @param {() => Promise<void>} work */
+  #attempt(work) {
     return attempt(work, (reason) => this.say(reason));
   }
 
   // --- What the server says
 
+  /** @param {import("../protocol/types.d.ts").WireEvent} event */
   #receive(event) {
     if (event.type === "presence") event.at = Date.now();
     this.#apply(event);
-    if (event.type === "snapshot") this.#arrived(event);
-    if (event.type === "ack" || event.type === "error") this.#requests.answered(event);
+    if (event.type === "snapshot") this.#handleSnapshot(event.you.id);
+    if (event.type === "ack" || event.type === "error") this.#commands.handleReply(event);
     if (event.type === "error" && event.ref === "earlier") this.#messages.loaded();
-    if (event.type === "typing") this.#fade();
+    if (event.type === "typing") this.#expireTyping();
     if (event.type === "notice") this.#announcer.say(event.message);
-    if (event.type === "notice" || event.type === "snapshot") this.#tell();
+    if (event.type === "notice" || event.type === "snapshot") this.#showConnection();
     if (event.type === "ack" || event.type === "error") this.#refresh();
     this.#announce(event);
   }
 
+  /** @param {Event} event */
   #apply(event) {
     for (const change of apply(this.#state, event)) {
       if (change.type === "append") this.#messages.append(change.key, change.part, change.text);
@@ -217,51 +235,53 @@ export class Conversation {
     if (event.type !== "run.delta") this.#refresh();
   }
 
-  /** The first event of a socket, or a fresh start in the middle. */
-  #arrived({ you }) {
+  /** A snapshot is the first event of each socket; the server may also send one later. @param {string} user id */
+  #handleSnapshot(user) {
     this.element.removeAttribute("data-loading");
-    this.#takeUp(you.id);
-    this.#follower.reset();
-    this.#requests.arrived();
+    this.#restoreOutbox(user);
+    this.#acknowledger.reset();
+    this.#commands.flush();
   }
 
-  #takeUp(person) {
-    if (!this.#requests.takeUp(person) || !this.#composer.untouched) return;
-    if (this.#requests.draft) this.#composer.giveBack(this.#requests.draft);
+  /** @param {string} user id */
+  #restoreOutbox(user) {
+    if (!this.#commands.restoreOutbox(user) || !this.#composer.untouched) return;
+    if (this.#commands.draft) this.#composer.giveBack(this.#commands.draft);
   }
 
-  #fade() {
-    clearTimeout(this.#fading);
-    this.#fading = setTimeout(() => this.#apply({ type: "typing.faded" }), TYPING_FADES);
+  #expireTyping() {
+    clearTimeout(this.#typingTimer);
+    this.#typingTimer = setTimeout(() => this.#apply({ type: "local.typing_expired" }), TYPING_EXPIRES);
   }
 
-  #connected(connection) {
+  /** @param {import("../protocol/socket.js").Connection} connection */
+  #connectionChanged(connection) {
     const { name, code } = connection;
     const before = this.element.dataset.connection ?? "connecting";
     this.element.dataset.connection = name;
     if (code === 4404) this.element.removeAttribute("data-loading");
-    this.#tell();
+    this.#showConnection();
     this.#options.onConnection(name);
     this.#refresh();
     if (name === before || (name === "live" && before === "connecting")) return;
-    this.#announcer.say(name === "live" ? words.connected : sentenceFor(connection));
+    this.#announcer.say(name === "live" ? strings.connected : connectionText(connection));
   }
 
   #tick() {
     const now = Date.now();
-    this.#follower.tick(now);
+    this.#acknowledger.tick(now);
     this.#announcer.tick();
     this.#activity.show(now);
-    if (this.#state.presence.size) this.#apply({ type: "presence.faded", now });
-    if (this.#messages.scroller.atEnd && !document.hidden && this.#state.you) this.#requests.read(this.#state.last);
+    if (this.#state.presence.size) this.#apply({ type: "local.presence_expired", now });
+    if (this.#messages.scroller.atEnd && !document.hidden && this.#state.you)
+      this.#commands.markRead(this.#state.lastSeq);
   }
 
-  // --- What is shown of the state as a whole; deltas change none of it
+  // --- What depends on the state as a whole; a delta changes none of it
 
-  /** How the connection is, and what the server is without. The bar takes its place; what is read stays where it is. */
-  #tell() {
+  #showConnection() {
     const outages = [...this.#state.outages.values()].join(" ");
-    this.#messages.scroller.steady(() => this.#bar.show(this.#socket.connection, outages));
+    this.#messages.scroller.keepPlace(() => this.#bar.show(this.#socket.connection, outages));
   }
 
   #refresh() {
@@ -272,58 +292,67 @@ export class Conversation {
     const writer = state.you === null || mayWrite(state.you);
     const barred = code === 4403 || code === 4404;
     const last = lastMessage(state);
-    const may = connection === "live" && writer && running === null && !this.#requests.asking;
+    const mayRetry = connection === "live" && writer && running === null && !this.#commands.runRequested;
 
-    this.#head.show(state);
-    this.#messages.offer(may && last?.run ? keyOf(state, last) : null);
-    this.#foot.show(state, { writer, retry: may });
+    this.#header.show(state);
+    this.#messages.offer(mayRetry && last?.run ? keyOf(state, last) : null);
+    this.#emptyState.show(state, { mayWrite: writer, mayRetry });
     this.#activity.show(Date.now());
-    this.#composer.show({ writer, barred, running, placeholder: placeholder(conversation) });
+    this.#composer.show({ mayWrite: writer, barred, running, placeholder: placeholder(conversation) });
   }
 
-  /** The answer that is being made, as composer.js wants to know of it: another's is not interrupted without being asked. */
+  /**
+   * The active run, as the composer needs it. Another user's answer is only interrupted if the writer says so.
+   * @returns {import("../composer/composer.js").Running|null}
+   */
   get #running() {
     const { conversation, messages, you } = this.#state;
     const [active] = activeRuns(this.#state);
     if (!active) return null;
-    const run = messages.get(active[1].key)?.run ?? {};
+    /** @type {Partial<Run>} */
+    const run = messages.get(active[1].key ?? "")?.run ?? {};
     const own = run.launched_by === undefined || run.launched_by?.id === you?.id;
     return {
       stoppable: mayStop(run, you),
       mode: own ? (conversation?.mode ?? "interrupt") : "queue",
-      asked: (text) => conversation?.answers === "always" || text.includes("@"),
+      asksAgent: (text) => conversation?.answers === "always" || text.includes("@"),
     };
   }
 
+  /** @param {import("../protocol/types.d.ts").WireEvent} event */
   #announce(event) {
     const { you } = this.#state;
-    const message = event.message;
-    if (event.type === "message.created" && message.author?.id !== you.id) {
-      this.#announcer.say(message.author ? words.said(message.author.name, message.text) : message.text);
+    if (event.type === "message.created" && event.message.author?.id !== you?.id) {
+      const { author, text } = event.message;
+      this.#announcer.say(author ? strings.said(author.name, text) : text);
     }
-    if (event.type === "run.tool" && event.call.decided_by && this.#asked.delete(event.call.id)) {
+    if (event.type === "run.tool" && event.call.decided_by && this.#announced.delete(event.call.id)) {
       this.#announcer.say(sentenceOf(event.call));
     }
-    for (const { id, name } of event.type === "run.delta" ? [] : waitingCalls(this.#state)) {
-      if (!this.#asked.has(id)) this.#announcer.say(words.approvalNeeded(words.plainly(name)));
-      this.#asked.add(id);
+    for (const { id, name } of event.type === "run.delta" ? [] : callsAwaitingApproval(this.#state)) {
+      if (!this.#announced.has(id)) this.#announcer.say(strings.approvalNeeded(strings.toolAction(name)));
+      this.#announced.add(id);
     }
-    if (event.type === "run.queued") this.#announcer.say(words.place(event.place));
-    if (event.type === "run.started") this.#announcer.started(event.run, words.answerStarted(message.run.agent.name));
-    if (event.type === "run.finished" && message) {
-      this.#announcer.finished(message, endOf(message, you)?.sentence ?? words.answerComplete);
+    if (event.type === "run.queued") this.#announcer.say(strings.place(event.place));
+    if (event.type === "run.started") {
+      this.#announcer.started(event.run, strings.answerStarted(event.message.run?.agent?.name ?? strings.assistant));
+    }
+    if (event.type === "run.finished" && event.message?.run) {
+      const { run, text } = event.message;
+      this.#announcer.finished({ run, text }, outcomeOf(event.message, you)?.sentence ?? strings.answerComplete);
     }
   }
 }
 
+/** @param {ConversationObject|null} conversation */
 function placeholder(conversation) {
   if (!conversation) return "";
   const { answers = "always", agent } = conversation;
-  if (answers === "off") return words.placeholderOff;
-  return answers === "mention" ? words.placeholderMention(agent.slug) : words.placeholder(agent.name);
+  if (answers === "off") return strings.placeholderOff;
+  return answers === "mention" ? strings.placeholderMention(agent.slug) : strings.placeholder(agent.name);
 }
 
-/** The agents of the conversation, then the other people in it. */
+/** The agents of the conversation, then its other participants. @param {State} state */
 function mentionable({ conversation, participants, you }) {
   const agents = conversation?.agents ?? [];
   const people = [...participants.values()].map(({ user }) => user).filter(({ id }) => id !== you?.id);

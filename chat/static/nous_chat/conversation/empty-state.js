@@ -1,49 +1,52 @@
-// Under the last message: the first steps of an empty conversation, or that what was said last got no answer. Called by
-// conversation.js.
+// What stands where an answer is missing: the greeting and starters of an empty conversation, or a line under a last
+// message that got no answer. Called by conversation.js.
 
-import { words } from "../i18n/strings.js";
-import { el, quietButton } from "../ui/dom.js";
+import { strings } from "../i18n/strings.js";
+import { el, textButton } from "../ui/dom.js";
 
-export class Foot {
+/** @import { State } from "../protocol/types.d.ts" */
+
+export class EmptyState {
   #on;
 
-  /** @param {{send: (text: string) => void, again: () => void}} on */
+  /** @param {{send: (text: string) => void, retry: () => void}} on */
   constructor(on) {
     this.#on = on;
-    this.element = el("div", { class: "foot" });
+    this.element = el("div", { class: "empty-state" });
   }
 
-  /**
-   * @param {import("../protocol/reducer.js").State} state
-   * @param {{writer: boolean, retry: boolean}} may write here, and ask for an answer now
-   */
-  show({ conversation, messages, unanswered }, { writer, retry }) {
+  /** @param {State} state  @param {{mayWrite: boolean, mayRetry: boolean}} options */
+  show({ conversation, messages, unanswered }, { mayWrite, mayRetry }) {
     let child = null;
-    if (writer && conversation && messages.size === 0) child = this.#first(conversation.agent.starters);
-    else if (unanswered) child = this.#unanswered(unanswered, retry);
-    if ((child?.textContent ?? "") === this.element.textContent) return; // leaves the focus alone
+    if (mayWrite && conversation && messages.size === 0) child = this.#welcome(conversation.agent.starters);
+    else if (unanswered) child = this.#unanswered(unanswered, mayRetry);
+    if ((child?.textContent ?? "") === this.element.textContent) return; // keeps the focus
     this.element.replaceChildren(...(child ? [child] : []));
   }
 
-  #first(starters) {
+  /** @param {string[]} starters */
+  #welcome(starters) {
     return el(
       "div",
-      { class: "first" },
-      el("p", { class: "greeting" }, words.greeting),
-      starters.length ? el("p", { class: "hint" }, words.starters) : null,
+      { class: "welcome" },
+      el("p", { class: "greeting" }, strings.greeting),
+      starters.length ? el("p", { class: "hint" }, strings.starters) : null,
       ...starters.map((text) =>
         el("button", { type: "button", class: "starter", onclick: () => this.#on.send(text) }, text),
       ),
     );
   }
 
-  #unanswered({ status, error }, retry) {
-    const reason = { stopped: words.stoppedBefore, failed: error?.message || words.failedBefore }[status];
+  /** @param {NonNullable<State["unanswered"]>} unanswered  @param {boolean} mayRetry */
+  #unanswered({ status, error }, mayRetry) {
+    let reason = strings.unanswered;
+    if (status === "stopped") reason = strings.stoppedBefore;
+    if (status === "failed") reason = error?.message || strings.failedBefore;
     return el(
       "p",
       { class: "unanswered" },
-      el("span", {}, reason ?? words.unanswered),
-      retry ? quietButton(words.retry, () => this.#on.again()) : null,
+      el("span", {}, reason),
+      mayRetry ? textButton(strings.retry, () => this.#on.retry()) : null,
     );
   }
 }

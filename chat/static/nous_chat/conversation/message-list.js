@@ -1,65 +1,73 @@
-// The messages on the page: one node for each key, changed once per animation frame, however many frames of the wire
-// came in between. Called by conversation.js with the changes of apply.js; reads the state, writes nothing.
+// The list of messages: one view for each key, updated once per animation frame, however many frames of the wire came in
+// between. conversation.js passes on the changes of reducer.js; the list reads the state and never changes it.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { MessageView } from "../message/message.js";
-import { isShown, keyOf, lastOwn, messageOf } from "../protocol/reducer.js";
+import { isShown, keyOf, lastOwnMessage, messageById } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 import { Scroller } from "./scroll.js";
-import { Lines } from "./separators.js";
+import { Separators } from "./separators.js";
 
-const BETWEEN = 30; // ms from one drawing of growing text to the next: nobody reads faster, and each is laid out and painted
-const FOUND_LASTS = 1500; // ms
-const MOST_PAGES = 40; // loaded to find a message
-const GROUP = 10 * 60_000; // ms: after a longer pause the name and the time stand there again
+/** @import { Message, State } from "../protocol/types.d.ts" */
 
-export class Messages {
+const DRAW_EVERY = 30; // ms between drawings of growing text: nobody reads faster, and each one costs a layout
+const HIGHLIGHT_TIME = 1500; // ms
+const MOST_PAGES = 40; // of history loaded to find a message
+const GROUP_PAUSE = 10 * 60_000; // ms; after a longer pause the name and the time are shown again
+
+export class MessageList {
   #state;
   #column;
   #earlier;
   #acts;
   #onEarlier;
-  #lines;
-  #views = new Map(); // by key
-  #changed = new Map(); // key -> "whole" | {text, thinking} to be appended
+  #separators;
+  /** @type {Map<string, MessageView>} by key */
+  #views = new Map();
+  /** @type {Map<string, "whole"|{text: string, thinking: string}>} what to redraw, or to append, by key */
+  #changed = new Map();
   #frame = 0;
-  #timer; // until the next drawing of text that grows
-  #drawn = -Infinity; // when the last one was
-  #newest = 0; // the highest seq that has been shown
-  #offered = null; // key of the answer that can be made again, or go on
+  /** @type {ReturnType<typeof setTimeout>|undefined} until the next drawing of growing text */
+  #timer;
+  #drawnAt = -Infinity;
+  #newestSeq = 0;
+  /** @type {string|null} key of the answer that can be retried or continued */
+  #offered = null;
   #loading = false;
-  #chosen = null; // id of the alternative that is to be shown next
-  #sought = null; // {id, pages}: a message to go to, and how many pages may be loaded for it
-  #begun = false; // has the reader been put where he begins?
+  /** @type {string|null} id of the alternative that the user has chosen */
+  #chosen = null;
+  /** @type {{id: string, pages: number}|null} a message to go to, and how many pages may be loaded for it */
+  #target = null;
+  #started = false;
 
   /**
-   * @param {import("../protocol/reducer.js").State} state
+   * @param {State} state
    * @param {object} options
-   * @param {HTMLElement} options.foot stands under the last message
+   * @param {HTMLElement} options.footer follows the last message
    * @param {import("../message/message.js").Acts} options.acts
-   * @param {(before: number) => boolean} options.onEarlier asks for older messages; says whether it could
+   * @param {(before: number) => boolean} options.onEarlier requests older messages; returns false if it could not
    */
-  constructor(state, { foot, acts, onEarlier }) {
+  constructor(state, { footer, acts, onEarlier }) {
     this.#state = state;
     this.#acts = {
       ...acts,
-      open: (id) => this.reveal(id),
-      choose: (id) => {
+      open: (/** @type {string} */ id) => this.reveal(id),
+      choose: (/** @type {string} */ id) => {
         this.#chosen = id;
         acts.choose(id);
       },
     };
     this.#onEarlier = onEarlier;
-    this.#lines = new Lines(state);
+    this.#separators = new Separators(state);
     this.#earlier = el(
       "button",
-      { type: "button", class: "quiet earlier", hidden: true, onclick: () => this.#load() },
-      words.earlier,
+      { type: "button", class: "text-button earlier", hidden: true, onclick: () => this.#load() },
+      strings.earlier,
     );
-    this.#column = el("div", { class: "column" }, this.#earlier, foot);
+    this.#column = el("div", { class: "column" }, this.#earlier, footer);
     this.element = el(
       "div",
-      { class: "log", role: "log", "aria-live": "off", "aria-label": words.messages, tabindex: "0" },
+      { class: "log", role: "log", "aria-live": "off", "aria-label": strings.messages, tabindex: "0" },
       this.#column,
     );
     this.scroller = new Scroller(this.element, this.#column, () => this.#load());
@@ -84,34 +92,34 @@ export class Messages {
   /** @param {string} key  @param {"text"|"thinking"} part  @param {string} text */
   append(key, part, text) {
     const changed = this.#changed.get(key) ?? { text: "", thinking: "" };
-    if (changed === "whole") return; // the state has it
+    if (changed === "whole") return; // it is drawn from the state, which has the text
     changed[part] += text;
     this.#changed.set(key, changed);
-    this.#timer ||= setTimeout(() => this.#schedule(), this.#drawn + BETWEEN - performance.now());
+    this.#timer ||= setTimeout(() => this.#schedule(), this.#drawnAt + DRAW_EVERY - performance.now());
   }
 
-  /** @param {string|null} key of the answer that can be made again, or go on, now */
+  /** @param {string|null} key of the answer that can be retried or continued now */
   offer(key) {
     if (key === this.#offered) return;
     for (const each of [this.#offered, key]) if (each) this.put(each);
     this.#offered = key;
   }
 
-  /** Opens one's last message for correction; says whether there is one. */
+  /** Opens the user's last message for editing. @returns {boolean} false if there is none */
   editLast() {
-    const last = lastOwn(this.#state);
+    const last = lastOwnMessage(this.#state);
     const view = last && this.#views.get(keyOf(this.#state, last));
     view?.edit();
     return Boolean(view);
   }
 
-  /** What was asked for a message was refused. @returns {boolean} is it told there? */
+  /** Shows why a change of a message was refused. @param {string} id  @param {string} sentence  @returns {boolean} false if it is not shown */
   refused(id, sentence) {
-    const message = messageOf(this.#state, id);
-    return this.#views.get(message && keyOf(this.#state, message))?.refused(sentence) ?? false;
+    const message = messageById(this.#state, id);
+    return (message && this.#views.get(keyOf(this.#state, message))?.refused(sentence)) ?? false;
   }
 
-  /** Older messages have come, or could not come. */
+  /** Older messages have been loaded, or could not be. */
   loaded() {
     this.#loading = false;
     this.#schedule();
@@ -123,124 +131,142 @@ export class Messages {
 
   #render() {
     this.#frame = 0;
-    this.#timer = clearTimeout(this.#timer);
-    this.#drawn = performance.now();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#drawnAt = performance.now();
     const focused = this.#focused;
+    /** @type {string[]} */
     const whole = [];
     for (const [key, change] of this.#changed) {
       if (change === "whole") whole.push(key);
       else this.#grow(key, change);
     }
     this.#changed.clear();
-    this.scroller.steady(() => {
-      for (const key of whole) this.#renew(key);
+    this.scroller.keepPlace(() => {
+      for (const key of whole) this.#update(key);
       if (whole.length) this.#arrange();
       this.#earlier.toggleAttribute("hidden", !this.#state.more);
       this.#earlier.disabled = this.#loading;
     });
-    if (this.#state.you && !this.#begun) this.#begin();
+    if (this.#state.you && !this.#started) this.#start();
     this.#seek();
     if (focused && !focused.checkVisibility()) this.#refocus(focused);
   }
 
-  get #focused() {
-    const { activeElement } = this.element.getRootNode();
-    return this.element.contains(activeElement) ? activeElement : null;
+  get #root() {
+    return /** @type {Document|ShadowRoot} */ (this.element.getRootNode());
   }
 
-  /** What had the focus is gone: it goes on at the alternative that was chosen, or to the log; unless somebody took it. */
+  get #focused() {
+    const { activeElement } = this.#root;
+    return activeElement && this.element.contains(activeElement) ? activeElement : null;
+  }
+
+  /**
+   * Moves the focus on if its element is gone: to the alternative that was chosen, or to the list; unless it has been
+   * moved already.
+   * @param {Element} lost
+   */
   #refocus(lost) {
-    const { activeElement } = this.element.getRootNode();
+    const { activeElement } = this.#root;
     if (activeElement !== null && activeElement !== lost) return;
-    const chosen = messageOf(this.#state, this.#chosen);
+    const chosen = messageById(this.#state, this.#chosen);
     const view = chosen && this.#views.get(keyOf(this.#state, chosen));
     if (view) view.focusLike(lost);
     else this.element.focus({ preventScroll: true });
     this.#chosen = null;
   }
 
-  /** The reader begins at the end, or where the unread does. */
-  #begin() {
-    this.#begun = true;
+  /** Goes to the end, or to where the unread messages begin. */
+  #start() {
+    this.#started = true;
     this.scroller.toEnd();
-    if (this.#lines.unread) this.scroller.from(this.#lines.unread, this.#state.yours.unread);
+    if (this.#separators.unread) this.scroller.startAt(this.#separators.unread, this.#state.yours?.unread ?? 0);
   }
 
+  /** @param {string} key  @param {{text: string, thinking: string}} added */
   #grow(key, added) {
     const view = this.#views.get(key);
-    for (const part of ["thinking", "text"]) {
-      if (added[part]) view?.append(part, added[part], this.#state.messages.get(key));
+    const message = this.#state.messages.get(key);
+    for (const part of /** @type {const} */ (["thinking", "text"])) {
+      if (added[part] && message) view?.append(part, added[part], message);
     }
   }
 
-  #renew(key) {
+  /** @param {string} key */
+  #update(key) {
     const message = this.#state.messages.get(key);
+    let view = this.#views.get(key);
     if (!message || !isShown(this.#state, message.id)) {
-      this.#views.get(key)?.element.remove();
+      view?.element.remove();
       this.#views.delete(key);
       return;
     }
-    if (!this.#views.has(key)) this.#views.set(key, new MessageView(this.#acts));
-    const view = this.#views.get(key);
-    const waiting = view.waiting;
+    if (!view) this.#views.set(key, (view = new MessageView(this.#acts)));
+    const approvals = view.approvals;
     view.update(message, {
       you: this.#state.you,
       offered: key === this.#offered,
-      resend: message === this.#asked(),
-      quoted: messageOf(this.#state, message.reply_to),
+      resend: message === this.#resendable(),
+      quoted: messageById(this.#state, message.reply_to),
       decisions: this.#state.decisions,
     });
-    if (view.waiting > waiting) this.scroller.arrived();
-    if (message.id && message.seq > this.#newest) {
-      this.#newest = message.seq;
-      if (!message.author || message.author.id !== this.#state.you.id) this.scroller.arrived();
+    if (view.approvals > approvals) this.scroller.countUnseen();
+    if (message.id && message.seq > this.#newestSeq) {
+      this.#newestSeq = message.seq;
+      if (!message.author || message.author.id !== this.#state.you?.id) this.scroller.countUnseen();
     }
   }
 
-  /** One's own message, if nobody has said anything after it: the agent can be asked again with another text. */
-  #asked() {
-    const last = lastOwn(this.#state);
-    const newer = (message) => message.id && message.role === "user" && message.seq > last.seq && !message.deleted_at;
-    return last && ![...this.#state.messages.values()].some(newer) ? last : null;
+  /** The user's last message, if nobody has written after it: the agent can answer another version of it. */
+  #resendable() {
+    const last = lastOwnMessage(this.#state);
+    if (!last) return null;
+    const newer = (/** @type {Message} */ { id, role, seq, deleted_at }) =>
+      id && role === "user" && seq > last.seq && !deleted_at;
+    return [...this.#state.messages.values()].some(newer) ? null : last;
   }
 
-  /** Puts every node where its seq belongs (what has none stands at the end); touches only those that are elsewhere. */
+  /** Sorts the views by seq (unsent messages come last); moves only those that are out of place. */
   #arrange() {
     const views = [...this.#views.values()].sort((one, other) => (one.seq === other.seq ? 0 : one.seq - other.seq));
+    /** @type {HTMLElement} */
     let previous = this.#earlier;
+    /** @type {MessageView|null} */
     let before = null;
-    const place = (element) => {
+    const place = (/** @type {HTMLElement} */ element) => {
       if (previous.nextSibling !== element) previous.after(element);
       previous = element;
     };
-    this.#lines.begin();
+    this.#separators.begin();
     for (const view of views) {
-      const lines = this.#lines.between(before, view);
-      lines.forEach(place);
+      const separators = this.#separators.between(before, view);
+      separators.forEach(place);
       place(view.element);
-      view.lead(lines.length > 0 || before === null || apart(before, view));
+      view.startsGroup(separators.length > 0 || before === null || beginsGroup(before, view));
       before = view;
     }
-    this.#lines.end();
+    this.#separators.end();
   }
 
-  /** Goes to a message; if it is further up than what is loaded, that is loaded first. @param {string} id */
+  /** Goes to a message; older messages are loaded until it is found. @param {string} id */
   reveal(id) {
-    this.#sought = { id, pages: MOST_PAGES };
+    this.#target = { id, pages: MOST_PAGES };
     this.#schedule();
   }
 
   #seek() {
-    if (!this.#sought || !this.#begun || this.#loading) return;
-    const element = this.#column.querySelector(`[data-message="${CSS.escape(this.#sought.id)}"]`);
-    if (!element && this.#state.more && this.#sought.pages--) return this.#load();
-    this.#sought = null;
+    if (!this.#target || !this.#started || this.#loading) return;
+    /** @type {HTMLElement|null} */
+    const element = this.#column.querySelector(`[data-message="${CSS.escape(this.#target.id)}"]`);
+    if (!element && this.#state.more && this.#target.pages--) return this.#load();
+    this.#target = null;
     if (!element) return;
-    this.scroller.to(element);
+    this.scroller.scrollTo(element);
     element.setAttribute("tabindex", "-1");
-    element.focus({ preventScroll: true }); // the person asked to be there
+    element.focus({ preventScroll: true }); // the user asked to go there
     element.toggleAttribute("data-found", true);
-    setTimeout(() => element.removeAttribute("data-found"), FOUND_LASTS);
+    setTimeout(() => element.removeAttribute("data-found"), HIGHLIGHT_TIME);
   }
 
   #load() {
@@ -252,7 +278,8 @@ export class Messages {
   }
 }
 
-/** Does a new group begin? */
-function apart(one, other) {
-  return one.group !== other.group || new Date(other.at) - new Date(one.at) > GROUP;
+/** @param {MessageView} one  @param {MessageView} other */
+function beginsGroup(one, other) {
+  const time = (/** @type {MessageView} */ { at }) => Number(new Date(at ?? 0));
+  return one.group !== other.group || time(other) - time(one) > GROUP_PAUSE;
 }

@@ -1,11 +1,11 @@
-// Where the reader is in the conversation: at the end it follows, away from the end nothing moves under his eyes and a
-// button says how much is new. Called by messages.js before and after it changes the page.
+// Keeps the user's place: at the end the page follows new text, elsewhere nothing moves and a button counts what is new.
+// message-list.js calls it around each change of the page.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
 
-const NEAR_TOP = 240;
-const ABOVE = 48; // px of what was read before, when one begins at the unread
+const NEAR_TOP = 240; // px
+const CONTEXT = 48; // px of read messages that stay visible above the unread ones
 
 export class Scroller {
   #viewport;
@@ -20,7 +20,7 @@ export class Scroller {
   /**
    * @param {HTMLElement} viewport scrolls
    * @param {HTMLElement} column grows in it; its children are the messages
-   * @param {() => void} onTop called when the reader nears the beginning
+   * @param {() => void} onTop called when the user nears the beginning
    */
   constructor(viewport, column, onTop) {
     this.#viewport = viewport;
@@ -28,13 +28,13 @@ export class Scroller {
     this.#onTop = onTop;
     this.#observer = new ResizeObserver(() => {
       if (this.#following) this.#pin();
-      if (this.#width !== column.clientWidth) this.#wrap(true);
+      if (this.#width !== column.clientWidth) this.#relayout(true);
       this.#width = column.clientWidth;
     });
     this.label = el("span");
     this.button = el(
       "button",
-      { type: "button", class: "to-end", hidden: true, onclick: () => this.toEnd() },
+      { type: "button", class: "jump-to-latest", hidden: true, onclick: () => this.toEnd() },
       this.label,
       icon("down"),
     );
@@ -57,64 +57,67 @@ export class Scroller {
     this.#show();
   }
 
-  /** The reader begins there, if it is above what he would see at the end. @param {Element} element  @param {number} unseen */
-  from(element, unseen) {
+  /** Starts at an element, if it is above what is visible at the end. @param {Element} element  @param {number} unseen */
+  startAt(element, unseen) {
     const edge = this.#viewport.getBoundingClientRect().top;
     const { top } = element.getBoundingClientRect();
     if (top >= edge) return;
     this.#following = false;
     this.#unseen = unseen;
-    this.#viewport.scrollTop += top - edge - ABOVE;
+    this.#viewport.scrollTop += top - edge - CONTEXT;
     this.#top = this.#viewport.scrollTop;
     this.#show();
   }
 
-  /** The reader goes to that element. */
-  to(element) {
+  /** @param {Element} element */
+  scrollTo(element) {
     this.#following = false;
     element.scrollIntoView({ block: "center" });
     this.#scrolled();
   }
 
-  /** Does the reader see the end? */
+  /** True if the user sees the end. */
   get atEnd() {
     return this.#following;
   }
 
-  /** A new message stands at the end. */
-  arrived() {
+  /** Counts a new message at the end, unless the user sees it. */
+  countUnseen() {
     if (this.#following) return;
     this.#unseen += 1;
     this.#show();
   }
 
-  /** Changes the page; the line at the top of the window stays where it is. @param {() => void} change */
-  steady(change) {
+  /** Changes the page and keeps the topmost visible message where it is. @param {() => void} change */
+  keepPlace(change) {
     if (this.#following) return change();
     const edge = this.#viewport.getBoundingClientRect().top;
     const anchor = [...this.#column.querySelectorAll("article")].find(
       (each) => each.getBoundingClientRect().bottom > edge,
     );
-    const before = anchor?.getBoundingClientRect().top;
+    const before = anchor?.getBoundingClientRect().top ?? 0;
     change();
     if (anchor?.isConnected) this.#viewport.scrollTop += anchor.getBoundingClientRect().top - before;
   }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#viewport;
-    const left = scrollHeight - scrollTop - clientHeight;
-    if (scrollTop < this.#top && left > 1) this.#following = false;
-    else if (left < 24) this.#following = true;
+    const remaining = scrollHeight - scrollTop - clientHeight;
+    if (scrollTop < this.#top && remaining > 1) this.#following = false;
+    else if (remaining < 24) this.#following = true;
     this.#top = scrollTop;
     this.#show();
     if (!this.#following && scrollTop < NEAR_TOP) this.#onTop();
   }
 
-  /** In another width, what is out of sight has another height (idle.js): for a frame all is laid out. */
-  #wrap(on) {
+  /**
+   * Lays out every message for one frame: at another width the remembered sizes of skipped ones are wrong (idle.js).
+   * @param {boolean} on
+   */
+  #relayout(on) {
     requestAnimationFrame(() => {
-      this.#column.toggleAttribute("data-wrapping", on);
-      if (on) this.#wrap(false);
+      this.#column.toggleAttribute("data-relayout", on);
+      if (on) this.#relayout(false);
     });
   }
 
@@ -127,7 +130,7 @@ export class Scroller {
     if (this.#following) this.#unseen = 0;
     this.button.toggleAttribute("hidden", this.#following);
     this.button.toggleAttribute("data-unseen", this.#unseen > 0);
-    const said = this.#unseen ? words.unseen(this.#unseen) : words.toEnd;
-    if (said !== this.label.textContent) this.label.textContent = said; // not at each step: a new text is laid out
+    const label = this.#unseen ? strings.unseen(this.#unseen) : strings.toEnd;
+    if (label !== this.label.textContent) this.label.textContent = label; // not on every scroll event: it costs a layout
   }
 }

@@ -1,79 +1,81 @@
-// The lines between messages: a new day, and where the unread begins. Called by messages.js each time it puts the
-// messages in order; a line is made once and then only moved.
+// The separators between messages: one for each new day, and one where the unread messages begin. message-list.js calls
+// it each time it sorts the messages; a separator is created once and then only moved.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 
-export class Lines {
-  #state;
-  #days = new Map();
-  #unread = null;
-  #used = new Set();
-  #marked = false; // is it settled where the unread begins?
+/** @typedef {{seq: number, at: string|null, mine: boolean}} Place a message, as the list knows it */
 
-  /** @param {import("../protocol/reducer.js").State} state */
+export class Separators {
+  #state;
+  /** @type {Map<string, HTMLElement>} */
+  #days = new Map();
+  /** @type {HTMLElement|null} */
+  #unread = null;
+  /** @type {Set<HTMLElement>} */
+  #used = new Set();
+  #unreadPlaced = false;
+
+  /** @param {import("../protocol/types.d.ts").State} state */
   constructor(state) {
     this.#state = state;
   }
 
   begin() {
     this.#used.clear();
-    this.#marked = false;
+    this.#unreadPlaced = false;
   }
 
-  /**
-   * @param {{seq: number, at: string|null}|null} one the message before
-   * @param {{seq: number, at: string|null, mine: boolean}} other
-   * @returns {HTMLElement[]} what stands between them
-   */
+  /** The separators between two messages. @param {Place|null} one the message before  @param {Place} other  @returns {HTMLElement[]} */
   between(one, other) {
-    const lines = [];
+    const separators = [];
     const day = dayOf(other.at);
     const today = dayOf(new Date().toISOString());
-    if (one ? day > dayOf(one.at) : day < today || this.#state.more) lines.push(this.#day(day));
-    if (this.#beginsUnread(one, other)) lines.push(this.#mark());
-    for (const line of lines) this.#used.add(line);
-    return lines;
+    if (one ? day > dayOf(one.at) : day < today || this.#state.more) separators.push(this.#day(day));
+    if (this.#beginsUnread(one, other))
+      separators.push((this.#unread ??= el("p", { class: "unread" }, strings.unreadBegins)));
+    for (const separator of separators) this.#used.add(separator);
+    return separators;
   }
 
-  /** What is needed no longer goes. */
+  /** Removes the separators that `between` has not returned since `begin`. */
   end() {
-    for (const [day, line] of this.#days) {
-      if (this.#used.has(line)) continue;
-      line.remove();
+    for (const [day, separator] of this.#days) {
+      if (this.#used.has(separator)) continue;
+      separator.remove();
       this.#days.delete(day);
     }
     if (this.#unread && !this.#used.has(this.#unread)) this.#unread.remove();
   }
 
-  /** Where the unread begins, if that is on the page. @returns {HTMLElement|null} */
+  /** The separator where the unread messages begin, if it is on the page. */
   get unread() {
     return this.#unread?.isConnected ? this.#unread : null;
   }
 
-  /** If what stands first on the page is unread, more may be above it: the line waits until that is loaded. */
+  /**
+   * If the first loaded message is unread, the unread ones may begin earlier: the separator waits until they are loaded.
+   * @param {Place|null} one  @param {Place} other
+   */
   #beginsUnread(one, other) {
     const { unread, more } = this.#state;
-    if (unread === null || this.#marked || other.mine || other.seq <= unread) return false;
-    this.#marked = true;
+    if (unread === null || this.#unreadPlaced || other.mine || other.seq <= unread) return false;
+    this.#unreadPlaced = true;
     return one !== null || !more;
   }
 
+  /** @param {string} day */
   #day(day) {
-    if (!this.#days.has(day)) this.#days.set(day, el("p", { class: "day" }));
-    const line = this.#days.get(day);
-    line.textContent = words.day(day);
-    return line;
-  }
-
-  #mark() {
-    return (this.#unread ??= el("p", { class: "unread" }, words.unreadBegins));
+    let separator = this.#days.get(day);
+    if (!separator) this.#days.set(day, (separator = el("p", { class: "day" })));
+    separator.textContent = strings.day(day);
+    return separator;
   }
 }
 
-/** The local day as "2026-11-24"; what has no time yet is of today. */
+/** The local day as "2026-11-24"; today for an unsent message. @param {string|null} iso */
 export function dayOf(iso) {
   const date = iso ? new Date(iso) : new Date();
-  const two = (number) => String(number).padStart(2, "0");
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }

@@ -1,32 +1,67 @@
-// The block structure of Markdown, read as it arrives: text in pieces comes in, a tree of blocks grows at its end. A line
-// is looked at once, against the blocks that are open (the strategy of CommonMark's appendix), so a line costs the same
-// at the end of a long answer as at its start, and the tree does not depend on how the text was cut. No page in here;
-// what stands inside a line is inline.js's matter. Used by view.js.
+// Block structure of Markdown, parsed as it streams: pieces of text come in, and a tree of blocks grows at its end. Each
+// line is read once, against the blocks that are open (the strategy of CommonMark's appendix), so a line costs the same at
+// the end of a long answer as at its start, and the tree does not depend on how the text was cut. It has no DOM; inline.js
+// parses the text of a block. Used by view.js.
 
 /**
- * @typedef {object} Block
- * @property {"document"|"quote"|"list"|"item"|"paragraph"|"heading"|"rule"|"code"|"math"|"table"} type
- * @property {boolean} open          may it still change? Only the last child of an open block is open
- * @property {Block[]} [children]    of document, quote, list (items alone) and item
- * @property {string} [text]         of a paragraph and a heading; of code and math, where each line has its "\n"
- * @property {number} [level]        of a heading, 1 to 6
+ * @typedef {Container|Leaf} Block  `open`: it may still change. Only the last child of an open block is open
+ *
+ * @typedef {object} Container
+ * @property {"document"|"quote"|"list"|"item"} type
+ * @property {boolean} open
+ * @property {Block[]} children      of a list: items only
  * @property {boolean} [ordered]     of a list
  * @property {number} [start]        of an ordered list
- * @property {boolean} [loose]       of a list: do blank lines stand between its parts?
- * @property {boolean|null} [task]   of an item: done, not done, or no task
- * @property {string} [language]     of code: the first word after the fence
- * @property {(""|"left"|"center"|"right")[]} [align] of a table, one for each column
- * @property {string[][]} [rows]     of a table, the head first
+ * @property {string} [marker]       of a list: what its items begin with
+ * @property {boolean} [loose]       of a list: blank lines stand between its parts
+ * @property {boolean|null} [task]   of an item: done, not done, or null for no task
+ * @property {number} [width]        of an item: columns by which its lines are indented
+ *
+ * @typedef {Prose|Code|Formula|Table|Rule} Leaf
+ * @typedef {{type: "paragraph"|"heading", open: boolean, text: string, level?: number}} Prose  `level` 1 to 6
+ * @typedef {{type: "code", open: boolean, text: string, language: string, verbatim: true, fence?: string, indent?: number}} Code
+ *   `language` is the first word after the fence; each line of `text` has its "\n"
+ * @typedef {{type: "math", open: boolean, text: string, verbatim: true, fence: string, indent: number}} Formula
+ * @typedef {{type: "table", open: boolean, align: (""|"left"|"center"|"right")[], rows: string[][]}} Table  the header first
+ * @typedef {{type: "rule", open: boolean}} Rule
+ *
+ * @typedef {object} OpenLeaf the leaf that lines are added to; its fields depend on its type
+ * @property {Leaf["type"]} type
+ * @property {boolean} open
+ * @property {string} text
+ * @property {true} [verbatim]
+ * @property {string} [fence]
+ * @property {number} indent
+ * @property {Table["align"]} align
+ * @property {string[][]} rows
+ *
+ * @typedef {object} Plan what a line means for the open blocks
+ * @property {number} depth          how many containers stay open
+ * @property {Container[]} [starts]  containers that it opens
+ * @property {Leaf} [leaf]           leaf that it opens
+ * @property {string} [text]         of the leaf
+ * @property {string} [verbatim]     a line of code or of a formula
+ * @property {boolean} [ends]        the code or formula ends in it
+ * @property {boolean} [blank]
+ * @property {boolean} [continues]   it continues the open paragraph
+ * @property {string} [row]          of the open table
+ * @property {number} [underline]    it makes the open paragraph a heading of this level
+ * @property {string} [delimiters]   it makes the open paragraph's last line the header of a table
+ * @property {RegExpExecArray} [definition]
+ *
+ * @typedef {{depth: number, text: string, block: null}|{depth: number, text?: undefined, block: Block}} Guess what a line
+ *   will probably be: `text` continues the open block; `block` ends the container at that depth (the document's is 0)
  */
 
-const LONG = 1000; // more of a line decides nothing, it is text: a line without an end need not be kept
-const SHORT = 2000; // a paragraph of more does not turn out to be a heading or the head of a table
-const DEEPEST = 24; // containers; a list is two of them. What is deeper is text
+const LONG = 1000; // characters that decide what a line is: more of it is text, and need not wait for the line's end
+const SHORT = 2000; // a longer paragraph cannot become a heading or a table
+const DEEPEST = 24; // containers, of which a list and its item are two; anything deeper is text
 const MOST_COLUMNS = 64;
 
 const FENCE = /^(?:(`{3,})([^`]*)|(~{3,})(.*))$/;
 const FENCE_END = /^(?:`{3,}|~{3,})$/;
 const FORMULA = /^(?:\$\$(?!\$)|\\\[)/;
+/** @type {Record<string, string>} */
 const FORMULA_END = { $$: "$$", "\\[": "\\]" };
 const RULE = /^(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$/;
 const UNDERLINE = /^(?:=+|-+)[ \t]*$/;
@@ -38,22 +73,24 @@ const DELIMITERS = /^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const DEFINITION =
   /^\[(?!\^)((?:[^[\]\\]|\\.){1,999})\]:[ \t]*(<[^<>]*>|[^\s<]\S*)(?:[ \t]+("[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*$/;
 
-/** A line that has no end yet and may become anything: it is shown when it is decided, some milliseconds later. */
+/** An unfinished line that may still become anything. It is shown once that is decided, some milliseconds later. */
 const UNDECIDED = /^(?:[-+*_=#>|:~$`\\[\]()! \t]*|\d{1,9}[.)]?[ \t]*|\[[ xX]\]?[ \t]*|\[[^\]]*\]:.*|\|.*)$/;
 
 export class Blocks {
-  /** @type {Block} */
+  /** @type {Container} */
   root = { type: "document", open: true, children: [] };
-  /** What `[label]: address "title"` has defined, by label. @type {Object<string, {href: string, title: string}>} */
+  /** Definitions `[label]: address "title"` by label. @type {Object<string, {href: string, title: string}>} */
   definitions = Object.create(null);
 
-  #open = [this.root]; // the containers that are open, from the outside in
-  #leaf = null; // the open block in the last of them that holds text
-  #blank = false; // was the last line a blank one between blocks?
-  #line = ""; // a line that has no end yet
-  #long = false; // has its beginning been taken, so that what follows belongs to the leaf?
+  /** The open containers, outermost first. */
+  #open = /** @type {[Container, ...Container[]]} */ ([this.root]);
+  /** The open leaf of the innermost one. @type {OpenLeaf|null} */
+  #leaf = null;
+  #blank = false; // the last line was blank, between blocks
+  #line = ""; // the unfinished line
+  #long = false; // its beginning has been parsed, so the rest of it belongs to the leaf
 
-  /** @param {string} text the next piece of the whole */
+  /** @param {string} text the next piece */
   push(text) {
     let from = 0;
     for (let end; (end = text.indexOf("\n", from)) >= 0; from = end + 1) {
@@ -63,33 +100,31 @@ export class Blocks {
     this.#gather(text.slice(from));
   }
 
-  /** There is no more. */
+  /** The text is complete. */
   close() {
     if (this.#line || this.#long) this.#endLine();
     this.#closeTo(0);
   }
 
-  /**
-   * What the line that has no end yet will be. Changes nothing.
-   * @returns {{depth: number, text: string, block: null}|{depth: number, block: Block}|null} `text` goes on the block that
-   *   is open; `block` stands at the end of the container at that depth, the document's being 0
-   */
+  /** What the unfinished line will probably be. Changes nothing. @returns {Guess|null} */
   preview() {
     if (!this.#line || this.#leaf?.type === "table") return null;
     const plan = this.#plan(this.#line);
     const depth = plan.depth - 1;
     if (plan.verbatim !== undefined && !plan.starts) {
-      const mayEnd = this.#leaf.fence && /^[ \t]*[`~$\\]/.test(plan.verbatim);
+      const mayEnd = this.#leaf?.fence && /^[ \t]*[`~$\\]/.test(plan.verbatim);
       return mayEnd || plan.ends ? null : { depth, text: plan.verbatim, block: null };
     }
     plan.text ??= plan.verbatim;
     if (plan.text === undefined || UNDECIDED.test(plan.text)) return null;
     if (plan.continues) return { depth, text: `\n${plan.text}`, block: null };
-    const nested = [...plan.starts, { ...plan.leaf, text: plan.text }];
-    for (const [i, block] of nested.slice(1).entries()) place(block, nested[i]);
+    const leaf = { ...plan.leaf, text: plan.text };
+    const nested = /** @type {[Block, ...Container[]]} */ (/** @type {unknown} */ ([...(plan.starts ?? []), leaf]));
+    for (const [i, block] of nested.slice(1).entries()) place(block, /** @type {Container} */ (nested[i]));
     return { depth, block: nested[0] };
   }
 
+  /** @param {string} text without a line end */
   #gather(text) {
     if (this.#long) return this.#extend(text);
     this.#line += text;
@@ -108,27 +143,24 @@ export class Blocks {
     this.#long = false;
   }
 
-  /** More of a long line. */
+  /** More of a long line. @param {string} text */
   #extend(text) {
     if (this.#leaf) this.#leaf.text += text;
     else if (text.trim()) this.#add(paragraph(text.trimStart()));
   }
 
-  /**
-   * What a line means for what is open: how many containers it goes on, which it starts, and what it holds.
-   * Changes nothing.
-   */
+  /** Changes nothing. @param {string} line  @returns {Plan} */
   #plan(line) {
     const long = this.#long;
     const open = this.#open;
     const leaf = this.#leaf;
     let rest = line;
     let column = 0;
-    const skip = (columns) => {
+    const skip = (/** @type {number} */ columns) => {
       rest = withoutIndent(rest, column, columns);
       column += columns;
     };
-    const skipMarker = (width) => {
+    const skipMarker = (/** @type {number} */ width) => {
       rest = rest.slice(width);
       column += width;
     };
@@ -140,7 +172,7 @@ export class Blocks {
 
     let depth = 1;
     for (; depth < open.length; depth++) {
-      const { type, width, children } = open[depth];
+      const { type, width = 0, children } = open[depth];
       if (type === "list") continue;
       const indent = indentOf(rest, column);
       if (type === "quote") {
@@ -153,18 +185,19 @@ export class Blocks {
     }
     const all = depth === open.length;
 
-    if (all && leaf?.verbatim && goesOn(leaf, rest, indentOf(rest, column))) {
+    if (all && leaf?.verbatim && continues(leaf, rest, indentOf(rest, column))) {
       const indent = Math.min(indentOf(rest, column), leaf.fence ? leaf.indent : 4);
       const end = !long && leaf.fence ? endOf(leaf, rest) : null;
       return { depth, verbatim: end ?? withoutIndent(rest, column, indent), ends: end !== null };
     }
     if (isBlank(rest)) return { depth, starts: [], blank: true };
 
+    /** @type {Container[]} */
     const starts = [];
-    /** A list holds nothing but items: what is none stands beside it. */
+    /** A list holds only items, so anything else ends it. @param {Partial<Plan>} plan  @returns {Plan} */
     const found = (plan) => {
-      const beside = open[depth - 1].type === "list" && starts[0]?.type !== "item";
-      return { depth: beside ? depth - 1 : depth, starts, ...plan };
+      const outside = open[depth - 1].type === "list" && starts[0]?.type !== "item";
+      return { depth: outside ? depth - 1 : depth, starts, ...plan };
     };
     while (depth + starts.length < DEEPEST) {
       const indent = indentOf(rest, column);
@@ -181,7 +214,7 @@ export class Blocks {
         if (isBlank(rest)) return found({ blank: true });
         continue;
       }
-      const [opening, signs] = HEADING.exec(text) ?? [];
+      const [opening = "", signs] = HEADING.exec(text) ?? [];
       if (signs) {
         const title = text.slice(opening.length);
         return found({ leaf: heading(signs.length), text: long ? title : title.replace(HEADING_END, "").trimEnd() });
@@ -190,7 +223,7 @@ export class Blocks {
       if (block) return found({ leaf: block });
       if (!long && interrupts && leaf.text.length <= SHORT) {
         if (UNDERLINE.test(text)) return { depth, underline: text[0] === "=" ? 1 : 2 };
-        if (isHead(leaf.text, text)) return { depth, delimiters: text };
+        if (isHeader(leaf.text, text)) return { depth, delimiters: text };
       }
       if (!long && RULE.test(text)) return found({ leaf: { type: "rule", open: false } });
       const marker = MARKER.exec(text);
@@ -216,67 +249,77 @@ export class Blocks {
     return found(definition ? { definition } : { leaf: paragraph(), text });
   }
 
-  /** The only one who changes the tree. */
+  /** The only method that changes the tree. @param {Plan} plan */
   #perform(plan) {
     const apart = this.#blank;
+    const open = /** @type {OpenLeaf} */ (this.#leaf);
     this.#blank = false;
-    if (plan.continues) return void (this.#leaf.text += `\n${plan.text}`);
-    if (plan.row !== undefined) return void this.#leaf.rows.push(cellsOf(plan.row, this.#leaf.align.length));
+    if (plan.continues) return void (open.text += `\n${plan.text}`);
+    if (plan.row !== undefined) return void open.rows.push(cellsOf(plan.row, open.align.length));
     if (plan.underline) return this.#underline(plan.underline);
     if (plan.delimiters) return this.#table(plan.delimiters);
     this.#closeTo(plan.depth);
     if (!plan.starts) return this.#verbatim(plan);
     this.#closeLeaf();
     for (const [i, start] of plan.starts.entries()) this.#add(start, apart && i === 0);
-    if (plan.blank) this.#blank = plan.starts.length === 0 && this.#open.at(-1).type !== "quote";
+    if (plan.blank) this.#blank = plan.starts.length === 0 && this.#innermost.type !== "quote";
     if (plan.definition) this.#define(plan.definition);
     if (!plan.leaf) return;
-    if (plan.text !== undefined) plan.leaf.text = plan.text;
+    if (plan.text !== undefined && "text" in plan.leaf) plan.leaf.text = plan.text;
     this.#add(plan.leaf, apart && plan.starts.length === 0);
     if (plan.verbatim !== undefined) this.#verbatim(plan);
   }
 
+  /** @param {Plan} plan */
   #verbatim({ verbatim, ends = false }) {
-    if (!ends || verbatim) this.#leaf.text += this.#long ? verbatim : `${verbatim}\n`;
+    const leaf = /** @type {OpenLeaf} */ (this.#leaf);
+    if (!ends || verbatim) leaf.text += this.#long ? verbatim : `${verbatim}\n`;
     if (ends) this.#closeLeaf();
   }
 
-  /** The paragraph is a heading: its underline has come. */
+  /** The open paragraph becomes a heading. @param {number} level */
   #underline(level) {
-    const { children } = this.#open.at(-1);
-    const { text } = this.#leaf;
+    const { children } = this.#innermost;
+    const { text } = /** @type {OpenLeaf} */ (this.#leaf);
     this.#closeLeaf();
     children[children.length - 1] = { ...heading(level), open: false, text: text.trimEnd() };
   }
 
-  /** The paragraph's last line is the head of a table: the line that parts it from the rows has come. */
+  /** The open paragraph's last line becomes the header of a table. @param {string} delimiters */
   #table(delimiters) {
-    const lines = this.#leaf.text.split("\n");
+    const leaf = /** @type {OpenLeaf} */ (this.#leaf);
+    const lines = leaf.text.split("\n");
     const align = cellsOf(delimiters).map(alignment);
-    const rows = [cellsOf(lines.pop(), align.length)];
-    this.#leaf.text = lines.join("\n");
-    if (lines.length === 0) this.#open.at(-1).children.pop();
+    const rows = [cellsOf(lines.pop() ?? "", align.length)];
+    leaf.text = lines.join("\n");
+    if (lines.length === 0) this.#innermost.children.pop();
     this.#closeLeaf();
     this.#add({ type: "table", open: true, align, rows });
   }
 
+  /** @param {RegExpExecArray} definition */
   #define([, label, address, title]) {
-    const key = label.trim().replace(/\s+/g, " ").toLowerCase().toUpperCase(); // CommonMark: without regard to case
+    const key = label.trim().replace(/\s+/g, " ").toLowerCase().toUpperCase(); // CommonMark: labels are case-insensitive
     this.definitions[key] ??= { href: address.replace(/^<(.*)>$/, "$1"), title: title ? title.slice(1, -1) : "" };
   }
 
-  /** @param {boolean} apart does a blank line stand before it? */
+  /** @param {Block} block  @param {boolean} [apart] a blank line stands before it */
   #add(block, apart = false) {
-    const parent = this.#open.at(-1);
+    const parent = this.#innermost;
     if (apart && parent.children.length > 0) {
       if (parent.type === "list") parent.loose = true;
-      if (parent.type === "item") this.#open.at(-2).loose = true;
+      if (parent.type === "item") this.#open[this.#open.length - 2].loose = true;
     }
     place(block, parent);
-    if (block.children) this.#open.push(block);
-    else if (block.open) this.#leaf = block;
+    if ("children" in block) this.#open.push(block);
+    else if (block.open) this.#leaf = /** @type {OpenLeaf} */ (block);
   }
 
+  get #innermost() {
+    return this.#open[this.#open.length - 1];
+  }
+
+  /** @param {number} depth */
   #closeTo(depth) {
     if (depth >= this.#open.length) return;
     this.#closeLeaf();
@@ -293,10 +336,14 @@ export class Blocks {
 
 // --- Blocks
 
+/** @returns {Prose} */
 const paragraph = (text = "") => ({ type: "paragraph", open: true, text });
+/** @param {number} level  @returns {Prose} */
 const heading = (level) => ({ type: "heading", open: true, level, text: "" });
+/** @returns {Code} */
 const indentedCode = () => ({ type: "code", open: true, verbatim: true, language: "", text: "" });
 
+/** @param {string} line  @param {number} indent  @returns {Code|null} */
 function fencedCode(line, indent) {
   const match = FENCE.exec(line);
   if (!match) return null;
@@ -312,10 +359,14 @@ function fencedCode(line, indent) {
   };
 }
 
-/** `$$` or `\[`, alone or before a formula that may end in the same line, with nothing after it. */
+/**
+ * A formula that begins with `$$` or `\[`. It may end in the same line, with nothing after it.
+ * @param {string} line  @param {number} indent  @returns {Formula|null}
+ */
 function formula(line, indent) {
   const [fence] = FORMULA.exec(line) ?? [];
   if (!fence) return null;
+  /** @type {Formula} */
   const block = { type: "math", open: true, verbatim: true, text: "", fence: FORMULA_END[fence], indent };
   const text = line.slice(fence.length).trim();
   if (!text) return block;
@@ -324,12 +375,14 @@ function formula(line, indent) {
   return end === text.length - block.fence.length ? { ...block, open: false, text: `${text.slice(0, end)}\n` } : null;
 }
 
+/** @param {RegExpExecArray} marker  @returns {Container} */
 function listOf([, bullet, number, after]) {
+  /** @type {Container} */
   const list = { type: "list", open: true, children: [], ordered: !bullet, loose: false, marker: bullet ?? after };
   return bullet ? list : { ...list, start: Number(number) };
 }
 
-/** Puts a block into its container; the first words of an item may be those of a task. */
+/** Adds a block to its container; an item's first paragraph may make it a task. @param {Block} block  @param {Container} parent */
 function place(block, parent) {
   const task =
     parent.type === "item" && parent.children.length === 0 && block.type === "paragraph" && TASK.exec(block.text);
@@ -340,14 +393,17 @@ function place(block, parent) {
   parent.children.push(block);
 }
 
-/** Does a line belong to the code or the formula that is open? A formula ends at a blank line at the latest. */
-function goesOn({ type, fence }, line, indent) {
+/**
+ * Returns true if a line belongs to the open code or formula; a blank line ends a formula.
+ * @param {Pick<OpenLeaf, "type"|"fence">} leaf  @param {string} line  @param {number} indent
+ */
+function continues({ type, fence }, line, indent) {
   if (isBlank(line)) return type === "code";
   return Boolean(fence) || indent > 3;
 }
 
-/** What stands in a line before the end of code or formula; null if they do not end in it. */
-function endOf({ type, fence }, line) {
+/** The part of a line before the end of the code or formula; null if it does not end. @param {Pick<OpenLeaf, "type"|"fence">} leaf  @param {string} line */
+function endOf({ type, fence = "" }, line) {
   const text = line.trim();
   if (type === "math") return text.endsWith(fence) ? text.slice(0, -fence.length).trimEnd() : null;
   return FENCE_END.test(text) && text.startsWith(fence) && indentOf(line, 0) < 4 ? "" : null;
@@ -355,14 +411,15 @@ function endOf({ type, fence }, line) {
 
 // --- Lines of tables
 
-function isHead(paragraph, delimiters) {
+/** @param {string} paragraph  @param {string} delimiters */
+function isHeader(paragraph, delimiters) {
   const head = paragraph.slice(paragraph.lastIndexOf("\n") + 1);
   if (!head.includes("|") || !DELIMITERS.test(delimiters)) return false;
   const columns = cellsOf(delimiters).length;
   return columns <= MOST_COLUMNS && cellsOf(head).length === columns;
 }
 
-/** @param {string} line  @param {number} [columns] as many, no more and no fewer */
+/** @param {string} line  @param {number} [columns] how many cells to return */
 function cellsOf(line, columns) {
   const text = line
     .trim()
@@ -372,17 +429,19 @@ function cellsOf(line, columns) {
   return columns === undefined ? cells : Array.from({ length: columns }, (_, i) => cells[i] ?? "");
 }
 
+/** @param {string} delimiter */
 function alignment(delimiter) {
   const left = delimiter.startsWith(":");
   if (delimiter.endsWith(":")) return left ? "center" : "right";
   return left ? "left" : "";
 }
 
-// --- Blanks. A tab reaches to the next column that 4 divides.
+// --- Blanks. A tab advances to the next multiple of 4 columns.
 
+/** @param {string} line */
 const isBlank = (line) => !/[^ \t]/.test(line);
 
-/** How many columns of blanks a text begins with that begins at a column. */
+/** Columns of blanks at the start of a text that itself starts at a column. @param {string} text  @param {number} column */
 function indentOf(text, column) {
   let at = column;
   for (const character of text) {
@@ -393,7 +452,10 @@ function indentOf(text, column) {
   return at - column;
 }
 
-/** The text without that many columns of blanks, which it begins with. Of a tab that is cut, blanks remain. */
+/**
+ * Removes columns of blanks from the start of a text. Blanks remain of a tab that is cut.
+ * @param {string} text  @param {number} column where it starts  @param {number} columns
+ */
 function withoutIndent(text, column, columns) {
   let i = 0;
   let at = column;

@@ -1,101 +1,102 @@
-// A block of code, which grows by lines: what it is written in, wrapping, Copy, unfolding. Its colours follow in idle time.
-// Called by view.js.
+// A block of code that grows line by line: language, Wrap, Copy, and folding. It is highlighted in idle time. Used by
+// view.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { Colours } from "./colours.js";
 import { Diagram } from "./diagram.js";
 
 const FOLDED = 30; // lines, as in markdown.css
-const CHUNK = 50; // lines that are laid out together: appending never lays out more
-const GROWING = 4000; // characters of a line that are shown before its end has come
+const CHUNK = 50; // lines laid out together; appending never lays out more
+const LONGEST_TAIL = 4000; // characters shown of a line whose end has not come
 const COPIED = 2000; // ms
 
 export class CodeView {
-  tip; // the element in which text appears
+  /** The element in which text appears. @type {HTMLElement} */
+  tip;
   #block;
   #pre;
   #copy;
   #fold;
   #colours;
-  #read = 0; // how much of the text is in lines
+  #read = 0; // characters of the text that are in lines
   #lines = 0;
-  #chunks = []; // the text node of each that holds the lines not painted yet, and how long its lines are
-  #growing = new Text(); // a line that has no end yet
+  /** @type {{plain: Text, lengths: number[]}[]} the text node with the lines not highlighted yet, and the lengths of all */
+  #chunks = [];
+  #tail = new Text(); // the line whose end has not come
 
-  /** @param {import("./blocks.js").Block} block */
+  /** @param {import("./blocks.js").Code} block */
   constructor(block) {
     const { language } = (this.#block = block);
-    const button = (word, act) => el("button", { type: "button", onclick: act }, word);
-    const wrap = button(words.wrap, () => wrap.setAttribute("aria-pressed", this.#pre.toggleAttribute("data-wrap")));
+    const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) =>
+      el("button", { type: "button", onclick }, label);
+    /** @type {HTMLButtonElement} */
+    const wrap = button(strings.wrap, () =>
+      wrap.setAttribute("aria-pressed", String(this.#pre.toggleAttribute("data-wrap"))),
+    );
     wrap.setAttribute("aria-pressed", "false");
-    this.#pre = el("pre", { tabindex: "0", "aria-label": words.code(language) });
-    this.#copy = button(words.copy, () => this.#toClipboard());
+    this.#pre = el("pre", { tabindex: "0", "aria-label": strings.code(language) });
+    this.#copy = button(strings.copy, () => this.#copyText());
     this.#fold = el("button", { type: "button", class: "fold", hidden: true, onclick: () => this.#unfold() });
-    const drawn = language.toLowerCase() === "mermaid" ? new Diagram(() => block.text) : null;
+    const diagram = language.toLowerCase() === "mermaid" ? new Diagram(() => block.text) : null;
     this.element = el(
       "div",
       { class: "code", dir: "ltr" },
-      el(
-        "div",
-        { class: "title" },
-        el("span", { class: "language" }, language),
-        drawn?.button ?? null,
-        wrap,
-        this.#copy,
-      ),
-      drawn?.element ?? null,
+      el("div", { class: "title" }, el("span", { class: "language" }, language), diagram?.button, wrap, this.#copy),
+      diagram?.element,
       this.#pre,
       this.#fold,
     );
-    this.#pre.addEventListener("scroll", () => this.#pre.scrollTop > 0 && this.#unfold()); // the browser has found something
+    this.#pre.addEventListener("scroll", () => this.#pre.scrollTop > 0 && this.#unfold()); // find-in-page scrolls it
     this.#colours = new Colours(language, (line, nodes) => this.#paint(line, nodes));
-    this.#begin();
+    this.tip = this.#addChunk();
   }
 
-  /** @param {string} more of a line that has no end yet */
+  /** @param {string} more of the line whose end has not come */
   update(more = "") {
     const { text, open } = this.#block;
-    for (let end; (end = text.indexOf("\n", this.#read)) >= 0; this.#read = end + 1)
-      this.#add(text.slice(this.#read, end));
-    this.#grow(text.slice(this.#read) + more);
+    for (let end = 0; (end = text.indexOf("\n", this.#read)) >= 0; this.#read = end + 1)
+      this.#addLine(text.slice(this.#read, end));
+    this.#showTail(text.slice(this.#read) + more);
     if (!open) this.#colours.end();
-    if (this.#lines > FOLDED) this.#count();
+    if (this.#lines > FOLDED) this.#offerUnfold();
   }
 
-  /** A new chunk. The line end between two of them stands outside, where it is not seen but copied. */
-  #begin() {
+  /** The line end between two chunks stands outside of them: invisible, but copied. */
+  #addChunk() {
     const plain = new Text();
-    if (this.tip) this.#pre.append("\n");
-    this.#pre.append((this.tip = el("code", {}, plain)));
+    if (this.#chunks.length) this.#pre.append("\n");
     this.#chunks.push({ plain, lengths: [] });
+    return this.#pre.appendChild(el("code", {}, plain));
   }
 
-  #add(line) {
-    if (this.#chunks.at(-1).lengths.length === CHUNK) this.#begin();
-    const { plain, lengths } = this.#chunks.at(-1);
+  /** @param {string} line */
+  #addLine(line) {
+    if (this.#chunks[this.#chunks.length - 1].lengths.length === CHUNK) this.tip = this.#addChunk();
+    const { plain, lengths } = this.#chunks[this.#chunks.length - 1];
     plain.appendData(lengths.length ? `\n${line}` : line);
     lengths.push(line.length);
     this.#lines += 1;
     this.#colours.add(line);
   }
 
-  #count() {
-    this.#fold.textContent = words.unfold(this.#lines);
+  #offerUnfold() {
+    this.#fold.textContent = strings.unfold(this.#lines);
     if (this.#pre.dataset.unfolded) return;
     this.#pre.toggleAttribute("data-folded", true);
     this.#fold.hidden = false;
   }
 
-  #grow(line) {
-    if (!line) return this.#growing.remove();
-    const shown = line.length > GROWING ? `${line.slice(0, GROWING)} …` : line;
+  /** @param {string} line */
+  #showTail(line) {
+    if (!line) return this.#tail.remove();
+    const shown = line.length > LONGEST_TAIL ? `${line.slice(0, LONGEST_TAIL)} …` : line;
     const data = this.#lines ? `\n${shown}` : shown;
-    if (this.#growing.data !== data) this.#growing.data = data;
-    if (this.#growing.parentNode !== this.tip) this.tip.append(this.#growing);
+    if (this.#tail.data !== data) this.#tail.data = data;
+    if (this.#tail.parentNode !== this.tip) this.tip.append(this.#tail);
   }
 
-  /** Puts coloured nodes in the place of a line. Lines are painted in their order. */
+  /** Replaces a line with highlighted nodes; lines come in order. @param {number} line  @param {Node[]} nodes */
   #paint(line, nodes) {
     const { plain, lengths } = this.#chunks[Math.floor(line / CHUNK)];
     const before = line % CHUNK ? "\n" : "";
@@ -111,20 +112,20 @@ export class CodeView {
     if (focused) this.#pre.focus({ preventScroll: true });
   }
 
-  async #toClipboard() {
+  async #copyText() {
     await copy(this.#block.text.replace(/\n$/, ""));
-    this.#copy.textContent = words.copied;
-    setTimeout(() => (this.#copy.textContent = words.copy), COPIED);
+    this.#copy.textContent = strings.copied;
+    setTimeout(() => (this.#copy.textContent = strings.copy), COPIED);
   }
 }
 
-/** Without TLS a page has no `navigator.clipboard`. */
+/** Copies a text; without HTTPS there is no `navigator.clipboard`. @param {string} text */
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const listen = (event) => {
+  const listen = (/** @type {ClipboardEvent} */ event) => {
     event.preventDefault();
     event.stopImmediatePropagation();
-    event.clipboardData.setData("text/plain", text);
+    event.clipboardData?.setData("text/plain", text);
   };
   document.addEventListener("copy", listen, { capture: true, once: true });
   document.execCommand("copy");

@@ -1,31 +1,35 @@
-// Colours lines of code, in idle time: lines come in, and go out as nodes in their order. Wherever the grammar is back at
-// its beginning after a line, what follows can be read on its own: so a line is read once, or, inside a comment or a
-// string of many lines, a few times. Called by code.js.
+// Syntax highlighting in idle time: lines come in, and come out as nodes in the same order. If the grammar is back in its
+// initial state after a line, the next line is read on its own. So a line is read once, or a few times inside a comment or
+// string of many lines. Used by code.js.
 
 import { el } from "../ui/dom.js";
-import { later } from "./idle.js";
+import { whenIdle } from "./idle.js";
 
-const MOST_LINES = 64; // that are read together; a string of more loses its colour
+const MOST_LINES = 64; // read together; a longer string loses its colour
 const MOST_CHARACTERS = 8000;
-const LONGEST_LINE = 1000; // a longer one stays plain
+const LONGEST_LINE = 1000; // a longer line stays plain
 
 const TOKEN = /<span class="([\w -]*)">|(<\/span>)|(\n)|&(amp|lt|gt|quot|#x27);|[^<&\n]+/g;
+/** @type {Record<string, string>} */
 const ESCAPED = { amp: "&", lt: "<", gt: ">", quot: '"', "#x27": "'" };
 
+/** @type {typeof import("../vendor/highlightjs/highlight.js").default|null} */
 let highlighter = null;
+/** @type {Promise<unknown>|null} */
 let loading = null;
 
 export class Colours {
   #language;
   #paint;
-  #lines = []; // not painted yet
+  /** @type {string[]} not highlighted yet */
+  #lines = [];
   #painted = 0;
-  #together = 1; // how many lines to read next
+  #together = 1; // lines to read next
   #ended = false;
   #busy = false;
 
   /**
-   * @param {string} language as the model calls it; where it is none that we know, nothing is painted
+   * @param {string} language as the model wrote it; lines of an unknown one stay plain
    * @param {(line: number, nodes: Node[]) => void} paint
    */
   constructor(language, paint) {
@@ -40,7 +44,7 @@ export class Colours {
     this.#wake();
   }
 
-  /** No more lines come. */
+  /** No more lines will come. */
   end() {
     if (this.#ended) return;
     this.#ended = true;
@@ -48,16 +52,16 @@ export class Colours {
   }
 
   #wake() {
-    if (this.#busy || !this.#due()) return;
+    if (this.#busy || !this.#isDue) return;
     this.#busy = true;
-    later(() => (this.#busy = this.#work()));
+    whenIdle(() => (this.#busy = this.#work()));
   }
 
-  #due() {
+  get #isDue() {
     return this.#lines.length >= (this.#ended ? 1 : this.#together);
   }
 
-  /** Reads the next lines; says whether there are more. */
+  /** Reads the next lines. @returns {boolean} true if more can be read now */
   #work() {
     if (!highlighter) {
       loading ??= import("../vendor/highlightjs/highlight.js").then((module) => (highlighter = module.default));
@@ -73,42 +77,48 @@ export class Colours {
       return false;
     }
     const lines = this.#lines.slice(0, this.#together);
-    const { coloured, whole } = this.#colour(lines);
-    if (whole || lines.length >= MOST_LINES || (this.#ended && lines.length === this.#lines.length)) {
+    const { coloured, complete } = colour(highlighter, lines, this.#language);
+    if (complete || lines.length >= MOST_LINES || (this.#ended && lines.length === this.#lines.length)) {
       for (const nodes of coloured) this.#paint(this.#painted++, nodes);
       this.#lines.splice(0, lines.length);
       this.#together = 1;
     } else this.#together = Math.ceil(this.#together * 1.5);
-    return this.#due();
-  }
-
-  /** `whole`: may the next line be read on its own? */
-  #colour(lines) {
-    const text = lines.join("\n");
-    const plain = lines.some((line) => line.length > LONGEST_LINE);
-    if (plain) return { coloured: lines.map((line) => [document.createTextNode(line)]), whole: true };
-    const { value, _top } = highlighter.highlight(`${text}\n`, { language: this.#language, ignoreIllegals: true });
-    return { coloured: nodesOf(value), whole: !_top?.parent || text.length > MOST_CHARACTERS };
+    return this.#isDue;
   }
 }
 
-/** The highlighter's markup, which knows spans and five entities, as nodes of each line; no HTML is ever set. */
+/**
+ * @param {typeof import("../vendor/highlightjs/highlight.js").default} highlighter  @param {string[]} lines  @param {string} language
+ * @returns {{coloured: Node[][], complete: boolean}} `complete`: the next line can be read on its own
+ */
+function colour(highlighter, lines, language) {
+  const text = lines.join("\n");
+  const plain = lines.some((line) => line.length > LONGEST_LINE);
+  if (plain) return { coloured: lines.map((line) => [document.createTextNode(line)]), complete: true };
+  const { value, _top } = highlighter.highlight(`${text}\n`, { language, ignoreIllegals: true });
+  return { coloured: nodesOf(value), complete: !_top?.parent || text.length > MOST_CHARACTERS };
+}
+
+/** The highlighter's markup (spans and five entities) as nodes by line; no HTML is set. @param {string} markup */
 function nodesOf(markup) {
+  /** @type {{scope: string, text: string}[][]} */
   const lines = [[]];
+  /** @type {string[]} */
   const open = [];
   for (const [text, name, closes, newline, escaped] of markup.matchAll(TOKEN)) {
     if (name !== undefined) open.push(name);
     else if (closes) open.pop();
     else if (newline) lines.push([]);
     else {
-      const said = escaped ? ESCAPED[escaped] : text;
-      const last = lines.at(-1).at(-1);
+      const content = escaped ? ESCAPED[escaped] : text;
+      const line = lines[lines.length - 1];
+      const last = line.at(-1);
       const scope = open.at(-1) ?? "";
-      if (last?.scope === scope) last.text += said;
-      else lines.at(-1).push({ scope, text: said });
+      if (last?.scope === scope) last.text += content;
+      else line.push({ scope, text: content });
     }
   }
-  lines.pop(); // what follows the last line's end
+  lines.pop(); // the empty line after the last line end
   return lines.map((line) =>
     line.map(({ scope, text }) => (scope ? el("span", { class: scope }, text) : new Text(text))),
   );

@@ -1,22 +1,21 @@
-// A diagram, drawn when the reader asks for it. Mermaid is a large library that makes HTML and styles of what a model wrote:
-// it runs in a frame of its own (templates/nous_chat/diagram.html) that can reach neither this page nor the network. What
-// comes back is shown as a picture, in which nothing runs and which loads nothing. Called by code.js.
+// A diagram, drawn when the user asks for it. Mermaid turns a model's text into HTML and styles, so it runs in a sandboxed
+// frame (templates/nous_chat/diagram.html) that reaches neither this page nor the network. Its SVG is shown as an image,
+// in which nothing runs and which loads nothing. Used by code.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { site } from "./site.js";
 
-const PATIENCE = 20_000; // ms, with the time it takes to load Mermaid
+const TIMEOUT = 20_000; // ms, including the time to load Mermaid
 
-let frame = null; // a promise of the frame's window
-let number = 0;
+/** @type {Promise<Window>|null} the frame's window */
+let frame = null;
+let lastId = 0;
 
 export class Diagram {
-  button;
-  element;
   #source;
 
-  /** @param {() => string} source what is to be drawn, when it is asked for */
+  /** @param {() => string} source called when the diagram is drawn */
   constructor(source) {
     this.#source = source;
     this.button = el(
@@ -27,59 +26,67 @@ export class Diagram {
         hidden: !site.diagram,
         onclick: () => this.#toggle(),
       },
-      words.diagram,
+      strings.diagram,
     );
     this.element = el("div", { class: "diagram", role: "status", hidden: true });
   }
 
   async #toggle() {
     const on = this.button.getAttribute("aria-pressed") !== "true";
-    this.button.setAttribute("aria-pressed", on);
+    this.button.setAttribute("aria-pressed", String(on));
     this.element.hidden = !on;
     if (!on) return;
     const source = this.#source();
-    this.element.replaceChildren(words.drawing);
+    this.element.replaceChildren(strings.drawing);
     try {
       const picture = await draw(source, isDark(this.element));
       const src = `data:image/svg+xml,${encodeURIComponent(picture)}`;
-      this.element.replaceChildren(el("img", { src, alt: words.diagramOf(source) }));
+      this.element.replaceChildren(el("img", { src, alt: strings.diagramOf(source) }));
     } catch {
-      this.element.replaceChildren(words.noDiagram);
+      this.element.replaceChildren(strings.noDiagram);
     }
   }
 }
 
+/** @param {Element} element */
 function isDark(element) {
   const scheme = getComputedStyle(element).colorScheme;
   return scheme === "dark" || (scheme.includes("dark") && matchMedia("(prefers-color-scheme: dark)").matches);
 }
 
-/** @param {string} source  @param {boolean} dark  @returns {Promise<string>} an SVG  @throws what Mermaid says, or that it took too long */
+/**
+ * @param {string} source
+ * @param {boolean} dark
+ * @returns {Promise<string>} an SVG
+ * @throws Mermaid's error, or a timeout
+ */
 async function draw(source, dark) {
   frame ??= open();
   const target = await frame;
-  const id = ++number;
+  const id = ++lastId;
   return new Promise((resolve, reject) => {
-    const done = (act, value) => {
-      removeEventListener("message", hear);
+    const finish = () => {
+      removeEventListener("message", receive);
       clearTimeout(timer);
-      act(value);
     };
-    const hear = (event) => {
+    const receive = (/** @type {MessageEvent} */ event) => {
       if (event.source !== target || event.data?.id !== id) return;
-      if (typeof event.data.svg === "string") done(resolve, event.data.svg);
-      else done(reject, new Error(String(event.data.error)));
+      finish();
+      if (typeof event.data.svg === "string") resolve(event.data.svg);
+      else reject(new Error(String(event.data.error)));
     };
     const timer = setTimeout(() => {
-      document.querySelector("iframe[data-nous-chat-diagram]")?.remove(); // whatever it is busy with ends with it
+      document.querySelector("iframe[data-nous-chat-diagram]")?.remove(); // ends whatever it is doing
       frame = null;
-      done(reject, new Error("too slow"));
-    }, PATIENCE);
-    addEventListener("message", hear);
-    target.postMessage({ id, source, dark }, "*"); // its origin is opaque; it is told nothing but the source
+      finish();
+      reject(new Error("too slow"));
+    }, TIMEOUT);
+    addEventListener("message", receive);
+    target.postMessage({ id, source, dark }, "*"); // the frame's origin is opaque; the message holds only the source
   });
 }
 
+/** @returns {Promise<Window>} */
 function open() {
   const element = el("iframe", {
     "data-nous-chat-diagram": true,
@@ -89,7 +96,7 @@ function open() {
     "aria-hidden": "true",
   });
   return new Promise((resolve, reject) => {
-    element.addEventListener("load", () => resolve(element.contentWindow));
+    element.addEventListener("load", () => element.contentWindow && resolve(element.contentWindow));
     element.addEventListener("error", reject);
     document.body.append(element);
   });

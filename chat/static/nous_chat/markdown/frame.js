@@ -1,10 +1,11 @@
-// Inside the frame that diagram.js opens: a diagram's source comes in, an SVG goes out. A classic script: the frame's
-// origin is opaque, and modules would need CORS headers that a site's static files may not have.
+// Runs inside the frame of diagram.js: receives a diagram's source, sends an SVG back. A classic script, because the frame
+// has an opaque origin, and modules would need CORS headers that a site's static files may not have.
 
 "use strict";
 
 addEventListener("message", async ({ source: opener, data: { id, source, dark } }) => {
   if (opener !== parent) return;
+  const { mermaid } = /** @type {any} */ (globalThis);
   mermaid.initialize({
     startOnLoad: false,
     securityLevel: "strict",
@@ -20,6 +21,6 @@ addEventListener("message", async ({ source: opener, data: { id, source, dark } 
     const { svg } = await mermaid.render("diagram", source);
     parent.postMessage({ id, svg }, "*");
   } catch (error) {
-    parent.postMessage({ id, error: String(error?.message ?? error) }, "*");
+    parent.postMessage({ id, error: String(error instanceof Error ? error.message : error) }, "*");
   }
 });

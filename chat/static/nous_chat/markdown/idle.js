@@ -1,40 +1,47 @@
-// Work that may wait: done a little at a time between frames, so that none of it is felt. Called by code.js, formula.js,
-// view.js, and for whole messages by message.js.
+// Work for idle time, done in small steps between frames so that the page stays responsive. Used by the Markdown views,
+// and by message.js for whole messages.
 
 const SLICE = 6; // ms
-const AT_LATEST = 200; // ms
+const LATEST = 200; // ms
 
+/** @type {(() => boolean|void)[]} */
 const jobs = [];
 let scheduled = false;
-const turns = new WeakMap(); // by element, its newest settling
+/** @type {WeakMap<Element, object>} the newest call of settle() for each element */
+const newest = new WeakMap();
 
-/** @param {() => boolean|void} job does a small piece of its work; true if there is more. Never throws */
-export function later(job) {
+/** @param {() => boolean|void} job does a small step; returns true if more is left. Must not throw */
+export function whenIdle(job) {
   jobs.push(job);
   schedule();
 }
 
 /**
- * What is finished is neither laid out nor painted while it is out of sight (`data-past` in the style sheets): it keeps
- * the size that it had last, which is taken in a frame before.
+ * Marks a finished element with `data-settled`: the style sheets then skip its layout while it is out of sight. The
+ * browser remembers its last size, so it is laid out for a frame first.
  * @param {Element} element
  */
 export function settle(element) {
-  const turn = {};
-  turns.set(element, turn); // one that waits still would come before the frame
-  element.removeAttribute("data-past");
-  requestAnimationFrame(() => later(() => void (turns.get(element) === turn && element.setAttribute("data-past", ""))));
+  const call = {};
+  newest.set(element, call); // an earlier call that is still waiting would come before the frame
+  element.removeAttribute("data-settled");
+  requestAnimationFrame(() =>
+    whenIdle(() => {
+      if (newest.get(element) === call) element.setAttribute("data-settled", "");
+    }),
+  );
 }
 
-/** Something in what may be settled already, or be about to be, has another size now. @param {Element} element */
+/** Measures again what may be settled already, after an element's size has changed. @param {Element} element */
 export function resettle(element) {
-  for (let each = element; each; each = each.parentElement) if (turns.has(each)) settle(each);
+  for (let each = /** @type {Element|null} */ (element); each; each = each.parentElement)
+    if (newest.has(each)) settle(each);
 }
 
 function schedule() {
   if (scheduled || jobs.length === 0) return;
   scheduled = true;
-  if (globalThis.requestIdleCallback) requestIdleCallback(work, { timeout: AT_LATEST });
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(work, { timeout: LATEST });
   else setTimeout(work, 30);
 }
 

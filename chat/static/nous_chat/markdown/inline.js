@@ -1,10 +1,11 @@
-// What stands inside a block: a piece of text comes in, a tree of runs goes out. markdown-it reads it; nothing in here
-// makes HTML, and raw HTML is text. No page in here. Used by prose.js.
+// Inline Markdown: turns a block's text into a tree of runs. markdown-it parses it; raw HTML stays text, and no HTML is
+// produced. It has no DOM. Used by prose.js.
 
 import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
 import remend from "../vendor/remend/remend.js";
 
 /**
+ * @typedef {import("../vendor/markdown-it/markdown-it.js").Token} Token
  * @typedef {{type: "text"|"code", text: string}
  *   | {type: "math", text: string, source: string, display: boolean}
  *   | {type: "image", text: string, href: string}
@@ -17,12 +18,14 @@ const parser = new MarkdownIt("default", { html: false, linkify: true, maxNestin
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 parser.inline.ruler.before("escape", "math", math);
 
+/** @type {[string, string, boolean][]} opening mark, closing mark, display */
 const FORMULAS = [
   ["$$", "$$", true],
   ["\\[", "\\]", true],
   ["\\(", "\\)", false],
   ["$", "$", false],
 ];
+/** @type {Record<string, "em"|"strong"|"s">} */
 const PAIRS = { em_open: "em", strong_open: "strong", s_open: "s" };
 const MEND = {
   linkMode: "text-only",
@@ -35,43 +38,50 @@ const MEND = {
 
 /**
  * @param {string} text
- * @param {Object<string, {href: string, title: string}>} definitions what `[label]` refers to
- * @param {boolean} unfinished is more of it on its way? Then marks that are open at its end count as closed
+ * @param {Record<string, {href: string, title: string}>} definitions of `[label]` links
+ * @param {boolean} [unfinished] true if more text will follow: marks that are still open count as closed
  * @returns {Run[]}
  */
 export function inline(text, definitions, unfinished = false) {
   const [{ children }] = parser.parseInline(unfinished ? remend(text, MEND) : text, { references: definitions });
+  /** @type {Run[][]} */
   const open = [[]];
-  for (const token of children) {
+  for (const token of children ?? []) {
     if (token.nesting < 0) {
       open.pop();
       continue;
     }
     const run = runOf(token);
-    const last = open.at(-1).at(-1);
+    const siblings = open[open.length - 1];
+    const last = siblings.at(-1);
     if (run.type === "text" && last?.type === "text") last.text += run.text;
-    else if (run.text !== "") open.at(-1).push(run);
-    if (token.nesting > 0) open.push(run.children);
+    else if (!("text" in run) || run.text !== "") siblings.push(run);
+    if ("children" in run && token.nesting > 0) open.push(run.children);
   }
   return open[0];
 }
 
+/** @param {Token} token  @returns {Run} */
 function runOf(token) {
   const { type, content } = token;
   if (type === "softbreak") return { type: "text", text: "\n" };
   if (type === "hardbreak") return { type: "br" };
   if (type === "code_inline") return { type: "code", text: content };
   if (type === "math") return { type: "math", text: content, ...token.meta };
-  if (type === "image") return { type: "image", text: content || token.attrGet("src"), href: token.attrGet("src") };
-  if (type === "link_open") return { type: "link", href: token.attrGet("href"), children: [] };
+  const src = token.attrGet("src") ?? "";
+  if (type === "image") return { type: "image", text: content || src, href: src };
+  if (type === "link_open") return { type: "link", href: token.attrGet("href") ?? "", children: [] };
   return type in PAIRS ? { type: PAIRS[type], children: [] } : { type: "text", text: content };
 }
 
-/** A rule for markdown-it: `$x$`, `\(x\)`, and in display `$$x$$`, `\[x\]`. Prices and paths are none (as in Pandoc). */
+/**
+ * A rule for markdown-it: `$x$`, `\(x\)`, and in display `$$x$$`, `\[x\]`. As in Pandoc, prices and paths are no formulas.
+ * @param {import("../vendor/markdown-it/markdown-it.js").StateInline} state  @param {boolean} silent
+ */
 function math(state, silent) {
   const { src, pos } = state;
   const [opening, closing, display] = FORMULAS.find(([mark]) => src.startsWith(mark, pos)) ?? [];
-  if (!opening) return false;
+  if (!opening || !closing) return false;
   const begin = pos + opening.length;
   const end = src.indexOf(closing, begin);
   const text = src.slice(begin, end);

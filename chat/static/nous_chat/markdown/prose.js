@@ -1,25 +1,28 @@
-// Running text inside an element: of a paragraph, a heading, a cell. What stands there already and is still right stays,
-// so that appending is cheap and a selection is kept. Nothing here sets HTML, ids or styles. Called by view.js.
+// Running text: of a paragraph, a heading or a table cell. Nodes that are still right are kept, so that appending is cheap
+// and a selection survives. It sets no HTML, ids or styles. Used by view.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { formula } from "./formula.js";
 import { inline } from "./inline.js";
-import { addressOf, isPicture } from "./site.js";
+import { isAllowedImage, safeUrl } from "./site.js";
 
-/** A piece that is so long is finished at a line's or a sentence's end in its second half: the rest is read alone. */
+/** @import { Run } from "./inline.js" */
+
+/** A text of more characters is split at the end of a line or sentence in the second half; the pieces are read separately. */
 const PIECE = 4000;
 
 export class Prose {
   #element;
   #definitions;
-  #done = 0; // how much of the text is in finished pieces
-  #nodes = []; // of the last piece, with the runs that they show, as JSON
+  #done = 0; // characters in finished pieces
+  /** @type {{key: string, node: HTMLElement|Text}[]} nodes of the last piece, with their runs as JSON */
+  #nodes = [];
   #text = "";
 
   /**
    * @param {HTMLElement} element
-   * @param {Object<string, object>} definitions as in blocks.js; they may grow
+   * @param {Record<string, {href: string, title: string}>} definitions of blocks.js; they may grow
    */
   constructor(element, definitions) {
     this.#element = element;
@@ -30,7 +33,7 @@ export class Prose {
    * @param {string} text all of it
    * @param {object} [options]
    * @param {string} [options.more] what will probably follow
-   * @param {boolean} [options.open] may it still grow?
+   * @param {boolean} [options.open] true if the text may grow
    */
   show(text, { more = "", open = false } = {}) {
     while (text.length - this.#done > PIECE) {
@@ -43,23 +46,25 @@ export class Prose {
     this.#draw(text.slice(this.#done) + more, open);
   }
 
-  /** Reads it all again, now that more is defined. */
-  renew() {
+  /** Reads the text again, because more labels are defined. */
+  refresh() {
     this.#element.replaceChildren();
     this.#done = 0;
     this.#nodes = [];
     this.show(this.#text);
   }
 
+  /** @param {string} text  @param {boolean} [open] */
   #draw(text, open = false) {
     const runs = inline(open ? text : text.trimEnd(), this.#definitions, open);
     const keys = runs.map((run) => JSON.stringify(run));
     let same = 0;
     while (same < keys.length && keys[same] === this.#nodes[same]?.key) same += 1;
     const last = this.#nodes[same];
-    if (runs[same]?.type === "text" && last?.node.nodeType === Node.TEXT_NODE) {
-      if (runs[same].text.startsWith(last.node.data)) last.node.appendData(runs[same].text.slice(last.node.length));
-      else last.node.data = runs[same].text;
+    const next = runs[same];
+    if (next?.type === "text" && last?.node instanceof Text) {
+      if (next.text.startsWith(last.node.data)) last.node.appendData(next.text.slice(last.node.length));
+      else last.node.data = next.text;
       last.key = keys[same];
       same += 1;
     }
@@ -69,16 +74,16 @@ export class Prose {
   }
 }
 
-/** Decided by what stands before the end alone, so that it does not matter how much had come when it was asked. */
+/** Depends only on the text before the end, so it does not matter how much has arrived. @param {string} text  @param {number} from */
 function endOfPiece(text, from) {
   const half = text.slice(from + PIECE / 2, from + PIECE);
   const end = Math.max(half.lastIndexOf("\n"), half.lastIndexOf(". ")) + 1 || half.lastIndexOf(" ") + 1 || half.length;
-  const splits = end === half.length && /[\ud800-\udbff]$/.test(half);
+  const splits = end === half.length && /[\ud800-\udbff]$/.test(half); // a surrogate pair
   return from + PIECE / 2 + end - (splits ? 1 : 0);
 }
 
+/** @param {Run} run  @returns {HTMLElement|Text} */
 function nodeOf(run) {
-  const children = () => run.children.map(nodeOf);
   switch (run.type) {
     case "text":
       return document.createTextNode(run.text);
@@ -87,29 +92,31 @@ function nodeOf(run) {
     case "math":
       return formula(run.text, run.source, run.display);
     case "link":
-      return link(run.href, children());
+      return link(run.href, run.children.map(nodeOf));
     case "image":
-      return picture(run);
+      return image(run);
+    case "br":
+      return el("br");
     default:
-      return el(run.type, {}, ...(run.children ? children() : [])); // em, strong, s, br
+      return el(run.type, {}, ...run.children.map(nodeOf));
   }
 }
 
-/** Where it leads is said behind it, unless it is what the link says. */
+/** A link, followed by its host, unless its text says where it goes. @param {string} href  @param {(Node|string)[]} children */
 function link(href, children) {
-  const url = addressOf(href);
+  const url = safeUrl(href);
   if (!url) return el("span", {}, ...children);
   const a = el("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", title: url.href }, ...children);
-  const said = a.textContent.replace(/^\w+:\/*/, "");
-  if (url.host && said !== url.host && !said.startsWith(`${url.host}/`)) a.dataset.host = url.host;
+  const text = (a.textContent ?? "").replace(/^\w+:\/*/, "");
+  if (url.host && text !== url.host && !text.startsWith(`${url.host}/`)) a.dataset.host = url.host;
   return a;
 }
 
-/** A picture of a host that the site allows; of any other, a link to it. */
-function picture({ text, href }) {
-  const url = addressOf(href);
+/** An image from a host that the site allows; otherwise a link to it. @param {{text: string, href: string}} run */
+function image({ text, href }) {
+  const url = safeUrl(href);
   if (!url) return el("span", {}, text);
-  if (!isPicture(url)) return link(href, [words.picture(text)]);
+  if (!isAllowedImage(url)) return link(href, [strings.image(text)]);
   return el("img", {
     src: url.href,
     alt: text,

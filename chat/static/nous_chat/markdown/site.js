@@ -1,20 +1,21 @@
-// What the site lets an answer reach: addresses of links, and the hosts of pictures. Set once, by nous-chat.js, from the
-// element's attributes.
+// What the site lets answers link to and load. nous-chat.js sets it once from the element's attributes.
 
-const LINKS = new Set(["https:", "http:", "mailto:"]);
+const PROTOCOLS = new Set(["https:", "http:", "mailto:"]);
 
 export const site = {
-  images: new Set(), // hosts, with their port if they have one
-  diagram: null, // URL of the page that draws diagrams
+  /** Hosts of images, with their port if they have one. */
+  images: /** @type {Set<string>} */ (new Set()),
+  /** URL of the page that draws diagrams. */
+  diagram: /** @type {string|null} */ (null),
 };
 
-/** @param {string} href what a model wrote  @returns {URL|null} null if it must not be a link */
-export function addressOf(href) {
+/** @param {string} href from an answer  @returns {URL|null} null if it must not be a link */
+export function safeUrl(href) {
   const url = URL.canParse(href) ? new URL(href) : null;
-  return url && LINKS.has(url.protocol) && !url.username && !url.password ? url : null;
+  return url && PROTOCOLS.has(url.protocol) && !url.username && !url.password ? url : null;
 }
 
-/** May this be loaded as a picture? @param {URL} url */
-export function isPicture(url) {
+/** @param {URL} url */
+export function isAllowedImage(url) {
   return url.protocol.startsWith("http") && site.images.has(url.host);
 }

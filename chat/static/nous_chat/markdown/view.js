@@ -1,16 +1,26 @@
-// Markdown on the page, as it arrives. Text in pieces comes in; only what is still open in the tree of blocks.js is drawn
-// again, whatever is closed is never touched. Has the interface of ../text.js. Called by message.js, at most once per
+// Shows Markdown as it streams. Text comes in pieces; only what is still open in the tree of blocks.js is drawn again,
+// and a closed block is never touched. It has the interface of ../message/text.js. Used by message.js, at most once per
 // animation frame.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { Blocks } from "./blocks.js";
 import { CodeView } from "./code.js";
 import { formula } from "./formula.js";
-import { later, settle } from "./idle.js";
+import { settle, whenIdle } from "./idle.js";
 import { Prose } from "./prose.js";
 
-const SECTION = 24; // blocks that are laid out together: appending costs no more below many than below few
+/**
+ * @import { Block, Code, Container, Formula, Guess, Prose as ProseBlock, Rule, Table } from "./blocks.js"
+ *
+ * @typedef {object} BlockView
+ * @property {Block} block
+ * @property {HTMLElement} element
+ * @property {HTMLElement|null} tip the element in which text appears
+ * @property {(guess?: Guess|null, depth?: number) => void} update
+ */
+
+const SECTION = 24; // blocks laid out together: appending costs the same below many blocks as below few
 
 const RIGHT_TO_LEFT =
   /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
@@ -21,57 +31,61 @@ export class MarkdownView {
   #page;
   #root;
   #text = "";
-  #directed = false; // is it known in which direction the text runs?
+  #hasDirection = false;
 
-  /** @param {HTMLElement} element is the view's alone; its property `source` is always exactly the text */
+  /** @param {HTMLElement & {source?: string}} element used by this view only; its `source` is always exactly the text */
   constructor(element) {
     this.#element = element;
-    element.classList.add("markdown");
-    this.#begin();
+    this.#element.classList.add("markdown");
+    ({ blocks: this.#blocks, page: this.#page, root: this.#root } = this.#begin());
   }
 
   /** @param {string} text */
   append(text) {
     if (!this.#blocks.root.open) return this.set(this.#text + text, true);
-    this.#take(text);
+    this.#add(text);
     this.#draw();
   }
 
   /**
-   * The whole text; what stands there already is left alone.
+   * Shows a text and keeps the nodes of its beginning, if that is shown already.
    * @param {string} text
-   * @param {boolean} open is more of it on its way?
+   * @param {boolean} open true if more of it will follow
    */
   set(text, open) {
     const added = text.startsWith(this.#text) ? text.slice(this.#text.length) : null;
     if (!this.#blocks.root.open && added === "") return;
-    if (!this.#blocks.root.open || added === null) this.#begin();
-    this.#take(text.slice(this.#text.length));
+    if (!this.#blocks.root.open || added === null) {
+      ({ blocks: this.#blocks, page: this.#page, root: this.#root } = this.#begin());
+    }
+    this.#add(text.slice(this.#text.length));
     if (!open) this.#blocks.close();
     this.#draw();
-    if (!open) this.#end();
+    if (!open) this.#resolveLabels();
   }
 
   #begin() {
-    this.#blocks = new Blocks();
-    this.#page = new Page(this.#blocks.definitions);
+    const blocks = new Blocks();
+    const page = new Page(blocks.definitions);
     this.#element.replaceChildren();
-    this.#root = new DocumentView(this.#blocks.root, this.#page, this.#element);
+    const root = new DocumentView(blocks.root, page, this.#element);
     this.#text = this.#element.source = "";
-    this.#element.dir = "ltr"; // not `auto`: for that the browser looks through the whole text at each change
-    this.#directed = false;
+    this.#element.dir = "ltr"; // not `auto`, for which the browser would search the whole text at each change
+    this.#hasDirection = false;
+    return { blocks, page, root };
   }
 
-  #take(text) {
+  /** @param {string} text */
+  #add(text) {
     this.#blocks.push(text);
     this.#text = this.#element.source = this.#text + text;
-    if (!this.#directed) this.#direct(text);
+    if (!this.#hasDirection) this.#setDirection(text);
   }
 
-  /** The first letter says in which direction lists and quotes go; each line has its own (markdown.css). */
-  #direct(text) {
+  /** The first letter sets the direction of lists and quotes; each line has its own (markdown.css). @param {string} text */
+  #setDirection(text) {
     const [letter] = /\p{L}/u.exec(text) ?? [];
-    this.#directed = letter !== undefined;
+    this.#hasDirection = letter !== undefined;
     if (letter && RIGHT_TO_LEFT.test(letter)) this.#element.dir = "rtl";
   }
 
@@ -79,18 +93,17 @@ export class MarkdownView {
     this.#root.update(this.#blocks.preview());
     const tip = this.#blocks.root.open ? this.#root.tip : null;
     if (tip === this.#page.tip) return;
-    this.#page.tip?.removeAttribute("data-tip");
-    tip?.setAttribute("data-tip", "");
+    this.#page.tip?.removeAttribute("data-caret");
+    tip?.setAttribute("data-caret", "");
     this.#page.tip = tip;
   }
 
-  /** What refers to a label that was defined further down is read again, once. */
-  #end() {
-    const waiting = [...this.#page.waiting].filter(
-      ([, defined]) => defined < Object.keys(this.#blocks.definitions).length,
-    );
-    later(() => {
-      waiting.shift()?.[0].renew();
+  /** Reads again, once, the text that refers to labels defined after it. */
+  #resolveLabels() {
+    const count = Object.keys(this.#blocks.definitions).length;
+    const waiting = [...this.#page.waiting].filter(([, defined]) => defined < count);
+    whenIdle(() => {
+      waiting.shift()?.[0].refresh();
       return waiting.length > 0;
     });
   }
@@ -98,14 +111,17 @@ export class MarkdownView {
 
 /** What the blocks of one text share. */
 class Page {
-  tip = null; // the element in which text appears
-  waiting = new Map(); // prose with a label in it -> how many labels were defined when it was read
+  /** The element in which text appears. @type {HTMLElement|null} */
+  tip = null;
+  /** Text with a label in it, and how many labels were defined when it was read. @type {Map<Prose, number>} */
+  waiting = new Map();
 
+  /** @param {Blocks["definitions"]} definitions */
   constructor(definitions) {
     this.definitions = definitions;
   }
 
-  /** Text in an element, for good. */
+  /** Fills an element whose text will not change. @param {HTMLElement} element  @param {string} text */
   fill(element, text) {
     const prose = new Prose(element, this.definitions);
     prose.show(text);
@@ -113,44 +129,47 @@ class Page {
     return element;
   }
 
-  /** @param {Prose} prose */
+  /** @param {Prose} prose  @param {string} text */
   await(prose, text) {
     if (/\[[^\]]+\]/.test(text)) this.waiting.set(prose, Object.keys(this.definitions).length);
   }
 }
 
-/** A quote, a list or an item: its children stand in it in their order, and only the last may change. */
+/** A quote, a list or an item: only its last child may change. */
 class ContainerView {
   #page;
+  /** @type {BlockView|null} */
   #last = null;
+  /** @type {BlockView|null} */
   #guess = null;
   #count = 0;
 
+  /** @param {Container} block  @param {Page} page  @param {HTMLElement} [element] */
   constructor(block, page, element = elementOf(block)) {
     this.block = block;
     this.#page = page;
     this.element = element;
   }
 
-  /** @param {object|null} guess what Blocks.preview says  @param {number} depth of this container */
+  /** @param {Guess|null} [guess] what Blocks.preview says  @param {number} [depth] of this container */
   update(guess = null, depth = 0) {
     const { children } = this.block;
     if (this.#guess) this.displace(this.#guess.element);
     this.#guess = null;
     if (this.#last && this.#last.block !== children[this.#count - 1]) {
-      this.displace(this.#last.element); // it has turned out to be something else
+      this.displace(this.#last.element); // it has become another block
       this.#last = null;
       this.#count -= 1;
     }
-    const inside = guess?.block && guess.depth === depth ? null : guess;
-    if (this.#count === children.length) this.#last?.update(inside, depth + 1);
+    const inner = guess?.block && guess.depth === depth ? null : guess;
+    if (this.#count === children.length) this.#last?.update(inner, depth + 1);
     else this.#last?.update();
     while (this.#count < children.length) {
       this.#last = viewOf(children[this.#count++], this.#page);
-      this.#last.update(this.#count === children.length ? inside : null, depth + 1);
+      this.#last.update(this.#count === children.length ? inner : null, depth + 1);
       this.place(this.#last.element, this.#count - 1);
     }
-    if (guess && !inside) {
+    if (guess?.block && !inner) {
       this.#guess = viewOf(guess.block, this.#page);
       this.#guess.update();
       this.place(this.#guess.element, this.#count);
@@ -158,30 +177,34 @@ class ContainerView {
     this.#mark();
   }
 
-  place(element) {
+  /** @param {HTMLElement} element  @param {number} _index */
+  place(element, _index) {
     this.element.append(element);
   }
 
+  /** @param {HTMLElement} element */
   displace(element) {
     element.remove();
   }
 
+  /** @returns {HTMLElement|null} */
   get tip() {
     return (this.#guess ?? this.#last)?.tip ?? null;
   }
 
-  /** What becomes known of a list or an item after its beginning. */
+  /** Shows what becomes known of a list or an item only after its beginning. */
   #mark() {
-    const { type, loose, task } = this.block;
+    const { type, loose = false, task = null } = this.block;
     if (type === "list") this.element.toggleAttribute("data-loose", loose);
     if (type !== "item" || task === null || this.element.dataset.task) return;
     this.element.dataset.task = "true";
-    const label = task ? words.done : words.toDo;
+    const label = task ? strings.done : strings.toDo;
     this.element.prepend(el("input", { type: "checkbox", disabled: true, checked: task, "aria-label": label }));
   }
 }
 
 class DocumentView extends ContainerView {
+  /** @param {HTMLElement} element  @param {number} index */
   place(element, index) {
     const { children } = this.element;
     const section = Math.floor(index / SECTION);
@@ -193,10 +216,11 @@ class DocumentView extends ContainerView {
     children[section].append(element);
   }
 
+  /** @param {HTMLElement} element */
   displace(element) {
     const section = element.parentElement;
     element.remove();
-    if (!section.firstChild) section.remove();
+    if (!section?.firstChild) section?.remove();
   }
 }
 
@@ -204,6 +228,7 @@ class ProseView {
   #page;
   #prose;
 
+  /** @param {ProseBlock} block  @param {Page} page */
   constructor(block, page) {
     this.block = block;
     this.#page = page;
@@ -211,9 +236,10 @@ class ProseView {
     this.#prose = new Prose(this.element, page.definitions);
   }
 
+  /** @param {Guess|null} [guess] */
   update(guess = null) {
     const { text, open } = this.block;
-    this.element.hidden = open && /^\|[^\n]*$/.test(text); // the next line says whether it is the head of a table
+    this.element.hidden = open && /^\|[^\n]*$/.test(text); // the next line decides whether it is the header of a table
     if (this.element.hidden) return;
     this.#prose.show(text, { more: guess?.text, open });
     if (!open) this.#page.await(this.#prose, text);
@@ -226,13 +252,14 @@ class TableView {
   #body;
   #rows = 1;
 
+  /** @param {Table} block  @param {Page} page */
   constructor(block, page) {
     this.block = block;
     this.#page = page;
     this.#body = el("tbody");
     this.element = el(
       "div",
-      { class: "table", tabindex: "0", role: "region", "aria-label": words.table },
+      { class: "table", tabindex: "0", role: "region", "aria-label": strings.table },
       el("table", {}, el("thead", {}, this.#row("th", block.rows[0])), this.#body),
     );
   }
@@ -242,6 +269,7 @@ class TableView {
     for (; this.#rows < rows.length; this.#rows++) this.#body.append(this.#row("td", rows[this.#rows]));
   }
 
+  /** @param {"th"|"td"} tag  @param {string[]} cells */
   #row(tag, cells) {
     const { align } = this.block;
     return el(
@@ -255,17 +283,18 @@ class TableView {
 }
 
 class FormulaView {
+  /** @param {Formula} block */
   constructor(block) {
     this.block = block;
     this.tip = this.element = el("div", {
       class: "formula",
       tabindex: "0",
       role: "region",
-      "aria-label": words.formula,
+      "aria-label": strings.formula,
     });
   }
 
-  /** While it is open its source is shown. */
+  /** Shows the source while it is open. @param {Guess|null} [guess] */
   update(guess = null) {
     const { text, open } = this.block;
     if (open) this.element.textContent = text + (guess?.text ?? "");
@@ -276,12 +305,14 @@ class FormulaView {
 class CodeBlockView {
   #view;
 
+  /** @param {Code} block */
   constructor(block) {
     this.block = block;
     this.#view = new CodeView(block);
     this.element = this.#view.element;
   }
 
+  /** @param {Guess|null} [guess] */
   update(guess = null) {
     this.#view.update(guess?.text);
   }
@@ -294,6 +325,7 @@ class CodeBlockView {
 class RuleView {
   tip = null;
 
+  /** @param {Rule} block */
   constructor(block) {
     this.block = block;
     this.element = el("hr");
@@ -302,25 +334,36 @@ class RuleView {
   update() {}
 }
 
-const VIEWS = {
-  paragraph: ProseView,
-  heading: ProseView,
-  table: TableView,
-  math: FormulaView,
-  code: CodeBlockView,
-  rule: RuleView,
-};
-
-const viewOf = (block, page) => new (VIEWS[block.type] ?? ContainerView)(block, page);
-
-function elementOf({ type, level, ordered, start }) {
-  if (type === "heading") return heading(level);
-  if (type === "list") return ordered ? el("ol", { start: start === 1 ? null : start }) : el("ul");
-  return el({ quote: "blockquote", item: "li", paragraph: "p" }[type]);
+/** @param {Block} block  @param {Page} page  @returns {BlockView} */
+function viewOf(block, page) {
+  switch (block.type) {
+    case "paragraph":
+    case "heading":
+      return new ProseView(block, page);
+    case "table":
+      return new TableView(block, page);
+    case "math":
+      return new FormulaView(block);
+    case "code":
+      return new CodeBlockView(block);
+    case "rule":
+      return new RuleView(block);
+    default:
+      return new ContainerView(block, page);
+  }
 }
 
-/** An answer is part of a page whose title is above it: its first level is the page's third. */
+const TAGS = { quote: "blockquote", item: "li", paragraph: "p", document: "div" };
+
+/** @param {Container|ProseBlock} block  @returns {HTMLElement} */
+function elementOf(block) {
+  if (block.type === "heading") return heading(block.level ?? 1);
+  if (block.type !== "list") return el(TAGS[block.type]);
+  return block.ordered ? el("ol", { start: block.start === 1 ? null : block.start }) : el("ul");
+}
+
+/** An answer belongs to a page whose title stands above it, so its first heading level is the page's third. @param {number} level */
 function heading(level) {
-  const deep = level + 2;
-  return el(`h${Math.min(6, deep)}`, { "aria-level": deep > 6 ? deep : null, "data-level": level });
+  const ariaLevel = level + 2;
+  return el(`h${Math.min(6, ariaLevel)}`, { "aria-level": ariaLevel > 6 ? ariaLevel : null, "data-level": level });
 }

@@ -1,66 +1,70 @@
-// What can be done with a message, as a row of small buttons: shown to whom hovers or focuses it. One of them is in the
-// page's tab order, the arrow keys go to the others. Called by message.js.
+// The toolbar of a message, shown on hover and focus. One button is in the page's tab order; the arrow keys reach the
+// others. Used by message.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon, iconButton } from "../ui/dom.js";
 
-const ALL = ["copy", "again", "reply", "edit", "fork", "remove"];
+const ACTIONS = /** @type {const} */ (["copy", "retry", "reply", "edit", "fork", "delete"]);
+
+/** @typedef {typeof ACTIONS[number]} Action */
 
 export class Actions {
+  /** @type {Map<Action, HTMLButtonElement>} */
   #buttons = new Map();
 
-  /** @param {Record<string, () => void>} on by name, see ALL */
+  /** @param {Record<Action, () => void>} on */
   constructor(on) {
     this.element = el("div", {
       class: "toolbar",
       role: "toolbar",
-      "aria-label": words.actions,
+      "aria-label": strings.actions,
       onkeydown: (event) => this.#key(event),
     });
-    for (const name of ALL) {
-      const button = iconButton(name, words.action[name], {
-        class: "bare small",
-        "data-action": name,
-        onclick: () => on[name](),
-      });
+    for (const name of ACTIONS) {
+      const attributes = { class: "icon-button small", "data-action": name, onclick: () => on[name]() };
+      const button = iconButton(name, strings.action[name], attributes);
       this.#buttons.set(name, button);
       this.element.append(button);
     }
   }
 
-  /** @param {Set<string>} offered */
+  /** @param {Set<Action>} offered */
   update(offered) {
-    const focused = this.#focused();
+    const focused = this.#focused;
     for (const [name, button] of this.#buttons) button.hidden = !offered.has(name);
     this.element.hidden = offered.size === 0;
-    const shown = this.#shown();
-    const stop = shown.includes(focused) ? focused : shown[0];
-    for (const button of shown) button.tabIndex = button === stop ? 0 : -1;
+    const shown = this.#shown;
+    const tabStop = shown.find((button) => button === focused) ?? shown[0];
+    for (const button of shown) button.tabIndex = button === tabStop ? 0 : -1;
   }
 
-  /** Says for a moment that it is done. @param {string} name */
+  /** Shows for a moment that an action is done. @param {Action} name */
   done(name) {
     const button = this.#buttons.get(name);
-    button.replaceChildren(icon("check"));
-    setTimeout(() => button.replaceChildren(icon(name)), 1500);
+    button?.replaceChildren(icon("check"));
+    setTimeout(() => button?.replaceChildren(icon(name)), 1500);
   }
 
-  #shown() {
+  get #shown() {
     return [...this.#buttons.values()].filter((button) => !button.hidden);
   }
 
-  #focused() {
-    return this.element.getRootNode().activeElement ?? null;
+  get #focused() {
+    return /** @type {Document|ShadowRoot} */ (this.element.getRootNode()).activeElement ?? null;
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    /** @type {Record<string, number>} */
+    const steps = { ArrowRight: 1, ArrowLeft: -1 };
+    const step = steps[event.key];
     if (!step) return;
     event.preventDefault();
-    const shown = this.#shown();
-    const rightToLeft = getComputedStyle(this.element).direction === "rtl" ? -1 : 1;
-    const next = shown.at((shown.indexOf(this.#focused()) + step * rightToLeft) % shown.length);
+    const shown = this.#shown;
+    const current = shown.indexOf(/** @type {HTMLButtonElement} */ (this.#focused));
+    const direction = getComputedStyle(this.element).direction === "rtl" ? -1 : 1;
+    const next = shown.at((current + step * direction) % shown.length);
     for (const button of shown) button.tabIndex = button === next ? 0 : -1;
-    next.focus();
+    next?.focus();
   }
 }

@@ -1,18 +1,20 @@
-// Asks whether a tool may be used: what will happen, with which arguments, Approve and Reject. Made by call.js for as
-// long as the call waits; what is decided goes to its callback.
+// The card that asks for an approval: what will happen, the arguments, Approve and Reject. tool-call.js shows it while
+// the call awaits a decision.
 
-import { words } from "../i18n/strings.js";
-import { parse } from "../protocol/json.js";
+import { strings } from "../i18n/strings.js";
+import { parseJson } from "../protocol/json.js";
 import { el, icon } from "../ui/dom.js";
+
+/** @import { Call, Decision } from "../protocol/types.d.ts" */
 
 const INVISIBLE = /(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Arguments as JSON on several lines. Characters that are not seen, or that turn the direction of what is, stand there
- * as escapes: nobody shall approve one thing and read another.
+ * Arguments as indented JSON. Invisible characters, and those that change the writing direction, are escaped: what is
+ * approved must be what is read.
  * @param {object|null} value
  */
-export function legible(value) {
+export function readableJson(value) {
   if (value === null) return "";
   return JSON.stringify(value, null, 2).replace(INVISIBLE, (found) =>
     found
@@ -23,19 +25,28 @@ export function legible(value) {
 }
 
 /**
- * @param {string} text what a person made of the arguments
- * @returns {{value: object}|{problem: string}}
+ * Parses the arguments that the user has edited.
+ * @param {string} text
+ * @returns {{value: object, problem?: undefined}|{value?: undefined, problem: string}}
  */
 export function readArguments(text) {
   let value;
   try {
-    value = parse(text);
+    value = parseJson(text);
   } catch (error) {
-    return { problem: words.notJson(/line (\d+)/.exec(error.message)?.[1]) };
+    return { problem: strings.notJson(/line (\d+)/.exec(/** @type {Error} */ (error).message)?.[1]) };
   }
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isObject ? { value } : { problem: words.notObject };
+  return isObject ? { value } : { problem: strings.notObject };
 }
+
+/**
+ * @typedef {object} Context what the card needs to know besides the call
+ * @property {boolean} mayDecide
+ * @property {string|null} launcher name of the user who asked for the answer: they may decide, too
+ * @property {string} agent name
+ * @property {string|null|undefined} decision null while the user's decision is being sent; a sentence if it was refused
+ */
 
 export class Approval {
   #onDecide;
@@ -47,12 +58,13 @@ export class Approval {
   #reason;
   #controls;
   #buttons;
-  #asked = ""; // the arguments as the model wrote them
-  #decider = false;
+  #arguments = ""; // as the model wrote them
+  #mayDecide = false;
   #pending = false;
-  #refusal;
+  /** @type {string|null|undefined} */
+  #decision;
 
-  /** @param {(decision: object) => void} onDecide */
+  /** @param {(decision: Decision) => void} onDecide */
   constructor(onDecide) {
     this.#onDecide = onDecide;
     this.#title = el("h3", { dir: "auto" });
@@ -69,14 +81,14 @@ export class Approval {
     this.#problem = el("p", { class: "problem", role: "alert" });
     this.#reason = el("input", {
       maxlength: "500",
-      placeholder: words.reasonHint,
-      "aria-label": words.reason,
+      placeholder: strings.reasonHint,
+      "aria-label": strings.reason,
       autocomplete: "off",
       dir: "auto",
     });
     this.#buttons = [
-      el("button", { type: "button", class: "approve", onclick: () => this.#approve() }, words.approve),
-      el("button", { class: "reject" }, words.reject), // Enter beside the reason means this one
+      el("button", { type: "button", class: "approve", onclick: () => this.#approve() }, strings.approve),
+      el("button", { class: "reject" }, strings.reject), // submits the form, so Enter in the reason rejects
     ];
     this.#controls = el(
       "div",
@@ -86,69 +98,72 @@ export class Approval {
     );
     this.element = el(
       "form",
-      { class: "approval", role: "group", onsubmit: (event) => this.#reject(event) },
+      {
+        class: "approval",
+        role: "group",
+        onsubmit: (event) => this.#reject(event),
+      },
       icon("tool"),
       this.#title,
       this.#request,
-      el("label", {}, words.arguments, this.#text),
+      el("label", {}, strings.arguments, this.#text),
       this.#terms,
       this.#problem,
       this.#controls,
     );
   }
 
-  /**
-   * @param {object} call a Call of the protocol
-   * @param {{decider: boolean, launcher: string|null, agent: string, decision: string|null|undefined}} context as in call.js
-   */
-  update(call, { decider, launcher, agent, decision }) {
-    const plainly = words.plainly(call.name);
-    this.#title.textContent = plainly;
-    this.element.setAttribute("aria-label", words.approvalNeeded(plainly));
-    this.#request.textContent = words.asks(agent, call.name);
+  /** @param {Call} call  @param {Context} context */
+  update(call, { mayDecide, launcher, agent, decision }) {
+    const action = strings.toolAction(call.name);
+    this.#title.textContent = action;
+    this.element.setAttribute("aria-label", strings.approvalNeeded(action));
+    this.#request.textContent = strings.asks(agent, call.name);
     this.#terms.textContent = [
-      decider ? "" : words.whoDecides(launcher),
-      call.expires_at ? words.decideUntil(call.expires_at) : "",
+      mayDecide ? "" : strings.whoDecides(launcher),
+      call.expires_at ? strings.decideUntil(call.expires_at) : "",
     ]
       .filter(Boolean)
       .join(" ");
     this.#terms.hidden = this.#terms.textContent === "";
-    this.#fill(legible(call.arguments));
-    this.#decider = decider;
+    this.#fill(readableJson(call.arguments));
+    this.#mayDecide = mayDecide;
     this.#pending = decision === null;
-    this.#text.readOnly = this.#reason.readOnly = !decider || this.#pending;
-    this.#controls.hidden = !decider;
-    // Not `disabled`: that would take the focus away.
-    for (const button of this.#buttons) button.setAttribute("aria-disabled", this.#pending);
-    if (decision !== this.#refusal) this.#complain(decision ?? "", false);
-    this.#refusal = decision;
+    this.#text.readOnly = this.#reason.readOnly = !mayDecide || this.#pending;
+    this.#controls.hidden = !mayDecide;
+    // Not `disabled`, which would lose the focus.
+    for (const button of this.#buttons) button.setAttribute("aria-disabled", String(this.#pending));
+    if (decision !== this.#decision) this.#complain(decision ?? "", false);
+    this.#decision = decision;
   }
 
-  /** What the person has changed is left alone. */
-  #fill(asked) {
-    if (asked === this.#asked) return;
-    if (this.#text.value === this.#asked) this.#text.value = asked;
-    this.#asked = asked;
-    this.#text.rows = Math.min(10, asked.split("\n").length);
+  /** Leaves the user's changes alone. @param {string} text */
+  #fill(text) {
+    if (text === this.#arguments) return;
+    if (this.#text.value === this.#arguments) this.#text.value = text;
+    this.#arguments = text;
+    this.#text.rows = Math.min(10, text.split("\n").length);
   }
 
+  /** @param {string} sentence  @param {boolean} [invalid] are the arguments wrong? */
   #complain(sentence, invalid = sentence !== "") {
     this.#problem.textContent = sentence;
-    this.#text.setAttribute("aria-invalid", invalid);
+    this.#text.setAttribute("aria-invalid", String(invalid));
   }
 
   #approve() {
     if (this.#pending) return;
-    if (this.#text.value === this.#asked) return this.#onDecide({ decision: "approve" });
+    if (this.#text.value === this.#arguments) return this.#onDecide({ decision: "approve" });
     const { value, problem } = readArguments(this.#text.value);
-    if (!problem) return this.#onDecide({ decision: "approve", arguments: value });
+    if (value) return this.#onDecide({ decision: "approve", arguments: value });
     this.#complain(problem);
     this.#text.focus();
   }
 
+  /** @param {SubmitEvent} event */
   #reject(event) {
     event.preventDefault();
-    if (this.#pending || !this.#decider) return;
+    if (this.#pending || !this.#mayDecide) return;
     const reason = this.#reason.value.trim();
     this.#onDecide({ decision: "reject", ...(reason && { reason }) });
   }

@@ -1,16 +1,18 @@
-// The files of a message: images as thumbnails, others as chips with name and size. Called by message.js.
+// The files of a message: images as thumbnails, others as chips with name and size. Used by message.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
+
+/** @import { Attachment } from "../protocol/types.d.ts" */
 
 export class Attachments {
   #shown = "";
 
   constructor() {
-    this.element = el("ul", { class: "files", "aria-label": words.attachments, hidden: true });
+    this.element = el("ul", { class: "files", "aria-label": strings.attachments, hidden: true });
   }
 
-  /** @param {object[]} attachments Attachments of the protocol */
+  /** @param {Attachment[]} attachments */
   update(attachments) {
     const ids = attachments.map(({ id }) => id).join();
     if (ids === this.#shown) return;
@@ -20,16 +22,16 @@ export class Attachments {
   }
 }
 
+/** @param {Attachment} attachment */
 function linkTo({ name, size, url, image }) {
-  const link = el("a", {
-    class: image ? "image" : "file",
-    href: url,
-    target: "_blank",
-    rel: "noopener",
-    title: `${name}, ${words.size(size)}`,
-  });
+  const title = `${name}, ${strings.size(size)}`;
+  const link = el("a", { class: image ? "image" : "file", href: url, target: "_blank", rel: "noopener", title });
   if (image) link.append(el("img", { src: url, alt: name, loading: "lazy", decoding: "async" }));
   else
-    link.append(icon("file"), el("span", { class: "file-name", dir: "auto" }, name), el("small", {}, words.size(size)));
+    link.append(
+      icon("file"),
+      el("span", { class: "file-name", dir: "auto" }, name),
+      el("small", {}, strings.size(size)),
+    );
   return link;
 }

@@ -1,48 +1,56 @@
-// Who wrote a message, and when: the head of a message, of which a group shows the first. Called by message.js.
+// Who wrote a message, and when. In a group of messages, only the first one shows the name. Used by message.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { isMine } from "../protocol/permissions.js";
 import { avatar, el, icon } from "../ui/dom.js";
 
-export class Signature {
-  #onVersions;
+/** @import { Message, You } from "../protocol/types.d.ts" */
+
+export class Byline {
+  #onHistory;
+  /** @type {string|null} */
   #shown = null;
 
-  /** @param {() => void} onVersions what did it say before? */
-  constructor(onVersions) {
-    this.#onVersions = onVersions;
-    this.element = el("header", { "data-part": "by", dir: "auto" });
+  /** @param {() => void} onHistory called to show the message's earlier texts */
+  constructor(onHistory) {
+    this.#onHistory = onHistory;
+    this.element = el("header", { "data-part": "byline", dir: "auto" });
   }
 
-  /** @param {object} message  @param {object|null} you  @returns {string} the name */
+  /** @param {Message} message  @param {You|null} you  @returns {string} the name */
   update(message, you) {
-    const { role, author, run, created_at, edited_at, unsent } = message;
-    const mine = isMine(message, you);
-    const name = mine
-      ? words.you
-      : {
-          user: author?.name ?? words.somebody,
-          assistant: run?.agent?.name ?? words.assistant,
-          system: words.system,
-        }[role];
+    const { role, author, created_at, edited_at, unsent } = message;
+    const name = isMine(message, you) ? strings.you : nameOf(message);
     const shown = [name, created_at, edited_at, unsent].join();
     if (shown === this.#shown) return name;
     this.#shown = shown;
-    const mark =
+    const picture =
       role === "user"
         ? avatar(author ?? you ?? { id: "", name })
         : el("span", { class: "avatar agent" }, icon("spark"));
     const time =
-      created_at && el("time", { datetime: created_at, title: words.date(created_at) }, words.time(created_at));
+      created_at && el("time", { datetime: created_at, title: strings.date(created_at) }, strings.time(created_at));
     const edited =
       edited_at &&
       el(
         "button",
-        { type: "button", class: "edited", title: words.date(edited_at), onclick: this.#onVersions },
-        words.edited,
+        {
+          type: "button",
+          class: "edited",
+          title: strings.date(edited_at),
+          onclick: this.#onHistory,
+        },
+        strings.edited,
       );
-    const waits = unsent ? el("span", { class: "unsent" }, icon("clock"), words.unsent) : null;
-    this.element.replaceChildren(...[mark, el("span", { class: "name" }, name), edited, waits ?? time].filter(Boolean));
+    const waiting = unsent && el("span", { class: "unsent" }, icon("clock"), strings.unsent);
+    const parts = [picture, el("span", { class: "name" }, name), edited, waiting || time];
+    this.element.replaceChildren(...parts.filter((part) => part instanceof Node));
     return name;
   }
+}
+
+/** @param {Message} message */
+function nameOf({ role, author, run }) {
+  if (role === "user") return author?.name ?? strings.somebody;
+  return role === "assistant" ? (run?.agent?.name ?? strings.assistant) : strings.system;
 }

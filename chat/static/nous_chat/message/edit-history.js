@@ -1,26 +1,26 @@
-// What a message said before it was edited, in a window. Called by conversation.js.
+// The dialog with the earlier texts of an edited message. Called by conversation.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { dialog } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
 
 /**
- * @param {Node} root where the window may stand
- * @param {{text: string, edited_by: object|null, edited_at: string}[]} edits oldest first; each text stood there until then
+ * @param {Node} root the dialog is added to it
+ * @param {import("../protocol/types.d.ts").Edit[]} edits oldest first; each holds the text until then
  */
-export function showVersions(root, edits) {
+export function showEditHistory(root, edits) {
   const versions = edits
     .toReversed()
     .map(({ text, edited_by, edited_at }) =>
       el(
         "li",
         {},
-        el("p", { class: "until" }, words.versionUntil(words.date(edited_at), edited_by?.name ?? words.somebody)),
+        el("p", { class: "until" }, strings.versionUntil(strings.date(edited_at), edited_by?.name ?? strings.somebody)),
         el("p", { class: "text", dir: "auto" }, text),
       ),
     );
-  const window = dialog(words.versions, "versions", el("ol", {}, ...versions));
-  window.addEventListener("close", () => window.remove());
-  root.append(window);
-  window.showModal();
+  const element = dialog(strings.editHistory, "edit-history", el("ol", {}, ...versions));
+  element.addEventListener("close", () => element.remove());
+  root.appendChild(element);
+  element.showModal();
 }

@@ -1,7 +1,7 @@
-// A field in the place of one's own message, to correct it; for the last one also to ask again with it. Made by
-// message.js for as long as the message is being edited.
+// The field that replaces the user's own message while it is being edited. If it is the last one, the agent can be asked
+// again with the new text. Used by message.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 
 export class Editor {
@@ -10,19 +10,22 @@ export class Editor {
   #problem;
   #buttons;
   #before;
+  #resends;
   #pending = false;
 
   /**
-   * @param {string} text as it is
-   * @param {boolean} last can the answers to it be made again?
+   * @param {string} text
+   * @param {boolean} last true if the agent can be asked again
    * @param {{save: (text: string, resend: boolean) => void, cancel: () => void}} on
    */
   constructor(text, last, on) {
-    const button = (name, label, act) => el("button", { type: "button", class: name, onclick: act }, label);
+    const button = (/** @type {string} */ className, /** @type {string} */ label, /** @type {() => void} */ onclick) =>
+      el("button", { type: "button", class: className, onclick }, label);
     this.#on = on;
     this.#before = text;
+    this.#resends = last;
     this.#text = el("textarea", {
-      "aria-label": words.editMessage,
+      "aria-label": strings.editMessage,
       dir: "auto",
       rows: Math.min(10, text.split("\n").length),
       onkeydown: (event) => this.#key(event),
@@ -30,10 +33,10 @@ export class Editor {
     this.#text.value = text;
     this.#problem = el("p", { class: "problem", role: "alert" });
     this.#buttons = [
-      last ? button("approve", words.resend, () => this.#save(true)) : null,
-      button(last ? "reject" : "approve", words.save, () => this.#save(false)),
-      button("reject", words.cancel, on.cancel),
-    ].filter(Boolean);
+      ...(last ? [button("approve", strings.resend, () => this.#save(true))] : []),
+      button(last ? "reject" : "approve", strings.save, () => this.#save(false)),
+      button("reject", strings.cancel, on.cancel),
+    ];
     this.element = el(
       "div",
       { class: "editor" },
@@ -48,37 +51,40 @@ export class Editor {
     this.#text.setSelectionRange(this.#text.value.length, this.#text.value.length);
   }
 
-  /** It was refused. @param {string} sentence */
+  /** Shows why the change was refused. @param {string} sentence */
   complain(sentence) {
-    this.#wait(false);
+    this.#setPending(false);
     this.#problem.textContent = sentence;
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Escape") {
-      event.stopPropagation(); // it does not stop an answer
+      event.stopPropagation(); // this Escape does not stop an answer
       this.#on.cancel();
     }
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
-      this.#save(this.#buttons.length === 3);
+      this.#save(this.#resends);
     }
   }
 
+  /** @param {boolean} resend */
   #save(resend) {
     const text = this.#text.value;
     if (this.#pending) return;
     if (text === this.#before && !resend) return this.#on.cancel();
-    if (text.trim() === "") return this.complain(words.emptyEdit);
-    this.#wait(true);
+    if (text.trim() === "") return this.complain(strings.emptyEdit);
+    this.#setPending(true);
     this.#on.save(text, resend);
   }
 
-  #wait(on) {
+  /** @param {boolean} on */
+  #setPending(on) {
     this.#pending = on;
     this.#problem.textContent = "";
     this.#text.readOnly = on;
-    for (const button of this.#buttons) button.setAttribute("aria-disabled", on);
+    for (const button of this.#buttons) button.setAttribute("aria-disabled", String(on));
   }
 }

@@ -1,100 +1,116 @@
-// One message as one <article>. It is made once and then only changed: whole by update(), at its end by append(). Its
-// parts are classes of their own. Called by messages.js; knows nothing of the other messages.
+// One message as an <article>. It is created once and then only changed: update() for the whole of it, append() for text
+// at its end. Its parts are classes of their own. Used by message-list.js; it knows no other messages.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { settle } from "../markdown/idle.js";
 import { MarkdownView } from "../markdown/view.js";
-import { isMine, mayDelete, mayRestore, mayWrite, undoLeft } from "../protocol/permissions.js";
+import { isMine, mayDelete, mayRestore, mayWrite, undoTimeLeft } from "../protocol/permissions.js";
 import { isActive } from "../protocol/reducer.js";
-import { el } from "../ui/dom.js";
+import { el, textButton } from "../ui/dom.js";
 import { Actions } from "./actions.js";
 import { Alternatives } from "./alternatives.js";
 import { Attachments } from "./attachments.js";
-import { Signature } from "./byline.js";
+import { Byline } from "./byline.js";
 import { Editor } from "./editor.js";
-import { End } from "./outcome.js";
-import { Wait } from "./pending.js";
+import { Outcome } from "./outcome.js";
+import { Pending } from "./pending.js";
 import { Quote } from "./quote.js";
 import { TextView } from "./text.js";
 import { Thinking } from "./thinking.js";
-import { Calls } from "./tool-calls.js";
-import { metaOf } from "./usage.js";
+import { ToolCalls } from "./tool-calls.js";
+import { usageOf } from "./usage.js";
 
 /**
- * @typedef {object} Acts what a person does with a message; requests.js and conversation.js perform it
- * @property {(id: string) => void} again     make this answer again
- * @property {(id: string) => void} proceed   go on from its text
- * @property {(call: string, decision: object) => void} decide
- * @property {(message: object) => void} reply
+ * @import { Decision, Message, You } from "../protocol/types.d.ts"
+ *
+ * @typedef {object} Acts what a user does with a message; conversation.js carries it out
+ * @property {(id: string) => void} retry        request another answer
+ * @property {(id: string) => void} continue     continue this answer from its text
+ * @property {(call: string, decision: Decision) => void} decide
+ * @property {(message: Message) => void} reply
  * @property {(id: string, text: string, resend: boolean) => void} edit
- * @property {(id: string) => void} remove
+ * @property {(id: string) => void} delete
  * @property {(id: string) => void} restore
- * @property {(id: string) => void} choose    show this alternative
- * @property {(id: string) => void} fork      begin a new conversation that has all up to here
- * @property {(id: string) => void} versions  what did it say before it was edited?
- * @property {(id: string) => void} open      go to that message
- * @property {() => void} leave               the field of the message is gone, the focus needs a place
+ * @property {(id: string) => void} choose       show this alternative
+ * @property {(id: string) => void} fork         create a conversation with everything up to here
+ * @property {(id: string) => void} showHistory  show the texts from before it was edited
+ * @property {() => void} leave                  the focused field of the message is gone
+ *
+ * @typedef {object} Context
+ * @property {You|null} you
+ * @property {boolean} offered       true if this answer can be retried or continued now
+ * @property {boolean} resend        true if the agent can be asked again after an edit
+ * @property {Message|null} quoted   the message that this one replies to, if it is loaded
+ * @property {Map<string, string|null>} decisions  of the state
  */
 
 export class MessageView {
   #acts;
-  #message = null;
-  #context = null;
-  #parts = {};
-  #views = {};
+  #parts;
+  #views;
+  /** @type {Message} */
+  #message;
+  /** @type {Context} */
+  #context;
+  /** @type {MarkdownView|TextView|null} */
+  #text = null;
+  /** @type {Editor|null} */
   #editor = null;
-  #undoing = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #undoTimer;
 
-  /** @param {Acts} acts */
+  /** @param {Acts & {open: (id: string) => void}} acts `open` goes to another message */
   constructor(acts) {
-    const part = (name, tag, ...children) =>
-      (this.#parts[name] = el(tag, { "data-part": name, dir: "auto" }, ...children));
-    const id = (act) => () => acts[act](this.#message.id);
+    const part = (/** @type {string} */ name, /** @type {"div"|"p"} */ tag, /** @type {Node[]} */ ...children) =>
+      el(tag, { "data-part": name, dir: "auto" }, ...children);
+    const withId = (/** @type {(id: string) => void} */ act) => () => this.#message.id && act(this.#message.id);
     this.#acts = acts;
     this.#views = {
-      by: new Signature(id("versions")),
-      quote: new Quote(() => acts.open(this.#message.reply_to)),
+      byline: new Byline(withId(acts.showHistory)),
+      quote: new Quote(() => this.#message.reply_to && acts.open(this.#message.reply_to)),
       thinking: new Thinking(),
-      calls: new Calls(acts.decide),
-      wait: new Wait(),
+      calls: new ToolCalls(acts.decide),
+      pending: new Pending(),
       files: new Attachments(),
-      end: new End({ again: id("again"), proceed: id("proceed") }),
+      outcome: new Outcome({ retry: withId(acts.retry), continue: withId(acts.continue) }),
       alternatives: new Alternatives(acts.choose),
       actions: new Actions({
         copy: () => this.#copy(),
-        again: id("again"),
+        retry: withId(acts.retry),
         reply: () => acts.reply(this.#message),
         edit: () => this.edit(),
-        fork: id("fork"),
-        remove: id("remove"),
+        fork: withId(acts.fork),
+        delete: withId(acts.delete),
       }),
     };
-    const views = this.#views;
+    const undo = textButton(strings.undo, withId(acts.restore));
+    this.#parts = {
+      text: part("text", "div"),
+      undo,
+      usage: part("usage", "p"),
+      deleted: part("deleted", "p", el("span", {}, strings.deletedMessage), undo),
+    };
+    const { byline, quote, thinking, calls, pending, files, outcome, alternatives, actions } = this.#views;
     this.element = el(
       "article",
       {},
-      views.by.element,
-      views.quote.element,
-      views.thinking.element,
-      views.calls.lines,
-      views.wait.element,
-      part("text", "div"),
-      views.files.element,
-      part(
-        "deleted",
-        "p",
-        el("span", {}, words.deletedMessage),
-        (this.#parts.undo = el("button", { type: "button", class: "quiet", onclick: id("restore") }, words.undo)),
-      ),
-      views.calls.cards,
-      views.end.element,
-      el("div", { class: "under" }, views.alternatives.element, views.actions.element, part("meta", "p")),
+      byline.element,
+      quote.element,
+      thinking.element,
+      calls.lines,
+      pending.element,
+      this.#parts.text,
+      files.element,
+      this.#parts.deleted,
+      calls.cards,
+      outcome.element,
+      el("div", { class: "message-footer" }, alternatives.element, actions.element, this.#parts.usage),
     );
   }
 
-  /** How many of its calls wait for a decision. */
-  get waiting() {
-    return this.#views.calls.waiting;
+  /** How many of its calls await a decision. */
+  get approvals() {
+    return this.#views.calls.approvals;
   }
 
   get seq() {
@@ -107,26 +123,18 @@ export class MessageView {
     return isMine(this.#message, this.#context.you);
   }
 
-  /** May there be more of it? */
+  /** True while the answer may grow. */
   get #open() {
     return this.#message.run !== null && isActive(this.#message.run);
   }
 
-  /** Messages of the same group, one after the other, have one head. */
+  /** Consecutive messages of the same group share one byline. */
   get group() {
     const { role, author, run } = this.#message;
     return role + (author?.id ?? run?.agent?.slug ?? "");
   }
 
-  /**
-   * @param {object} message as in the state of apply.js
-   * @param {object} context
-   * @param {object|null} context.you the reader
-   * @param {boolean} context.offered can this answer be made again, or go on, now?
-   * @param {boolean} context.resend can one ask again with this message changed?
-   * @param {object|null} context.quoted the message that it answers, if that is loaded
-   * @param {Map<string, string|null>} context.decisions as in the state
-   */
+  /** @param {Message} message of the state  @param {Context} context */
   update(message, context) {
     const before = this.#message;
     this.#message = message;
@@ -138,61 +146,62 @@ export class MessageView {
     if (message.run) dataset.status = message.run.status;
     this.element.toggleAttribute("data-unsent", message.unsent ?? false);
     this.element.toggleAttribute("data-deleted", message.deleted_at !== null);
-    this.element.setAttribute("aria-label", this.#views.by.update(message, you));
+    this.element.setAttribute("aria-label", this.#views.byline.update(message, you));
     this.#views.quote.update(message.reply_to, quoted);
-    this.#views.text ??= new (message.role === "assistant" ? MarkdownView : TextView)(this.#parts.text);
-    this.#views.text.set(message.text, this.#open);
+    this.#text ??= new (message.role === "assistant" ? MarkdownView : TextView)(this.#parts.text);
+    this.#text.set(message.text, this.#open);
     this.#views.thinking.set(message.thinking);
     this.#views.calls.update(message, you, decisions);
     this.#views.files.update(message.attachments);
-    this.#progress();
-    const act = this.#views.end.update(message, you, offered);
+    this.#updateProgress();
+    const act = this.#views.outcome.update(message, you, offered);
     this.#views.alternatives.update(message, mayWrite(you));
-    this.#views.actions.update(this.#offers(act));
-    this.#deletion();
-    const meta = metaOf(message.run);
-    this.#parts.meta.hidden = meta === "";
-    this.#parts.meta.textContent = meta;
-    this.#parts.meta.title = message.run?.model ?? "";
+    this.#views.actions.update(this.#offeredActions(act));
+    this.#updateDeletion();
+    const usage = usageOf(message.run);
+    this.#parts.usage.hidden = usage === "";
+    this.#parts.usage.textContent = usage;
+    this.#parts.usage.title = message.run?.model ?? "";
     if (!this.#open) settle(this.element);
-    if (before && before.edited_at !== message.edited_at) this.#close();
+    if (before && before.edited_at !== message.edited_at) this.#closeEditor();
   }
 
-  /** @param {"text"|"thinking"} part  @param {string} text  @param {object} message with that text in it */
+  /** @param {"text"|"thinking"} part  @param {string} text  @param {Message} message that includes the text */
   append(part, text, message) {
     this.#message = message;
-    this.#views[part].append(text);
-    this.#progress();
+    if (part === "text") this.#text?.append(text);
+    else this.#views.thinking.append(text);
+    this.#updateProgress();
   }
 
-  /** The arrow that another alternative had the focus on. @param {Element} arrow */
+  /** Focuses the arrow that corresponds to one of another alternative. @param {Element} arrow */
   focusLike(arrow) {
     this.#views.alternatives.focus(arrow.matches(":last-child"));
   }
 
-  /** The first of a group carries the name. */
-  lead(on) {
-    this.element.toggleAttribute("data-lead", on);
+  /** Shows the byline if the message is the first of its group. @param {boolean} on */
+  startsGroup(on) {
+    this.element.toggleAttribute("data-group-start", on);
   }
 
-  /** Puts a field in the place of the text. */
+  /** Replaces the text with a field. */
   edit() {
     this.#editor ??= new Editor(this.#message.text, this.#context.resend, {
-      save: (text, resend) => this.#acts.edit(this.#message.id, text, resend),
-      cancel: () => this.#close(),
+      save: (text, resend) => this.#message.id && this.#acts.edit(this.#message.id, text, resend),
+      cancel: () => this.#closeEditor(),
     });
     if (!this.#editor.element.parentNode) this.#parts.text.after(this.#editor.element);
     this.element.toggleAttribute("data-editing", true);
     this.#editor.focus();
   }
 
-  /** What was done with it was refused. @param {string} sentence  @returns {boolean} is it shown here? */
+  /** Shows why a change was refused. @param {string} sentence  @returns {boolean} false if no field is open to show it */
   refused(sentence) {
     this.#editor?.complain(sentence);
     return this.#editor !== null;
   }
 
-  #close() {
+  #closeEditor() {
     if (!this.#editor) return;
     const focused = this.#editor.element.matches(":focus-within");
     this.#editor.element.remove();
@@ -201,40 +210,41 @@ export class MessageView {
     if (focused) this.#acts.leave();
   }
 
-  /** What moves while an answer is being written. */
-  #progress() {
+  /** Updates what changes while an answer is being written. */
+  #updateProgress() {
     const message = this.#message;
     this.#parts.text.hidden = message.text === "";
-    this.#views.wait.progress(message);
-    this.element.toggleAttribute("data-pondering", this.#views.thinking.progress(message));
+    this.#views.pending.update(message);
+    this.element.toggleAttribute("data-thinking", this.#views.thinking.update(message));
   }
 
-  /** @param {string|null} act what its end offers already */
-  #offers(act) {
+  /** @param {"continue"|"retry"|null} act that the outcome offers already */
+  #offeredActions(act) {
     const { you, offered } = this.#context;
     const { id, role, run, text, deleted_at } = this.#message;
+    /** @type {Set<import("./actions.js").Action>} */
     const names = new Set();
     if (!id || role === "system" || deleted_at || this.#open) return names;
     const writer = mayWrite(you);
-    const own = writer && isMine(this.#message, you);
     if (text && navigator.clipboard) names.add("copy");
-    if (offered && act !== "again") names.add("again");
+    if (offered && act !== "retry") names.add("retry");
     if (writer) names.add("reply");
-    if (own && text) names.add("edit");
+    if (writer && isMine(this.#message, you) && text) names.add("edit");
     if (run) names.add("fork");
-    if (mayDelete(this.#message, you)) names.add("remove");
+    if (mayDelete(this.#message, you)) names.add("delete");
     return names;
   }
 
-  #deletion() {
+  #updateDeletion() {
     this.#parts.deleted.hidden = this.#message.deleted_at === null;
-    clearTimeout(this.#undoing);
-    const left = mayRestore(this.#message, this.#context.you) ? undoLeft(this.#message.deleted_at) : 0;
-    this.#undoable(left > 0);
-    if (left > 0) this.#undoing = setTimeout(() => this.#undoable(false), left);
+    clearTimeout(this.#undoTimer);
+    const left = mayRestore(this.#message, this.#context.you) ? undoTimeLeft(this.#message.deleted_at) : 0;
+    this.#showUndo(left > 0);
+    if (left > 0) this.#undoTimer = setTimeout(() => this.#showUndo(false), left);
   }
 
-  #undoable(on) {
+  /** @param {boolean} on */
+  #showUndo(on) {
     const focused = this.#parts.undo.matches(":focus");
     this.#parts.undo.hidden = !on;
     if (focused && !on) this.#acts.leave();

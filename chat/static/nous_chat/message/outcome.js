@@ -1,12 +1,14 @@
-// One line under an answer that did not come to its own end: the reason, and the one thing to do. Called by message.js,
-// and by conversation.js for what is said aloud.
+// The line under an answer that was not completed: the reason, and what the user can do. Used by message.js, and by
+// conversation.js for the announcement.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { isActive } from "../protocol/reducer.js";
-import { el, quietButton } from "../ui/dom.js";
+import { el, textButton } from "../ui/dom.js";
 
-/** What providers call the end of an answer that their filter cut. */
-const FILTER = new Set([
+/** @import { Message, Run, You } from "../protocol/types.d.ts" */
+
+/** Finish reasons of the providers whose filter cut an answer off. */
+const FILTERED = new Set([
   "content_filter",
   "SAFETY",
   "RECITATION",
@@ -17,58 +19,59 @@ const FILTER = new Set([
 ]);
 
 /**
- * How an answer ended; null if it goes on, or is complete.
- * @param {object} message with a run
- * @param {object|null} you
- * @returns {{sentence: string, act: "proceed"|"again", tone: ""|"bad"}|null} `act`: go on from its text, or make it again
+ * Why an answer is not complete; null if it is, or is still being written.
+ * @param {Pick<Message, "text"|"run">} message
+ * @param {You|null} you
+ * @returns {{sentence: string, act: "continue"|"retry", tone: ""|"bad"}|null}
  */
-export function endOf({ text, run }, you) {
+export function outcomeOf({ text, run }, you) {
   if (!run || isActive(run)) return null;
-  const { status, finish_reason, cut_off, error } = run;
+  const { status, finish_reason, cut_off } = run;
   if (status === "completed") {
-    if (cut_off) return { sentence: words.cut, act: "proceed", tone: "" };
-    return FILTER.has(finish_reason) ? { sentence: words.filtered, act: "again", tone: "bad" } : null;
+    if (cut_off) return { sentence: strings.cut, act: "continue", tone: "" };
+    return FILTERED.has(finish_reason ?? "") ? { sentence: strings.filtered, act: "retry", tone: "bad" } : null;
   }
-  const sentence =
-    status === "stopped" && run.stopped_by
-      ? receipt(run, you)
-      : error?.message
-        ? words.refused(error)
-        : words.ended[status];
-  return { sentence, act: cut_off && text ? "proceed" : "again", tone: status === "failed" ? "bad" : "" };
+  const act = cut_off && text ? "continue" : "retry";
+  return { sentence: reasonOf(run, you), act, tone: status === "failed" ? "bad" : "" };
 }
 
-function receipt({ stopped_by, usage, tokens }, you) {
-  const name = stopped_by.id === you?.id ? null : stopped_by.name;
-  return words.receipt(name, usage?.output_tokens ?? tokens ?? null);
+/** @param {Run} run  @param {You|null} you */
+function reasonOf({ status, stopped_by, error, usage, tokens }, you) {
+  if (status === "stopped" && stopped_by) {
+    const name = stopped_by.id === you?.id ? null : stopped_by.name;
+    return strings.stoppedBy(name, usage?.output_tokens ?? tokens ?? null);
+  }
+  if (error?.message) return strings.refused(error);
+  return strings.ended[/** @type {"stopped"|"failed"|"interrupted"} */ (status)];
 }
 
-export class End {
+export class Outcome {
   #reason;
   #action;
+  /** @type {"continue"|"retry"|null} */
   #act = null;
 
-  /** @param {{again: () => void, proceed: () => void}} on */
+  /** @param {{retry: () => void, continue: () => void}} on */
   constructor(on) {
     this.#reason = el("span");
-    this.#action = quietButton("", () => on[this.#act]());
-    this.element = el("p", { "data-part": "end", dir: "auto", hidden: true }, this.#reason, this.#action);
+    this.#action = textButton("", () => this.#act && on[this.#act]());
+    this.element = el("p", { "data-part": "outcome", dir: "auto", hidden: true }, this.#reason, this.#action);
   }
 
   /**
-   * @param {object} message
-   * @param {object|null} you
-   * @param {boolean} offered may something be done about it now?
-   * @returns {string|null} what it offers
+   * @param {Message} message
+   * @param {You|null} you
+   * @param {boolean} offered true if the answer can be retried or continued now
+   * @returns {"continue"|"retry"|null} what it offers
    */
   update(message, you, offered) {
-    const end = endOf(message, you);
-    this.element.hidden = end === null;
-    this.element.dataset.tone = end?.tone ?? "";
-    this.#reason.textContent = end?.sentence ?? "";
-    this.#act = end && offered ? end.act : null;
+    const outcome = outcomeOf(message, you);
+    this.element.hidden = outcome === null;
+    this.element.dataset.tone = outcome?.tone ?? "";
+    this.#reason.textContent = outcome?.sentence ?? "";
+    this.#act = outcome && offered ? outcome.act : null;
     this.#action.hidden = this.#act === null;
-    this.#action.textContent = this.#act ? { again: words.retry, proceed: words.continue }[this.#act] : "";
+    this.#action.textContent = this.#act ? { retry: strings.retry, continue: strings.continue }[this.#act] : "";
     return this.#act;
   }
 }

@@ -1,29 +1,22 @@
-// Stands where an answer's text will stand until it begins: three dots, or the place in the queue. Called by message.js.
+// Stands where an answer's text will appear: three dots, or the place in the queue. Used by message.js.
 
-import { words } from "../i18n/strings.js";
-import { isWriting } from "../protocol/reducer.js";
+import { strings } from "../i18n/strings.js";
+import { isInProgress } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 
-export class Wait {
+export class Pending {
   #place;
 
   constructor() {
+    const dot = () => el("span", { "aria-hidden": "true" });
     this.#place = el("small");
-    this.element = el(
-      "div",
-      { "data-part": "dots", hidden: true },
-      el("span", { "aria-hidden": "true" }),
-      el("span", { "aria-hidden": "true" }),
-      el("span", { "aria-hidden": "true" }),
-      this.#place,
-    );
+    this.element = el("div", { "data-part": "pending", hidden: true }, dot(), dot(), dot(), this.#place);
   }
 
-  /** @param {object} message  @returns {boolean} does it wait? */
-  progress({ text, thinking, calls, run }) {
-    const waits = run !== null && isWriting(run) && text === "" && (thinking === "" || calls.length > 0);
+  /** @param {import("../protocol/types.d.ts").Message} message */
+  update({ text, thinking, calls, run }) {
+    const waits = run !== null && isInProgress(run) && text === "" && (thinking === "" || calls.length > 0);
     this.element.toggleAttribute("hidden", !waits);
-    this.#place.textContent = waits && run.place ? words.place(run.place) : "";
-    return waits;
+    this.#place.textContent = waits && run.place ? strings.place(run.place) : "";
   }
 }

@@ -1,14 +1,16 @@
-// The line above a message that answers another one: who wrote that, and how it began; leads there. Called by message.js.
+// The line above a reply: who wrote the original message, and how it begins. A click goes there. Used by message.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
+
+/** @import { Message } from "../protocol/types.d.ts" */
 
 const LENGTH = 140;
 
-/** How a message begins, on one line. @param {object|null} message */
-export function beginning(message) {
-  if (!message) return words.earlierMessage;
-  if (message.deleted_at) return words.deletedMessage;
+/** The beginning of a message on one line. @param {Message|null} message null if it is not loaded */
+export function excerptOf(message) {
+  if (!message) return strings.earlierMessage;
+  if (message.deleted_at) return strings.deletedMessage;
   const text = message.text
     .slice(0, LENGTH * 2)
     .replace(/[*#_`>\s]+/g, " ")
@@ -16,8 +18,8 @@ export function beginning(message) {
   return text.slice(0, LENGTH) || message.attachments.map(({ name }) => name).join(", ");
 }
 
-/** Who wrote a message. */
-export function writerOf(message) {
+/** @param {Message|null} message */
+export function authorName(message) {
   return message?.author?.name ?? message?.run?.agent?.name ?? "";
 }
 
@@ -31,19 +33,26 @@ export class Quote {
     this.#text = el("span");
     this.element = el(
       "button",
-      { type: "button", class: "quote", "data-part": "quote", dir: "auto", hidden: true, onclick: onOpen },
+      {
+        type: "button",
+        class: "quote",
+        "data-part": "quote",
+        dir: "auto",
+        hidden: true,
+        onclick: onOpen,
+      },
       icon("reply"),
-      el("span", { class: "unseen" }, words.inReplyTo),
+      el("span", { class: "visually-hidden" }, strings.inReplyTo),
       this.#name,
       this.#text,
     );
   }
 
-  /** @param {string|null} id  @param {object|null} message the one of that id, if it is loaded */
+  /** @param {string|null} id of the original message  @param {Message|null} message if it is loaded */
   update(id, message) {
     this.element.hidden = id === null;
     if (id === null) return;
-    this.#name.textContent = writerOf(message);
-    this.#text.textContent = beginning(message);
+    this.#name.textContent = authorName(message);
+    this.#text.textContent = excerptOf(message);
   }
 }

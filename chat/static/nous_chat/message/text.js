@@ -1,17 +1,17 @@
-// Shows a growing text as it was written: what people say, and thinking. Answers are shown by markdown/view.js, which has
-// the same interface. Called by message.js, at most once per animation frame.
+// Plain text that grows: users' messages and thinking. Answers are shown by markdown/view.js, which has the same
+// interface. Called at most once per animation frame.
 
-// A block is closed at the next line end once it is this long, so that appending never lays out more than the last
-// block again, however long the answer is. The line end itself stands between the blocks: it is part of the text, but
-// not shown, so that copying over blocks gives the text, too.
-const BLOCK = 2000;
+// A block ends at the next line end after this many characters, so that appending never lays out more than the last
+// block, however long the text is. The line end itself stands between the blocks: invisible, but copied.
+const BLOCK_LENGTH = 2000;
 
 export class TextView {
   #element;
-  #tail;
+  /** @type {Text|null} the last block's text node */
+  #tail = null;
   #text = "";
 
-  /** @param {HTMLElement} element its textContent, and its property `source`, is always exactly the text */
+  /** @param {HTMLElement & {source?: string}} element its textContent and its `source` are always exactly the text */
   constructor(element) {
     this.#element = element;
   }
@@ -22,7 +22,7 @@ export class TextView {
     let rest = text;
     while (rest) {
       this.#tail ??= this.#element.appendChild(document.createElement("div")).appendChild(new Text());
-      const end = rest.indexOf("\n", Math.max(0, BLOCK - this.#tail.length));
+      const end = rest.indexOf("\n", Math.max(0, BLOCK_LENGTH - this.#tail.length));
       this.#tail.appendData(end < 0 ? rest : rest.slice(0, end));
       if (end < 0) return;
       this.#element.append("\n");
@@ -31,7 +31,7 @@ export class TextView {
     }
   }
 
-  /** The whole text; what stands there already is left alone. @param {string} text */
+  /** Shows a text and keeps the nodes of its beginning, if that is shown already. @param {string} text */
   set(text) {
     if (text.startsWith(this.#text)) return this.append(text.slice(this.#text.length));
     this.#element.replaceChildren();

@@ -1,20 +1,19 @@
-// What a model thinks before it answers: a line that opens, its last sentence as it streams. Called by message.js.
+// A model's thinking: a disclosure whose summary is the last sentence while it streams. Used by message.js.
 
-import { words } from "../i18n/strings.js";
-import { isWriting } from "../protocol/reducer.js";
+import { strings } from "../i18n/strings.js";
+import { isInProgress } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 import { TextView } from "./text.js";
 
 export class Thinking {
   #summary;
-  #text;
   #view;
 
   constructor() {
+    const text = el("div", { class: "thought" });
     this.#summary = el("summary");
-    this.#text = el("div", { class: "thought" });
-    this.#view = new TextView(this.#text);
-    this.element = el("details", { "data-part": "thinking", dir: "auto", hidden: true }, this.#summary, this.#text);
+    this.#view = new TextView(text);
+    this.element = el("details", { "data-part": "thinking", dir: "auto", hidden: true }, this.#summary, text);
   }
 
   /** @param {string} text all of it */
@@ -22,30 +21,25 @@ export class Thinking {
     this.#view.set(text);
   }
 
-  /** @param {string} text a piece at its end */
+  /** @param {string} text added at its end */
   append(text) {
     this.#view.append(text);
   }
 
-  /** @param {object} message with that thinking in it  @returns {boolean} is it thinking now? */
-  progress({ text, thinking, run }) {
-    const now = thinking !== "" && text === "" && run !== null && isWriting(run);
-    this.element.toggleAttribute("hidden", thinking === ""); // `hidden =` would have it styled again at each delta
-    if (thinking) this.#summary.textContent = now ? lastSentence(thinking) : words.thought;
-    return now;
+  /** @param {import("../protocol/types.d.ts").Message} message  @returns {boolean} true while the model is thinking */
+  update({ text, thinking, run }) {
+    const active = thinking !== "" && text === "" && run !== null && isInProgress(run);
+    this.element.toggleAttribute("hidden", thinking === ""); // setting `hidden` would restyle it at each delta
+    if (thinking) this.#summary.textContent = active ? lastSentence(thinking) : strings.thought;
+    return active;
   }
 }
 
-/** The end of a thought that is still going on; only its last 400 characters are looked at. */
+/** The last sentence so far; looks only at the last 400 characters. @param {string} thinking */
 export function lastSentence(thinking) {
   const sentences = thinking
     .slice(-400)
     .trim()
     .split(/(?<=[.!?…])\s+|\n+/);
-  return (
-    sentences
-      .at(-1)
-      .replace(/[*#_`]/g, "")
-      .slice(-160) || words.thinking
-  );
+  return (sentences.at(-1) ?? "").replace(/[*#_`]/g, "").slice(-160) || strings.thinking;
 }

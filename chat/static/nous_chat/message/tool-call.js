@@ -1,71 +1,73 @@
-// One use of a tool: a line that opens for what went in and what came out; while the call waits for a decision, a card
-// in its place. Called by message.js. What a model or a tool wrote is shown as text, whatever it looks like.
+// One tool call: a line that opens to show arguments and result; while the call awaits a decision, an approval card.
+// What a model or a tool wrote is shown as plain text. Used by tool-calls.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
-import { Approval, legible } from "./approval.js";
+import { Approval, readableJson } from "./approval.js";
 
+/** @import { Call, Decision } from "../protocol/types.d.ts" */
+
+/** @type {Record<string, import("../ui/dom.js").Icon>} by status */
 const ICONS = { running: "tool", done: "check", stopped: "stop" };
 
-export class CallView {
+export class ToolCallView {
   #onDecide;
   #summary;
-  #inside;
+  #details;
   #line;
+  /** @type {Approval|null} */
   #approval = null;
-  #told = null;
+  /** @type {string|null} */
+  #shown = null;
 
-  /** @param {(decision: object) => void} onDecide */
+  /** @param {(decision: Decision) => void} onDecide */
   constructor(onDecide) {
     this.#onDecide = onDecide;
     this.#summary = el("summary");
-    this.#inside = el("div", { class: "inside" });
-    this.#line = el("details", {}, this.#summary, this.#inside);
-    this.element = el("div", { "data-part": "call" }, this.#line);
+    this.#details = el("div", { class: "tool-details" });
+    this.#line = el("details", {}, this.#summary, this.#details);
+    this.element = el("div", { "data-part": "tool-call" }, this.#line);
   }
 
   /**
-   * @param {object} call a Call of the protocol
-   * @param {object} context
-   * @param {boolean} context.active is its run going on?
-   * @param {boolean} context.waiting does it wait for a decision?
-   * @param {boolean} context.decider may the reader decide?
-   * @param {string|null} context.launcher who asked for the answer: he may
-   * @param {string} context.agent its name
-   * @param {string|null|undefined} context.decision what `decisions` of the state has of it
+   * @param {Call} call
+   * @param {{active: boolean, awaiting: boolean} & import("./approval.js").Context} context is its run active? does the
+   *   call await a decision?
    */
-  update(call, { active, waiting, ...context }) {
-    const unfinished = !(call.status in words.call) || (call.status === "running" && !active);
-    const status = unfinished && !waiting ? "stopped" : call.status;
+  update(call, { active, awaiting, ...context }) {
+    const unfinished = !(call.status in strings.call) || (call.status === "running" && !active);
+    const status = unfinished && !awaiting ? "stopped" : call.status;
     this.element.dataset.call = call.id;
     this.element.dataset.status = status;
-    this.#line.hidden = waiting;
-    if (!waiting) this.#tell({ ...call, status });
-    this.#ask(waiting, call, context);
+    this.#line.hidden = awaiting;
+    if (!awaiting) this.#show({ ...call, status });
+    this.#ask(awaiting, call, context);
   }
 
   focus() {
     this.#summary.focus({ preventScroll: true });
   }
 
-  #tell(call) {
-    const told = JSON.stringify(call);
-    if (told === this.#told) return;
-    this.#told = told;
-    const [sentence, decided] = parts(call);
+  /** @param {Call} call */
+  #show(call) {
+    const content = JSON.stringify(call);
+    if (content === this.#shown) return;
+    this.#shown = content;
+    const [sentence, decided] = partsOf(call);
     this.#summary.replaceChildren(
       icon(ICONS[call.status] ?? "close"),
       el("span", { dir: "auto" }, sentence),
       el("small", {}, decided),
     );
-    this.#inside.replaceChildren(
-      ...block(words.arguments, legible(call.arguments) || words.unreadable),
-      ...(call.result === null ? [] : block(words.result, call.result || words.emptyResult)),
+    this.#details.replaceChildren(
+      ...block(strings.arguments, readableJson(call.arguments) || strings.unreadable),
+      ...(call.result === null ? [] : block(strings.result, call.result || strings.emptyResult)),
     );
   }
 
-  #ask(waiting, call, context) {
-    if (waiting) {
+  /** @param {boolean} awaiting  @param {Call} call  @param {import("./approval.js").Context} context */
+  #ask(awaiting, call, context) {
+    if (awaiting) {
       this.#approval ??= new Approval(this.#onDecide);
       this.#approval.update(call, context);
       if (!this.#approval.element.parentNode) this.element.append(this.#approval.element);
@@ -76,15 +78,17 @@ export class CallView {
   }
 }
 
-/** What became of a call that does not wait, as a sentence. */
-export const sentenceOf = (call) => words.happened(...parts(call));
+/** A sentence for a call that awaits nothing. @param {Call} call */
+export const sentenceOf = (call) => strings.happened(...partsOf(call));
 
-function parts({ name, status, decided_by }) {
-  if (status === "rejected" && decided_by) return [words.rejectedBy(name, decided_by.name), ""];
-  return [words.call[status](name), decided_by ? words.approvedBy(decided_by.name) : ""];
+/** @param {Call} call  @returns {[string, string]} what happened, and who approved it */
+function partsOf({ name, status, decided_by }) {
+  if (status === "rejected" && decided_by) return [strings.rejectedBy(name, decided_by.name), ""];
+  const sentence = strings.call[/** @type {keyof typeof strings.call} */ (status)](name);
+  return [sentence, decided_by ? strings.approvedBy(decided_by.name) : ""];
 }
 
-/** A name and a text that scrolls inside itself. */
-function block(name, text) {
-  return [el("p", {}, name), el("pre", { tabindex: "0", role: "group", "aria-label": name, dir: "auto" }, text)];
+/** A label and a text that scrolls. @param {string} label  @param {string} text */
+function block(label, text) {
+  return [el("p", {}, label), el("pre", { tabindex: "0", role: "group", "aria-label": label, dir: "auto" }, text)];
 }

@@ -1,47 +1,53 @@
-// The place beside the conversation, hidden until asked for: in a wide window a column, in a narrow one a window of its
-// own. What stands in it (room.js) is loaded when it is first opened. Called by nous-chat.js.
+// The side panel, closed at first: a column in a wide window, a modal dialog in a narrow one. Its content (sections.js) is
+// loaded when it is first opened. Used by nous-chat.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon, iconButton } from "../ui/dom.js";
 
-const COLUMN = 1180; // px of the whole, from where there is room for a third column
+/** @import { State } from "../protocol/types.d.ts" */
+
+const COLUMN_WIDTH = 1180; // px of the whole chat from which there is room for a third column
 
 export class Panel {
   #api;
   #agents;
-  #number;
-  #inside;
-  #id = null;
+  #count;
+  #content;
+  /** @type {string|null} */
+  #conversation = null;
+  /** @type {State|null} */
   #state = null;
-  #room = null; // of the conversation `#id`
+  /** @type {import("./sections.js").PanelSections|null} of the current conversation */
+  #sections = null;
 
   /**
    * @param {import("../protocol/api.js").Api} api
-   * @param {{slug: string, name: string}[]} agents all of the site
+   * @param {import("../protocol/types.d.ts").AgentName[]} agents all agents of the site
    */
   constructor(api, agents) {
     this.#api = api;
     this.#agents = agents;
-    this.#number = el("span", { "aria-hidden": "true" });
+    this.#count = el("span", { "aria-hidden": "true" });
     this.button = el(
       "button",
       {
         type: "button",
-        class: "bare people",
-        "aria-label": words.panel,
-        title: words.panel,
+        class: "icon-button people",
+        "aria-label": strings.panel,
+        title: strings.panel,
         "aria-expanded": "false",
         onclick: () => this.#toggle(),
       },
       icon("people"),
-      this.#number,
+      this.#count,
     );
-    this.#inside = el("div", { class: "scroller" });
+    this.#content = el("div", { class: "scroller" });
+    /** @type {HTMLDialogElement} */
     this.element = el(
       "dialog",
       {
         class: "panel",
-        "aria-label": words.panel,
+        "aria-label": strings.panel,
         onclose: () => this.#closed(),
         onclick: ({ target }) => target === this.element && this.element.close(),
         onkeydown: (event) => this.#key(event),
@@ -52,48 +58,50 @@ export class Panel {
         el(
           "header",
           {},
-          el("h2", {}, words.panel),
-          iconButton("close", words.close, { onclick: () => this.element.close() }),
+          el("h2", {}, strings.panel),
+          iconButton("close", strings.close, { onclick: () => this.element.close() }),
         ),
-        this.#inside,
+        this.#content,
       ),
     );
   }
 
-  /** Another conversation is on the stage, or none. @param {string|null} id */
+  /** Another conversation was opened. @param {string} id */
   open(id) {
-    this.#id = id;
-    this.#state = this.#room = null;
-    this.#number.textContent = "";
-    this.#inside.replaceChildren();
+    this.#conversation = id;
+    this.#state = this.#sections = null;
+    this.#count.textContent = "";
+    this.#content.replaceChildren();
   }
 
-  /** @param {import("../protocol/reducer.js").State} state */
+  /** @param {State} state */
   show(state) {
     this.#state = state;
-    this.#number.textContent = state.participants.size > 1 ? words.number(state.participants.size) : "";
+    this.#count.textContent = state.participants.size > 1 ? strings.number(state.participants.size) : "";
     if (!this.element.open) return;
-    if (this.#room) this.#room.show(state);
-    else this.#enter();
+    if (this.#sections) this.#sections.show(state);
+    else this.#load();
   }
 
   #toggle() {
     if (this.element.open) return this.element.close();
-    const narrow = this.element.parentElement.clientWidth < COLUMN;
+    const narrow = (this.element.parentElement?.clientWidth ?? 0) < COLUMN_WIDTH;
     if (narrow) this.element.showModal();
     else this.element.show();
     this.button.setAttribute("aria-expanded", "true");
-    this.#enter();
+    this.#load();
   }
 
-  async #enter() {
-    const { Room } = await import("./sections.js").catch(() => ({}));
-    if (!Room) return this.#inside.replaceChildren(el("p", { class: "problem", role: "alert" }, words.unreachable));
-    if (!this.#state) return; // show() comes back here
-    this.#room ??= new Room(this.#api, this.#id, this.#agents);
-    this.#inside.replaceChildren(this.#room.element);
-    this.#room.show(this.#state);
-    this.#room.refresh();
+  async #load() {
+    const module = await import("./sections.js").catch(() => null);
+    if (!module) {
+      return this.#content.replaceChildren(el("p", { class: "problem", role: "alert" }, strings.unreachable));
+    }
+    if (!this.#state || !this.#conversation) return; // show() calls this again
+    this.#sections ??= new module.PanelSections(this.#api, this.#conversation, this.#agents);
+    this.#content.replaceChildren(this.#sections.element);
+    this.#sections.show(this.#state);
+    this.#sections.refresh();
   }
 
   #closed() {
@@ -101,7 +109,7 @@ export class Panel {
     this.button.focus();
   }
 
-  /** As a column it is no modal window, and Escape would stop an answer. */
+  /** As a column it is not modal, so Escape has to be handled here, or it would stop an answer. @param {KeyboardEvent} event */
   #key(event) {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     event.stopPropagation();

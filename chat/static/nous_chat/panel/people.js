@@ -1,9 +1,19 @@
-// Who is in a conversation: role, who reads it now, and, for its owner, adding and changing. Called by panel.js.
+// The participants: their roles, and who is reading now. The owner can add people and change roles. Used by sections.js.
 
-import { words } from "../i18n/strings.js";
-import { present } from "../protocol/reducer.js";
-import { avatar, choice, el, iconButton } from "../ui/dom.js";
+import { strings } from "../i18n/strings.js";
+import { presentPeople } from "../protocol/reducer.js";
+import { avatar, dropDown, el, iconButton } from "../ui/dom.js";
 
+/**
+ * @import { Participant, Role, State } from "../protocol/types.d.ts"
+ *
+ * @typedef {object} On each promise resolves to null if the request was refused
+ * @property {(username: string, role: string) => Promise<object|null>} add
+ * @property {(participant: string, role: string) => Promise<object|null>} changeRole
+ * @property {(button: HTMLElement, participant: Participant) => void} menu
+ */
+
+/** @type {Role[]} */
 const ORDER = ["owner", "member", "viewer"];
 
 export class People {
@@ -13,17 +23,13 @@ export class People {
   #name;
   #role;
   #status;
-  #views = new Map(); // by the participant's id
+  /** @type {Map<string, PersonView>} by participant id */
+  #views = new Map();
 
-  /**
-   * @param {object} on each gives what the server answered, or null
-   * @param {(username: string, role: string) => Promise<object|null>} on.add
-   * @param {(participant: string, role: string) => Promise<object|null>} on.role
-   * @param {(button: HTMLElement, participant: object) => void} on.menu
-   */
+  /** @param {On} on */
   constructor(on) {
     this.#on = on;
-    this.#list = el("ul", { class: "persons", "aria-label": words.people });
+    this.#list = el("ul", { class: "people-list", "aria-label": strings.people });
     this.#name = el("input", {
       required: true,
       maxlength: "150",
@@ -32,66 +38,70 @@ export class People {
       spellcheck: "false",
       dir: "auto",
     });
-    this.#role = choice(["member", "viewer"], words.roles, "member");
+    this.#role = dropDown(["member", "viewer"], strings.roles, "member");
     this.#status = el("p", { class: "note", role: "status" });
     this.#form = el(
       "form",
-      { class: "add", onsubmit: (event) => this.#add(event) },
-      el("label", {}, words.addByName, this.#name),
-      el("label", {}, words.role, this.#role),
-      el("button", { class: "secondary" }, words.add),
+      { class: "add-person", onsubmit: (event) => this.#add(event) },
+      el("label", {}, strings.addByName, this.#name),
+      el("label", {}, strings.role, this.#role),
+      el("button", { class: "secondary" }, strings.add),
     );
-    this.element = el("section", {}, el("h3", {}, words.people), this.#list, this.#form, this.#status);
+    this.element = el("section", {}, el("h3", {}, strings.people), this.#list, this.#form, this.#status);
   }
 
-  /** @param {import("../protocol/reducer.js").State} state  @param {boolean} owner may this person change anything? */
+  /** @param {State} state  @param {boolean} owner true if the user may change anything */
   show(state, owner) {
-    const here = new Set(present(state).map(({ id }) => id)).add(state.you.id);
+    const you = state.you?.id ?? "";
+    const present = new Set(presentPeople(state).map(({ id }) => id)).add(you);
     for (const [id, view] of this.#views) {
       if (state.participants.has(id)) continue;
       view.element.remove();
       this.#views.delete(id);
     }
-    const rank = ({ role }) => ORDER.indexOf(role);
+    const rank = (/** @type {Participant} */ { role }) => ORDER.indexOf(role);
     const sorted = [...state.participants.values()].sort(
       (one, other) => rank(one) - rank(other) || one.user.name.localeCompare(other.user.name),
     );
     sorted.forEach((participant, index) => {
-      if (!this.#views.has(participant.id)) this.#views.set(participant.id, new PersonView(participant, this.#on));
-      const view = this.#views.get(participant.id);
-      view.show(participant, { me: participant.user.id === state.you.id, here: here.has(participant.user.id), owner });
-      if (this.#list.children[index] !== view.element)
-        this.#list.insertBefore(view.element, this.#list.children[index] ?? null);
+      let view = this.#views.get(participant.id);
+      if (!view) this.#views.set(participant.id, (view = new PersonView(participant, this.#on)));
+      view.show(participant, { me: participant.user.id === you, present: present.has(participant.user.id), owner });
+      const place = this.#list.children[index] ?? null;
+      if (place !== view.element) this.#list.insertBefore(view.element, place);
     });
     this.#form.hidden = !owner;
   }
 
+  /** @param {SubmitEvent} event */
   async #add(event) {
     event.preventDefault();
     const name = this.#name.value.trim();
     this.#status.textContent = "";
     if (!(await this.#on.add(name, this.#role.value))) return this.#name.focus();
     this.#name.value = "";
-    this.#status.textContent = words.wasAdded(name);
+    this.#status.textContent = strings.wasAdded(name);
   }
 }
 
 class PersonView {
   #participant;
   #name;
-  #here;
+  #present;
   #role;
   #select;
   #more;
 
+  /** @param {Participant} participant  @param {On} on */
   constructor(participant, on) {
+    this.#participant = participant;
     this.#name = el("span", { class: "name", dir: "auto" });
-    this.#here = el("span", { class: "here" });
+    this.#present = el("span", { class: "here" });
     this.#role = el("span", { class: "role" });
-    this.#select = choice(["member", "viewer"], words.roles);
-    this.#select.addEventListener("change", () =>
-      on.role(participant.id, this.#select.value).then((done) => done ?? this.#reset()),
-    );
+    this.#select = dropDown(["member", "viewer"], strings.roles);
+    this.#select.addEventListener("change", async () => {
+      if ((await on.changeRole(participant.id, this.#select.value)) === null) this.#resetSelect();
+    });
     this.#more = iconButton("more", null, {
       "aria-haspopup": "menu",
       onclick: () => on.menu(this.#more, this.#participant),
@@ -100,30 +110,31 @@ class PersonView {
       "li",
       {},
       avatar(participant.user),
-      el("div", {}, this.#name, this.#here),
+      el("div", {}, this.#name, this.#present),
       this.#role,
       this.#select,
       this.#more,
     );
   }
 
-  show(participant, { me, here, owner }) {
+  /** @param {Participant} participant  @param {{me: boolean, present: boolean, owner: boolean}} context */
+  show(participant, { me, present, owner }) {
     const { user, role } = participant;
     const changeable = owner && !me && role !== "owner";
     this.#participant = participant;
-    this.#name.textContent = me ? words.meToo(user.name) : user.name;
-    this.#here.textContent = here ? words.here : "";
-    this.element.toggleAttribute("data-here", here);
-    this.#role.textContent = words.roles[role];
+    this.#name.textContent = me ? strings.meToo(user.name) : user.name;
+    this.#present.textContent = present ? strings.here : "";
+    this.element.toggleAttribute("data-here", present);
+    this.#role.textContent = strings.roles[role];
     this.#role.hidden = changeable;
     this.#select.hidden = !changeable;
-    this.#select.setAttribute("aria-label", words.roleOf(user.name));
+    this.#select.setAttribute("aria-label", strings.roleOf(user.name));
     this.#more.hidden = !me && !owner;
-    this.#more.setAttribute("aria-label", words.actionsFor(user.name));
-    this.#reset();
+    this.#more.setAttribute("aria-label", strings.actionsFor(user.name));
+    this.#resetSelect();
   }
 
-  #reset() {
+  #resetSelect() {
     this.#select.value = this.#participant.role;
   }
 }

@@ -1,16 +1,21 @@
-// What stands in the panel: the conversation's people, its invitations, its settings. Shows the state of apply.js; what
-// the person does becomes requests, whose effects come back as events. Loaded by panel.js.
+// The content of the panel: people, invitations, settings. It shows the state of reducer.js; what the user does becomes
+// HTTP requests, whose effects come back as events. Loaded by panel.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { attempt } from "../protocol/api.js";
-import { confirmed } from "../ui/dialog.js";
+import { confirm } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
 import { Menu } from "../ui/menu.js";
 import { Invitations } from "./invitations.js";
 import { People } from "./people.js";
 import { Settings } from "./settings.js";
 
-export class Room {
+/**
+ * @import { AgentName, Participant, State } from "../protocol/types.d.ts"
+ * @import { MenuItem } from "../ui/menu.js"
+ */
+
+export class PanelSections {
   #api;
   #id;
   #problem;
@@ -18,32 +23,29 @@ export class Room {
   #invitations;
   #settings;
   #menu = new Menu();
+  /** @type {State|null} */
   #state = null;
 
   /**
    * @param {import("../protocol/api.js").Api} api
    * @param {string} id of the conversation
-   * @param {{slug: string, name: string}[]} agents all of the site
+   * @param {AgentName[]} agents all agents of the site
    */
   constructor(api, id, agents) {
     this.#api = api;
     this.#id = id;
     this.#problem = el("p", { class: "problem", role: "alert" });
-    const request =
-      (method) =>
-      (...rest) =>
-        this.#try(() => api[method](id, ...rest));
     this.#people = new People({
-      add: request("addPerson"),
-      role: request("changeRole"),
+      add: (username, role) => this.#attempt(() => api.addParticipant(id, username, role)),
+      changeRole: (participant, role) => this.#attempt(() => api.changeRole(id, participant, role)),
       menu: (button, participant) => this.#menu.open(button, this.#actions(participant)),
     });
     this.#invitations = new Invitations({
-      load: request("invitations"),
-      invite: request("invite"),
-      revoke: request("revoke"),
+      load: () => this.#attempt(() => api.invitations(id)),
+      invite: (terms) => this.#attempt(() => api.invite(id, terms)),
+      revoke: (invitation) => this.#attempt(() => api.revoke(id, invitation)),
     });
-    this.#settings = new Settings(agents, request("changeConversation"));
+    this.#settings = new Settings(agents, (fields) => this.#attempt(() => api.changeConversation(id, fields)));
     this.element = el(
       "div",
       {},
@@ -55,47 +57,64 @@ export class Room {
     );
   }
 
-  get #owner() {
-    return this.#state.you.role === "owner";
+  get #isOwner() {
+    return this.#state?.you?.role === "owner";
   }
 
-  /** @param {import("../protocol/reducer.js").State} state */
+  /** @param {State} state */
   show(state) {
     this.#state = state;
-    this.#people.show(state, this.#owner);
-    this.#invitations.element.hidden = this.#settings.element.hidden = !this.#owner;
-    if (this.#owner) this.#settings.show(state.conversation);
+    this.#people.show(state, this.#isOwner);
+    this.#invitations.element.hidden = this.#settings.element.hidden = !this.#isOwner;
+    if (this.#isOwner && state.conversation) this.#settings.show(state.conversation);
   }
 
-  /** Loads what no event tells of. */
+  /** Loads the invitations, of which there are no events. */
   refresh() {
-    if (this.#owner) this.#invitations.refresh();
+    if (this.#isOwner) this.#invitations.refresh();
   }
 
+  /** @param {Participant} participant  @returns {MenuItem[]} */
   #actions({ id, user }) {
-    const remove = () => this.#api.removePerson(this.#id, id);
-    if (user.id === this.#state.you.id) {
-      return [this.#asked("leave", words.leave, words.leaveTitle, words.leaveText, remove, true)];
+    const remove = () => this.#api.removeParticipant(this.#id, id);
+    if (user.id === this.#state?.you?.id) {
+      return [this.#confirmed("leave", strings.leave, strings.leaveTitle, strings.leaveText, remove, true)];
     }
     const { name } = user;
+    const transfer = () => this.#api.changeRole(this.#id, id, "owner");
     return [
-      this.#asked("key", words.handOver, words.handOverTitle(name), words.handOverText(name), () =>
-        this.#api.changeRole(this.#id, id, "owner"),
+      this.#confirmed("key", strings.transfer, strings.transferTitle(name), strings.transferText(name), transfer),
+      this.#confirmed(
+        "delete",
+        strings.removePerson,
+        strings.removeTitle(name),
+        strings.removeText(name),
+        remove,
+        true,
       ),
-      this.#asked("remove", words.removePerson, words.removeTitle(name), words.removeText(name), remove, true),
     ];
   }
 
-  /** An action of a menu that asks before it does its work. */
-  #asked(icon, action, title, text, work, bad = false) {
+  /**
+   * A menu item that asks for confirmation first.
+   * @param {MenuItem["icon"]} icon  @param {string} action  @param {string} title  @param {string} text
+   * @param {() => Promise<unknown>} work  @param {boolean} [bad]  @returns {MenuItem}
+   */
+  #confirmed(icon, action, title, text, work, bad = false) {
     const run = async () => {
-      if (await confirmed(this.element.closest(".shell"), { title, text, action })) await this.#try(work);
+      const root = this.element.closest(".shell");
+      if (root && (await confirm(root, { title, text, action }))) await this.#attempt(work);
     };
     return { icon, text: action, bad, run };
   }
 
-  /** What the server answered; null where it refused, and then its reason stands above everything. */
-  #try(work) {
+  /**
+   * Sends a request and shows why it was refused at the top of the panel.
+   * @template T
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T|null>} null if it was refused
+   */
+  #attempt(work) {
     this.#problem.textContent = "";
     return attempt(work, (reason) => {
       this.#problem.textContent = reason;

@@ -1,22 +1,25 @@
-// What an owner can set: title, when the agents answer, which agents, what a message does while an answer is being
-// written. Each change is sent at once. Called by panel.js.
+// The owner's settings of a conversation: title, when the agent answers, what a message does during an answer, and which
+// agents take part. Each change is sent at once. Used by sections.js.
 
-import { words } from "../i18n/strings.js";
-import { choice, el } from "../ui/dom.js";
+import { strings } from "../i18n/strings.js";
+import { dropDown, el } from "../ui/dom.js";
+
+/** @import { AgentName, Conversation } from "../protocol/types.d.ts" */
 
 export class Settings {
-  #change;
+  /** @type {HTMLInputElement} */
   #title;
+  #change;
   #answers;
   #mode;
-  #agents;
   #boxes;
   #status;
+  /** @type {Conversation|null} */
   #conversation = null;
 
   /**
-   * @param {{slug: string, name: string}[]} agents all of the site
-   * @param {(fields: object) => Promise<object|null>} change gives what the server answered, or null
+   * @param {AgentName[]} agents all agents of the site
+   * @param {(fields: object) => Promise<Conversation|null>} change resolves to null if the change was refused
    */
   constructor(agents, change) {
     this.#change = change;
@@ -26,35 +29,35 @@ export class Settings {
       dir: "auto",
       onchange: () => this.#send({ title: this.#title.value.trim() }),
     });
-    this.#answers = choice(["always", "mention", "off"], words.answersWhen);
+    this.#answers = dropDown(["always", "mention", "off"], strings.answersWhen);
     this.#answers.addEventListener("change", () => this.#send({ answers: this.#answers.value }));
-    this.#mode = choice(["interrupt", "queue"], words.modes);
+    this.#mode = dropDown(["interrupt", "queue"], strings.modes);
     this.#mode.addEventListener("change", () => this.#send({ mode: this.#mode.value }));
-    this.#boxes = new Map(
-      agents.map(({ slug }) => [slug, el("input", { type: "checkbox", onchange: () => this.#choose() })]),
-    );
-    this.#agents = el(
-      "fieldset",
-      { hidden: agents.length < 2 },
-      el("legend", {}, words.agents),
-      ...agents.map(({ slug, name }) =>
-        el("label", { class: "check" }, this.#boxes.get(slug), el("span", { dir: "auto" }, name)),
-      ),
-    );
+    const boxes = agents.map(({ slug, name }) => ({
+      slug,
+      name,
+      box: el("input", { type: "checkbox", onchange: () => this.#agentsChanged() }),
+    }));
+    this.#boxes = new Map(boxes.map(({ slug, box }) => [slug, box]));
     this.#status = el("p", { class: "note", role: "status" });
     this.element = el(
       "section",
       { class: "settings" },
-      el("h3", {}, words.settings),
-      el("label", {}, words.title, this.#title),
-      el("label", {}, words.answers, this.#answers),
-      el("label", {}, words.mode, this.#mode),
-      this.#agents,
+      el("h3", {}, strings.settings),
+      el("label", {}, strings.title, this.#title),
+      el("label", {}, strings.answers, this.#answers),
+      el("label", {}, strings.mode, this.#mode),
+      el(
+        "fieldset",
+        { hidden: agents.length < 2 },
+        el("legend", {}, strings.agents),
+        ...boxes.map(({ name, box }) => el("label", { class: "check" }, box, el("span", { dir: "auto" }, name))),
+      ),
       this.#status,
     );
   }
 
-  /** What the person is writing is left alone. @param {object} conversation */
+  /** Leaves a title alone that the user is writing. @param {Conversation} conversation */
   show(conversation) {
     this.#conversation = conversation;
     if (!this.#title.matches(":focus")) this.#title.value = conversation.title;
@@ -64,20 +67,26 @@ export class Settings {
     for (const [slug, box] of this.#boxes) box.checked = slugs.includes(slug);
   }
 
-  /** The first is the one that answers when none is named: it stays the first. */
-  #choose() {
-    const before = this.#conversation.agents.map(({ slug }) => slug).filter((slug) => this.#boxes.get(slug)?.checked);
-    const added = [...this.#boxes].filter(([slug, box]) => box.checked && !before.includes(slug)).map(([slug]) => slug);
-    const agents = [...before, ...added];
-    if (agents.length) return this.#send({ agents });
-    this.#status.textContent = words.oneAgent;
+  /** The first agent answers if none is mentioned, so the order is kept. */
+  #agentsChanged() {
+    if (!this.#conversation) return;
+    const kept = this.#conversation.agents.map(({ slug }) => slug).filter((slug) => this.#boxes.get(slug)?.checked);
+    const added = [...this.#boxes].filter(([slug, box]) => box.checked && !kept.includes(slug)).map(([slug]) => slug);
+    const agents = [...kept, ...added];
+    if (agents.length) {
+      this.#send({ agents });
+      return;
+    }
+    this.#status.textContent = strings.oneAgent;
     this.show(this.#conversation);
   }
 
+  /** @param {object} fields */
   async #send(fields) {
     this.#status.textContent = "";
     const changed = await this.#change(fields);
-    this.show(changed ?? this.#conversation);
-    if (changed) this.#status.textContent = words.saved;
+    const shown = changed ?? this.#conversation;
+    if (shown) this.show(shown);
+    if (changed) this.#status.textContent = strings.saved;
   }
 }

@@ -1,26 +1,27 @@
-// Tells the server how far each active run has been applied, and asks after a run that has been silent for long.
-// Reads the state, writes nothing. Called once a second by conversation.js.
+// Acknowledges the frames of active runs, and requests the state of a run that has been silent too long. Reads the
+// state and never changes it. conversation.js calls tick() once a second.
 
 import { activeRuns } from "./reducer.js";
 
 const SILENCE = 10_000; // ms
-const PATIENCE = 60_000; // while people think about an approval, little is expected
+const APPROVAL_SILENCE = 60_000; // ms; while people consider an approval, few frames are expected
 
-export class Follower {
+export class Acknowledger {
   #state;
   #send;
-  #seen = new Map(); // run -> {seq, at}
+  /** @type {Map<string, {seq: number, at: number}>} by run */
+  #seen = new Map();
 
   /**
-   * @param {import("./reducer.js").State} state
-   * @param {(command: object) => void} send
+   * @param {import("./types.d.ts").State} state
+   * @param {(command: import("./types.d.ts").Command) => void} send
    */
   constructor(state, send) {
     this.#state = state;
     this.#send = send;
   }
 
-  /** A new socket knows of no acknowledgement yet. */
+  /** Starts over: a new socket has received no acknowledgement. */
   reset() {
     this.#seen.clear();
   }
@@ -30,7 +31,7 @@ export class Follower {
     for (const [run, { seq, status }] of activeRuns(this.#state)) {
       const seen = this.#seen.get(run);
       if (seen?.seq === seq) {
-        if (now - seen.at < (status === "awaiting_approval" ? PATIENCE : SILENCE)) continue;
+        if (now - seen.at < (status === "awaiting_approval" ? APPROVAL_SILENCE : SILENCE)) continue;
         this.#send({ type: "run.sync", run, ref: `sync:${run}` });
       } else if (seq > 0) {
         this.#send({ type: "run.ack", run, seq });

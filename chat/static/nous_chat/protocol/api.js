@@ -1,36 +1,40 @@
-// HTTP requests, for what needs an answer outside a conversation's socket (docs/protocol.md, "HTTP"). Used by nous-chat.js,
-// conversation.js, the list and the panel.
+// Client of the JSON endpoints (docs/protocol.md, "HTTP"), for requests that do not go through a conversation's socket.
+// Used by nous-chat.js, conversation.js, the sidebar and the panel.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 
-export class Refusal extends Error {
+/** @import { Attachment, Conversation, Edit, Invitation, Participant, SearchResult } from "./types.d.ts" */
+
+/** A request that failed; its message is for the user. */
+export class Refused extends Error {
   /**
-   * @param {number} [status] HTTP status, 0 if there was no answer
-   * @param {{message?: string}|null} [body] what came with it; its message is for people
+   * @param {number} [status] HTTP status, 0 if there was no response
+   * @param {{message?: string}|null} [body] of the response
    */
   constructor(status = 0, body = null) {
-    super(body?.message || words.unreachable);
+    super(body?.message || strings.unreachable);
     this.status = status;
   }
 }
 
 /**
- * Does something that the server may refuse; then its reason is told.
- * @param {() => Promise<any>} work
- * @param {(sentence: string) => void} tell
- * @returns {Promise<any>} what the work gave; null where it was refused
+ * Does something that the server may refuse; if it does, shows the reason.
+ * @template T
+ * @param {() => Promise<T>} work
+ * @param {(sentence: string) => void} show
+ * @returns {Promise<T|null>} the result; null if it was refused
  */
-export async function attempt(work, tell) {
+export async function attempt(work, show) {
   try {
     return await work();
-  } catch (refusal) {
-    if (!(refusal instanceof Refusal)) throw refusal;
-    tell(refusal.message);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    show(error.message);
     return null;
   }
 }
 
-/** Every method gives what the server answered, or throws a Refusal. */
+/** Every method resolves to the body of the response, or throws `Refused`. */
 export class Api {
   #base;
   #csrf;
@@ -41,92 +45,115 @@ export class Api {
     this.#csrf = csrf;
   }
 
-  /** Those that changed before that time. @param {string} before ISO 8601 */
-  conversations(before) {
-    return this.ask("GET", `conversations/?${new URLSearchParams({ before })}`);
-  }
-  createConversation() {
-    return this.ask("POST", "conversations/", {});
-  }
-  changeConversation(id, fields) {
-    return this.ask("PATCH", `conversations/${id}/`, fields);
-  }
-  deleteConversation(id) {
-    return this.ask("DELETE", `conversations/${id}/`);
-  }
-  restoreConversation(id) {
-    return this.ask("POST", `conversations/${id}/restore/`, {});
-  }
-  search(query) {
-    return this.ask("GET", `search/?${new URLSearchParams(query)}`);
-  }
-  /** A new one that has everything of `id` up to that message. */
-  fork(id, message) {
-    return this.ask("POST", `conversations/${id}/fork/`, { message });
-  }
-
-  addPerson(id, username, role) {
-    return this.ask("POST", `conversations/${id}/participants/`, { username, role });
-  }
-  changeRole(id, person, role) {
-    return this.ask("PATCH", `conversations/${id}/participants/${person}/`, { role });
-  }
-  removePerson(id, person) {
-    return this.ask("DELETE", `conversations/${id}/participants/${person}/`);
-  }
-
-  invitations(id) {
-    return this.ask("GET", `conversations/${id}/invitations/`);
-  }
-  invite(id, terms) {
-    return this.ask("POST", `conversations/${id}/invitations/`, terms);
-  }
-  revoke(id, invitation) {
-    return this.ask("DELETE", `conversations/${id}/invitations/${invitation}/`);
-  }
-
   /**
-   * @param {string} method  @param {string} path below the base  @param {object} [body] is sent as JSON
-   * @returns {Promise<object>}
-   * @throws {Refusal}
+   * The conversations that changed before a time, newest first.
+   * @param {string} before ISO 8601
+   * @returns {Promise<{conversations: Conversation[], more: boolean}>}
    */
-  ask(method, path, body) {
-    return this.#fetch(method, this.#base + path, body);
+  conversations(before) {
+    return this.request("GET", `conversations/?${new URLSearchParams({ before })}`);
   }
 
-  /** A file that was uploaded and will not be sent. @param {object} attachment */
+  /** @returns {Promise<Conversation>} */
+  createConversation() {
+    return this.request("POST", "conversations/", {});
+  }
+
+  /** @param {string} id  @param {object} fields  @returns {Promise<Conversation>} */
+  changeConversation(id, fields) {
+    return this.request("PATCH", `conversations/${id}/`, fields);
+  }
+
+  /** @param {string} id */
+  deleteConversation(id) {
+    return this.request("DELETE", `conversations/${id}/`);
+  }
+
+  /** @param {string} id  @returns {Promise<Conversation>} */
+  restoreConversation(id) {
+    return this.request("POST", `conversations/${id}/restore/`, {});
+  }
+
+  /** @param {Record<string, string>} query  @returns {Promise<{results: SearchResult[], more: boolean}>} */
+  search(query) {
+    return this.request("GET", `search/?${new URLSearchParams(query)}`);
+  }
+
+  /** Creates a conversation with everything up to a message. @param {string} id  @param {string} message  @returns {Promise<Conversation>} */
+  fork(id, message) {
+    return this.request("POST", `conversations/${id}/fork/`, { message });
+  }
+
+  /** @param {string} id  @param {string} username  @param {string} role  @returns {Promise<Participant>} */
+  addParticipant(id, username, role) {
+    return this.request("POST", `conversations/${id}/participants/`, { username, role });
+  }
+
+  /** @param {string} id  @param {string} participant  @param {string} role  @returns {Promise<Participant>} */
+  changeRole(id, participant, role) {
+    return this.request("PATCH", `conversations/${id}/participants/${participant}/`, { role });
+  }
+
+  /** @param {string} id  @param {string} participant */
+  removeParticipant(id, participant) {
+    return this.request("DELETE", `conversations/${id}/participants/${participant}/`);
+  }
+
+  /** @param {string} id  @returns {Promise<{invitations: Invitation[]}>} */
+  invitations(id) {
+    return this.request("GET", `conversations/${id}/invitations/`);
+  }
+
+  /** @param {string} id  @param {object} terms  @returns {Promise<Invitation>} */
+  invite(id, terms) {
+    return this.request("POST", `conversations/${id}/invitations/`, terms);
+  }
+
+  /** @param {string} id  @param {string} invitation */
+  revoke(id, invitation) {
+    return this.request("DELETE", `conversations/${id}/invitations/${invitation}/`);
+  }
+
+  /** The earlier texts of a message, oldest first. @param {string} id  @param {string} message  @returns {Promise<{edits: Edit[]}>} */
+  edits(id, message) {
+    return this.request("GET", `conversations/${id}/messages/${message}/edits/`);
+  }
+
+  /** Deletes an uploaded file that will not be sent. @param {Attachment} attachment */
   discard({ url }) {
     return this.#fetch("DELETE", url);
   }
-  /** Refused with 404 if the file is not there any more. */
+
+  /** Throws `Refused` with status 404 if the server no longer has the file. @param {Attachment} attachment */
   find({ url }) {
     return this.#fetch("HEAD", url);
   }
 
-  /** What a message said before it was edited, oldest first. */
-  edits(id, message) {
-    return this.ask("GET", `conversations/${id}/messages/${message}/edits/`);
+  /** @param {string} method  @param {string} path below the base URL  @param {object} [body] sent as JSON  @returns {Promise<any>} */
+  request(method, path, body) {
+    return this.#fetch(method, this.#base + path, body);
   }
 
+  /** @param {string} method  @param {string} url  @param {object} [body] */
   async #fetch(method, url, body) {
     const headers = { "X-CSRFToken": this.#csrf, ...(body && { "Content-Type": "application/json" }) };
     let response;
     try {
       response = await fetch(url, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     } catch {
-      throw new Refusal();
+      throw new Refused();
     }
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Refusal(response.status, answer);
+    if (!response.ok) throw new Refused(response.status, answer);
     return answer;
   }
 
   /**
-   * Sends a file ahead of its message. XMLHttpRequest, because fetch does not tell how far a body is.
-   * @param {string} conversation its id
+   * Uploads a file before its message is sent. Uses XMLHttpRequest, because fetch reports no upload progress.
+   * @param {string} conversation id
    * @param {File} file
    * @param {(share: number) => void} onProgress 0 to 1
-   * @returns {{done: Promise<object>, abort: () => void}} an Attachment, or a Refusal
+   * @returns {{done: Promise<Attachment>, abort: () => void}} `done` rejects with `Refused`
    */
   upload(conversation, file, onProgress) {
     const request = new XMLHttpRequest();
@@ -134,11 +161,11 @@ export class Api {
     form.append("file", file, file.name || "file");
     const done = new Promise((resolve, reject) => {
       request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
-      request.onerror = request.onabort = () => reject(new Refusal());
+      request.onerror = request.onabort = () => reject(new Refused());
       request.onload = () => {
         const { response: answer, status } = request;
         if (status === 201) resolve(answer);
-        else reject(new Refusal(status, answer));
+        else reject(new Refused(status, answer));
       };
     });
     request.open("POST", `${this.#base}conversations/${conversation}/attachments/`);

@@ -1,25 +1,32 @@
-// What the person asks for becomes commands here. What must arrive is kept until it is answered and sent again after
-// each reconnect, which does no harm; what is refused is taken back. Called by conversation.js.
+// Turns what the user does into commands. Commands that must arrive stay in the outbox until they are answered, and are
+// sent again after each reconnect, which is safe. Refused ones are undone on the page. Called by conversation.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { Outbox, uuid } from "./outbox.js";
 import { activeRuns } from "./reducer.js";
 
-export class Requests {
-  asking = false; // is the wish for an answer on its way?
+/**
+ * @import { Ack, Command, Decision, Draft, ErrorEvent, LocalEvent, MessageSend, Mode, State } from "./types.d.ts"
+ * @typedef {Exclude<Extract<Command, {ref: string}>, {type: "run.start" | "history.load" | "read" | "run.sync"}>} Kept
+ */
+
+export class Commands {
+  /** True while a request for an answer is on its way. */
+  runRequested = false;
   #state;
   #on;
   #outbox;
-  #read = 0;
+  #lastRead = 0;
 
   /**
-   * @param {string} conversation its id
-   * @param {import("./reducer.js").State} state
+   * @param {string} conversation id
+   * @param {State} state
    * @param {object} on
-   * @param {(command: object) => boolean} on.send says whether it could
-   * @param {(event: object) => void} on.apply an event of this page, for apply.js
-   * @param {(message: object, sentence: string) => void} on.returned a message was refused: `{text, reply_to, attachments}`
-   * @param {(message: string, sentence: string) => boolean} on.refused something about that message; false: say it here
+   * @param {(command: object) => boolean} on.send returns false if the socket is not live
+   * @param {(event: LocalEvent) => void} on.apply
+   * @param {(message: Draft) => void} on.returned a message was refused and goes back into the composer
+   * @param {(message: string, sentence: string) => boolean} on.refused a change of a message was refused; returns false
+   *   if the message does not show it, and `on.say` has to
    * @param {(sentence: string) => void} on.say
    */
   constructor(conversation, state, on) {
@@ -35,12 +42,10 @@ export class Requests {
     this.#outbox.draft = message;
   }
 
-  /**
-   * Says a message, now or when the connection is back.
-   * @param {object} message `{text, reply_to, attachments, mode}`: the Attachments were uploaded before
-   */
-  say({ text, reply_to = null, attachments = [], mode = null }) {
+  /** Sends a message, now or after reconnecting. @param {Partial<Draft> & {text: string, mode?: Mode|null}} message */
+  sendMessage({ text, reply_to = null, attachments = [], mode = null }) {
     const client_id = uuid();
+    /** @type {MessageSend} */
     const command = {
       type: "message.send",
       client_id,
@@ -51,130 +56,146 @@ export class Requests {
       ...(attachments.length && { attachments }),
     };
     this.#post(command);
-    this.#bubble(command);
+    this.#showUnsent(command);
   }
 
-  /** Stops the answer that is being made; says whether there is one. */
-  stop() {
+  /** Stops the active run. @returns {boolean} false if there is none */
+  stopRun() {
     const [run] = activeRuns(this.#state)[0] ?? [];
     if (run) this.#post({ type: "run.stop", run, ref: `stop:${run}` });
     return run !== undefined;
   }
 
+  /** @param {string} call  @param {Decision} decision */
   decide(call, decision) {
     this.#post({ type: "tool.decide", call, ...decision, ref: `decide:${call}` });
-    this.#on.apply({ type: "decision", call, refusal: null });
+    this.#on.apply({ type: "local.decision", call, refusal: null });
   }
 
-  /** Asks for an answer: to what was said last, or that message again. */
-  again(message) {
-    this.#ask(message && { message });
+  /** Requests an answer to the last message, or another version of an answer. @param {string} [message] the answer */
+  retry(message) {
+    this.#startRun(message && { message });
   }
 
-  /** The answer goes on from its text. */
-  proceed(message) {
-    this.#ask({ message, continue: true });
+  /** Continues an answer from its text. @param {string} message */
+  continue(message) {
+    this.#startRun({ message, continue: true });
   }
 
+  /** @param {string} message  @param {string} text  @param {boolean} resend asks the agent again */
   edit(message, text, resend) {
     this.#post({ type: "message.edit", message, text, ...(resend && { resend }), ref: `edit:${message}` });
   }
 
-  remove(message) {
+  /** @param {string} message */
+  delete(message) {
     this.#post({ type: "message.delete", message, ref: `delete:${message}` });
   }
 
+  /** @param {string} message */
   restore(message) {
     this.#post({ type: "message.restore", message, ref: `restore:${message}` });
   }
 
+  /** Shows an alternative to everyone. @param {string} message */
   choose(message) {
     this.#post({ type: "message.choose", message, ref: "choose" });
   }
 
+  /** @param {boolean} on */
   typing(on) {
     this.#on.send({ type: "typing", on });
   }
 
-  /** @returns {boolean} could it be asked for? */
-  earlier(before) {
+  /** @param {number} before seq  @returns {boolean} false if the socket is not live */
+  loadHistory(before) {
     return this.#on.send({ type: "history.load", before, ref: "earlier" });
   }
 
-  /** Everything up to `seq` has been read. */
-  read(seq) {
-    if (seq > this.#read && this.#on.send({ type: "read", seq, ref: "read" })) this.#read = seq;
+  /** Marks everything up to a seq as read. @param {number} seq */
+  markRead(seq) {
+    if (seq > this.#lastRead && this.#on.send({ type: "read", seq, ref: "read" })) this.#lastRead = seq;
   }
 
-  /** Takes up what an earlier page of this person has left. @returns {boolean} false if that was done already */
-  takeUp(person) {
-    if (!this.#outbox.open(person)) return false;
-    for (const message of this.#outbox.messages) this.#bubble(message);
+  /** Restores what an earlier page of this user left unsent. @param {string} user id  @returns {boolean} false if that was done before */
+  restoreOutbox(user) {
+    if (!this.#outbox.open(user)) return false;
+    for (const message of this.#outbox.messages) this.#showUnsent(message);
     return true;
   }
 
-  /** The socket is there: now whatever waits can go. */
-  arrived() {
-    this.asking = false;
-    for (const command of this.#outbox.commands) if (this.#isDue(command)) this.#send(command);
+  /** Sends what is waiting; called when a socket is live. */
+  flush() {
+    this.runRequested = false;
+    for (const command of this.#outbox.commands) if (this.#isNext(command)) this.#send(command);
   }
 
-  /** @param {object} event an `ack` or `error` */
-  answered(event) {
-    if (event.ref === "ask") this.asking = false;
-    if (event.type === "error") return this.#refused(event);
+  /** @param {Ack|ErrorEvent} event */
+  handleReply(event) {
+    if (event.ref === "ask") this.runRequested = false;
+    if (event.type === "error") return this.#handleError(event);
     this.#settle(event.ref);
   }
 
-  #refused({ ref, code, message, retry_after }) {
-    if (code === "unavailable" && this.#outbox.has(ref)) return this.#later(ref, retry_after);
+  /** @param {ErrorEvent} event */
+  #handleError({ ref, code, message, retry_after }) {
+    if (code === "unavailable" && this.#outbox.has(ref)) return this.#sendLater(ref, retry_after);
     const command = this.#settle(ref);
-    if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // that was the wish
-    if (ref?.startsWith("sync:") || ref === "fill" || ref === "read") return; // the person did not ask for it
-    const sentence = words.refused({ code, message, retry_after });
-    if (command?.type === "tool.decide")
-      return this.#on.apply({ type: "decision", call: command.call, refusal: sentence });
+    if (command?.type === "run.stop" && (code === "run_over" || code === "not_found")) return; // it has stopped already
+    if (ref?.startsWith("sync:") || ref === "fill" || ref === "read") return; // not something the user did
+    const sentence = strings.refused({ code, message, retry_after });
+    if (command?.type === "tool.decide") {
+      return this.#on.apply({ type: "local.decision", call: command.call, refusal: sentence });
+    }
     if (command?.type === "message.send") this.#giveBack(command);
     if (command?.type === "message.edit" && this.#on.refused(command.message, sentence)) return;
     this.#on.say(sentence);
   }
 
-  /** It goes again after reconnecting, or after that many seconds. */
-  #later(ref, seconds) {
-    if (seconds !== null) setTimeout(() => this.#outbox.has(ref) && this.#send(this.#outbox.get(ref)), seconds * 1000);
+  /** @param {string|null} ref  @param {number|null} seconds null: only after the next reconnect */
+  #sendLater(ref, seconds) {
+    if (seconds === null) return;
+    setTimeout(() => {
+      const command = this.#outbox.get(ref);
+      if (command) this.#send(command);
+    }, seconds * 1000);
   }
 
+  /** @param {MessageSend} command */
   #giveBack({ client_id, text, reply_to = null, attachments = [] }) {
-    this.#on.apply({ type: "bubble.gone", client_id });
+    this.#on.apply({ type: "local.refused", client_id });
     this.#on.returned({ text, reply_to, attachments });
   }
 
-  #bubble({ client_id, text, reply_to = null, attachments = [] }) {
-    this.#on.apply({ type: "bubble", client_id, text, reply_to, attachments, created_at: new Date().toISOString() });
+  /** @param {MessageSend} command */
+  #showUnsent({ client_id, text, reply_to = null, attachments = [] }) {
+    const created_at = new Date().toISOString();
+    this.#on.apply({ type: "local.message", client_id, text, reply_to, attachments, created_at });
   }
 
-  #ask(what) {
-    this.asking = this.#on.send({ type: "run.start", ...what, ref: "ask" });
+  /** @param {{message?: string, continue?: boolean}|""|undefined} fields */
+  #startRun(fields) {
+    this.runRequested = this.#on.send({ type: "run.start", ...(fields || {}), ref: "ask" });
   }
 
-  /** For commands that must arrive. */
+  /** Sends a command that must arrive. @param {Kept} command */
   #post(command) {
     this.#outbox.add(command);
-    if (this.#state.you && this.#isDue(command)) this.#send(command);
+    if (this.#state.you && this.#isNext(command)) this.#send(command);
   }
 
-  /** On the wire files are named by their ids. */
+  /** The wire names files by their ids. @param {Kept} command */
   #send(command) {
-    const { attachments } = command;
+    const attachments = command.type === "message.send" && command.attachments;
     this.#on.send(attachments ? { ...command, attachments: attachments.map(({ id }) => id) } : command);
   }
 
-  /** Messages go one after another: one that has to be sent again would else come after those written later. */
-  #isDue(command) {
+  /** Messages are sent one at a time, or one that is sent again would overtake later ones. @param {Kept} command */
+  #isNext(command) {
     return command.type !== "message.send" || this.#outbox.messages[0] === command;
   }
 
-  /** A command is answered, and the next message may go. */
+  /** Forgets an answered command and sends the next message. @param {string|null} ref */
   #settle(ref) {
     const command = this.#outbox.settle(ref);
     const [next] = this.#outbox.messages;

@@ -1,13 +1,17 @@
-// JSON whose large numbers stay as they are written: a number of 16 digits and more would be rounded, and an id among a
-// tool's arguments would be another one. A browser that cannot do it rounds. Used by socket.js and approval.js.
+// JSON parser that keeps large numbers as written: an id of 16 digits or more among a tool's arguments must not be
+// rounded. Browsers without JSON.rawJSON round it. Used by socket.js and approval.js.
 
-const LARGE = /\d{16}/;
+const LARGE_NUMBER = /\d{16}/;
+/** JSON.rawJSON is newer than the type checker's library. @type {{rawJSON?: (text: string) => object}} */
+const { rawJSON } = /** @type {any} */ (JSON);
 
-/** @param {string} text  @throws {SyntaxError} */
-export function parse(text) {
-  return LARGE.test(text) && JSON.rawJSON ? JSON.parse(text, exact) : JSON.parse(text);
+/** @param {string} text  @returns {any}  @throws {SyntaxError} */
+export function parseJson(text) {
+  return LARGE_NUMBER.test(text) && rawJSON ? JSON.parse(text, exact) : JSON.parse(text);
 }
 
-function exact(_key, value, { source }) {
-  return typeof value === "number" && JSON.stringify(value) !== source ? JSON.rawJSON(source) : value;
+/** @param {string} _key  @param {unknown} value  @param {{source: string}} [context] */
+function exact(_key, value, context) {
+  const source = context?.source ?? "";
+  return typeof value === "number" && JSON.stringify(value) !== source ? rawJSON?.(source) : value;
 }

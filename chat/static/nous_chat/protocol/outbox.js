@@ -1,54 +1,64 @@
-// What the person wrote and the server has not confirmed: the draft, with its files and what it answers, and the commands
-// that wait for their ack. Kept in sessionStorage, so that neither a reload nor a lost connection loses a word. Called by conversation.js.
+// What the server has not confirmed yet: the draft, and the commands that wait for their ack. Drafts and messages are in
+// sessionStorage, so that they survive a reload. Used by commands.js.
 
-const newest = new Map(); // by key; an older one, for which a file comes late, writes no more
+/**
+ * @import { Draft, MessageSend } from "./types.d.ts"
+ * @import { Kept } from "./commands.js"
+ */
+
+/** The newest outbox of each key: an older one, whose upload ends late, must not overwrite its successor. */
+const newest = new Map();
 
 export class Outbox {
   #key;
   #storage = storage();
-  #by = null;
-  #commands = new Map(); // by ref
+  /** @type {string|null} */
+  #owner = null;
+  /** @type {Map<string, Kept>} by ref */
+  #commands = new Map();
+  /** @type {Draft|null} */
   #draft = null;
 
-  /** @param {string} conversation its id */
+  /** @param {string} conversation id */
   constructor(conversation) {
     this.#key = `nous-chat:${conversation}`;
     newest.set(this.#key, this);
   }
 
   /**
-   * Takes up what an earlier page left, if it was the same person's.
-   * @param {string} by the person's id
-   * @returns {boolean} false if this person's things have been taken up already
+   * Restores what an earlier page stored, if it was the same user's.
+   * @param {string} user id
+   * @returns {boolean} false if it is open for this user already
    */
-  open(by) {
-    if (this.#by === by) return false;
-    if (this.#by !== null) {
-      // somebody else has signed in meanwhile
+  open(user) {
+    if (this.#owner === user) return false;
+    if (this.#owner !== null) {
+      // another user has signed in since
       this.#commands.clear();
       this.#draft = null;
     }
-    this.#by = by;
-    const kept = this.#read();
-    if (kept?.by === by) {
-      this.#draft ??= kept.draft;
-      this.#commands = new Map([...kept.unsent.map((command) => [command.ref, command]), ...this.#commands]);
+    this.#owner = user;
+    const stored = this.#read();
+    if (stored?.by === user) {
+      this.#draft ??= stored.draft;
+      const unsent = stored.unsent.map((/** @type {Kept} */ command) => /** @type {const} */ ([command.ref, command]));
+      this.#commands = new Map([...unsent, ...this.#commands]);
     }
     this.#save();
     return true;
   }
 
-  /** `{text, reply_to, attachments}` as in requests.js; null where nothing stands there. */
+  /** Null if nothing is written, attached or quoted. @returns {Draft|null} */
   get draft() {
     return this.#draft;
   }
 
   set draft(draft) {
-    this.#draft = draft.text || draft.reply_to || draft.attachments.length ? draft : null;
+    this.#draft = draft && (draft.text || draft.reply_to || draft.attachments.length) ? draft : null;
     this.#save();
   }
 
-  /** Keeps a command until it is settled. @param {{ref: string}} command */
+  /** Keeps a command until it is settled. @param {Kept} command */
   add(command) {
     this.#commands.set(command.ref, command);
     this.#save();
@@ -56,27 +66,27 @@ export class Outbox {
 
   /** @param {string|null} ref */
   has(ref) {
-    return this.#commands.has(ref);
+    return this.#commands.has(ref ?? "");
   }
 
-  /** @returns {object|undefined} what waits under that ref */
+  /** @param {string|null} ref */
   get(ref) {
-    return this.#commands.get(ref);
+    return this.#commands.get(ref ?? "");
   }
 
-  /** The server has answered: returns the command and forgets it. */
+  /** Removes an answered command and returns it. @param {string|null} ref */
   settle(ref) {
-    const command = this.#commands.get(ref);
-    if (this.#commands.delete(ref)) this.#save();
+    const command = this.get(ref);
+    if (this.#commands.delete(ref ?? "")) this.#save();
     return command;
   }
 
-  /** All that waits, in the order of writing. */
+  /** In the order in which they were added. */
   get commands() {
     return [...this.#commands.values()];
   }
 
-  /** The messages among them. */
+  /** @returns {MessageSend[]} */
   get messages() {
     return this.commands.filter((command) => command.type === "message.send");
   }
@@ -90,19 +100,19 @@ export class Outbox {
   }
 
   #save() {
-    if (this.#by === null || newest.get(this.#key) !== this) return;
-    const nothing = !this.#draft && this.messages.length === 0;
+    if (this.#owner === null || newest.get(this.#key) !== this) return;
+    const empty = !this.#draft && this.messages.length === 0;
+    const content = { by: this.#owner, draft: this.#draft, unsent: this.messages };
     try {
-      if (nothing) this.#storage?.removeItem(this.#key);
-      else
-        this.#storage?.setItem(this.#key, JSON.stringify({ by: this.#by, draft: this.#draft, unsent: this.messages }));
+      if (empty) this.#storage?.removeItem(this.#key);
+      else this.#storage?.setItem(this.#key, JSON.stringify(content));
     } catch {
-      // The storage is full: the page still has it all.
+      // The storage is full; this page still has it all.
     }
   }
 }
 
-/** Null where the browser forbids it: then nothing survives a reload. */
+/** Null if the browser forbids storage: then nothing survives a reload. */
 function storage() {
   try {
     return globalThis.sessionStorage;
@@ -111,7 +121,7 @@ function storage() {
   }
 }
 
-/** A random UUID. `crypto.randomUUID` is there with HTTPS and on localhost only. */
+/** A random UUID. `crypto.randomUUID` exists only with HTTPS and on localhost. */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;

@@ -1,79 +1,86 @@
-// One WebSocket that stays: events go out as objects, commands come in as objects, and whatever breaks in between is
-// mended here. Knows the close codes of docs/protocol.md and nothing of what the frames mean. Used by conversation.js
-// and, for the inbox, by nous-chat.js.
+// A WebSocket that reconnects: events come out as objects, commands go in as objects. It knows the close codes of
+// docs/protocol.md and none of the frames' content. Used by conversation.js and, for the inbox, by nous-chat.js.
 
-import { tag } from "../i18n/gettext.js";
-import { parse } from "./json.js";
+import { languageTag } from "../i18n/gettext.js";
+import { parseJson } from "./json.js";
 
-const FIRST_WAIT = 500;
+const FIRST_WAIT = 500; // ms, like all of these
 const LONGEST_WAIT = 30_000;
 const CROWDED_WAIT = 30_000;
 const PING_EVERY = 25_000;
 const PONG_WITHIN = 8_000;
 
-/** Close codes of a server that restarts; daphne cannot send the first. */
+/** Close codes of a restarting server; daphne cannot send the first. */
 const RESTART = new Set([1012, 4012]);
-const RESTART_SECONDS = 1; // where its `closing` did not arrive
+const RESTART_SECONDS = 1; // if the `closing` event was lost
 
-/** Close codes after which trying again is no use until the person has done something. */
+/** Close codes after which reconnecting is useless until the user has done something. */
 const FINAL = new Set([4401, 4403, 4404]);
 
 /**
  * @typedef {object} Connection
  * @property {"connecting"|"live"|"reconnecting"|"offline"|"closed"} name
- * @property {number|null} code    the close code, if there was one
- * @property {boolean} restarting  is the server restarting?
- * @property {number|null} at      when the next try comes, in ms since 1970; null while trying
+ * @property {number|null} code     the last close code
+ * @property {boolean} restarting   true if the server is restarting
+ * @property {number|null} retryAt  time of the next attempt, in ms since 1970; null while one is running
  */
 
 export class Socket {
   #url;
   #onEvent;
   #onConnection;
+  /** @type {WebSocket|null} */
   #socket = null;
   #failures = 0;
-  #announced = null; // the seconds that a restarting server asked for
-  #timers = { wait: 0, ping: 0, pong: 0 };
-  #online = () => (navigator.onLine ? this.reconnect() : this.#ping());
-  #visible = () => document.visibilityState === "visible" && this.#ping();
+  /** @type {number|null} seconds that a restarting server asked the page to wait */
+  #restartSeconds = null;
+  /** @type {Record<"retry"|"ping"|"pong", ReturnType<typeof setTimeout>|undefined>} */
+  #timers = { retry: undefined, ping: undefined, pong: undefined };
+  #networkChanged = () => (navigator.onLine ? this.reconnect() : this.#ping());
+  #visibilityChanged = () => document.visibilityState === "visible" && this.#ping();
 
   /**
    * @param {string} url path or absolute
-   * @param {{onEvent: (event: object) => void, onConnection: (connection: Connection) => void}} listeners
+   * @param {{onEvent: (event: any) => void, onConnection: (connection: Connection) => void}} listeners
    */
   constructor(url, { onEvent, onConnection }) {
     this.#url = new URL(url, location.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
-    this.#url.searchParams.set("language", tag());
+    this.#url.searchParams.set("language", languageTag());
     this.#onEvent = onEvent;
     this.#onConnection = onConnection;
-    this.connection = { name: "connecting", code: null, restarting: false, at: null };
+    /** @type {Connection} */
+    this.connection = { name: "connecting", code: null, restarting: false, retryAt: null };
   }
 
   open() {
-    addEventListener("online", this.#online);
-    addEventListener("offline", this.#online);
-    document.addEventListener("visibilitychange", this.#visible);
+    addEventListener("online", this.#networkChanged);
+    addEventListener("offline", this.#networkChanged);
+    document.addEventListener("visibilitychange", this.#visibilityChanged);
     this.#connect();
   }
 
   close() {
-    removeEventListener("online", this.#online);
-    removeEventListener("offline", this.#online);
-    document.removeEventListener("visibilitychange", this.#visible);
+    removeEventListener("online", this.#networkChanged);
+    removeEventListener("offline", this.#networkChanged);
+    document.removeEventListener("visibilitychange", this.#visibilityChanged);
     this.#release();
   }
 
-  /** Sends if live; says whether it did. Half a character, which no JSON decoder has to take, becomes a �. */
+  /**
+   * Sends a command. Lone surrogates, which JSON decoders may reject, become U+FFFD.
+   * @param {object} command
+   * @returns {boolean} false if the connection is not live
+   */
   send(command) {
-    if (this.connection.name !== "live") return false;
+    if (this.connection.name !== "live" || !this.#socket) return false;
     this.#socket.send(JSON.stringify(command, (_, value) => value?.toWellFormed?.() ?? value));
     return true;
   }
 
-  /** Tries now instead of at `connection.at`. */
+  /** Reconnects now instead of at `connection.retryAt`. */
   reconnect() {
-    if (this.connection.at === null) return;
+    if (this.connection.retryAt === null) return;
     this.#connect();
   }
 
@@ -82,11 +89,11 @@ export class Socket {
     const first = this.#failures === 0 && this.connection.name === "connecting";
     this.#become(first ? "connecting" : this.#waiting(), { code: this.connection.code });
     const socket = (this.#socket = new WebSocket(this.#url));
-    socket.onmessage = ({ data }) => this.#receive(parse(data));
+    socket.onmessage = ({ data }) => this.#receive(parseJson(data));
     socket.onclose = ({ code }) => this.#closed(code);
   }
 
-  /** Lets go of the present socket: nothing of it is heard any more. */
+  /** Drops the current socket; it triggers no more callbacks. */
   #release() {
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     if (!this.#socket) return;
@@ -95,18 +102,20 @@ export class Socket {
     this.#socket = null;
   }
 
+  /** @param {any} event */
   #receive(event) {
     clearTimeout(this.#timers.pong);
     if (this.connection.name !== "live") {
       this.#failures = 0;
-      this.#announced = null;
+      this.#restartSeconds = null;
       this.#become("live");
       this.#timers.ping = setTimeout(() => this.#ping(), PING_EVERY);
     }
-    if (event.type === "closing") this.#announced = event.reconnect_in;
+    if (event.type === "closing") this.#restartSeconds = event.reconnect_in;
     if (event.type !== "pong") this.#onEvent(event);
   }
 
+  /** Checks that the connection still works: without a pong in time, it counts as lost. */
   #ping() {
     clearTimeout(this.#timers.ping);
     if (!this.send({ type: "ping" })) return;
@@ -115,30 +124,36 @@ export class Socket {
     this.#timers.pong = setTimeout(() => this.#closed(1006), PONG_WITHIN);
   }
 
+  /** @param {number} code */
   #closed(code) {
     this.#release();
     if (FINAL.has(code)) return this.#become("closed", { code });
-    if (RESTART.has(code)) this.#announced ??= RESTART_SECONDS;
-    const wait = this.#wait(code);
+    if (RESTART.has(code)) this.#restartSeconds ??= RESTART_SECONDS;
+    const wait = this.#retryDelay(code);
     this.#failures += 1;
-    this.#become(this.#waiting(), { code, at: Date.now() + wait });
-    this.#timers.wait = setTimeout(() => this.#connect(), wait);
+    this.#become(this.#waiting(), { code, retryAt: Date.now() + wait });
+    this.#timers.retry = setTimeout(() => this.#connect(), wait);
   }
 
-  /** Milliseconds until the next try: what the server asked for, else longer each time; never all browsers at once. */
-  #wait(code) {
-    const spread = 0.5 + Math.random() / 2;
-    if (this.#announced !== null && this.#failures === 0) return (this.#announced + 1 - spread) * 1000;
-    if (code === 4429) return CROWDED_WAIT * spread;
-    return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures) * spread;
+  /**
+   * Milliseconds until the next attempt: what the server asked for, else exponential backoff. The jitter keeps all
+   * browsers from coming back at once.
+   * @param {number} code
+   */
+  #retryDelay(code) {
+    const jitter = 0.5 + Math.random() / 2;
+    if (this.#restartSeconds !== null && this.#failures === 0) return (this.#restartSeconds + 1 - jitter) * 1000;
+    if (code === 4429) return CROWDED_WAIT * jitter;
+    return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures) * jitter;
   }
 
   #waiting() {
     return navigator.onLine ? "reconnecting" : "offline";
   }
 
-  #become(name, { code = null, at = null } = {}) {
-    this.connection = { name, code, restarting: this.#announced !== null, at };
+  /** @param {Connection["name"]} name  @param {{code?: number|null, retryAt?: number|null}} [fields] */
+  #become(name, { code = null, retryAt = null } = {}) {
+    this.connection = { name, code, restarting: this.#restartSeconds !== null, retryAt };
     this.#onConnection(this.connection);
   }
 }

@@ -1,78 +1,87 @@
-// One conversation in the list: its title, what happens in it, how much is unread. Made once by list.js, then changed.
+// One conversation in the list: its title, what is going on in it, and how much is unread. Used by conversation-list.js.
 
-import { words } from "../i18n/strings.js";
-import { el, followsHere, iconButton } from "../ui/dom.js";
+import { strings } from "../i18n/strings.js";
+import { el, iconButton, opensHere } from "../ui/dom.js";
 
-export class Row {
+/** @import { Conversation, Person, Yours } from "../protocol/types.d.ts" */
+
+export class ConversationRow {
   #on;
   #link;
   #title;
   #count;
-  #counted;
+  #number;
+  #unread;
   #meta;
   #more;
-  #field = null;
-  #names = new Map(); // who is typing: id -> {name, timer}
+  /** @type {HTMLFormElement|null} */
+  #form = null;
+  /** @type {Map<string, {name: string, timer: ReturnType<typeof setTimeout>}>} who is typing, by user id */
+  #typing = new Map();
 
   /**
    * @param {string} href
+   * @param {Conversation & {yours: Yours}} conversation
    * @param {object} on
    * @param {() => void} on.open
    * @param {(button: HTMLElement) => void} on.menu
    * @param {(title: string) => void} on.rename
    */
-  constructor(href, on) {
+  constructor(href, conversation, on) {
     this.#on = on;
     this.#title = el("span", { class: "title", dir: "auto" });
-    this.#counted = el("span", { class: "unseen" });
-    this.#count = el("span", { class: "count", hidden: true }, el("span", { "aria-hidden": "true" }), this.#counted);
+    this.#number = el("span", { "aria-hidden": "true" });
+    this.#unread = el("span", { class: "visually-hidden" });
+    this.#count = el("span", { class: "count", hidden: true }, this.#number, this.#unread);
     this.#meta = el("span", { class: "meta" });
     this.#link = el(
       "a",
-      { href, onclick: (event) => followsHere(event) && on.open() },
+      { href, onclick: (event) => opensHere(event) && on.open() },
       this.#title,
       this.#count,
       this.#meta,
     );
     this.#more = iconButton("more", null, {
-      class: "bare more",
+      class: "icon-button more",
       "aria-haspopup": "menu",
       onclick: () => on.menu(this.#more),
     });
     this.element = el("li", { class: "row" }, this.#link, this.#more);
+    this.conversation = conversation;
+    this.update(conversation);
   }
 
-  /** @param {object} conversation a Conversation of the protocol */
+  /** @param {Conversation & {yours: Yours}} conversation */
   update(conversation) {
     this.conversation = conversation;
-    const { unread = 0 } = conversation.yours ?? {};
-    const title = conversation.title || words.untitled;
+    const { unread } = conversation.yours;
+    const title = conversation.title || strings.untitled;
     this.#title.textContent = title;
-    this.#more.setAttribute("aria-label", words.actionsFor(title));
+    this.#more.setAttribute("aria-label", strings.actionsFor(title));
     this.#count.hidden = unread === 0;
-    this.#count.firstChild.textContent = words.number(unread);
-    this.#counted.textContent = words.unread(unread);
-    this.#tell();
+    this.#number.textContent = strings.number(unread);
+    this.#unread.textContent = strings.unread(unread);
+    this.#showMeta();
   }
 
-  /** @param {{id: string, name: string}} person  @param {boolean} on */
-  typing({ id, name }, on, lasts) {
-    clearTimeout(this.#names.get(id)?.timer);
-    this.#names.delete(id);
-    if (on) this.#names.set(id, { name, timer: setTimeout(() => this.typing({ id }, false), lasts) });
-    this.#tell();
+  /** @param {Person} person  @param {boolean} on  @param {number} expires ms */
+  typing({ id, name }, on, expires) {
+    clearTimeout(this.#typing.get(id)?.timer);
+    this.#typing.delete(id);
+    if (on) this.#typing.set(id, { name, timer: setTimeout(() => this.typing({ id, name }, false, expires), expires) });
+    this.#showMeta();
   }
 
-  set current(on) {
+  set current(/** @type {boolean} */ on) {
     if (on) this.#link.setAttribute("aria-current", "page");
     else this.#link.removeAttribute("aria-current");
   }
 
-  /** Puts a field in the title's place until Enter or Escape. */
+  /** Replaces the title with a field, until Enter or Escape. */
   rename() {
-    if (this.#field) return this.#field.focus();
+    if (this.#form) return this.#form.querySelector("input")?.focus();
     const input = el("input", {
-      "aria-label": words.title,
+      "aria-label": strings.title,
       maxlength: "200",
       dir: "auto",
       autocomplete: "off",
@@ -80,31 +89,40 @@ export class Row {
       onblur: () => this.#renamed(null, null),
     });
     input.value = this.conversation.title;
-    this.#field = el("form", { class: "rename", onsubmit: (event) => this.#renamed(event, input.value.trim()) }, input);
+    this.#form = el(
+      "form",
+      {
+        class: "rename",
+        onsubmit: (event) => this.#renamed(event, input.value.trim()),
+      },
+      input,
+    );
     this.#link.hidden = true;
-    this.element.prepend(this.#field);
+    this.element.prepend(this.#form);
     input.focus();
     input.select();
   }
 
+  /** @param {Event|null} event  @param {string|null} title null to keep it */
   #renamed(event, title) {
-    if (!this.#field) return;
+    if (!this.#form) return;
     event?.preventDefault();
     event?.stopPropagation();
-    const field = this.#field;
-    this.#field = null; // removing it blurs it
-    field.remove();
+    const form = this.#form;
+    this.#form = null; // first, because removing the form blurs the field, which calls this again
+    form.remove();
     this.#link.hidden = false;
     if (event) this.#link.focus();
     if (title && title !== this.conversation.title) this.#on.rename(title);
   }
 
-  #tell() {
+  #showMeta() {
     const { running, awaiting_approval, updated_at, agent } = this.conversation;
-    const names = [...this.#names.values()].map(({ name }) => name);
-    const busy = names.length > 0 || running;
-    this.#meta.toggleAttribute("data-busy", busy);
-    const goesOn = () => (awaiting_approval ? words.doing.asks : words.answering)(agent.name);
-    this.#meta.textContent = names.length ? words.typing(names) : running ? goesOn() : words.when(updated_at);
+    const names = [...this.#typing.values()].map(({ name }) => name);
+    this.#meta.toggleAttribute("data-busy", names.length > 0 || running);
+    let text = strings.when(updated_at);
+    if (running) text = awaiting_approval ? strings.doing.asks(agent.name) : strings.answering(agent.name);
+    if (names.length) text = strings.typing(names);
+    this.#meta.textContent = text;
   }
 }

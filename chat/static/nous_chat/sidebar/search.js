@@ -1,10 +1,11 @@
-// Finds what was said, in all conversations of a person: the server searches, here stands the field and what was found.
-// Called by sidebar.js.
+// Search in all of the user's conversations: the field and the results. The server searches. Used by sidebar.js.
 
-import { words } from "../i18n/strings.js";
-import { el, followsHere, icon, iconButton, quietButton } from "../ui/dom.js";
+import { strings } from "../i18n/strings.js";
+import { el, icon, iconButton, opensHere, textButton } from "../ui/dom.js";
 
-const PAUSE = 200; // ms after the last key
+/** @import { SearchResult } from "../protocol/types.d.ts" */
+
+const DEBOUNCE = 200; // ms after the last key
 const SHORTEST = 2;
 
 export class Search {
@@ -12,42 +13,38 @@ export class Search {
   #field;
   #clear;
   #results;
-  #said;
+  #status;
   #more;
-  #timer = 0;
-  #asked = 0; // the number of the newest question: late answers to older ones are not shown
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #timer;
+  #request = 0; // number of the newest request: late answers to earlier ones are ignored
 
   /**
    * @param {object} on
-   * @param {(query: object) => Promise<{results: object[], more: boolean}>} on.ask
+   * @param {(query: Record<string, string>) => Promise<{results: SearchResult[], more: boolean}>} on.search
    * @param {(conversation: string, message?: string) => string} on.href
    * @param {(conversation: string, message?: string) => void} on.open
-   * @param {(searching: boolean) => void} on.change the results take the place of the list, or give it back
+   * @param {(searching: boolean) => void} on.change the results replace the list, or give way to it
    * @param {(sentence: string) => void} on.say for screen readers
    */
   constructor(on) {
     this.#on = on;
     this.#field = el("input", {
       type: "search",
-      "aria-label": words.search,
-      placeholder: words.search,
+      "aria-label": strings.search,
+      placeholder: strings.search,
       autocomplete: "off",
       dir: "auto",
       enterkeyhint: "search",
       oninput: () => this.#changed(),
       onkeydown: (event) => this.#key(event),
     });
-    this.#clear = iconButton("close", words.clear, { hidden: true, onclick: () => this.clear() });
-    this.#said = el("p", { class: "found" });
-    this.#results = el("ol", { class: "results", "aria-label": words.found });
-    this.#more = quietButton(words.moreResults, () => this.#ask(true), { hidden: true });
+    this.#clear = iconButton("close", strings.clear, { hidden: true, onclick: () => this.clear() });
+    this.#status = el("p", { class: "result-count" });
+    this.#results = el("ol", { class: "results", "aria-label": strings.results });
+    this.#more = textButton(strings.moreResults, () => this.#search(true), { hidden: true });
     this.element = el("search", { class: "search" }, icon("search"), this.#field, this.#clear);
-    this.found = el("div", { hidden: true }, this.#said, this.#results, this.#more);
-  }
-
-  focus() {
-    this.#field.focus();
-    this.#field.select();
+    this.found = el("div", { hidden: true }, this.#status, this.#results, this.#more);
   }
 
   clear() {
@@ -60,61 +57,67 @@ export class Search {
     return this.#field.value.trim();
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.key !== "Escape" || this.#field.value === "") return;
-    event.preventDefault(); // and with it that Escape stops an answer
-    event.stopPropagation();
+    event.preventDefault();
+    event.stopPropagation(); // this Escape does not stop an answer
     this.clear();
   }
 
   #changed() {
     clearTimeout(this.#timer);
-    this.#asked += 1;
+    this.#request += 1;
     this.#clear.hidden = this.#field.value === "";
     const searching = this.#query.length >= SHORTEST;
     this.found.hidden = !searching;
     this.#on.change(searching);
-    if (searching) this.#timer = setTimeout(() => this.#ask(), PAUSE);
+    if (searching) this.#timer = setTimeout(() => this.#search(), DEBOUNCE);
     else this.#show([], false);
   }
 
-  async #ask(further = false) {
-    const number = (this.#asked += 1);
-    const before = further ? this.#results.lastElementChild?.dataset.id : null;
+  /** @param {boolean} [further] the next page of results */
+  async #search(further = false) {
+    const number = (this.#request += 1);
+    const last = /** @type {HTMLElement|null} */ (this.#results.lastElementChild);
+    const before = further ? last?.dataset.id : null;
     try {
-      const { results, more } = await this.#on.ask({ q: this.#query, ...(before && { before }) });
-      if (number === this.#asked) this.#show(results, more, further);
-    } catch (refusal) {
-      if (number === this.#asked) this.#tell(refusal.message);
+      const { results, more } = await this.#on.search({ q: this.#query, ...(before && { before }) });
+      if (number === this.#request) this.#show(results, more, further);
+    } catch (error) {
+      if (number === this.#request) this.#report(/** @type {Error} */ (error).message);
     }
   }
 
+  /** @param {SearchResult[]} results  @param {boolean} more  @param {boolean} [further] */
   #show(results, more, further = false) {
     const items = results.map((result) => this.#item(result));
     if (further) this.#results.append(...items);
     else this.#results.replaceChildren(...items);
     this.#more.hidden = !more;
-    if (this.#query.length >= SHORTEST) this.#tell(words.results(this.#results.childElementCount, more));
+    if (this.#query.length >= SHORTEST) this.#report(strings.resultCount(this.#results.childElementCount, more));
   }
 
-  #tell(sentence) {
-    this.#said.textContent = sentence;
+  /** @param {string} sentence */
+  #report(sentence) {
+    this.#status.textContent = sentence;
     this.#on.say(sentence);
   }
 
+  /** @param {SearchResult} result */
   #item(result) {
     const { id, conversation, message } = result;
-    const excerpt = marked(result.excerpt, result.matches);
-    const title = conversation.title || words.untitled;
-    const said = message && [message.author?.name, words.when(message.created_at)].filter(Boolean).join(" · ");
+    const excerpt = highlight(result.excerpt, result.matches);
+    const title = conversation.title || strings.untitled;
+    const meta = message && [message.author?.name, strings.when(message.created_at)].filter(Boolean).join(" · ");
     const link = el(
       "a",
       {
         href: this.#on.href(conversation.id, message?.id),
-        onclick: (event) => followsHere(event) && this.#on.open(conversation.id, message?.id),
+        onclick: (event) => opensHere(event) && this.#on.open(conversation.id, message?.id),
       },
-      el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a title that matches is the excerpt
-      message && el("span", { class: "meta" }, said),
+      el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a matching title is the excerpt
+      message && el("span", { class: "meta" }, meta),
       message && el("span", { class: "excerpt", dir: "auto" }, ...excerpt),
     );
     return el("li", { "data-id": id }, link);
@@ -123,10 +126,10 @@ export class Search {
 
 /**
  * @param {string} text
- * @param {[number, number][]} matches where in it, in order
+ * @param {[number, number][]} matches start and end of each match, in order
  * @returns {(string|HTMLElement)[]}
  */
-export function marked(text, matches) {
+export function highlight(text, matches) {
   const parts = [];
   let from = 0;
   for (const [start, end] of matches) {

@@ -1,22 +1,27 @@
-// The column beside the conversation: a new one, the search, the list with what can be done to each, the theme. What the
-// person does there becomes requests here; opening is the page's matter. Called by nous-chat.js.
+// The sidebar: a button for a new conversation, the search, the list of conversations with a menu for each, and the theme.
+// What the user does becomes HTTP requests here; nous-chat.js opens conversations.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { attempt } from "../protocol/api.js";
-import { undoLeft } from "../protocol/permissions.js";
+import { undoTimeLeft } from "../protocol/permissions.js";
 import { el, icon, iconButton } from "../ui/dom.js";
 import { Menu } from "../ui/menu.js";
-import { Appearance } from "../ui/theme-switch.js";
+import { ThemeSwitch } from "../ui/theme-switch.js";
 import { ConversationList } from "./conversation-list.js";
 import { Search } from "./search.js";
+
+/**
+ * @import { Conversation, InboxEvent, Yours } from "../protocol/types.d.ts"
+ * @import { MenuItem } from "../ui/menu.js"
+ */
 
 export class Sidebar {
   #api;
   #on;
-  #menu = new Menu();
-  #appearance = new Appearance();
   #list;
   #search;
+  #menu = new Menu();
+  #theme = new ThemeSwitch();
 
   /**
    * @param {object} options
@@ -24,10 +29,11 @@ export class Sidebar {
    * @param {(id: string, message?: string) => string} options.href
    * @param {object} on
    * @param {(id: string, message?: string) => void} on.open
-   * @param {() => void} on.begin
-   * @param {() => void} on.keys
-   * @param {(id: string) => boolean} on.removed by this person, here; says whether it was open
-   * @param {(sentence: string, undo?: () => void, lasts?: number) => void} on.done as in toast.js: what was done, or could not be
+   * @param {() => void} on.create
+   * @param {() => void} on.showShortcuts
+   * @param {(id: string) => boolean} on.deleted called when the user has deleted a conversation; returns true if it was open
+   * @param {(sentence: string, undo?: () => void, undoTime?: number) => void} on.notify as in toast.js: what was done, or
+   *   why it was refused
    * @param {(sentence: string) => void} on.say for screen readers
    */
   constructor({ api, href }, on) {
@@ -38,36 +44,36 @@ export class Sidebar {
       open: on.open,
       menu: (conversation, button) => this.#menu.open(button, this.#actions(conversation)),
       rename: (id, title) => this.#change(id, { title }),
-      earlier: (before) => this.#try(async () => this.#list.apply(await api.conversations(before))),
+      earlier: (before) => this.#attempt(async () => this.#list.apply(await api.conversations(before))),
     });
     this.#search = new Search({
-      ask: (query) => api.search(query),
+      search: (query) => api.search(query),
       href,
       open: on.open,
       change: (searching) => (this.#list.element.hidden = searching),
       say: on.say,
     });
-    const keys = iconButton("keyboard", words.keysTitle, { onclick: on.keys });
+    const shortcuts = iconButton("keyboard", strings.shortcutsTitle, { onclick: on.showShortcuts });
     this.element = el(
       "nav",
-      { id: "conversations", popover: "auto", "aria-label": words.conversations },
-      el("button", { type: "button", class: "new", onclick: on.begin }, icon("plus"), words.newConversation),
+      { id: "conversations", popover: "auto", "aria-label": strings.conversations },
+      el("button", { type: "button", class: "new", onclick: on.create }, icon("plus"), strings.newConversation),
       this.#search.element,
       el("div", { class: "scroller" }, this.#search.found, this.#list.element),
-      el("div", { class: "base" }, this.#appearance.element, keys),
+      el("div", { class: "sidebar-footer" }, this.#theme.element, shortcuts),
       this.#menu.element,
     );
   }
 
   start() {
-    this.#appearance.start();
+    this.#theme.start();
   }
 
   stop() {
-    this.#appearance.stop();
+    this.#theme.stop();
   }
 
-  /** Folds an event of the inbox. */
+  /** Applies an event of the inbox. @param {InboxEvent} event */
   apply(event) {
     this.#list.apply(event);
   }
@@ -80,45 +86,55 @@ export class Sidebar {
     return this.#list.unread;
   }
 
-  set current(id) {
+  set current(/** @type {string|null} */ id) {
     this.#list.current = id;
   }
 
+  /** @param {Conversation & {yours: Yours}} conversation  @returns {MenuItem[]} */
   #actions({ id, yours }) {
     const { pinned, archived, role } = yours;
-    const change = (name, text, fields) => ({ icon: name, text, run: () => this.#change(id, fields) });
-    return [
-      change("pin", pinned ? words.unpin : words.pin, { pinned: !pinned }),
-      ...(role === "owner" ? [{ icon: "edit", text: words.rename, run: () => this.#list.rename(id) }] : []),
-      change("archive", archived ? words.unarchive : words.archive, { archived: !archived }),
-      ...(role === "owner" ? [{ icon: "remove", text: words.delete, bad: true, run: () => this.#remove(id) }] : []),
+    /** @type {MenuItem[]} */
+    const items = [
+      { icon: "pin", text: pinned ? strings.unpin : strings.pin, run: () => this.#change(id, { pinned: !pinned }) },
+      {
+        icon: "archive",
+        text: archived ? strings.unarchive : strings.archive,
+        run: () => this.#change(id, { archived: !archived }),
+      },
     ];
+    if (role !== "owner") return items;
+    items.splice(1, 0, { icon: "edit", text: strings.rename, run: () => this.#list.rename(id) });
+    return [...items, { icon: "delete", text: strings.delete, bad: true, run: () => this.#delete(id) }];
   }
 
+  /** @param {string} id  @param {{title?: string, pinned?: boolean, archived?: boolean}} fields */
   async #change(id, fields) {
-    await this.#try(async () => {
+    await this.#attempt(async () => {
       this.#list.apply({ type: "conversation.updated", conversation: await this.#api.changeConversation(id, fields) });
-      if (fields.archived) this.#on.done(words.wasArchived, () => this.#change(id, { archived: false }));
+      if (fields.archived) this.#on.notify(strings.wasArchived, () => this.#change(id, { archived: false }));
     });
   }
 
-  async #remove(id) {
-    await this.#try(async () => {
+  /** @param {string} id */
+  async #delete(id) {
+    await this.#attempt(async () => {
       await this.#api.deleteConversation(id);
       this.#list.apply({ type: "conversation.removed", conversation: id });
-      const open = this.#on.removed(id);
-      this.#on.done(words.wasDeleted, () => this.#restore(id, open), undoLeft());
+      const wasOpen = this.#on.deleted(id);
+      this.#on.notify(strings.wasDeleted, () => this.#restore(id, wasOpen), undoTimeLeft());
     });
   }
 
+  /** @param {string} id  @param {boolean} open */
   async #restore(id, open) {
-    await this.#try(async () => {
+    await this.#attempt(async () => {
       this.#list.apply({ type: "conversation.updated", conversation: await this.#api.restoreConversation(id) });
       if (open) this.#on.open(id);
     });
   }
 
-  #try(work) {
-    return attempt(work, (reason) => this.#on.done(reason));
+  /** @param {() => Promise<void>} work */
+  #attempt(work) {
+    return attempt(work, (reason) => this.#on.notify(reason));
   }
 }

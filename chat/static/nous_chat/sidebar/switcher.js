@@ -1,23 +1,24 @@
-// Ctrl+K: a field and the conversations whose titles have what is written in it. Called by nous-chat.js.
+// The quick switcher (Ctrl+K): a field, and the conversations whose title contains what is typed. Used by nous-chat.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { dialog } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
 
-const SHOWN = 50;
+const MOST_OPTIONS = 50;
 
 export class Switcher {
   #on;
   #field;
   #list;
-  #options = []; // {element, run}
-  #chosen = 0;
+  /** @type {{element: HTMLElement, run: () => void}[]} */
+  #options = [];
+  #selected = 0;
 
   /**
    * @param {object} on
-   * @param {() => object[]} on.conversations newest first
+   * @param {() => {id: string, title: string}[]} on.conversations newest first
    * @param {(id: string) => void} on.open
-   * @param {() => void} on.begin a new one
+   * @param {() => void} on.create
    */
   constructor(on) {
     this.#on = on;
@@ -27,69 +28,64 @@ export class Switcher {
       "aria-expanded": "true",
       "aria-controls": "switcher-list",
       "aria-autocomplete": "list",
-      "aria-label": words.switchTo,
-      placeholder: words.switchTo,
+      "aria-label": strings.switchTo,
+      placeholder: strings.switchTo,
       autocomplete: "off",
       dir: "auto",
-      oninput: () => this.#fill(),
+      oninput: () => this.#update(),
       onkeydown: (event) => this.#key(event),
     });
-    this.#list = el("ul", { id: "switcher-list", role: "listbox", "aria-label": words.conversations });
-    this.element = dialog(words.switchTo, "switcher", this.#field, this.#list);
+    this.#list = el("ul", { id: "switcher-list", role: "listbox", "aria-label": strings.conversations });
+    this.element = dialog(strings.switchTo, "switcher", this.#field, this.#list);
   }
 
   show() {
     if (this.element.open) return this.element.close();
     this.#field.value = "";
-    this.#fill();
+    this.#update();
     this.element.showModal();
     this.#field.focus();
   }
 
-  #fill() {
-    const wanted = this.#field.value.trim().toLocaleLowerCase();
-    const fits = ({ title }) => (title || words.untitled).toLocaleLowerCase().includes(wanted);
-    this.#options = this.#on
-      .conversations()
-      .filter(fits)
-      .slice(0, SHOWN)
-      .map(({ id, title }) => ({
-        text: title || words.untitled,
-        run: () => this.#on.open(id),
-      }));
-    this.#options.push({ text: words.newConversation, run: () => this.#on.begin() });
-    this.#list.replaceChildren(
-      ...this.#options.map(
-        (option, index) =>
-          (option.element = el(
-            "li",
-            { role: "option", id: `switcher-${index}`, dir: "auto", onclick: () => this.#run(index) },
-            option.text,
-          )),
-      ),
-    );
-    this.#choose(0);
+  #update() {
+    const query = this.#field.value.trim().toLocaleLowerCase();
+    const titled = this.#on.conversations().map(({ id, title }) => ({ id, title: title || strings.untitled }));
+    const found = titled.filter(({ title }) => title.toLocaleLowerCase().includes(query)).slice(0, MOST_OPTIONS);
+    const options = [
+      ...found.map(({ id, title }) => ({ text: title, run: () => this.#on.open(id) })),
+      { text: strings.newConversation, run: () => this.#on.create() },
+    ];
+    this.#options = options.map(({ text, run }, index) => {
+      const attributes = { role: "option", id: `switcher-${index}`, dir: "auto", onclick: () => this.#run(index) };
+      return { element: el("li", attributes, text), run };
+    });
+    this.#list.replaceChildren(...this.#options.map(({ element }) => element));
+    this.#select(0);
   }
 
-  #choose(index) {
-    this.#chosen = (index + this.#options.length) % this.#options.length;
-    for (const [each, { element }] of this.#options.entries())
-      element.setAttribute("aria-selected", each === this.#chosen);
-    const { element } = this.#options[this.#chosen];
+  /** @param {number} index */
+  #select(index) {
+    this.#selected = (index + this.#options.length) % this.#options.length;
+    for (const [each, { element }] of this.#options.entries()) {
+      element.setAttribute("aria-selected", String(each === this.#selected));
+    }
+    const { element } = this.#options[this.#selected];
     this.#field.setAttribute("aria-activedescendant", element.id);
     element.scrollIntoView({ block: "nearest" });
   }
 
+  /** @param {number} index */
   #run(index) {
     this.element.close();
     this.#options[index].run();
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing) return;
-    if (event.key === "ArrowDown") this.#choose(this.#chosen + 1);
-    else if (event.key === "ArrowUp") this.#choose(this.#chosen - 1);
-    else if (event.key === "Enter") this.#run(this.#chosen);
+    if (event.key === "ArrowDown") this.#select(this.#selected + 1);
+    else if (event.key === "ArrowUp") this.#select(this.#selected - 1);
+    else if (event.key === "Enter") this.#run(this.#selected);
     else return;
     event.preventDefault();
   }

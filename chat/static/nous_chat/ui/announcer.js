@@ -1,12 +1,12 @@
-// Tells screen readers what happens, apart from the text on the page: an answer by whole sentences while it is being
-// written, then that it is complete. Told of events by conversation.js, which also makes it speak, once a second.
+// Announces to screen readers what happens: an answer sentence by sentence while it streams, then that it is complete.
+// conversation.js passes the events on and calls tick() once a second.
 
 import { activeRuns } from "../protocol/reducer.js";
 
 const SENTENCE_END = /[.!?…](?=\s)|[。！？\n]/g;
 
-/** What a piece of Markdown says, without the marks: fences, the lines of tables, addresses of links. */
-export function spoken(markdown) {
+/** Markdown without its marks: fences, table rules, link addresses. @param {string} markdown */
+export function plainText(markdown) {
   return markdown
     .replace(/^[ \t]*(?:```|~~~).*$|^[ \t|:-]+$/gm, "")
     .replace(/!?\[([^\]\n]*)\]\([^)\s]*\)/g, "$1")
@@ -15,23 +15,25 @@ export function spoken(markdown) {
     .replace(/[ \t]*\|[ \t]*/g, " ");
 }
 
-/** A screen reader says it. @param {HTMLElement} region a polite live region  @param {string} sentence */
-export function sayIn(region, sentence) {
+/** Adds a sentence to a live region. @param {HTMLElement} region  @param {string} sentence */
+export function announceIn(region, sentence) {
   const paragraph = document.createElement("p");
   paragraph.textContent = sentence;
   region.append(paragraph);
-  if (region.childElementCount > 5) region.firstElementChild.remove();
+  if (region.childElementCount > 5) region.firstElementChild?.remove();
 }
 
 export class Announcer {
   #region;
   #state;
-  #waiting = [];
-  #heard = new Map(); // run -> how many characters of its answer have been said; Infinity when it is over
+  /** @type {string[]} */
+  #queue = [];
+  /** @type {Map<string, number>} how many characters of a run's answer were announced; Infinity when it is over */
+  #announced = new Map();
 
   /**
-   * @param {HTMLElement} region a polite live region
-   * @param {import("../protocol/reducer.js").State} state
+   * @param {HTMLElement} region polite live region
+   * @param {import("../protocol/types.d.ts").State} state
    */
   constructor(region, state) {
     this.#region = region;
@@ -40,35 +42,38 @@ export class Announcer {
 
   /** @param {string} sentence */
   say(sentence) {
-    if (sentence.trim()) this.#waiting.push(sentence.trim());
+    if (sentence.trim()) this.#queue.push(sentence.trim());
   }
 
   /** @param {string} run  @param {string} sentence */
   started(run, sentence) {
-    if (this.#heard.has(run)) return;
-    this.#heard.set(run, 0);
+    if (this.#announced.has(run)) return;
+    this.#announced.set(run, 0);
     this.say(sentence);
   }
 
-  /** @param {object} message  @param {string} outcome that it is complete, or why not */
+  /**
+   * @param {{run: {id: string}, text: string}} message
+   * @param {string} outcome that the answer is complete, or why it is not
+   */
   finished({ run, text }, outcome) {
-    const heard = this.#heard.get(run.id) ?? text.length;
-    if (heard === Infinity) return;
-    this.#heard.set(run.id, Infinity);
-    this.say(spoken(text.slice(heard)));
+    const announced = this.#announced.get(run.id) ?? text.length;
+    if (announced === Infinity) return;
+    this.#announced.set(run.id, Infinity);
+    this.say(plainText(text.slice(announced)));
     this.say(outcome);
   }
 
   tick() {
     for (const [id, { key }] of activeRuns(this.#state)) {
-      const text = this.#state.messages.get(key)?.text ?? "";
-      const heard = this.#heard.get(id) ?? text.length; // what was there before the reader came is not read out
-      const fresh = text.slice(heard);
-      const end = [...fresh.matchAll(SENTENCE_END)].at(-1)?.index ?? -1;
-      this.#heard.set(id, heard + end + 1);
-      this.say(spoken(fresh.slice(0, end + 1)));
+      const text = this.#state.messages.get(key ?? "")?.text ?? "";
+      const announced = this.#announced.get(id) ?? text.length; // text from before the user's arrival is left out
+      const added = text.slice(announced);
+      const end = [...added.matchAll(SENTENCE_END)].at(-1)?.index ?? -1;
+      this.#announced.set(id, announced + end + 1);
+      this.say(plainText(added.slice(0, end + 1)));
     }
-    if (this.#waiting.length === 0) return;
-    sayIn(this.#region, this.#waiting.splice(0).join(" "));
+    if (this.#queue.length === 0) return;
+    announceIn(this.#region, this.#queue.splice(0).join(" "));
   }
 }

@@ -1,26 +1,30 @@
-// A window over the page: Escape, the cross, or a click beside it closes it, and the focus goes back to where it was.
-// Used by keys.js, switcher.js and panel.js.
+// Dialogs: closed by Escape, by the close button or by a click outside; then the focus returns to where it was. Used by
+// shortcuts.js, switcher.js, edit-history.js and panel/sections.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, iconButton } from "./dom.js";
 
-let made = 0;
+let count = 0;
 
 /**
  * @param {string} title
- * @param {string} kind its class
+ * @param {string} className
  * @param {...Node} children
- * @returns {HTMLDialogElement}
  */
-export function dialog(title, kind, ...children) {
-  const id = `dialog-${(made += 1)}`;
+export function dialog(title, className, ...children) {
+  const id = `dialog-${(count += 1)}`;
+  /** @type {HTMLDialogElement} */
   const element = el(
     "dialog",
-    { class: kind, "aria-labelledby": id, onclick: ({ target }) => target === element && element.close() },
+    {
+      class: className,
+      "aria-labelledby": id,
+      onclick: ({ target }) => target === element && element.close(),
+    },
     el(
       "div",
       { class: "window" },
-      el("header", {}, el("h2", { id }, title), iconButton("close", words.close, { onclick: () => element.close() })),
+      el("header", {}, el("h2", { id }, title), iconButton("close", strings.close, { onclick: () => element.close() })),
       ...children,
     ),
   );
@@ -28,29 +32,29 @@ export function dialog(title, kind, ...children) {
 }
 
 /**
- * Asks before what cannot be undone.
- * @param {Node} root where the window may stand
+ * Asks before something that cannot be undone.
+ * @param {Node} root the dialog is added to it
  * @param {{title: string, text: string, action: string}} question
  * @returns {Promise<boolean>}
  */
-export function confirmed(root, { title, text, action }) {
-  return new Promise((answer) => {
-    const window = dialog(
+export function confirm(root, { title, text, action }) {
+  return new Promise((resolve) => {
+    const element = dialog(
       title,
-      "question",
+      "confirm",
       el("p", { dir: "auto" }, text),
       el(
         "form",
         { method: "dialog" },
-        el("button", { class: "secondary", value: "" }, words.cancel),
+        el("button", { class: "secondary", value: "" }, strings.cancel),
         el("button", { class: "primary bad", value: "yes" }, action),
       ),
     );
-    window.addEventListener("close", () => {
-      window.remove();
-      answer(window.returnValue === "yes");
+    element.addEventListener("close", () => {
+      element.remove();
+      resolve(element.returnValue === "yes");
     });
-    root.append(window);
-    window.showModal();
+    root.appendChild(element);
+    element.showModal();
   });
 }

@@ -1,31 +1,36 @@
-// Makes elements. Used by every view.
+// Creates elements: the building blocks of every view.
+
+/** @typedef {string|number|boolean|null|undefined|((event: any) => unknown)} Attribute */
 
 /**
- * @param {string} tag
- * @param {object} attributes `true` sets an empty one, `false` and null none; `onclick` and the like add a listener
- * @param {...(Node|string|null)} children
- * @returns {HTMLElement}
+ * Creates an element.
+ * @template {string} T
+ * @param {T} tag
+ * @param {Record<string, Attribute>} attributes `true` sets an empty one, `false` and null set none; a function is added
+ *   as a listener, so its name is `onclick` or the like
+ * @param {...(Node|string|null|undefined)} children
+ * @returns {T extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[T] : HTMLElement}
  */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === false || value === null) continue;
+    if (value === false || value === null || value === undefined) continue;
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null));
-  return element;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return /** @type {any} */ (element);
 }
 
-// Drawn on a grid of 20, as lines.
+// Outlines on a grid of 20 by 20.
 const ICONS = {
-  again: "M15.5 6.5v-3M15.5 6.5h-3M15.3 6.4a6.5 6.5 0 1 0 1.2 3.6",
   archive: "M3.5 4.5h13v3h-13zM4.5 7.5v8h11v-8M8 10.5h4",
   check: "M4.5 10.5l3.5 3.5l7.5-8",
   clip: "M15.5 9.5l-5.8 5.8a3.4 3.4 0 0 1-4.9-4.8l6.4-6.3a2.2 2.2 0 0 1 3.2 3.1l-6.3 6.2a1 1 0 0 1-1.5-1.4l5.4-5.3",
   clock: "M10 6v4l2.5 2M10 3a7 7 0 1 0 0 14a7 7 0 0 0 0-14",
   close: "M5.5 5.5l9 9M14.5 5.5l-9 9",
   copy: "M7.5 7.5h8v8h-8zM12.5 7.5v-3h-8v8h3",
+  delete: "M4.5 6h11M8 6v-2h4v2M6 6l.7 10h6.6l.7-10",
   down: "M10 4.5v11M5.5 11l4.5 4.5l4.5-4.5",
   edit: "M4 16l.8-3.4l8.4-8.4l2.6 2.6l-8.4 8.4zM11.3 6.1l2.6 2.6",
   file: "M5.5 3.5h6l3.5 3.5v9.5h-9.5zM11.5 3.5v3.5h3.5",
@@ -40,8 +45,8 @@ const ICONS = {
   people: "M7.5 4a3 3 0 1 0 0 6a3 3 0 0 0 0-6M2.5 16c0-6 10-6 10 0M13 4.4a3 3 0 0 1 0 5.2M14.5 11.8c2 .6 3 2 3 4.2",
   pin: "M7 3.5h6M8 3.5v5l-2.5 3.5h9l-2.5-3.5v-5M10 12v5",
   plus: "M10 4v12M4 10h12",
-  remove: "M4.5 6h11M8 6v-2h4v2M6 6l.7 10h6.6l.7-10",
   reply: "M8 5l-4.5 4.5l4.5 4.5M3.5 9.5h7.5a5 5 0 0 1 5 5v.5",
+  retry: "M15.5 6.5v-3M15.5 6.5h-3M15.3 6.4a6.5 6.5 0 1 0 1.2 3.6",
   right: "M8 5l5 5l-5 5",
   screen: "M3 4.5h14v9h-14zM7.5 16.5h5M10 13.5v3",
   search: "M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l3.5 3.5",
@@ -52,7 +57,9 @@ const ICONS = {
   tool: "M13.2 3.9a3.9 3.9 0 0 0-4.7 5.2l-4.6 4.6a1.7 1.7 0 0 0 2.4 2.4l4.6-4.6a3.9 3.9 0 0 0 5.2-4.7l-2.4 2.4l-2.3-.6l-.6-2.3z",
 };
 
-/** An icon beside or instead of words; the words are the control's name, so the icon itself is silent. */
+/** @typedef {keyof typeof ICONS} Icon */
+
+/** A decorative icon. It is hidden from screen readers, because the control that holds it has a name. @param {Icon} name */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 20 20");
@@ -64,40 +71,48 @@ export function icon(name) {
 }
 
 /**
- * A button that is an icon; the label is its name and its hint.
- * @param {string} name of the icon
- * @param {string|null} label
- * @param {object} attributes as for `el`
+ * A button that shows an icon; the label is its accessible name and its tooltip.
+ * @param {Icon} name
+ * @param {string|null} label null if it is set later
+ * @param {Record<string, Attribute>} attributes as for `el`
  */
 export function iconButton(name, label, attributes) {
-  return el("button", { type: "button", class: "bare", "aria-label": label, title: label, ...attributes }, icon(name));
-}
-
-/** A button that is a word in a line of others. @param {object} [attributes] as for `el` */
-export function quietButton(text, onclick, attributes = {}) {
-  return el("button", { type: "button", class: "quiet", onclick, ...attributes }, text);
+  const own = { type: "button", class: "icon-button", "aria-label": label, title: label };
+  return el("button", { ...own, ...attributes }, icon(name));
 }
 
 /**
- * A list to choose one from.
- * @param {string[]} values
- * @param {Object<string, string>} names by value
- * @param {string} [chosen]
+ * A button that looks like a link, for use in a line of text.
+ * @param {string} text  @param {() => unknown} onclick  @param {Record<string, Attribute>} [attributes] as for `el`
  */
-export function choice(values, names, chosen) {
-  const select = el("select", {}, ...values.map((value) => el("option", { value }, names[value])));
-  if (chosen !== undefined) select.value = chosen;
+export function textButton(text, onclick, attributes = {}) {
+  return el("button", { type: "button", class: "text-button", onclick, ...attributes }, text);
+}
+
+/**
+ * A drop-down list.
+ * @param {string[]} values
+ * @param {Record<string, string>} labels by value
+ * @param {string} [selected]
+ */
+export function dropDown(values, labels, selected) {
+  const select = el("select", {}, ...values.map((value) => el("option", { value }, labels[value])));
+  if (selected !== undefined) select.value = selected;
   return select;
 }
 
-/** Is a click on a link meant for this page, and not for a tab or window of its own? Then nothing else follows it. */
-export function followsHere(event) {
+/**
+ * Takes over a click on a link, unless it is meant for another tab or window.
+ * @param {MouseEvent} event
+ * @returns {boolean} true if the page has to follow the link itself
+ */
+export function opensHere(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return false;
   event.preventDefault();
   return true;
 }
 
-/** A person's mark: the initials on a tint of his own. */
+/** Initials on a colour that depends on the person's id. @param {{id: string, name: string}} person */
 export function avatar(person) {
   const initials = person.name
     .split(/[\s._-]+/)
@@ -105,9 +120,9 @@ export function avatar(person) {
     .slice(0, 2)
     .map((part) => [...part][0])
     .join("");
-  const mark = el("span", { class: "avatar", "aria-hidden": "true" }, initials.toUpperCase());
+  const element = el("span", { class: "avatar", "aria-hidden": "true" }, initials.toUpperCase());
   let hue = 0;
-  for (const character of String(person.id)) hue = (hue * 31 + character.codePointAt(0)) % 360;
-  mark.style.setProperty("--hue", (hue * 47) % 360);
-  return mark;
+  for (const character of String(person.id)) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
+  element.style.setProperty("--hue", String((hue * 47) % 360));
+  return element;
 }

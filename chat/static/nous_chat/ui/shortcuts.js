@@ -1,15 +1,15 @@
-// The keys that can be used, in a window of their own. Called by nous-chat.js.
+// The dialog that lists the keyboard shortcuts. Called by nous-chat.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { dialog } from "./dialog.js";
 import { el } from "./dom.js";
 
-export class Keys {
+export class Shortcuts {
   constructor() {
-    const rows = words.keys.map(([keys, what]) =>
-      el("div", {}, el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, what)),
+    const rows = strings.shortcuts.map(([keys, action]) =>
+      el("div", {}, el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, action)),
     );
-    this.element = dialog(words.keysTitle, "keys", el("dl", {}, ...rows));
+    this.element = dialog(strings.shortcutsTitle, "shortcuts", el("dl", {}, ...rows));
   }
 
   show() {

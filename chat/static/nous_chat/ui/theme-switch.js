@@ -1,57 +1,64 @@
-// The choice between light, dark, and what the system says. Kept in localStorage, where theme.js finds it before the next
-// page is painted, and other tabs follow at once. Called by sidebar.js.
+// The choice between light, dark, and the system's theme. It is kept in localStorage, where theme.js finds it before the
+// next page is painted; other tabs follow at once. Called by sidebar.js.
 
-import { words } from "../i18n/strings.js";
+import { strings } from "../i18n/strings.js";
 import { el, icon } from "./dom.js";
 
 const KEY = "nous-chat:theme";
-const ICONS = { system: "screen", light: "sun", dark: "moon" };
+const ICONS = /** @type {const} */ ({ system: "screen", light: "sun", dark: "moon" });
 
-export class Appearance {
-  #choices = {};
-  #heard = (event) => event.key === KEY && this.#show(event.newValue);
+/** @typedef {keyof typeof ICONS} Theme */
+
+export class ThemeSwitch {
+  #inputs;
+  #stored = (/** @type {StorageEvent} */ event) => event.key === KEY && this.#show(event.newValue);
 
   constructor() {
-    const choice = (theme) => {
-      const input = (this.#choices[theme] = el("input", {
+    const input = (/** @type {Theme} */ theme) =>
+      el("input", {
         type: "radio",
         name: "theme",
         value: theme,
-        "aria-label": words.themes[theme],
+        "aria-label": strings.themes[theme],
         onchange: () => this.#choose(theme),
-      }));
-      return el("label", { title: words.themes[theme] }, input, icon(ICONS[theme]));
-    };
-    this.element = el(
-      "div",
-      { class: "appearance", role: "radiogroup", "aria-label": words.theme },
-      ...Object.keys(ICONS).map(choice),
+      });
+    this.#inputs = { system: input("system"), light: input("light"), dark: input("dark") };
+    const labels = /** @type {Theme[]} */ (Object.keys(ICONS)).map((theme) =>
+      el("label", { title: strings.themes[theme] }, this.#inputs[theme], icon(ICONS[theme])),
     );
-    this.#choices[document.documentElement.dataset.theme ?? "system"].checked = true;
+    this.element = el("div", { class: "theme-switch", role: "radiogroup", "aria-label": strings.theme }, ...labels);
+    this.#check();
   }
 
   start() {
-    addEventListener("storage", this.#heard);
+    addEventListener("storage", this.#stored);
   }
 
   stop() {
-    removeEventListener("storage", this.#heard);
+    removeEventListener("storage", this.#stored);
   }
 
+  /** @param {Theme} theme */
   #choose(theme) {
     try {
       if (theme === "system") localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, theme);
     } catch {
-      // It lasts as long as the page.
+      // The browser forbids storage: the choice lasts as long as the page.
     }
     this.#show(theme);
   }
 
+  /** @param {string|null} theme */
   #show(theme) {
     const { dataset } = document.documentElement;
     if (theme === "light" || theme === "dark") dataset.theme = theme;
     else delete dataset.theme;
-    this.#choices[dataset.theme ?? "system"].checked = true;
+    this.#check();
+  }
+
+  #check() {
+    const theme = /** @type {Theme} */ (document.documentElement.dataset.theme ?? "system");
+    this.#inputs[theme].checked = true;
   }
 }

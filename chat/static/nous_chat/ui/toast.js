@@ -1,55 +1,69 @@
-// A sentence that tells what was done, with one way to undo it. It goes by itself, but not while it is looked at or in use.
-// Used by nous-chat.js.
+// A short notice of what was done, with a button to undo it. It disappears by itself, but not while the pointer or the
+// focus is on it. Used by nous-chat.js.
 
-import { words } from "../i18n/strings.js";
-import { el, iconButton, quietButton } from "./dom.js";
+import { strings } from "../i18n/strings.js";
+import { el, iconButton, textButton } from "./dom.js";
 
-const LASTS = 20_000; // ms; the least that WCAG 2.2 (2.2.1) holds to be enough
+const DURATION = 20_000; // ms; the least that WCAG 2.2 (2.2.1) accepts
 
 export class Toast {
   #text;
   #undo;
-  #timer = 0;
-  #end = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #deadline;
+  /** @type {(() => void)|null} */
   #run = null;
 
   constructor() {
     this.#text = el("span", { dir: "auto" });
-    this.#undo = quietButton(words.undo, () => this.#undone());
-    const close = iconButton("close", words.dismiss, { onclick: () => this.hide() });
-    const wait = () => clearTimeout(this.#timer);
-    const go = () => this.#wait();
-    // Only the sentence is read out; what can be done about it is found beside it.
+    this.#undo = textButton(strings.undo, () => this.#undone());
+    const close = iconButton("close", strings.dismiss, { onclick: () => this.hide() });
+    const pause = () => clearTimeout(this.#timer);
+    const resume = () => this.#wait();
+    // Only the sentence is announced; the buttons are found next to it.
     this.element = el(
       "div",
-      { class: "toast", popover: "manual", onpointerenter: wait, onfocusin: wait, onpointerleave: go, onfocusout: go },
+      {
+        class: "toast",
+        popover: "manual",
+        onpointerenter: pause,
+        onfocusin: pause,
+        onpointerleave: resume,
+        onfocusout: resume,
+      },
       this.#text,
       this.#undo,
       close,
     );
   }
 
-  /** @param {string} sentence  @param {(() => void)|null} undo  @param {number} [lasts] how long that can be undone, in ms */
-  show(sentence, undo = null, lasts = null) {
+  /**
+   * @param {string} sentence
+   * @param {(() => void)|null} [undo]
+   * @param {number|null} [undoTime] ms; after it the toast goes in any case
+   */
+  show(sentence, undo = null, undoTime = null) {
     this.#text.textContent = sentence;
     this.#run = undo;
     this.#undo.hidden = undo === null;
     this.element.showPopover();
     this.#wait();
-    clearTimeout(this.#end);
-    if (lasts !== null) this.#end = setTimeout(() => this.hide(), lasts);
+    clearTimeout(this.#deadline);
+    if (undoTime !== null) this.#deadline = setTimeout(() => this.hide(), undoTime);
   }
 
   hide() {
     clearTimeout(this.#timer);
-    clearTimeout(this.#end);
+    clearTimeout(this.#deadline);
     this.element.hidePopover();
     this.#run = null;
   }
 
   #wait() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.hide(), LASTS);
+    this.#timer = setTimeout(() => this.hide(), DURATION);
   }
 
   #undone() {
