@@ -28,7 +28,7 @@ from . import page
 def conversations(request: HttpRequest) -> HttpResponse:
     """The user's conversations as links, and a button that creates one."""
     newest, more = store.list_conversations(request.user.pk, None)
-    return render(request, "nous_chat/plain.html", {"conversations": newest, "more": more})
+    return render(request, "nous_chat/no_script_list.html", {"conversations": newest, "more": more})
 
 
 @require_POST

@@ -48,8 +48,8 @@ def menu(page: Page) -> None:
 def keys(page: Page) -> None:
     begin(page)
     open_list(page)
-    page.get_by_role("button", name="Keys").click()
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
 def switcher(page: Page) -> None:
@@ -61,7 +61,7 @@ def switcher(page: Page) -> None:
 def panel(page: Page) -> None:
     begin(page)
     page.get_by_role("button", name="People and settings").click()
-    page.get_by_role("button", name="Create a link").click()
+    page.get_by_role("button", name="Create link").click()
     expect(page.get_by_role("textbox", name="Link")).to_be_visible()
 
 
@@ -178,7 +178,7 @@ def test_escape_stops_on_a_page_that_has_just_been_loaded_and_a_character_does_n
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
     page.reload()
     live(page)
-    keys = page.get_by_role("dialog", name="Keys")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
     page.keyboard.press("?")  # a single character counts only where the focus is in the chat: WCAG 2.2, 2.1.4
     page.get_by_role("button", name="People and settings").focus()
     expect(keys).to_have_count(0)
@@ -236,9 +236,9 @@ def test_everything_is_done_with_the_keyboard(start_site: StartSite, sign_in: Si
     expect(button).to_be_focused()
 
     button.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_have_count(0)
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_have_count(0)
     page.get_by_role("textbox", name="Message").press("?")
     expect(page.get_by_role("textbox", name="Message")).to_have_value("?")
 

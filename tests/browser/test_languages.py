@@ -18,7 +18,8 @@ VISIBLE = """() => {
     const found = [];
     const look = (root) => {
         for (const element of root.querySelectorAll("*")) {
-            if (element.matches("style, time, [data-part=text], [data-part=usage], .title, .starter, .avatar")) continue;
+            const given = "[data-part=text], [data-part=usage], .title, .starter, .avatar";
+            if (element.matches(`style, time, ${given}`)) continue;
             for (const name of ["aria-label", "title", "placeholder"]) found.push(element.getAttribute(name) ?? "");
             for (const node of element.childNodes) if (node.nodeType === Node.TEXT_NODE) found.push(node.data);
         }

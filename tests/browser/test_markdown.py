@@ -203,7 +203,7 @@ def test_pictures_are_loaded_from_the_hosts_that_the_site_allows(start_site: Sta
     )
     expect(part.get_by_role("img")).to_have_count(1)
     expect(part.get_by_role("img", name="one")).to_have_attribute("referrerpolicy", "no-referrer")
-    expect(part.get_by_role("link", name="Picture: two")).to_have_attribute("href", "http://evil.example/b.svg")
+    expect(part.get_by_role("link", name="Image: two")).to_have_attribute("href", "http://evil.example/b.svg")
     until(page, lambda: asked_for, "the picture")
     page.wait_for_timeout(300)
     assert asked_for == ["http://allowed.example/a.svg"]

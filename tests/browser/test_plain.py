@@ -55,7 +55,7 @@ def test_an_answer_that_is_being_written_is_a_link_to_more_of_it(start_site: Sta
     page = visit(sign_in, start_site(NOUS_CHAT_MODEL=SLOW), "ada")
     begin(page)
     say(page, "Hello")
-    more = page.get_by_role("link", name="The answer is being written. Load the page again.")
+    more = page.get_by_role("link", name="The answer is being written. Reload the page to see it.")
     for _ in range(2):
         more.click()
         page.wait_for_load_state()

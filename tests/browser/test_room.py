@@ -29,18 +29,18 @@ def test_three_people_in_two_processes(
 
     # One is added by name and hears of it in the other process; one comes with a link.
     side = panel(ada)
-    side.get_by_label("Add by user name").fill("bob")
+    side.get_by_label("Add by username").fill("bob")
     side.get_by_role("button", name="Add").click()
     row(bob, "Together").get_by_role("link").click()
     live(bob)
-    side.get_by_role("button", name="Create a link").click()
+    side.get_by_role("button", name="Create link").click()
     link = side.get_by_role("textbox", name="Link").input_value()
     eve.goto(link.replace(one.url, two.url))
     eve.get_by_role("button", name="Join").click()
     eve.wait_for_url(f"**/{conversation}/")
     live(eve)
     for name in ("bob", "eve"):
-        expect(person(side, name)).to_contain_text("here now")
+        expect(person(side, name)).to_contain_text("viewing now")
 
     # They talk, and no agent interferes; who types is seen; asked by name, the agent answers all of them at once.
     types(bob, ada.get_by_text("bob is typing").first)
@@ -71,7 +71,7 @@ def test_three_people_in_two_processes(
 
     # A viewer can do nothing but read, from the moment he is one.
     person(side, "eve").get_by_role("combobox", name="Role of eve").select_option("viewer")
-    expect(eve.get_by_text("You can read this conversation, but not write in it.")).to_be_visible()
+    expect(eve.get_by_text("You can read this conversation but not write in it.")).to_be_visible()
     say(bob, "She reads this, too")
     expect(eve.locator('article[data-role="user"]').last).to_contain_text("She reads this, too")
 
@@ -79,5 +79,5 @@ def test_three_people_in_two_processes(
     person(side, "bob").get_by_role("button", name="Actions for bob").click()
     ada.get_by_role("menuitem", name="Remove").click()
     ada.get_by_role("dialog", name="Remove bob?").get_by_role("button", name="Remove").click()
-    expect(bob.get_by_text("You are not in this conversation any more.").first).to_be_visible()
+    expect(bob.get_by_text("You are no longer in this conversation.").first).to_be_visible()
     expect(row(bob, "Together")).to_have_count(0)

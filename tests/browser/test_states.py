@@ -109,5 +109,5 @@ def test_a_page_that_cannot_keep_up_is_told_and_loses_nothing(start_site: StartS
     for each in (page, other):
         ends(each, "completed")
         assert shown(each) == text(900) == stored(page, conversation)[-1]["text"]
-    assert "This page could not keep up. Reconnecting, nothing is lost." in "".join(told())
+    assert "This page fell behind. Reconnecting; nothing is lost." in "".join(told())
     expect(page.locator(BAR)).to_be_hidden()

@@ -223,14 +223,14 @@ def switcher(window: Window) -> None:
 def keys(window: Window) -> None:
     window.begin()
     window.list()
-    window.page.get_by_role("button", name="Keys").click()
+    window.page.get_by_role("button", name="Keyboard shortcuts").click()
 
 
 @state
 def people(window: Window) -> None:
     window.open(window.together())
     window.panel()
-    window.page.get_by_role("button", name="Create a link").click()
+    window.page.get_by_role("button", name="Create link").click()
     expect(window.page.get_by_role("textbox", name="Link")).to_be_visible()
 
 
@@ -246,7 +246,7 @@ def hand_over(window: Window) -> None:
     window.open(window.together())
     window.panel()
     window.page.get_by_role("button", name="Actions for bob").click()
-    window.page.get_by_role("menuitem", name="Hand over").click()
+    window.page.get_by_role("menuitem", name="Transfer ownership").click()
 
 
 @state
@@ -298,7 +298,7 @@ def reconnecting(window: Window) -> None:
     window.begin()
     window.site.kill()
     window.say("This waits until the server is back")
-    window.bar(r"Reconnecting in ([4-9]|1\d) s")
+    window.bar(r"Reconnecting in ([4-9]|1\d) seconds")
 
 
 @alone()
@@ -325,7 +325,7 @@ def removed(window: Window) -> None:
     people = window.page.request.get(api).json()["participants"]
     mine = next(participant["id"] for participant in people if participant["user"]["name"] == "bob")
     window.page.request.delete(f"{api}{mine}/", headers=posting(window.page))
-    window.bar("You are not in this conversation any more")
+    window.bar("You are no longer in this conversation")
 
 
 @alone(MAX_RUNS="1")

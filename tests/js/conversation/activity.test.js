@@ -7,7 +7,7 @@ import { answer, call } from "../wire.js";
 const does = (fields = {}, run = {}, silence = 0) => activityOf(answer(2, "r", fields, run), silence);
 
 test("what an agent is doing, in the order of an answer's life", () => {
-  assert.equal(does({}, { status: "queued", place: 3 }), "Assistant waits for its turn, 3rd in line");
+  assert.equal(does({}, { status: "queued", place: 3 }), "Assistant is queued, 3rd in line");
   assert.equal(does({}, { status: "queued" }), "Assistant is about to answer");
   assert.equal(does(), "Assistant is about to answer");
   assert.equal(does({ thinking: "hm" }), "Assistant is thinking");
@@ -16,13 +16,13 @@ test("what an agent is doing, in the order of an answer's life", () => {
     "Assistant is using search_orders",
   );
   assert.equal(does({ thinking: "hm", text: "Well" }), "Assistant is writing");
-  assert.equal(does({}, { status: "awaiting_approval" }), "Assistant waits for an approval");
+  assert.equal(does({}, { status: "awaiting_approval" }), "Assistant is waiting for approval");
 });
 
 test("a model that is silent is said to be", () => {
   assert.equal(does({}, {}, 7999), "Assistant is about to answer");
-  assert.equal(does({}, {}, 12_400), "Assistant: nothing from the model for 12 seconds");
-  assert.equal(does({ text: "Well" }, {}, 9000), "Assistant: nothing from the model for 9 seconds");
+  assert.equal(does({}, {}, 12_400), "Assistant: no response from the model for 12 seconds");
+  assert.equal(does({ text: "Well" }, {}, 9000), "Assistant: no response from the model for 9 seconds");
   assert.equal(does({ calls: [call("b")] }, {}, 60_000), "Assistant is using send_email", "a tool takes its time");
 });
 

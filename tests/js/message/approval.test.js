@@ -30,7 +30,7 @@ test("what cannot be seen, or turns the direction, stands there as an escape", (
 
 test("only one JSON object goes back", () => {
   for (const text of ["", "{", '{"to": bob}', "{'to': 1}", '{"a": 1,}'])
-    assert.match(readArguments(text).problem, /not JSON/, text);
+    assert.match(readArguments(text).problem, /not valid JSON/, text);
   for (const text of ["null", "[1]", '"to"', "3", "true"])
     assert.match(readArguments(text).problem, /one JSON object/, text);
   assert.deepEqual(readArguments(' {"a": []} '), { value: { a: [] } });

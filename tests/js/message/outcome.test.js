@@ -16,9 +16,9 @@ test("a complete answer, and one that goes on, need no word", () => {
 
 test("the receipt of a stop: who, and after how many tokens", () => {
   const stopped = (fields) => ended({ status: "stopped", cut_off: true, ...fields }).sentence;
-  assert.equal(stopped({ stopped_by: bob, usage: { output_tokens: 412 } }), "Stopped by Bob, after 412 tokens.");
-  assert.equal(stopped({ stopped_by: ada, usage: null, tokens: 1 }), "Stopped by you, after 1 token.");
-  assert.equal(stopped({ stopped_by: bob }), "Stopped by Bob.");
+  assert.equal(stopped({ stopped_by: bob, usage: { output_tokens: 412 } }), "Bob stopped this after 412 tokens.");
+  assert.equal(stopped({ stopped_by: ada, usage: null, tokens: 1 }), "You stopped this after 1 token.");
+  assert.equal(stopped({ stopped_by: bob }), "Bob stopped this.");
   assert.equal(
     stopped({ error: { code: "abandoned", message: "Everybody had left.", retry_after: null } }),
     "Everybody had left.",
@@ -30,7 +30,7 @@ test("the one thing to do: go on where there is text, else ask again", () => {
   assert.equal(ended({ status: "interrupted", cut_off: true }, "").act, "retry");
   const limit = ended({ status: "completed", finish_reason: "max_tokens", cut_off: true });
   assert.equal(limit.act, "continue");
-  assert.match(limit.sentence, /cut here/);
+  assert.match(limit.sentence, /length limit/);
   assert.deepEqual(ended({ status: "completed", finish_reason: "content_filter" }).act, "retry");
 });
 

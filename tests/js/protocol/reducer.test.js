@@ -371,7 +371,7 @@ test("an edited and a deleted message are taken as they are", () => {
   assert.equal(lastOwnMessage(page), null);
 });
 
-test("a run waits for its turn, and its place is told", () => {
+test("a run is queued, and its place is told", () => {
   const page = following();
   assert.deepEqual(shown(apply(page, { type: "run.queued", run: "r", place: 3 })), ["r"]);
   assert.deepEqual(active(page), ["r"]);

@@ -195,8 +195,7 @@ export class Conversation {
 
   /** @param {"retry"|"continue"} how  @param {string} [message] the answer */
   #startRun(how, message) {
-    if (how === "retry") this.#commands.retry(message);
-    else if (message) this.#commands.continue(message);
+    this.#commands[how](/** @type {string} */ (message));
     this.#composer.say(null);
     this.#refresh();
     this.#messages.scroller.toEnd();

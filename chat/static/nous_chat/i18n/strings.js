@@ -30,11 +30,11 @@ const translated = () => ({
   retry: _("Retry"),
   dismiss: _("Dismiss"),
   earlier: _("Earlier messages"),
-  toEnd: _("To the end"),
+  toEnd: _("Jump to latest"),
   /** @param {number} count */
   unseen: (count) => ngettext("{count} new", "{count} new", count),
   you: _("You"),
-  somebody: _("Somebody"),
+  somebody: _("Someone"),
   assistant: _("Assistant"),
   system: _("Note"),
   unsent: _("Not sent yet"),
@@ -42,8 +42,8 @@ const translated = () => ({
   thinking: _("Thinking"),
   thought: _("Thoughts"),
   greeting: _("What can I help with?"),
-  starters: _("Write below, or start with one of these."),
-  readOnly: _("You can read this conversation, but not write in it."),
+  starters: _("Ask anything, or try:"),
+  readOnly: _("You can read this conversation but not write in it."),
 
   /** @param {string[]} names */
   typing: (names) => {
@@ -52,26 +52,26 @@ const translated = () => ({
     return _("Several people are typing");
   },
 
-  // What can be done with a message.
+  // Actions of a message.
   actions: _("Actions"),
   action: {
     copy: _("Copy"),
     retry: _("Retry"),
     reply: _("Reply"),
     edit: _("Edit"),
-    fork: _("Branch off from here"),
+    fork: _("Branch from here"),
     delete: _("Delete"),
   },
-  editMessage: _("Edit the message"),
+  editMessage: _("Edit message"),
   save: _("Save"),
   resend: _("Save and ask again"),
-  emptyEdit: _("A message needs a text. To take it away, delete it."),
+  emptyEdit: _("A message can't be empty. Delete it instead."),
   deletedMessage: _("This message was deleted."),
-  editHistory: _("Before it was edited"),
+  editHistory: _("Edit history"),
   /** @param {string} time  @param {string} name */
   versionUntil: (time, name) => _("Until {time}, edited by {name}", { time, name }),
   inReplyTo: _("In reply to"),
-  earlierMessage: _("An earlier message"),
+  earlierMessage: _("Earlier message"),
   alternatives: _("Answers"),
   previousAnswer: _("Previous answer"),
   nextAnswer: _("Next answer"),
@@ -85,41 +85,41 @@ const translated = () => ({
     return day.charAt(0).toLocaleUpperCase() + day.slice(1);
   },
 
-  // Writing.
+  // Composer.
   mention: _("Mention"),
   attach: _("Attach files"),
   attachments: _("Files"),
   /** @param {string} name */
   removeFile: (name) => _("Remove {name}", { name }),
   /** @param {string} name */
-  uploading: (name) => _("{name} is being sent", { name }),
+  uploading: (name) => _("Uploading {name}", { name }),
   pasted: _("Pasted file"),
-  fileGone: _("It is gone: what is not sent is kept for a day. Attach it again."),
-  dropHere: _("Drop files here to attach them"),
+  fileGone: _("This file has expired (unsent files are kept for a day). Attach it again."),
+  dropHere: _("Drop files to attach them"),
   /** @param {number} bytes */
   size: (bytes) => {
-    if (bytes < 1000) return ngettext("{count} byte", "{count} bytes", bytes);
-    if (bytes < 1_000_000) return _("{size}\u00a0KB", { size: integer(Math.round(bytes / 1000)) });
-    return _("{size}\u00a0MB", { size: decimal(bytes / 1_000_000) });
+    if (bytes < 1024) return ngettext("{count} byte", "{count} bytes", bytes);
+    if (bytes < 1024 ** 2) return _("{size}\u00a0KB", { size: integer(Math.round(bytes / 1024)) });
+    return _("{size}\u00a0MB", { size: decimal(bytes / 1024 ** 2) });
   },
   /** @param {string} name  @param {string} text */
   replyingTo: (name, text) =>
     name ? _("Replying to {name}: {text}", { name, text }) : _("Replying to: {text}", { text }),
-  noReply: _("Do not reply to it"),
-  interrupts: _("Sending stops the answer."),
-  queueInstead: _("Wait for its end instead"),
-  queues: _("It is sent now and answered after this one."),
-  interruptInstead: _("Stop the answer instead"),
+  noReply: _("Cancel reply"),
+  interrupts: _("Sending this interrupts the answer."),
+  queueInstead: _("Queue it instead"),
+  queues: _("Will be answered next."),
+  interruptInstead: _("Interrupt instead"),
   /** @param {string} agent */
-  placeholderMention: (agent) => _("Message everyone; @{agent} answers when asked", { agent }),
+  placeholderMention: (agent) => _("Message everyone; @{agent} answers when mentioned", { agent }),
   placeholderOff: _("Message everyone"),
 
-  // What goes on.
+  // Activity.
   doing: {
     /** @param {string} agent */
     starts: (agent) => _("{agent} is about to answer", { agent }),
     /** @param {string} agent  @param {number} place */
-    queued: (agent, place) => _("{agent} waits for its turn, {place}", { agent, place: placeInLine(place) }),
+    queued: (agent, place) => _("{agent} is queued, {place}", { agent, place: placeInLine(place) }),
     /** @param {string} agent */
     thinks: (agent) => _("{agent} is thinking", { agent }),
     /** @param {string} agent */
@@ -127,12 +127,12 @@ const translated = () => ({
     /** @param {string} agent  @param {string} tool */
     uses: (agent, tool) => _("{agent} is using {tool}", { agent, tool }),
     /** @param {string} agent */
-    asks: (agent) => _("{agent} waits for an approval", { agent }),
+    asks: (agent) => _("{agent} is waiting for approval", { agent }),
     /** @param {string} agent  @param {number} seconds */
     slow: (agent, seconds) =>
       ngettext(
-        "{agent}: nothing from the model for {count} second",
-        "{agent}: nothing from the model for {count} seconds",
+        "{agent}: no response from the model for {count} second",
+        "{agent}: no response from the model for {count} seconds",
         seconds,
         { agent },
       ),
@@ -140,12 +140,12 @@ const translated = () => ({
   /** @param {number} place */
   place: (place) => placeInLine(place),
 
-  // What an answer cost, in one line.
+  // Usage of an answer.
   /** @param {number} count */
   tokens: (count) => ngettext("{count} token", "{count} tokens", count),
   /** @param {number} count */
   atLeastTokens: (count) => _("{count}+ tokens", { count: integer(count) }),
-  totalHint: _("Tokens used by the answers loaded here"),
+  totalHint: _("Tokens used by the loaded answers"),
   /** @param {number|null} input  @param {number|null} output  @param {number|null} total */
   usage: (input, output, total) =>
     [
@@ -165,10 +165,10 @@ const translated = () => ({
   time: timeOf,
   date: dateOf,
 
-  // Tools, and the approval that some of them need.
+  // Tool calls and approvals.
   call: {
     /** @param {string} tool */
-    running: (tool) => _("Using {tool} …", { tool }),
+    running: (tool) => _("Using {tool}…", { tool }),
     /** @param {string} tool */
     done: (tool) => _("Used {tool}", { tool }),
     /** @param {string} tool */
@@ -183,7 +183,7 @@ const translated = () => ({
   /** @param {string} tool  @param {string} name */
   rejectedBy: (tool, name) => _("{tool} rejected by {name}", { tool, name }),
   arguments: _("Arguments"),
-  unreadable: _("The model wrote none that can be read"),
+  unreadable: _("The model sent arguments that cannot be read"),
   result: _("Result"),
   emptyResult: _("Empty"),
   /** `send_email` and `sendEmail` as "Send email".  @param {string} tool */
@@ -200,7 +200,7 @@ const translated = () => ({
   /** @param {string} what  @param {string} decided */
   happened: (what, decided) => (decided ? _("{what}, {decided}.", { what, decided }) : _("{what}.", { what })),
   /** @param {string} agent  @param {string} tool */
-  asks: (agent, tool) => _("{agent} wants to use {tool}. Nothing happens until it is approved.", { agent, tool }),
+  asks: (agent, tool) => _("{agent} wants to use {tool}.", { agent, tool }),
   approve: _("Approve"),
   reject: _("Reject"),
   reason: _("Reason for rejecting (optional)"),
@@ -208,81 +208,96 @@ const translated = () => ({
   /** @param {string|undefined} line */
   notJson: (line) =>
     line
-      ? _("This is not JSON: see line {line}. Correct it, or reject.", { line })
-      : _("This is not JSON. Correct it, or reject."),
-  notObject: _("The arguments have to be one JSON object, between { and }."),
+      ? _("This is not valid JSON (line {line}). Correct it or reject.", { line })
+      : _("This is not valid JSON. Correct it or reject."),
+  notObject: _("The arguments must be one JSON object in { }."),
   /** @param {string|null} name */
-  whoDecides: (name) => (name ? _("{name} or an owner has to decide.", { name }) : _("An owner has to decide.")),
+  whoDecides: (name) => (name ? _("{name} or an owner can decide.", { name }) : _("An owner can decide.")),
   /** @param {string} iso */
-  decideUntil: (iso) => _("It can be decided until {time}.", { time: dateOf(iso) }),
+  decideUntil: (iso) => _("Expires {time}.", { time: dateOf(iso) }),
 
-  // What stands in an answer.
+  // Content of answers.
   /** @param {string} language */
   code: (language) => (language ? _("Code, {language}", { language }) : _("Code")),
   wrap: _("Wrap"),
   copy: _("Copy"),
   copied: _("Copied"),
   /** @param {number} count */
-  unfold: (count) => ngettext("Show all of {count} line", "Show all {count} lines", count),
+  unfold: (count) => ngettext("Show {count} line", "Show all {count} lines", count),
   table: _("Table"),
   formula: _("Formula"),
   done: _("Done"),
   toDo: _("To do"),
   /** @param {string} alt */
-  image: (alt) => _("Picture: {alt}", { alt }),
+  image: (alt) => _("Image: {alt}", { alt }),
   diagram: _("Diagram"),
   /** @param {string} source */
   diagramOf: (source) => _("Diagram of: {source}", { source }),
-  drawing: _("Drawing …"),
+  drawing: _("Drawing…"),
   noDiagram: _("This diagram could not be drawn."),
 
-  // How an answer ended.
+  // Outcome of an answer.
   /** @param {string|null} name  @param {number|null} tokens */
   stoppedBy: (name, tokens) => {
-    if (tokens === null) return name ? _("Stopped by {name}.", { name }) : _("Stopped by you.");
+    if (tokens === 0)
+      return name ? _("{name} stopped this before it began.", { name }) : _("You stopped this before it began.");
+    if (tokens === null) return name ? _("{name} stopped this.", { name }) : _("You stopped this.");
     return name
-      ? ngettext("Stopped by {name}, after {count} token.", "Stopped by {name}, after {count} tokens.", tokens, {
+      ? ngettext("{name} stopped this after {count} token.", "{name} stopped this after {count} tokens.", tokens, {
           name,
         })
-      : ngettext("Stopped by you, after {count} token.", "Stopped by you, after {count} tokens.", tokens);
+      : ngettext("You stopped this after {count} token.", "You stopped this after {count} tokens.", tokens);
   },
   ended: {
     stopped: _("This answer was stopped."),
-    failed: _("This answer could not be finished."),
-    interrupted: _("The server stopped while it was writing this answer. What had arrived is kept."),
+    failed: _("This answer could not be completed."),
+    interrupted: _("The server restarted during this answer."),
   },
-  cut: _("The answer is cut here: it was as long as the model may write at once."),
-  filtered: _("The provider's filter cut this answer."),
+  cut: _("The answer reached its length limit."),
+  filtered: _("The provider's content filter stopped this answer."),
   continue: _("Continue"),
   stoppedBefore: _("The answer was stopped before it began."),
   failedBefore: _("The answer could not be started."),
   unanswered: _("The last message has no answer yet."),
 
-  // The connection.
-  reconnecting: _("The connection was lost. Reconnecting now."),
+  // Connection.
+  reconnecting: _("Connection lost. Reconnecting…"),
   /** @param {number} seconds */
-  reconnectingIn: (seconds) => _("The connection was lost. Reconnecting in {seconds} s.", { seconds }),
-  restarting: _("The server is restarting. Reconnecting now."),
+  reconnectingIn: (seconds) =>
+    ngettext(
+      "Connection lost. Reconnecting in {count} second.",
+      "Connection lost. Reconnecting in {count} seconds.",
+      seconds,
+    ),
+  restarting: _("The server is restarting. Reconnecting…"),
   /** @param {number} seconds */
-  restartingIn: (seconds) => _("The server is restarting. Reconnecting in {seconds} s.", { seconds }),
-  offline: _("You are offline. What you write is kept and sent when you are back."),
+  restartingIn: (seconds) =>
+    ngettext(
+      "The server is restarting. Reconnecting in {count} second.",
+      "The server is restarting. Reconnecting in {count} seconds.",
+      seconds,
+    ),
+  offline: _("You are offline. Messages are kept and sent when you are back online."),
   /** @param {number} seconds */
-  crowded: (seconds) => _("There are too many connections at the moment. The next try is in {seconds} s.", { seconds }),
-  tooSlow: _("This page could not keep up. Reconnecting, nothing is lost."),
+  crowded: (seconds) =>
+    ngettext(
+      "Too many connections. Trying again in {count} second.",
+      "Too many connections. Trying again in {count} seconds.",
+      seconds,
+    ),
+  tooSlow: _("This page fell behind. Reconnecting; nothing is lost."),
   signedOut: _("You are signed out. What you wrote is kept."),
   signIn: _("Sign in"),
-  removed: _("You are not in this conversation any more."),
-  missing: _("This conversation does not exist, or it is not yours."),
+  removed: _("You are no longer in this conversation."),
+  missing: _("This conversation does not exist, or you have no access to it."),
   reconnectNow: _("Reconnect now"),
-  connected: _("Connected again."),
-  /** Why something was refused or failed, and when to try again; of a budget the sentence says so itself.  @param {Pick<Failure, "code"|"message"|"retry_after">} failure */
-  refused: ({ code, message, retry_after: seconds }) =>
-    !seconds || code === "budget"
-      ? message
-      : `${message} ${ngettext("Try again in {count} second.", "Try again in {count} seconds.", Math.ceil(seconds))}`,
+  connected: _("Reconnected."),
+  /** Why something was refused, and when to try again; the sentence about a budget says that itself. @param {Pick<Failure, "code"|"message"|"retry_after">} failure */
+  refused: ({ code, message, retry_after }) =>
+    retry_after && code !== "budget" ? `${message} ${tryAgain(Math.ceil(retry_after))}` : message,
   unreachable: _("The server could not be reached."),
 
-  // The list of conversations, and what can be done there.
+  // Sidebar.
   number: integer,
   /** A time today, a day of the last week, a date.  @param {string} iso */
   when: (iso) => {
@@ -306,93 +321,92 @@ const translated = () => ({
   rename: _("Rename"),
   title: _("Title"),
   archive: _("Archive"),
-  unarchive: _("Take out of the archive"),
+  unarchive: _("Unarchive"),
   delete: _("Delete"),
   undo: _("Undo"),
-  wasArchived: _("The conversation is in the archive now."),
-  wasDeleted: _("The conversation is deleted, for everybody in it."),
+  wasArchived: _("Archived."),
+  wasDeleted: _("Deleted for everyone."),
   close: _("Close"),
   cancel: _("Cancel"),
   search: _("Search"),
-  clear: _("Clear the search"),
-  results: _("What was found"),
+  clear: _("Clear search"),
+  results: _("Search results"),
   /** @param {number} count  @param {boolean} more */
   resultCount: (count, more) => {
-    if (count === 0) return _("Nothing was found.");
+    if (count === 0) return _("No results");
     return more
-      ? _("{count} found, and there are more.", { count: integer(count) })
-      : ngettext("{count} found.", "{count} found.", count);
+      ? _("{count}+ results", { count: integer(count) })
+      : ngettext("{count} result", "{count} results", count);
   },
-  moreResults: _("More"),
-  switchTo: _("Switch to a conversation"),
+  moreResults: _("Show more"),
+  switchTo: _("Switch conversation"),
   theme: _("Theme"),
-  themes: { system: _("As the system"), light: _("Light"), dark: _("Dark") },
-  shortcutsTitle: _("Keys"),
+  themes: { system: _("System"), light: _("Light"), dark: _("Dark") },
+  shortcutsTitle: _("Keyboard shortcuts"),
   shortcuts: /** @type {[string[], string][]} */ ([
-    [[_("Enter")], _("Send the message")],
-    [[_("Shift"), _("Enter")], _("Begin a new line")],
+    [[_("Enter")], _("Send message")],
+    [[_("Shift"), _("Enter")], _("New line")],
     [[_("Esc")], _("Stop the answer")],
-    [["↑"], _("Edit your last message, where nothing is written yet")],
-    [[_("Ctrl"), "K"], _("Switch to another conversation")],
-    [["?"], _("Show these keys")],
+    [["↑"], _("Edit your last message (if the field is empty)")],
+    [[_("Ctrl"), "K"], _("Switch conversation")],
+    [["?"], _("Show keyboard shortcuts")],
   ]),
 
-  // The panel beside the conversation.
+  // Panel.
   panel: _("People and settings"),
   people: _("People"),
-  roles: { owner: _("Owner"), member: _("Member"), viewer: _("Reader") },
+  roles: { owner: _("Owner"), member: _("Member"), viewer: _("Viewer") },
   role: _("Role"),
   /** @param {string} name */
   roleOf: (name) => _("Role of {name}", { name }),
   /** @param {string} name */
   meToo: (name) => _("{name} (you)", { name }),
-  here: _("here now"),
-  addByName: _("Add by user name"),
+  here: _("viewing now"),
+  addByName: _("Add by username"),
   add: _("Add"),
   /** @param {string} name */
-  wasAdded: (name) => _("{name} is in the conversation now.", { name }),
+  wasAdded: (name) => _("{name} was added.", { name }),
   leave: _("Leave"),
   leaveTitle: _("Leave this conversation?"),
-  leaveText: _("To come back, you have to be added or invited again."),
-  transfer: _("Hand over"),
+  leaveText: _("You can come back only if you are added or invited again."),
+  transfer: _("Transfer ownership"),
   /** @param {string} name */
-  transferTitle: (name) => _("Hand over to {name}?", { name }),
+  transferTitle: (name) => _("Transfer ownership to {name}?", { name }),
   /** @param {string} name */
   transferText: (name) => _("{name} becomes the owner, and you become a member.", { name }),
   removePerson: _("Remove"),
   /** @param {string} name */
   removeTitle: (name) => _("Remove {name}?", { name }),
   /** @param {string} name */
-  removeText: (name) => _("{name} can no longer read or write here. What was said stays.", { name }),
+  removeText: (name) => _("{name} will no longer be able to read or write here. Their messages stay.", { name }),
   invitations: _("Invitation links"),
   link: _("Link"),
   validFor: _("Valid for"),
   /** @param {number} count */
   days: (count) => ngettext("{count} day", "{count} days", count),
-  maximumUses: _("For how many"),
-  /** @param {number} count */
-  uses: (count) => ngettext("{count} person", "{count} people", count),
-  createLink: _("Create a link"),
-  linkCreated: _("The link is ready. Whoever has it can join."),
-  linkRevoked: _("The link does not work any more."),
-  copyLink: _("Copy the link"),
+  maximumUses: _("Maximum uses"),
+  uses: integer,
+  createLink: _("Create link"),
+  linkCreated: _("Link created. Anyone who has it can join."),
+  linkRevoked: _("Link revoked."),
+  copyLink: _("Copy link"),
   linkCopied: _("Copied."),
-  copyYourself: _("The link is selected. Copy it with the keyboard."),
-  revoke: _("Revoke the link"),
+  copyYourself: _("The link is selected. Press Ctrl+C or ⌘C to copy it."),
+  revoke: _("Revoke link"),
   /** @param {string} iso */
-  until: (iso) => _("until {date}", { date: dateOf(iso) }),
+  until: (iso) => _("expires {date}", { date: dateOf(iso) }),
   /** @param {number} uses  @param {number|null} most */
   used: (uses, most) =>
     most === null
-      ? _("used {uses} times", { uses: integer(uses) })
-      : _("used {uses} of {most} times", { uses: integer(uses), most: integer(most) }),
+      ? ngettext("used {count} time", "used {count} times", uses)
+      : _("{uses} of {most} used", { uses: integer(uses), most: integer(most) }),
   settings: _("Settings"),
   answers: _("The agent answers"),
-  answersWhen: { always: _("every message"), mention: _("when it is mentioned"), off: _("never by itself") },
+  answersWhen: { always: _("every message"), mention: _("when mentioned"), off: _("only when asked") },
   mode: _("A message during an answer"),
-  modes: { interrupt: _("stops it, and is answered"), queue: _("waits until it is complete") },
+  modes: { interrupt: _("interrupts it"), queue: _("waits until it is complete") },
   agents: _("Agents"),
-  oneAgent: _("One agent has to stay."),
+  oneAgent: _("Keep at least one agent."),
   saved: _("Saved."),
 
   // For screen readers.
@@ -412,6 +426,13 @@ function placeInLine(place) {
     few: _("{place}rd in line", { place }),
   };
   return forms[ordinal(place)] ?? _("{place}th in line", { place });
+}
+
+/** @param {number} seconds */
+function tryAgain(seconds) {
+  return seconds < 120
+    ? ngettext("Try again in {count} second.", "Try again in {count} seconds.", seconds)
+    : ngettext("Try again in {count} minute.", "Try again in {count} minutes.", Math.ceil(seconds / 60));
 }
 
 let currency = "USD";

@@ -27,8 +27,11 @@ const RIGHT_TO_LEFT =
 
 export class MarkdownView {
   #element;
+  /** @type {Blocks} */
   #blocks;
+  /** @type {Page} */
   #page;
+  /** @type {DocumentView} */
   #root;
   #text = "";
   #hasDirection = false;
@@ -37,7 +40,7 @@ export class MarkdownView {
   constructor(element) {
     this.#element = element;
     this.#element.classList.add("markdown");
-    ({ blocks: this.#blocks, page: this.#page, root: this.#root } = this.#begin());
+    this.#begin();
   }
 
   /** @param {string} text */
@@ -55,9 +58,7 @@ export class MarkdownView {
   set(text, open) {
     const added = text.startsWith(this.#text) ? text.slice(this.#text.length) : null;
     if (!this.#blocks.root.open && added === "") return;
-    if (!this.#blocks.root.open || added === null) {
-      ({ blocks: this.#blocks, page: this.#page, root: this.#root } = this.#begin());
-    }
+    if (!this.#blocks.root.open || added === null) this.#begin();
     this.#add(text.slice(this.#text.length));
     if (!open) this.#blocks.close();
     this.#draw();
@@ -65,14 +66,13 @@ export class MarkdownView {
   }
 
   #begin() {
-    const blocks = new Blocks();
-    const page = new Page(blocks.definitions);
+    this.#blocks = new Blocks();
+    this.#page = new Page(this.#blocks.definitions);
     this.#element.replaceChildren();
-    const root = new DocumentView(blocks.root, page, this.#element);
+    this.#root = new DocumentView(this.#blocks.root, this.#page, this.#element);
     this.#text = this.#element.source = "";
     this.#element.dir = "ltr"; // not `auto`, for which the browser would search the whole text at each change
     this.#hasDirection = false;
-    return { blocks, page, root };
   }
 
   /** @param {string} text */
@@ -334,24 +334,18 @@ class RuleView {
   update() {}
 }
 
-/** @param {Block} block  @param {Page} page  @returns {BlockView} */
-function viewOf(block, page) {
-  switch (block.type) {
-    case "paragraph":
-    case "heading":
-      return new ProseView(block, page);
-    case "table":
-      return new TableView(block, page);
-    case "math":
-      return new FormulaView(block);
-    case "code":
-      return new CodeBlockView(block);
-    case "rule":
-      return new RuleView(block);
-    default:
-      return new ContainerView(block, page);
-  }
-}
+/** @type {Record<string, new (block: any, page: Page) => BlockView>} */
+const VIEWS = {
+  paragraph: ProseView,
+  heading: ProseView,
+  table: TableView,
+  math: FormulaView,
+  code: CodeBlockView,
+  rule: RuleView,
+};
+
+/** @param {Block} block  @param {Page} page */
+const viewOf = (block, page) => new (VIEWS[block.type] ?? ContainerView)(block, page);
 
 const TAGS = { quote: "blockquote", item: "li", paragraph: "p", document: "div" };
 

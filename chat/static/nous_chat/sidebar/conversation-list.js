@@ -154,8 +154,7 @@ export class ConversationList {
       counts[section] += 1;
     }
     for (const section of /** @type {(keyof typeof counts)[]} */ (Object.keys(counts))) {
-      const parent = this.#sections[section].parentElement;
-      if (parent) parent.hidden = counts[section] === 0;
+      this.#sections[section].parentElement?.toggleAttribute("hidden", counts[section] === 0);
     }
     this.#archived.textContent = strings.archivedCount(counts.archived);
     this.element.toggleAttribute("data-pinned", counts.pinned > 0);
