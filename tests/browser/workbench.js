@@ -1,12 +1,12 @@
-// In a page of the site: draws Markdown with the page's own modules, whole or in pieces, and looks at what came out.
-// test_markdown.py serves it, with js/markdown/documents.js beside it, and puts what is exported here into the window.
+// Helpers that run in a page of the site: draw Markdown with the page's own modules and inspect the result.
+// test_markdown.py serves this file and js/markdown/documents.js, and adds the exports to the window.
 
 import { whenIdle } from "/static/nous_chat/markdown/idle.js";
 import { MarkdownView } from "/static/nous_chat/markdown/view.js";
 
 export * from "./documents.js";
 
-/** @param {string[]} pieces  @param {(element: HTMLElement) => void} [look] after each of them  @returns {HTMLElement} */
+/** @param {string[]} pieces  @param {(element: HTMLElement) => void} [look] called after each piece  @returns {HTMLElement} */
 export function draw(pieces, look = () => {}) {
   const element = document.createElement("div");
   const view = new MarkdownView(element);
@@ -18,7 +18,7 @@ export function draw(pieces, look = () => {}) {
   return element;
 }
 
-/** Waits until nothing is left to be coloured, typeset or read again. */
+/** Waits until all idle work (colours, formulas, labels) is done. */
 export async function settle() {
   await import("/static/nous_chat/vendor/katex/katex.js");
   await import("/static/nous_chat/vendor/highlightjs/highlight.js");
@@ -38,7 +38,7 @@ const ATTRIBUTES = new Set(
   data-level data-task data-loose data-align data-caret data-folded data-unfolded data-settled`.split(/\s+/),
 );
 
-/** What stands under an element that an answer cannot have brought there in an honest way. */
+/** Elements and attributes that no answer may produce. */
 export function inventory(root) {
   const foreign = [];
   for (const node of root.querySelectorAll("*")) {
@@ -53,7 +53,7 @@ export function inventory(root) {
   return foreign;
 }
 
-/** All that appears in any moment of a text that comes in pieces and is not in order. */
+/** Everything forbidden that appears at any moment while a text streams. */
 export async function strange(pieces) {
   const found = [];
   const element = draw(pieces, (unfinished) => found.push(...inventory(unfinished)));
@@ -62,7 +62,7 @@ export async function strange(pieces) {
   return [...found, ...inventory(element)];
 }
 
-/** How often a closed block was touched while more text came. */
+/** How often a closed block was changed while more text was appended. */
 export function touched(text) {
   const element = document.createElement("div");
   const view = new MarkdownView(element);
@@ -74,7 +74,7 @@ export function touched(text) {
   return watching.takeRecords().filter(({ target }) => closed.some((block) => block.contains(target))).length;
 }
 
-/** Milliseconds to draw a text that comes in pieces, so many times. */
+/** Milliseconds to draw a text in pieces, several times. */
 function time(text, times) {
   const pieces = text.match(/.{1,2000}/gs) ?? [];
   const begin = performance.now();
@@ -83,8 +83,8 @@ function time(text, times) {
 }
 
 /**
- * Three times, one right after the other: how long the small text takes, drawn as often as the large one is longer, and
- * how long the large one takes. A machine that has other things to do slows both alike.
+ * Three pairs of times: for the small text, drawn as many times as the large one is longer, and for the large one. They
+ * are taken in turn, so that a busy machine slows both alike.
  */
 export function compare(small, large) {
   return Array.from({ length: 3 }, () => [time(small, Math.round(large.length / small.length)), time(large, 1)]);

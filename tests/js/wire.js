@@ -1,4 +1,4 @@
-// Objects and events of docs/protocol.md for the tests, and a small server that follows the same contract.
+// Objects and events of docs/protocol.md, for the tests.
 
 export const ada = { id: "1", name: "Ada", role: "owner", staff: false };
 export const bob = { id: "2", name: "Bob" };
@@ -59,7 +59,7 @@ export function message(seq, fields = {}) {
   };
 }
 
-/** The answer of a run, as its row is. */
+/** The answer of a run, as the server stores it. */
 export function answer(seq, runId, fields = {}, runFields = {}) {
   const id = fields.id ?? `m-${runId}`;
   return message(seq, {

@@ -3,14 +3,14 @@ import { test } from "node:test";
 
 import { matching, mentionAt } from "../../../chat/static/nous_chat/composer/mentions.js";
 
-test("a mention begins at a word", () => {
+test("a mention starts at the beginning of a word", () => {
   assert.deepEqual(mentionAt("Hey @bo"), { start: 5, query: "bo" });
   assert.deepEqual(mentionAt("@"), { start: 1, query: "" });
   assert.deepEqual(mentionAt("(@Élise"), { start: 2, query: "élise" });
   for (const text of ["", "ada@example.org", "@bob ", "@ bob", "no"]) assert.equal(mentionAt(text), null, text);
 });
 
-test("who is meant: by the handle, or by any word of the name", () => {
+test("a mention matches the handle or any word of the name", () => {
   const entries = [
     { handle: "assistant", name: "Assistant" },
     { handle: "coder", name: "Code Reviewer" },

@@ -6,7 +6,7 @@ import { answer, call } from "../wire.js";
 
 const does = (fields = {}, run = {}, silence = 0) => activityOf(answer(2, "r", fields, run), silence);
 
-test("what an agent is doing, in the order of an answer's life", () => {
+test("the activity follows the stages of an answer", () => {
   assert.equal(does({}, { status: "queued", place: 3 }), "Assistant is queued, 3rd in line");
   assert.equal(does({}, { status: "queued" }), "Assistant is about to answer");
   assert.equal(does(), "Assistant is about to answer");
@@ -19,14 +19,14 @@ test("what an agent is doing, in the order of an answer's life", () => {
   assert.equal(does({}, { status: "awaiting_approval" }), "Assistant is waiting for approval");
 });
 
-test("a model that is silent is said to be", () => {
+test("a silent model is reported", () => {
   assert.equal(does({}, {}, 7999), "Assistant is about to answer");
   assert.equal(does({}, {}, 12_400), "Assistant: no response from the model for 12 seconds");
   assert.equal(does({ text: "Well" }, {}, 9000), "Assistant: no response from the model for 9 seconds");
   assert.equal(does({ calls: [call("b")] }, {}, 60_000), "Assistant is using send_email", "a tool takes its time");
 });
 
-test("places are counted as people do", () => {
+test("places in line are written as ordinals", () => {
   const place = (number) => does({}, { status: "queued", place: number }).split(", ")[1];
   assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 22].map(place), [
     "1st in line",

@@ -13,14 +13,14 @@ const GERMAN = {
   plurals: "10".padEnd(200, "1"),
 };
 
-test("without a catalogue the page speaks English", () => {
+test("without a catalogue the page is in English", () => {
   assert.equal(strings.send, "Send");
   assert.equal(strings.typing(["Ada"]), "Ada is typing");
   assert.equal(strings.tokens(1), "1 token");
   assert.equal(strings.tokens(1200), "1,200 tokens");
 });
 
-test("with one it speaks its language, and English where that has a gap", () => {
+test("a catalogue translates, and missing texts stay English", () => {
   setLanguage(GERMAN);
   assert.equal(strings.send, "Senden");
   assert.equal(strings.typing(["{name}"]), "{name} schreibt");
@@ -31,7 +31,7 @@ test("with one it speaks its language, and English where that has a gap", () => 
   assert.equal(strings.send, "Send");
 });
 
-test("a language with three forms counts as its rule says", () => {
+test("a language with three plural forms follows its rule", () => {
   const polish = (n) => (n === 1 ? 0 : n % 10 >= 2 && n % 10 <= 4 && (n % 100 < 10 || n % 100 >= 20) ? 1 : 2);
   const plurals = Array.from({ length: 200 }, (_, n) => polish(n)).join("");
   setLanguage({ language: "pl", texts: { "{count} token": ["{count} a", "{count} b", "{count} c"] }, plurals });

@@ -5,7 +5,7 @@ import { Blocks } from "../../../chat/static/nous_chat/markdown/blocks.js";
 import MarkdownIt from "../../../chat/static/nous_chat/vendor/markdown-it/markdown-it.js";
 import { documents, Random } from "./documents.js";
 
-/** The tree without what only the reader of lines needs. */
+/** The tree without the parser's own fields. */
 function shape({ type, open, children, text, level, ordered, start, loose, task, language, align, rows }) {
   const kept = { type, open, text, level, ordered, start, loose, task, language, align, rows };
   for (const name of Object.keys(kept)) if (kept[name] === undefined) delete kept[name];
@@ -19,7 +19,7 @@ function read(...pieces) {
   return shape(blocks.root).children;
 }
 
-/** In one line each: enough for most questions. */
+/** One short line for each block. */
 function brief(blocks) {
   return blocks.map(({ type, text, children, level, language, rows }) => {
     const inside = children ? brief(children).join(" ") : rows ? JSON.stringify(rows) : (text ?? "");
@@ -72,7 +72,7 @@ reads("a\n|-|-|", "paragraph(a\n|-|-|)");
 reads("<script>\nalert(1)\n</script>", "paragraph(<script>\nalert(1)\n</script>)");
 reads("line\r\nline\r\n", "paragraph(line\nline)");
 
-test("lists know where they begin, what is done, and whether blank lines part them", () => {
+test("a list has its start number, its tasks, and whether blank lines separate its items", () => {
   const [list] = read("3. [x] a\n4. [ ] b\n5. c\n");
   assert.deepEqual(
     [list.ordered, list.start, list.loose, list.children.map(({ task }) => task)],
@@ -84,11 +84,11 @@ test("lists know where they begin, what is done, and whether blank lines part th
     assert.equal(read(tight)[0].loose, false, tight);
 });
 
-test("tables know how their columns are aligned", () => {
+test("a table has the alignment of its columns", () => {
   assert.deepEqual(read("a|b|c|d\n-|:-|-:|:-:")[0].align, ["", "left", "right", "center"]);
 });
 
-test("labels are defined by lines of their own, once, and not shown", () => {
+test("a label is defined once, by a line that is not shown", () => {
   const blocks = new Blocks();
   blocks.push('[One  two]: <https://a.org> "T"\n[one two]: https://b.org\ntext\n[c]: https://c.org\n\n[^d]: note\n');
   assert.deepEqual(brief(shape(blocks.root).children), [
@@ -98,7 +98,7 @@ test("labels are defined by lines of their own, once, and not shown", () => {
   assert.deepEqual({ ...blocks.definitions }, { "ONE TWO": { href: "https://a.org", title: "T" } });
 });
 
-test("however it is cut, the tree is the same", () => {
+test("the tree does not depend on how the text is cut", () => {
   const random = new Random(1);
   for (const text of documents(random, 400)) {
     const whole = read(text);
@@ -107,7 +107,7 @@ test("however it is cut, the tree is the same", () => {
   }
 });
 
-test("long lines are the same however they are cut, and nothing of them is lost", () => {
+test("a long line is complete however it is cut", () => {
   const random = new Random(2);
   for (const start of ["", "- ", "> 1. ", "# ", "```\n", "|a|\n|-|\n| ", "    ", "$$\n", " ".repeat(1200)]) {
     const text = `${start}${"word, ".repeat(400)}\nnext\n`;
@@ -117,7 +117,7 @@ test("long lines are the same however they are cut, and nothing of them is lost"
   }
 });
 
-test("the preview of an unfinished line changes nothing, and is right where it says something", () => {
+test("the preview of an unfinished line changes nothing", () => {
   const random = new Random(3);
   for (const text of documents(random, 200)) {
     const blocks = new Blocks();
@@ -130,7 +130,7 @@ test("the preview of an unfinished line changes nothing, and is right where it s
   }
 });
 
-test("what may become anything is not shown before it is decided", () => {
+test("an undecided line has no preview", () => {
   for (const line of [
     "-",
     "- ",
@@ -171,7 +171,7 @@ test("what may become anything is not shown before it is decided", () => {
   assert.deepEqual(seen("## Tit"), ["heading2(Tit)", { depth: 0 }]);
 });
 
-test("a closed block is never changed", () => {
+test("a closed block never changes", () => {
   const random = new Random(4);
   for (const text of documents(random, 200)) {
     const blocks = new Blocks();
@@ -188,7 +188,7 @@ test("a closed block is never changed", () => {
   }
 });
 
-test("nesting has an end, and its time grows with the text", () => {
+test("nesting is limited", () => {
   for (const line of [
     ">".repeat(50_000),
     "> ".repeat(50_000),
@@ -204,7 +204,7 @@ test("nesting has an end, and its time grows with the text", () => {
   assert.ok(read(nested).length > 0);
 });
 
-test("blocks are those that markdown-it finds", () => {
+test("markdown-it finds the same blocks", () => {
   const oracle = new MarkdownIt("default", { html: false });
   const random = new Random(5);
   for (const text of documents(random, 1500, { plain: true })) {
@@ -212,7 +212,7 @@ test("blocks are those that markdown-it finds", () => {
   }
 });
 
-/** markdown-it's tokens as a tree like ours. */
+/** markdown-it's tokens as a tree of our blocks. */
 function tree(tokens) {
   const root = { children: [] };
   const open = [root];

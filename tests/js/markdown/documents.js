@@ -1,4 +1,4 @@
-// Documents to test with: every kind of line, in any order, and cut anywhere. The same seed gives the same ones.
+// Random test documents: every kind of line in any order, cut anywhere. The same seed gives the same documents.
 
 const PLAIN = [
   "text",

@@ -6,7 +6,7 @@ import { sentenceOf } from "../../../chat/static/nous_chat/message/tool-call.js"
 import { parseJson } from "../../../chat/static/nous_chat/protocol/json.js";
 import { bob, call } from "../wire.js";
 
-test("arguments are shown so that they can be read back exactly", () => {
+test("shown arguments can be parsed back exactly", () => {
   const value = {
     to: ["bob@example.org"],
     text: 'line\nline "quoted" \\ \u202egnp.exe \u{e0041} ünï 👩‍🚀',
@@ -18,7 +18,7 @@ test("arguments are shown so that they can be read back exactly", () => {
   assert.equal(readableJson(null), "");
 });
 
-test("what cannot be seen, or turns the direction, stands there as an escape", () => {
+test("invisible characters are shown as escapes", () => {
   const shown = readableJson({ "a\u200bb": "x\u202ey\u2066z\u{e0041}\u0085\u2028" });
   assert.equal(shown, '{\n  "a\\u200bb": "x\\u202ey\\u2066z\\udb40\\udc41\\u0085\\u2028"\n}');
   assert.equal(
@@ -28,7 +28,7 @@ test("what cannot be seen, or turns the direction, stands there as an escape", (
   );
 });
 
-test("only one JSON object goes back", () => {
+test("only one JSON object is accepted", () => {
   for (const text of ["", "{", '{"to": bob}', "{'to': 1}", '{"a": 1,}'])
     assert.match(readArguments(text).problem, /not valid JSON/, text);
   for (const text of ["null", "[1]", '"to"', "3", "true"])
@@ -36,7 +36,7 @@ test("only one JSON object goes back", () => {
   assert.deepEqual(readArguments(' {"a": []} '), { value: { a: [] } });
 });
 
-test("a number is the same from the frame to the field and back", { skip: !JSON.rawJSON }, () => {
+test("large numbers survive from the frame to the field and back", { skip: !JSON.rawJSON }, () => {
   const frame = '{"id":12345678901234567890,"share":0.12345678901234567890,"n":[1234567890123456]}';
   const { id, share, n } = parseJson(frame);
   assert.match(readableJson({ id, share, n }), /: 12345678901234567890,\n.*: 0.12345678901234567890,/);
@@ -44,7 +44,7 @@ test("a number is the same from the frame to the field and back", { skip: !JSON.
   assert.deepEqual(n, [1234567890123456]);
 });
 
-test("what a tool does, and who decided it, in plain words", () => {
+test("a tool call is described in plain words", () => {
   for (const name of ["send_email", "sendEmail", "send-email", "send.email_"])
     assert.equal(strings.toolAction(name), "Send email");
   assert.equal(strings.toolAction("__"), "__");

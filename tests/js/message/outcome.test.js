@@ -8,13 +8,13 @@ import { ada, answer, bob } from "../wire.js";
 const ended = (fields, text = "so far") => outcomeOf(answer(2, "r", { text }, fields), ada);
 const failure = { code: "idle_timeout", message: "The model was silent for 60 seconds.", retry_after: null };
 
-test("a complete answer, and one that goes on, need no word", () => {
+test("complete and active answers have no outcome", () => {
   assert.equal(ended({ status: "completed", finish_reason: "stop" }), null);
   for (const status of ["queued", "running", "awaiting_approval"]) assert.equal(ended({ status }), null);
   assert.equal(outcomeOf({ text: "hi", run: null }, ada), null);
 });
 
-test("the receipt of a stop: who, and after how many tokens", () => {
+test("the outcome of a stop says who stopped it and after how many tokens", () => {
   const stopped = (fields) => ended({ status: "stopped", cut_off: true, ...fields }).sentence;
   assert.equal(stopped({ stopped_by: bob, usage: { output_tokens: 412 } }), "Bob stopped this after 412 tokens.");
   assert.equal(stopped({ stopped_by: ada, usage: null, tokens: 1 }), "You stopped this after 1 token.");
@@ -25,7 +25,7 @@ test("the receipt of a stop: who, and after how many tokens", () => {
   );
 });
 
-test("the one thing to do: go on where there is text, else ask again", () => {
+test("an answer with text can be continued, one without can be retried", () => {
   assert.equal(ended({ status: "interrupted", cut_off: true }).act, "continue");
   assert.equal(ended({ status: "interrupted", cut_off: true }, "").act, "retry");
   const limit = ended({ status: "completed", finish_reason: "max_tokens", cut_off: true });
@@ -34,13 +34,13 @@ test("the one thing to do: go on where there is text, else ask again", () => {
   assert.deepEqual(ended({ status: "completed", finish_reason: "content_filter" }).act, "retry");
 });
 
-test("what failed says why, and when to come back", () => {
+test("a failed answer says why and when to try again", () => {
   const { sentence, tone } = ended({ status: "failed", cut_off: true, error: { ...failure, retry_after: 29.2 } });
   assert.equal(sentence, "The model was silent for 60 seconds. Try again in 30 seconds.");
   assert.equal(tone, "bad");
 });
 
-test("what an answer took, in one line", () => {
+test("the usage of an answer is one line", () => {
   const run = answer(
     2,
     "r",

@@ -4,7 +4,7 @@ import { Acknowledger } from "../../../chat/static/nous_chat/protocol/acknowledg
 import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { answer, delta, finished, message, snapshot, started } from "../wire.js";
 
-test("tells how far it is only when there is something new, asks after ten silent seconds, ends with the run", () => {
+test("new frames are acknowledged, and ten seconds of silence request the state", () => {
   const page = emptyState();
   const heard = [];
   const acknowledger = new Acknowledger(page, (command) => heard.push(command));

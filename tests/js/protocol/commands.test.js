@@ -4,7 +4,7 @@ import { Commands } from "../../../chat/static/nous_chat/protocol/commands.js";
 import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { message, run, snapshot } from "../wire.js";
 
-/** A person's commands on a line that can be cut; `sent` is what went over it. */
+/** A user's commands on a connection that can be cut; `sent` is what was sent. */
 function page({ live = true, storage = null } = {}) {
   globalThis.sessionStorage = storage;
   const state = emptyState();
@@ -30,7 +30,7 @@ function page({ live = true, storage = null } = {}) {
 }
 const file = { id: "f", name: "notes.txt", size: 3, image: false };
 
-test("what is written away from the server is sent once, when it is back", () => {
+test("a message that was written offline is sent once after reconnecting", () => {
   const { commands, seen, connect } = page({ live: false });
   commands.sendMessage({ text: "hi" });
   connect();
@@ -43,7 +43,7 @@ test("what is written away from the server is sent once, when it is back", () =>
   assert.equal(seen.sent.length, 1);
 });
 
-test("messages arrive in the order of writing, whatever has to be sent again", (t) => {
+test("messages are sent in the order of writing, even if some are sent again", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { commands, seen, refuse, connect } = page();
   const said = () => seen.sent.filter(({ type }) => type === "message.send").map(({ text }) => text);
@@ -65,7 +65,7 @@ test("messages arrive in the order of writing, whatever has to be sent again", (
   assert.equal(said().length, 5);
 });
 
-test("a message goes with its files, what it answers, and how it treats an answer", () => {
+test("a message is sent with its files, its reply and its mode", () => {
   const { commands, state, last } = page();
   commands.sendMessage({ text: "", reply_to: "m-1", attachments: [file], mode: "queue" });
   const { client_id, ...command } = last();
@@ -80,7 +80,7 @@ test("a message goes with its files, what it answers, and how it treats an answe
   assert.deepEqual(state.messages.get(client_id).attachments, [file]);
 });
 
-test("after a reload it is sent, and comes back, with its files all the same", () => {
+test("an unsent message keeps its files after a reload", () => {
   const items = new Map();
   const storage = {
     getItem: (key) => items.get(key) ?? null,
@@ -97,7 +97,7 @@ test("after a reload it is sent, and comes back, with its files all the same", (
   assert.deepEqual(seen.returned, [{ text: "hi", reply_to: null, attachments: [file] }]);
 });
 
-test("a refused message comes back whole", () => {
+test("a refused message returns to the composer with everything in it", () => {
   const { commands, state, seen, refuse, last } = page();
   commands.sendMessage({ text: "hi", reply_to: "m-1", attachments: [file] });
   const { client_id } = last();
@@ -107,7 +107,7 @@ test("a refused message comes back whole", () => {
   assert.equal(state.messages.has(client_id), false);
 });
 
-test("what the server cannot store just now goes again by itself", () => {
+test("a message that the server cannot store now is sent again later", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const { commands, seen, refuse, last } = page();
   commands.sendMessage({ text: "hi" });
@@ -121,7 +121,7 @@ test("what the server cannot store just now goes again by itself", () => {
   mock.timers.reset();
 });
 
-test("a stop of what is over is granted", () => {
+test("stopping a run that is over is not an error", () => {
   const { commands, state, seen, refuse } = page();
   assert.equal(commands.stopRun(), false);
   apply(state, { type: "ack", ref: "ask", run: run("r").id });
@@ -130,7 +130,7 @@ test("a stop of what is over is granted", () => {
   assert.deepEqual(seen.said, []);
 });
 
-test("an answer is asked for once at a time", () => {
+test("only one answer is requested at a time", () => {
   const { commands, last, refuse } = page();
   commands.continue("m-2");
   assert.deepEqual(last(), { type: "run.start", message: "m-2", continue: true, ref: "ask" });
@@ -139,7 +139,7 @@ test("an answer is asked for once at a time", () => {
   assert.equal(commands.runRequested, false);
 });
 
-test("what has been read is told once, and never backwards", () => {
+test("the read position is sent once and never goes back", () => {
   const { commands, seen } = page();
   for (const seq of [4, 4, 3, 5]) commands.markRead(seq);
   assert.deepEqual(

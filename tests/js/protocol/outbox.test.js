@@ -16,7 +16,7 @@ function memory() {
 const draft = (text, fields = {}) => ({ text, reply_to: null, attachments: [], ...fields });
 const command = (ref) => ({ type: "message.send", client_id: ref, text: "hi", ref });
 
-test("a message stays until it is settled, a reload in between", () => {
+test("a message survives a reload until it is settled", () => {
   const storage = memory();
   const before = new Outbox("c");
   before.open("1");
@@ -31,7 +31,7 @@ test("a message stays until it is settled, a reload in between", () => {
   assert.equal(storage.items.size, 0, "nothing is left behind");
 });
 
-test("a draft is kept for its files, or what it answers, too", () => {
+test("a draft without text is kept if it has files or a reply", () => {
   for (const fields of [{ attachments: [{ id: "f" }] }, { reply_to: "m-1" }]) {
     memory();
     const before = new Outbox("c");
@@ -43,7 +43,7 @@ test("a draft is kept for its files, or what it answers, too", () => {
   }
 });
 
-test("what comes late to a conversation that was opened again changes nothing in it", () => {
+test("an older outbox of a conversation no longer writes", () => {
   const storage = memory();
   const [before, other] = [new Outbox("c"), new Outbox("d")];
   before.open("1");
@@ -58,7 +58,7 @@ test("what comes late to a conversation that was opened again changes nothing in
   assert.equal(storage.items.size, 1, "one that was left, and not opened again, keeps it");
 });
 
-test("what one person wrote is not sent by the next", () => {
+test("one user's messages are not sent by the next", () => {
   memory();
   const hers = new Outbox("c");
   hers.open("1");
@@ -69,7 +69,7 @@ test("what one person wrote is not sent by the next", () => {
   assert.deepEqual([his.commands, his.draft], [[], null]);
 });
 
-test("what was written before it is known who writes is kept", () => {
+test("messages from before the user is known are kept", () => {
   memory();
   const box = new Outbox("c");
   box.add(command("u"));
@@ -96,7 +96,7 @@ test("stops are sent again after reconnecting, but not after a reload", () => {
   assert.equal(after.commands.length, 0);
 });
 
-test("a browser without storage only forgets at a reload", () => {
+test("without storage everything works until a reload", () => {
   globalThis.sessionStorage = null;
   const box = new Outbox("c");
   box.open("1");

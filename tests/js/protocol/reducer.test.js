@@ -41,7 +41,7 @@ const active = (page) => activeRuns(page).map(([id]) => id);
 const text = (page, key = "r") => page.messages.get(key).text;
 const calls = (page, key = "r") => page.messages.get(key).calls.map(({ id, status }) => `${id} ${status}`);
 
-test("deltas are appended, at their end only", () => {
+test("a delta is appended to the message", () => {
   const page = following(started(answer(2, "r")));
   const changes = apply(page, delta("r", 1, "Hel"));
   assert.deepEqual(changes, [{ type: "append", key: "r", part: "text", text: "Hel" }]);
@@ -59,7 +59,7 @@ test("a repeated delta is ignored", () => {
   assert.equal(text(page), "ab");
 });
 
-test("a gap asks for the state once and waits for it", () => {
+test("a gap requests the state once and waits for it", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"));
   assert.deepEqual(sent(apply(page, delta("r", 3, "c"))), [{ type: "run.sync", run: "r", ref: "sync:r" }]);
   assert.deepEqual(apply(page, delta("r", 4, "d")), []);
@@ -69,7 +69,7 @@ test("a gap asks for the state once and waits for it", () => {
   assert.equal(text(page), "abcde");
 });
 
-test("a state that is older than what stands here is not taken", () => {
+test("a state older than the shown text is ignored", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"), delta("r", 2, "b"));
   apply(page, state(answer(2, "r", { text: "a" }), 1));
   assert.equal(text(page), "ab");
@@ -77,7 +77,7 @@ test("a state that is older than what stands here is not taken", () => {
   assert.equal(text(page), "abc");
 });
 
-test("calls come in turn with the text, each in its place", () => {
+test("tool calls are applied in order with the text", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"));
   assert.deepEqual(apply(page, tool("r", 2, call("x"))), [{ type: "message", key: "r" }]);
   apply(page, tool("r", 3, call("y")));
@@ -93,13 +93,13 @@ test("calls come in turn with the text, each in its place", () => {
   assert.equal(text(page), "ab");
 });
 
-test("a call never changes the event that brought the message", () => {
+test("a tool call never changes an earlier event", () => {
   const first = started(answer(2, "r", { calls: [call("x")] }));
   apply(following(first), tool("r", 1, call("x", "done")));
   assert.equal(first.message.calls[0].status, "running");
 });
 
-test("a run that awaits approval is active, but does not write", () => {
+test("a run that awaits approval is active but not in progress", () => {
   const page = following(started(answer(2, "r")), tool("r", 1, call("x", "awaiting_approval")));
   assert.deepEqual(
     callsAwaitingApproval(page).map(({ id }) => id),
@@ -119,7 +119,7 @@ test("a run that awaits approval is active, but does not write", () => {
   assert.deepEqual(callsAwaitingApproval(page), [], "nothing waits once the run is over");
 });
 
-test("a decision is on its way until it is refused", () => {
+test("a decision is pending until it is refused", () => {
   const page = following(started(answer(2, "r", { calls: [call("x", "awaiting_approval")] })));
   assert.deepEqual(apply(page, { type: "local.decision", call: "x", refusal: null }), [{ type: "message", key: "r" }]);
   assert.equal(page.decisions.get("x"), null);
@@ -129,7 +129,7 @@ test("a decision is on its way until it is refused", () => {
   assert.equal(page.decisions.size, 0, "somebody else sits here now");
 });
 
-test("a message of a server that knows no tools has no calls", () => {
+test("a message without calls is accepted", () => {
   const { calls: _, ...old } = answer(2, "r");
   const page = following(started(old));
   assert.deepEqual(calls(page), []);
@@ -137,7 +137,7 @@ test("a message of a server that knows no tools has no calls", () => {
   assert.deepEqual(calls(page), ["x running"]);
 });
 
-test("a delta of a run whose start was lost asks for the state", () => {
+test("a delta of an unknown run requests the state", () => {
   const page = following();
   assert.deepEqual(
     sent(apply(page, delta("r", 1, "a"))).map((command) => command.type),
@@ -147,7 +147,7 @@ test("a delta of a run whose start was lost asks for the state", () => {
   assert.equal(text(page), "a");
 });
 
-test("the end replaces the message, and nothing of that run comes after it", () => {
+test("the end of a run replaces its message, and later frames are ignored", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"));
   apply(page, finished(answer(2, "r", { text: "all of it" }), "completed", { usage: { total_tokens: 7 } }));
   for (const late of [delta("r", 2, "b"), state(answer(2, "r", { text: "x" }), 9), started(answer(2, "r"))])
@@ -158,13 +158,13 @@ test("the end replaces the message, and nothing of that run comes after it", () 
   assert.equal(totalTokens(page), 7);
 });
 
-test("the end of a run that was never heard of brings its message", () => {
+test("the end of an unknown run adds its message", () => {
   const page = following();
   assert.deepEqual(shown(apply(page, finished(answer(2, "r", { text: "done" })))), ["r"]);
   assert.equal(text(page), "done");
 });
 
-test("a run that was stopped before it began leaves a word and no message", () => {
+test("a run that was stopped before it began leaves no message", () => {
   const page = following({ type: "ack", ref: "retry", message: null, client_id: null, run: "r" });
   assert.equal(page.messages.get("r").id, null, "the dots");
   const ended = { type: "run.finished", run: "r", message: null, status: "stopped", error: null, stopped_by: bob };
@@ -173,7 +173,7 @@ test("a run that was stopped before it began leaves a word and no message", () =
   assert.equal(page.unanswered.status, "stopped");
 });
 
-test("the stored message takes the place of the bubble", () => {
+test("the stored message replaces the unsent one", () => {
   const page = following({ type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   assert.equal(page.messages.get("u").unsent, true);
   apply(page, { type: "ack", ref: "u", message: "m-2", client_id: "u", run: null });
@@ -183,20 +183,20 @@ test("the stored message takes the place of the bubble", () => {
   assert.equal(page.messages.get("u").id, "m-2");
 });
 
-test("somebody else's client_id is no key: it cannot hide my message", () => {
+test("another user's client_id cannot replace the user's message", () => {
   const page = following({ type: "local.message", client_id: "u", text: "mine", created_at: "2026-11-23T09:31:00Z" });
   apply(page, { type: "message.created", message: message(2, { author: bob, client_id: "u", text: "his" }) });
   assert.equal(text(page, "u"), "mine");
   assert.equal(text(page, "m-2"), "his");
 });
 
-test("a refused bubble goes", () => {
+test("a refused message is removed", () => {
   const page = following({ type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   assert.deepEqual(apply(page, { type: "local.refused", client_id: "u" }), [{ type: "message", key: "u" }]);
   assert.equal(page.messages.has("u"), false);
 });
 
-test("an answer made again hides the old one, after a snapshot too", () => {
+test("a retried answer hides the old one, also after a snapshot", () => {
   const old = finished(answer(2, "r", { text: "old" }), "failed");
   const page = following(started(answer(2, "r")), old);
   const changes = apply(page, started(answer(3, "s", { replaces: "m-r" })));
@@ -210,7 +210,7 @@ test("an answer made again hides the old one, after a snapshot too", () => {
   assert.equal(lastMessage(page).id, "m-s");
 });
 
-test("two runs are counted apart", () => {
+test("frames of two runs are counted separately", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"));
   apply(page, finished(answer(2, "r", { text: "a" }), "stopped", { stopped_by: bob }));
   apply(page, started(answer(3, "s")));
@@ -221,7 +221,7 @@ test("two runs are counted apart", () => {
   assert.deepEqual(active(page), ["s"]);
 });
 
-test("a snapshot after reconnecting joins on to older pages", () => {
+test("a snapshot after reconnecting keeps older pages", () => {
   const page = emptyState();
   apply(page, snapshot([message(51), message(52)], { more: true }));
   apply(page, { type: "history.page", messages: [message(49), message(50)], more: true, ref: "earlier" });
@@ -230,7 +230,7 @@ test("a snapshot after reconnecting joins on to older pages", () => {
   assert.equal(page.more, true);
 });
 
-test("a snapshot that does not join on starts anew, but keeps unsent bubbles", () => {
+test("a snapshot that does not connect replaces all but unsent messages", () => {
   const page = following({ type: "local.message", client_id: "u", text: "hi", created_at: "2026-11-23T09:31:00Z" });
   const changes = apply(page, snapshot([message(80), message(81)], { more: true }));
   assert.deepEqual([...page.messages.keys()], ["u", "m-80", "m-81"]);
@@ -238,7 +238,7 @@ test("a snapshot that does not join on starts anew, but keeps unsent bubbles", (
   assert.equal(page.more, true);
 });
 
-test("a snapshot in mid-answer never takes back what is ahead of the stored text", () => {
+test("a snapshot never shortens an answer that is ahead of the stored text", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"), delta("r", 2, "b"));
   apply(page, snapshot([message(1), answer(2, "r", { text: "a" }, { seq: 1 })], { runs: [run("r", { seq: 1 })] }));
   assert.equal(text(page), "ab");
@@ -246,7 +246,7 @@ test("a snapshot in mid-answer never takes back what is ahead of the stored text
   assert.equal(text(page), "abc");
 });
 
-test("a snapshot brings the end of a run that ended meanwhile", () => {
+test("a snapshot ends a run that has ended since", () => {
   const page = following(started(answer(2, "r")), delta("r", 1, "a"));
   const changes = apply(page, snapshot([message(1), answer(2, "r", { text: "abc" }, { status: "completed", seq: 3 })]));
   assert.equal(text(page), "abc");
@@ -254,7 +254,7 @@ test("a snapshot brings the end of a run that ended meanwhile", () => {
   assert.deepEqual(sent(changes), []);
 });
 
-test("a run that a snapshot does not know is asked after", () => {
+test("a run that a snapshot leaves out is synced", () => {
   const page = following({ type: "ack", ref: "retry", message: null, client_id: null, run: "r" });
   assert.deepEqual(sent(apply(page, snapshot([message(1)]))), [{ type: "run.sync", run: "r", ref: "sync:r" }]);
   apply(page, { type: "error", ref: "sync:r", code: "not_found", message: "" });
@@ -262,7 +262,7 @@ test("a run that a snapshot does not know is asked after", () => {
   assert.equal(page.messages.has("r"), false);
 });
 
-test("a queued run waits with dots, whose place its answer takes", () => {
+test("a queued run has an empty message that its answer replaces", () => {
   const page = emptyState();
   apply(page, snapshot([message(1)], { runs: [run("r", { status: "queued", message: null })] }));
   assert.equal(page.messages.get("r").run.status, "queued");
@@ -271,7 +271,7 @@ test("a queued run waits with dots, whose place its answer takes", () => {
   assert.equal(page.messages.get("r").seq, 2);
 });
 
-test("a missing message is asked for, once", () => {
+test("a missing message is requested once", () => {
   const page = following();
   const command = { type: "history.load", before: 4, limit: 2, ref: "fill" };
   assert.deepEqual(sent(apply(page, started(answer(4, "r")))), [command]);
@@ -289,14 +289,14 @@ test("a message without an answer is noticed", () => {
   assert.equal(page.unanswered, null);
 });
 
-test("typing is others' typing, and ends with their message", () => {
+test("typing shows other users and ends with their message", () => {
   const page = following({ type: "typing", user: bob, on: true }, { type: "typing", user: ada, on: true });
   assert.deepEqual([...page.typing.values()], ["Bob"]);
   apply(page, { type: "message.created", message: message(2) });
   assert.equal(page.typing.size, 0);
 });
 
-test("of several alternatives the chosen one is shown", () => {
+test("only the chosen alternative is shown", () => {
   const both = { alternatives: ["m-r", "m-s"] };
   const page = following(started(answer(2, "r")), finished(answer(2, "r", { text: "one" })));
   assert.deepEqual(shown(apply(page, started(answer(3, "s", both)))), ["s", "r"]);
@@ -308,7 +308,7 @@ test("of several alternatives the chosen one is shown", () => {
   assert.equal(page.messages.get("r").text, "one");
 });
 
-test("what a later snapshot leaves out is not shown any more", () => {
+test("a message that a later snapshot leaves out is hidden", () => {
   const page = following(finished(answer(2, "r", { text: "one" })));
   apply(page, { type: "message.created", message: message(3) });
   assert.equal(isShown(page, "m-r"), true);
@@ -321,7 +321,7 @@ test("what a later snapshot leaves out is not shown any more", () => {
   assert.equal(isShown(page, "m-r"), true, "until somebody chooses it again");
 });
 
-test("the end of an answer that is not the chosen one does not show it", () => {
+test("the end of a hidden alternative does not show it", () => {
   const both = { alternatives: ["m-r", "m-s"] };
   const page = following(started(answer(2, "r")), finished(answer(2, "r")), started(answer(3, "s", both)));
   apply(page, { type: "message.updated", message: finished(answer(2, "r", both)).message });
@@ -329,7 +329,7 @@ test("the end of an answer that is not the chosen one does not show it", () => {
   assert.equal(isShown(page, "m-s"), false);
 });
 
-test("a message that comes as not shown is taken away", () => {
+test("a message that is marked as not shown is hidden", () => {
   const old = finished(answer(2, "r", { text: "old" })).message;
   const page = following(started(answer(2, "r")), finished(answer(2, "r", { text: "old" })));
   assert.deepEqual(shown(apply(page, { type: "message.updated", message: { ...old, shown: false } })).at(-1), "r");
@@ -339,14 +339,14 @@ test("a message that comes as not shown is taken away", () => {
   assert.equal(isShown(page, "m-r"), true);
 });
 
-test("an alternative of which only the end is heard is shown", () => {
+test("an alternative whose start was lost is shown at its end", () => {
   const page = following(finished(answer(2, "r", { text: "one" })));
   const both = { alternatives: ["m-r", "m-s"], text: "two" };
   apply(page, finished(answer(3, "s", both)));
   assert.deepEqual([isShown(page, "m-r"), isShown(page, "m-s")], [false, true]);
 });
 
-test("an answer that goes on begins with the old text and takes its place", () => {
+test("a continued answer starts with the old text and replaces it", () => {
   const page = following(finished(answer(2, "r", { text: "One, " }), "stopped"));
   apply(page, started(answer(3, "s", { text: "One, ", replaces: "m-r", continues: true })));
   apply(page, delta("s", 1, "two."));
@@ -354,7 +354,7 @@ test("an answer that goes on begins with the old text and takes its place", () =
   assert.equal(isShown(page, "m-r"), false);
 });
 
-test("an edited and a deleted message are taken as they are", () => {
+test("an edited or deleted message replaces the old version", () => {
   const page = following(finished(answer(2, "r")), {
     type: "message.created",
     message: message(3, { author: ada, text: "helo" }),
@@ -371,7 +371,7 @@ test("an edited and a deleted message are taken as they are", () => {
   assert.equal(lastOwnMessage(page), null);
 });
 
-test("a run is queued, and its place is told", () => {
+test("a queued run shows its place", () => {
   const page = following();
   assert.deepEqual(shown(apply(page, { type: "run.queued", run: "r", place: 3 })), ["r"]);
   assert.deepEqual(active(page), ["r"]);
@@ -382,7 +382,7 @@ test("a run is queued, and its place is told", () => {
   assert.deepEqual(apply(page, { type: "run.queued", run: "r", place: 1 }), [], "late");
 });
 
-test("who is in the conversation, and what I may do in it", () => {
+test("participants and the user's role follow the events", () => {
   const page = emptyState();
   apply(page, snapshot([], { participants: [participant("p1", ada, "owner"), participant("p2", bob)] }));
   apply(page, { type: "participant.updated", participant: participant("p1", ada, "viewer") });
@@ -396,7 +396,7 @@ test("who is in the conversation, and what I may do in it", () => {
   assert.deepEqual([...page.participants.keys()], ["p1", "p3"]);
 });
 
-test("who reads here is what each process said last, as long as it says something", () => {
+test("presence is what each process said last, until it expires", () => {
   const page = following();
   const names = () =>
     presentPeople(page)
@@ -413,7 +413,7 @@ test("who reads here is what each process said last, as long as it says somethin
   assert.deepEqual(names(), []);
 });
 
-test("what the server is without is known until it has it back", () => {
+test("an outage is known until it ends", () => {
   const page = following({ type: "notice", code: "database_away", message: "The database is away." });
   apply(page, { type: "notice", code: "layer_away", message: "The layer is away." });
   apply(page, { type: "notice", code: "database_back", message: "" });
@@ -422,7 +422,7 @@ test("what the server is without is known until it has it back", () => {
   assert.equal(page.outages.size, 0);
 });
 
-test("what was unread when the reader came stays marked until he says something", () => {
+test("the unread mark stays until the user sends a message", () => {
   const yours = { role: "owner", unread: 2, last_read: 5, pinned: false, archived: false };
   const page = emptyState();
   apply(page, snapshot([message(6), message(7)], { conversation: conversation({ yours }) }));
@@ -440,13 +440,13 @@ test("what was unread when the reader came stays marked until he says something"
   assert.equal(page.unread, null);
 });
 
-test("where the agent does not answer everything, an unanswered message is nothing to mend", () => {
+test("a message needs no answer if the agent answers mentions only", () => {
   const page = emptyState();
   apply(page, snapshot([message(1)], { conversation: conversation({ answers: "mention" }) }));
   assert.equal(page.unanswered, null);
 });
 
-test("what was lost at the end of a conversation is missed when the server tells where it stands", () => {
+test("conversation.state reveals what was lost at the end", () => {
   const page = following(started(answer(2, "r")));
   assert.deepEqual(sent(apply(page, { type: "conversation.state", last_seq: 2, run: "r" })), []);
   assert.deepEqual(sent(apply(page, { type: "conversation.state", last_seq: 4, run: "another" })), [
@@ -456,12 +456,12 @@ test("what was lost at the end of a conversation is missed when the server tells
   ]);
 });
 
-test("what is not known is ignored", () => {
+test("an unknown event is ignored", () => {
   assert.deepEqual(apply(following(), { type: "weather" }), []);
 });
 
 // Any order of losses, repeats, reconnections and stale checkpoints ends with exactly the stored text and calls.
-test("a thousand bad lines, and always the stored message", () => {
+test("after any loss the page ends with the stored message", () => {
   for (let seed = 1; seed <= 1000; seed += 1) {
     const random = generator(seed);
     const page = emptyState();

@@ -47,7 +47,7 @@ beforeEach(() => {
 const last = () => opened.at(-1);
 const live = () => last().hear({ type: "snapshot" });
 
-test("is live from the first event on, over the page's own kind of connection, in its language", () => {
+test("the socket is live from the first event, with the page's protocol and language", () => {
   assert.equal(last().url, "wss://example.org/ws/chat/c/?language=en");
   assert.equal(socket.send({ type: "ping" }), false);
   live();
@@ -60,14 +60,14 @@ test("is live from the first event on, over the page's own kind of connection, i
   setCatalogue(null);
 });
 
-test("half a character would be refused as no JSON, and with it whatever waits behind it", () => {
+test("a lone surrogate is replaced, because the server would refuse it", () => {
   live();
   socket.send({ type: "message.send", text: "a\ud83d", attachments: ["b\udc00"], reply_to: null, on: true, ref: "😀" });
   const sent = { type: "message.send", text: "a�", attachments: ["b�"], reply_to: null, on: true, ref: "😀" };
   assert.deepEqual(last().sent, [sent]);
 });
 
-test("waits longer each time, half a minute at most, and starts over once it was live", () => {
+test("the retry delay doubles up to 30 seconds and is reset once live", () => {
   live();
   const waits = [];
   for (let round = 0; round < 9; round += 1) {
@@ -85,7 +85,7 @@ test("waits longer each time, half a minute at most, and starts over once it was
   assert.ok(socket.connection.retryAt - Date.now() <= 500);
 });
 
-test("does not come back to where it may not be", () => {
+test("a final close code ends all attempts", () => {
   for (const code of [4401, 4403, 4404]) {
     live();
     last().end(code);
@@ -98,7 +98,7 @@ test("does not come back to where it may not be", () => {
   }
 });
 
-test("comes back when the restarting server said, and soon if it said nothing", () => {
+test("after a restart the socket waits as long as the server asked", () => {
   for (const code of [1012, 4012]) {
     for (const seconds of [4, null]) {
       live();
@@ -113,7 +113,7 @@ test("comes back when the restarting server said, and soon if it said nothing", 
   }
 });
 
-test("can be told to try now, but only while it waits", () => {
+test("reconnect() skips the wait", () => {
   socket.reconnect();
   assert.equal(opened.length, 1);
   last().end(1006);
@@ -123,7 +123,7 @@ test("can be told to try now, but only while it waits", () => {
   assert.equal(opened.length, 2, "the timer of the first wait is gone");
 });
 
-test("a line that is silently dead is noticed by its pings", () => {
+test("a missing pong closes a dead connection", () => {
   live();
   mock.timers.tick(25_000);
   assert.deepEqual(last().sent, [{ type: "ping" }]);
@@ -134,7 +134,7 @@ test("a line that is silently dead is noticed by its pings", () => {
   assert.deepEqual(events, ["snapshot"], "a pong is nobody else's matter");
 });
 
-test("says that it is offline when the browser says so", () => {
+test("the connection is offline when the browser is", () => {
   live();
   navigator.onLine = false;
   last().end(1006);

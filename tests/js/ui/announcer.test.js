@@ -4,7 +4,7 @@ import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reduc
 import { Announcer, plainText } from "../../../chat/static/nous_chat/ui/announcer.js";
 import { answer, delta, finished, message, snapshot, started, state } from "../wire.js";
 
-/** A page with an announcer; `heard()` is what the region got since the last call. */
+/** A page with an announcer; `heard()` returns what was announced since the last call. */
 function listening(...events) {
   const page = emptyState();
   const spoken = [];
@@ -19,7 +19,7 @@ function listening(...events) {
   return { page, announcer, heard };
 }
 
-test("an answer is read out by sentences, to its end", () => {
+test("an answer is announced sentence by sentence", () => {
   const row = answer(2, "r");
   const { page, announcer, heard } = listening(started(row));
   announcer.started("r", "Assistant is answering.");
@@ -38,7 +38,7 @@ test("an answer is read out by sentences, to its end", () => {
   assert.deepEqual(heard(), ["Try it Answer complete."]);
 });
 
-test("what was there before is not read out", () => {
+test("earlier text is not announced", () => {
   const half = answer(2, "r", { text: "Long ago. Very long" }, { seq: 4 });
   const { page, heard } = listening(snapshot([message(1), half], { runs: [half.run] }));
   assert.deepEqual(heard(), []);
@@ -46,7 +46,7 @@ test("what was there before is not read out", () => {
   assert.deepEqual(heard(), ["ago."]);
 });
 
-test("Markdown is read out without its marks", () => {
+test("Markdown is announced without its marks", () => {
   assert.equal(
     plainText("## A *title*\n\n- **one**, `snake_case` and [a link](https://a.org/b)\n> quoted"),
     "A title\n\none, snake_case and a link\nquoted",
