@@ -49,3 +49,16 @@ test("a language with three plural forms follows its rule", () => {
   }
   setLanguage(null);
 });
+
+test("sizes are in KB and MB of 1024, as the server counts them", () => {
+  const sizes = [1, 1023, 256 * 1024, 1.5 * 1024 ** 2].map(strings.size);
+  assert.deepEqual(sizes, ["1 byte", "1,023 bytes", "256\u00a0KB", "1.5\u00a0MB"]);
+});
+
+test("a long wait is told in minutes, and not at all for a budget", () => {
+  const refused = (retry_after, code = "rate_limited") => strings.refused({ code, message: "No.", retry_after });
+  assert.equal(refused(null), "No.");
+  assert.equal(refused(1), "No. Try again in 1 second.");
+  assert.equal(refused(600), "No. Try again in 10 minutes.");
+  assert.equal(refused(600, "budget"), "No.");
+});

@@ -19,6 +19,7 @@ test("the outcome of a stop says who stopped it and after how many tokens", () =
   assert.equal(stopped({ stopped_by: bob, usage: { output_tokens: 412 } }), "Bob stopped this after 412 tokens.");
   assert.equal(stopped({ stopped_by: ada, usage: null, tokens: 1 }), "You stopped this after 1 token.");
   assert.equal(stopped({ stopped_by: bob }), "Bob stopped this.");
+  assert.equal(stopped({ stopped_by: ada, tokens: 0 }), "You stopped this before it began.");
   assert.equal(
     stopped({ error: { code: "abandoned", message: "Everybody had left.", retry_after: null } }),
     "Everybody had left.",
