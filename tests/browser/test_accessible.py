@@ -76,7 +76,7 @@ def found(page: Page) -> None:
 def invited(page: Page) -> None:
     api = f"/chat/api/conversations/{made(page, 'Garden')}/invitations/"
     page.goto(page.request.post(api, data="{}", headers=posting(page)).json()["url"])
-    expect(page.get_by_role("button", name="Open it")).to_be_visible()
+    expect(page.get_by_role("button", name="Open conversation")).to_be_visible()
 
 
 def not_invited(page: Page) -> None:

@@ -299,7 +299,7 @@ def test_hostile_diagrams_are_drawn_or_refused_and_reach_nothing(page: Page) -> 
     buttons = part.get_by_role("button", name="Diagram")
     for i in range(buttons.count()):
         buttons.nth(i).click()
-        expect(part.locator(".diagram").nth(i)).not_to_have_text("Drawing …")
+        expect(part.locator(".diagram").nth(i)).not_to_have_text("Drawing…")
     assert part.locator(".diagram img").count() > 3
     page.wait_for_timeout(500)
     assert problems == []
