@@ -1,24 +1,32 @@
-"""Units of work on the ORM: synchronous, each one transaction, the only writer of the rows.
+"""Units of work on the rows: synchronous, each one transaction, the only code that writes them.
 
-Called through `database.ask` by `consumers`, `supervisor` and `runs`, directly by `api` and `views`. What a
-person asks for is checked here, in the transaction that does it, and refused with `commands.Refused`. What comes back
-are wire objects (`protocol/objects/`), never rows.
+Code on the event loop calls them through `executor`, code in threads (`api`, `views`) directly. Each checks the user's
+permissions in the transaction that does the work, and raises `Refused`. They return wire objects (`protocol/objects`),
+never rows.
 
-    conversations, messages, runs, approvals     the units of work, by what they are about
-    participants, invitations
-    alternatives, edits, lists, attachments, search, housekeeping, forks
-    endings, rows                                their parts
+Names: `get_` raises Refused(NOT_FOUND) if there is nothing, `find_` returns None. `check_` raises Refused if something
+is not allowed.
+
+    conversations, conversation_settings, deletion, forks     a conversation as a whole
+    participants, invitations, access, read_state             the people in it
+    messages, edits, alternatives, attachments, search        what they write
+    responders, mentions                                      which agents answer
+    runs, run_lifecycle, heartbeats, approvals                answers, from queued to their end
+    prompts, prompt_files, summaries                          what models are sent
+    budgets, pricing                                          what it costs
+    retention                                                 what is erased
+    base, bulk, text, executor                                helpers
 """
 
 from .access import Access, check_access
 from .alternatives import choose_alternative
 from .approvals import CallDecision, await_approval, decide_call, expire_approvals, save_call
 from .attachments import AttachmentFile, delete_unsent_attachment, delete_unused_file, get_attachment, upload_attachment
-from .base import PAGE_SIZE, sanitize_text
+from .base import PAGE_SIZE
+from .budgets import charge_run, check_run_budgets
 from .conversation_settings import ConversationChanges, change_conversation
 from .conversations import (
     ConversationListing,
-    Snapshot,
     check_membership,
     create_conversation,
     find_conversation,
@@ -42,7 +50,7 @@ from .invitations import (
     preview_invitation,
     revoke_invitation,
 )
-from .messages import TITLE_CHARS, Posted, post_message
+from .messages import Posted, post_message
 from .participants import (
     ParticipantChange,
     add_participant,
@@ -59,14 +67,13 @@ from .runs import StartedRun, StoredRun, TooManyRuns, finish_run, get_run, reque
 from .search import SearchResults, search_conversations
 from .summaries import (
     SummaryInput,
-    charge_run,
-    check_run_budgets,
     clean_title,
     find_first_exchange,
     find_summary_input,
     save_summary,
     save_title,
 )
+from .text import TITLE_CHARS, sanitize_text
 
 __all__ = [
     "PAGE_SIZE",
@@ -87,7 +94,6 @@ __all__ = [
     "ParticipantChange",
     "Posted",
     "SearchResults",
-    "Snapshot",
     "StartedRun",
     "StoredRun",
     "SummaryInput",

@@ -1,4 +1,4 @@
-"""May somebody who is connected still be?"""
+"""Access re-check for a connected user: session still valid, still a participant."""
 
 from importlib import import_module
 from typing import Any
@@ -14,14 +14,14 @@ from ..permissions import policy
 
 
 class Access(Struct, frozen=True):
-    """Whether the session is still that of this person, and the role in the conversation; None where there is none."""
+    """`signed_in`: the session is still this user's. `role` in the conversation, None if the user has no access."""
 
     signed_in: bool
     role: str | None
 
 
 def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | None) -> Access:
-    """`conversation_id` is None for an inbox, `session_key` where who is there is known by other means."""
+    """`conversation_id` is None for an inbox; `session_key` is None if the user was authenticated without a session."""
     if conversation_id is None:
         user, role = get_user_model()._default_manager.filter(pk=user_id).first(), None
     else:
@@ -36,14 +36,14 @@ def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | 
 
 
 def _session_belongs_to(session_key: str, user: Any) -> bool:
-    """As `django.contrib.auth.get_user` decides it, but nothing is written."""
+    """The same decision as `django.contrib.auth.get_user`, but without writing to the session."""
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     if session.get(SESSION_KEY) != user._meta.pk.value_to_string(user):
         return False
     if not hasattr(user, "get_session_auth_hash"):
         return True
-    kept = session.get(HASH_SESSION_KEY) or ""
-    return any(constant_time_compare(kept, known) for known in _valid_hashes(user))
+    stored = session.get(HASH_SESSION_KEY) or ""
+    return any(constant_time_compare(stored, valid) for valid in _valid_hashes(user))
 
 
 def _valid_hashes(user: Any) -> list[str]:

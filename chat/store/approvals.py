@@ -1,4 +1,4 @@
-"""Tool calls, and what people decide on those that need it."""
+"""Tool calls and their approvals: store a call, wait for decisions, decide, expire."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,13 +20,20 @@ from ..protocol import objects
 from ..protocol.commands import ToolDecide
 from ..protocol.errors import ErrorCode, Refused
 from . import prompts
-from .base import lock_conversation, lock_membership, sanitize_json, sanitize_text
+from .base import lock_conversation, lock_membership
 from .budgets import check_budgets, record_spending
 from .run_lifecycle import Ending, FinishedRun, compute_ending_cost, read_finished, require_host, usage_fields
+from .text import sanitize_json, sanitize_text
+
+EXPIRED = gettext_noop("Nobody decided in time.")
+"""The reason of a rejection that nobody made."""
+
+EXPIRE_AT_ONCE = 20
+"""In how many conversations one call of `expire_approvals` expires calls."""
 
 
 def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None:
-    """A tool call is new, or has its result. Writes nothing into a run that is not `host`'s any more."""
+    """Store a new tool call, or its result. Does nothing if the run no longer belongs to `host`."""
     if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
         return
     fields = {
@@ -35,35 +42,32 @@ def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None
         "status": call.status,
         "result": None if call.result is None else sanitize_text(call.result),
     }
-    ToolCall.objects.update_or_create(
-        pk=call.id,
-        defaults=fields,
-        create_defaults=fields | {"run_id": run_id, "call_id": sanitize_text(call_id)[:200]},
-    )
+    new = fields | {"run_id": run_id, "call_id": sanitize_text(call_id)[:200]}
+    ToolCall.objects.update_or_create(pk=call.id, defaults=fields, create_defaults=new)
 
 
 @transaction.atomic
 def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
-    """A run stands still until people have decided on its waiting calls. None where it is no longer `host`'s, or
-    somebody has asked to stop it.
+    """Pause a run until people have decided on its pending calls. None if it no longer belongs to `host`, or somebody
+    has asked to stop it.
     """
     mine = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING, stop_requested_at=None)
     run = mine.first()
     if run is None:
         return None
     cost = compute_ending_cost(run, ending)
-    standing = {
+    fields = {
         "status": Run.Status.AWAITING_APPROVAL,
         "seq": ending.written.seq,
         "transcript": prompts.encode_transcript(ending.transcript),
     }
-    if not mine.update(**standing, **usage_fields(ending, cost)):
+    if not mine.update(**fields, **usage_fields(ending, cost)):
         return None
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
-    waiting = [call.id for call in pending(ending.transcript)]
-    ToolCall.objects.filter(run=run_id, call_id__in=waiting).update(
+    undecided = [call.id for call in pending(ending.transcript)]
+    ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
         status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_expiry()
     )
     return read_finished(run_id)
@@ -74,14 +78,10 @@ def _expiry() -> datetime | None:
     return None if seconds is None else timezone.now() + timedelta(seconds=seconds)
 
 
-TOO_LATE = gettext_noop("Nobody decided on it in time.")
-
-EXPIRE_AT_ONCE = 20
-"""Conversations whose calls expire in one go."""
-
-
 class CallDecision(Struct, frozen=True):
-    """A decision is in the row; `seq` numbers the frame that tells of it. `start`: it was the last that was missing."""
+    """A stored decision. `seq` is the number of the frame that announces it; `start` is true if it was the last missing
+    one, so that the run is queued again.
+    """
 
     run: UUID
     seq: int
@@ -90,50 +90,51 @@ class CallDecision(Struct, frozen=True):
 
 
 @transaction.atomic
-def decide_call(user_id: Any, conversation_id: UUID, asked: ToolDecide, host: str | None) -> CallDecision:
-    """A person approves or rejects a tool call. With the last decision of a run, it is queued for `host`."""
+def decide_call(user_id: Any, conversation_id: UUID, command: ToolDecide, host: str | None) -> CallDecision:
+    """Approve or reject a tool call. The last decision of a run queues it for `host`."""
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
-    call = ToolCall.objects.select_related("run").filter(pk=asked.call, run__conversation=conversation_id).first()
+    call = ToolCall.objects.select_related("run").filter(pk=command.call, run__conversation=conversation_id).first()
     if call is None:
-        raise Refused(ErrorCode.NOT_FOUND, _("There is no such tool call in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("This tool call is not in the conversation."))
     run = call.run
     if not policy().can_decide(participant, run):
-        raise Refused(ErrorCode.FORBIDDEN, _("Only who asked, or an owner of the conversation, can decide on this."))
+        raise Refused(
+            ErrorCode.FORBIDDEN, _("Only the person who asked or a conversation owner can approve or reject this.")
+        )
     if call.status != ToolCall.Status.AWAITING_APPROVAL or run.status != Run.Status.AWAITING_APPROVAL:
-        raise Refused(ErrorCode.CONFLICT, _("This has been decided already."))
+        raise Refused(ErrorCode.CONFLICT, _("This has already been decided."))
     check_budgets(participant.user, conversation)
     call.decided_by, call.decided_at = participant.user, timezone.now()
-    if asked.decision == "reject":
-        call.status, call.reason = ToolCall.Status.REJECTED, sanitize_text(asked.reason)
+    if command.decision == "reject":
+        call.status, call.reason = ToolCall.Status.REJECTED, sanitize_text(command.reason)
     else:
         call.status = ToolCall.Status.RUNNING
-        if asked.arguments is not None and asked.arguments != call.arguments:
-            call.arguments, call.changed = sanitize_json(asked.arguments), True
+        if command.arguments is not None and command.arguments != call.arguments:
+            call.arguments, call.changed = sanitize_json(command.arguments), True
     return _save_decision(run, call, host)
 
 
 def expire_approvals(host: str) -> list[tuple[UUID, CallDecision]]:
-    """Reject the calls on which nobody has decided in time; what that completes is queued for `host`. Returns what was
-    decided, with the ids of the conversations.
+    """Reject the calls that nobody decided on in time, and queue the runs that this completes for `host`.
+
+    Returns the decisions, each with the id of its conversation.
     """
     late = ToolCall.objects.filter(status=ToolCall.Status.AWAITING_APPROVAL, expires_at__lt=timezone.now())
     conversations = list(late.values_list("run__conversation", flat=True).distinct()[:EXPIRE_AT_ONCE])
-    return [
-        (conversation, decided) for conversation in conversations for decided in _expire_calls(conversation, late, host)
-    ]
+    return [(key, decision) for key in conversations for decision in _expire_calls(key, late, host)]
 
 
 @transaction.atomic
 def _expire_calls(conversation_id: UUID, late: QuerySet[ToolCall], host: str) -> list[CallDecision]:
     lock_conversation(conversation_id)
-    decided = []
+    decisions = []
     run = None
     for call in late.filter(run__conversation=conversation_id, run__status=Run.Status.AWAITING_APPROVAL):
-        run = run or Run.objects.get(pk=call.run_id)
-        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, in_site_language(TOO_LATE), timezone.now()
-        decided.append(_save_decision(run, call, host))
-    return decided
+        run = run or Run.objects.get(pk=call.run_id)  # one object, because each decision advances its `seq`
+        call.status, call.reason, call.decided_at = ToolCall.Status.REJECTED, in_site_language(EXPIRED), timezone.now()
+        decisions.append(_save_decision(run, call, host))
+    return decisions
 
 
 def _save_decision(run: Run, call: ToolCall, host: str | None) -> CallDecision:

@@ -1,4 +1,4 @@
-"""Files that people attach: uploaded first, sent with a message, served to who is in the conversation, cleaned up."""
+"""Attachments: upload a file, send it with a message, serve it to participants, delete it."""
 
 import posixpath
 import re
@@ -11,77 +11,48 @@ from uuid import UUID
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Left, Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from msgspec import Struct
 
 from ..conf import conf
-from ..i18n import format_number
+from ..i18n import format_size
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import check_can_post, get_membership, sanitize_text
+from .base import check_can_post, get_membership
+from .text import sanitize_text
 
 MAX_UNSENT = 50
-"""How many files one person may have uploaded and not sent."""
-
-MAX_FILES_IN_PROMPT = 100
-"""How many of the newest attachments a model hears of."""
-
-MAX_IMAGES_IN_PROMPT = 10
-"""How many of the newest pictures a model is sent."""
+"""How many uploaded files a user can have that no message was sent with."""
 
 UNSENT_LIFETIME = timedelta(days=1)
 MAX_NAME_CHARS = 200
 TEXT_TYPE = "text/plain"
+
+# The image formats that models accept and browsers show, by their first bytes: a file name proves nothing.
 SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
-"""What the formats begin with that models take and browsers show: a name proves nothing."""
-
-
 CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
-def detect_type(content: bytes) -> str:
-    """The media type that the first bytes show: of a picture, or TEXT, which it may be."""
-    for signature, kind in SIGNATURES:
-        if content.startswith(signature):
-            return kind
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    return TEXT_TYPE
-
-
-def decode_text(content: bytes) -> str:
-    """Raises Refused for what is no text."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\x00"
-    if CONTROL_CHARACTER.search(text):
-        raise Refused(
-            ErrorCode.INVALID, _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached.")
-        )
-    return sanitize_text(text)
-
-
 def upload_attachment(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
-    """Keep a file for a message that is to come. The storage, which may be remote, is written outside transactions."""
+    """Store a file for a message that will be sent later. Raises Refused."""
     participant = get_membership(user.pk, conversation_id)
     check_can_post(participant)
     kind = detect_type(content)
-    largest = conf.TEXT_BYTES if kind == TEXT_TYPE else conf.IMAGE_BYTES
-    if len(content) > largest:
+    if kind == TEXT_TYPE and len(content) > conf.TEXT_BYTES:
         raise Refused(
-            ErrorCode.TOO_LARGE,
-            _("Such a file may have at most %(most)s bytes; this one has %(length)s.")
-            % {"most": format_number(largest), "length": format_number(len(content))},
+            ErrorCode.TOO_LARGE, _("Text files can be up to %(size)s.") % {"size": format_size(conf.TEXT_BYTES)}
+        )
+    if kind != TEXT_TYPE and len(content) > conf.IMAGE_BYTES:
+        raise Refused(
+            ErrorCode.TOO_LARGE, _("Pictures can be up to %(size)s.") % {"size": format_size(conf.IMAGE_BYTES)}
         )
     if not content:
         raise Refused(ErrorCode.EMPTY, _("The file is empty."))
@@ -92,6 +63,7 @@ def upload_attachment(user: Any, conversation_id: UUID, name: str, content: byte
             _("You have uploaded %(count)s files without sending them. Send them, or wait a day.")
             % {"count": MAX_UNSENT},
         )
+    # Outside a transaction, because the storage may be remote and slow.
     stored = attachment_storage().save(f"nous_chat/{uuid.uuid4().hex}", ContentFile(content))
     try:
         row = Attachment.objects.create(
@@ -109,34 +81,64 @@ def upload_attachment(user: Any, conversation_id: UUID, name: str, content: byte
     return objects.Attachment.of(row)
 
 
+def detect_type(content: bytes) -> str:
+    """The media type by the first bytes: of an image, or TEXT_TYPE for everything else."""
+    for signature, kind in SIGNATURES:
+        if content.startswith(signature):
+            return kind
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return TEXT_TYPE
+
+
+def decode_text(content: bytes) -> str:
+    """Raises Refused if it is not text in UTF-8."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\x00"
+    if CONTROL_CHARACTER.search(text):
+        raise Refused(
+            ErrorCode.INVALID, _("Only pictures (PNG, JPEG, GIF, WebP) and text files in UTF-8 can be attached.")
+        )
+    return sanitize_text(text)
+
+
+def _clean_name(name: str) -> str:
+    """A file name without folders, and without characters that could break a header or a line."""
+    last = posixpath.basename(sanitize_text(name).replace("\\", "/"))
+    printable = "".join(char for char in last if char.isprintable()).strip(" .")
+    return printable[-MAX_NAME_CHARS:] or "file"
+
+
 def attach_files(message: Message, wanted: Sequence[UUID]) -> None:
-    """Send uploaded files with a message, in that order. A part of `post_message`'s transaction."""
+    """Send uploaded files with a message, in this order, inside the transaction of `post_message`."""
     if not wanted:
         return
     if len(wanted) > conf.ATTACHMENTS_PER_MESSAGE:
         raise Refused(
             ErrorCode.TOO_LARGE,
             ngettext(
-                "A message may carry at most %(most)s file.",
-                "A message may carry at most %(most)s files.",
+                "A message can have up to %(most)s file.",
+                "A message can have up to %(most)s files.",
                 conf.ATTACHMENTS_PER_MESSAGE,
             )
             % {"most": conf.ATTACHMENTS_PER_MESSAGE},
         )
-    free = Attachment.objects.filter(conversation=message.conversation_id, uploaded_by=message.author_id, message=None)
-    rows = {row.pk: row for row in free.filter(pk__in=wanted)}
+    unsent = Attachment.objects.filter(
+        conversation=message.conversation_id, uploaded_by=message.author_id, message=None
+    )
+    rows = {row.pk: row for row in unsent.filter(pk__in=wanted)}
     if set(rows) != set(wanted):
-        raise Refused(
-            ErrorCode.NOT_FOUND, _("A file of this message is not there, or was sent already. Attach it again.")
-        )
+        raise Refused(ErrorCode.NOT_FOUND, _("A file has expired or was sent already. Attach it again."))
     now = timezone.now()
-    for place, key in enumerate(dict.fromkeys(wanted)):
-        rows[key].message, rows[key].created_at = message, now + timedelta(microseconds=place)
+    for index, key in enumerate(dict.fromkeys(wanted)):
+        rows[key].message, rows[key].created_at = message, now + timedelta(microseconds=index)  # which orders them
     Attachment.objects.bulk_update(rows.values(), ["message", "created_at"])
 
 
 class AttachmentFile(Struct, frozen=True):
-    """What the view sends: the file's name in the storage, and what to call it."""
+    """What the view sends: the file's name in the storage, the name to download it as, and its media type."""
 
     file: str
     name: str
@@ -144,73 +146,36 @@ class AttachmentFile(Struct, frozen=True):
 
 
 def get_attachment(user_id: Any, attachment_id: UUID) -> AttachmentFile:
-    """To who is in the conversation, once it is sent and while its message is not deleted; before that to who uploaded
-    it. Raises Refused(NOT_FOUND), whether or not there is one.
+    """For participants once it was sent, as long as its message is not deleted; before that for its uploader only.
+
+    Raises Refused(NOT_FOUND), with the same sentence whether or not the file exists.
     """
-    sent = Q(message__isnull=False, message__deleted_at=None) | Q(message=None, uploaded_by=user_id)
-    row = Attachment.objects.filter(sent, pk=attachment_id).first()
+    visible = Q(message__isnull=False, message__deleted_at=None) | Q(message=None, uploaded_by=user_id)
+    row = Attachment.objects.filter(visible, pk=attachment_id).first()
     try:
         if row is not None:
             get_membership(user_id, row.conversation_id)
             return AttachmentFile(str(row.file.name), row.name, row.type)
     except Refused:
         pass
-    raise Refused(ErrorCode.NOT_FOUND, _("There is no such file, or you may not see it."))
-
-
-def read_files_for_prompt(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
-    """What was attached to the newest messages before number `before`, by message: at most MENTIONED. Texts up to
-    `budget` characters in all, PICTURES pictures; what is older is mentioned only.
-    """
-    sent = Attachment.objects.filter(
-        conversation=conversation_id, message__shown=True, message__deleted_at=None, message__seq__lt=before
-    )
-    newest = sent.order_by("-message__seq", "-created_at").annotate(length=Length("text")).defer("text")
-    rows: list[Any] = list(newest[:MAX_FILES_IN_PROMPT])
-    found: dict[UUID, list[Attachment]] = {}
-    pictures = 0
-    cut: dict[UUID, int] = {}
-    for row in rows:
-        if row.is_image:
-            pictures += 1
-            if pictures > MAX_IMAGES_IN_PROMPT:
-                row.type = TEXT_TYPE  # a name is all that is left of it
-                row.text = ""
-        else:
-            row.text = ""
-            if budget > 0:
-                cut[row.pk] = min(row.length, budget)
-                budget -= row.length
-        found.setdefault(row.message_id, []).insert(0, row)
-    if cut:
-        longest = Left("text", max(cut.values()))
-        texts = dict(Attachment.objects.filter(pk__in=cut).annotate(part=longest).values_list("pk", "part"))
-        for row in rows:
-            if row.pk in cut:
-                row.text = texts.get(row.pk, "")[: cut[row.pk]]
-    return found
+    raise Refused(ErrorCode.NOT_FOUND, _("This file does not exist, or you can't see it."))
 
 
 def delete_unsent_attachment(user_id: Any, attachment_id: UUID) -> None:
-    """Take back a file that was not sent."""
     row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
     if row is None:
-        raise Refused(ErrorCode.NOT_FOUND, _("There is no such file, or it was sent already."))
+        raise Refused(ErrorCode.NOT_FOUND, _("This file does not exist any more, or was sent already."))
     row.delete()
 
 
 def delete_unused_file(name: str) -> None:
-    """After a row is gone: its file too, unless another row names it. `signals.py` calls it for each row."""
+    """Delete a file from the storage after the commit, unless another row still names it (a fork shares files).
+
+    Called by `signal_handlers` for each deleted row.
+    """
 
     def delete() -> None:
         if not Attachment.objects.filter(file=name).exists():
             attachment_storage().delete(name)
 
     transaction.on_commit(delete, robust=True)
-
-
-def _clean_name(name: str) -> str:
-    """A file's name without folders and without what could break a header or a line."""
-    last = posixpath.basename(sanitize_text(name).replace("\\", "/"))
-    printable = "".join(char for char in last if char.isprintable()).strip(" .")
-    return printable[-MAX_NAME_CHARS:] or "file"

@@ -1,13 +1,15 @@
-"""What people's runs took, and what is left of the budgets. Each function is a part of somebody's transaction.
+"""Budgets: what runs have spent, and what remains. All but the last function run inside their caller's transaction.
 
-`Spending` has one row for each person, conversation and day: a budget is held against a sum of few rows, whatever the
-number of runs.
+`Spending` has one row per user, conversation and day, so that checking a budget sums few rows however many runs there
+were.
 """
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -22,67 +24,53 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import pricing
+from .base import lock_conversation
 
 
 def check_budgets(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
-    """What is left. Raises Refused(BUDGET) if a budget of this user, the conversation, or the site is used up."""
-    all_left = read_remaining(user, conversation)
-    for left in all_left:
-        if (left.tokens is not None and left.tokens <= 0) or (left.cost is not None and left.cost <= 0):
-            raise Refused(ErrorCode.BUDGET, left.failure.message, retry_after=left.failure.retry_after)
-    return all_left
+    """Raises Refused(BUDGET) if a budget of this user, the conversation, or the site is used up."""
+    remaining = read_remaining(user, conversation)
+    for budget in remaining:
+        if (budget.tokens is not None and budget.tokens <= 0) or (budget.cost is not None and budget.cost <= 0):
+            raise Refused(ErrorCode.BUDGET, budget.failure.message, retry_after=budget.failure.retry_after)
+    return remaining
 
 
 def read_remaining(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
-    """What is left of each budget that a run of this person in this conversation is held against. What says that one is
-    used up is in the language that is active.
+    """What remains of each budget that limits a run of this user in this conversation, in one query.
+
+    The `failure` of each is in the active language.
     """
-    held = [budget for budget in policy().budgets(user) if budget.per != "user" or user is not None]
-    if not held:
+    budgets = [budget for budget in policy().budgets(user) if budget.per != "user" or user is not None]
+    if not budgets:
         return []
-    scopes = [_scope(budget, user, conversation) for budget in held]
+    scopes = [_scope(budget, user, conversation) for budget in budgets]
     sums: dict[str, Any] = {}
-    for place, scope in enumerate(scopes):
-        sums[f"tokens{place}"] = Sum("tokens", filter=scope, default=0)
-        sums[f"cost{place}"] = Sum("cost", filter=scope, default=Decimal(0))
-    anywhere = scopes[0]
+    for index, scope in enumerate(scopes):
+        sums[f"tokens{index}"] = Sum("tokens", filter=scope, default=0)
+        sums[f"cost{index}"] = Sum("cost", filter=scope, default=Decimal(0))
+    any_scope = scopes[0]
     for scope in scopes[1:]:
-        anywhere |= scope
-    spent = Spending.objects.filter(anywhere).aggregate(**sums)
+        any_scope |= scope
+    spent = Spending.objects.filter(any_scope).aggregate(**sums)
     return [
         pricing.RemainingBudget(
-            tokens=None if budget.tokens is None else budget.tokens - spent[f"tokens{place}"],
-            cost=None if budget.cost is None else budget.cost - spent[f"cost{place}"],
+            tokens=None if budget.tokens is None else budget.tokens - spent[f"tokens{index}"],
+            cost=None if budget.cost is None else budget.cost - spent[f"cost{index}"],
             failure=_describe_used_up(budget),
         )
-        for place, budget in enumerate(held)
+        for index, budget in enumerate(budgets)
     ]
-
-
-def record_spending(run: Run, took: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
-    """A part of a run took this, or an aside that followed it. The run's conversation is locked, or nobody else writes
-    what it took.
-    """
-    key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
-    tokens, money, runs = pricing.count_tokens(took), cost or Decimal(0), int(ended)
-    there = Spending.objects.filter(**key)
-    if not there.update(tokens=F("tokens") + tokens, cost=F("cost") + money, runs=F("runs") + runs):
-        Spending.objects.create(**key, tokens=tokens, cost=money, runs=runs)
-
-
-def today() -> date:
-    """Days begin as the site's clocks (TIME_ZONE) say."""
-    return timezone.localdate(timezone=timezone.get_default_timezone())
 
 
 def _scope(budget: Budget, user: Any, conversation: Conversation) -> Q:
     first = _first_day(budget)
-    when = Q() if first is None else Q(day__gte=first)
+    period = Q() if first is None else Q(day__gte=first)
     match budget.per:
         case "user":
-            return Q(user=user) & when
+            return Q(user=user) & period
         case "conversation":
-            return Q(conversation=conversation) & when
+            return Q(conversation=conversation) & period
         case _:
             return Q(day__gte=first or date.min)
 
@@ -98,7 +86,7 @@ def _first_day(budget: Budget) -> date | None:
 
 
 def _next_period(budget: Budget) -> datetime | None:
-    """When a period begins anew."""
+    """When the budget resets; None if it never does."""
     match budget.period:
         case "day":
             day = today() + timedelta(days=1)
@@ -107,6 +95,11 @@ def _next_period(budget: Budget) -> datetime | None:
         case _:
             return None
     return datetime(day.year, day.month, day.day, tzinfo=timezone.get_default_timezone())
+
+
+def today() -> date:
+    """Days begin at midnight of the site's TIME_ZONE."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())
 
 
 _SENTENCES = {
@@ -123,14 +116,14 @@ _SENTENCES = {
 
 
 def _describe_used_up(budget: Budget) -> objects.Failure:
-    again = _next_period(budget)
+    next_period = _next_period(budget)
     sentence = _(_SENTENCES[budget.per, budget.period]) % {"limit": _describe_limit(budget)}
-    if again is None:
-        never = _("It does not begin anew; ask whoever runs this site.")
+    if next_period is None:
+        never = _("This limit does not reset. Contact your administrator.")
         return objects.Failure("budget", f"{sentence} {never}")
-    when = {"day": date_format(again, "MONTH_DAY_FORMAT"), "time": date_format(again, "H:i")}
-    later = _("Answers are possible again on %(day)s, %(time)s.") % when
-    seconds = (again - timezone.now()).total_seconds()
+    when = {"day": date_format(next_period, "MONTH_DAY_FORMAT"), "time": date_format(next_period, "H:i")}
+    later = _("You can ask again on %(day)s at %(time)s.") % when
+    seconds = (next_period - timezone.now()).total_seconds()
     return objects.Failure("budget", f"{sentence} {later}", max(seconds, 0.0))
 
 
@@ -140,3 +133,31 @@ def _describe_limit(budget: Budget) -> str:
         return cost
     tokens = ngettext("%(count)s token", "%(count)s tokens", budget.tokens) % {"count": format_number(budget.tokens)}
     return _("%(tokens)s and %(cost)s") % {"tokens": tokens, "cost": cost} if cost else tokens
+
+
+def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
+    """Add a usage to today's spending of the run's launcher. `ended` counts the run, which happens once.
+
+    Two writers could both create the row: the caller holds the conversation's lock, or is the only one to write for
+    this run.
+    """
+    key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
+    tokens, money, runs = pricing.count_tokens(usage), cost or Decimal(0), int(ended)
+    row = Spending.objects.filter(**key)
+    if not row.update(tokens=F("tokens") + tokens, cost=F("cost") + money, runs=F("runs") + runs):
+        Spending.objects.create(**key, tokens=tokens, cost=money, runs=runs)
+
+
+def check_run_budgets(run_id: UUID) -> list[pricing.RemainingBudget]:
+    """Check the budgets of a run's launcher before a model makes a title or a summary. Raises Refused(BUDGET)."""
+    run = Run.objects.select_related("launched_by", "conversation").get(pk=run_id)
+    return check_budgets(run.launched_by, run.conversation)
+
+
+@transaction.atomic
+def charge_run(run_id: UUID, model: str, usage: engine.Usage) -> None:
+    """Charge a run's launcher for the title or the summary that `model` (`provider:model`) made after the run."""
+    run = Run.objects.get(pk=run_id)
+    lock_conversation(run.conversation_id)
+    price = pricing.find_price(model)
+    record_spending(run, usage, None if price is None else pricing.compute_cost(usage, price), ended=False)

@@ -1,4 +1,4 @@
-"""A value of its own for each of several rows, in one UPDATE. Called by `runs` for heartbeats."""
+"""Set a different value in each of several rows with one UPDATE. Called by `heartbeats`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from django.db.models import Expression, Field, Model
 
 
 class CaseByPk(Expression):
-    """`CASE key WHEN ... THEN ...` by primary key; rows without a value keep the one they have.
+    """`CASE pk WHEN ... THEN ... ELSE column END`: rows that are not in `values` keep their value.
 
-    Django's Case and When say the same of any conditions, and build a query for each: with fifty rows they cost more
+    Django's Case and When can express this, but compile a query for each condition: with fifty rows that takes longer
     than the database does.
     """
 

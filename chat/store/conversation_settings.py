@@ -1,4 +1,4 @@
-"""Title, mode, agents and pins of a conversation."""
+"""Change a conversation: title, mode, when agents answer, which agents, and a user's own pin and archive."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,15 +13,16 @@ from ..models import Conversation, Participant
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import get_membership, lock_membership, normalize_title
+from .base import get_membership, lock_membership
 from .conversations import find_conversation
 from .search import set_title
+from .text import normalize_title
 
-TITLE_LENGTH = 200
+MAX_TITLE_CHARS = 200
 
 
 class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody wants of a conversation. The last two are his own and nobody else's matter."""
+    """The fields to change. `pinned` and `archived` are the user's own; the others change for everyone."""
 
     title: str | UnsetType = UNSET
     mode: str | UnsetType = UNSET
@@ -42,12 +43,12 @@ class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
 
 @transaction.atomic
 def change_conversation(user_id: Any, conversation_id: UUID, changes: ConversationChanges) -> objects.Conversation:
-    """Returns the conversation as this person has it. Raises Refused, and then has changed nothing."""
+    """Returns the conversation as this user has it. Raises Refused; nothing has changed then."""
     participant = (lock_membership if changes.common else get_membership)(user_id, conversation_id)
     if changes.common:
         if not policy().can_manage(participant):
-            raise Refused(ErrorCode.FORBIDDEN, _("Only an owner of the conversation can change that."))
-        _set_up(participant.conversation, changes)
+            raise Refused(ErrorCode.FORBIDDEN, _("Only a conversation owner can change this."))
+        _apply(participant.conversation, changes)
     if changes.own:
         Participant.objects.filter(pk=participant.pk).update(**changes.own)
     changed = find_conversation(user_id, conversation_id)
@@ -55,31 +56,29 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Conversati
     return changed
 
 
-def _set_up(conversation: Conversation, changes: ConversationChanges) -> None:
+def _apply(conversation: Conversation, changes: ConversationChanges) -> None:
     if not isinstance(changes.title, UnsetType):
         title = normalize_title(changes.title)
-        if len(title) > TITLE_LENGTH:
+        if len(title) > MAX_TITLE_CHARS:
             raise Refused(
-                ErrorCode.TOO_LARGE, _("A title may have at most %(most)s characters.") % {"most": TITLE_LENGTH}
+                ErrorCode.TOO_LARGE, _("A title can have up to %(most)s characters.") % {"most": MAX_TITLE_CHARS}
             )
         set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)
     if not isinstance(changes.mode, UnsetType):
-        conversation.mode = _one_of("mode", changes.mode, Conversation.Mode.values)
+        conversation.mode = _check_choice("mode", changes.mode, Conversation.Mode.values)
     if not isinstance(changes.answers, UnsetType):
-        conversation.answers = _one_of("answers", changes.answers or "", ["", *Conversation.Answers.values])
+        conversation.answers = _check_choice("answers", changes.answers or "", ["", *Conversation.Answers.values])
     if not isinstance(changes.agents, UnsetType):
         slugs = list(dict.fromkeys(changes.agents))
         if not slugs:
-            raise Refused(
-                ErrorCode.INVALID, _("A conversation needs at least one agent. It can be told to answer never.")
-            )
+            raise Refused(ErrorCode.INVALID, _("Keep at least one agent. You can turn its answers off."))
         for slug in slugs:
-            _one_of("agents", slug, list(conf.AGENTS))
+            _check_choice("agents", slug, list(conf.AGENTS))
         conversation.agent, conversation.other_agents = slugs[0], slugs[1:]
     conversation.save(update_fields=["title", "title_from", "mode", "answers", "agent", "other_agents"])
 
 
-def _one_of(name: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise Refused(ErrorCode.INVALID, f"`{name}` has to be one of {', '.join(filter(None, known))}.")
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise Refused(ErrorCode.INVALID, f"`{name}` has to be one of {', '.join(filter(None, choices))}.")
     return value

@@ -1,4 +1,4 @@
-"""A conversation is renamed, pinned, archived, set up, deleted, restored; and what is left over is cleaned up."""
+"""Delete a conversation for everyone, and restore it. `retention` erases it later."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from .run_lifecycle import active_runs, stop_run
 
 
 class DeletedConversation(Struct, frozen=True):
-    """The people whose conversation it was, and the run that its process has to be told to stop."""
+    """The ids of its participants, and the run whose process still has to stop it."""
 
     audience: list[Any]
     stop: UUID | None
@@ -28,11 +28,11 @@ class DeletedConversation(Struct, frozen=True):
 
 @transaction.atomic
 def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversation:
-    """For all. Within UNDO_SECONDS it can be restored; until then nobody finds it."""
+    """Hide it from everyone, and stop its run. It can be restored within UNDO_SECONDS."""
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
     if not policy().can_manage(participant):
-        raise Refused(ErrorCode.FORBIDDEN, _("Only an owner of the conversation can delete it."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only a conversation owner can delete it."))
     active = active_runs(conversation_id).first()
     to_stop = None if active is None or stop_run(active, participant.user_id) else active.id
     conversation.deleted_at, conversation.waiting = timezone.now(), []
@@ -43,7 +43,7 @@ def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversat
 
 @transaction.atomic
 def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation:
-    """An owner takes the deletion back. Restoring what is there changes nothing."""
+    """Undo a deletion, as an owner. Changes nothing if the conversation is not deleted."""
     rows = Participant.objects.select_related("user", "conversation")
     participant = rows.filter(user=user_id, conversation=conversation_id).first()
     if participant is None or not policy().can_see(participant):

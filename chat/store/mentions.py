@@ -1,11 +1,11 @@
-"""Which agents a text speaks to: `@assistant`, `@slug`, `@Name`. Text in, slugs out; called by `store`."""
+"""Mentions of agents in a text: `@assistant`, `@slug`, `@Name`. Text in, slugs out. Called by `responders`."""
 
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 DEFAULT = "assistant"
-"""`@assistant` is the conversation's first agent, unless another one bears that slug or name."""
+"""`@assistant` means the conversation's first agent, unless an agent has that slug or name."""
 
 _CODE = re.compile(
     r"^ {0,3}(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})[^\n]*(?:\n.*?)??(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
@@ -15,9 +15,9 @@ _CODE = re.compile(
 
 
 def find_mentions(text: str, agents: Iterable[tuple[str, str]]) -> list[str]:
-    """The slugs of those `agents` (slug and name, the first is the default one) that `text` speaks to, in its order.
+    """The slugs of the mentioned `agents` (slug and name, the default one first), in the order of the text.
 
-    What stands in code, in an e-mail address or in a longer word is not meant.
+    A name inside code, an email address or a longer word is not a mention.
     """
     known = tuple(agents)
     if "@" not in text or not known:

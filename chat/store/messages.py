@@ -1,4 +1,4 @@
-"""A person says something."""
+"""Post a message, and queue the runs that answer it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,26 +16,26 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .attachments import attach_files
-from .base import append_message, check_can_post, lock_membership, sanitize_text, shown_messages
+from .base import append_message, check_can_post, lock_membership, shown_messages
 from .read_state import advance_last_read
 from .responders import Responders, add_waiting, check_responder, choose_responders
 from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, stop_run
 from .search import index_messages, set_title
-
-TITLE_CHARS = 60
+from .text import make_title, sanitize_text
 
 
 class Posted(Struct, frozen=True):
-    """`message` is in the conversation. What follows from it: a run to start, or one to stop first."""
+    """`message` is stored; the caller starts the run `start`, or tells the process of the run `stop` to stop it."""
 
     message: objects.Message
     repeated: bool = False
+    """True if this `client_id` was posted before; nothing else has happened then."""
     start: UUID | None = None
     stop: UUID | None = None
     ended: FinishedRun | None = None
-    """A run that stood still and was ended by the message."""
+    """A run without a process (queued, or awaiting approval) that the message ended."""
     refused: Refused | None = None
-    """Why agents that it speaks to do not answer."""
+    """Why agents that the message addresses do not answer."""
 
 
 @transaction.atomic
@@ -50,11 +50,11 @@ def post_message(
     agent: str | None = None,
     attachments: Sequence[UUID] = (),
 ) -> Posted:
-    """A person says something; the same `client_id` twice is one message.
+    """Store a message, and queue a run for `host` if it asks an agent. Posting a `client_id` again changes nothing.
 
-    Where it asks an agent (`agent` is the slug of one that is asked expressly), a run is queued for `host`. During a
-    run it waits for the run's end, where `finish_run` queues the next one; with mode `interrupt` (default for one's own
-    run of that agent) that end is asked for now.
+    `agent` is the slug of an agent to ask; without it, the text and the conversation's settings decide. While another
+    run is active, the agent waits and `finish_run` queues it. `mode` "interrupt" also stops that run, which is the
+    default for a run of the same agent that the same user launched.
     """
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
@@ -66,29 +66,34 @@ def post_message(
     text = check_text(text, bool(attachments))
     replied = None
     if reply_to is not None and (replied := shown_messages(conversation_id).filter(pk=reply_to).first()) is None:
-        raise Refused(ErrorCode.NOT_FOUND, _("The message that this replies to is not in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("The message you reply to is not in this conversation."))
     if agent is not None:
-        found = Responders([check_responder(participant, conversation, agent)])
+        responders = Responders([check_responder(participant, conversation, agent)])
     else:
-        found = choose_responders(participant, conversation, text, replied)
-    ask = found.allowed
+        responders = choose_responders(participant, conversation, text, replied)
+    slugs = responders.allowed
     active = active_runs(conversation_id).first()
-    for slug in ask if active is not None else ask[1:]:
+    for slug in slugs if active is not None else slugs[1:]:
         add_waiting(conversation, slug, participant.user_id, conversation.last_seq + 1)
     if not conversation.title and text.strip():
         set_title(conversation, make_title(text), Conversation.TitleFrom.WORDS)
-    said = {"author": participant.user, "text": text, "client_id": client_id, "reply_to": replied}
-    row = append_message(conversation, role=Message.Role.USER, **said)
+    row = append_message(
+        conversation,
+        role=Message.Role.USER,
+        author=participant.user,
+        text=text,
+        client_id=client_id,
+        reply_to=replied,
+    )
     index_messages([row])
     attach_files(row, attachments)
     advance_last_read(conversation, participant.user_id, row.seq)
-    message = objects.Message.of(row)
-    posted = Posted(message, refused=found.refused)
-    if not ask:
+    posted = Posted(objects.Message.of(row), refused=responders.refused)
+    if not slugs:
         return posted
     if active is None:
-        return replace(posted, start=queue_run(conversation, ask[0], participant.user_id, host).id)
-    own = active.launched_by_id == participant.user_id and active.agent == ask[0]
+        return replace(posted, start=queue_run(conversation, slugs[0], participant.user_id, host).id)
+    own = active.launched_by_id == participant.user_id and active.agent == slugs[0]
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
     if not interrupt or not policy().can_stop(participant, active):
         return posted
@@ -97,21 +102,15 @@ def post_message(
     return replace(posted, ended=read_finished(active.id), start=queue_next_run(conversation, host))
 
 
-def check_text(text: str, attached: bool = False) -> str:
-    """As it is stored. It may be empty only where something is attached."""
+def check_text(text: str, has_attachments: bool = False) -> str:
+    """Returns the text as it is stored. Raises Refused if it is too long, or empty without attachments."""
     text = sanitize_text(text)
-    if not text.strip() and not attached:
-        raise Refused(ErrorCode.EMPTY, _("The message has no text."))
+    if not text.strip() and not has_attachments:
+        raise Refused(ErrorCode.EMPTY, _("A message can't be empty."))
     if len(text) > conf.MAX_MESSAGE_CHARS:
         raise Refused(
             ErrorCode.TOO_LARGE,
-            _("A message may have at most %(most)s characters; this one has %(length)s.")
+            _("A message can have up to %(most)s characters. This one has %(length)s.")
             % {"most": format_number(conf.MAX_MESSAGE_CHARS), "length": format_number(len(text))},
         )
     return text
-
-
-def make_title(text: str) -> str:
-    """The first words."""
-    words = " ".join(text.split())
-    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"

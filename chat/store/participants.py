@@ -1,4 +1,4 @@
-"""Who is in a conversation: see, add, join, change a role, hand over, remove, leave. A system message tells of each."""
+"""Participants: list, add, change a role, transfer ownership, remove, leave. A system message records each change."""
 
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Partici
 
 
 class ParticipantChange(Struct, frozen=True, kw_only=True):
-    """What happened to the people of a conversation, and the system message that tells of it."""
+    """Who joined, changed role or left, and the system message that says so."""
 
     notice: objects.Message
     joined: list[objects.Participant] = []
@@ -32,15 +32,15 @@ class ParticipantChange(Struct, frozen=True, kw_only=True):
 
 
 def list_participants(user_id: Any, conversation_id: UUID) -> list[objects.Participant]:
-    """Everybody in it, in the order in which they came."""
+    """All participants, in the order in which they joined."""
     get_membership(user_id, conversation_id)
     rows = Participant.objects.filter(conversation=conversation_id).select_related("user")
     return [objects.Participant.of(row) for row in rows]
 
 
 def list_typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list[Any]:
-    """In whose lists it shows that this person is typing: the others', unless they are more than `most`. Raises Refused
-    for who may not write.
+    """The ids of the other participants, whose lists show that this user is typing; none if they are more than `most`.
+    Raises Refused if the user may not post.
     """
     check_can_post(get_membership(user_id, conversation_id))
     others = Participant.objects.filter(conversation=conversation_id).exclude(user=user_id)
@@ -50,54 +50,57 @@ def list_typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list
 
 @transaction.atomic
 def add_participant(user_id: Any, conversation_id: UUID, username: str, role: str) -> ParticipantChange:
-    """Somebody who may invite adds a user by name, as a member or a viewer."""
+    """Add a user by name, as a member or a viewer."""
     mine = lock_membership(user_id, conversation_id)
     conversation = mine.conversation
     if not policy().can_invite(mine):
-        raise Refused(ErrorCode.FORBIDDEN, _("You may not add people to this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can't add people to this conversation."))
     if role == OWNER:
-        raise Refused(ErrorCode.INVALID, _("A conversation is handed over to somebody who is in it."))
+        raise Refused(ErrorCode.INVALID, _("Only a participant can become the owner. Add the user first."))
     users = get_user_model()
     user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
     if user is None or not policy().can_add(mine, user):
-        raise Refused(ErrorCode.NOT_FOUND, _("There is nobody of that name."))
+        raise Refused(ErrorCode.NOT_FOUND, _("No user with that name."))
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         raise Refused(
-            ErrorCode.CONFLICT, _("%(name)s is in this conversation already.") % {"name": objects.Person.of(user).name}
+            ErrorCode.CONFLICT, _("%(name)s is already in this conversation.") % {"name": objects.Person.of(user).name}
         )
     return create_participant(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
 
 
-def create_participant(conversation: Conversation, user: Any, role: str, sentence: str, by: Any) -> ParticipantChange:
-    """A part of somebody's transaction: a new participant of a locked conversation. Raises Refused where it is full."""
+def create_participant(conversation: Conversation, user: Any, role: str, notice: str, by: Any) -> ParticipantChange:
+    """Create a participant of a locked conversation, inside the caller's transaction. Raises Refused if it is full."""
     if Participant.objects.filter(conversation=conversation).count() >= conf.MAX_PARTICIPANTS:
         raise Refused(
-            ErrorCode.CONFLICT, _("A conversation may have at most %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
+            ErrorCode.CONFLICT, _("A conversation can have up to %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
         )
     row = Participant.objects.create(
-        conversation=conversation, user=user, role=role, last_read=conversation.last_seq + 1
+        conversation=conversation,
+        user=user,
+        role=role,
+        last_read=conversation.last_seq + 1,  # up to the notice: a newcomer has nothing unread
     )
     return ParticipantChange(
-        notice=_append_notice(conversation, sentence, by, user), joined=[objects.Participant.of(row)]
+        notice=_append_notice(conversation, notice, by, user), joined=[objects.Participant.of(row)]
     )
 
 
 @transaction.atomic
 def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> ParticipantChange:
-    """Make somebody a member or a viewer; or, an owner alone, the owner, and oneself a member."""
+    """Make a participant a member or a viewer. With role `owner`, an owner transfers ownership and becomes a member."""
     mine = lock_membership(user_id, conversation_id)
     conversation = mine.conversation
     row = _get_participant(conversation, participant_id)
     if role == OWNER and mine.role != OWNER:
-        raise Refused(ErrorCode.FORBIDDEN, _("Only the owner can hand a conversation over."))
+        raise Refused(ErrorCode.FORBIDDEN, _("Only the owner can transfer ownership."))
     if not policy().can_manage(mine):
-        raise Refused(ErrorCode.FORBIDDEN, _("You may not change roles in this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can't change roles in this conversation."))
     if row.role == role:
         raise Refused(
-            ErrorCode.CONFLICT, _("%(name)s has this role already.") % {"name": objects.Person.of(row.user).name}
+            ErrorCode.CONFLICT, _("%(name)s already has this role.") % {"name": objects.Person.of(row.user).name}
         )
     if row.role == OWNER:
-        raise Refused(ErrorCode.CONFLICT, _("A conversation needs an owner: hand it over to somebody else."))
+        raise Refused(ErrorCode.CONFLICT, _("A conversation needs an owner. Transfer ownership first."))
     changed = [row]
     if role == OWNER:
         mine.role = MEMBER
@@ -105,30 +108,31 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
         changed.append(mine)
     row.role = role
     row.save(update_fields=["role"])
-    sentences = {
-        OWNER: gettext_noop("%(by)s handed the conversation over to %(name)s."),
-        MEMBER: gettext_noop("%(by)s made %(name)s a member, who can write."),
-        VIEWER: gettext_noop("%(by)s made %(name)s a viewer, who reads only."),
+    notices = {
+        OWNER: gettext_noop("%(by)s transferred ownership to %(name)s."),
+        MEMBER: gettext_noop("%(by)s made %(name)s a member."),
+        VIEWER: gettext_noop("%(by)s made %(name)s a viewer."),
     }
-    notice = _append_notice(conversation, sentences[Participant.Role(role)], mine.user, row.user)
+    notice = _append_notice(conversation, notices[Participant.Role(role)], mine.user, row.user)
     return ParticipantChange(notice=notice, updated=[objects.Participant.of(each) for each in changed])
 
 
 @transaction.atomic
 def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> ParticipantChange:
-    """Take somebody out of a conversation, or leave it oneself. It never loses its owner; who was taken out comes back
-    with no link, until he is added by name.
+    """Remove a participant, or leave. The last owner can do neither.
+
+    A removed user cannot return by a link until they are added by name (`Removal`).
     """
     mine = lock_membership(user_id, conversation_id)
     conversation = mine.conversation
     row = _get_participant(conversation, participant_id)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):
-        raise Refused(ErrorCode.FORBIDDEN, _("You may not remove people from this conversation."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can't remove people from this conversation."))
     if row.role == OWNER and not _has_other_owner(row):
         if leaving:
-            raise Refused(ErrorCode.CONFLICT, _("Hand the conversation over first, or delete it."))
-        raise Refused(ErrorCode.CONFLICT, _("The owner cannot be removed."))
+            raise Refused(ErrorCode.CONFLICT, _("Transfer ownership first, or delete the conversation."))
+        raise Refused(ErrorCode.CONFLICT, _("The owner can't be removed."))
     gone = objects.Participant.of(row)
     if leaving:
         Removal.objects.filter(conversation=conversation, user=row.user).delete()
@@ -138,12 +142,12 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
         )
     Invitation.objects.filter(conversation=conversation, created_by=row.user_id).delete()
     row.delete()
-    sentence = gettext_noop("%(name)s left.") if leaving else gettext_noop("%(by)s removed %(name)s.")
-    return ParticipantChange(notice=_append_notice(conversation, sentence, mine.user, row.user), left=[gone])
+    notice = gettext_noop("%(name)s left.") if leaving else gettext_noop("%(by)s removed %(name)s.")
+    return ParticipantChange(notice=_append_notice(conversation, notice, mine.user, row.user), left=[gone])
 
 
 def ensure_owner(conversation_id: UUID) -> None:
-    """Where the owner is gone (his account was deleted), whoever has been in it the longest owns a conversation."""
+    """If the owner is gone because their account was deleted, make the longest-standing participant the owner."""
     rows = Participant.objects.filter(conversation=conversation_id)
     if rows.filter(role=OWNER).exists():
         return
@@ -157,7 +161,7 @@ def ensure_owner(conversation_id: UUID) -> None:
 def _get_participant(conversation: Conversation, participant_id: int) -> Participant:
     row = Participant.objects.select_related("user").filter(conversation=conversation, pk=participant_id).first()
     if row is None:
-        raise Refused(ErrorCode.NOT_FOUND, _("There is no such participant in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("This participant is not in the conversation."))
     return row
 
 

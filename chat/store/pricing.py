@@ -1,6 +1,4 @@
-"""What a run takes, held against what it may take, while it streams. Pure: `runs` counts with it, `store/budgets.py`
-says what is left.
-"""
+"""Arithmetic of tokens and money, without the database. Called by `budgets`, and by `runs/meter.py` during a run."""
 
 from decimal import Decimal
 
@@ -10,13 +8,13 @@ from .. import engine
 from ..conf import Price, conf
 from ..protocol import objects
 
+# The most that one run can have: a provider may report anything, and larger values do not fit their columns.
 MAX_TOKENS = 2**31 - 1
 MAX_COST = Decimal(999_999)
-"""Of one run: more is nonsense, and no column holds it."""
 
 
 class RemainingBudget(Struct, frozen=True):
-    """What is left of one budget, None where it does not limit that; `failure` says that it is used up."""
+    """What remains of one budget, in tokens and money; None if it does not limit that. `failure` says it is used up."""
 
     tokens: int | None
     cost: Decimal | None
@@ -24,20 +22,20 @@ class RemainingBudget(Struct, frozen=True):
 
 
 def find_price(*models: str) -> Price | None:
-    """That of the first of these models that has one."""
+    """The price of the first of these models that has one in PRICES."""
     return next((conf.PRICES[model] for model in models if model in conf.PRICES), None)
 
 
 def compute_cost(usage: engine.Usage, price: Price) -> Decimal:
-    """In the currency of PRICES, which are for a million tokens."""
+    """In the currency of PRICES, which are per million tokens."""
     cached = 0 if price.cached is None else usage.cached_tokens or 0
-    fresh = max((usage.input_tokens or 0) - cached, 0)
-    total = fresh * price.input + cached * (price.cached or 0) + (usage.output_tokens or 0) * price.output
+    uncached = max((usage.input_tokens or 0) - cached, 0)
+    total = uncached * price.input + cached * (price.cached or 0) + (usage.output_tokens or 0) * price.output
     return min(max(total / 1_000_000, Decimal(0)), MAX_COST).quantize(Decimal("0.000001"))
 
 
 def count_tokens(usage: engine.Usage) -> int:
-    """In all, within what a column can hold, whatever a provider says."""
+    """All tokens of a usage, between 0 and MAX_TOKENS."""
     total = usage.total_tokens
     if total is None:
         total = (usage.input_tokens or 0) + (usage.output_tokens or 0)

@@ -1,4 +1,4 @@
-"""A conversation as one person has it: what is unread, how far it was read, pinned, archived."""
+"""What a conversation is for one user: unread messages, last read message, pinned, archived."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from ..models import Conversation, Message, Participant
 from ..permissions import policy
 from ..protocol import objects
 
+# The partial index `nous_chat_message_counts` has the same condition.
 _UNREAD = (
     Message.objects.filter(
         conversation=OuterRef("conversation"), seq__gt=OuterRef("last_read"), shown=True, deleted_at=None
@@ -25,33 +26,34 @@ _UNREAD = (
 
 
 def with_unread(participants: QuerySet[Participant]) -> QuerySet[Participant]:
-    """Each with `unread`: the messages behind its marker that count, so neither deleted ones nor system messages nor
-    what another answer is shown for. An index holds just these.
+    """Annotate each with `unread`: how many messages after `last_read` count. Deleted messages, system messages and
+    alternatives that are not shown do not count.
     """
     return participants.annotate(unread=Coalesce(Subquery(_UNREAD), 0))
 
 
 def list_states(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], objects.Yours]:
-    """By conversation and user, in one query; only of those who may see it."""
+    """By conversation and user id, in one query. Participants who may not see the conversation are left out."""
     rows: Iterable[Any] = with_unread(participants.select_related("user", "conversation"))
-    may_see = policy().can_see
-    return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if may_see(row)}
+    can_see = policy().can_see
+    return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if can_see(row)}
 
 
 @transaction.atomic
 def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
-    """How far people, by their ids, have read. Returns those to whom it is news; a marker never goes back, and whoever
-    may not see the conversation has none.
+    """Store the last message that each user has read, by user id. Returns the users whose marker moved.
+
+    A marker never moves back, and users who may not see the conversation have none.
     """
     rows = Participant.objects.filter(conversation=conversation_id, conversation__deleted_at=None, user__in=read)
-    news: dict[int, list[Participant]] = {}
+    moved: dict[int, list[Participant]] = {}
     for row in rows.select_related("user", "conversation"):
         seq = min(read[row.user_id], row.conversation.last_seq)
         if row.last_read < seq and policy().can_see(row):
-            news.setdefault(seq, []).append(row)
-    for seq, people in news.items():
-        rows.filter(pk__in=[row.pk for row in people], last_read__lt=seq).update(last_read=seq)
-    return [row.user_id for people in news.values() for row in people]
+            moved.setdefault(seq, []).append(row)
+    for seq, participants in moved.items():
+        rows.filter(pk__in=[row.pk for row in participants], last_read__lt=seq).update(last_read=seq)
+    return [row.user_id for participants in moved.values() for row in participants]
 
 
 def advance_last_read(conversation: Conversation, user_id: Any, seq: int) -> bool:

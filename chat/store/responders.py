@@ -1,7 +1,7 @@
-"""Which agents a message asks for an answer, and which have yet to give it. Each function is a part of somebody's
-transaction.
+"""Which agents answer a message, and which wait for their turn. Each function runs inside its caller's transaction.
 
-`Conversation.waiting` holds those that were asked during a run: [slug, id of who asked last, number of the message].
+`Conversation.waiting` lists the agents that were asked while a run was active, in order, each as [slug, id of the user
+who asked last, number of the message].
 """
 
 from typing import Any
@@ -19,68 +19,80 @@ from .budgets import check_budgets
 
 
 class Responders(Struct, frozen=True):
-    """The slugs of the agents that are to answer a message, in order; and of those that it speaks to, but that this
-    person may not ask.
-    """
+    """Slugs of the agents that answer a message, in order, and of those it addresses but its author may not ask."""
 
     allowed: list[str] = []
     forbidden: list[str] = []
 
     @property
     def refused(self) -> Refused | None:
-        """What the person is told, beside the message, which is posted all the same."""
+        """What the author is told about the forbidden ones. The message is posted all the same."""
         names = ", ".join(agents.find(slug).name for slug in self.forbidden)
         if not names:
             return None
         return Refused(
-            ErrorCode.FORBIDDEN, _("Your message is posted, but you may not ask %(agents)s.") % {"agents": names}
+            ErrorCode.FORBIDDEN, _("Your message is posted, but you can't ask %(agents)s.") % {"agents": names}
         )
 
 
 def choose_responders(
     participant: Participant, conversation: Conversation, text: str, reply_to: Message | None
 ) -> Responders:
-    """Raises Refused where a budget is used up."""
+    """The agents that the text mentions; else the one it replies to; else the first one, if it answers every message.
+
+    Raises Refused if an agent would answer but a budget is used up.
+    """
     answers = conversation.answers or conversation.answers_for(count_writers(conversation.id))
     if answers == Conversation.Answers.OFF:
         return Responders()
     found = mentions.find_mentions(text, [(slug, agents.find(slug).name) for slug in conversation.agents])
     if not found and (answered := _agent_of(reply_to)):
         found = [answered if answered in conversation.agents else conversation.agent]
-    spoken_to = found
+    addressed = found
     if not found and answers == Conversation.Answers.ALWAYS:
         found = [conversation.agent]
     allowed = [slug for slug in found if policy().can_ask_agent(participant, slug)]
     if allowed:
         check_budgets(participant.user, conversation)
-    return Responders(allowed, [slug for slug in spoken_to if slug not in allowed])
+    return Responders(allowed, [slug for slug in addressed if slug not in allowed])
+
+
+def _agent_of(message: Message | None) -> str | None:
+    run = getattr(message, "run", None)
+    return run.agent if run is not None else None
 
 
 def check_responder(participant: Participant, conversation: Conversation, agent: str | None = None) -> str:
-    """The slug of an agent that somebody names, or the first one. Raises Refused."""
+    """The slug of the agent that a user asks by name, or of the first one. Raises Refused if it can't answer."""
     agent = agent or conversation.agent
     if agent not in conversation.agents:
-        raise Refused(ErrorCode.NOT_FOUND, _("There is no such agent in this conversation."))
+        raise Refused(ErrorCode.NOT_FOUND, _("This agent is not in the conversation."))
     if conversation.answers == Conversation.Answers.OFF:
-        raise Refused(ErrorCode.CONFLICT, _("The agents of this conversation are switched off."))
+        raise Refused(ErrorCode.CONFLICT, _("Answers are turned off in this conversation."))
     if not policy().can_ask_agent(participant, agent):
-        raise Refused(ErrorCode.FORBIDDEN, _("You may not ask this agent."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can't ask this agent."))
     check_budgets(participant.user, conversation)
     return agent
 
 
 def add_waiting(conversation: Conversation, agent: str, user_id: Any, seq: int) -> None:
-    """An agent is to answer message `seq` after the run that is active; saved with the next message."""
+    """Let an agent answer message `seq` after the active run. The caller saves the conversation.
+
+    An agent that waits already keeps its place and answers both messages at once.
+    """
     entry = [agent, str(user_id), seq]
-    places = [waiting[0] for waiting in conversation.waiting]
-    if agent in places:
-        conversation.waiting[places.index(agent)] = entry
+    slugs = [waiting[0] for waiting in conversation.waiting]
+    if agent in slugs:
+        conversation.waiting[slugs.index(agent)] = entry
     else:
         conversation.waiting.append(entry)
 
 
 def pop_waiting(conversation: Conversation) -> tuple[str, Any] | None:
-    """Who is to answer next, and for whom; people who have left meanwhile get no answer."""
+    """The agent that answers next, and the id of the user who asked it. The caller saves the conversation.
+
+    Skips users who have left or may no longer ask.
+    """
     while conversation.waiting:
         agent, user_id, _ = conversation.waiting.pop(0)
         rows = Participant.objects.select_related("user", "conversation")
@@ -88,8 +100,3 @@ def pop_waiting(conversation: Conversation) -> tuple[str, Any] | None:
         if agent in conversation.agents and participant is not None and policy().can_ask_agent(participant, agent):
             return agent, participant.user_id
     return None
-
-
-def _agent_of(message: Message | None) -> str | None:
-    run = getattr(message, "run", None)
-    return run.agent if run is not None else None

@@ -17,10 +17,11 @@ from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import pricing, prompts
-from .base import sanitize_text, shown_messages
+from .base import shown_messages
 from .budgets import record_spending
 from .responders import pop_waiting
 from .search import index_messages
+from .text import sanitize_text
 
 
 class Written(Struct, frozen=True):

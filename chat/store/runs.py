@@ -20,10 +20,10 @@ from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import prompts
 from .alternatives import create_answer
-from .attachments import read_files_for_prompt
 from .base import PAGE_SIZE, check_can_post, lock_conversation, lock_membership, prompt_messages, shown_messages, touch
 from .budgets import read_remaining
 from .pricing import RemainingBudget, find_price
+from .prompt_files import read_files_for_prompt
 from .responders import check_responder
 from .run_lifecycle import (
     Ending,

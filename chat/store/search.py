@@ -1,4 +1,4 @@
-"""What was said is found again: passages are written with what they are of, and read within what a person may see."""
+"""Full-text search: index titles and messages, and find those that a user may see."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -19,11 +19,11 @@ PAGE_SIZE = 20
 
 
 def index_messages(rows: Iterable[Message]) -> None:
-    """Their texts are to be found, as they are now. A part of somebody's transaction, as the others here are."""
+    """Index messages by their current text, inside the caller's transaction."""
     passages = [
         Passage(conversation_id=row.conversation_id, message=row, text=text)
         for row in rows
-        if (text := fulltext.indexed(row.text))
+        if (text := fulltext.make_index_text(row.text))
     ]
     Passage.objects.bulk_create(
         passages, update_conflicts=True, unique_fields=["message"], update_fields=["text"], batch_size=500
@@ -35,61 +35,62 @@ def unindex_message(row: Message) -> None:
 
 
 def set_title(conversation: Conversation, title: str, source: str) -> None:
-    """Of a conversation that the caller saves."""
+    """Set and index the title of a conversation; the caller saves the conversation."""
     conversation.title, conversation.title_from = title, source
-    text = fulltext.indexed(title)
-    there = Passage.objects.filter(conversation=conversation, message=None)
+    text = fulltext.make_index_text(title)
+    indexed = Passage.objects.filter(conversation=conversation, message=None)
     if not text:
-        there.delete()
-    elif not there.update(text=text):
+        indexed.delete()
+    elif not indexed.update(text=text):
         Passage.objects.create(conversation=conversation, text=text)
 
 
 class SearchResults(Struct, frozen=True):
-    """The newest first; whether there are more."""
+    """The newest results first, and whether there are more."""
 
     results: list[objects.SearchResult]
     more: bool
 
 
 def search_conversations(user_id: Any, query: str, before: int | None) -> SearchResults:
-    """Passages with all words of `query`, of conversations that the person is in, older than the passage `before`."""
-    wanted = fulltext.query_words(query)
+    """Passages with all words of `query` in the user's conversations, older than the passage `before` if given."""
+    wanted = fulltext.parse_query(query)
     if not wanted:
         return SearchResults([], False)
     readable = Q(message=None) | Q(message__shown=True, message__deleted_at=None)
     rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, conversation__deleted_at=None)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    ids = list(
-        rows.order_by("-pk").values_list("pk", flat=True)[: PAGE_SIZE + 1]
-    )  # alone: no texts are carried and sorted
+    # Only the ids first, so that the database does not carry the texts along while it sorts.
+    ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: PAGE_SIZE + 1])
     found = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author").order_by("-pk")
     mine = Participant.objects.filter(user=user_id, conversation__in={row.conversation_id for row in found})
-    seen = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
-    results = [objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE_SIZE] if row.conversation_id in seen]
+    visible = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
+    results = [
+        objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE_SIZE] if row.conversation_id in visible
+    ]
     return SearchResults(results, len(ids) > PAGE_SIZE)
 
 
 def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
-    """Words hold letters and digits alone, so none of them can be read as a part of the query's language."""
+    """Query words hold only letters and digits, so none of them can act as an operator of a query language."""
     rows = Passage.objects.all()
     alias = router.db_for_read(Passage)
     if connections[alias].vendor == "postgresql":
-        query = " & ".join(f"{word}:*" if fulltext.begins(word) else word for word in wanted)
+        query = " & ".join(f"{word}:*" if fulltext.is_prefix(word) else word for word in wanted)
         return rows.extra(where=["nous_chat_passage.words @@ to_tsquery('simple', %s)"], params=[query])
     if connections[alias].vendor == "sqlite" and has_fts5(alias):
-        query = " AND ".join(f'"{word}"*' if fulltext.begins(word) else f'"{word}"' for word in wanted)
+        query = " AND ".join(f'"{word}"*' if fulltext.is_prefix(word) else f'"{word}"' for word in wanted)
         return rows.filter(pk__in=RawSQL("SELECT rowid FROM nous_chat_search WHERE nous_chat_search MATCH %s", [query]))
     rows = rows.annotate(padded=Concat(Value(" "), "text", Value(" "), output_field=TextField()))
     for word in wanted:
-        rows = rows.filter(padded__contains=f" {word}" if fulltext.begins(word) else f" {word} ")
+        rows = rows.filter(padded__contains=f" {word}" if fulltext.is_prefix(word) else f" {word} ")
     return rows
 
 
 @lru_cache
 def has_fts5(alias: str) -> bool:
-    """Whether the migration found FTS5 in this SQLite."""
+    """True if FTS5 was available when the migration ran on this SQLite database."""
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'nous_chat_search'")
         return cursor.fetchone() is not None

@@ -8,16 +8,14 @@ from django.db.models import Q
 from django.utils import timezone
 from msgspec import Struct
 
-from .. import agents, engine
+from .. import agents
 from ..conf import conf
 from ..models import Conversation, Message, Run
 from ..protocol.objects import Person
 from . import prompts
-from .base import lock_conversation, prompt_messages, sanitize_text
-from .budgets import check_budgets, record_spending
-from .messages import TITLE_CHARS
-from .pricing import RemainingBudget, compute_cost, find_price
+from .base import lock_conversation, prompt_messages
 from .search import set_title
+from .text import TITLE_CHARS, sanitize_text
 
 MAX_EXCHANGE_CHARS = 2000
 """How much of a question and of its answer a title is made from, each."""
@@ -25,23 +23,6 @@ MAX_EXCHANGE_CHARS = 2000
 QUOTES = "#*_`\"'“”„«» \u2018\u2019\u201a"
 
 MAX_SUMMARY_CHARS = 8000
-
-
-def check_run_budgets(run_id: UUID) -> list[RemainingBudget]:
-    """What is left of the budgets of who launched a run: what follows it is held against them too. Raises
-    Refused(ErrorCode.BUDGET) where one is used up.
-    """
-    run = Run.objects.select_related("launched_by", "conversation").get(pk=run_id)
-    return check_budgets(run.launched_by, run.conversation)
-
-
-@transaction.atomic
-def charge_run(run_id: UUID, model: str, took: engine.Usage) -> None:
-    """An aside that followed a run took this of `model` (`provider:model`)."""
-    run = Run.objects.get(pk=run_id)
-    lock_conversation(run.conversation_id)
-    price = find_price(model)
-    record_spending(run, took, None if price is None else compute_cost(took, price), ended=False)
 
 
 class Exchange(Struct, frozen=True):

@@ -227,7 +227,7 @@ def test_passages_go_with_what_they_are_of(people: Any, room: Conversation) -> N
 
 def test_excerpts_are_short_and_mark_what_was_found() -> None:
     text = "word " * 100 + "the Café, the cafés\n😀 CAFE " + "word " * 100
-    part, matches = fulltext.excerpt(text, ["cafe"])
+    part, matches = fulltext.make_excerpt(text, ["cafe"])
     assert len(part) < 200
     assert part.startswith("…")
     assert part.endswith("…")
@@ -237,9 +237,9 @@ def test_excerpts_are_short_and_mark_what_was_found() -> None:
 
 @given(st.text(max_size=400), st.text(max_size=20))
 def test_an_excerpt_marks_only_what_is_there(text: str, query: str) -> None:
-    part, matches = fulltext.excerpt(text, fulltext.query_words(query))
+    part, matches = fulltext.make_excerpt(text, fulltext.parse_query(query))
     for a, b in matches:
-        assert any(word[0] in fulltext.fold(part[a:b]) for word in fulltext.query_words(query))
+        assert any(word[0] in fulltext.fold(part[a:b]) for word in fulltext.parse_query(query))
 
 
 @pytest.mark.parametrize("place", [0, 99_000, 199_000])
@@ -255,7 +255,7 @@ def test_an_excerpt_of_a_huge_text_looks_closely_at_a_part_of_it(place: int) -> 
 
     sys.setprofile(count)
     try:
-        part, matches = fulltext.excerpt(text, fulltext.query_words("hohle"))
+        part, matches = fulltext.make_excerpt(text, fulltext.parse_query("hohle"))
     finally:
         sys.setprofile(None)
     assert [part[a:b] for a, b in matches] == ["Höhle"]
@@ -268,11 +268,11 @@ def test_two_letters_are_a_word_and_no_beginning(people: Any, room: Conversation
     say(people["ada"], room, "together")
     assert texts(people["ada"], "to") == ["to be", "to be"], "the message, and the title that was made of it"
     assert texts(people["ada"], "tog") == ["together"]
-    assert fulltext.excerpt("to be together", ["to"])[1] == [(0, 2)]
+    assert fulltext.make_excerpt("to be together", ["to"])[1] == [(0, 2)]
 
 
 @given(st.text(max_size=200))
 def test_the_words_of_a_text_find_it(text: str) -> None:
     """Whatever the script: each query word begins some word of what is indexed."""
-    held = fulltext.indexed(text).split(" ")
-    assert all(any(word.startswith(wanted) for word in held) for wanted in fulltext.query_words(text))
+    held = fulltext.make_index_text(text).split(" ")
+    assert all(any(word.startswith(wanted) for word in held) for wanted in fulltext.parse_query(text))

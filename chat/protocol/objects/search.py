@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import reverse
 from msgspec import Struct
 
-from ...fulltext import excerpt
+from ...fulltext import make_excerpt
 from .people import Person, person
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SearchResult(Struct, frozen=True):
     @classmethod
     def of(cls, row: "models.Passage", words: list[str]) -> Self:
         conversation, message = row.conversation, row.message
-        part, matches = excerpt(conversation.title if message is None else message.text, words)
+        part, matches = make_excerpt(conversation.title if message is None else message.text, words)
         url = reverse("nous_chat:conversation", args=[conversation.id])
         return cls(
             id=row.pk,

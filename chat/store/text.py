@@ -1,0 +1,38 @@
+"""Text before it is stored: without characters that the database rejects, as one line, cut to a length."""
+
+from typing import Any
+
+import msgspec
+
+TITLE_CHARS = 60
+"""The length of titles that are made from a text. People may write longer ones."""
+
+
+def sanitize_text(text: str) -> str:
+    """Replace what a database or a frame cannot hold: NUL characters and unpaired surrogates."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def sanitize_json(value: Any) -> Any:
+    """The same for JSON: PostgreSQL's `jsonb` rejects NUL characters as well."""
+    return msgspec.json.decode(msgspec.json.encode(value).replace(b"\\u0000", b"\\ufffd"))
+
+
+def one_line(text: str) -> str:
+    """`text` with every run of whitespace as one space."""
+    return " ".join(text.split())
+
+
+def truncate(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis at the end if something was cut."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def normalize_title(text: str) -> str:
+    """A title that a user wrote, as one line; empty if it is blank."""
+    return one_line(sanitize_text(text))
+
+
+def make_title(text: str) -> str:
+    """The title of a conversation that begins with this message: its first words."""
+    return truncate(one_line(text), TITLE_CHARS)
