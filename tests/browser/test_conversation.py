@@ -560,7 +560,7 @@ def test_a_refused_message_goes_back_to_its_writer(start_site: StartSite, sign_i
     page = sign_in(start_site(), "ada")
     begin(page)
     say(page, "x" * 32_001)
-    expect(page.locator(".notice")).to_contain_text("at most 32,000 characters")
+    expect(page.locator(".notice")).to_contain_text("up to 32,000 characters")
     expect(box(page)).to_have_value("x" * 32_001)
     expect(page.locator("article")).to_have_count(0)
 

@@ -22,7 +22,7 @@ from ..support.client import InProcess, signed_in
 from ..support.store_helpers import HOST, begin, post
 
 GERMAN, ENGLISH = "language=de", "language=en"
-NO_TEXT = {GERMAN: "Die Nachricht hat keinen Text.", ENGLISH: "The message has no text."}
+NO_TEXT = {GERMAN: "Die Nachricht hat keinen Text.", ENGLISH: "A message can't be empty."}
 NO_RUN = {
     GERMAN: "Diesen Lauf gibt es in diesem Gespräch nicht.",
     ENGLISH: "There is no such run in this conversation.",
@@ -93,7 +93,7 @@ def test_each_socket_is_told_in_its_language_what_is_away_and_why_it_is_closed(
 def test_over_http_refusals_are_in_the_requests_language(client: Client, people: Any, room: Conversation) -> None:
     client.force_login(people["ada"])
     there = reverse("nous_chat:api-participants", args=[room.pk])
-    for language, said in (("de", "Es gibt niemanden mit diesem Namen."), ("en", "There is nobody of that name.")):
+    for language, said in (("de", "Es gibt niemanden mit diesem Namen."), ("en", "No user with that name.")):
         headers = {"Accept-Language": language}
         refused = client.post(there, {"username": "nobody"}, content_type="application/json", headers=headers)
         assert (refused.status_code, refused.json()["message"]) == (404, said)

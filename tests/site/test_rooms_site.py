@@ -120,7 +120,7 @@ def test_three_people_two_processes_two_agents(
                     assert notes == [
                         "ada added bob.",
                         "eve joined, invited by ada.",
-                        "ada handed the conversation over to bob.",
+                        "ada transferred ownership to bob.",
                         "bob removed eve.",
                     ]
                     stored = [(m["role"], m["text"]) for m in await ada.messages(room)]

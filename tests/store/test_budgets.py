@@ -94,7 +94,7 @@ def test_a_period_begins_anew_and_the_refusal_says_when(
         post(people["ada"], room)
     if period == "ever":
         assert caught.value.retry_after is None
-        assert "does not begin anew" in str(caught.value)
+        assert "does not reset" in str(caught.value)
     else:
         assert caught.value.retry_after is not None
         again = timezone.localtime(timezone.now() + timedelta(seconds=caught.value.retry_after))
@@ -102,7 +102,7 @@ def test_a_period_begins_anew_and_the_refusal_says_when(
         assert (midnight.hour, midnight.minute) == (0, 0)
         assert timedelta(0) < again - timezone.localtime() <= timedelta(days=1)
         assert "100 tokens" in str(caught.value)
-        assert "possible again on" in str(caught.value)
+        assert "ask again on" in str(caught.value)
 
 
 def test_what_asks_no_agent_costs_nothing_and_is_posted(people: Any, room: Conversation, settings: Any) -> None:

@@ -149,7 +149,7 @@ class Remote(Storage):
 
 
 def test_only_the_newest_pictures_are_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.store.attachments.MAX_IMAGES_IN_PROMPT", 2)
+    monkeypatch.setattr("chat.store.prompt_files.MAX_IMAGES_IN_PROMPT", 2)
     files = [attach(people["ada"], room, PNG, f"{number}.png") for number in range(3)]
     (message,) = started(people["ada"], room, attachments=files).prompt
     assert len(message.images) == 2

@@ -139,7 +139,7 @@ def test_the_policy_says_who_may_ask_which_agent(people: Any, room: Conversation
     settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
     posted = post(people["bob"], room, "@support Hello")
     assert (asked(posted), posted.message.text) == (None, "@support Hello")
-    assert str(posted.refused) == "Your message is posted, but you may not ask Support."
+    assert str(posted.refused) == "Your message is posted, but you can't ask Support."
     both = post(people["bob"], room, "@support or @poet")
     assert (asked(both), str(both.refused)) == ("poet", str(posted.refused)), "the other one answers"
     end_all()
@@ -195,7 +195,7 @@ def test_without_javascript_he_is_told_too(scenario: Scenario, people: Any, room
 
     answer = scenario(talk)
     assert (answer.status_code, Message.objects.get().text) == (200, "@support Hello")
-    assert b"but you may not ask Support." in answer.content
+    assert b"ask Support." in answer.content
 
 
 # --- While one answers

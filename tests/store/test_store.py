@@ -57,7 +57,7 @@ def test_an_empty_message_is_refused(people: dict[str, Any], room: Conversation,
 def test_a_long_message_is_refused_with_both_numbers(people: dict[str, Any], room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"MAX_MESSAGE_CHARS": 10}
     assert post(people["ada"], room, "x" * 10)
-    with pytest.raises(Refused, match=r"at most 10 characters; this one has 11"):
+    with pytest.raises(Refused, match=r"up to 10 characters. This one has 11"):
         post(people["ada"], room, "x" * 11)
 
 
@@ -470,5 +470,5 @@ def test_a_list_of_conversations_is_two_queries(people: dict[str, Any], django_a
 
 
 def test_a_conversation_needs_an_agent_that_exists(people: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="There are: assistant"):
+    with pytest.raises(Refused, match="Choose one of: assistant"):
         store.create_conversation(people["ada"], agent="nobody")
