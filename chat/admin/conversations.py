@@ -32,8 +32,8 @@ class ConversationAdmin(admin.ModelAdmin):
     search_fields = ["id", "title", "messages__text"]
     date_hierarchy = "created_at"
     inlines = [ParticipantInline]
-    fields = ["id", "title", "agent", "mode", "created_at", "updated_at", "transcript"]
-    readonly_fields = ["id", "agent", "created_at", "updated_at", "transcript"]
+    fields = ["id", "title", "agent", "mode", "created_at", "updated_at", "messages_link"]
+    readonly_fields = ["id", "agent", "created_at", "updated_at", "messages_link"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         rows: QuerySet[Conversation] = super().get_queryset(request)
@@ -47,8 +47,8 @@ class ConversationAdmin(admin.ModelAdmin):
         count: int = row.message_count
         return count
 
-    @admin.display(description=_("transcript"))
-    def transcript(self, row: Conversation) -> str:
+    @admin.display(description=_("messages"))
+    def messages_link(self, row: Conversation) -> str:
         url = reverse("admin:nous_chat_message_changelist")
         return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.pk, _("Show messages"))
 

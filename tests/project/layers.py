@@ -10,13 +10,15 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 
 def table() -> str:
     """The layers as a Markdown table."""
-    rows = [f"| {name} | {', '.join(f'`{room}`' for room in rooms)} | {purpose} |" for name, rooms, purpose in LAYERS]
-    return "\n".join(["| layer | modules and packages | purpose |", "|---|---|---|", *rows])
+    rows = ["| layer | modules and packages | purpose |", "|---|---|---|"]
+    for name, modules, purpose in LAYERS:
+        rows.append(f"| {name} | {', '.join(f'`{module}`' for module in modules)} | {purpose} |")
+    return "\n".join(rows)
 
 
 def diagram() -> str:
     """The layers as a Mermaid flowchart: an arrow leads to the layer below."""
-    nodes = [f'    L{depth}["<b>{name}</b><br/>{", ".join(rooms)}"]' for depth, (name, rooms, _) in enumerate(LAYERS)]
+    nodes = [f'    L{depth}["<b>{name}</b><br/>{", ".join(parts)}"]' for depth, (name, parts, _) in enumerate(LAYERS)]
     arrows = " --> ".join(f"L{depth}" for depth in range(len(LAYERS)))
     return "\n".join(["```mermaid", "flowchart TD", *nodes, f"    {arrows}", "```"])
 

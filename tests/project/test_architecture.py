@@ -29,11 +29,11 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("tools", ("fulltext", "metrics"), "helpers that know nothing of the chat"),
     ("engine", ("engine",), "agents and providers; knows no Django"),
 )
-"""The layers of `chat`, top to bottom: name, rooms (modules and packages), purpose. A room imports only from layers
-below its own. docs/architecture.md prints this table.
+"""The layers of `chat`, top to bottom: name, modules and packages, purpose. Each imports only from layers below it.
+docs/architecture.md prints this table.
 """
 
-DEPTH = {room: depth for depth, (_, rooms, _) in enumerate(LAYERS) for room in rooms}
+DEPTH = {module: depth for depth, (_, modules, _) in enumerate(LAYERS) for module in modules}
 
 
 def names(files: list[Path]) -> list[str]:
@@ -113,8 +113,8 @@ def test_only_the_store_writes_rows() -> None:
         assert not re.search(r"objects\b.*" + writing, code(file)), file
 
 
-def room_of(name: str) -> str | None:
-    """The room of LAYERS that a dotted name belongs to; None for `chat` itself and for other packages."""
+def entry_of(name: str) -> str | None:
+    """The entry of LAYERS that a dotted name belongs to; None for `chat` itself and for other packages."""
     parts = name.split(".")
     return parts[1] if parts[0] == "chat" and len(parts) > 1 and parts[1] in DEPTH else None
 
@@ -127,11 +127,11 @@ def test_every_module_has_a_layer() -> None:
 def test_imports_run_down_the_layers() -> None:
     violations = set()
     for file in FILES:
-        room = file.relative_to(CHAT).with_suffix("").parts[0]
-        if room != "__init__":
-            others = {other for other in map(room_of, imports(file)) if other is not None and other != room}
+        own = file.relative_to(CHAT).with_suffix("").parts[0]
+        if own != "__init__":
+            others = {other for other in map(entry_of, imports(file)) if other is not None and other != own}
             violations |= {
-                f"{file.relative_to(CHAT)} imports {other}" for other in others if DEPTH[other] <= DEPTH[room]
+                f"{file.relative_to(CHAT)} imports {other}" for other in others if DEPTH[other] <= DEPTH[own]
             }
     assert not violations
 
