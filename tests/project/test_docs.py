@@ -253,6 +253,23 @@ def test_the_architecture_page_prints_the_layers_of_the_architecture_test() -> N
     )
 
 
+def functions_of_tasks() -> Iterator[str]:
+    """Methods whose docstring says who starts them, as `Class.method`."""
+    for source in sources():
+        for owner in ast.walk(ast.parse(source)):
+            methods = owner.body if isinstance(owner, ast.ClassDef) else []
+            for method in (each for each in methods if isinstance(each, ast.AsyncFunctionDef)):
+                if re.search(r"[Ss]tarted (and \w+ )?by", ast.get_docstring(method) or ""):
+                    yield f"{owner.name}.{method.name}"
+
+
+def test_every_background_task_is_in_the_table_of_the_architecture() -> None:
+    tasks = set(functions_of_tasks())
+    assert len(tasks) > 8
+    table = in_backticks(section("docs/architecture.md", "## Background tasks"))
+    assert tasks - table == set()
+
+
 def test_the_files_that_pages_name_exist() -> None:
     """Paths in backticks; a name with a placeholder or a pattern is no path."""
     for path in PAGES:
