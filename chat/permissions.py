@@ -1,10 +1,4 @@
-"""Permissions: who may do what in a conversation.
-
-A site can replace them: `NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}`.
-
-The methods get rows that are already loaded. They run in most transactions, so they should make few queries, and none
-that grows with the conversation.
-"""
+"""Who may do what in a conversation. A site replaces it: NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,64 +11,66 @@ from .models import Message, Participant, Run
 
 
 class Permissions:
-    """The default permissions, and the base class of a site's own.
+    """The default rules. A site's own class inherits from it and overrides methods.
 
-    Owners and members post and ask agents; viewers read. Owners manage participants and settings. The user who started
-    a run, owners, and staff may stop it and decide on its tool calls.
+    Viewers read; members also post and ask agents; owners also manage the conversation. Staff of the site who take part
+    in a conversation may stop runs, decide on tool calls and delete messages as owners may.
+
+    Every method gets rows that are already loaded (a participant with its user and conversation). Avoid queries: lists
+    call `can_see` for every conversation.
     """
 
     def can_see(self, participant: Participant) -> bool:
+        """Read the conversation, and have it in the list."""
         return participant.user.is_active
 
     def can_post(self, participant: Participant) -> bool:
+        """Write, edit and restore messages, choose alternatives, and fork."""
         return participant.role in (Participant.Role.OWNER, Participant.Role.MEMBER)
 
     def can_ask_agent(self, participant: Participant, agent: str) -> bool:
-        """Whether this participant may ask the agent with this slug.
-
-        If not, they can still post. If their message addresses the agent, they are told why there is no answer.
+        """Ask the agent with this slug. A user who may not can still post; if the message addressed the agent, they are
+        told why there is no answer.
         """
         return self.can_post(participant)
 
     def budgets(self, user: Any | None) -> Sequence[Budget]:
-        """The budgets of this user's runs. None means that the user was deleted."""
+        """The budgets that limit this user's runs. `user` is None if the account of a run's launcher was deleted."""
         return conf.BUDGETS
 
     def can_stop(self, participant: Participant, run: Run) -> bool:
-        return (
-            run.launched_by_id == participant.user_id
-            or participant.role == Participant.Role.OWNER
-            or getattr(participant.user, "is_staff", False)
-        )
+        """Stop a run: its launcher, owners, and staff."""
+        return run.launched_by_id == participant.user_id or _is_owner_or_staff(participant)
 
     def can_delete(self, participant: Participant, message: Message) -> bool:
-        """Authors who can still post, owners, and staff may delete a message."""
+        """Delete a message: its author if they can still post, owners, and staff."""
         own = message.author_id == participant.user_id and self.can_post(participant)
-        return own or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
+        return own or _is_owner_or_staff(participant)
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
-        """Whether this participant may approve and reject the run's tool calls.
+        """Approve or reject a run's tool calls: its launcher if they can still post, owners, and staff.
 
-        An approval makes the agent act, possibly with other arguments, so a viewer may not decide, even on runs from
-        before they became one.
+        An approval makes the agent act, perhaps with changed arguments, so a launcher who is only a viewer by now may
+        not give it.
         """
-        asked = run.launched_by_id == participant.user_id and self.can_post(participant)
-        return asked or participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
+        launched = run.launched_by_id == participant.user_id and self.can_post(participant)
+        return launched or _is_owner_or_staff(participant)
 
     def can_invite(self, participant: Participant) -> bool:
-        """Add participants by name; create, see, and revoke invitation links."""
+        """Add people by name; create, list and revoke invitation links."""
         return self.can_manage(participant)
 
     def can_add(self, participant: Participant, user: Any) -> bool:
-        """Whether this participant may add that user by name. If not, the answer is as if no such user existed."""
+        """Add this user by name. If not, the participant is told that there is no user with that name."""
         return bool(user.is_active)
 
     def can_manage(self, participant: Participant) -> bool:
-        """Remove participants, change roles, and change the conversation's title, agents, and settings.
-
-        Only an owner transfers ownership, whatever this returns.
-        """
+        """Remove people, change roles and settings, delete the conversation. Only owners can transfer ownership."""
         return participant.role == Participant.Role.OWNER
+
+
+def _is_owner_or_staff(participant: Participant) -> bool:
+    return participant.role == Participant.Role.OWNER or getattr(participant.user, "is_staff", False)
 
 
 @lru_cache(maxsize=1)

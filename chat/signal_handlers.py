@@ -1,7 +1,4 @@
-"""Receivers of Django's signals: cleanup after a row is deleted, also by a cascade or in the admin.
-
-An attachment's file goes with its last row. A conversation that loses its owner gets another one.
-"""
+"""Receivers of Django's signals: what has to follow a deletion that the store did not make (a cascade, the admin)."""
 
 from typing import Any
 
@@ -13,10 +10,11 @@ from .models import Attachment, Participant
 
 
 @receiver(post_delete, sender=Attachment)
-def attachment_deleted(instance: Attachment, **_: Any) -> None:
+def delete_file(instance: Attachment, **_: Any) -> None:
+    # Forks share files, so the file goes with the last row that names it.
     store.delete_unused_file(str(instance.file.name))
 
 
 @receiver(post_delete, sender=Participant)
-def participant_deleted(instance: Participant, **_: Any) -> None:
+def replace_owner(instance: Participant, **_: Any) -> None:
     store.ensure_owner(instance.conversation_id)
