@@ -256,9 +256,8 @@ def test_the_architecture_page_prints_the_layers_of_the_architecture_test() -> N
 def functions_of_tasks() -> Iterator[str]:
     """Methods whose docstring says who starts them, as `Class.method`."""
     for source in sources():
-        for owner in ast.walk(ast.parse(source)):
-            methods = owner.body if isinstance(owner, ast.ClassDef) else []
-            for method in (each for each in methods if isinstance(each, ast.AsyncFunctionDef)):
+        for owner in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)):
+            for method in (each for each in owner.body if isinstance(each, ast.AsyncFunctionDef)):
                 if re.search(r"[Ss]tarted (and \w+ )?by", ast.get_docstring(method) or ""):
                     yield f"{owner.name}.{method.name}"
 
