@@ -23,11 +23,11 @@ def model_of(agent: AgentConf) -> str:
     return agent.agent or agent.model or conf.MODEL
 
 
-def build(agent: AgentConf) -> engine.Agent | engine.OwnAgent:
+def build(agent: AgentConf) -> engine.Agent | engine.CustomAgent:
     """The agent that the engine runs. Cheap: it opens no connection. Raises engine.ConfigurationError."""
     try:
         if agent.agent:
-            own: engine.Agent | engine.OwnAgent = import_string(agent.agent)
+            own: engine.Agent | engine.CustomAgent = import_string(agent.agent)
             return own
         tools = tuple(import_string(path) for path in agent.tools)
     except ImportError as error:

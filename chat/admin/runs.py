@@ -31,13 +31,13 @@ class RunAdmin(ReadOnly, admin.ModelAdmin):
     ]
     list_filter = ["status", "agent", "model", "error_code", "created_at"]
     list_select_related = ["conversation", "launched_by"]
-    search_fields = ["id", "conversation__id", "conversation__title", "error_message"]
+    search_fields = ["id", "conversation__id", "conversation__title", "error_message", "error_detail"]
     date_hierarchy = "created_at"
     inlines = [ToolCallInline]
 
     def get_exclude(self, request: HttpRequest, obj: Run | None = None) -> list[str]:
         """Hide what quotes a deleted answer."""
-        return ["transcript", "error_message"] if _is_deleted(obj) else []
+        return ["transcript", "error_message", "error_detail"] if _is_deleted(obj) else []
 
     def get_inlines(self, request: HttpRequest, obj: Run | None) -> list[Any]:
         return [] if _is_deleted(obj) else list(self.inlines)

@@ -1,29 +1,39 @@
-"""The engine: an agent and a question in, typed events out. Usable from any script; it knows nothing of Django.
+"""The engine: an agent and a question in, typed events out. It does not depend on Django, and works in any script.
 
-agent.py      what answers                  runner.py       run_stream, resume, run: question in, events out
-events.py     what a stream says            messages.py     what goes in, and the result
-tools.py      functions for models          calls.py        tool calls in, results out
-schema.py     types to JSON Schema          output.py       answers that have a form
-approvals.py  what people decide on calls   retry.py        try again, then the next model
-own.py        bring your own agent          adapters/       other frameworks' agents as ours
-sentence.py   what people are told
-answer.py     events in, Result out
-providers/    a module for each wire        sse.py          bytes to server-sent events
-limits.py     how long, how much            connections.py  the HTTP client that all runs share
-usage.py      token counts                  exceptions.py   what can go wrong
-coalesce.py   many deltas, few frames       discover.py     which model, where nobody named one
+agent.py              a model with its instructions, tools and limits
+runner.py             run_stream, resume, run: the loop of model turns and tool calls
+messages.py           the input of a run, and its Result
+events.py             the output of a run
+limits.py             time limits and size limits
+tools.py              @tool: Python functions that a model may call
+tool_runner.py        runs the tool calls of a turn
+approvals.py          decisions of people about tool calls
+structured_output.py  answers of a given type
+schema.py             Python types to JSON Schema, and JSON values to Python types
+retry.py              retries, then the fallback models
+custom_agent.py       the protocol for agents of your own
+adapters/             agents of other frameworks
+result_builder.py     builds a Result from events
+coalesce.py           merges many deltas into fewer, larger ones
+usage.py, tokens.py   token counts, and estimates of them
+exceptions.py         EngineError and its subclasses
+i18n.py               translatable messages
+discover.py           the default model: from a key in the environment, or a local server
+connections.py        the HTTP client that all runs share
+sse.py                decoder of server-sent events
+providers/            a module for each provider API
 """
 
 from .agent import Agent
 from .approvals import Approve, Decision, Reject
 from .coalesce import Coalescer
 from .connections import connections
-from .custom_agent import OwnAgent, ResumableAgent
+from .custom_agent import CustomAgent, ResumableAgent
 from .discover import find_local_model, model_from_environment
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
-from .messages import AT_LIMIT, GO_ON, Image, Message, Replay, Result
+from .messages import CONTINUE_PROMPT, LENGTH_FINISH_REASONS, Image, Message, Replay, Result
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider
 from .runner import resume, run, run_stream
@@ -31,13 +41,14 @@ from .tools import Tool, ToolContext, ToolError, tool
 from .usage import Usage
 
 __all__ = [
-    "AT_LIMIT",
-    "GO_ON",
+    "CONTINUE_PROMPT",
+    "LENGTH_FINISH_REASONS",
     "Agent",
     "Approve",
     "Coalescer",
     "Completion",
     "ConfigurationError",
+    "CustomAgent",
     "DeadlineError",
     "Decision",
     "DemoProvider",
@@ -48,7 +59,6 @@ __all__ = [
     "Image",
     "Limits",
     "Message",
-    "OwnAgent",
     "Provider",
     "ProviderError",
     "Reject",

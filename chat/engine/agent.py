@@ -1,8 +1,8 @@
-"""What answers: a model with its instructions, tools and limits. Sites make agents, run_stream runs them."""
+"""An agent: a model with its instructions, tools and limits. Sites define agents, run_stream runs them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from .exceptions import ConfigurationError
 from .limits import Limits
@@ -12,14 +12,16 @@ from .tools import Tool
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """`model` is "provider:model" (the list: providers/__init__.py) or a Provider of your own.
+    """`model` is "provider:model" (providers/vendors.py lists the providers), or a Provider of your own.
 
-    `settings` are fields added to the provider's request as they are: `{"temperature": 0.2}`; models of `fallback` get
-    them only where they are of the same provider, since no two vendors' fields are alike.
+    `settings` are fields added to the provider's request unchanged, such as `{"temperature": 0.2}`. Models of
+    `fallback` get them only if they belong to the same provider, because vendors use different fields.
 
-    `tools` are Tools, or plain functions that become such. `fallback` are the models that are asked, one after another,
-    where the ones before them fail before their first word (retry.py). `output_type` is what the answer shall be
-    (output.py): a dataclass, a msgspec or pydantic type, or a JSON Schema.
+    `tools` are Tools or plain functions. `fallback` are the models to ask, in this order, if the one before fails
+    before its first delta (retry.py). `output_type` is the type of the answer (structured_output.py): a dataclass, a
+    msgspec or pydantic type, or a JSON Schema.
+
+    Raises ConfigurationError if two tools have the same name.
     """
 
     model: str | Provider
@@ -33,12 +35,13 @@ class Agent:
     output_type: Any = None
 
     def __post_init__(self) -> None:
-        names = [tool.name for tool in self.toolbox]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ConfigurationError(f"The agent {self.name!r} has two tools named {', '.join(sorted(twice))}.")
-        object.__setattr__(self, "tools", self.toolbox)
+        tools = tuple(tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools)
+        names = [tool.name for tool in tools]
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ConfigurationError(f"The agent {self.name!r} has two tools named {', '.join(sorted(duplicates))}.")
+        object.__setattr__(self, "tools", tools)
 
     @property
-    def toolbox(self) -> tuple[Tool[..., Any], ...]:
-        """`tools`, all of them Tools."""
-        return tuple(tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools)
+    def wrapped_tools(self) -> tuple[Tool[..., Any], ...]:
+        """`tools` by their type after `__post_init__`, which has wrapped the plain functions."""
+        return cast(tuple[Tool[..., Any], ...], self.tools)

@@ -1,5 +1,8 @@
-"""The HTTP client that the runs of one event loop share. Providers enter `connections()` for each request; a server
-enters it once at its start, which keeps connections warm from one run to the next. The last one out closes it."""
+"""The HTTP client shared by all runs of an event loop.
+
+Providers enter `connections()` for each request. A server also enters it once when it starts, which keeps connections
+open between runs. The client is closed when the last context ends.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,41 +18,41 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-FEW = 10
-"""Streams of one event loop that are each read as soon as something comes."""
+UNPACED_STREAMS = 10
+"""Up to this many streams of one event loop are read as soon as bytes arrive."""
 
-MORE = 0.0015
-"""Seconds by which each stream beyond FEW lengthens the pause between two reads of all of them."""
+PAUSE_PER_STREAM = 0.0015
+"""How much each further stream lengthens the pause between two reads, in seconds."""
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.040, 0.100
+MIN_PAUSE, MAX_PAUSE = 0.040, 0.100
 
-reused: ContextVar[bool] = ContextVar("reused", default=False)
-"""Set to True in the context of a request that is sent over a connection which an earlier one had opened."""
+connection_was_reused: ContextVar[bool] = ContextVar("connection_was_reused", default=False)
+"""Becomes True in the context of a request that was sent over a connection opened by an earlier one."""
 
 
-class _Shared:
+class _SharedClient:
     def __init__(self) -> None:
         self.users = 0
         self.client = httpx.AsyncClient(
-            # aiohttp's HTTP parser costs half of httpx's own for each delta (measured).
-            transport=AiohttpTransport(verify=_tls(), client=_session),
+            # For each delta, aiohttp's HTTP parser takes half the time of httpx's own (measured).
+            transport=AiohttpTransport(verify=_ssl_context(), client=_session),
             trust_env=False,
             headers={"user-agent": "nous-chat", "accept-encoding": "identity"},
-            # Neither the session nor the client keeps cookies: one person's run says nothing of another's.
+            # No cookies, here or in the session: the runs of one person must not affect those of another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedClient] = WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def connections() -> AsyncGenerator[httpx.AsyncClient, None]:
-    """The client of the running event loop, open at least until this context ends."""
+    """The client of the running event loop; it stays open at least until this context ends."""
     loop = asyncio.get_running_loop()
     shared = _shared.get(loop)
     if shared is None:
-        shared = _shared[loop] = _Shared()
+        shared = _shared[loop] = _SharedClient()
     shared.users += 1
     try:
         yield shared.client
@@ -60,33 +63,36 @@ async def connections() -> AsyncGenerator[httpx.AsyncClient, None]:
             await shared.client.aclose()
 
 
-def pause() -> float:
-    """Seconds that a stream of the running event loop leaves between two reads, so that bytes gather: 0 while there are
-    few. With many, waking up for each delta is what costs most: read every 100 ms, five deltas cost little more than
-    one (docs/benchmarks.md).
+def read_pause() -> float:
+    """How long, in seconds, a stream of the running event loop waits between two reads so that bytes can gather.
+
+    0 for few streams. With many, waking up for each delta is the largest cost: when read every 100 ms, five deltas cost
+    little more than one (docs/benchmarks.md).
     """
     shared = _shared.get(asyncio.get_running_loop())
-    many = shared.users - FEW if shared else 0
-    return min(LONGEST_PAUSE, SHORTEST_PAUSE + MORE * many) if many > 0 else 0.0
+    paced = shared.users - UNPACED_STREAMS if shared else 0
+    return min(MAX_PAUSE, MIN_PAUSE + PAUSE_PER_STREAM * paced) if paced > 0 else 0.0
 
 
 @cache
-def _tls() -> SSLContext:
-    """Loading the certificate authorities takes some 20 ms: once a process. Honours SSL_CERT_FILE and SSL_CERT_DIR."""
+def _ssl_context() -> SSLContext:
+    """Loads the certificate authorities, which takes about 20 ms, once per process. Honours SSL_CERT_FILE and
+    SSL_CERT_DIR."""
     return httpx.create_ssl_context()
 
 
 def _session() -> aiohttp.ClientSession:
-    """No bound on connections, since a run holds one for minutes, and no time limits but the providers' own. Idle ones
-    are kept for a little less than the 60 seconds after which most servers close them.
+    """A session without limits on connections or time: a run holds a connection for minutes, and providers have
+    deadlines of their own. Idle connections are kept a little shorter than the 60 seconds after which most servers
+    close them.
 
-    The environment is trusted for proxies only where it names one: aiohttp would otherwise look into ~/.netrc, in a
-    thread, for every request.
+    `trust_env` is set only if the environment names a proxy: with it, aiohttp reads ~/.netrc in a thread for every
+    request.
     """
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_tls(), keepalive_timeout=50),
+        connector=aiohttp.TCPConnector(limit=0, ssl=_ssl_context(), keepalive_timeout=50),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=bool(getproxies()),
         trace_configs=[trace],
@@ -94,4 +100,4 @@ def _session() -> aiohttp.ClientSession:
 
 
 async def _note_reuse(*_: object) -> None:
-    reused.set(True)
+    connection_was_reused.set(True)

@@ -1,15 +1,17 @@
-"""Bring your own agent: whatever streams our events is one. Pydantic AI (adapters/pydantic_ai.py), LangGraph, or yours:
+"""The protocol for agents of your own: any object that streams our events.
 
     class Parrot:
         async def run_stream(self, messages, *, context):
             yield TextDelta(messages[-1].text)
             yield Finish(Result(messages[-1].text))
 
-`run_stream(Parrot(), messages)` relays what it says. `messages` are the history, a list of Message; `context` is the
-ToolContext that the caller gave (its user and deps). The last event is Finish or Error: its Result is stored as it is,
-but what it leaves empty of text, thinking, calls and messages is filled in from the events. A stream that ends without
-them, that raises, or that says what is no event, ends in an Error. Closing the stream closes yours, in the task that
-reads it: clean up in `finally`. For approvals: finish with `pending` calls, and have `resume` beside `run_stream`.
+`run_stream(Parrot(), messages)` relays its events. `messages` is the history, a list of Message; `context` is the
+caller's ToolContext (with its user and deps). The last event is Finish or Error. Its Result is kept as it is, except
+that empty fields among text, thinking, tool_calls and messages are filled in from the events.
+
+A stream that ends without Finish or Error, raises, or yields something else is turned into an Error. Closing the outer
+stream closes yours, in the task that reads it: clean up in `finally`. For approvals, finish with `pending` calls and
+add a method `resume`. adapters/pydantic_ai.py is an example.
 """
 
 import logging
@@ -20,7 +22,7 @@ from msgspec.structs import replace
 
 from .approvals import Decision
 from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
-from .exceptions import ConfigurationError, EngineError, internal
+from .exceptions import ConfigurationError, EngineError, internal_error
 from .i18n import _
 from .messages import Message, Result
 from .tools import ToolContext
@@ -29,15 +31,16 @@ logger = logging.getLogger("nous_chat.engine")
 
 
 @runtime_checkable
-class OwnAgent(Protocol):
-    """What `run_stream` relays."""
+class CustomAgent(Protocol):
+    """An agent that `run_stream` relays."""
 
     def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncIterator[Event]: ...
 
 
 @runtime_checkable
-class ResumableAgent(OwnAgent, Protocol):
-    """One that can also go on after a decision; `messages` are the history with the result's messages."""
+class ResumableAgent(CustomAgent, Protocol):
+    """A custom agent that can continue after decisions. `messages` end with those of the Result that had `pending`
+    calls."""
 
     def resume(
         self, messages: Sequence[Message], decisions: Mapping[str, Decision], *, context: ToolContext
@@ -45,48 +48,51 @@ class ResumableAgent(OwnAgent, Protocol):
 
 
 async def relay(
-    agent: OwnAgent,
+    agent: CustomAgent,
     messages: Sequence[Message],
     context: ToolContext,
     decisions: Mapping[str, Decision] | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """Its events, the last being Finish or Error. With `decisions` it resumes. Never raises for what the agent does."""
-    said = _Said()
+    """The agent's events, ending with Finish or Error. With `decisions` it resumes. Never raises because of the
+    agent."""
+    received = _ReceivedEvents()
     stream: Any = None
     try:
-        stream = _started(agent, messages, context, decisions)
+        stream = _start(agent, messages, context, decisions)
         async for event in stream:
             if isinstance(event, Finish | Error):
-                end = said.completed(event)
+                end = received.fill_in(event)
                 break
             if not isinstance(event, TextDelta | ThinkingDelta | ToolCall | ToolResult):
-                raise TypeError(f"{event!r} is no event")
-            said.add(event)
+                raise TypeError(f"{event!r} is not an event")
+            received.add(event)
             yield event
         else:
-            end = Error(EngineError(_("The agent stopped without saying that it is done. Try again.")), said.result())
+            detail = f"{type(agent).__name__} stopped without a Finish or an Error."
+            error = EngineError(_("The answer ended unexpectedly. Try again."), detail=detail)
+            end = Error(error, received.result())
     except EngineError as error:
-        end = Error(error, said.result())
+        end = Error(error, received.result())
     except Exception:
         logger.exception("The agent %r failed", agent)
-        end = Error(internal(), said.result())
+        end = Error(internal_error(), received.result())
     finally:
         await _close(stream)
     yield end
 
 
-def _started(
-    agent: OwnAgent, messages: Sequence[Message], context: ToolContext, decisions: Mapping[str, Decision] | None
+def _start(
+    agent: CustomAgent, messages: Sequence[Message], context: ToolContext, decisions: Mapping[str, Decision] | None
 ) -> AsyncIterator[Event]:
     if decisions is None:
         return agent.run_stream(messages, context=context)
     if not isinstance(agent, ResumableAgent):
-        raise ConfigurationError(f"{type(agent).__name__} has no `resume`: it cannot go on after a decision.")
+        raise ConfigurationError(f"{type(agent).__name__} has no `resume`, so it cannot continue after a decision.")
     return agent.resume(messages, decisions, context=context)
 
 
 async def _close(stream: Any) -> None:
-    """An async generator; other iterators have nothing to close."""
+    """Close an async generator. Other iterators have nothing to close."""
     close = getattr(stream, "aclose", None)
     if close is None:
         return
@@ -96,8 +102,8 @@ async def _close(stream: Any) -> None:
         logger.exception("An agent's stream failed while it was closed")
 
 
-class _Said:
-    """What an agent said so far."""
+class _ReceivedEvents:
+    """The events of a custom agent so far."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -122,9 +128,8 @@ class _Said:
             messages=(Message("assistant", text),) if text else (),
         )
 
-    def completed(self, end: Finish | Error) -> Finish | Error:
-        """The agent's own end, and where its Result is silent, what the events said."""
-        heard = self.result()
-        silent = [name for name in ("text", "thinking", "tool_calls", "messages") if not getattr(end.result, name)]
-        filled = replace(end.result, **{name: getattr(heard, name) for name in silent})
-        return replace(end, result=filled)
+    def fill_in(self, end: Finish | Error) -> Finish | Error:
+        """The agent's last event, with the empty fields of its Result filled in."""
+        received = self.result()
+        empty = [name for name in ("text", "thinking", "tool_calls", "messages") if not getattr(end.result, name)]
+        return replace(end, result=replace(end.result, **{name: getattr(received, name) for name in empty}))

@@ -1,5 +1,5 @@
-"""Which model answers where nobody named one: that of a key in the environment, or one that runs on this machine. The
-site asks once, at its start."""
+"""Finds a default model: that of a key in the environment, or one of a local server. The site asks once, at its
+start."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,26 +19,26 @@ def model_from_environment(environ: Mapping[str, str] = os.environ) -> str | Non
 
 
 def find_local_model(timeout: float = 0.3, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The first model that Ollama, else LM Studio, offers on its usual port (or <NAME>_BASE_URL), as "provider:model".
-    Waits at most `timeout` seconds for each."""
+    """The first model of Ollama, else of LM Studio, on its usual port (or at <NAME>_BASE_URL), as "provider:model".
+    Waits at most `timeout` seconds for each of the two."""
     with httpx.Client(timeout=timeout, trust_env=False) as client:
         for name, path in (("ollama", "/api/tags"), ("lmstudio", "/v1/models")):
             address = base_url(environ, name).removesuffix("/v1") + path
             try:
-                offered = msgspec.json.decode(client.get(address).content)
+                listing = msgspec.json.decode(client.get(address).content)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
                 continue
-            for model in _names(offered):
-                if "embed" not in model:  # both list models that cannot talk
+            for model in _model_names(listing):
+                if "embed" not in model:  # both list embedding models as well
                     return f"{name}:{model}"
     return None
 
 
-def _names(offered: object) -> Iterator[str]:
+def _model_names(listing: object) -> Iterator[str]:
     """Ollama: {"models": [{"name"}]}; LM Studio: {"data": [{"id"}]}."""
-    if not isinstance(offered, dict):
+    if not isinstance(listing, dict):
         return
-    for model in offered.get("models") or offered.get("data") or ():
+    for model in listing.get("models") or listing.get("data") or ():
         name = isinstance(model, dict) and (model.get("name") or model.get("id"))
         if isinstance(name, str):
             yield name

@@ -1,5 +1,5 @@
-"""What a stream says: the closed list. Providers make the deltas and the tool calls, the runner makes the one Finish or
-Error that ends every stream. The field `type` of their JSON is the tag."""
+"""The events of a stream, a closed list. Providers make the deltas and tool calls; the runner makes the one Finish or
+Error that ends every stream. In JSON, the field `type` tells them apart."""
 
 import msgspec
 
@@ -8,19 +8,19 @@ from .messages import Result, ToolCall
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag_field="type", tag="text_delta"):
-    """A piece of the answer. It may begin or end in the middle of a grapheme: never trim or normalise a single one."""
+    """A piece of the answer. It may begin or end in the middle of a grapheme, so never trim or normalise one."""
 
     text: str
 
 
 class ThinkingDelta(msgspec.Struct, frozen=True, tag_field="type", tag="thinking_delta"):
-    """A piece of what the model thinks before or between its words."""
+    """A piece of the model's thinking, before or between its words."""
 
     text: str
 
 
 class ToolResult(msgspec.Struct, frozen=True, tag_field="type", tag="tool_result"):
-    """What a call of a tool gave, as the model is told: `text`, and whether it is an error."""
+    """The result of a tool call, as the model gets it. `failed` is true if `text` is an error."""
 
     id: str
     name: str
@@ -29,13 +29,13 @@ class ToolResult(msgspec.Struct, frozen=True, tag_field="type", tag="tool_result
 
 
 class Finish(msgspec.Struct, frozen=True, tag_field="type", tag="finish"):
-    """The answer is complete. Nothing follows."""
+    """The answer is complete. The last event of a stream."""
 
     result: Result
 
 
 class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    """The answer failed; `result` is what there was of it. Nothing follows."""
+    """The answer failed; `result` holds the part received before. The last event of a stream."""
 
     error: EngineError
     result: Result

@@ -1,20 +1,20 @@
-"""What can go wrong, as exceptions with fields. Providers and the runner raise them; run_stream turns the one that ends
-a stream into its Error event.
+"""The engine's exceptions. Providers and the runner raise them; run_stream ends a stream with an Error event that holds
+one.
 
-    EngineError                  message, code: internal, too_many_turns, invalid_output
-    +-- ConfigurationError       configuration: no key, unknown provider, a model string that is none
+    EngineError                  message, detail, code: internal, too_many_turns, invalid_output
+    +-- ConfigurationError       configuration: no key, an unknown provider, an invalid model string
     +-- ProviderError            + provider, status, retry_after, retryable
         +-- DeadlineError        connect_timeout, first_token_timeout, idle_timeout, total_timeout
 
-The codes are those of docs/protocol.md, "Error codes of runs". A message is a sentence or two for people: what happened
-and what to do about it: English, and for all but a ConfigurationError, which is for who sets up the site, with what it
-takes to say it in another language (`said`). No message and no repr ever holds a key (`mask`).
+docs/protocol.md, "Error codes of runs", lists all codes. `message` is for readers: what happened, and what they can do,
+in English (`translated` gives other languages). `detail` is for developers and the site's staff, in English: what the
+provider said, and which setting to check. No message, detail or repr ever holds a key (`mask`).
 """
 
 import re
 from collections.abc import Callable
 
-from .i18n import Sentence, _
+from .i18n import Translatable, _
 
 _SECRET = re.compile(
     r"""(?ix)
@@ -28,7 +28,7 @@ _SECRET = re.compile(
 
 
 def mask(text: str, *secrets: str) -> str:
-    """The text with `***` for each of `secrets` and for whatever else looks like a key or a bearer token."""
+    """Replace each of `secrets`, and everything that looks like a key or a bearer token, by `***`."""
     for secret in secrets:
         if len(secret) > 3:
             text = text.replace(secret, "***")
@@ -36,53 +36,58 @@ def mask(text: str, *secrets: str) -> str:
 
 
 class EngineError(Exception):
-    """A failure of a run. `code` is one of docs/protocol.md; `message` is for people, in whole sentences."""
+    """A failed run. `str(error)` is the `detail`; it equals `message` if no detail was given."""
 
-    def __init__(self, message: str | Sentence, code: str = "internal") -> None:
-        self._sentence = message
-        self.message = self.said(str)
+    def __init__(self, message: str | Translatable, code: str = "internal", *, detail: str = "") -> None:
+        self._message = message
+        self.message = self.translated(str)
+        self.detail = mask(detail) or self.message
         self.code = code
-        super().__init__(self.message)
+        super().__init__(self.detail)
 
-    def said(self, translate: Callable[[str], str]) -> str:
-        """The message in another language; in English where it was made of nothing that can be translated."""
-        sentence = self._sentence
-        return mask(sentence.said(translate) if isinstance(sentence, Sentence) else sentence)
+    def translated(self, translate: Callable[[str], str]) -> str:
+        """The message in another language. `translate` maps English templates, such as Django's gettext does."""
+        message = self._message
+        return mask(message.translated(translate) if isinstance(message, Translatable) else message)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.message!r}, code={self.code!r})"
+        return f"{type(self).__name__}({self.detail!r}, code={self.code!r})"
 
 
-def internal() -> EngineError:
-    """A bug of ours, or of a site's own code; what it was stands in the log alone."""
-    return EngineError(_("Something went wrong on our side. It has been logged; try again."))
+def internal_error() -> EngineError:
+    """A bug in our code or in the site's. The traceback is in the log only."""
+    return EngineError(_("Something went wrong on our side. Try again."))
+
+
+NOT_SET_UP = _("The assistant is not set up correctly. The site's administrator can see why.")
 
 
 class ConfigurationError(EngineError):
-    """The agent cannot work as it is set up. Nothing was sent."""
+    """The agent cannot work with its settings; nothing was sent. The argument is the `detail`."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, "configuration")
+    def __init__(self, detail: str) -> None:
+        super().__init__(NOT_SET_UP, "configuration", detail=detail)
 
 
 class ProviderError(EngineError):
-    """A provider refused, failed, or broke off.
+    """A provider refused the request, failed, or broke off.
 
-    `status` is the HTTP status, or the one that an error inside a stream names, or None. `retry_after` is in seconds,
-    None where the provider named no time. `retryable` tells whether the same request may succeed later.
+    `status` is the HTTP status, or the status named by an error inside the stream, or None. `retry_after` is in
+    seconds, None if the provider named no time. `retryable` is true if the same request may succeed later.
     """
 
     def __init__(
         self,
-        message: str | Sentence,
+        message: str | Translatable,
         code: str,
         *,
         provider: str,
         status: int | None = None,
         retry_after: float | None = None,
         retryable: bool = False,
+        detail: str = "",
     ) -> None:
-        super().__init__(message, code)
+        super().__init__(message, code, detail=detail)
         self.provider = provider
         self.status = status
         self.retry_after = retry_after
@@ -90,4 +95,4 @@ class ProviderError(EngineError):
 
 
 class DeadlineError(ProviderError):
-    """A provider was silent, or took too long."""
+    """A provider sent nothing, or took too long."""

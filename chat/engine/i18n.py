@@ -1,6 +1,7 @@
-"""What the engine says to people: English, and what it takes to say it in another language. exceptions.py holds it.
+"""Translatable texts for people: English, with what is needed to render them in another language.
 
-The engine itself knows no languages. Whoever does (runs.py, with Django's gettext) asks an error what it `said`.
+The engine itself knows no languages. A caller that does (the chat, with Django's gettext) passes its translate function
+to `EngineError.translated`.
 """
 
 from collections.abc import Callable
@@ -8,23 +9,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Sentence:
-    """`template` is English, with `%(name)s` for each of `values`; these may be sentences again."""
+class Translatable:
+    """`template` is English, with `%(name)s` for each of `values`, which may be translatable as well."""
 
     template: str
-    values: dict[str, "str | Sentence"]
+    values: "dict[str, str | Translatable]"
 
-    def said(self, translate: Callable[[str], str]) -> str:
-        """`translate` gets the templates."""
-        values = {name: v.said(translate) if isinstance(v, Sentence) else v for name, v in self.values.items()}
+    def translated(self, translate: Callable[[str], str]) -> str:
+        """`translate` is called with the templates, before the values are filled in."""
+        values = {
+            name: value.translated(translate) if isinstance(value, Translatable) else value
+            for name, value in self.values.items()
+        }
         return translate(self.template) % values
 
-    def changed(self, change: Callable[[str], str]) -> "Sentence":
-        """The same with other values."""
-        values = {name: v.changed(change) if isinstance(v, Sentence) else change(v) for name, v in self.values.items()}
-        return Sentence(self.template, values)
 
-
-def _(template: str, **values: str | Sentence) -> Sentence:
-    """Named so that makemessages finds the template."""
-    return Sentence(template, values)
+def _(template: str, **values: str | Translatable) -> Translatable:
+    """Has the name by which makemessages finds the templates."""
+    return Translatable(template, values)

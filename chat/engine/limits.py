@@ -1,27 +1,27 @@
-"""How long an answer may take, how much it may hold, how often something is tried. Part of an Agent; the runner and the
-providers keep to it."""
+"""Limits of a run: time, size, and number of attempts. They are part of an Agent."""
 
 import os
 from dataclasses import dataclass, field
 
 
 def _max_retries() -> int:
-    """NOUS_CHAT_MAX_RETRIES, 2 where it is unset or no number."""
-    said = os.environ.get("NOUS_CHAT_MAX_RETRIES", "").strip()
-    return int(said) if said.isdecimal() else 2
+    """NOUS_CHAT_MAX_RETRIES, or 2 if it is unset or not a number."""
+    value = os.environ.get("NOUS_CHAT_MAX_RETRIES", "").strip()
+    return int(value) if value.isdecimal() else 2
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds, and tokens (None: the model's own limit).
+    """Times are in seconds. `max_output_tokens` None means the model's own limit.
 
-    `first_token` counts from a request, `idle` from the last token. What only keeps a connection open (comments, pings,
-    empty deltas) is no token. `total` counts from the start of the run, over all its requests, pauses and tools.
+    `first_token` counts from each request, `idle` from the last token. Data that only keeps the connection open
+    (comments, pings, empty deltas) is not a token. `total` counts from the start of the run, and includes all of its
+    requests, pauses and tools.
 
-    `max_turns` is how many requests one run may make, because of tools or of corrections; `max_calls` how many calls
-    of one turn are made. `max_retries` is how often the same request is sent again, `max_retry_wait` how long a
-    provider may ask to wait for that; `max_corrections` how often a model may mend an answer that does not fit its
-    `output_type`.
+    `max_turns` is the number of requests in one run, which tools and corrections cause; `max_calls` the number of tool
+    calls made in one turn. `max_retries` is how often a failed request is repeated, and `max_retry_wait` the longest
+    wait that a provider may ask for. `max_corrections` is how often the model may correct an answer that does not match
+    its `output_type`.
     """
 
     connect: float = 10.0

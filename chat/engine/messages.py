@@ -1,4 +1,4 @@
-"""What goes to a model and what comes back from it. Callers make a list of Message; the runner makes a Result."""
+"""The input of a run, a list of Message, and its outcome, a Result."""
 
 from typing import Any, Literal
 
@@ -9,20 +9,20 @@ from .usage import Usage
 Role = Literal["system", "user", "assistant", "tool"]
 
 
-GO_ON = (
+CONTINUE_PROMPT = (
     "Your last answer was cut off in the middle. Go on exactly where it ends: write only what comes next, beginning "
     "with the very next character. Repeat nothing, do not comment on the interruption, keep the language and the "
     "format; an open code block, list or table is still open."
 )
-"""The wish that an answer goes on that was cut off, as the last message. A prefilled answer would be the other way, but
-some wires have none, and some models refuse it."""
+"""The last message of a history in which a cut-off answer is to be continued. The alternative, a prefilled answer, is
+missing from some wires and refused by some models."""
 
-AT_LIMIT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"})
-"""The finish reasons, on all wires, of an answer that is as long as it may be: it goes on if it is asked to."""
+LENGTH_FINISH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"})
+"""The finish reasons, on all wires, of an answer that reached its length limit. It can be continued."""
 
 
 class Image(msgspec.Struct, frozen=True):
-    """A picture for a model that takes them: an address that the provider fetches, or the bytes themselves."""
+    """An image for the model: a `url` that the provider fetches, or the bytes as `data`."""
 
     url: str | None = None
     data: bytes | None = None
@@ -30,9 +30,9 @@ class Image(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """An assistant's turn as its vendor wants it back: `content` is in the shape of that `wire`, and holds what no
-    other wire has a place for (signatures of thoughts, encrypted thoughts). Other wires rebuild the turn from its
-    fields.
+    """An assistant's turn in the form that its vendor wants back. `content` has the shape of that `wire`, and holds
+    data that other wires have no place for, such as signed or encrypted thoughts. Other wires use the fields of the
+    Message.
     """
 
     wire: str
@@ -40,10 +40,11 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One thing that was said. `name` tells who said it, where several people talk to one model.
+    """One message of a history. `name` is its author, if several people talk to one model.
 
-    Of an `assistant`: `tool_calls` are what it asked for in that turn, `replay` the turn as its vendor wants it back.
-    Of a `tool`: `text` is what the call `call_id` of the tool `name` gave, `failed` whether that is an error.
+    Of the role "assistant": `tool_calls` are the calls made in that turn, `replay` is the turn as its vendor wants it
+    back. Of the role "tool": `text` is the result of the call `call_id` of the tool `name`; `failed` is true if it is
+    an error.
     """
 
     role: Role
@@ -56,17 +57,17 @@ class Message(msgspec.Struct, frozen=True):
     failed: bool = False
 
     @property
-    def spoken(self) -> str:
-        """The text as a model gets it: with the name in front. Not every wire has a field for names, and those that
-        have one refuse most of the names that people bear."""
+    def text_with_name(self) -> str:
+        """The text with the author's name in front, as a model gets it. Not every wire has a field for names, and those
+        that have one refuse most real names."""
         return f"{self.name}: {self.text}" if self.name and self.role == "user" else self.text
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
-    """One use of a tool that the model asks for: an event of the stream when it is whole, and a part of the result.
+    """A tool call by the model. As an event it comes when it is complete.
 
-    `raw` is what the model wrote; `arguments` is that as an object, or None where it is not one (cut off by a token
-    limit, or simply wrong).
+    `raw` is what the model wrote. `arguments` is that as an object, or None if it is not one (cut off by a token limit,
+    or invalid).
     """
 
     id: str
@@ -76,14 +77,13 @@ class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A finished answer, or as much of it as there was when it failed. `text` and `thinking` are what the deltas said,
-    over all turns of the run; `tool_calls` and `usage` are of all turns too.
+    """The outcome of a run, or what was received before it failed.
 
+    `text` and `thinking` are the joined deltas; they, `tool_calls` and `usage` cover all turns of the run.
     `finish_reason` is the provider's own word, None if it sent none. `usage` is None if the provider sent no count.
-    `refusal` is what a model says instead of an answer, on wires that keep the two apart. `provider` and `model` tell
-    who answered. `messages` are what the run adds to the history: turns with their tool calls, results, the answer.
-    `pending` are the calls that wait for a person's decision (`resume`). `output` is the answer as the agent's
-    `output_type`.
+    `refusal` is what a model says instead of an answer, on wires that mark it. `provider` and `model` name the model
+    that answered. `messages` are what the run adds to the history: turns with tool calls, results, the answer.
+    `pending` are the calls that wait for a decision (`resume`). `output` is the answer as the agent's `output_type`.
     """
 
     text: str = ""

@@ -1,8 +1,8 @@
-"""Events of a run in, its Result out, at any time. The runner and own.py feed it; it calls nobody.
+"""Builds the Result of a run from its events; a Result is available at any time. The runner and the adapters use it.
 
-A run may have several turns, with tools between them. The reader sees one text: the first words of a later turn get
-a blank line in front, unless there is a line's end already. That is part of the delta, so `Result.text` is always what
-the deltas said, one after another; `Result.messages` hold each turn's words as the model wrote them.
+A run may have several turns, with tools between them. Readers see one text, so the first words of a later turn get a
+blank line in front, unless there is a line break already. The blank line is part of the delta: `Result.text` always
+equals the joined deltas. `Result.messages` hold the words of each turn as the model wrote them.
 """
 
 import uuid
@@ -17,85 +17,88 @@ from .providers.provider import Completion
 from .usage import Usage
 
 
-class Answer:
-    """For each turn: `begin`, `add` and `complete`, `end`. What is to stay in the history is added to `messages`.
+class ResultBuilder:
+    """For each turn call `start_turn`, `add` and `set_completion`, `end_turn`. Append to `messages` what the history
+    should keep.
 
-    `taken` are the ids of calls in the history. A call whose id is taken, or that has none, is `named` anew, so that a
-    decision and a page know which one is meant.
+    `used_ids` are the ids of the calls in the history. `with_unique_id` gives a new id to a call whose id is used
+    already or missing, so that decisions and pages can tell calls apart.
     """
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    def __init__(self, used_ids: Iterable[str] = ()) -> None:
         self.provider = self.model = ""
         self.messages: list[Message] = []
         self.pending: tuple[ToolCall, ...] = ()
         self.output: Any = None
-        self._taken = set(taken)
+        self._used_ids = set(used_ids)
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
         self._usage: Usage | None = None  # of the turns that have ended
-        self.begin()
+        self.start_turn()
 
-    def begin(self) -> None:
-        self._turn: list[str] = []
+    def start_turn(self) -> None:
+        self._turn_text: list[str] = []
         self._turn_calls: list[ToolCall] = []
-        self._thought = self._renamed = False
+        self._turn_has_thinking = self._turn_has_new_ids = False
         self._completion = Completion()
 
     def add(self, event: TextDelta | ThinkingDelta | ToolCall) -> TextDelta | ThinkingDelta | ToolCall:
         """Returns the event as readers get it."""
         match event:
             case TextDelta(text):
-                if not self._turn and self._text:
-                    event = TextDelta(_gap(self._text[-1], text) + text)
-                self._turn.append(text)
+                if not self._turn_text and self._text:
+                    event = TextDelta(_separator(self._text[-1], text) + text)
+                self._turn_text.append(text)
                 self._text.append(event.text)
             case ThinkingDelta(text):
-                if not self._thought and self._thinking:
-                    event = ThinkingDelta(_gap(self._thinking[-1], text) + text)
-                self._thought = True
+                if not self._turn_has_thinking and self._thinking:
+                    event = ThinkingDelta(_separator(self._thinking[-1], text) + text)
+                self._turn_has_thinking = True
                 self._thinking.append(event.text)
             case ToolCall():
                 self._turn_calls.append(event)
                 self._calls.append(event)
         return event
 
-    def named(self, call: ToolCall) -> ToolCall:
-        """The call under an id of its own. Nine letters and digits: what Mistral takes, and everybody else."""
+    def with_unique_id(self, call: ToolCall) -> ToolCall:
+        """New ids have nine letters and digits, the only form that Mistral accepts, like everybody else."""
         identity = call.id
-        while not identity or identity in self._taken:
+        while not identity or identity in self._used_ids:
             identity = uuid.uuid4().hex[:9]
-        self._taken.add(identity)
-        self._renamed = self._renamed or (call.id != "" and identity != call.id)
+        self._used_ids.add(identity)
+        self._turn_has_new_ids = self._turn_has_new_ids or (call.id != "" and identity != call.id)
         return replace(call, id=identity)
 
-    def complete(self, completion: Completion) -> None:
-        """How the turn ended; where it took several tries, the last one counts."""
+    def set_completion(self, completion: Completion) -> None:
+        """How the turn ended. After retries, the last completion counts."""
         self._completion = completion
 
-    def end(self) -> Message:
-        """The turn is whole; this is it, for the history."""
-        replay = None if self._renamed else self._completion.replay  # it would hold the ids that were taken
-        turn = Message("assistant", "".join(self._turn), tool_calls=tuple(self._turn_calls), replay=replay)
-        self._usage = self._spent()
+    def end_turn(self) -> Message:
+        """The complete turn, for the history."""
+        # A replay holds the ids that the vendor sent, so it does not match calls with new ids.
+        replay = None if self._turn_has_new_ids else self._completion.replay
+        text = "".join(self._turn_text)
+        turn = Message("assistant", text, tool_calls=tuple(self._turn_calls), replay=replay)
+        self._usage = self._total_usage()
         self._completion = replace(self._completion, usage=None)
-        self._turn = []
+        self._turn_text = []
         return turn
 
     @property
     def refused(self) -> bool:
-        """Whether the model said, in this turn, what it will not say."""
+        """True if the model declined to answer in this turn."""
         return bool(self._completion.refusal)
 
     def result(self) -> Result:
-        """So far. Of a turn that is not whole, `messages` hold the words alone: its calls may be cut off."""
-        unfinished = "".join(self._turn)
+        """The Result so far. For an unfinished turn, `messages` hold its text only: its calls may be incomplete."""
+        unfinished = "".join(self._turn_text)
         return Result(
             text="".join(self._text),
             thinking="".join(self._thinking),
             tool_calls=tuple(self._calls),
             finish_reason=self._completion.finish_reason,
-            usage=self._spent(),
+            usage=self._total_usage(),
             refusal=self._completion.refusal,
             provider=self.provider,
             model=self.model,
@@ -104,10 +107,10 @@ class Answer:
             output=self.output,
         )
 
-    def _spent(self) -> Usage | None:
-        now = self._completion.usage
-        return self._usage + now if self._usage and now else self._usage or now
+    def _total_usage(self) -> Usage | None:
+        current = self._completion.usage
+        return self._usage + current if self._usage and current else self._usage or current
 
 
-def _gap(before: str, after: str) -> str:
+def _separator(before: str, after: str) -> str:
     return "" if before.endswith("\n") or after.startswith("\n") else "\n\n"

@@ -1,5 +1,5 @@
-"""Python types in, JSON Schemas out; JSON values in, Python values out, or a sentence that a model can act on. tools.py
-and output.py use it; it knows neither."""
+"""Python types to JSON Schema, and JSON values to Python types. Problems are described in sentences that a model can
+act on. tools.py and structured_output.py use it."""
 
 import re
 from contextlib import suppress
@@ -10,64 +10,67 @@ import msgspec
 Schema = dict[str, Any]
 
 
-class Misfit(ValueError):
-    """A value that is not what was asked for. Its text says where, and what was expected."""
+class SchemaMismatch(ValueError):
+    """A value that does not match its type. The text says where, and what was expected."""
 
 
 def schema_of(kind: Any) -> Schema:
-    """The JSON Schema of a type that msgspec knows, with `$defs` of what it refers to. Raises TypeError for others."""
+    """The JSON Schema of a type that msgspec knows, with `$defs` of the types it refers to. Raises TypeError for other
+    types."""
     (root,), definitions = msgspec.json.schema_components((kind,), ref_template="#/$defs/{name}")
-    schema: Schema = _plain(root)
-    named = {name: _plain(definition) for name, definition in definitions.items()}
+    schema: Schema = _simplify(root)
+    named = {name: _simplify(definition) for name, definition in definitions.items()}
     own = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     if own in named:
         schema = named[own]
-        if not _mentions(list(named.values()), own):
+        if not _refers_to(list(named.values()), own):
             del named[own]
     return schema | {"$defs": named} if named else schema
 
 
-def fitted(value: Any, kind: Any) -> Any:
-    """The value as that type. Models write numbers as text at times: where only that is wrong, it is forgiven. Raises
-    Misfit."""
+def convert(value: Any, kind: Any) -> Any:
+    """The value as that type. Models sometimes write numbers as strings; if that is the only problem, the string is
+    converted. Raises SchemaMismatch."""
     try:
         return msgspec.convert(value, kind)
     except RecursionError:
-        raise Misfit("It is nested too deeply.") from None
+        raise SchemaMismatch("It is nested too deeply.") from None
     except msgspec.ValidationError as error:
         with suppress(msgspec.ValidationError):
             return msgspec.convert(value, kind, strict=False)
-        raise Misfit(_sentence(str(error))) from None
+        raise SchemaMismatch(_with_path_first(str(error))) from None
 
 
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<place>.*)`)?$", re.DOTALL)
+_ERROR = re.compile(r"^(?P<problem>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
 
 
-def _sentence(message: str) -> str:
-    """ "Expected `int`, got `str` - at `$.days`" with the place in front: it is a field's name that models look for."""
-    found = _PLACE.match(message)
+def _with_path_first(message: str) -> str:
+    """ "Expected `int`, got `str` - at `$.days`" as "days: Expected ...", because models look for the name of a
+    field."""
+    found = _ERROR.match(message)
     assert found is not None
-    return f"{found['place']}: {found['what']}." if found["place"] else f"{found['what']}."
+    return f"{found['path']}: {found['problem']}." if found["path"] else f"{found['problem']}."
 
 
-def _plain(node: Any) -> Any:
-    """Without titles, which are our own class names, and with a type beside every list of values: Google wants it."""
+def _simplify(node: Any) -> Any:
+    """Without titles, which are the names of our own classes, and with a `type` for each `enum`, which Google
+    requires."""
     if isinstance(node, list):
-        return [_plain(inner) for inner in node]
+        return [_simplify(child) for child in node]
     if not isinstance(node, dict):
         return node
-    made = {key: _plain(inner) for key, inner in node.items() if key != "title" or not isinstance(inner, str)}
-    values = made.get("enum")
-    if isinstance(values, list) and "type" not in made:
+    simple = {key: _simplify(child) for key, child in node.items() if key != "title" or not isinstance(child, str)}
+    values = simple.get("enum")
+    if isinstance(values, list) and "type" not in simple:
         for kind, name in ((str, "string"), (int, "integer")):
             if all(type(value) is kind for value in values):
-                made["type"] = name
-    return made
+                simple["type"] = name
+    return simple
 
 
-def _mentions(node: Any, name: str) -> bool:
+def _refers_to(node: Any, name: str) -> bool:
     if isinstance(node, list):
-        return any(_mentions(inner, name) for inner in node)
+        return any(_refers_to(child, name) for child in node)
     if isinstance(node, dict):
-        return node.get("$ref") == f"#/$defs/{name}" or any(_mentions(inner, name) for inner in node.values())
+        return node.get("$ref") == f"#/$defs/{name}" or any(_refers_to(child, name) for child in node.values())
     return False

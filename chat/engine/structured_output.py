@@ -1,12 +1,11 @@
-"""What an answer shall be: a type in; the JSON Schema for the model, and the check of its answer, out. The runner uses
-it.
+"""Structured output: the JSON Schema of an output type for the model, and validation of the model's answer.
 
-output_type                       checked by
+output_type                       validated by
 --------------------------------  ------------------------------------------------------------------------------
-dataclass, msgspec Struct ...     msgspec, whatever it knows
+dataclass, msgspec Struct ...     msgspec
 pydantic model                    pydantic, which is not imported here
-a JSON Schema, a dict             this file: type, enum, const, required, properties, additionalProperties: false,
-                                  items, $ref into itself, anyOf; nothing else of it
+JSON Schema, as a dict            this module; it knows type, enum, const, required, properties,
+                                  additionalProperties: false, items, $ref within the schema, and anyOf
 """
 
 import re
@@ -15,11 +14,12 @@ from typing import Any
 import msgspec
 
 from .exceptions import ConfigurationError
-from .schema import Misfit, Schema, fitted, schema_of
+from .schema import Schema, SchemaMismatch, convert, schema_of
 
 
-class Output:
-    """`schema` goes to the model. Raises ConfigurationError for a type that no JSON object can be."""
+class OutputType:
+    """The type of an answer. `schema` goes to the model. Raises ConfigurationError for a type that is not a JSON
+    object."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
@@ -34,38 +34,42 @@ class Output:
         except Exception as error:
             raise ConfigurationError(f"{kind!r} cannot be an output_type: {str(error).splitlines()[-1]}.") from error
         if "properties" not in self.schema and self.schema.get("type") != "object" and "anyOf" not in self.schema:
-            raise ConfigurationError(f"The output_type {kind!r} is no object with fields, and models write only those.")
+            raise ConfigurationError(
+                f"The output_type {kind!r} is not an object with fields; models can write only those."
+            )
 
-    def read(self, text: str) -> Any:
-        """The answer as that type. Raises Misfit."""
+    def parse(self, text: str) -> Any:
+        """The answer as the output type. Raises SchemaMismatch."""
         try:
-            value = msgspec.json.decode(_unfenced(text))
+            value = msgspec.json.decode(_without_fence(text))
             if isinstance(self._kind, dict):
                 _check(value, self._kind, self._kind, "")
                 return value
-            return self._by_pydantic(value) if self._pydantic else fitted(value, self._kind)
+            return self._validate_with_pydantic(value) if self._pydantic else convert(value, self._kind)
         except RecursionError:
-            raise Misfit("It is nested too deeply.") from None
+            raise SchemaMismatch("It is nested too deeply.") from None
         except msgspec.DecodeError as error:
-            raise Misfit(f"It is not JSON: {error}.") from None
+            raise SchemaMismatch(f"It is not JSON: {error}.") from None
 
-    def _by_pydantic(self, value: Any) -> Any:
+    def _validate_with_pydantic(self, value: Any) -> Any:
         try:
             return self._kind.model_validate(value)
         except ValueError as error:
-            found = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": str(error)}]
-            raise Misfit("; ".join(f"{'.'.join(map(str, e['loc'])) or 'It'}: {e['msg']}" for e in found)) from None
+            errors = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": str(error)}]
+            problems = (f"{'.'.join(map(str, e['loc'])) or 'It'}: {e['msg']}" for e in errors)
+            raise SchemaMismatch("; ".join(problems)) from None
 
 
-def correction(problem: Misfit) -> str:
-    """What the model is told of an answer that does not fit."""
+def correction_prompt(problem: SchemaMismatch) -> str:
+    """The message to the model after an answer that does not match."""
     return f"That answer does not fit. {problem} Answer again, with the whole JSON object and nothing else."
 
 
 _FENCED = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.DOTALL)
 
 
-def _unfenced(text: str) -> str:
+def _without_fence(text: str) -> str:
+    """Some models put their JSON into a Markdown code block."""
     found = _FENCED.match(text)
     return found["inside"] if found else text
 
@@ -81,70 +85,70 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check(value: Any, schema: Any, whole: Schema, place: str) -> None:
-    """Raises Misfit with the first thing that is wrong."""
+def _check(value: Any, schema: Any, root: Schema, path: str) -> None:
+    """Raises SchemaMismatch for the first problem. `path` is the place of `value` in the answer, such as "a.b[0]"."""
     if not isinstance(schema, dict):
         return
-    where = place or "The answer"
+    where = path or "The answer"
     if isinstance(reference := schema.get("$ref"), str):
-        _check(value, _referred(whole, reference), whole, place)
-    kinds = schema.get("type")
-    kinds = [kinds] if isinstance(kinds, str) else kinds or []
-    if kinds and not any(_is(value, kind) for kind in kinds):
-        raise Misfit(f"{where}: expected {' or '.join(kinds)}, got {_kind(value)}.")
+        _check(value, _resolve(root, reference), root, path)
+    types = schema.get("type")
+    types = [types] if isinstance(types, str) else types or []
+    if types and not any(_has_type(value, name) for name in types):
+        raise SchemaMismatch(f"{where}: expected {' or '.join(types)}, got {_type_name(value)}.")
     if "enum" in schema and value not in schema["enum"]:
-        raise Misfit(f"{where}: expected one of {msgspec.json.encode(schema['enum']).decode()}.")
+        raise SchemaMismatch(f"{where}: expected one of {msgspec.json.encode(schema['enum']).decode()}.")
     if "const" in schema and value != schema["const"]:
-        raise Misfit(f"{where}: expected {msgspec.json.encode(schema['const']).decode()}.")
-    if options := schema.get("anyOf"):
-        _check_any(value, options, whole, place)
+        raise SchemaMismatch(f"{where}: expected {msgspec.json.encode(schema['const']).decode()}.")
+    if choices := schema.get("anyOf"):
+        _check_any(value, choices, root, path)
     if isinstance(value, dict):
-        _check_object(value, schema, whole, place)
+        _check_object(value, schema, root, path)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            _check(item, schema.get("items"), whole, f"{place}[{number}]")
+            _check(item, schema.get("items"), root, f"{path}[{number}]")
 
 
-def _check_any(value: Any, options: list[Any], whole: Schema, place: str) -> None:
-    problem: Misfit | None = None
-    for option in options:
+def _check_any(value: Any, choices: list[Any], root: Schema, path: str) -> None:
+    problem: SchemaMismatch | None = None
+    for choice in choices:
         try:
-            return _check(value, option, whole, place)
-        except Misfit as error:
+            return _check(value, choice, root, path)
+        except SchemaMismatch as error:
             problem = error
     assert problem is not None
     raise problem
 
 
-def _check_object(value: dict[str, Any], schema: Schema, whole: Schema, place: str) -> None:
-    prefix = f"{place}." if place else ""
+def _check_object(value: dict[str, Any], schema: Schema, root: Schema, path: str) -> None:
+    prefix = f"{path}." if path else ""
     properties = schema.get("properties") or {}
     for name in schema.get("required") or ():
         if name not in value:
-            raise Misfit(f"{prefix}{name}: it is required, and missing.")
-    for name, inner in value.items():
+            raise SchemaMismatch(f"{prefix}{name}: it is required, and missing.")
+    for name, item in value.items():
         if name in properties:
-            _check(inner, properties[name], whole, prefix + name)
+            _check(item, properties[name], root, prefix + name)
         elif schema.get("additionalProperties") is False:
-            raise Misfit(f"{prefix}{name}: there is no such field.")
+            raise SchemaMismatch(f"{prefix}{name}: there is no such field.")
 
 
-def _is(value: Any, kind: str) -> bool:
+def _has_type(value: Any, name: str) -> bool:
     if isinstance(value, bool):
-        return kind == "boolean"
-    if kind == "integer" and isinstance(value, float):
+        return name == "boolean"
+    if name == "integer" and isinstance(value, float):
         return value.is_integer()
-    return isinstance(value, _TYPES.get(kind, object))
+    return isinstance(value, _TYPES.get(name, object))
 
 
-def _kind(value: Any) -> str:
-    return next(
-        kind for kind in ("boolean", "integer", "number", "string", "array", "object", "null") if _is(value, kind)
-    )
+def _type_name(value: Any) -> str:
+    names = ("boolean", "integer", "number", "string", "array", "object", "null")
+    return next(name for name in names if _has_type(value, name))
 
 
-def _referred(whole: Schema, reference: str) -> Any:
-    found: Any = whole
+def _resolve(root: Schema, reference: str) -> Any:
+    """The target of a reference such as "#/$defs/City"."""
+    found: Any = root
     for name in reference.removeprefix("#").strip("/").split("/"):
         found = found.get(name) if name and isinstance(found, dict) else found
     return found

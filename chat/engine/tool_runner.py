@@ -1,8 +1,8 @@
-"""Tool calls in, their results out, as they finish. The runner calls it; it knows tools and no models.
+"""Runs the tool calls of a turn and yields their results as they finish. It knows tools but no models.
 
-Each call runs in a task of its own, synchronous functions in a thread of their own. Both are started by `Toolbox.run`,
-which ends the tasks before it returns; a thread cannot be ended, so it is told (`ToolContext.is_cancelled`) and left
-behind. Nothing escapes from a task but cancellation.
+Background tasks: `ToolRunner.run` starts one task per call, and ends all of them before it returns. Synchronous
+functions run in a thread of their own, which nobody can end: it is told (`ToolContext.is_cancelled`) and left behind.
+Nothing but a cancellation escapes from a task.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from .tools import Tool, ToolContext, ToolError
 
 logger = logging.getLogger("nous_chat.engine")
 
-_STUBBORN = 1.0
-"""Seconds that a cancelled tool gets to clean up before it is left alone."""
+_CANCEL_TIMEOUT = 1.0
+"""How long, in seconds, to wait for a cancelled tool to clean up."""
 
 
 class _Outcome(NamedTuple):
@@ -31,14 +31,14 @@ class _Outcome(NamedTuple):
     failed: bool = False
 
 
-class _Started(NamedTuple):
+class _RunningCall(NamedTuple):
     call: ToolCall
     tool: Tool[..., Any]
     cancelled: threading.Event
-    due: float
+    deadline: float
 
 
-class Toolbox:
+class ToolRunner:
     """The tools of a run."""
 
     def __init__(self, tools: Sequence[Tool[..., Any]], context: ToolContext) -> None:
@@ -46,45 +46,45 @@ class Toolbox:
         self._tools = {tool.name: tool for tool in tools}
         self._context = context
 
-    def waits(self, call: ToolCall) -> bool:
-        """Whether a person has to decide on it. What cannot be called as it is needs no decision."""
+    def needs_approval(self, call: ToolCall) -> bool:
+        """True if a person has to decide about the call. Invalid calls fail without a decision."""
         tool = self._tools.get(call.name)
         if tool is None or not tool.requires_approval:
             return False
         with suppress(ToolError):
-            tool.validated(call.arguments)
+            tool.validate(call.arguments)
             return True
         return False
 
     async def run(self, calls: Sequence[ToolCall], until: float) -> AsyncGenerator[ToolResult, None]:
-        """A result for each call, in the order in which they finish. Closing it cancels those that still run. Raises
-        TimeoutError if some are not done at `until`, a time of the loop."""
+        """Yield a result for each call, in the order in which they finish. Closing the generator cancels the calls that
+        still run. Raises TimeoutError if some have not finished at `until`, a time of the event loop's clock."""
         loop = asyncio.get_running_loop()
-        running: dict[asyncio.Task[_Outcome], _Started] = {}
+        running: dict[asyncio.Task[_Outcome], _RunningCall] = {}
         tasks = []
         try:
             for call in calls:
                 try:
-                    tool, arguments = self._prepared(call)
-                except ToolError as refusal:
-                    yield ToolResult(call.id, call.name, refusal.message, failed=True)
+                    tool, arguments = self._prepare(call)
+                except ToolError as error:
+                    yield ToolResult(call.id, call.name, error.message, failed=True)
                     continue
                 cancelled = threading.Event()
                 context = replace(self._context, call_id=call.id, cancelled=cancelled.is_set)
-                task = asyncio.create_task(_outcome(tool, arguments, context), name=f"tool {call.name}")
-                due = float("inf") if tool.timeout is None else loop.time() + tool.timeout
-                running[task] = _Started(call, tool, cancelled, due)
+                task = asyncio.create_task(_call_tool(tool, arguments, context), name=f"tool {call.name}")
+                deadline = float("inf") if tool.timeout is None else loop.time() + tool.timeout
+                running[task] = _RunningCall(call, tool, cancelled, deadline)
                 tasks.append(task)
             while running:
-                nearest = min(until, *(started.due for started in running.values()))
+                nearest = min(until, *(running_call.deadline for running_call in running.values()))
                 wait = max(0.0, nearest - loop.time())
                 await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                for task, (call, tool, cancelled, due) in list(running.items()):
+                for task, (call, tool, cancelled, deadline) in list(running.items()):
                     if task.done():
                         del running[task]
-                        text, failed = _result(task)
+                        text, failed = _outcome_of(task)
                         yield ToolResult(call.id, call.name, text, failed)
-                    elif due <= loop.time():
+                    elif deadline <= loop.time():
                         del running[task]
                         cancelled.set()
                         task.cancel()
@@ -93,104 +93,104 @@ class Toolbox:
                 if running and until <= loop.time():
                     raise TimeoutError
         finally:
-            for started in running.values():
-                started.cancelled.set()
-            await _end(tasks)
+            for running_call in running.values():
+                running_call.cancelled.set()
+            await _cancel(tasks)
 
-    def _prepared(self, call: ToolCall) -> tuple[Tool[..., Any], dict[str, Any]]:
+    def _prepare(self, call: ToolCall) -> tuple[Tool[..., Any], dict[str, Any]]:
         tool = self._tools.get(call.name)
         if tool is None:
             known = ", ".join(self._tools)
-            raise ToolError(f"There is no tool {call.name!r}. There are: {known}.")
-        return tool, tool.validated(call.arguments)
+            raise ToolError(f"There is no tool {call.name!r}. The tools are: {known}.")
+        return tool, tool.validate(call.arguments)
 
 
-async def _outcome(tool: Tool[..., Any], arguments: dict[str, Any], context: ToolContext) -> _Outcome:
-    first = (context,) if tool.takes_context else ()
+async def _call_tool(tool: Tool[..., Any], arguments: dict[str, Any], context: ToolContext) -> _Outcome:
+    args = (context,) if tool.takes_context else ()
     try:
         if not tool.is_async:
-            return await _in_thread(lambda: _called(tool, first, arguments, context))
-        return _Outcome(_text(await tool.function(*first, **arguments), tool.max_chars))
+            return await _run_in_thread(lambda: _call_synchronously(tool, args, arguments, context))
+        return _Outcome(_to_text(await tool.function(*args, **arguments), tool.max_chars))
     except (Exception, SystemExit, GeneratorExit) as error:
         return _failure(tool, error)
 
 
-def _called(
-    tool: Tool[..., Any], first: tuple[ToolContext, ...], arguments: dict[str, Any], context: ToolContext
+def _call_synchronously(
+    tool: Tool[..., Any], args: tuple[ToolContext, ...], arguments: dict[str, Any], context: ToolContext
 ) -> _Outcome:
-    """In a thread. The result becomes text there too: it may be large."""
+    """Runs in a thread. The result is converted to text there as well, because it may be large."""
     try:
         with context.thread_scope():
-            return _Outcome(_text(tool.function(*first, **arguments), tool.max_chars))
+            return _Outcome(_to_text(tool.function(*args, **arguments), tool.max_chars))
     except BaseException as error:
         return _failure(tool, error)
 
 
-async def _in_thread(function: Callable[[], _Outcome]) -> _Outcome:
-    """A thread for each call, and a daemon: in a pool, a tool that never returns would take the place of others, and
-    no process could end before it."""
+async def _run_in_thread(function: Callable[[], _Outcome]) -> _Outcome:
+    """Each call gets a daemon thread of its own. In a pool, a tool that never returns would block a worker for ever,
+    and would keep the process from exiting."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_Outcome] = loop.create_future()
 
-    def settle(outcome: _Outcome) -> None:
+    def set_outcome(outcome: _Outcome) -> None:
         if not future.done():
             future.set_result(outcome)
 
     def work() -> None:
         outcome = function()
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, outcome)
+        with suppress(RuntimeError):  # the event loop was closed meanwhile
+            loop.call_soon_threadsafe(set_outcome, outcome)
 
     threading.Thread(target=contextvars.copy_context().run, args=(work,), name="tool", daemon=True).start()
     return await future
 
 
-def _result(task: asyncio.Task[_Outcome]) -> _Outcome:
-    """Of a task that is done, and that we did not cancel."""
+def _outcome_of(task: asyncio.Task[_Outcome]) -> _Outcome:
+    """The outcome of a finished task. If it was cancelled, the tool did that itself."""
     if task.cancelled():
-        return _Outcome("The tool was cancelled before it was done.", failed=True)
+        return _Outcome("The tool was cancelled before it finished.", failed=True)
     return task.result()
 
 
 def _failure(tool: Tool[..., Any], error: BaseException) -> _Outcome:
-    """What an exception is to the model: the sentence of a ToolError, of others their kind alone, since their text may
-    hold anything."""
+    """An exception, for the model: the message of a ToolError. Of others only the type, as their text may hold
+    secrets."""
     if isinstance(error, ToolError):
-        return _Outcome(_bounded(error.message, tool.max_chars), failed=True)
+        return _Outcome(_truncate(error.message, tool.max_chars), failed=True)
     logger.error("The tool %s failed", tool.name, exc_info=error)
-    return _Outcome(f"{tool.name} failed ({type(error).__name__}). It has been logged.", failed=True)
+    return _Outcome(f"{tool.name} failed ({type(error).__name__}). The error has been logged.", failed=True)
 
 
-def _text(result: object, max_chars: int) -> str:
-    """Text as it is, everything else as JSON."""
+def _to_text(result: object, max_chars: int) -> str:
+    """A string unchanged, everything else as JSON."""
     if not isinstance(result, str):
-        result = msgspec.json.encode(result, enc_hook=_plain).decode()
-    return _bounded(result, max_chars)
+        result = msgspec.json.encode(result, enc_hook=_to_builtin).decode()
+    return _truncate(result, max_chars)
 
 
-def _plain(value: object) -> object:
-    """Of a pydantic model its fields; others are no JSON."""
+def _to_builtin(value: object) -> object:
+    """The fields of a pydantic model. Raises TypeError for other objects."""
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return dump(mode="json")
     raise TypeError(f"a tool's result cannot hold {type(value).__name__}")
 
 
-def _bounded(text: str, max_chars: int) -> str:
-    """At most that many characters, the note on what is missing among them; half an emoji becomes a question mark."""
+def _truncate(text: str, max_chars: int) -> str:
+    """At most `max_chars` characters, including a note about the cut. Lone surrogates become question marks."""
     if len(text) > max_chars:
         note = f"\n[Cut off here: the result has {len(text)} characters.]"
         text = text[: max(0, max_chars - len(note))] + note
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-async def _end(tasks: Sequence[asyncio.Task[_Outcome]]) -> None:
-    """Cancel what still runs, and wait for it, but not for ever."""
-    left = [task for task in tasks if not task.done()]
-    if not left:
+async def _cancel(tasks: Sequence[asyncio.Task[_Outcome]]) -> None:
+    """Cancel the running tasks, and wait a limited time for them."""
+    running = [task for task in tasks if not task.done()]
+    if not running:
         return
-    for task in left:
+    for task in running:
         task.cancel()
-    _, stubborn = await asyncio.wait(left, timeout=_STUBBORN)
-    for task in stubborn:
-        logger.warning("The %s goes on although it was cancelled", task.get_name())
+    _, pending = await asyncio.wait(running, timeout=_CANCEL_TIMEOUT)
+    for task in pending:
+        logger.warning("The %s still runs although it was cancelled", task.get_name())

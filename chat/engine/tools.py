@@ -1,11 +1,11 @@
-"""Python functions that a model may call: `@tool` makes one of a typed function. An Agent lists them, calls.py calls
-them; this file knows what a tool is, and not when it runs.
+"""Tools: Python functions that a model may call. `@tool` makes one of a typed function, an Agent lists them, and
+tool_runner.py calls them.
 
     @tool
     def weather(city: Annotated[str, "In English"], days: int = 1) -> Forecast:
         \"""The weather of the next days.\"""
 
-The model is told the function's name, the first paragraph of its docstring, and the JSON Schema of its parameters.
+The model gets the function's name, the first paragraph of its docstring, and the JSON Schema of its parameters.
 """
 
 import functools
@@ -21,7 +21,7 @@ import msgspec
 
 from .exceptions import ConfigurationError, mask
 from .providers.provider import ToolSpec
-from .schema import Misfit, Schema, fitted, schema_of
+from .schema import Schema, SchemaMismatch, convert, schema_of
 
 logger = logging.getLogger("nous_chat.engine")
 
@@ -30,8 +30,8 @@ R = TypeVar("R")
 
 
 class ToolError(Exception):
-    """Raised by a tool: its sentence goes to the model as the result of the call. It is for the model, and readers see
-    it too: no secrets in it."""
+    """Raised by a tool. The message becomes the result of the call; the model and the readers see it, so it must not
+    contain secrets."""
 
     def __init__(self, message: str) -> None:
         self.message = mask(message)
@@ -40,11 +40,13 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool knows beside its arguments. The caller of `run_stream` gives `user`, `deps` and `thread_scope`, which
-    the engine passes on unread; each call gets it with its own `call_id`.
+    """What a tool gets in addition to its arguments.
 
-    `thread_scope` makes a context manager that is entered in the thread of each synchronous tool, around its call:
-    there a site closes what belongs to a thread, such as database connections.
+    The caller of `run_stream` passes `user`, `deps` and `thread_scope`, which the engine does not look at. Each call
+    gets a copy with its own `call_id`.
+
+    `thread_scope` makes a context manager, which the engine enters in the thread of each synchronous tool, around the
+    call. A site closes there what belongs to a thread, such as database connections.
     """
 
     user: Any = None
@@ -54,17 +56,17 @@ class ToolContext:
     cancelled: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
     def is_cancelled(self) -> bool:
-        """Whether nobody waits for the result any more: the run was stopped, or the tool's time is over. From any
-        thread; a synchronous tool that takes long asks now and then, for nothing else can end it."""
+        """True if nobody waits for the result any more: the run was stopped, or the tool's time is over. May be called
+        from any thread. Long synchronous tools should check it regularly, because nothing else can end them."""
         return self.cancelled()
 
 
 class Tool(Generic[P, R]):
-    """A function with what a model is told of it; called from Python it is that function.
+    """A function with its description for a model. Calling it from Python calls the function.
 
-    `timeout` is in seconds (None: as long as the run may take), `max_chars` bounds the result that the model is sent.
-    A tool that `requires_approval` waits for a person's decision (`resume`). Raises ConfigurationError for a function
-    that no model can call.
+    `timeout` is in seconds (None: as long as the run may take). `max_chars` limits the length of the result. If
+    `requires_approval`, each call waits for a person's decision (`resume`). Raises ConfigurationError for a function
+    that a model cannot call.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Tool(Generic[P, R]):
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}", self.name):
-            raise ConfigurationError(f"{self.name!r} is no name for a tool: letters, digits, _ and -, at most 64.")
+            raise ConfigurationError(
+                f"{self.name!r} is not a name for a tool: use letters, digits, _ and -, at most 64."
+            )
         signature = _Signature(function, self.name)
         self.description = signature.description if description is None else description
         self.schema = signature.schema
@@ -90,7 +94,7 @@ class Tool(Generic[P, R]):
         self.timeout = timeout
         self.max_chars = max_chars
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004  # not whether it is callable, but how
+            getattr(function, "__call__", None)  # noqa: B004  # for objects whose __call__ is async
         )
         self._arguments = signature.arguments
 
@@ -104,21 +108,21 @@ class Tool(Generic[P, R]):
     def spec(self) -> ToolSpec:
         return ToolSpec(self.name, self.description, self.schema)
 
-    def validated(self, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The arguments of a call as the function wants them. Raises ToolError, in words that a model can act on."""
+    def validate(self, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The arguments of a call, converted to the function's types. Raises ToolError with advice for the model."""
         if arguments is None:
             raise ToolError(f"The arguments of {self.name} are not a JSON object. Call it again with one.")
         try:
-            given = fitted(dict(arguments), self._arguments)
-        except Misfit as error:
+            converted = convert(dict(arguments), self._arguments)
+        except SchemaMismatch as error:
             expected = msgspec.json.encode(self.schema["properties"]).decode()
             raise ToolError(
                 f"The arguments of {self.name} do not fit. {error} Call it again. It takes: {expected[:2000]}"
             ) from None
-        except Exception as error:  # of the code of a type: msgspec passes on what it does not know
+        except Exception as error:  # raised by the code of a custom type
             logger.exception("The arguments of the tool %s cannot be read", self.name)
             raise ToolError(f"The arguments of {self.name} cannot be read ({type(error).__name__}).") from error
-        values = ((name, getattr(given, name)) for name in self._arguments.__struct_fields__)
+        values = ((name, getattr(converted, name)) for name in self._arguments.__struct_fields__)
         return {name: value for name, value in values if value is not msgspec.UNSET}
 
 
@@ -138,14 +142,14 @@ def tool(
 
 
 def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
-    """`@tool`, or `@tool(requires_approval=True, timeout=5.0)`: a Tool of a function; the options are Tool's."""
+    """Make a Tool of a function: `@tool`, or with Tool's options `@tool(requires_approval=True, timeout=5.0)`."""
     if function is None:
         return lambda decorated: Tool(decorated, **options)
     return Tool(function, **options)
 
 
 class _Signature:
-    """What a function's signature and docstring say."""
+    """The description and the JSON Schema of a function, from its signature and docstring."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         parameters = list(inspect.signature(function).parameters.values())
@@ -156,7 +160,7 @@ class _Signature:
         self.takes_context = bool(parameters) and hints.get(parameters[0].name) is ToolContext
         if self.takes_context:
             parameters.pop(0)
-        self.description, documented = _documentation(inspect.getdoc(function) or "", [p.name for p in parameters])
+        self.description, documented = _parse_docstring(inspect.getdoc(function) or "", [p.name for p in parameters])
         fields: list[tuple[str, Any, Any]] = []
         for parameter in parameters:
             if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -166,64 +170,66 @@ class _Signature:
             kind = hints[parameter.name]
             if parameter.default is parameter.empty:
                 fields.append((parameter.name, kind, msgspec.NODEFAULT))
-            else:  # left out is left out: the default is the function's own, and may be anything
+            else:  # UNSET, so that the function uses its own default, which may be any object
                 fields.append((parameter.name, Union[kind, msgspec.UnsetType], msgspec.UNSET))  # noqa: UP007
         try:
             self.arguments = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
             self.schema = schema_of(self.arguments)
         except Exception as error:
-            what = str(error).strip().splitlines()[-1]
-            raise ConfigurationError(f"The tool {name} takes what JSON cannot hold: {what}.") from error
+            problem = str(error).strip().splitlines()[-1]
+            raise ConfigurationError(f"JSON cannot hold the arguments of the tool {name}: {problem}.") from error
         for parameter in parameters:
-            about = _described(hints[parameter.name]) or documented.get(parameter.name)
-            _tell(self.schema, parameter, about)
+            description = _annotated_description(hints[parameter.name]) or documented.get(parameter.name)
+            _describe_parameter(self.schema, parameter, description)
 
 
 def _annotated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that carries the annotations: of a partial, a bound method, an object with `__call__`."""
+    """The function with the annotations, of a partial, a bound method, or an object with `__call__`."""
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__
 
 
-def _described(hint: Any) -> str:
+def _annotated_description(hint: Any) -> str:
     """The text of `Annotated[str, "the text"]`."""
-    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((note for note in notes if isinstance(note, str)), "")
+    metadata = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((item for item in metadata if isinstance(item, str)), "")
 
 
-def _tell(schema: Schema, parameter: inspect.Parameter, about: str | None) -> None:
-    """Add to the schema of a parameter what msgspec does not know of it."""
-    told = schema["properties"][parameter.name]
-    if about and "description" not in told:
-        told = told | {"description": about}
+def _describe_parameter(schema: Schema, parameter: inspect.Parameter, description: str | None) -> None:
+    """Add the description and the default of a parameter to the schema."""
+    described = schema["properties"][parameter.name]
+    if description and "description" not in described:
+        described = described | {"description": description}
     if parameter.default is not parameter.empty and parameter.default is not None:
-        with suppress(Exception):  # it may be anything; then the model need not know
-            told = told | {"default": msgspec.to_builtins(parameter.default)}
-    schema["properties"][parameter.name] = told
+        with suppress(Exception):  # a default that JSON cannot hold is not shown
+            described = described | {"default": msgspec.to_builtins(parameter.default)}
+    schema["properties"][parameter.name] = described
 
 
-_PARAMETER = re.compile(r"^\s*(?::param\s+(?:\S+\s+)?)?\*{0,2}(?P<name>\w+)(?:\s*\([^)]*\))?\s*:\s+(?P<about>\S.*)$")
+_PARAMETER = re.compile(
+    r"^\s*(?::param\s+(?:\S+\s+)?)?\*{0,2}(?P<name>\w+)(?:\s*\([^)]*\))?\s*:\s+(?P<description>\S.*)$"
+)
 _HEADING = re.compile(r"^\s*(Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?)\s*:\s*$")
 
 
-def _documentation(text: str, parameters: list[str]) -> tuple[str, dict[str, str]]:
-    """The first paragraph, and what lines like `city: In English.` or `:param city: In English.` say of parameters. A
-    line that is indented deeper goes on with the one above."""
-    description: list[str] = []
-    about: dict[str, str] = {}
-    first, last, depth = True, "", 0
+def _parse_docstring(text: str, parameters: list[str]) -> tuple[str, dict[str, str]]:
+    """The first paragraph, and the descriptions of parameters, in lines such as `city: In English.` or `:param city: In
+    English.` A line with a deeper indent continues the one above."""
+    paragraph: list[str] = []
+    descriptions: dict[str, str] = {}
+    in_first_paragraph, current, current_indent = True, "", 0
     for line in text.splitlines():
         found = _PARAMETER.match(line)
         indent = len(line) - len(line.lstrip())
         if found and found["name"] in parameters:
-            first, last, depth = False, found["name"], indent
-            about[last] = found["about"].strip()
-        elif last and line.strip() and indent > depth:
-            about[last] += f" {line.strip()}"
+            in_first_paragraph, current, current_indent = False, found["name"], indent
+            descriptions[current] = found["description"].strip()
+        elif current and line.strip() and indent > current_indent:
+            descriptions[current] += f" {line.strip()}"
         else:
-            last = ""
-            first = first and bool(line.strip()) and not _HEADING.match(line)
-            if first:
-                description.append(line.strip())
-    return " ".join(description), about
+            current = ""
+            in_first_paragraph = in_first_paragraph and bool(line.strip()) and not _HEADING.match(line)
+            if in_first_paragraph:
+                paragraph.append(line.strip())
+    return " ".join(paragraph), descriptions

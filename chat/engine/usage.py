@@ -1,13 +1,13 @@
-"""How many tokens an answer took, as its provider counted them. Providers fill it in; nobody here estimates."""
+"""Token counts of an answer, as its provider counted them. Nothing here is estimated (tokens.py does that)."""
 
 import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Token counts, each exactly as it was sent; None where it was not sent. Adding two adds what is known.
+    """Token counts as the provider sent them; None if it did not. The sum of two adds the known counts.
 
-    `cached_tokens` is the part of the input that the provider had in its cache, `reasoning_tokens` the part of the
-    output that was thinking. `total_tokens` is the provider's own sum and may hold more than input and output.
+    `cached_tokens` is the part of the input that the provider read from its cache, `reasoning_tokens` the part of the
+    output that was thinking. `total_tokens` is the provider's own sum, and may be more than input and output together.
     """
 
     input_tokens: int | None = None
@@ -22,7 +22,7 @@ class Usage(msgspec.Struct, frozen=True):
         return Usage(*(_sum(getattr(self, name), getattr(other, name)) for name in self.__struct_fields__))
 
 
-def _sum(one: int | None, two: int | None) -> int | None:
-    if one is None or two is None:
-        return two if one is None else one
-    return one + two
+def _sum(first: int | None, second: int | None) -> int | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second

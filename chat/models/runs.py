@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..engine import AT_LIMIT
+from ..engine import LENGTH_FINISH_REASONS
 from .conversations import Conversation
 from .messages import Message
 
@@ -59,6 +59,14 @@ class Run(models.Model):
     finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)
     error_code = models.CharField(_("error"), max_length=50, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
+    error_detail = models.TextField(
+        # db_default lets processes that do not know the field yet store runs while a deployment replaces them.
+        _("error details"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("for staff: what the provider said"),
+    )
     retry_after = models.FloatField(_("retry after (s)"), null=True, blank=True)
     input_tokens = models.PositiveIntegerField(_("input tokens"), null=True, blank=True)
     output_tokens = models.PositiveIntegerField(_("output tokens"), null=True, blank=True)
@@ -103,7 +111,9 @@ class Run(models.Model):
     def cut_off(self) -> bool:
         """Did it end before its answer was complete? Then it can go on."""
         ended = (self.Status.STOPPED, self.Status.FAILED, self.Status.INTERRUPTED)
-        return self.status in ended or (self.status == self.Status.COMPLETED and self.finish_reason in AT_LIMIT)
+        return self.status in ended or (
+            self.status == self.Status.COMPLETED and self.finish_reason in LENGTH_FINISH_REASONS
+        )
 
 
 class ToolCall(models.Model):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from .. import engine
 from ..conf import Price
+from ..engine.tokens import CHARS_PER_TOKEN, estimate_tokens
 from ..protocol import objects
-from ..store import prompts
 from ..store.pricing import RemainingBudget, compute_cost, count_tokens
 
 
@@ -18,7 +18,7 @@ class Meter:
     def __init__(
         self, prompt: Sequence[engine.Message], budgets: Sequence[RemainingBudget], price: Price | None
     ) -> None:
-        self._context_tokens = sum(map(prompts.estimate, prompt))
+        self._context_tokens = sum(map(estimate_tokens, prompt))
         self._budgets = budgets
         self._price = price
         self._input_tokens = 0
@@ -34,17 +34,17 @@ class Meter:
     def add_tool_result(self, chars: int) -> None:
         """A tool returned this many characters. The model is sent everything once more."""
         self._turn_begins = True
-        self._context_tokens += chars // prompts.CHARS_PER_TOKEN
+        self._context_tokens += chars // CHARS_PER_TOKEN
 
     @property
     def _next_input(self) -> int:
         """Tokens that the model is sent before it writes again."""
-        return self._context_tokens + self._output_chars // prompts.CHARS_PER_TOKEN if self._turn_begins else 0
+        return self._context_tokens + self._output_chars // CHARS_PER_TOKEN if self._turn_begins else 0
 
     @property
     def usage(self) -> engine.Usage:
         """The estimate so far, in tokens."""
-        output = -(-self._output_chars // prompts.CHARS_PER_TOKEN)
+        output = -(-self._output_chars // CHARS_PER_TOKEN)
         return engine.Usage(self._input_tokens, output, self._input_tokens + output)
 
     def exceeded(self) -> objects.Failure | None:

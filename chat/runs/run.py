@@ -277,10 +277,11 @@ class LiveRun:
                 leave_next_to_others=leave_next,
             )
         last = self._stream.result()
-        result, error = last.result, None
+        result, error, detail = last.result, None, ""
         if isinstance(last, engine.Error):
-            retry_after = getattr(last.error, "retry_after", None)
-            error = objects.Failure(last.error.code, last.error.said(i18n.in_site_language), retry_after)
+            retry_after, detail = getattr(last.error, "retry_after", None), last.error.detail
+            logger.warning("Run %s failed (%s): %s", self.id, last.error.code, detail)
+            error = objects.Failure(last.error.code, last.error.translated(i18n.in_site_language), retry_after)
         elif result.refusal and not written.text:
             error = objects.Failure("refused", result.refusal)
         return store.Ending(
@@ -292,6 +293,7 @@ class LiveRun:
             model=f"{result.provider}:{result.model}",
             finish_reason=result.finish_reason,
             error=error,
+            error_detail=detail,
             transcript=[*started.transcript, *result.messages],
             awaits_approval=error is None and bool(result.pending),
             leave_next_to_others=leave_next,

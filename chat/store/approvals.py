@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from ..conf import conf
-from ..engine.approvals import pending
+from ..engine.approvals import pending_calls
 from ..i18n import in_site_language
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
@@ -66,7 +66,7 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
-    undecided = [call.id for call in pending(ending.transcript)]
+    undecided = [call.id for call in pending_calls(ending.transcript)]
     ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
         status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_expiry()
     )

@@ -105,5 +105,6 @@ def _copy_messages(rows: list[Message], into: Conversation) -> None:
 def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
     """Without its counts of tokens: they were spent once."""
     kept = ("status", "seq", "agent", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason", "error_code",
-            "error_message", "retry_after", "transcript", "created_at", "started_at", "finished_at")  # fmt: skip
+            "error_message", "error_detail", "retry_after", "transcript", "created_at", "started_at",
+            "finished_at")  # fmt: skip
     return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})

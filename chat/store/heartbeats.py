@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from .. import engine
 from ..conf import conf
+from ..engine.tokens import CHARS_PER_TOKEN
 from ..models import Message, Run
 from ..protocol import objects
-from . import prompts
 from .base import lock_conversation
 from .bulk import CaseByPk
 from .run_lifecycle import Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
@@ -110,7 +110,7 @@ def _estimate_usage(run: Run) -> engine.Usage:
     chars = len(run.message.text) + len(run.message.thinking) if run.message else 0
     if run.continues and run.replaces is not None:
         chars -= len(run.replaces.text) + len(run.replaces.thinking)
-    tokens = max(chars, 0) // prompts.CHARS_PER_TOKEN
+    tokens = max(chars, 0) // CHARS_PER_TOKEN
     return engine.Usage(None, tokens, tokens)
 
 

@@ -11,17 +11,11 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import agents, engine, models
-from ..engine.approvals import pending
+from ..engine.approvals import pending_calls
+from ..engine.tokens import estimate_tokens
 from ..protocol.objects import Person
 
 logger = logging.getLogger("nous_chat.store")
-
-TOKENS_PER_MESSAGE = 4
-CHARS_PER_TOKEN = 4
-"""Vendors' guides give about four characters of English a token."""
-
-TOKENS_PER_IMAGE = 1200
-"""What vendors count for a picture of about a megapixel; larger ones are made smaller."""
 
 STORAGE_PREFIX = "storage:"
 """What the address of a picture begins with until `load` has read it."""
@@ -63,12 +57,12 @@ def build_prompt(
         "user", SUMMARY_PREFIX + summary
     )  # of a person, not the system: people's words are in it
     if summary:
-        budget -= estimate(summed_up)
+        budget -= estimate_tokens(summed_up)
     chosen: list[tuple[models.Message, list[engine.Message]]] = []
     omitted_seq = 0
     for row in newest_first:
         turns = _build_turns(row, agent, files.get(row.pk, ()))
-        budget -= sum(estimate(turn) for turn in turns)
+        budget -= sum(estimate_tokens(turn) for turn in turns)
         if budget < 0 and chosen:
             omitted_seq = row.seq
             break
@@ -107,14 +101,6 @@ def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:
     return loaded
 
 
-def estimate(turn: engine.Message) -> int:
-    """Tokens, roughly: good enough to stay inside a budget. Bytes of UTF-8 are counted, not characters: one of Chinese
-    or Japanese is about a token.
-    """
-    size = len(turn.text.encode()) + sum(len(call.raw.encode()) for call in turn.tool_calls)
-    return TOKENS_PER_MESSAGE + size // CHARS_PER_TOKEN + TOKENS_PER_IMAGE * len(turn.images)
-
-
 def decode_transcript(run: models.Run) -> list[engine.Message]:
     """What a run added to the history, as it was stored; empty for one that called no tool."""
     return _decoder.decode(run.transcript) if run.transcript else []
@@ -123,7 +109,7 @@ def decode_transcript(run: models.Run) -> list[engine.Message]:
 def build_continuation(row: models.Message) -> list[engine.Message]:
     """An answer that was cut off, and the wish that it goes on: every wire takes a person's words last."""
     said = decode_transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
-    return [*said, engine.Message("user", engine.GO_ON)] if said else []
+    return [*said, engine.Message("user", engine.CONTINUE_PROMPT)] if said else []
 
 
 def encode_transcript(messages: Iterable[engine.Message]) -> str:
@@ -134,7 +120,7 @@ def encode_transcript(messages: Iterable[engine.Message]) -> str:
 
 def has_all_results(messages: Iterable[engine.Message]) -> bool:
     """Whether each call has its result: no model takes a history where one is missing."""
-    return not pending(list(messages))
+    return not pending_calls(list(messages))
 
 
 def _build_turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) -> list[engine.Message]:

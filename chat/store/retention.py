@@ -19,6 +19,7 @@ _HAS_CONTENT = (
     | Q(thinking__gt="")
     | Q(run__transcript__gt="")
     | Q(run__error_message__gt="")
+    | Q(run__error_detail__gt="")
     | Q(run__calls__arguments__isnull=False)
     | Q(run__calls__result__gt="")
     | Q(run__calls__reason__gt="")
@@ -53,7 +54,7 @@ def erase_expired() -> int:
         done += Edit.objects.filter(pk__in=list(edits[:BATCH_SIZE])).delete()[0]
         erased = list(texts[:BATCH_SIZE])
         ToolCall.objects.filter(run__message__in=erased).update(arguments=None, result=None, reason="")
-        Run.objects.filter(message__in=erased).update(transcript="", error_message="")
+        Run.objects.filter(message__in=erased).update(transcript="", error_message="", error_detail="")
         Passage.objects.filter(message__in=erased).delete()
         done += Message.objects.filter(pk__in=erased).update(text="", thinking="")
         # What went on in these answers is their beginning: the next call takes it.

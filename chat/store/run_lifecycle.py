@@ -45,6 +45,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     """Who answered, as provider:model, where that is known."""
     finish_reason: str | None = None
     error: objects.Failure | None = None
+    error_detail: str = ""
+    """For staff: what the provider said, and which setting to check. Readers see the message of `error` only."""
     transcript: list[engine.Message] = []
     awaits_approval: bool = False
     """It is no end yet: calls of the transcript's last turn wait for people."""
@@ -140,6 +142,7 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
         fields |= {
             "error_code": error.code[:50],
             "error_message": sanitize_text(error.message),
+            "error_detail": sanitize_text(ending.error_detail),
             "retry_after": error.retry_after,
         }
     if ending.status != Run.Status.STOPPED:

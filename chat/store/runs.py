@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from .. import agents, engine
 from ..conf import Price, conf
-from ..engine.approvals import pending
+from ..engine.approvals import pending_calls
+from ..engine.tokens import CHARS_PER_TOKEN, estimate_tokens
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
@@ -152,13 +153,13 @@ def start_run(run_id: UUID, host: str) -> StartedRun | None:
     if run.continues and run.replaces is not None and not transcript:
         transcript = prompts.build_continuation(run.replaces)
     calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
-    waiting = [call.id for call in pending(transcript)]
+    waiting = [call.id for call in pending_calls(transcript)]
     budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
     prompt = prompts.build_prompt(
         earlier.iterator(chunk_size=PAGE_SIZE),
-        budget - sum(map(prompts.estimate, transcript)),
+        budget - sum(map(estimate_tokens, transcript)),
         run.agent,
-        read_files_for_prompt(conversation.id, answer.seq, budget * prompts.CHARS_PER_TOKEN // 2),
+        read_files_for_prompt(conversation.id, answer.seq, budget * CHARS_PER_TOKEN // 2),
         conversation.summary,
     )
     with override(settings.LANGUAGE_CODE):  # why it ends, if it ends at one of them, is kept for all

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from .. import agents
 from ..conf import conf
+from ..engine.tokens import CHARS_PER_TOKEN
 from ..models import Conversation, Message, Run
 from ..protocol.objects import Person
 from . import prompts
@@ -95,7 +96,7 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
         ).omitted_seq
         or omitted_seq
     )
-    left = budget * prompts.CHARS_PER_TOKEN
+    left = budget * CHARS_PER_TOKEN
     lines: list[str] = []
     rows = (
         prompt_messages(conversation_id)
@@ -103,7 +104,7 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
         .filter(seq__gt=conversation.summary_seq, seq__lte=until)
     )
     for row in rows.order_by("seq").iterator(chunk_size=50):
-        line = f"{_speaker_name(row)}: {row.text}"[: budget * prompts.CHARS_PER_TOKEN]
+        line = f"{_speaker_name(row)}: {row.text}"[: budget * CHARS_PER_TOKEN]
         left -= len(line)
         if left < 0 and lines:
             until = row.seq - 1

@@ -78,10 +78,10 @@ def test_the_edit_history_is_shown_unless_the_message_is_deleted(
 def test_a_run_does_not_show_a_deleted_answer(admin_client: Client, history: Conversation, people: Any) -> None:
     run = Run.objects.get()
     assert run.message is not None
-    Run.objects.update(transcript="They said Sesame", error_message="Not Sesame")
+    Run.objects.update(transcript="They said Sesame", error_message="Not Sesame", error_detail="Nor Sesame")
     ToolCall.objects.create(run=run, call_id="c", name="look_up", result="Sesame")
     url = reverse("admin:nous_chat_run_change", args=[run.pk])
-    assert admin_client.get(url).content.decode().count("Sesame") == 3
+    assert admin_client.get(url).content.decode().count("Sesame") == 4
     store.delete_message(people["ada"].pk, history.pk, run.message.pk)
     assert "Sesame" not in admin_client.get(url).content.decode()
 

@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from chat import i18n, store
 from chat.engine import EngineError, Limits
-from chat.engine.providers.errors import Failures
+from chat.engine.providers.errors import ProviderErrors
 from chat.models import Conversation, Run, Spending
 from chat.node import node
 from chat.protocol import objects
@@ -170,15 +170,27 @@ def test_on_a_real_site_sockets_speak_their_own_language(start_site: Callable[..
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "german", "english"),
+    ("behaviour", "template", "detail"),
     [
-        ("status@code=429,retry_after=1", "bittet zu warten", "asks to wait"),
-        ("page", "Es kam eine Webseite.", "it sent a web page."),
-        ("silent", "noch kein erstes Token gesendet", "sent no first token"),
-        ("cut@n=3", "mitten in der Antwort abgebrochen", "broke off"),
+        (
+            "status@code=429,retry_after=1",
+            "The model is busy. Try again in %(seconds)s seconds.",
+            "custom asks to wait",
+        ),
+        (
+            "page",
+            "The model's answer could not be read. The site's administrator can see why.",
+            "it sent a web page.",
+        ),
+        (
+            "silent",
+            "The model did not start to answer within %(seconds)s seconds. Try again.",
+            "custom:silent sent no first token",
+        ),
+        ("cut@n=3", "The answer broke off. Try again.", "custom:cut@n=3 broke off"),
     ],
 )
-def test_why_a_provider_failed_is_for_all_and_logged_in_english(
+def test_readers_get_the_reason_in_their_language_and_staff_get_the_details(
     scenario: Scenario,
     people: Any,
     room: Conversation,
@@ -186,37 +198,44 @@ def test_why_a_provider_failed_is_for_all_and_logged_in_english(
     settings: Any,
     caplog: pytest.LogCaptureFixture,
     behaviour: str,
-    german: str,
-    english: str,
+    template: str,
+    detail: str,
 ) -> None:
     settings.LANGUAGE_CODE = "de"
     model(behaviour, FIRST_TOKEN_TIMEOUT=1)
+    with translation.override("de"):
+        german = translation.gettext(template) % {"seconds": "1"}
+    assert german != template % {"seconds": "1"}, "there is no translation"
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk, ENGLISH) as peer:
             await peer.say("Hello")
             error = (await peer.hear("run.finished"))["error"]
-            assert german in error["message"], error
-            assert english not in error["message"]
+            assert error["message"] == german
+            assert "custom" not in str(error), "what the provider said is for staff"
 
     scenario(talk)
-    assert german in Run.objects.get().error_message
+    run = Run.objects.get()
+    assert run.error_message == german
+    assert detail in run.error_detail
+    assert detail in caplog.text
     assert german not in caplog.text
 
 
 def test_no_language_lets_a_key_out() -> None:
     key = "secret-0123456789"
-    failures = Failures("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
-    said = [
-        failures.status(302, {"location": f"https://there/?k={key}"}, b"").said(i18n.in_site_language),
-        failures.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()).said(i18n.in_site_language),
-        failures.deadline("idle_timeout", Limits()).said(i18n.in_site_language),
-        failures.unreachable(OSError(f"no way to {key}"), Limits()).said(i18n.in_site_language),
+    errors = ProviderErrors("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
+    failures = [
+        errors.status(302, {"location": f"https://there/?k={key}"}, b""),
+        errors.status(401, {}, f'{{"error": {{"message": "no key {key}"}}}}'.encode()),
+        errors.deadline("idle_timeout", Limits()),
+        errors.unreachable(OSError(f"no way to {key}"), Limits()),
     ]
-    assert not [sentence for sentence in said if key in sentence]
-    assert all("***" in sentence for sentence in (said[0], said[1], said[3]))
+    for failure in failures:
+        assert key not in failure.detail + failure.translated(i18n.in_site_language)
+    assert all("***" in failure.detail for failure in (failures[0], failures[1], failures[3]))
 
 
 def test_what_a_sites_own_agent_says_is_left_as_it_is() -> None:
     sentence = "Das 100% genaue Modell schläft."
-    assert EngineError(sentence).said(i18n.in_site_language) == sentence
+    assert EngineError(sentence).translated(i18n.in_site_language) == sentence

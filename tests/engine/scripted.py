@@ -1,4 +1,4 @@
-"""Agents that play several turns: a script for each request, and what was asked of them."""
+"""A scripted model for tests of the runner, and helpers for the events of its agents."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from chat.engine import Agent, DemoProvider, Error, Event, Finish, Message, Resu
 from chat.engine.providers.provider import Request
 
 
-class Turns:
-    """`Turns([step, ...], [step, ...])`: the first request gets the first script, and so on; the last one stays.
-    `asked` are the requests."""
+class ScriptedModel:
+    """`ScriptedModel([step, ...], [step, ...])` plays the first script for the first request, and so on. The last
+    script is repeated. `requests` are the requests received."""
 
     def __init__(self, *scripts: Sequence[Any], model: str = "script") -> None:
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self._scripts = scripts
         self.provider = DemoProvider(model, script=self._play)
 
@@ -21,8 +21,8 @@ class Turns:
         return Agent(self.provider, **options)
 
     def _play(self, request: Request) -> Sequence[Any]:
-        self.asked.append(request)
-        return self._scripts[min(len(self.asked), len(self._scripts)) - 1]
+        self.requests.append(request)
+        return self._scripts[min(len(self.requests), len(self._scripts)) - 1]
 
 
 async def collect(agent: Any, prompt: Any = "Hi", **options: Any) -> list[Event]:
@@ -34,11 +34,13 @@ def events_of(agent: Any, prompt: Any = "Hi", **options: Any) -> list[Event]:
 
 
 def finished(events: list[Event]) -> Result:
+    """The Result of a stream that must have finished."""
     assert isinstance(events[-1], Finish), events[-1]
     return events[-1].result
 
 
 def failed(events: list[Event]) -> Error:
+    """The Error of a stream that must have failed."""
     assert isinstance(events[-1], Error), events[-1]
     return events[-1]
 

@@ -1,7 +1,6 @@
 """Anthropic's wire, quirk by quirk, and what is sent on it."""
 
 import json
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta
 from chat.engine.providers.anthropic import AnthropicParser, AnthropicProvider
 from chat.engine.providers.provider import Request, ToolSpec
 
-from . import responses as players
-from .responses import Played
+from . import responses
+from .responses import Decoded, cut
 
 
 def event(kind: str, **fields: Any) -> bytes:
@@ -42,53 +41,53 @@ END = event("message_stop")
 PING = event("ping")
 
 
-def play(*pieces: bytes) -> Played:
-    return players.play(pieces, AnthropicParser)
+def decode(*pieces: bytes) -> Decoded:
+    return responses.decode(pieces, AnthropicParser)
 
 
 def test_text_comes_in_deltas() -> None:
-    played = play(BEGIN, TEXT, PING, text("Hel"), text("lo"), event("content_block_stop", index=0), stop(), END)
-    assert played.deltas == [TextDelta("Hel"), TextDelta("lo")]
-    assert (played.finish_reason, played.usage, played.code) == ("end_turn", Usage(3, 1, 4), None)
-    assert played.replay is None
+    decoded = decode(BEGIN, TEXT, PING, text("Hel"), text("lo"), event("content_block_stop", index=0), stop(), END)
+    assert decoded.deltas == [TextDelta("Hel"), TextDelta("lo")]
+    assert (decoded.finish_reason, decoded.usage, decoded.code) == ("end_turn", Usage(3, 1, 4), None)
+    assert decoded.replay is None
 
 
 def test_nothing_after_the_end_counts_and_a_stop_reason_is_an_end() -> None:
-    assert play(BEGIN, TEXT, text("a"), stop(), END, text("b")).text == "a"
-    assert play(BEGIN, TEXT, text("a"), stop()).code is None
-    assert play(BEGIN, TEXT, text("a"), stop().rstrip()).code is None
+    assert decode(BEGIN, TEXT, text("a"), stop(), END, text("b")).text == "a"
+    assert decode(BEGIN, TEXT, text("a"), stop()).code is None
+    assert decode(BEGIN, TEXT, text("a"), stop().rstrip()).code is None
 
 
 def test_without_either_the_stream_was_cut() -> None:
-    played = play(BEGIN, TEXT, text("a"), event("content_block_stop", index=0))
-    assert (played.text, played.code, played.usage) == ("a", "stream_cut", Usage(3, 1, 4))
+    decoded = decode(BEGIN, TEXT, text("a"), event("content_block_stop", index=0))
+    assert (decoded.text, decoded.code, decoded.usage) == ("a", "stream_cut", Usage(3, 1, 4))
 
 
 def test_a_block_may_hold_its_text_from_the_start() -> None:
-    played = play(BEGIN, start(0, "thinking", thinking="Hm", signature=""), start(1, "text", text="Yes"), stop())
-    assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
+    decoded = decode(BEGIN, start(0, "thinking", thinking="Hm", signature=""), start(1, "text", text="Yes"), stop())
+    assert decoded.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
 
 
 def test_blanks_inside_the_json_do_no_harm() -> None:
     body = b'data: {"type": "content_block_delta", "index": 0, "delta": {"type":"text_delta","text":"a"}      }\n\n'
-    assert play(BEGIN, TEXT, body, stop()).text == "a"
+    assert decode(BEGIN, TEXT, body, stop()).text == "a"
 
 
 class TestUsage:
     def test_what_comes_later_replaces_what_came_first_field_by_field(self) -> None:
-        assert play(BEGIN, stop(usage={"output_tokens": 9})).usage == Usage(3, 9, 12)
-        assert play(BEGIN, stop(usage={"input_tokens": 70, "output_tokens": 9})).usage == Usage(70, 9, 79)
+        assert decode(BEGIN, stop(usage={"output_tokens": 9})).usage == Usage(3, 9, 12)
+        assert decode(BEGIN, stop(usage={"input_tokens": 70, "output_tokens": 9})).usage == Usage(70, 9, 79)
 
     def test_the_cache_counts_into_the_total(self) -> None:
         usage = {"cache_creation_input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 9}
-        assert play(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 122, 100)
+        assert decode(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 122, 100)
 
     def test_thinking_is_told_where_it_is(self) -> None:
         usage = {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 5}}
-        assert play(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 12, None, 5)
+        assert decode(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 12, None, 5)
 
     def test_or_it_never_comes(self) -> None:
-        assert play(TEXT, text("a"), stop(), END).usage is None
+        assert decode(TEXT, text("a"), stop(), END).usage is None
 
 
 class TestTools:
@@ -96,32 +95,32 @@ class TestTools:
 
     def test_a_call_comes_in_pieces_and_goes_out_whole(self) -> None:
         pieces = [delta(0, "input_json_delta", partial_json=part) for part in ("", '{"x"', ": 1}")]
-        played = play(BEGIN, self.CALL, *pieces, stop("tool_use"), END)
-        assert played.deltas == [ToolCall("toolu_1", "add", {"x": 1}, '{"x": 1}')]
+        decoded = decode(BEGIN, self.CALL, *pieces, stop("tool_use"), END)
+        assert decoded.deltas == [ToolCall("toolu_1", "add", {"x": 1}, '{"x": 1}')]
 
     def test_no_arguments_are_an_empty_object(self) -> None:
-        played = play(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json=""), stop("tool_use"))
-        assert played.calls == [ToolCall("toolu_1", "add", {}, "")]
+        decoded = decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json=""), stop("tool_use"))
+        assert decoded.calls == [ToolCall("toolu_1", "add", {}, "")]
 
     def test_arguments_that_were_cut_are_none_and_kept_raw(self) -> None:
-        played = play(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json='{"x": "unf'), stop("max_tokens"))
-        assert played.calls == [ToolCall("toolu_1", "add", None, '{"x": "unf')]
+        decoded = decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json='{"x": "unf'), stop("max_tokens"))
+        assert decoded.calls == [ToolCall("toolu_1", "add", None, '{"x": "unf')]
 
     def test_the_servers_own_tools_are_nobodys_calls(self) -> None:
         server = start(0, "server_tool_use", id="srvtoolu_1", name="web_search", input={})
         query = delta(0, "input_json_delta", partial_json='{"query": "x"}')
         found = {"tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result", "encrypted_content": "e"}]}
         result = start(1, "web_search_tool_result", **found)
-        played = play(BEGIN, server, query, result, start(2, "text", text=""), text("a", 2), stop(), END)
-        assert played.deltas == [TextDelta("a")]
-        assert played.replay == Replay("anthropic", [
+        decoded = decode(BEGIN, server, query, result, start(2, "text", text=""), text("a", 2), stop(), END)
+        assert decoded.deltas == [TextDelta("a")]
+        assert decoded.replay == Replay("anthropic", [
             {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
             {"type": "web_search_tool_result", **found},
             {"type": "text", "text": "a"},
         ])  # fmt: skip
 
     def test_a_stream_that_failed_has_none(self) -> None:
-        assert play(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json="{}")).calls == []
+        assert decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json="{}")).calls == []
 
 
 class TestThinking:
@@ -131,18 +130,18 @@ class TestThinking:
     CALL = start(1, "tool_use", id="toolu_1", name="add", input={})
 
     def test_it_goes_back_signed_with_the_call(self) -> None:
-        played = play(BEGIN, self.BLOCK, *self.THOUGHT, self.SIGNATURE, self.CALL, stop("tool_use"))
-        assert played.thinking == "Hm. So."
-        assert played.replay == Replay("anthropic", [
+        decoded = decode(BEGIN, self.BLOCK, *self.THOUGHT, self.SIGNATURE, self.CALL, stop("tool_use"))
+        assert decoded.thinking == "Hm. So."
+        assert decoded.replay == Replay("anthropic", [
             {"type": "thinking", "thinking": "Hm. So.", "signature": "sig"},
             {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
         ])  # fmt: skip
 
     def test_so_do_thoughts_that_are_not_shown(self) -> None:
         redacted = start(1, "redacted_thinking", data="EqkE")
-        played = play(BEGIN, self.BLOCK, self.SIGNATURE, redacted, start(2, "text", text=""), text("a", 2), stop())
-        assert played.deltas == [TextDelta("a")]
-        assert played.replay == Replay("anthropic", [
+        decoded = decode(BEGIN, self.BLOCK, self.SIGNATURE, redacted, start(2, "text", text=""), text("a", 2), stop())
+        assert decoded.deltas == [TextDelta("a")]
+        assert decoded.replay == Replay("anthropic", [
             {"type": "thinking", "thinking": "", "signature": "sig"},
             {"type": "redacted_thinking", "data": "EqkE"},
             {"type": "text", "text": "a"},
@@ -150,31 +149,31 @@ class TestThinking:
 
     def test_what_may_not_come_back_is_left_out(self) -> None:
         empty = start(2, "text", text="")
-        played = play(BEGIN, self.BLOCK, *self.THOUGHT, self.CALL, empty, stop("max_tokens"))
-        assert played.replay == Replay("anthropic", [
+        decoded = decode(BEGIN, self.BLOCK, *self.THOUGHT, self.CALL, empty, stop("max_tokens"))
+        assert decoded.replay == Replay("anthropic", [
             {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
         ])  # fmt: skip
 
     def test_an_answer_that_broke_off_has_no_replay(self) -> None:
-        assert play(BEGIN, self.BLOCK, *self.THOUGHT).replay is None
+        assert decode(BEGIN, self.BLOCK, *self.THOUGHT).replay is None
 
     def test_citations_and_compactions_are_kept_for_it(self) -> None:
         cited = [delta(1, "citations_delta", citation={"cited_text": "x"}), text("a", 1)]
         summary = delta(0, "compaction_delta", content="so far")
         begin = [start(0, "compaction", content=None), summary, start(1, "text", text="", citations=[])]
-        played = play(BEGIN, *begin, *cited, stop())
-        assert played.text == "a"
-        assert played.replay == Replay("anthropic", [
+        decoded = decode(BEGIN, *begin, *cited, stop())
+        assert decoded.text == "a"
+        assert decoded.replay == Replay("anthropic", [
             {"type": "compaction", "content": "so far"},
             {"type": "text", "text": "a", "citations": [{"cited_text": "x"}]},
         ])  # fmt: skip
 
 
 def test_a_refusal_keeps_what_was_said_and_has_a_sentence() -> None:
-    played = play(BEGIN, TEXT, text("Hi"), stop("refusal", stop_details={"explanation": None}), END)
-    assert (played.text, played.finish_reason, played.code) == ("Hi", "refusal", None)
-    assert played.refusal == "The model declined to answer this."
-    assert play(BEGIN, stop("refusal", stop_details={"explanation": "Too hot."})).refusal == "Too hot."
+    decoded = decode(BEGIN, TEXT, text("Hi"), stop("refusal", stop_details={"explanation": None}), END)
+    assert (decoded.text, decoded.finish_reason, decoded.code) == ("Hi", "refusal", None)
+    assert decoded.refusal == "The model declined to answer this."
+    assert decode(BEGIN, stop("refusal", stop_details={"explanation": "Too hot."})).refusal == "Too hot."
 
 
 class TestErrors:
@@ -187,19 +186,19 @@ class TestErrors:
     ])  # fmt: skip
     def test_an_error_may_come_in_the_middle(self, kind: str, code: str) -> None:
         error = event("error", error={"type": kind, "message": "Too bad"})
-        played = play(BEGIN, TEXT, text("a"), error)
-        assert (played.text, played.code, played.usage) == ("a", code, Usage(3, 1, 4))
-        assert "Too bad" in str(played.message)
+        decoded = decode(BEGIN, TEXT, text("a"), error)
+        assert (decoded.text, decoded.code, decoded.usage) == ("a", code, Usage(3, 1, 4))
+        assert "Too bad" in decoded.detail
 
     def test_or_without_its_type_or_its_frame(self) -> None:
         error = b'{"error": {"type": "overloaded_error", "message": "Overloaded"}}'
-        assert play(BEGIN, b"data: " + error + b"\n\n").code == "overloaded"
-        assert play(BEGIN, TEXT, error + b"\n").code == "overloaded"
-        assert play(BEGIN, TEXT, b"error: " + error + b"\n").code == "overloaded"
-        assert play(BEGIN, TEXT, b"event: error\ndata: overloaded\n\n").code == "overloaded"
+        assert decode(BEGIN, b"data: " + error + b"\n\n").code == "overloaded"
+        assert decode(BEGIN, TEXT, error + b"\n").code == "overloaded"
+        assert decode(BEGIN, TEXT, b"error: " + error + b"\n").code == "overloaded"
+        assert decode(BEGIN, TEXT, b"event: error\ndata: overloaded\n\n").code == "overloaded"
 
     def test_an_event_that_is_no_json_is_no_answer(self) -> None:
-        assert play(BEGIN, TEXT, text("a"), b"event: content_block_delta\ndata: {x\n\n", END).code == "bad_response"
+        assert decode(BEGIN, TEXT, text("a"), b"event: content_block_delta\ndata: {x\n\n", END).code == "bad_response"
 
 
 class TestWhole:
@@ -208,17 +207,21 @@ class TestWhole:
         body: dict[str, Any] = {"type": "message", "stop_reason": "tool_use", "usage": usage, "content": [
             {"type": "thinking", "thinking": "Hm", "signature": "sig"}, {"type": "text", "text": "Yes"},
             {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"x": 1}}]}  # fmt: skip
-        played = play(json.dumps(body, indent=2).encode())
-        assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes"), ToolCall("toolu_1", "add", {"x": 1}, '{"x":1}')]
-        assert (played.finish_reason, played.usage, played.code) == ("tool_use", Usage(3, 2, 5), None)
-        assert played.replay == Replay("anthropic", body["content"])
+        decoded = decode(json.dumps(body, indent=2).encode())
+        assert decoded.deltas == [
+            ThinkingDelta("Hm"),
+            TextDelta("Yes"),
+            ToolCall("toolu_1", "add", {"x": 1}, '{"x":1}'),
+        ]
+        assert (decoded.finish_reason, decoded.usage, decoded.code) == ("tool_use", Usage(3, 2, 5), None)
+        assert decoded.replay == Replay("anthropic", body["content"])
 
     def test_it_may_be_an_error_under_status_200(self) -> None:
-        assert play(b'{"type": "error", "error": {"type": "overloaded_error", "message": "x"}}').code == "overloaded"
+        assert decode(b'{"type": "error", "error": {"type": "overloaded_error", "message": "x"}}').code == "overloaded"
 
     @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"content": 7}', b'{"content": [{"ty', b"[{}]"])
     def test_or_something_else(self, body: bytes) -> None:
-        assert play(body).code in ("bad_response", "stream_cut")
+        assert decode(body).code in ("bad_response", "stream_cut")
 
 
 @pytest.mark.parametrize("unknown", [
@@ -231,8 +234,8 @@ class TestWhole:
     b"event: ping\ndata: 12:00\n\n", b"hello there\n", b"data: []\n\n", b"data: null\n\n", b"id: 1\n",
 ])  # fmt: skip
 def test_what_we_do_not_know_is_ignored(unknown: bytes) -> None:
-    played = play(BEGIN, TEXT, text("a"), unknown, text("b"), stop(), END)
-    assert (played.text, played.finish_reason, played.code) == ("ab", "end_turn", None)
+    decoded = decode(BEGIN, TEXT, text("a"), unknown, text("b"), stop(), END)
+    assert (decoded.text, decoded.finish_reason, decoded.code) == ("ab", "end_turn", None)
 
 
 PIECES = [
@@ -245,8 +248,7 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES), max_size=8), st.lists(st.integers(0, 900)))
 def test_any_cut_of_any_body_gives_the_same_answer(pieces: list[bytes], cuts: list[int]) -> None:
     body = b"".join(pieces)
-    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    assert play(*(body[a:b] for a, b in pairwise(places))) == play(body)
+    assert decode(*cut(body, cuts)) == decode(body)
 
 
 fields = st.sampled_from(["type", "index", "delta", "text", "content_block", "message", "usage", "error", "content"])
@@ -263,20 +265,20 @@ json_values = st.recursive(
 @given(json_values, kinds)
 def test_no_json_at_all_raises_anything(value: Any, kind: str) -> None:
     inner = value if isinstance(value, dict) else {"x": value}
-    play(
+    decode(
         BEGIN,
         b"data: " + json.dumps(value).encode() + b"\n\n",
         event(kind, **{k: v for k, v in inner.items() if k != "type"}),
         END,
     )
-    play(json.dumps(value).encode())
-    play(json.dumps({"content": [value], "usage": value}).encode())
+    decode(json.dumps(value).encode())
+    decode(json.dumps({"content": [value], "usage": value}).encode())
 
 
 class TestRequest:
     def body(self, **fields: Any) -> dict[str, Any]:
         provider = AnthropicProvider("anthropic", "claude", "https://api.example", "sk-key")
-        return provider.body(Request(**({"messages": [Message("user", "Hi")]} | fields)))
+        return provider.request_body(Request(**({"messages": [Message("user", "Hi")]} | fields)))
 
     def messages(self, *messages: Message) -> Any:
         return self.body(messages=messages)["messages"]

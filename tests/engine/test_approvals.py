@@ -26,7 +26,7 @@ from chat.engine import (
     tool,
 )  # fmt: skip
 
-from .scripted import Turns, call, events_of, failed, finished, results, tool_message
+from .scripted import ScriptedModel, call, events_of, failed, finished, results, tool_message
 
 HISTORY = [Message("user", "Clean up, please.")]
 
@@ -51,23 +51,25 @@ ASKED = [
 ]
 
 
-def paused(*more: list[Any]) -> tuple[Turns, list[Event]]:
+def paused(*more: list[Any]) -> tuple[ScriptedModel, list[Event]]:
     """A run that waits for a decision on the calls 2 and 3, and the turns that come after."""
-    turns = Turns(
+    model = ScriptedModel(
         [*ASKED, Completion("tool_calls", Usage(1))], *(more or ([TextDelta("Done."), Completion("stop", Usage(2))],))
     )
-    return turns, events_of(turns.agent(tools=[look, delete]), HISTORY)
+    return model, events_of(model.agent(tools=[look, delete]), HISTORY)
 
 
-def decided(turns: Turns, messages: list[Message], decisions: dict[str, Decision], **options: Any) -> list[Event]:
+def decided(
+    model: ScriptedModel, messages: list[Message], decisions: dict[str, Decision], **options: Any
+) -> list[Event]:
     async def collect() -> list[Event]:
-        return [event async for event in resume(turns.agent(tools=[look, delete]), messages, decisions, **options)]
+        return [event async for event in resume(model.agent(tools=[look, delete]), messages, decisions, **options)]
 
     return asyncio.run(collect())
 
 
 def test_a_stream_ends_with_the_calls_that_wait_after_the_others_were_made() -> None:
-    turns, events = paused()
+    model, events = paused()
     result = finished(events)
     assert results(events) == [ToolResult("1", "look", "a.txt b.txt")]
     assert result.pending == tuple(ASKED[2:])
@@ -76,13 +78,13 @@ def test_a_stream_ends_with_the_calls_that_wait_after_the_others_were_made() -> 
         Message("assistant", "One moment.", tool_calls=tuple(ASKED[1:])),
         tool_message("1", "look", "a.txt b.txt"),
     )
-    assert len(turns.asked) == 1
+    assert len(model.requests) == 1
 
 
 def test_what_is_approved_is_called_and_the_answer_goes_on() -> None:
-    turns, events = paused()
+    model, events = paused()
     messages = [*HISTORY, *finished(events).messages]
-    events = decided(turns, messages, {"2": Approve(), "3": Approve()})
+    events = decided(model, messages, {"2": Approve(), "3": Approve()})
     result = finished(events)
     assert {r.id: r.text for r in results(events)} == {"2": "a.txt deleted 1", "3": "b.txt deleted 1"}
     assert result == Result(
@@ -97,13 +99,13 @@ def test_what_is_approved_is_called_and_the_answer_goes_on() -> None:
             Message("assistant", "Done."),
         ),
     )
-    assert list(turns.asked[1].messages) == [*messages, *result.messages[:2]]
+    assert list(model.requests[1].messages) == [*messages, *result.messages[:2]]
 
 
 def test_a_refusal_and_its_reason_reach_the_model() -> None:
-    turns, events = paused()
+    model, events = paused()
     messages = [*HISTORY, *finished(events).messages]
-    events = decided(turns, messages, {"2": Reject("It is the only copy."), "3": Reject()})
+    events = decided(model, messages, {"2": Reject("It is the only copy."), "3": Reject()})
     assert results(events) == [
         ToolResult("2", "delete", "A person refused this call: It is the only copy.", True),
         ToolResult("3", "delete", "A person refused this call.", True),
@@ -112,9 +114,9 @@ def test_a_refusal_and_its_reason_reach_the_model() -> None:
 
 
 def test_a_person_may_change_the_arguments_and_the_model_is_told() -> None:
-    turns, events = paused()
+    model, events = paused()
     messages = [*HISTORY, *finished(events).messages]
-    events = decided(turns, messages, {"2": Approve({"name": "c.txt", "times": 2}), "3": Approve({"nome": "x"})})
+    events = decided(model, messages, {"2": Approve({"name": "c.txt", "times": 2}), "3": Approve({"nome": "x"})})
     said = {result.id: result for result in results(events)}
     assert said["2"].text == ('(A person changed the arguments to {"name":"c.txt","times":2}.)\nc.txt deleted 2')
     assert said["3"].failed
@@ -122,32 +124,32 @@ def test_a_person_may_change_the_arguments_and_the_model_is_told() -> None:
 
 
 def test_calls_that_cannot_be_made_are_not_put_before_a_person() -> None:
-    turns = Turns([call("delete", "1", nome="x"), ToolCall("2", "delete", None)], [TextDelta("Sorry.")])
-    result = finished(events_of(turns.agent(tools=[delete])))
+    model = ScriptedModel([call("delete", "1", nome="x"), ToolCall("2", "delete", None)], [TextDelta("Sorry.")])
+    result = finished(events_of(model.agent(tools=[delete])))
     assert (result.pending, result.text) == ((), "Sorry.")
 
 
 def test_more_calls_than_allowed_are_not_put_before_a_person_either() -> None:
-    turns = Turns([call("delete", str(i), name="x") for i in range(5)])
-    events = events_of(turns.agent(tools=[delete], limits=Limits(max_calls=3)))
+    model = ScriptedModel([call("delete", str(i), name="x") for i in range(5)])
+    events = events_of(model.agent(tools=[delete], limits=Limits(max_calls=3)))
     assert [waiting.id for waiting in finished(events).pending] == ["0", "1", "2"]
     assert [(result.id, result.failed) for result in results(events)] == [("3", True), ("4", True)]
 
 
 def test_a_resumed_run_may_have_to_wait_again() -> None:
-    turns, events = paused([call("delete", "2", name="c.txt")], [TextDelta("Done.")])
+    model, events = paused([call("delete", "2", name="c.txt")], [TextDelta("Done.")])
     messages = [*HISTORY, *finished(events).messages]
-    first = finished(decided(turns, messages, {"2": Approve(), "3": Approve()}))
+    first = finished(decided(model, messages, {"2": Approve(), "3": Approve()}))
     (waiting,) = first.pending
     assert waiting.id not in ("", "1", "2", "3")
     messages += first.messages
-    assert finished(decided(turns, messages, {waiting.id: Approve()})).text == "Done."
+    assert finished(decided(model, messages, {waiting.id: Approve()})).text == "Done."
 
 
 def test_people_may_have_spoken_meanwhile() -> None:
-    turns, events = paused()
+    model, events = paused()
     messages = [*HISTORY, *finished(events).messages, Message("user", "Hurry up!")]
-    assert finished(decided(turns, messages, {"2": Approve(), "3": Reject()})).text == "Done."
+    assert finished(decided(model, messages, {"2": Approve(), "3": Reject()})).text == "Done."
 
 
 def test_tools_get_the_context_of_the_one_who_resumes() -> None:
@@ -155,8 +157,8 @@ def test_tools_get_the_context_of_the_one_who_resumes() -> None:
     def sign(context: ToolContext) -> str:
         return f"{context.user} {context.call_id}"
 
-    turns = Turns([call("sign")], [TextDelta("ok")])
-    agent = turns.agent(tools=[sign])
+    model = ScriptedModel([call("sign")], [TextDelta("ok")])
+    agent = model.agent(tools=[sign])
     messages = [*HISTORY, *finished(events_of(agent, HISTORY)).messages]
 
     async def scenario() -> list[Event]:
@@ -169,25 +171,25 @@ def test_tools_get_the_context_of_the_one_who_resumes() -> None:
 @pytest.mark.parametrize(
     ("decisions", "said"),
     [
-        ({}, "no decision yet on '2', '3'"),
-        ({"2": Approve()}, "no decision yet on '3'"),
-        ({"2": Approve(), "3": Approve(), "9": Approve()}, "No tool call waits under '9'. It waits: '2', '3'."),
+        ({}, "no decision for '2', '3'"),
+        ({"2": Approve()}, "no decision for '3'"),
+        ({"2": Approve(), "3": Approve(), "9": Approve()}, "No tool call with the id '9' waits. Waiting: '2', '3'."),
         ({"2": Approve(), "3": "yes"}, "'3' is neither Approve nor Reject"),
     ],
 )
 def test_decisions_that_do_not_fit_are_an_error(decisions: dict[str, Any], said: str) -> None:
-    turns, events = paused()
-    (last,) = decided(turns, [*HISTORY, *finished(events).messages], decisions)
+    model, events = paused()
+    (last,) = decided(model, [*HISTORY, *finished(events).messages], decisions)
     assert isinstance(last, Error)
     assert last.error.code == "configuration"
-    assert said in last.error.message
-    assert len(turns.asked) == 1
+    assert said in last.error.detail
+    assert len(model.requests) == 1
 
 
 def test_so_is_one_where_nothing_waits() -> None:
-    turns, _ = paused()
-    last = failed(decided(turns, [Message("user", "Hi"), Message("assistant", "Hello")], {"1": Approve()}))
-    assert "waits for a decision" in last.error.message
+    model, _ = paused()
+    last = failed(decided(model, [Message("user", "Hi"), Message("assistant", "Hello")], {"1": Approve()}))
+    assert "waits for a decision" in last.error.detail
 
 
 OTHER_PROCESS = """

@@ -17,13 +17,13 @@ from chat.engine import (
     run,
     run_stream,
 )  # fmt: skip
-from chat.engine.providers.demo_script import tour
+from chat.engine.providers.demo_script import demo_answer
 from chat.engine.providers.provider import Request
 
 
 def said(text: str) -> list[Any]:
     """What the tour says to a message, without waiting for it."""
-    steps = list(tour(Request([Message("user", text)])))
+    steps = list(demo_answer(Request([Message("user", text)])))
     return [step for step in steps if not isinstance(step, float)]
 
 
@@ -70,7 +70,7 @@ class TestScript:
 class TestTour:
     @pytest.mark.parametrize("question", ["hello", "long", "think", "slow", "code", "error", "usage", ""])
     def test_its_first_sentence_says_what_it_is(self, question: str) -> None:
-        assert words(said(question)).startswith("I am the built-in demo and no model")
+        assert words(said(question)).startswith("I am the built-in demo, not a model")
 
     def test_it_answers_by_what_is_asked(self) -> None:
         assert words(said("Something LONG please")).count("\n\n") > 5
@@ -82,7 +82,7 @@ class TestTour:
 
     def test_it_answers_the_last_message_of_a_person(self) -> None:
         messages = [Message("user", "long"), Message("assistant", "code"), Message("user", "usage")]
-        assert words(list(tour(Request(messages)))) == words(said("usage"))
+        assert words(list(demo_answer(Request(messages)))) == words(said("usage"))
 
     def test_it_comes_word_by_word(self) -> None:
         pieces = [step.text for step in said("code") if isinstance(step, TextDelta)]

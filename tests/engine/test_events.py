@@ -51,5 +51,5 @@ def test_usage_adds_what_is_known() -> None:
 
 
 def test_a_named_message_is_spoken_with_its_name() -> None:
-    assert Message("user", "Hi", name="Ada Lovelace").spoken == "Ada Lovelace: Hi"
-    assert Message("user", "Hi").spoken == "Hi"
+    assert Message("user", "Hi", name="Ada Lovelace").text_with_name == "Ada Lovelace: Hi"
+    assert Message("user", "Hi").text_with_name == "Hi"

@@ -17,6 +17,7 @@ from chat.engine.exceptions import mask
 def test_whatever_looks_like_a_key_is_masked(secret: str) -> None:
     assert secret not in mask(f"Incorrect key {secret}.")
     assert secret not in EngineError(f"with {secret}").message
+    assert secret not in EngineError("x", detail=f"with {secret}").detail
     assert secret not in repr(EngineError(f"with {secret}"))
     assert secret not in str(ProviderError(f"with {secret}", "authentication", provider="openai"))
 
@@ -37,8 +38,15 @@ def test_sentences_about_keys_are_left_alone() -> None:
     assert mask("the task-oriented xai-grok-4-fast-reasoning") == "the task-oriented xai-grok-4-fast-reasoning"
 
 
-def test_errors_are_one_small_tree() -> None:
-    assert ConfigurationError("x").code == "configuration"
+def test_the_detail_is_the_message_unless_it_is_given() -> None:
+    assert EngineError("x").detail == str(EngineError("x")) == "x"
+    error = EngineError("The model is busy.", "overloaded", detail="openai is overloaded.")
+    assert (error.message, error.detail, str(error)) == ("The model is busy.", "openai is overloaded.", error.detail)
+
+
+def test_errors_form_one_small_tree() -> None:
+    assert (ConfigurationError("x").code, ConfigurationError("x").detail) == ("configuration", "x")
+    assert "not set up" in ConfigurationError("x").message
     late = DeadlineError("x", "idle_timeout", provider="openai")
     assert isinstance(late, ProviderError)
     assert isinstance(late, EngineError)

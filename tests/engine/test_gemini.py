@@ -1,19 +1,18 @@
 """Gemini's wire, quirk by quirk, and what is sent on it."""
 
 import json
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chat.engine import Image, Limits, Message, Replay, TextDelta, ThinkingDelta, ToolCall, Usage
 from chat.engine.providers.gemini import GeminiParser, GeminiProvider
 from chat.engine.providers.provider import Request, ToolSpec
 
-from . import responses as players
-from .responses import Played
+from . import responses
+from .responses import Decoded, cut, cut_everywhere
 
 
 def chunk(*parts: Any, finish: Any = None, **fields: Any) -> dict[str, Any]:
@@ -37,95 +36,95 @@ def sse(*chunks: Any) -> bytes:
     return b"".join(c if isinstance(c, bytes) else b"data: %s\r\n\r\n" % json.dumps(c).encode() for c in chunks)
 
 
-def play(*chunks: Any) -> Played:
-    return players.play([sse(*chunks)], GeminiParser)
+def decode(*chunks: Any) -> Decoded:
+    return responses.decode([sse(*chunks)], GeminiParser)
 
 
 def test_text_comes_in_deltas() -> None:
-    played = play(text("Hel"), text("lo"), chunk({"text": ""}, finish="STOP", usageMetadata=USAGE))
-    assert played.deltas == [TextDelta("Hel"), TextDelta("lo")]
-    assert (played.finish_reason, played.usage, played.code, played.replay) == ("STOP", Usage(3, 2, 5), None, None)
+    decoded = decode(text("Hel"), text("lo"), chunk({"text": ""}, finish="STOP", usageMetadata=USAGE))
+    assert decoded.deltas == [TextDelta("Hel"), TextDelta("lo")]
+    assert (decoded.finish_reason, decoded.usage, decoded.code, decoded.replay) == ("STOP", Usage(3, 2, 5), None, None)
 
 
 def test_without_a_finish_reason_the_stream_was_cut() -> None:
-    played = play(text("a"))
-    assert (played.text, played.code) == ("a", "stream_cut")
-    assert players.play([sse(text("a"), STOP)[:-40]], GeminiParser).code == "stream_cut"
+    decoded = decode(text("a"))
+    assert (decoded.text, decoded.code) == ("a", "stream_cut")
+    assert responses.decode([sse(text("a"), STOP)[:-40]], GeminiParser).code == "stream_cut"
 
 
 def test_the_last_event_counts_without_its_blank_line() -> None:
-    assert players.play([sse(text("a"), STOP).rstrip()], GeminiParser).code is None
+    assert responses.decode([sse(text("a"), STOP).rstrip()], GeminiParser).code is None
 
 
 def test_an_array_is_the_same_and_comes_as_it_is_made() -> None:
     body = b"[" + b"\n,\r\n".join(json.dumps(c, indent=2).encode() for c in (text("a[{"), text('"}]'), STOP)) + b"]\n"
-    assert players.play([body], GeminiParser).deltas == [TextDelta("a[{"), TextDelta('"}]')]
-    pieces = [body[i : i + 1] for i in range(len(body))]
-    assert players.play(pieces, GeminiParser) == players.play([body], GeminiParser)
-    assert players.play([body[:-60]], GeminiParser).code == "stream_cut"
+    assert responses.decode([body], GeminiParser).deltas == [TextDelta("a[{"), TextDelta('"}]')]
+    pieces = cut_everywhere(body)
+    assert responses.decode(pieces, GeminiParser) == responses.decode([body], GeminiParser)
+    assert responses.decode([body[:-60]], GeminiParser).code == "stream_cut"
 
 
 def test_so_is_a_single_object() -> None:
     body = chunk({"text": "a"}, finish="STOP", usageMetadata=USAGE)
-    played = players.play([json.dumps(body, indent=2).encode()], GeminiParser)
-    assert (played.text, played.finish_reason, played.usage) == ("a", "STOP", Usage(3, 2, 5))
+    decoded = responses.decode([json.dumps(body, indent=2).encode()], GeminiParser)
+    assert (decoded.text, decoded.finish_reason, decoded.usage) == ("a", "STOP", Usage(3, 2, 5))
 
 
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b'[{"ok": 1}]', b"[1, 2]", b'["text"]', b"{]", b"[{}}]", b'{"candidates": 7}']
 )
 def test_other_json_is_no_answer(body: bytes) -> None:
-    assert players.play([body], GeminiParser).code in ("bad_response", "stream_cut")
+    assert responses.decode([body], GeminiParser).code in ("bad_response", "stream_cut")
 
 
 def test_a_finish_reason_may_come_with_every_chunk_be_new_or_a_number() -> None:
     old = chunk({"text": "a"}, finish="STOP"), chunk({"text": "b"}, finish="MAX_TOKENS")
-    assert (play(*old).text, play(*old).finish_reason) == ("ab", "MAX_TOKENS")
-    assert play(chunk({"text": "a"}, finish="BRAND_NEW")).finish_reason == "BRAND_NEW"
-    assert play(chunk({"text": "a"}, finish=1)).finish_reason == "1"
-    assert play(chunk({"text": "a"}, finish="BRAND_NEW")).refusal == ""
+    assert (decode(*old).text, decode(*old).finish_reason) == ("ab", "MAX_TOKENS")
+    assert decode(chunk({"text": "a"}, finish="BRAND_NEW")).finish_reason == "BRAND_NEW"
+    assert decode(chunk({"text": "a"}, finish=1)).finish_reason == "1"
+    assert decode(chunk({"text": "a"}, finish="BRAND_NEW")).refusal == ""
 
 
 def test_only_the_first_candidate_counts() -> None:
     other = {"candidates": [{"content": {"parts": [{"text": "no"}]}, "index": 1, "finishReason": "SAFETY"}]}
-    assert (play(text("a"), other, STOP).text, play(text("a"), other, STOP).refusal) == ("a", "")
+    assert (decode(text("a"), other, STOP).text, decode(text("a"), other, STOP).refusal) == ("a", "")
 
 
 def test_content_may_have_no_parts_and_a_candidate_no_content() -> None:
     bare = {"candidates": [{"content": {"role": "model"}}]}
-    assert play(text("a"), bare, {"candidates": [{}]}, {"candidates": [{"finishReason": "STOP"}]}).text == "a"
+    assert decode(text("a"), bare, {"candidates": [{}]}, {"candidates": [{"finishReason": "STOP"}]}).text == "a"
 
 
 class TestUsage:
     def test_the_last_counts_even_where_it_is_less(self) -> None:
         early = {"promptTokenCount": 169, "totalTokenCount": 169}
-        assert play(chunk(usageMetadata=early), STOP | {"usageMetadata": USAGE}).usage == Usage(3, 2, 5)
+        assert decode(chunk(usageMetadata=early), STOP | {"usageMetadata": USAGE}).usage == Usage(3, 2, 5)
 
     def test_one_without_counts_is_none(self) -> None:
         traffic = {"trafficType": "ON_DEMAND"}
-        assert play(STOP | {"usageMetadata": USAGE}, {"usageMetadata": traffic}).usage == Usage(3, 2, 5)
-        assert play(STOP | {"usageMetadata": traffic}).usage is None
+        assert decode(STOP | {"usageMetadata": USAGE}, {"usageMetadata": traffic}).usage == Usage(3, 2, 5)
+        assert decode(STOP | {"usageMetadata": traffic}).usage is None
 
     def test_thoughts_are_output(self) -> None:
         usage = USAGE | {"thoughtsTokenCount": 10, "totalTokenCount": 15, "cachedContentTokenCount": 1}
-        assert play(STOP | {"usageMetadata": usage}).usage == Usage(3, 12, 15, 1, 10)
+        assert decode(STOP | {"usageMetadata": usage}).usage == Usage(3, 12, 15, 1, 10)
         del usage["candidatesTokenCount"]
-        assert play(STOP | {"usageMetadata": usage}).usage == Usage(3, 10, 15, 1, 10)
+        assert decode(STOP | {"usageMetadata": usage}).usage == Usage(3, 10, 15, 1, 10)
 
 
 class TestThinking:
     def test_it_is_a_text_that_says_so(self) -> None:
-        played = play(text("Hm", thought=True), text("Yes"), STOP)
-        assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
-        assert played.replay is None
+        decoded = decode(text("Hm", thought=True), text("Yes"), STOP)
+        assert decoded.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
+        assert decoded.replay is None
 
     def test_signatures_go_back_on_the_parts_that_they_came_with(self) -> None:
-        played = play(
+        decoded = decode(
             text("Hm", thought=True), text("a"), text("b"), chunk(call(args={"x": 1}) | {"thoughtSignature": "s1"}),
             chunk(call(args={})), chunk({"text": "", "thoughtSignature": "s2"}, finish="STOP"),
         )  # fmt: skip
-        assert (played.text, [c.name for c in played.calls]) == ("ab", ["add", "add"])
-        assert played.replay == Replay("gemini", [
+        assert (decoded.text, [c.name for c in decoded.calls]) == ("ab", ["add", "add"])
+        assert decoded.replay == Replay("gemini", [
             {"text": "ab"},
             call(args={"x": 1}) | {"thoughtSignature": "s1"},
             call(args={}),
@@ -134,28 +133,31 @@ class TestThinking:
 
     def test_what_the_servers_own_tools_did_goes_back_too_and_is_nobodys_call(self) -> None:
         code = {"executableCode": {"code": "1+1"}}, {"codeExecutionResult": {"output": "2"}}
-        played = play(text("a"), chunk(*code), text("b"), STOP)
-        assert played.deltas == [TextDelta("a"), TextDelta("b")]
-        assert played.replay == Replay("gemini", [{"text": "a"}, *code, {"text": "b"}])
+        decoded = decode(text("a"), chunk(*code), text("b"), STOP)
+        assert decoded.deltas == [TextDelta("a"), TextDelta("b")]
+        assert decoded.replay == Replay("gemini", [{"text": "a"}, *code, {"text": "b"}])
 
 
 class TestTools:
     def test_a_call_comes_whole_and_gets_an_id(self) -> None:
-        played = play(chunk(call(args={"x": 1}), call("sub", args={})), STOP)
-        assert played.deltas == [ToolCall("made-up", "add", {"x": 1}, '{"x":1}'), ToolCall("made-up", "sub", {}, "")]
-        assert played.finish_reason == "STOP"
+        decoded = decode(chunk(call(args={"x": 1}), call("sub", args={})), STOP)
+        assert decoded.deltas == [
+            ToolCall("generated", "add", {"x": 1}, '{"x":1}'),
+            ToolCall("generated", "sub", {}, ""),
+        ]
+        assert decoded.finish_reason == "STOP"
 
     def test_the_ids_are_all_different(self) -> None:
         parser = GeminiParser()
         parser.feed("message", json.dumps(chunk(call(), call(), finish="STOP")).encode())
-        one, two = parser.end()
+        one, two = parser.tool_calls()
         assert one.id != two.id
 
     def test_one_that_was_sent_stays(self) -> None:
-        assert play(chunk(call(id="8f2b", args={})), STOP).calls[0].id == "8f2b"
+        assert decode(chunk(call(id="8f2b", args={})), STOP).calls[0].id == "8f2b"
 
     def test_arguments_may_be_missing(self) -> None:
-        assert play(chunk(call()), STOP).calls == [ToolCall("made-up", "add", {}, "")]
+        assert decode(chunk(call()), STOP).calls == [ToolCall("generated", "add", {}, "")]
 
     def test_or_come_bit_by_bit(self) -> None:
         def piece(**fields: Any) -> dict[str, Any]:
@@ -164,7 +166,7 @@ class TestTools:
         def args(path: str, more: bool = True, **value: Any) -> dict[str, Any]:
             return piece(partialArgs=[{"jsonPath": path} | value], willContinue=more)
 
-        played = play(
+        decoded = decode(
             chunk({"functionCall": {"name": "add", "willContinue": True}, "thoughtSignature": "s"}),
             args("$.city", stringValue="San "), args("$.city", stringValue="Francisco"), args("$.city", stringValue=""),
             args("$.days[0].n", numberValue=1), args("$.days[1].n", numberValue=2),
@@ -172,48 +174,48 @@ class TestTools:
             args("$.none", nullValue="NULL_VALUE"), piece(), piece(name="sub", args={}), STOP,
         )  # fmt: skip
         given = {"city": "San Francisco", "days": [{"n": 1}, {"n": 2}], "odd key": True, "none": None}
-        assert [(c.name, c.arguments) for c in played.calls] == [("add", given), ("sub", {})]
-        assert played.replay is not None
+        assert [(c.name, c.arguments) for c in decoded.calls] == [("add", given), ("sub", {})]
+        assert decoded.replay is not None
         first = {"functionCall": {"name": "add", "args": given}, "thoughtSignature": "s"}
-        assert played.replay.content == [first, {"functionCall": {"name": "sub", "args": {}}}]
+        assert decoded.replay.content == [first, {"functionCall": {"name": "sub", "args": {}}}]
 
     def test_a_stream_that_failed_has_none(self) -> None:
-        assert play(chunk(call())).calls == []
+        assert decode(chunk(call())).calls == []
 
 
 class TestBlocked:
     def test_a_prompt_that_is_blocked_is_a_refusal_with_a_sentence(self) -> None:
-        played = play({"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "No."}})
-        assert (played.text, played.finish_reason, played.code) == ("", None, None)
-        assert played.refusal == "Gemini does not answer this (SAFETY). No."
-        assert play({"promptFeedback": {"safetyRatings": []}} | text("a"), STOP).refusal == ""
+        decoded = decode({"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "No."}})
+        assert (decoded.text, decoded.finish_reason, decoded.code) == ("", None, None)
+        assert decoded.refusal == "The model declined to answer this."
+        assert decode({"promptFeedback": {"safetyRatings": []}} | text("a"), STOP).refusal == ""
 
     def test_so_is_an_answer_that_was_broken_off(self) -> None:
-        played = play(text("a"), chunk(finish="SAFETY"))
-        assert (played.text, played.finish_reason, played.code) == ("a", "SAFETY", None)
-        assert played.refusal == "Gemini broke off its answer (SAFETY)."
-        assert play({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "x("}]}).refusal
+        decoded = decode(text("a"), chunk(finish="SAFETY"))
+        assert (decoded.text, decoded.finish_reason, decoded.code) == ("a", "SAFETY", None)
+        assert decoded.refusal == "The model stopped its answer here."
+        assert decode({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "x("}]}).refusal
 
 
 class TestErrors:
     ERROR = {"error": {"code": 503, "message": "Overloaded, sorry", "status": "UNAVAILABLE"}}
 
     def test_an_error_may_come_in_the_middle(self) -> None:
-        played = play(text("a"), self.ERROR)
-        assert (played.text, played.code) == ("a", "overloaded")
-        assert "Overloaded, sorry" in str(played.message)
+        decoded = decode(text("a"), self.ERROR)
+        assert (decoded.text, decoded.code) == ("a", "overloaded")
+        assert "Overloaded, sorry" in decoded.detail
 
     def test_or_bare_over_many_lines_even_after_a_finish_reason(self) -> None:
         bare = json.dumps(self.ERROR, indent=2).encode()
-        assert play(chunk({"text": "a"}, finish="STOP"), bare).code == "overloaded"
-        assert play(chunk({"text": "a"}, finish="STOP"), bare + b"\n").code == "overloaded"
-        assert play(chunk({"text": "a"}, finish="STOP"), bare[:-9]).code == "stream_cut"
+        assert decode(chunk({"text": "a"}, finish="STOP"), bare).code == "overloaded"
+        assert decode(chunk({"text": "a"}, finish="STOP"), bare + b"\n").code == "overloaded"
+        assert decode(chunk({"text": "a"}, finish="STOP"), bare[:-9]).code == "stream_cut"
 
     def test_or_in_an_array(self) -> None:
         body = b"[" + json.dumps(text("a")).encode() + b",\n" + json.dumps(self.ERROR).encode() + b"]"
-        played = players.play([body], GeminiParser)
-        assert (played.text, played.code) == ("a", "overloaded")
-        assert players.play([json.dumps([self.ERROR]).encode()], GeminiParser).code == "overloaded"
+        decoded = responses.decode([body], GeminiParser)
+        assert (decoded.text, decoded.code) == ("a", "overloaded")
+        assert responses.decode([json.dumps([self.ERROR]).encode()], GeminiParser).code == "overloaded"
 
 
 @pytest.mark.parametrize("unknown", [
@@ -223,8 +225,8 @@ class TestErrors:
     b"data:\r\n\r\n", b"event: new\r\n", b"id: 1\n",
 ])  # fmt: skip
 def test_what_we_do_not_know_is_ignored(unknown: Any) -> None:
-    played = play(text("a"), unknown, text("b"), STOP)
-    assert (played.text, played.finish_reason, played.code, played.calls) == ("ab", "STOP", None, [])
+    decoded = decode(text("a"), unknown, text("b"), STOP)
+    assert (decoded.text, decoded.finish_reason, decoded.code, decoded.calls) == ("ab", "STOP", None, [])
 
 
 PIECES: list[Any] = [
@@ -237,11 +239,11 @@ PIECES: list[Any] = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8), st.lists(st.integers(0, 900)))
+@example([json.dumps(text("c")).encode(), text("a🌊")], [86])
 def test_any_cut_of_any_body_gives_the_same_answer(pieces: list[Any], cuts: list[int]) -> None:
     body = sse(*pieces)
-    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    whole = players.play([body], GeminiParser)
-    assert players.play((body[a:b] for a, b in pairwise(places)), GeminiParser) == whole
+    whole = responses.decode([body], GeminiParser)
+    assert responses.decode(cut(body, cuts), GeminiParser) == whole
 
 
 fields = st.sampled_from(["candidates", "content", "parts", "text", "functionCall", "partialArgs", "jsonPath", "error"])
@@ -254,25 +256,25 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_no_json_at_all_raises_anything(value: Any) -> None:
-    played = [
+    decoded = [
         {"candidates": value},
         {"candidates": [value]},
         chunk(value),
         value,
         {"usageMetadata": value, "error": value},
     ]
-    play(*played, chunk({"functionCall": {"name": "x", "args": value, "partialArgs": value, "willContinue": value}}))
-    play(
+    decode(*decoded, chunk({"functionCall": {"name": "x", "args": value, "partialArgs": value, "willContinue": value}}))
+    decode(
         chunk({"functionCall": {"name": "x", "willContinue": True}}), chunk({"functionCall": {"partialArgs": [value]}})
     )
-    players.play([json.dumps(value).encode()], GeminiParser)
-    players.play([json.dumps([value]).encode()], GeminiParser)
+    responses.decode([json.dumps(value).encode()], GeminiParser)
+    responses.decode([json.dumps([value]).encode()], GeminiParser)
 
 
 class TestRequest:
     def body(self, model: str = "gemini-2.5-flash", **fields: Any) -> dict[str, Any]:
         provider = GeminiProvider("gemini", model, "https://api.example", "key")
-        return provider.body(Request(**({"messages": [Message("user", "Hi")]} | fields)))
+        return provider.request_body(Request(**({"messages": [Message("user", "Hi")]} | fields)))
 
     def contents(self, *messages: Message, model: str = "gemini-2.5-flash") -> Any:
         return self.body(model, messages=messages)["contents"]
@@ -339,10 +341,10 @@ class TestRequest:
 
     def test_its_own_turn_goes_back_as_it_was_with_the_ids_that_it_gave(self) -> None:
         parts = [call("one", id="8f2b", args={}) | {"thoughtSignature": "s"}, call("two", args={})]
-        calls = (ToolCall("8f2b", "one", {}), ToolCall("made-up", "two", {}))
+        calls = (ToolCall("8f2b", "one", {}), ToolCall("generated", "two", {}))
         history = [
             Message("user", "Hi"), Message("assistant", "", tool_calls=calls, replay=Replay("gemini", parts)),
-            Message("tool", "1", name="one", call_id="8f2b"), Message("tool", "2", name="two", call_id="made-up"),
+            Message("tool", "1", name="one", call_id="8f2b"), Message("tool", "2", name="two", call_id="generated"),
         ]  # fmt: skip
         _, turn, results = self.contents(*history, model="gemini-3.8-flash")
         assert turn == {"role": "model", "parts": parts}
@@ -398,5 +400,5 @@ class TestRequest:
 ])  # fmt: skip
 def test_schemas_lose_what_gemini_refuses(schema: dict[str, Any], wanted: dict[str, Any]) -> None:
     provider = GeminiProvider("gemini", "m", "https://api.example", "key")
-    sent = provider.body(Request([Message("user", "Hi")], output_schema=schema))
+    sent = provider.request_body(Request([Message("user", "Hi")], output_schema=schema))
     assert sent["generationConfig"]["responseSchema"] == wanted

@@ -1,6 +1,7 @@
+"""The decoder of JSON streams: which objects a body holds, however the network cuts it."""
+
 import json
 import time
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,53 +12,62 @@ from chat.engine.providers.json_stream import JSONStreamDecoder
 from chat.engine.providers.parser import NotJSONError
 from chat.engine.sse import EventTooLongError
 
+from .responses import cut, cut_everywhere
 
-def decode(*pieces: bytes) -> list[Any]:
+
+def decode(*chunks: bytes) -> list[Any]:
     decoder = JSONStreamDecoder()
-    events = [event for piece in pieces for event in decoder.decode(piece)]
-    return [json.loads(data) for _, data in events + decoder.flush()]
+    events = [event for chunk in chunks for event in decoder.decode(chunk)]
+    return [json.loads(data) for _, data in [*events, *decoder.flush()]]
 
 
 @pytest.mark.parametrize(
     "body", [b'{"a":1}{"a":2}', b'{"a":1}\n{"a":2}\n', b'[{"a":1}\n,\r\n{"a":2}]\n', b' [ {"a":1} , {"a":2} ] ']
 )
-def test_objects_come_of_lines_and_of_arrays(body: bytes) -> None:
+def test_objects_may_come_in_lines_or_in_an_array(body: bytes) -> None:
     assert decode(body) == [{"a": 1}, {"a": 2}]
 
 
 def test_an_object_comes_with_its_last_brace() -> None:
     decoder = JSONStreamDecoder()
-    assert decoder.decode(b'[{"a": {"b": 1}') == []
+    assert list(decoder.decode(b'[{"a": {"b": 1}')) == []
     assert [data for _, data in decoder.decode(b'},{"c"')] == [b'{"a": {"b": 1}}']
 
 
 def test_braces_and_quotes_in_strings_are_text() -> None:
-    objects = [{"a": '}{"\\'}, {"b\\": '\\\\"}'}]
-    assert decode(json.dumps(objects).encode()) == objects
+    values = [{"a": '}{"\\'}, {"b\\": '\\\\"}'}]
+    assert decode(json.dumps(values).encode()) == values
 
 
 @pytest.mark.parametrize("body", [b"x{}", b"{}x", b'"a"', b"{}}", b"}", b"[1]"])
-def test_anything_between_them_is_no_answer(body: bytes) -> None:
+def test_anything_else_between_objects_is_an_error(body: bytes) -> None:
     with pytest.raises(NotJSONError):
         decode(body)
 
 
-def test_half_an_object_at_the_end_is_none() -> None:
+def test_the_objects_before_an_error_come_out() -> None:
+    events = JSONStreamDecoder().decode(b'{"a": 1}{"a": 2}x')
+    assert [next(events).data, next(events).data] == [b'{"a": 1}', b'{"a": 2}']
+    with pytest.raises(NotJSONError):
+        next(events)
+
+
+def test_half_an_object_at_the_end_is_an_error() -> None:
     with pytest.raises(NotJSONError):
         decode(b'[{"a": 1}, {"b"')
 
 
-def test_an_endless_object_is_refused() -> None:
+def test_an_endless_object_is_an_error() -> None:
     decoder = JSONStreamDecoder(max_object=1000)
     with pytest.raises(EventTooLongError):
         for _ in range(100):
-            decoder.decode(b'{"a": "' + b"x" * 100)
+            list(decoder.decode(b'{"a": "' + b"x" * 100))
 
 
-def test_a_long_object_costs_linear_time_even_byte_by_byte() -> None:
+def test_a_long_object_takes_linear_time_even_byte_by_byte() -> None:
     start = time.process_time()
     body = b'{"a": "' + b"x" * 300_000 + b'"}'
-    assert len(decode(*(body[i : i + 1] for i in range(len(body))))) == 1
+    assert len(decode(*cut_everywhere(body))) == 1
     assert time.process_time() - start < 20
 
 
@@ -75,7 +85,28 @@ json_values = st.recursive(
     st.lists(st.integers(0, 200)),
     st.booleans(),
 )
-def test_any_cut_gives_the_same_objects(objects: list[Any], cuts: list[int], lines: bool) -> None:
-    body = b"\n".join(json.dumps(o).encode() for o in objects) if lines else json.dumps(objects, indent=1).encode()
-    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    assert decode(*(body[a:b] for a, b in pairwise(places))) == objects
+def test_any_cut_gives_the_same_objects(objects: list[Any], cuts: list[int], in_lines: bool) -> None:
+    if in_lines:
+        body = b"\n".join(json.dumps(value).encode() for value in objects)
+    else:
+        body = json.dumps(objects, indent=1).encode()
+    assert decode(*cut(body, cuts)) == objects
+
+
+def outcome(chunks: list[bytes], max_object: int) -> tuple[list[bytes], str]:
+    """The objects, and the error after them."""
+    decoder = JSONStreamDecoder(max_object)
+    found: list[bytes] = []
+    try:
+        for chunk in chunks:
+            for event in decoder.decode(chunk):
+                found.append(event.data)  # one by one, to keep those before an error
+        list(decoder.flush())
+    except (NotJSONError, EventTooLongError) as error:
+        return found, type(error).__name__
+    return found, ""
+
+
+@given(st.text(alphabet='{}[]",\\ a\n', max_size=60).map(str.encode), st.lists(st.integers(0, 60)), st.integers(1, 20))
+def test_any_cut_gives_the_same_objects_and_the_same_error(body: bytes, cuts: list[int], max_object: int) -> None:
+    assert outcome(cut(body, cuts), max_object) == outcome([body], max_object)

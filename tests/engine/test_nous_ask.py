@@ -95,7 +95,8 @@ def test_an_error_is_a_line_and_an_exit_code(provider: Upstream) -> None:
     assert json.loads(out) == {
         "type": "error",
         "code": "rate_limited",
-        "message": "custom asks to wait: Refused with 429. Try again in 7 s.",
+        "message": "The model is busy. Try again in 7 seconds.",
+        "detail": "custom asks to wait: Refused with 429.",
         "status": 429,
         "retry_after": 7.0,
         "text": "",

@@ -11,8 +11,8 @@ from chat.engine import ConfigurationError, Image, Limits, Message, TextDelta, T
 from chat.engine.providers.ollama import OllamaParser, OllamaProvider
 from chat.engine.providers.provider import Request, ToolSpec
 
-from . import responses as players
-from .responses import Played
+from . import responses
+from .responses import Decoded
 
 
 def line(**message: Any) -> dict[str, Any]:
@@ -22,67 +22,67 @@ def line(**message: Any) -> dict[str, Any]:
 DONE = line() | {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
 
 
-def play(*lines: Any) -> Played:
+def decode(*lines: Any) -> Decoded:
     body = b"".join(piece if isinstance(piece, bytes) else json.dumps(piece).encode() + b"\n" for piece in lines)
-    return players.play([body], OllamaParser)
+    return responses.decode([body], OllamaParser)
 
 
 def test_text_and_thinking_come_in_lines() -> None:
-    played = play(line(thinking="Hm"), line(content="Yes"), line(content="!"), DONE)
-    assert played.deltas == [ThinkingDelta("Hm"), TextDelta("Yes"), TextDelta("!")]
-    assert (played.finish_reason, played.usage, played.code) == ("stop", Usage(3, 2, 5), None)
+    decoded = decode(line(thinking="Hm"), line(content="Yes"), line(content="!"), DONE)
+    assert decoded.deltas == [ThinkingDelta("Hm"), TextDelta("Yes"), TextDelta("!")]
+    assert (decoded.finish_reason, decoded.usage, decoded.code) == ("stop", Usage(3, 2, 5), None)
 
 
 def test_the_wire_of_generate_is_understood_too() -> None:
-    played = play({"response": "a", "done": False}, {"response": "b", "thinking": "c", "done": True})
-    assert (played.text, played.thinking, played.usage) == ("ab", "c", None)
+    decoded = decode({"response": "a", "done": False}, {"response": "b", "thinking": "c", "done": True})
+    assert (decoded.text, decoded.thinking, decoded.usage) == ("ab", "c", None)
 
 
 def test_think_tags_are_split_off() -> None:
-    played = play(line(content="<think>Hm</th"), line(content="ink>\n\nYes"), DONE)
-    assert (played.thinking, played.text) == ("Hm", "Yes")
+    decoded = decode(line(content="<think>Hm</th"), line(content="ink>\n\nYes"), DONE)
+    assert (decoded.thinking, decoded.text) == ("Hm", "Yes")
 
 
 def test_calls_get_ids() -> None:
     calls = [{"function": {"name": "add", "arguments": {"x": 1}}}, {"function": {"name": "now"}}, {"function": 7}, 7]
-    played = play(line(tool_calls=calls), DONE)
-    assert played.calls == [ToolCall("made-up", "add", {"x": 1}, '{"x":1}'), ToolCall("made-up", "now", {}, "")]
+    decoded = decode(line(tool_calls=calls), DONE)
+    assert decoded.calls == [ToolCall("generated", "add", {"x": 1}, '{"x":1}'), ToolCall("generated", "now", {}, "")]
 
 
 def test_without_its_last_line_the_stream_was_cut() -> None:
-    assert play(line(content="a")).code == "stream_cut"
-    assert play(line(content="a"), b'{"message": {"con').code == "stream_cut"
+    assert decode(line(content="a")).code == "stream_cut"
+    assert decode(line(content="a"), b'{"message": {"con').code == "stream_cut"
 
 
 def test_nothing_after_the_last_line_counts() -> None:
-    assert play(line(content="a"), DONE, line(content="b")).text == "a"
+    assert decode(line(content="a"), DONE, line(content="b")).text == "a"
 
 
 def test_an_error_may_come_in_the_middle() -> None:
-    played = play(line(content="a"), {"error": "model 'x' not found, try pulling it first"})
-    assert (played.text, played.code) == ("a", "model_not_found")
+    decoded = decode(line(content="a"), {"error": "model 'x' not found, try pulling it first"})
+    assert (decoded.text, decoded.code) == ("a", "model_not_found")
 
 
 @pytest.mark.parametrize("unknown", [{}, {"message": 7}, line(content=7), line(tool_calls=7), b"\r\n", b"\n\n"])
 def test_what_we_do_not_know_is_ignored(unknown: Any) -> None:
-    assert play(line(content="a"), unknown, line(content="b"), DONE).text == "ab"
+    assert decode(line(content="a"), unknown, line(content="b"), DONE).text == "ab"
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"{]}", b"{}x"])
 def test_other_json_is_no_answer(body: bytes) -> None:
-    assert play(body).code in ("bad_response", "stream_cut")
+    assert decode(body).code in ("bad_response", "stream_cut")
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_raise_anything(body: bytes) -> None:
-    assert play(body).code is not None
-    assert play(b'{"message":' + body) is not None
+    assert decode(body).code is not None
+    assert decode(b'{"message":' + body) is not None
 
 
 class TestRequest:
     def body(self, **fields: Any) -> dict[str, Any]:
         provider = OllamaProvider("ollama", "qwen3", "http://box:11434")
-        return provider.body(Request(**({"messages": [Message("user", "Hi", name="Ada")]} | fields)))
+        return provider.request_body(Request(**({"messages": [Message("user", "Hi", name="Ada")]} | fields)))
 
     def test_it_is_no_more_than_it_must_be(self) -> None:
         messages = [{"role": "user", "content": "Ada: Hi"}]

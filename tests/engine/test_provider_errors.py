@@ -1,18 +1,19 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
-from chat.engine import ProviderError
+from chat.engine import Limits, ProviderError
 
-from .responses import FAILURES
+from .responses import ERRORS
 
 
 def refused(status: int, body: object = b"", **headers: str) -> ProviderError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return FAILURES.status(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+    return ERRORS.status(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
 @pytest.mark.parametrize("body", [
@@ -33,23 +34,21 @@ def refused(status: int, body: object = b"", **headers: str) -> ProviderError:
 def test_every_shape_of_error_body_is_read(body: object) -> None:
     error = refused(400, body)
     assert (error.code, error.status, error.provider) == ("bad_request", 400, "openai")
-    assert error.message.startswith("openai refused the request: ")
-    assert error.message.endswith("No such luck.")
+    assert error.detail.startswith("openai refused the request: ")
+    assert error.detail.endswith("No such luck.")
 
 
 def test_what_the_server_behind_a_router_said_is_told_too() -> None:
     error = refused(429, {"error": {"message": "Provider error", "code": 429, "metadata": {"raw": "busy upstream"}}})
-    assert "Provider error (busy upstream)" in error.message
+    assert "Provider error (busy upstream)" in error.detail
 
 
 def test_an_empty_body_and_a_web_page_have_sentences_too() -> None:
-    assert "status 500" in refused(500).message
-    assert refused(502, b"<html><head><title>502 Bad Gateway</title>").message == (
-        "openai failed: 502 Bad Gateway. Try again."
-    )
+    assert "status 500" in refused(500).detail
+    assert refused(502, b"<html><head><title>502 Bad Gateway</title>").detail == ("openai failed: 502 Bad Gateway.")
     lost = refused(404, b"<!DOCTYPE html><html>...")
     assert lost.code == "bad_response"
-    assert "https://api.example/v1" in lost.message
+    assert "https://api.example/v1" in lost.detail
     assert refused(308, b"", location="https://elsewhere/v1").code == "bad_response"
 
 
@@ -81,7 +80,7 @@ def test_an_empty_body_and_a_web_page_have_sentences_too() -> None:
 def test_the_status_or_else_the_words_give_the_code(status: int, message: str, code: str) -> None:
     error = refused(status, {"error": {"message": message}})
     assert error.code == code
-    assert message.rstrip(".") in error.message
+    assert message.rstrip(".") in error.detail
 
 
 @pytest.mark.parametrize(("error", "code"), [
@@ -96,7 +95,7 @@ def test_the_status_or_else_the_words_give_the_code(status: int, message: str, c
     (7, "server_error"),
 ])  # fmt: skip
 def test_errors_inside_a_stream_have_no_status_but_words(error: Any, code: str) -> None:
-    assert FAILURES.in_stream(error).code == code
+    assert ERRORS.in_stream(error).code == code
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [
@@ -132,13 +131,13 @@ def test_what_may_succeed_later_says_so() -> None:
     assert not refused(401).retryable
     broke = refused(429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
     assert (broke.code, broke.retryable) == ("rate_limited", False)
-    assert "billing" in broke.message
+    assert "billing" in broke.detail
 
 
 def test_the_key_is_in_no_message_and_advice_is() -> None:
     error = refused(401, {"error": {"message": "Bad key sk-the-key-itself"}})
-    assert "sk-the-key-itself" not in error.message
-    assert error.message == "openai refused the key: Bad key ***. Check OPENAI_API_KEY."
+    assert "sk-the-key-itself" not in error.detail
+    assert error.detail == "openai refused the key: Bad key ***. Check OPENAI_API_KEY."
 
 
 def test_long_bodies_are_cut() -> None:
@@ -148,3 +147,19 @@ def test_long_bodies_are_cut() -> None:
 def test_errors_that_nest_without_end_are_survived() -> None:
     assert refused(400, b'{"error":' * 50_000).code == "bad_request"
     assert refused(400, b'{"error":' * 200 + b'"deep"' + b"}" * 200).code == "bad_request"
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 402, 403, 404, 408, 413, 429, 499, 500, 502, 503, 529])
+@pytest.mark.parametrize("body", [b"secret words", b"<html>secret words", b"", {"error": {"message": "secret words"}}])
+def test_the_message_for_readers_names_no_internals(status: int, body: object) -> None:
+    error = refused(status, body, retry_after="7", location="https://elsewhere")
+    assert not re.search(r"openai|gpt-4o|https?:|API_KEY|secret|\d{3}", error.message), error.message
+    assert error.message[-1] == "."
+
+
+@pytest.mark.parametrize("code", ["first_token_timeout", "idle_timeout", "total_timeout"])
+def test_a_deadline_is_explained_to_readers_and_to_staff(code: str) -> None:
+    error = ERRORS.deadline(code, Limits(first_token=7, idle=7, total=7))
+    assert "7 seconds" in error.message
+    assert "openai" not in error.message
+    assert re.search(r"openai:gpt-4o .* within 7 seconds\.", error.detail)

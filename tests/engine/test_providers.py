@@ -28,7 +28,7 @@ def provider(model: str, **environ: str) -> OpenAIProvider:
 def problem(model: str, **environ: str) -> str:
     with pytest.raises(ConfigurationError) as raised:
         provider_for(model, environ)
-    return raised.value.message
+    return raised.value.detail
 
 
 class TestProviderFor:
@@ -118,8 +118,8 @@ class TestProviderFor:
         from chat.engine.providers.provider import Request
 
         request = Request([Message("user", "Hi")])
-        assert "stream_options" not in provider("mistral:m", MISTRAL_API_KEY="k").body(request)
-        assert "stream_options" in provider("groq:m", GROQ_API_KEY="k").body(request)
+        assert "stream_options" not in provider("mistral:m", MISTRAL_API_KEY="k").request_body(request)
+        assert "stream_options" in provider("groq:m", GROQ_API_KEY="k").request_body(request)
 
 
 class TestModelFromEnvironment:

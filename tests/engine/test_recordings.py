@@ -14,8 +14,8 @@ from chat.engine.providers.ollama import OllamaParser
 from chat.engine.providers.openai import OpenAIParser
 from chat.engine.providers.parser import Parser
 
-from . import responses as players
-from .responses import FAILURES, Played
+from . import responses
+from .responses import ERRORS, Decoded, cut_everywhere
 
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "recordings"
 CASES = {
@@ -34,32 +34,32 @@ PARSERS: dict[str, type[Parser]] = {
 pytestmark = pytest.mark.skipif(not CASES, reason="the recordings are not here")
 
 
-def play(slug: str, pieces: Iterable[bytes]) -> Played:
-    return players.play(pieces, PARSERS[CASES[slug][0]["wire"]])
+def decode(slug: str, pieces: Iterable[bytes]) -> Decoded:
+    return responses.decode(pieces, PARSERS[CASES[slug][0]["wire"]])
 
 
-def check(slug: str, played: Played) -> None:
+def check(slug: str, decoded: Decoded) -> None:
     expected = CASES[slug][0]["expected"]
-    text, thinking = played.text, played.thinking
+    text, thinking = decoded.text, decoded.thinking
     if slug == "groq-r1-think-tags":
         # The recording leaves the tags in the text; we split them off, with the blanks around them.
         text, thinking = f"<think>\n{thinking}</think>\n\n{text}", ""
     assert text == expected["text"]
     assert thinking == expected["thinking"]
-    assert [(c.name, c.arguments) for c in played.calls] == [
+    assert [(c.name, c.arguments) for c in decoded.calls] == [
         (c["name"], c["arguments"]) for c in expected["tool_calls"]
     ]
-    for call, wanted in zip(played.calls, expected["tool_calls"], strict=True):
-        assert call.id == wanted["id"] or (wanted["id"] is None and call.id == "made-up")
+    for call, wanted in zip(decoded.calls, expected["tool_calls"], strict=True):
+        assert call.id == wanted["id"] or (wanted["id"] is None and call.id == "generated")
     # Of one server it is a number.
-    assert played.finish_reason == (expected["finish_reason"] and str(expected["finish_reason"]))
-    assert counts(played.usage) == counts(expected["usage"])
+    assert decoded.finish_reason == (expected["finish_reason"] and str(expected["finish_reason"]))
+    assert counts(decoded.usage) == counts(expected["usage"])
     if "refusal" in expected:
-        assert played.refusal == expected["refusal"]
-    assert bool(played.refusal) == (slug in REFUSED)
-    assert (played.code is not None) == (expected["error"] is not None)
+        assert decoded.refusal == expected["refusal"]
+    assert bool(decoded.refusal) == (slug in REFUSED)
+    assert (decoded.code is not None) == (expected["error"] is not None)
     if expected["error"]:
-        assert expected["error"]["error"]["message"] in str(played.message)
+        assert expected["error"]["error"]["message"] in decoded.detail
 
 
 REFUSED = {
@@ -79,13 +79,13 @@ def counts(usage: Usage | dict[str, Any] | None) -> list[Any] | None:
 
 @pytest.mark.parametrize("slug", STREAMS)
 def test_whole(slug: str) -> None:
-    check(slug, play(slug, [CASES[slug][1].read_bytes()]))
+    check(slug, decode(slug, [CASES[slug][1].read_bytes()]))
 
 
 @pytest.mark.parametrize("slug", STREAMS)
 def test_byte_by_byte(slug: str) -> None:
     body = CASES[slug][1].read_bytes()
-    check(slug, play(slug, (body[i : i + 1] for i in range(len(body)))))
+    check(slug, decode(slug, cut_everywhere(body)))
 
 
 @pytest.mark.parametrize("slug", STREAMS)
@@ -93,9 +93,9 @@ def test_cut_in_two_anywhere(slug: str) -> None:
     """At every byte of short bodies, at some two hundred places of long ones."""
     body = CASES[slug][1].read_bytes()
     step = 1 if len(body) <= 2000 else len(body) // 200 * 2 + 1
-    whole = play(slug, [body])
+    whole = decode(slug, [body])
     for place in range(1, len(body), step):
-        assert play(slug, [body[:place], body[place:]]) == whole
+        assert decode(slug, [body[:place], body[place:]]) == whole
 
 
 @pytest.mark.parametrize("slug", STREAMS)
@@ -105,21 +105,21 @@ def test_broken_off_anywhere_it_ends_in_an_error_or_whole(slug: str) -> None:
     meta, file = CASES[slug]
     ends_everywhere = meta.get("facts", {}).get("finish_chunks", 0) > 1
     body = file.read_bytes()
-    whole = play(slug, [body])
+    whole = decode(slug, [body])
     for place in range(0, len(body), max(1, len(body) // 100)):
-        played = play(slug, [body[:place]])
-        assert whole.text.startswith(played.text)
+        decoded = decode(slug, [body[:place]])
+        assert whole.text.startswith(decoded.text)
         if not ends_everywhere:
-            assert played.code is not None or (played.text, played.thinking) == (whole.text, whole.thinking)
+            assert decoded.code is not None or (decoded.text, decoded.thinking) == (whole.text, whole.thinking)
 
 
 @pytest.mark.parametrize("slug", REFUSALS)
 def test_refused(slug: str) -> None:
     meta, body = CASES[slug]
-    error = FAILURES.status(meta["status"], meta["headers"] or {}, body.read_bytes())
+    error = ERRORS.status(meta["status"], meta["headers"] or {}, body.read_bytes())
     assert error.status == meta["status"]
     if "html" not in slug:  # whose message would be the page
-        assert meta["expected"]["error"]["message"] in error.message
+        assert meta["expected"]["error"]["message"] in error.detail
     assert error.code == next(code for word, code in WANTED.items() if word in slug)
     assert error.retry_after == next((seconds for word, seconds in WAITS.items() if word in slug), None)
 

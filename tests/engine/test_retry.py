@@ -20,10 +20,10 @@ from chat.engine import (
     tool,
 )  # fmt: skip
 from chat.engine.providers.openai import OpenAIProvider
-from chat.engine.retry import pause
+from chat.engine.retry import backoff
 
 from ..support.upstream import Upstream
-from .scripted import Turns, call, collect, events_of, failed, finished
+from .scripted import ScriptedModel, call, collect, events_of, failed, finished
 
 SOON = 0.001
 
@@ -32,46 +32,46 @@ def busy(retry_after: float | None = SOON, *, retryable: bool = True, said: str 
     return ProviderError(said, "overloaded", provider="demo", status=503, retry_after=retry_after, retryable=retryable)
 
 
-def trying(turns: Turns, retries: int = 2, **limits: Any) -> Agent:
-    return turns.agent(limits=Limits(max_retries=retries, **limits))
+def trying(model: ScriptedModel, retries: int = 2, **limits: Any) -> Agent:
+    return model.agent(limits=Limits(max_retries=retries, **limits))
 
 
 class TestAgain:
     def test_a_failure_before_the_first_delta_is_tried_again(self, caplog: pytest.LogCaptureFixture) -> None:
-        turns = Turns([busy()], [busy()], [TextDelta("Hi"), Completion("stop", Usage(1))])
+        model = ScriptedModel([busy()], [busy()], [TextDelta("Hi"), Completion("stop", Usage(1))])
         with caplog.at_level(logging.WARNING, "nous_chat.engine"):
-            events = events_of(trying(turns))
+            events = events_of(trying(model))
         assert events[:-1] == [TextDelta("Hi")]
         assert finished(events).usage == Usage(1)
         assert [record.message for record in caplog.records] == [
-            "Busy. Again in 0.0 s, 1 of 2.",
-            "Busy. Again in 0.0 s, 2 of 2.",
+            "Busy. Retrying in 0.0 s, 1 of 2.",
+            "Busy. Retrying in 0.0 s, 2 of 2.",
         ]
 
     def test_each_time_with_a_request_of_its_own(self) -> None:
-        turns = Turns([busy()], [TextDelta("Hi")])
-        events_of(trying(turns))
-        one, two = turns.asked
+        model = ScriptedModel([busy()], [TextDelta("Hi")])
+        events_of(trying(model))
+        one, two = model.requests
         assert one is not two
         assert two.limits.total < one.limits.total
 
     def test_only_so_often(self) -> None:
         last = busy(said="Still busy.")
-        turns = Turns([busy()], [busy()], [last], [TextDelta("too late")])
-        error = failed(events_of(trying(turns))).error
+        model = ScriptedModel([busy()], [busy()], [last], [TextDelta("too late")])
+        error = failed(events_of(trying(model))).error
         assert error is last
         assert error.__notes__ == ["Before: Busy. (overloaded)"] * 2
 
     @pytest.mark.parametrize("begun", [TextDelta("H"), ThinkingDelta("H"), call("add")])
     def test_never_after_the_first_delta(self, begun: Event) -> None:
         failure = busy()
-        turns = Turns([begun, failure], [TextDelta("again")])
-        assert failed(events_of(trying(turns))).error is failure
-        assert len(turns.asked) == 1
+        model = ScriptedModel([begun, failure], [TextDelta("again")])
+        assert failed(events_of(trying(model))).error is failure
+        assert len(model.requests) == 1
 
     def test_what_only_tells_how_it_failed_is_no_delta(self) -> None:
-        turns = Turns([Completion(None, Usage(7)), busy()], [TextDelta("Hi"), Completion("stop", Usage(1))])
-        assert finished(events_of(trying(turns))).usage == Usage(1)
+        model = ScriptedModel([Completion(None, Usage(7)), busy()], [TextDelta("Hi"), Completion("stop", Usage(1))])
+        assert finished(events_of(trying(model))).usage == Usage(1)
 
     @pytest.mark.parametrize(
         "failure",
@@ -82,30 +82,30 @@ class TestAgain:
         ],
     )
     def test_nor_where_it_would_not_help(self, failure: Exception) -> None:
-        turns = Turns([failure], [TextDelta("again")])
-        assert failed(events_of(trying(turns))).error is failure
-        assert len(turns.asked) == 1
+        model = ScriptedModel([failure], [TextDelta("again")])
+        assert failed(events_of(trying(model))).error is failure
+        assert len(model.requests) == 1
 
     def test_a_provider_that_wants_longer_than_we_wait_is_believed(self) -> None:
         failure = busy(retry_after=60)
-        turns = Turns([failure], [TextDelta("again")])
-        error = failed(events_of(trying(turns))).error
+        model = ScriptedModel([failure], [TextDelta("again")])
+        error = failed(events_of(trying(model))).error
         assert error is failure
         assert isinstance(error, ProviderError)
         assert error.retry_after == 60
 
     def test_nor_beyond_the_time_of_the_whole_run(self) -> None:
         failure = busy(retry_after=5)
-        turns = Turns([failure], [TextDelta("again")])
-        assert failed(events_of(trying(turns, total=1))).error is failure
+        model = ScriptedModel([failure], [TextDelta("again")])
+        assert failed(events_of(trying(model, total=1))).error is failure
 
     def test_a_later_turn_of_a_run_is_tried_again_too(self) -> None:
         @tool
         def look() -> str:
             return "seen"
 
-        turns = Turns([TextDelta("a"), call("look")], [busy()], [TextDelta("b")])
-        agent = turns.agent(tools=[look], limits=Limits(max_retries=1))
+        model = ScriptedModel([TextDelta("a"), call("look")], [busy()], [TextDelta("b")])
+        agent = model.agent(tools=[look], limits=Limits(max_retries=1))
         assert finished(events_of(agent)).text == "a\n\nb"
 
     def test_how_often_is_a_variable_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,107 +126,117 @@ class TestAgain:
 
 class TestPause:
     def test_it_doubles_up_to_eight_seconds(self) -> None:
-        assert [pause(attempt, None, 0.0) for attempt in range(6)] == [0.5, 1, 2, 4, 8, 8]
+        assert [backoff(attempt, None, 0.0) for attempt in range(6)] == [0.5, 1, 2, 4, 8, 8]
 
     @given(st.integers(0, 1000), st.floats(0, 1, exclude_max=True))
     def test_up_to_the_half_is_left_to_chance(self, attempt: int, chance: float) -> None:
-        longest = pause(attempt, None, 0.0)
-        assert longest / 2 <= pause(attempt, None, chance) <= longest <= 8
+        longest = backoff(attempt, None, 0.0)
+        assert longest / 2 <= backoff(attempt, None, chance) <= longest <= 8
 
     @given(st.integers(0, 1000), st.floats(0.001, 100), st.floats(0, 1, exclude_max=True))
     def test_what_the_provider_asked_for_counts_and_never_less(self, attempt: int, asked: float, chance: float) -> None:
-        assert asked <= pause(attempt, asked, chance) <= asked * 1.1
+        assert asked <= backoff(attempt, asked, chance) <= asked * 1.1
 
 
 class TestFallback:
     def test_the_next_model_answers_where_one_fails(self, caplog: pytest.LogCaptureFixture) -> None:
-        first = Turns([busy(retryable=False)])
-        second = Turns([TextDelta("Hi")], model="second")
+        first = ScriptedModel([busy(retryable=False)])
+        second = ScriptedModel([TextDelta("Hi")], model="second")
         result = finished(events_of(first.agent(fallback=[second.provider])))
         assert (result.text, result.provider, result.model) == ("Hi", "demo", "second")
-        assert "Busy. Now demo:second is asked." in caplog.text
+        assert "Busy. Falling back to demo:second." in caplog.text
 
     def test_after_the_first_has_been_tried_again(self) -> None:
-        first, second = Turns([busy()]), Turns([TextDelta("Hi")])
+        first, second = ScriptedModel([busy()]), ScriptedModel([TextDelta("Hi")])
         agent = first.agent(fallback=[second.provider], limits=Limits(max_retries=2))
         assert finished(events_of(agent)).text == "Hi"
-        assert (len(first.asked), len(second.asked)) == (3, 1)
+        assert (len(first.requests), len(second.requests)) == (3, 1)
 
     def test_a_provider_that_wants_too_long_is_left_at_once(self) -> None:
-        first, second = Turns([busy(retry_after=600)]), Turns([TextDelta("Hi")])
+        first, second = ScriptedModel([busy(retry_after=600)]), ScriptedModel([TextDelta("Hi")])
         agent = first.agent(fallback=[second.provider], limits=Limits(max_retries=2))
         assert finished(events_of(agent)).text == "Hi"
-        assert len(first.asked) == 1
+        assert len(first.requests) == 1
 
     def test_where_all_fail_the_last_error_tells_of_the_others(self) -> None:
-        one, two = Turns([busy(said="One.", retryable=False)]), Turns([busy(said="Two.", retryable=False)])
+        one, two = (
+            ScriptedModel([busy(said="One.", retryable=False)]),
+            ScriptedModel([busy(said="Two.", retryable=False)]),
+        )
         last = failed(events_of(one.agent(fallback=[two.provider])))
         assert last.error.message == "Two."
         assert last.error.__notes__ == ["Before: One. (overloaded)"]
 
     def test_never_after_the_first_delta(self) -> None:
-        first, second = Turns([TextDelta("H"), busy(retryable=False)]), Turns([TextDelta("Hi")])
+        first, second = ScriptedModel([TextDelta("H"), busy(retryable=False)]), ScriptedModel([TextDelta("Hi")])
         assert failed(events_of(first.agent(fallback=[second.provider]))).result.text == "H"
-        assert second.asked == []
+        assert second.requests == []
 
     def test_a_fallback_that_is_not_set_up_is_left_out(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.delenv("GROQ_API_KEY", raising=False)
-        first, second = Turns([busy(retryable=False)]), Turns([TextDelta("Hi")])
+        first, second = ScriptedModel([busy(retryable=False)]), ScriptedModel([TextDelta("Hi")])
         assert finished(events_of(first.agent(fallback=["groq:x", second.provider]))).text == "Hi"
-        assert "The fallback groq:x is left out: There is no key for groq." in caplog.text
+        assert "The fallback groq:x is skipped: There is no key for groq." in caplog.text
         alone = failed(events_of(first.agent(fallback=["groq:x"])))
         assert alone.error.code == "overloaded"
 
     def test_so_is_one_that_turns_out_not_to_be(self) -> None:
-        first, second = Turns([busy(retryable=False)]), Turns([ConfigurationError("No such host.")])
+        first, second = ScriptedModel([busy(retryable=False)]), ScriptedModel([ConfigurationError("No such host.")])
         error = failed(events_of(first.agent(fallback=[second.provider]))).error
         assert error.code == "overloaded"
         assert error.__notes__ == ["Before: No such host. (configuration)"]
 
     def test_the_agents_own_model_has_to_be_set_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("GROQ_API_KEY", raising=False)
-        second = Turns([TextDelta("Hi")])
+        second = ScriptedModel([TextDelta("Hi")])
         assert failed(events_of(Agent("groq:x", fallback=[second.provider]))).error.code == "configuration"
-        broken = Turns([ConfigurationError("No such host.")])
+        broken = ScriptedModel([ConfigurationError("No such host.")])
         assert failed(events_of(broken.agent(fallback=[second.provider]))).error.code == "configuration"
-        assert second.asked == []
+        assert second.requests == []
 
     def test_a_model_that_has_taken_over_keeps_the_run(self) -> None:
         @tool
         def look() -> str:
             return "seen"
 
-        first = Turns([busy(retryable=False)])
-        second = Turns([call("look")], [TextDelta("Hi")], model="second")
+        first = ScriptedModel([busy(retryable=False)])
+        second = ScriptedModel([call("look")], [TextDelta("Hi")], model="second")
         agent = first.agent(tools=[look], fallback=[second.provider])
         assert finished(events_of(agent)).model == "second"
-        assert (len(first.asked), len(second.asked)) == (1, 2)
+        assert (len(first.requests), len(second.requests)) == (1, 2)
 
     def test_settings_are_for_models_of_the_same_provider(self) -> None:
-        first, second, third = Turns([busy(retryable=False)]), Turns([busy(retryable=False)]), Turns([TextDelta("Hi")])
+        first, second, third = (
+            ScriptedModel([busy(retryable=False)]),
+            ScriptedModel([busy(retryable=False)]),
+            ScriptedModel([TextDelta("Hi")]),
+        )
         third.provider.name = "elsewhere"
         agent = first.agent(fallback=[second.provider, third.provider], settings={"temperature": 0})
         events_of(agent)
-        sent = [turns.asked[0].settings for turns in (first, second, third)]
+        sent = [model.requests[0].settings for model in (first, second, third)]
         assert sent == [{"temperature": 0}, {"temperature": 0}, {}]
 
     def test_a_bug_is_no_reason_to_ask_another(self, caplog: pytest.LogCaptureFixture) -> None:
         async def bug() -> None:
             raise KeyError
 
-        first, second = Turns([bug]), Turns([TextDelta("Hi")])
+        first, second = ScriptedModel([bug]), ScriptedModel([TextDelta("Hi")])
         with caplog.at_level(logging.CRITICAL, "nous_chat.engine"):
             assert failed(events_of(first.agent(fallback=[second.provider]))).error.code == "internal"
 
     def test_the_time_of_the_whole_run_counts_over_all_tries(self) -> None:
         late = DeadlineError("Not done within 0.3 seconds.", "total_timeout", provider="demo")
-        first, second = Turns([late]), Turns([TextDelta("Hi")])
+        first, second = ScriptedModel([late]), ScriptedModel([TextDelta("Hi")])
         agent = first.agent(fallback=[second.provider], limits=Limits(total=20))
         error = failed(events_of(agent)).error
-        assert (error.code, error.message) == ("total_timeout", "The answer was not done within 20 seconds. Try again.")
-        assert second.asked == []
+        assert (error.code, error.message) == (
+            "total_timeout",
+            "The answer was not finished within 20 seconds. Try again.",
+        )
+        assert second.requests == []
 
 
 def test_waiting_can_be_cancelled() -> None:
@@ -236,8 +246,8 @@ def test_waiting_can_be_cancelled() -> None:
         async def note() -> None:
             asked.set()
 
-        turns = Turns([note, busy(retry_after=10)])
-        task = asyncio.create_task(collect(trying(turns)))
+        model = ScriptedModel([note, busy(retry_after=10)])
+        task = asyncio.create_task(collect(trying(model)))
         await asked.wait()
         await asyncio.sleep(0)
         task.cancel()

@@ -39,7 +39,7 @@ from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.provider import Request
 
 from ..support.upstream import Upstream
-from .scripted import Turns, call, collect, events_of, failed, finished, results, tool_message
+from .scripted import ScriptedModel, call, collect, events_of, failed, finished, results, tool_message
 
 
 def scripted(*steps: Any) -> Agent:
@@ -98,7 +98,7 @@ def test_a_bug_is_an_internal_error_and_is_logged(caplog: pytest.LogCaptureFixtu
         events = events_of(Agent(Broken()))
     assert isinstance(events[-1], Error)
     assert (events[-1].error.code, events[-1].result.text) == ("internal", "a")
-    assert "sk-a-secret" not in events[-1].error.message
+    assert "sk-a-secret" not in repr(events[-1].error)
     assert "KeyError" in caplog.text
 
 
@@ -208,9 +208,9 @@ async def shout(text: str) -> str:
 class TestLoop:
     def test_text_calls_results_and_text_come_in_one_stream(self) -> None:
         asked = call("add", x=1, y=2)
-        turns = Turns([TextDelta("Let me see."), asked, Completion("tool_calls", Usage(1, 2, 3))],
+        model = ScriptedModel([TextDelta("Let me see."), asked, Completion("tool_calls", Usage(1, 2, 3))],
                       [TextDelta("It is "), TextDelta("3."), Completion("stop", Usage(10, 20, 30))])  # fmt: skip
-        *events, last = turns_events = events_of(turns.agent(tools=[add]))
+        *events, last = all_events = events_of(model.agent(tools=[add]))
         result = ToolResult("1", "add", "3")
         assert events == [TextDelta("Let me see."), asked, result, TextDelta("\n\nIt is "), TextDelta("3.")]
         assert last == Finish(
@@ -228,12 +228,12 @@ class TestLoop:
                 ),
             )
         )
-        assert finished(turns_events).text == "".join(e.text for e in events if isinstance(e, TextDelta))
+        assert finished(all_events).text == "".join(e.text for e in events if isinstance(e, TextDelta))
 
     def test_the_model_is_told_of_the_tools_and_gets_the_results(self) -> None:
-        turns = Turns([call("add", x=1, y=2)], [TextDelta("3")])
-        result = finished(events_of(turns.agent(tools=[add, shout])))
-        first, second = turns.asked
+        model = ScriptedModel([call("add", x=1, y=2)], [TextDelta("3")])
+        result = finished(events_of(model.agent(tools=[add, shout])))
+        first, second = model.requests
         assert [spec.name for spec in first.tools] == ["add", "shout"]
         assert first.tools[0].schema["properties"] == {"x": {"type": "integer"}, "y": {"type": "integer"}}
         assert list(first.messages) == [Message("user", "Hi")]
@@ -241,14 +241,14 @@ class TestLoop:
 
     def test_the_messages_of_a_result_go_on_as_a_history(self) -> None:
         replay = Replay("anthropic", [{"type": "thinking", "signature": "x"}])
-        turns = Turns([call("add", x=1, y=2), Completion("tool_use", replay=replay)], [TextDelta("3")])
-        agent = turns.agent(tools=[add])
+        model = ScriptedModel([call("add", x=1, y=2), Completion("tool_use", replay=replay)], [TextDelta("3")])
+        agent = model.agent(tools=[add])
         history = [Message("user", "1 + 2?")]
         result = finished(events_of(agent, history))
         again = [*history, *result.messages, Message("user", "And?")]
         assert finished(events_of(agent, again)).text == "3"
-        assert list(turns.asked[-1].messages) == again
-        assert turns.asked[-1].messages[1].replay == replay
+        assert list(model.requests[-1].messages) == again
+        assert model.requests[-1].messages[1].replay == replay
         encoded = msgspec.json.encode(result.messages)
         assert msgspec.json.decode(encoded, type=tuple[Message, ...]) == result.messages
 
@@ -264,9 +264,9 @@ class TestLoop:
                     await read.wait()
                 return who
 
-            turns = Turns([call("meet", "1", who="first"), call("meet", "2", who="second")], [TextDelta("met")])
+            model = ScriptedModel([call("meet", "1", who="first"), call("meet", "2", who="second")], [TextDelta("met")])
             events = []
-            async for event in run_stream(turns.agent(tools=[meet]), "Hi"):
+            async for event in run_stream(model.agent(tools=[meet]), "Hi"):
                 events.append(event)
                 if isinstance(event, ToolResult):
                     read.set()
@@ -277,29 +277,29 @@ class TestLoop:
         assert [message.call_id for message in finished(events).messages] == ["", "1", "2", ""]
 
     def test_an_agent_without_tools_leaves_calls_to_its_caller(self) -> None:
-        turns = Turns([call("add", "", x=1)])
-        result = finished(events_of(turns.agent()))
+        model = ScriptedModel([call("add", "", x=1)])
+        result = finished(events_of(model.agent()))
         assert result.tool_calls == (call("add", "", x=1),)
         assert result.messages == (Message("assistant", "", tool_calls=result.tool_calls),)
 
     def test_a_tool_that_is_not_there_is_an_answer(self) -> None:
-        turns = Turns([call("divide")], [TextDelta("ok")])
-        events = events_of(turns.agent(tools=[add]))
-        assert results(events) == [ToolResult("1", "divide", "There is no tool 'divide'. There are: add.", True)]
+        model = ScriptedModel([call("divide")], [TextDelta("ok")])
+        events = events_of(model.agent(tools=[add]))
+        assert results(events) == [ToolResult("1", "divide", "There is no tool 'divide'. The tools are: add.", True)]
         assert finished(events).text == "ok"
 
     def test_arguments_that_were_cut_off_are_an_answer(self) -> None:
-        turns = Turns([ToolCall("1", "add", None, '{"x": 1, "y'), Completion("length")], [TextDelta("ok")])
-        (result,) = results(events_of(turns.agent(tools=[add])))
+        model = ScriptedModel([ToolCall("1", "add", None, '{"x": 1, "y'), Completion("length")], [TextDelta("ok")])
+        (result,) = results(events_of(model.agent(tools=[add])))
         assert result.failed
         assert "not a JSON object" in result.text
 
     def test_every_call_has_an_id_of_its_own(self) -> None:
         """Some servers send none, some the same for all calls, some count anew in each answer."""
         asked = [call("shout", given, text=given or "none") for given in ("", "a", "a", "b")]
-        turns = Turns(asked, [call("shout", "a", text="again")], [TextDelta("ok")])
+        model = ScriptedModel(asked, [call("shout", "a", text="again")], [TextDelta("ok")])
         before = [Message("assistant", "", tool_calls=(call("add", "b"),)), tool_message("b", "add", "3")]
-        events = events_of(turns.agent(tools=[shout]), [*before, Message("user", "Hi")])
+        events = events_of(model.agent(tools=[shout]), [*before, Message("user", "Hi")])
         ids = [event.id for event in events if isinstance(event, ToolCall)]
         assert len(set(ids)) == 5
         assert ids[1] == "a"
@@ -309,19 +309,19 @@ class TestLoop:
 
     def test_a_turn_is_not_sent_back_as_its_vendor_wrote_it_if_it_holds_old_ids(self) -> None:
         replay = Replay("anthropic", [{"id": "a"}])
-        turns = Turns([call("add", "a", x=1, y=1), call("add", "a", x=1, y=1), Completion("", replay=replay)],
+        model = ScriptedModel([call("add", "a", x=1, y=1), call("add", "a", x=1, y=1), Completion("", replay=replay)],
                       [TextDelta("ok")])  # fmt: skip
-        assert finished(events_of(turns.agent(tools=[add]))).messages[0].replay is None
+        assert finished(events_of(model.agent(tools=[add]))).messages[0].replay is None
 
     @pytest.mark.parametrize(
         ("first", "then", "whole"),
         [("One.", "Two.", "One.\n\nTwo."), ("One.\n", "Two.", "One.\nTwo."), ("One.", "\n\nTwo.", "One.\n\nTwo.")],
     )
     def test_turns_are_one_text_with_a_gap_where_there_is_none(self, first: str, then: str, whole: str) -> None:
-        turns = Turns(
+        model = ScriptedModel(
             [ThinkingDelta(first), TextDelta(first), call("add", x=1, y=1)], [ThinkingDelta(then), TextDelta(then)]
         )
-        result = finished(events_of(turns.agent(tools=[add])))
+        result = finished(events_of(model.agent(tools=[add])))
         assert (result.text, result.thinking) == (whole, whole)
         assert [message.text for message in result.messages if message.role == "assistant"] == [first, then]
 
@@ -333,26 +333,26 @@ class TestLoop:
             made.append(1)
             return len(made)
 
-        turns = Turns([TextDelta("x"), call("count")])
-        events = events_of(turns.agent(tools=[count], limits=Limits(max_turns=3)))
+        model = ScriptedModel([TextDelta("x"), call("count")])
+        events = events_of(model.agent(tools=[count], limits=Limits(max_turns=3)))
         last = failed(events)
         assert last.error.code == "too_many_turns"
-        assert (len(turns.asked), len(made)) == (3, 2)
+        assert (len(model.requests), len(made)) == (3, 2)
         assert last.result.text == "x\n\nx\n\nx"
         assert [message.role for message in last.result.messages] == ["assistant", "tool"] * 3
         assert results(events)[-1].text == "Not called: this answer has taken too many turns already."
 
     def test_more_calls_in_a_turn_than_allowed_are_not_made(self) -> None:
-        turns = Turns([call("add", str(i), x=i, y=i) for i in range(5)], [TextDelta("ok")])
-        events = events_of(turns.agent(tools=[add], limits=Limits(max_calls=3)))
+        model = ScriptedModel([call("add", str(i), x=i, y=i) for i in range(5)], [TextDelta("ok")])
+        events = events_of(model.agent(tools=[add], limits=Limits(max_calls=3)))
         assert [result.failed for result in sorted(results(events), key=lambda r: r.id)] == [False] * 3 + [True] * 2
 
     def test_a_failure_keeps_what_was_done_before(self) -> None:
         failure = ProviderError("Too bad.", "overloaded", provider="demo")
-        turns = Turns(
+        model = ScriptedModel(
             [call("add", x=1, y=2), Completion("", Usage(1))], [TextDelta("It"), Completion("", Usage(2)), failure]
         )
-        last = failed(events_of(turns.agent(tools=[add])))
+        last = failed(events_of(model.agent(tools=[add])))
         assert last.error is failure
         assert [message.text for message in last.result.messages] == ["", "3", "It"]
         assert last.result.usage == Usage(3)
@@ -388,8 +388,8 @@ class TestTime:
                 time.sleep(0.005)
             told.set()
 
-        turns = Turns([call("never", "1"), call("sleepy", "2")], [TextDelta("ok")])
-        events = events_of(turns.agent(tools=[never, sleepy]))
+        model = ScriptedModel([call("never", "1"), call("sleepy", "2")], [TextDelta("ok")])
+        events = events_of(model.agent(tools=[never, sleepy]))
         assert sorted(result.text for result in results(events)) == [
             "never gave no result within 0.05 seconds.",
             "sleepy gave no result within 0.05 seconds.",
@@ -398,7 +398,7 @@ class TestTime:
         assert told.wait(30)
 
     def test_a_tool_that_refuses_to_end_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("chat.engine.tool_runner._STUBBORN", 0.01)
+        monkeypatch.setattr("chat.engine.tool_runner._CANCEL_TIMEOUT", 0.01)
 
         async def scenario() -> list[Event]:
             gate = asyncio.Event()
@@ -409,8 +409,8 @@ class TestTime:
                     with suppress(asyncio.CancelledError):
                         await gate.wait()
 
-            turns = Turns([call("stubborn")], [TextDelta("ok")])
-            events = await collect(turns.agent(tools=[stubborn]))
+            model = ScriptedModel([call("stubborn")], [TextDelta("ok")])
+            events = await collect(model.agent(tools=[stubborn]))
             gate.set()
             return events
 
@@ -421,16 +421,16 @@ class TestTime:
         async def never() -> None:
             await asyncio.sleep(3600)
 
-        turns = Turns([TextDelta("So."), call("add", "1", x=1, y=1), call("never", "2")])
-        last = failed(events_of(turns.agent(tools=[add, never], limits=Limits(total=1.5))))
+        model = ScriptedModel([TextDelta("So."), call("add", "1", x=1, y=1), call("never", "2")])
+        last = failed(events_of(model.agent(tools=[add, never], limits=Limits(total=1.5))))
         assert (last.error.code, last.result.text) == ("total_timeout", "So.")
         assert "1.5 seconds" in last.error.message
         assert [message.call_id for message in last.result.messages] == ["", "1"]
 
     def test_each_request_gets_the_time_that_is_left(self) -> None:
-        turns = Turns([call("add", x=1, y=1)], [TextDelta("ok")])
-        events_of(turns.agent(tools=[add], limits=Limits(total=100)))
-        first, second = (request.limits.total for request in turns.asked)
+        model = ScriptedModel([call("add", x=1, y=1)], [TextDelta("ok")])
+        events_of(model.agent(tools=[add], limits=Limits(total=100)))
+        first, second = (request.limits.total for request in model.requests)
         assert 0 < second < first <= 100
 
 
@@ -460,8 +460,8 @@ class TestLeaving:
                     time.sleep(0.005)
                 told.set()
 
-            turns = Turns([call("slow", "1"), call("thread", "2"), call("add", "3", x=1, y=1)])
-            stream = run_stream(turns.agent(tools=[slow, thread, add]), "Hi")
+            model = ScriptedModel([call("slow", "1"), call("thread", "2"), call("add", "3", x=1, y=1)])
+            stream = run_stream(model.agent(tools=[slow, thread, add]), "Hi")
 
             async def read() -> None:
                 async with aclosing(stream):
@@ -505,8 +505,8 @@ def test_whatever_a_model_does_the_stream_ends_once_and_tells_the_truth(scripts:
     @tool(requires_approval=True)
     async def ask() -> None: ...
 
-    turns = Turns(*scripts)
-    *events, last = events_of(turns.agent(tools=[shout, fail, ask], limits=Limits(max_turns=4)))
+    model = ScriptedModel(*scripts)
+    *events, last = events_of(model.agent(tools=[shout, fail, ask], limits=Limits(max_turns=4)))
     assert isinstance(last, Finish | Error)
     result = last.result
     assert result.text == "".join(event.text for event in events if isinstance(event, TextDelta))
@@ -518,4 +518,4 @@ def test_whatever_a_model_does_the_stream_ends_once_and_tells_the_truth(scripts:
     assert sorted(answered + [call.id for call in result.pending]) == sorted(asked)
     if isinstance(last, Finish):
         assert sorted(asked) == sorted(call.id for call in result.tool_calls)
-    assert result.usage in (None, Usage(len(turns.asked)), Usage(len(turns.asked) - 1))
+    assert result.usage in (None, Usage(len(model.requests)), Usage(len(model.requests) - 1))

@@ -1,5 +1,6 @@
+"""The decoder of server-sent events: which events a body holds, however the network cuts it."""
+
 import time
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -7,15 +8,17 @@ from hypothesis import strategies as st
 
 from chat.engine.sse import EventTooLongError, SSEDecoder
 
+from .responses import cut, cut_everywhere
 
-def decode(*pieces: bytes) -> list[tuple[str, bytes]]:
+
+def decode(*chunks: bytes) -> list[tuple[str, bytes]]:
     decoder = SSEDecoder()
-    events = [event for piece in pieces for event in decoder.decode(piece)]
-    return [tuple(event) for event in events + decoder.flush()]
+    events = [event for chunk in chunks for event in decoder.decode(chunk)]
+    return [(name, data) for name, data in [*events, *decoder.flush()]]
 
 
 def byte_by_byte(body: bytes) -> list[tuple[str, bytes]]:
-    return decode(*(body[i : i + 1] for i in range(len(body))))
+    return decode(*cut_everywhere(body))
 
 
 def test_an_event_is_data_and_a_blank_line() -> None:
@@ -24,7 +27,7 @@ def test_an_event_is_data_and_a_blank_line() -> None:
 
 def test_an_event_comes_as_soon_as_it_is_complete() -> None:
     decoder = SSEDecoder()
-    assert decoder.decode(b"data: one\n") == []
+    assert list(decoder.decode(b"data: one\n")) == []
     assert [data for _, data in decoder.decode(b"\ndata: two")] == [b"one"]
 
 
@@ -82,25 +85,25 @@ def test_a_line_that_is_no_field_comes_out_whole() -> None:
 
 def test_an_endless_line_is_refused() -> None:
     with pytest.raises(EventTooLongError):
-        pour(b"x" * 100)
+        decode_repeatedly(b"x" * 100)
 
 
 def test_an_endless_event_is_refused() -> None:
     with pytest.raises(EventTooLongError):
-        pour(b"data: " + b"x" * 100 + b"\n")
+        decode_repeatedly(b"data: " + b"x" * 100 + b"\n")
     with pytest.raises(EventTooLongError):
-        pour(b"data\n" * 100)
+        decode_repeatedly(b"data\n" * 100)
 
 
-def pour(piece: bytes) -> None:
+def decode_repeatedly(chunk: bytes) -> None:
     decoder = SSEDecoder(max_event=1000)
     for _ in range(100):
-        decoder.decode(piece)
+        list(decoder.decode(chunk))
 
 
 def test_many_small_events_are_no_large_one() -> None:
     decoder = SSEDecoder(max_event=1000)
-    assert len(decoder.decode(b"data: 0123456789\n\n" * 1000)) == 1000
+    assert len(list(decoder.decode(b"data: 0123456789\n\n" * 1000))) == 1000
 
 
 def test_a_long_line_costs_linear_time_even_byte_by_byte() -> None:
@@ -120,6 +123,23 @@ bodies = st.lists(st.tuples(line, ends)).map(lambda parts: b"".join(a + b for a,
 
 @given(bodies, st.lists(st.integers(0, 400)))
 def test_any_cut_of_any_bytes_gives_the_same_events(body: bytes, cuts: list[int]) -> None:
-    places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    pieces = [body[a:b] for a, b in pairwise(places)]
-    assert decode(*pieces) == decode(body) == byte_by_byte(body)
+    assert decode(*cut(body, cuts)) == decode(body) == byte_by_byte(body)
+
+
+def outcome(chunks: list[bytes], max_event: int) -> tuple[list[tuple[str, bytes]], bool]:
+    """The events, and whether an event after them was too long."""
+    decoder = SSEDecoder(max_event)
+    found: list[tuple[str, bytes]] = []
+    try:
+        for chunk in chunks:
+            for event in decoder.decode(chunk):
+                found.append(event)  # one by one, to keep those before an error
+        found += decoder.flush()
+    except EventTooLongError:
+        return found, True
+    return found, False
+
+
+@given(bodies, st.lists(st.integers(0, 400)), st.integers(1, 40))
+def test_any_cut_gives_the_same_events_and_the_same_error(body: bytes, cuts: list[int], max_event: int) -> None:
+    assert outcome(cut(body, cuts), max_event) == outcome([body], max_event)

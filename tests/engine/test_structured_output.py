@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.engine import Agent, Completion, Limits, Message, TextDelta, tool
-from chat.engine.schema import Misfit
-from chat.engine.structured_output import Output
+from chat.engine.schema import SchemaMismatch
+from chat.engine.structured_output import OutputType
 
-from .scripted import Turns, call, events_of, failed, finished
+from .scripted import ScriptedModel, call, events_of, failed, finished
 
 
 @dataclasses.dataclass
@@ -43,28 +43,28 @@ SCHEMA = {
 }
 
 
-def answering(*texts: str) -> Turns:
-    return Turns(*([TextDelta(text)] for text in texts))
+def answering(*texts: str) -> ScriptedModel:
+    return ScriptedModel(*([TextDelta(text)] for text in texts))
 
 
 class TestAnswers:
     def test_an_answer_is_read_as_the_type(self) -> None:
-        turns = answering('{"trips": [{"city": "Oslo"}], "mood": "wild"}')
-        result = finished(events_of(turns.agent(output_type=Plan)))
+        model = answering('{"trips": [{"city": "Oslo"}], "mood": "wild"}')
+        result = finished(events_of(model.agent(output_type=Plan)))
         assert result.output == Plan([Trip("Oslo")], "wild")
         assert result.text == '{"trips": [{"city": "Oslo"}], "mood": "wild"}'
 
     def test_the_provider_is_asked_for_its_schema(self) -> None:
-        turns = answering('{"city": "Oslo"}')
-        events_of(turns.agent(output_type=Trip))
-        assert turns.asked[0].output_schema == {
+        model = answering('{"city": "Oslo"}')
+        events_of(model.agent(output_type=Trip))
+        assert model.requests[0].output_schema == {
             "type": "object",
             "properties": {"city": {"type": "string"}, "days": {"type": "integer", "default": 1}},
             "required": ["city"],
         }
-        turns = answering('{"city": "Oslo"}')
-        assert finished(events_of(turns.agent(output_type=SCHEMA))).output == {"city": "Oslo"}
-        assert turns.asked[0].output_schema == SCHEMA
+        model = answering('{"city": "Oslo"}')
+        assert finished(events_of(model.agent(output_type=SCHEMA))).output == {"city": "Oslo"}
+        assert model.requests[0].output_schema == SCHEMA
 
     @pytest.mark.parametrize(
         "text", ['```json\n{"city": "Oslo"}\n```', '\n```\n{"city": "Oslo"}```\n', ' {"city": "Oslo"} ']
@@ -73,12 +73,12 @@ class TestAnswers:
         assert finished(events_of(answering(text).agent(output_type=Trip))).output == Trip("Oslo")
 
     def test_the_model_is_told_what_is_wrong_and_answers_again(self) -> None:
-        turns = answering("Oslo!", '{"city": 3}', '{"city": "Oslo"}')
-        result = finished(events_of(turns.agent(output_type=Trip), "Where?"))
+        model = answering("Oslo!", '{"city": 3}', '{"city": "Oslo"}')
+        result = finished(events_of(model.agent(output_type=Trip), "Where?"))
         assert result.output == Trip("Oslo")
         assert result.text == 'Oslo!\n\n{"city": 3}\n\n{"city": "Oslo"}'
         assert result.messages == (Message("assistant", '{"city": "Oslo"}'),)
-        sent = [(message.role, message.text) for message in turns.asked[2].messages]
+        sent = [(message.role, message.text) for message in model.requests[2].messages]
         assert sent[:2] == [("user", "Where?"), ("assistant", "Oslo!")]
         assert sent[2][1].startswith("That answer does not fit. It is not JSON: ")
         assert sent[3:] == [
@@ -91,38 +91,38 @@ class TestAnswers:
         ]
 
     def test_but_not_for_ever(self) -> None:
-        turns = answering("no")
-        last = failed(events_of(turns.agent(output_type=Trip)))
+        model = answering("no")
+        last = failed(events_of(model.agent(output_type=Trip)))
         assert last.error.code == "invalid_output"
-        assert "It is not JSON" in last.error.message
-        assert len(turns.asked) == 3
+        assert "It is not JSON" in last.error.detail
+        assert len(model.requests) == 3
         assert last.result.messages == (Message("assistant", "no"),)
-        turns = answering("no")
-        failed(events_of(turns.agent(output_type=Trip, limits=Limits(max_corrections=0))))
-        assert len(turns.asked) == 1
+        model = answering("no")
+        failed(events_of(model.agent(output_type=Trip, limits=Limits(max_corrections=0))))
+        assert len(model.requests) == 1
 
     def test_corrections_are_turns(self) -> None:
-        turns = answering("no")
-        last = failed(events_of(turns.agent(output_type=Trip, limits=Limits(max_turns=2))))
-        assert (last.error.code, len(turns.asked)) == ("invalid_output", 2)
+        model = answering("no")
+        last = failed(events_of(model.agent(output_type=Trip, limits=Limits(max_turns=2))))
+        assert (last.error.code, len(model.requests)) == ("invalid_output", 2)
 
     def test_tools_come_first(self) -> None:
         @tool
         def look() -> str:
             return "Oslo"
 
-        turns = Turns([TextDelta("Let me look."), call("look")], [TextDelta('{"city": "Oslo"}')])
-        assert finished(events_of(turns.agent(tools=[look], output_type=Trip))).output == Trip("Oslo")
+        model = ScriptedModel([TextDelta("Let me look."), call("look")], [TextDelta('{"city": "Oslo"}')])
+        assert finished(events_of(model.agent(tools=[look], output_type=Trip))).output == Trip("Oslo")
 
     def test_a_refusal_needs_no_form(self) -> None:
-        turns = Turns([Completion("stop", refusal="I will not.")])
-        result = finished(events_of(turns.agent(output_type=Trip)))
+        model = ScriptedModel([Completion("stop", refusal="I will not.")])
+        result = finished(events_of(model.agent(output_type=Trip)))
         assert (result.output, result.refusal) == (None, "I will not.")
 
     @pytest.mark.parametrize("kind", [int, list[int], {"type": "array"}, object, "Trip"])
     def test_what_is_no_object_cannot_be_asked_for(self, kind: Any) -> None:
-        turns = answering("1")
-        assert failed(events_of(Agent(turns.provider, output_type=kind))).error.code == "configuration"
+        model = answering("1")
+        assert failed(events_of(Agent(model.provider, output_type=kind))).error.code == "configuration"
 
 
 class TestSchemas:
@@ -135,7 +135,7 @@ class TestSchemas:
         ],
     )
     def test_what_fits(self, value: Any) -> None:
-        assert Output(SCHEMA).read(json.dumps(value)) == value
+        assert OutputType(SCHEMA).parse(json.dumps(value)) == value
 
     @pytest.mark.parametrize(
         ("value", "said"),
@@ -152,18 +152,18 @@ class TestSchemas:
         ],
     )
     def test_what_does_not(self, value: Any, said: str) -> None:
-        with pytest.raises(Misfit) as raised:
-            Output(SCHEMA).read(json.dumps(value))
+        with pytest.raises(SchemaMismatch) as raised:
+            OutputType(SCHEMA).parse(json.dumps(value))
         assert str(raised.value) == said
 
     def test_what_nests_without_end_does_not(self) -> None:
         for deep in ("[" * 10_000, '{"city":' * 10_000 + "1" + "}" * 10_000):
             for kind in (SCHEMA, Trip):
-                with pytest.raises(Misfit):
-                    Output(kind).read(deep)
+                with pytest.raises(SchemaMismatch):
+                    OutputType(kind).parse(deep)
         looping = {"type": "object", "$ref": "#"}
-        with pytest.raises(Misfit):
-            Output(looping).read("{}")
+        with pytest.raises(SchemaMismatch):
+            OutputType(looping).parse("{}")
 
     @given(
         st.text()
@@ -174,8 +174,8 @@ class TestSchemas:
     def test_no_answer_makes_it_raise_anything_else(self, text: str) -> None:
         for kind in (SCHEMA, Plan):
             try:
-                Output(kind).read(text)
-            except Misfit as error:
+                OutputType(kind).parse(text)
+            except SchemaMismatch as error:
                 assert str(error)
 
 
@@ -187,9 +187,9 @@ class TestPydantic:
     def test_a_pydantic_model_is_a_type_too(self) -> None:
         pydantic = pytest.importorskip("pydantic")
         made = pydantic.create_model("Trip", city=(str, ...), days=(int, pydantic.Field(1, gt=0)))
-        turns = answering('{"city": "Oslo", "days": 0}', '{"city": "Oslo", "days": 2}')
-        result = finished(events_of(turns.agent(output_type=made)))
+        model = answering('{"city": "Oslo", "days": 0}', '{"city": "Oslo", "days": 2}')
+        result = finished(events_of(model.agent(output_type=made)))
         assert result.output == made(city="Oslo", days=2)
-        assert "days: Input should be greater than 0" in turns.asked[1].messages[-1].text
-        assert turns.asked[0].output_schema is not None
-        assert turns.asked[0].output_schema["required"] == ["city"]
+        assert "days: Input should be greater than 0" in model.requests[1].messages[-1].text
+        assert model.requests[0].output_schema is not None
+        assert model.requests[0].output_schema["required"] == ["city"]

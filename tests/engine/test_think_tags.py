@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chat.engine import TextDelta, ThinkingDelta
 from chat.engine.providers.think_tags import ThinkTags
 
-from .responses import STOP, delta, play, sse
+from .responses import STOP, decode, delta, sse
 
 
 def split(*pieces: str) -> tuple[str, str]:
@@ -47,11 +47,11 @@ def test_text_is_held_back_no_longer_than_it_must() -> None:
     tags = ThinkTags()
     assert tags.split("<") == []
     assert tags.split("b>") == [TextDelta("<b>")]
-    assert tags.over
+    assert tags.done
     tags = ThinkTags()
     assert tags.split("<think>Hm") == [ThinkingDelta("Hm")]
     assert tags.split(" so</") == [ThinkingDelta(" so")]
-    assert not tags.over
+    assert not tags.done
 
 
 words = st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", " ", "\n", "a", "🌊", "<", ">"])
@@ -71,13 +71,13 @@ def test_nothing_is_lost_but_the_tags_and_the_blanks_around_them(parts: list[str
 
 
 def test_what_is_held_comes_out_when_an_answer_breaks_off() -> None:
-    played = play([sse(delta(content="<thi"), done=False)])
-    assert (played.text, played.code) == ("<thi", "stream_cut")
-    played = play([sse(delta(content="<think>Hm</th"), {"error": {"message": "No"}}, done=False)])
-    assert (played.thinking, played.text, played.code) == ("Hm</th", "", "server_error")
+    decoded = decode([sse(delta(content="<thi"), done=False)])
+    assert (decoded.text, decoded.code) == ("<thi", "stream_cut")
+    decoded = decode([sse(delta(content="<think>Hm</th"), {"error": {"message": "No"}}, done=False)])
+    assert (decoded.thinking, decoded.text, decoded.code) == ("Hm</th", "", "server_error")
 
 
 def test_tags_in_a_list_of_parts_and_beside_a_field_for_thinking_are_split_off_too() -> None:
     parts = [{"type": "text", "text": "<think>b</think>c"}]
-    played = play([sse(delta(reasoning="a"), delta(content=parts), STOP)])
-    assert (played.thinking, played.text) == ("ab", "c")
+    decoded = decode([sse(delta(reasoning="a"), delta(content=parts), STOP)])
+    assert (decoded.thinking, decoded.text) == ("ab", "c")

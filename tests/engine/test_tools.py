@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chat.engine import Agent, ConfigurationError, TextDelta, ToolCall, ToolContext, ToolError, ToolResult, tool
 from chat.engine.tools import Tool
 
-from .scripted import Turns, call, collect, events_of, results
+from .scripted import ScriptedModel, call, collect, events_of, results
 
 
 class Unit(enum.Enum):
@@ -69,8 +69,8 @@ JSON = st.recursive(
 def answer_of(made: Any, arguments: dict[str, Any] | None, **options: Any) -> ToolResult:
     """What a model is told that called it with these."""
     name = made.name if isinstance(made, Tool) else made.__name__
-    turns = Turns([ToolCall("1", name, arguments)], [TextDelta("ok")])
-    (result,) = results(events_of(turns.agent(tools=[made]), **options))
+    model = ScriptedModel([ToolCall("1", name, arguments)], [TextDelta("ok")])
+    (result,) = results(events_of(model.agent(tools=[made]), **options))
     return result
 
 
@@ -177,8 +177,8 @@ class TestSchema:
     @pytest.mark.parametrize(
         ("function", "what"),
         [
-            (lambda x: x, "no name"),
-            (eval("lambda *a: 1"), "no name"),
+            (lambda x: x, "not a name for a tool"),
+            (eval("lambda *a: 1"), "not a name for a tool"),
         ],
     )
     def test_what_has_no_name_is_no_tool(self, function: Callable[..., Any], what: str) -> None:
@@ -194,7 +194,7 @@ class TestSchema:
         for function, what in [
             (untyped, "x of the tool untyped needs a type"),
             (spread, "no name that a model could use"),
-            (strange, "what JSON cannot hold: type .*Callable"),
+            (strange, "JSON cannot hold the arguments of the tool strange: type .*Callable"),
             (unknown, "cannot be read: name 'Nowhere'"),
         ]:
             with pytest.raises(ConfigurationError, match=what):
@@ -256,7 +256,7 @@ class TestArguments:
     @given(st.dictionaries(st.sampled_from(["city", "days", "unit", "kind", "x", ""]), JSON, max_size=3))
     def test_no_arguments_make_it_raise_anything_else(self, arguments: dict[str, Any]) -> None:
         try:
-            weather.validated(arguments)
+            weather.validate(arguments)
         except ToolError as error:
             assert "weather" in error.message
 
@@ -266,7 +266,7 @@ class TestArguments:
         def f(place: Place, number: int) -> None: ...
 
         arguments = msgspec.json.decode(msgspec.json.encode({"place": place, "number": number}))
-        assert f.validated(arguments) == {"place": place, "number": number}
+        assert f.validate(arguments) == {"place": place, "number": number}
 
 
 class TestResults:
@@ -307,7 +307,9 @@ class TestResults:
             return object()
 
         with caplog.at_level(logging.CRITICAL, "nous_chat.engine"):
-            assert answer_of(give, {}) == ToolResult("1", "give", "give failed (TypeError). It has been logged.", True)
+            assert answer_of(give, {}) == ToolResult(
+                "1", "give", "give failed (TypeError). The error has been logged.", True
+            )
 
     def test_an_exception_is_logged_and_the_model_is_told_no_more_than_its_kind(
         self, caplog: pytest.LogCaptureFixture
@@ -317,7 +319,9 @@ class TestResults:
             raise ConnectionError("postgres://admin:hunter2@db")
 
         result = answer_of(connect, {})
-        assert result == ToolResult("1", "connect", "connect failed (ConnectionError). It has been logged.", True)
+        assert result == ToolResult(
+            "1", "connect", "connect failed (ConnectionError). The error has been logged.", True
+        )
         assert "Traceback" in caplog.text
 
     def test_a_tool_may_say_itself_what_is_wrong(self) -> None:
@@ -393,7 +397,7 @@ def test_tools_are_called_with_what_the_context_variables_say() -> None:
 
     async def scenario() -> str:
         language.set("nb")
-        turns = Turns([call("speak")], [TextDelta("ok")])
-        return results(await collect(turns.agent(tools=[speak])))[0].text
+        model = ScriptedModel([call("speak")], [TextDelta("ok")])
+        return results(await collect(model.agent(tools=[speak])))[0].text
 
     assert asyncio.run(scenario()) == "nb"

@@ -127,7 +127,7 @@ def test_a_cut_off_answer_goes_on_from_its_text(people: Any, room: Conversation,
     assert started.message.continues
     assert started.message.run is not None
     assert started.message.run.seq == 0, "its frames count from 1: they are appended to what is there"
-    assert said(started) == [("user", "Hello"), ("assistant", "Once upon"), ("user", engine.GO_ON)]
+    assert said(started) == [("user", "Hello"), ("assistant", "Once upon"), ("user", engine.CONTINUE_PROMPT)]
     whole = answered(end(started, text="Once upon a time"))
     assert (whole.text, whole.alternatives) == ("Once upon a time", ())
     assert shown(room) == ["Hello", "Once upon a time"]

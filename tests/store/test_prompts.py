@@ -14,6 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chat import engine, store
+from chat.engine.tokens import estimate_tokens
 from chat.models import Conversation, Message, Run
 from chat.store import prompts
 
@@ -175,7 +176,7 @@ def test_a_cut_off_answer_goes_on_on_every_wire(
 
     scenario(talk)
     sent = asked(upstream)
-    assert sent.index("Hello") < sent.index("w0 w1 w2 w3 w4") < sent.index(engine.GO_ON)
+    assert sent.index("Hello") < sent.index("w0 w1 w2 w3 w4") < sent.index(engine.CONTINUE_PROMPT)
 
 
 # --- The budget
@@ -197,7 +198,7 @@ def test_each_agent_has_the_history_that_its_model_takes(people: Any, room: Conv
 
 
 def test_scripts_of_which_a_character_is_a_token_count_as_such() -> None:
-    english, chinese = (prompts.estimate(engine.Message("user", text * 300)) for text in ("word", "语"))
+    english, chinese = (estimate_tokens(engine.Message("user", text * 300)) for text in ("word", "语"))
     assert english == 304
     assert 200 < chinese < 400
 

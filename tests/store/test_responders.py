@@ -402,6 +402,6 @@ def test_neighbouring_turns_of_people_and_agents_fit_wires_that_want_them_to_alt
     finish(post(people["ada"], room, "@support One").start, text="From support.")
     started = begin(people["bob"], room, "@poet Two")
     wire: Any = provider_for("anthropic:m")
-    body = json.dumps(wire.body(Request(tuple(started.prompt), "", Limits())))
+    body = json.dumps(wire.request_body(Request(tuple(started.prompt), "", Limits())))
     assert body.count('"role": "user"') == 1
     assert "Support: From support." in body

@@ -1,1 +1,1 @@
-"""Agents of other frameworks as ours (own.py): a module for each, which imports its framework only when it is used."""
+"""Agents of other frameworks as custom agents. Each module imports its framework only when it is used."""

@@ -6,15 +6,15 @@
     ... of thinking                                 ThinkingDelta
     FunctionToolCallEvent                           ToolCall
     FunctionToolResultEvent                         ToolResult
-    AgentRunResultEvent                             Finish; its new messages are Result.messages, each turn with a
-                                                    Replay that holds it as Pydantic AI wants it back
+    AgentRunResultEvent                             Finish; its new messages become Result.messages, each turn with a
+                                                    Replay in the form of Pydantic AI
     output DeferredToolRequests                     Result.pending, of its approvals
     output of another type than text                Result.output
     ModelHTTPError, UserError ...                   Error, with our codes
     everything else                                 ignored
 
-`context.deps` are the agent's `deps`. The framework is imported when the first agent is made, and is no requirement of
-ours: `pip install pydantic-ai-slim`, with the extra of the model's vendor. Source: https://ai.pydantic.dev.
+`context.deps` become the agent's `deps`. The framework is imported when the first agent is made. Install it with
+`pip install pydantic-ai-slim` and the extra of the model's vendor. Source: https://ai.pydantic.dev.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -29,7 +29,8 @@ from ..events import Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResu
 from ..exceptions import ConfigurationError, EngineError, ProviderError
 from ..i18n import _
 from ..messages import Image, Message, Replay, Result
-from ..result_builder import Answer
+from ..providers.errors import reader_message
+from ..result_builder import ResultBuilder
 from ..tools import ToolContext
 from ..usage import Usage
 
@@ -37,7 +38,7 @@ _WIRE = "pydantic_ai"
 
 
 class PydanticAIAgent:
-    """An OwnAgent. `options` go to each run of the agent: `usage_limits`, `model_settings` ..."""
+    """A CustomAgent. `options` are passed to each run of the agent: `usage_limits`, `model_settings` ..."""
 
     def __init__(self, agent: Any, **options: Any) -> None:
         try:
@@ -56,7 +57,7 @@ class PydanticAIAgent:
         approvals = {
             call: self._ai.ToolApproved(override_args=decision.arguments)
             if isinstance(decision, Approve)
-            else self._ai.ToolDenied(decision.sentence)
+            else self._ai.ToolDenied(decision.result_text)
             for call, decision in decisions.items()
         }
         return self._stream(messages, context, deferred_tool_results=self._ai.DeferredToolResults(approvals=approvals))
@@ -64,41 +65,41 @@ class PydanticAIAgent:
     async def _stream(
         self, messages: Sequence[Message], context: ToolContext, **options: Any
     ) -> AsyncGenerator[Event, None]:
-        answer = Answer()
+        builder = ResultBuilder()
         options = self._options | {"deps": context.deps, "message_history": self._history(messages)} | options
         try:
             async with self._agent.run_stream_events(**options) as events:
                 async for event in events:
                     if event.event_kind == "agent_run_result":
-                        yield Finish(self._result(answer, event.result))
+                        yield Finish(self._result(builder, event.result))
                         return
-                    ours = self._event(event, answer)
-                    if ours is not None:
-                        yield ours
+                    converted = self._event(event, builder)
+                    if converted is not None:
+                        yield converted
         except self._ai.AgentRunError as error:
             raise _failure(error) from error
         except self._ai.UserError as error:
             raise ConfigurationError(str(error)) from error
 
-    def _event(self, event: Any, answer: Answer) -> TextDelta | ThinkingDelta | ToolCall | ToolResult | None:
+    def _event(self, event: Any, builder: ResultBuilder) -> TextDelta | ThinkingDelta | ToolCall | ToolResult | None:
         match event.event_kind:
             case "part_start":
                 if event.index == 0:
-                    answer.begin()
-                return _delta(answer, event.part.part_kind, getattr(event.part, "content", None))
+                    builder.start_turn()
+                return _delta(builder, event.part.part_kind, getattr(event.part, "content", None))
             case "part_delta":
-                return _delta(answer, event.delta.part_delta_kind, getattr(event.delta, "content_delta", None))
+                return _delta(builder, event.delta.part_delta_kind, getattr(event.delta, "content_delta", None))
             case "function_tool_call":
-                return answer.add(_call(event.part))
+                return builder.add(_call(event.part))
             case "function_tool_result":
                 return _tool_result(event.part)
         return None
 
-    def _result(self, answer: Answer, result: Any) -> Result:
+    def _result(self, builder: ResultBuilder, result: Any) -> Result:
         messages = [ours for theirs in result.new_messages() for ours in self._messages(theirs)]
         waits = isinstance(result.output, self._ai.DeferredToolRequests)
         return replace(
-            answer.result(),
+            builder.result(),
             finish_reason=result.response.finish_reason,
             usage=_usage(result.usage),
             provider=result.response.provider_name or "",
@@ -148,7 +149,7 @@ class PydanticAIAgent:
         if message.role == "system":
             return self._ai.SystemPromptPart(message.text)
         images = [self._image(image) for image in message.images]
-        return self._ai.UserPromptPart([message.spoken, *images] if images else message.spoken)
+        return self._ai.UserPromptPart([message.text_with_name, *images] if images else message.text_with_name)
 
     def _image(self, image: Image) -> Any:
         if image.data is not None:
@@ -156,12 +157,12 @@ class PydanticAIAgent:
         return self._ai.ImageUrl(image.url)
 
 
-def _delta(answer: Answer, kind: str, text: Any) -> TextDelta | ThinkingDelta | ToolCall | None:
+def _delta(builder: ResultBuilder, kind: str, text: Any) -> TextDelta | ThinkingDelta | ToolCall | None:
     if not text or not isinstance(text, str):
         return None
     if kind == "text":
-        return answer.add(TextDelta(text))
-    return answer.add(ThinkingDelta(text)) if kind == "thinking" else None
+        return builder.add(TextDelta(text))
+    return builder.add(ThinkingDelta(text)) if kind == "thinking" else None
 
 
 def _call(part: Any) -> ToolCall:
@@ -179,11 +180,11 @@ def _tool_result(part: Any) -> ToolResult:
 
 
 def _usage(theirs: Any) -> Usage | None:
-    """None where nobody counted: then all of theirs is 0."""
-    spent = theirs.input_tokens + theirs.output_tokens
+    """None if nothing was counted: then all of their fields are 0."""
+    total = theirs.input_tokens + theirs.output_tokens
     reasoning = getattr(theirs, "output_reasoning_tokens", None)
     return (
-        Usage(theirs.input_tokens, theirs.output_tokens, spent, theirs.cache_read_tokens, reasoning) if spent else None
+        Usage(theirs.input_tokens, theirs.output_tokens, total, theirs.cache_read_tokens, reasoning) if total else None
     )
 
 
@@ -197,28 +198,28 @@ _CODES = {
 
 
 def _failure(error: Any) -> EngineError:
-    """Of what their run raises. What they say of a refusal may quote the request, so it goes without the body."""
+    """An exception of their run as ours. The body of a refusal is left out, because it may quote the request."""
     status = getattr(error, "status_code", None)
     model = getattr(error, "model_name", None)
     if status is not None:
         code = _CODES.get(status) or ("overloaded" if status in (503, 529) else "server_error")
         code = "bad_request" if code == "server_error" and status < 500 else code
+        retry_after = getattr(error, "retry_after", None)
         return ProviderError(
-            _(
-                "%(model)s answered with status %(status)s. Try again later, or look at the agent's model and key.",
-                model=str(model),
-                status=str(status),
-            ),
+            reader_message(code, retry_after),
             code,
             provider=_WIRE,
             status=status,
-            retry_after=getattr(error, "retry_after", None),
+            retry_after=retry_after,
             retryable=code in ("rate_limited", "overloaded", "server_error"),
+            detail=f"{model} answered with status {status}. Check the agent's model and key.",
         )
     if model is not None:
-        sentence = _("No connection to %(model)s. Try again.", model=str(model))
-        return ProviderError(sentence, "unreachable", provider=_WIRE, retryable=True)
+        detail = f"No connection to {model}."
+        return ProviderError(
+            reader_message("unreachable"), "unreachable", provider=_WIRE, retryable=True, detail=detail
+        )
     if type(error).__name__ == "UsageLimitExceeded":
-        return EngineError(_("The agent was ended: %(error)s", error=str(error)), "too_many_turns")
-    sentence = _("The agent's model did not answer as it should: %(error)s", error=str(error))
-    return ProviderError(sentence, "bad_response", provider=_WIRE)
+        message = _("The agent reached its usage limit. Ask for less at once.")
+        return EngineError(message, "too_many_turns", detail=str(error))
+    return ProviderError(reader_message("bad_response"), "bad_response", provider=_WIRE, detail=str(error))

@@ -1,7 +1,7 @@
-"""A "provider:model" string in, a provider out. The runner calls it.
+"""Makes the provider of a "provider:model" string.
 
-The model part may hold any character, ":" too; without it the provider's default model is meant. Keys and addresses
-come from the environment: <NAME>_API_KEY and <NAME>_BASE_URL.
+The model may contain any character, ":" too; without one the provider's default model is used. Keys and addresses come
+from the environment: <NAME>_API_KEY and <NAME>_BASE_URL.
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ..exceptions import ConfigurationError
 from .anthropic import AnthropicProvider
-from .demo import demo
+from .demo import demo_provider
 from .gemini import GeminiProvider
 from .ollama import OllamaProvider
 from .openai import OpenAIProvider
@@ -20,18 +20,18 @@ __all__ = ["provider_for"]
 
 
 def provider_for(model: str | Provider, environ: Mapping[str, str] = os.environ) -> Provider:
-    """Raises ConfigurationError where the string names no provider or the environment lacks what it needs."""
+    """Raises ConfigurationError if the string names no provider, or if the environment lacks its settings."""
     if not isinstance(model, str):
         return model
     name, colon, rest = model.strip().partition(":")
     if name == "demo":
-        return demo(rest)
+        return demo_provider(rest)
     if name in VENDORS:
         return _over_http(name, rest, environ)
     known = ", ".join(["demo", *VENDORS])
     if not colon:
-        raise ConfigurationError(f'{model!r} is no model. Write "provider:model", with one of {known}.')
-    raise ConfigurationError(f"There is no provider {name!r}. Known are {known}.")
+        raise ConfigurationError(f'{model!r} is not a model. Write "provider:model", with one of {known}.')
+    raise ConfigurationError(f"There is no provider {name!r}. Choose one of {known}.")
 
 
 def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:
@@ -48,7 +48,7 @@ def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:
     if not key and not vendor.local:
         raise ConfigurationError(f"There is no key for {name}. Set {variable} and start again.")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(f"{variable} holds characters that no key has. Copy the key again.")
+        raise ConfigurationError(f"{variable} contains characters that no key has. Copy the key again.")
     if vendor.wire == "anthropic":
         return AnthropicProvider(name, model, url, key, variable)
     if vendor.wire == "gemini":

@@ -1,22 +1,22 @@
-"""Anthropic's Messages, and whoever speaks that wire.
+"""Anthropic's Messages API, and the servers compatible with it.
 
     event                                       our event
     ------------------------------------------  ---------------------------------------------------------------
-    message_start.message.usage                 Completion.usage, overlaid with what comes later
-    content_block_start, its block              what the block holds already; a client's tool_use is a ToolCall
+    message_start.message.usage                 Completion.usage, updated by later events
+    content_block_start, its block              the start of a block; text or thinking in it becomes a delta
     content_block_delta: text_delta             TextDelta
     ... thinking_delta                          ThinkingDelta
-    ... input_json_delta                        gathered; ToolCall at the end, if the block is a tool_use
-    ... signature_delta, citations_delta, ...   gathered for Completion.replay
-    message_delta.delta.stop_reason             Completion.finish_reason; with "refusal" Completion.refusal too
-    message_delta.usage                         Completion.usage, the fields that are there
+    ... input_json_delta                        collected; a ToolCall at the end if the block is a tool_use
+    ... signature_delta, citations_delta, ...   collected for Completion.replay
+    message_delta.delta.stop_reason             Completion.finish_reason; "refusal" also sets Completion.refusal
+    message_delta.usage                         Completion.usage, the fields that are present
     message_stop                                the end
     error                                       the stream fails
-    ping, content_block_stop, unknown ones      nothing
+    ping, content_block_stop, unknown events    ignored
 
-Tools that the server runs itself (server_tool_use, mcp_tool_use and their results) make no event, and go back with the
-turn. Sources: the pages "Streaming Messages", "Messages", "Extended thinking", "Tool use" and "Structured outputs" of
-https://platform.claude.com/docs.
+Tools that the server runs itself (server_tool_use, mcp_tool_use and their results) make no event; they are sent back
+with the turn. Sources: the pages "Streaming Messages", "Messages", "Extended thinking", "Tool use" and "Structured
+outputs" of https://platform.claude.com/docs.
 """
 
 from typing import Any
@@ -27,17 +27,35 @@ from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
 from .http_provider import HTTPProvider
-from .normalize_history import alternating, arguments, inline, opening, replayed, settled, with_settings
-from .parser import Delta, NotJSONError, Parser, anything, count, decode, tool_call, total
+from .normalize_history import (
+    alternate_turns,
+    apply_settings,
+    arguments_of,
+    inline_image,
+    normalize,
+    replay_content,
+    split_system,
+)
+from .parser import (
+    DECLINED,
+    Delta,
+    NotJSONError,
+    Parser,
+    any_json,
+    decode_json,
+    parse_tool_call,
+    sum_counts,
+    token_count,
+)
 from .provider import Completion, Request
-from .schema_transforms import Schema, mapped
+from .schema_transforms import Schema, transform
 
 _VERSION = "2023-06-01"
-_MOST_TOKENS = 16_384  # of an answer; the API wants a limit, and every model that is sold takes this one
+_MAX_TOKENS = 16_384  # the API requires a limit, and every current model accepts this one
 
 
 class AnthropicProvider(HTTPProvider):
-    """`base_url` comes without its `/v1`; with it is right too."""
+    """`base_url` with or without its `/v1`."""
 
     wire = "anthropic"
 
@@ -47,17 +65,17 @@ class AnthropicProvider(HTTPProvider):
     def headers(self) -> dict[str, str]:
         return {"x-api-key": self._key, "anthropic-version": _VERSION}
 
-    def body(self, request: Request) -> dict[str, Any]:
-        system, messages = opening(request.messages, request.instructions)
-        parts = [(message.role == "assistant", block) for message in settled(messages) for block in _blocks(message)]
+    def request_body(self, request: Request) -> dict[str, Any]:
+        system, messages = split_system(request.messages, request.instructions)
+        blocks = [(message.role == "assistant", block) for message in normalize(messages) for block in _blocks(message)]
         thinking = request.settings.get("thinking")
-        budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0  # counts into max_tokens
+        budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0  # max_tokens includes it
         body: dict[str, Any] = {
             "model": self.model,
-            "max_tokens": request.limits.max_output_tokens or _MOST_TOKENS + budget,
+            "max_tokens": request.limits.max_output_tokens or _MAX_TOKENS + budget,
             "messages": [
-                {"role": "assistant" if model else "user", "content": content}
-                for model, content in alternating(parts, _text)
+                {"role": "assistant" if from_model else "user", "content": content}
+                for from_model, content in alternate_turns(blocks, _text)
             ],
             "stream": True,
         }
@@ -69,26 +87,26 @@ class AnthropicProvider(HTTPProvider):
                 for tool in request.tools
             ]
         if request.output_schema is not None:
-            schema = mapped(request.output_schema, _closed)
+            schema = transform(request.output_schema, _supported)
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        return with_settings(body, request.settings)
+        return apply_settings(body, request.settings)
 
     def parser(self) -> "AnthropicParser":
         return AnthropicParser()
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    """A message as content blocks. Empty texts are refused, and so is a `system` that does not stand first."""
-    text = [_text(message.spoken)] if message.text.strip() else []
+    """A message as content blocks. The API refuses empty texts, and system messages after the first message."""
+    text = [_text(message.text_with_name)] if message.text.strip() else []
     match message.role:
         case "tool":
             return [_result(message)]
         case "assistant":
             calls = [
-                {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments(call)}
+                {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_of(call)}
                 for call in message.tool_calls
             ]
-            return replayed(message, "anthropic") or [*text, *calls]
+            return replay_content(message, "anthropic") or [*text, *calls]
         case "system":
             return [_text(f"System: {message.text}")]
     return [*map(_image, message.images), *text]
@@ -104,26 +122,27 @@ def _result(message: Message) -> dict[str, Any]:
 
 
 def _image(image: Image) -> dict[str, Any]:
-    data = inline(image)
-    source = {"type": "base64", "media_type": data[0], "data": data[1]} if data else {"type": "url", "url": image.url}
-    return {"type": "image", "source": source}
+    inline = inline_image(image)
+    if inline is None:
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    return {"type": "image", "source": {"type": "base64", "media_type": inline.media_type, "data": inline.base64}}
 
 
-# "Structured outputs", JSON Schema limitations. What a vendor cannot enforce we check ourselves.
-_LOOSE = {
+# Source: "Structured outputs", JSON Schema limitations. We check these ourselves (structured_output.py).
+_UNSUPPORTED = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems",
     "maxItems", "uniqueItems", "minProperties", "maxProperties",
 }  # fmt: skip
 
 
-def _closed(schema: Schema) -> Schema:
-    """Objects must say that they take no other properties, and limits are refused."""
-    kept = {key: value for key, value in schema.items() if key not in _LOOSE}
+def _supported(schema: Schema) -> Schema:
+    """Without the keywords that the API refuses, and with the `additionalProperties: false` that it requires."""
+    kept = {key: value for key, value in schema.items() if key not in _UNSUPPORTED}
     is_object = "properties" in kept or kept.get("type") == "object"
     return kept | ({"additionalProperties": False} if is_object else {})
 
 
-# Only what we read; what is of another type than here was not sent by this wire.
+# Only the fields that we read. A value of another type than given here does not belong to this wire.
 class _Delta(msgspec.Struct):
     type: str | None = None
     text: str | None = None
@@ -146,7 +165,7 @@ class _Event(msgspec.Struct):
     error: Any = None
 
 
-_event = msgspec.json.Decoder(_Event)
+_event_decoder = msgspec.json.Decoder(_Event)
 
 
 class AnthropicParser(Parser):
@@ -163,62 +182,62 @@ class AnthropicParser(Parser):
         if not data or not (event or data.startswith((b"error:", b"{"))):
             return deltas
         try:
-            said = decode(_event, data.removeprefix(b"error:"))
+            parsed = decode_json(_event_decoder, data.removeprefix(b"error:"))
         except NotJSONError:
             if event == "error" or not event:
                 self._fail(data)
             elif event.startswith(("message", "content_block")):
                 raise
             return deltas
-        if said is None:
+        if parsed is None:
             return deltas
-        match said.type:
+        match parsed.type:
             case "content_block_delta":
-                if said.delta is not None:
-                    self._delta(said.index, said.delta, deltas)
+                if parsed.delta is not None:
+                    self._add_delta(parsed.index, parsed.delta, deltas)
             case "content_block_start":
-                self._start(said.index, said.content_block, deltas)
+                self._start_block(parsed.index, parsed.content_block, deltas)
             case "message_start":
-                self.begun = True
-                self._count(said.message.get("usage") if isinstance(said.message, dict) else None)
+                self.started = True
+                self._update_usage(parsed.message.get("usage") if isinstance(parsed.message, dict) else None)
             case "message_delta":
-                self._count(said.usage)
-                if said.delta is not None and said.delta.stop_reason:
-                    self._stop(said.delta.stop_reason, said.delta.stop_details)
+                self._update_usage(parsed.usage)
+                if parsed.delta is not None and parsed.delta.stop_reason:
+                    self._stop(parsed.delta.stop_reason, parsed.delta.stop_details)
             case "message_stop":
-                self.begun = self.complete = self.over = True
+                self.started = self.complete = self.ended = True
             case "error":
                 self._fail(data)
-            case _ if said.error or event == "error":
+            case _ if parsed.error or event == "error":
                 self._fail(data)
         return deltas
 
-    def whole(self, body: bytes) -> list[Delta]:
+    def parse_whole(self, body: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        message = decode(anything, body)
+        message = decode_json(any_json, body)
         message = message if isinstance(message, dict) else {}
         if message.get("error"):
             self._fail(body)
         elif isinstance(message.get("content"), list):
-            self.begun = self.complete = True
+            self.started = self.complete = True
             for index, block in enumerate(message["content"]):
-                self._start(index, block, deltas)
-            self._count(message.get("usage"))
+                self._start_block(index, block, deltas)
+            self._update_usage(message.get("usage"))
             self._stop(message.get("stop_reason"), message.get("stop_details"))
         else:
             raise NotJSONError("no answer and no error in it")
         return deltas
 
-    def end(self) -> list[ToolCall]:
-        return [block.call() for block in self._blocks if block.kind == "tool_use"]
+    def tool_calls(self) -> list[ToolCall]:
+        return [block.tool_call() for block in self._blocks if block.kind == "tool_use"]
 
     def completion(self) -> Completion:
         return Completion(self._stop_reason, _usage(self._usage), self._refusal, self._replay())
 
-    def _start(self, index: object, content: object, deltas: list[Delta]) -> None:
+    def _start_block(self, index: object, content: object, deltas: list[Delta]) -> None:
         if not isinstance(content, dict):
             return
-        self.begun = True
+        self.started = True
         self.progress += 1
         block = _Block(content)
         self._blocks.append(block)
@@ -228,8 +247,8 @@ class AnthropicParser(Parser):
             if block.kind == field and (text := content.get(field)) and isinstance(text, str):
                 deltas.append(kind(text))
 
-    def _delta(self, index: object, delta: _Delta, deltas: list[Delta]) -> None:
-        self.begun = True
+    def _add_delta(self, index: object, delta: _Delta, deltas: list[Delta]) -> None:
+        self.started = True
         self.progress += 1
         if delta.text:
             deltas.append(TextDelta(delta.text))
@@ -240,46 +259,42 @@ class AnthropicParser(Parser):
             block.deltas.append(delta)
 
     def _stop(self, reason: object, details: object) -> None:
-        """`pause_turn` and `max_tokens` are ends too: it is for the caller to go on."""
+        """`pause_turn` and `max_tokens` end the answer as well; the caller decides whether to continue it."""
         self._stop_reason = reason if isinstance(reason, str) else None
         self.complete = True
         if reason == "refusal":
-            why = details.get("explanation") if isinstance(details, dict) else None
-            self._refusal = why if isinstance(why, str) and why else "The model declined to answer this."
+            explanation = details.get("explanation") if isinstance(details, dict) else None
+            self._refusal = explanation if isinstance(explanation, str) and explanation else DECLINED
 
-    def _count(self, usage: object) -> None:
+    def _update_usage(self, usage: object) -> None:
         if isinstance(usage, dict):
             self._usage = (self._usage or {}) | {key: value for key, value in usage.items() if value is not None}
 
     def _fail(self, data: bytes) -> None:
-        self.begun = True
-        try:
-            self.error = decode(anything, data.removeprefix(b"error:"))
-        except NotJSONError:
-            self.error = data.decode("utf-8", "replace")
+        super()._fail(data.removeprefix(b"error:"))
 
     def _replay(self) -> Replay | None:
-        """The blocks, where there are others than texts and tool calls: signed thoughts must come back unchanged, and
-        what the server's own tools found is lost otherwise."""
+        """The blocks, if there are others than text and tool calls: the API wants signed thoughts back unchanged, and
+        the results of its own tools would be lost otherwise."""
         if not self.complete or all(block.kind in ("text", "tool_use") for block in self._blocks):
             return None
         return Replay("anthropic", [content for block in self._blocks if (content := block.content())])
 
 
 class _Block:
-    """A content block while its deltas come."""
+    """A content block and the deltas received for it."""
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.kind = str(start.get("type"))
         self.deltas: list[_Delta] = []
         self._start = start
 
-    def call(self) -> ToolCall:
-        return tool_call(str(self._start.get("id") or ""), str(self._start.get("name") or ""), self._json())
+    def tool_call(self) -> ToolCall:
+        return parse_tool_call(str(self._start.get("id") or ""), str(self._start.get("name") or ""), self._json())
 
     def content(self) -> dict[str, Any] | None:
-        """The whole block as a request holds it; None for one that may not come back: an empty text, thoughts without
-        a signature."""
+        """The whole block, in the form of a request. None for a block that the API refuses in a request: an empty
+        text, or thinking without a signature."""
         block = dict(self._start)
         for field in ("text", "thinking", "signature"):
             if field in block or any(getattr(delta, field) for delta in self.deltas):
@@ -290,23 +305,25 @@ class _Block:
             if delta.content is not None:
                 block["content"] = delta.content
         if "input" in block:
-            block["input"] = self.call().arguments or {}
-        if (self.kind == "text" and not block["text"].strip()) or (self.kind == "thinking" and not block["signature"]):
-            return None
-        return block
+            block["input"] = self.tool_call().arguments or {}
+        empty = self.kind == "text" and not str(block.get("text") or "").strip()
+        unsigned = self.kind == "thinking" and not block.get("signature")
+        return None if empty or unsigned else block
 
     def _json(self) -> str:
         raw = "".join(delta.partial_json or "" for delta in self.deltas)
-        begun = self._start.get("input")
-        return raw or (msgspec.json.encode(begun).decode() if begun else "")
+        initial = self._start.get("input")
+        return raw or (msgspec.json.encode(initial).decode() if initial else "")
 
 
 def _usage(sent: dict[str, Any] | None) -> Usage | None:
-    """`input_tokens` are without those that were written to the cache or read from it; the total is with them."""
+    """The API's `input_tokens` exclude tokens written to its cache or read from it; our total includes them."""
     if sent is None:
         return None
-    put, out = count(sent.get("input_tokens")), count(sent.get("output_tokens"))
-    written, read = count(sent.get("cache_creation_input_tokens")), count(sent.get("cache_read_input_tokens"))
+    input_tokens, output_tokens = token_count(sent.get("input_tokens")), token_count(sent.get("output_tokens"))
+    written = token_count(sent.get("cache_creation_input_tokens"))
+    cached = token_count(sent.get("cache_read_input_tokens"))
     details = sent.get("output_tokens_details")
-    thought = count(details.get("thinking_tokens")) if isinstance(details, dict) else None
-    return Usage(put, out, total(put, written, read, out), read, thought)
+    reasoning = token_count(details.get("thinking_tokens")) if isinstance(details, dict) else None
+    total = sum_counts(input_tokens, written, cached, output_tokens)
+    return Usage(input_tokens, output_tokens, total, cached, reasoning)

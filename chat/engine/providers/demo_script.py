@@ -1,5 +1,4 @@
-"""The guided tour: a question in, a scripted answer out, paced like a model's. It is what answers where no key is set;
-demo.py plays it."""
+"""The script of the demo, which answers if no key is set: a guided tour, paced like a model. demo.py plays it."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,40 +6,40 @@ from collections.abc import Iterator, Sequence
 from ..events import TextDelta, ThinkingDelta
 from ..exceptions import ProviderError
 from ..i18n import _
-from ..messages import GO_ON, Message
+from ..messages import CONTINUE_PROMPT, Message
 from .provider import Request
 
-_PACE = 1 / 30  # seconds for a word
+_PACE = 1 / 30  # seconds per word
 
-_HONEST = "I am the built-in demo and no model: every word of mine was written beforehand."
+_INTRODUCTION = "I am the built-in demo, not a model: all of my answers were written in advance."
 
-_TOUR = f"""{_HONEST} But everything around me is real, so try it:
+_TOUR = f"""{_INTRODUCTION} But everything around me is real, so try it:
 
-- Stop me in mid-sentence. What you have read so far stays.
-- Reload this page while I talk. I go on where I was.
-- Open a second window beside this one. Both show the same words at the same time.
-- Invite a second person, and watch one another type.
+- Stop me in mid-sentence. The text so far stays.
+- Reload this page while I write. I continue where I was.
+- Open a second window next to this one. Both show the same words at the same time.
+- Invite a second person, and watch each other type.
 
-Say "long" for an answer long enough to do all that, "think" to see thinking, "slow" for a model that takes its \
-time, "code" for a code block, "error" for an answer that fails, "usage" for how tokens are counted.
+Say "long" for an answer long enough to try all of that, "think" to see thinking, "slow" for a slow model, "code" \
+for a code block, "error" for an answer that fails, or "usage" for how tokens are counted.
 
-To talk to a real model, set a key and start again: OPENAI_API_KEY=... make run. An Ollama or LM Studio on this \
-machine is found without one.
+To talk to a real model, set a key and restart: OPENAI_API_KEY=... make run. A local Ollama or LM Studio is found \
+without a key.
 """
 
-_THOUGHTS = """The person wants to see thinking. A real model would weigh the question here, try an answer, find the \
-mistake in it, and try again. I only pretend, but the page treats it the same: thinking comes before the answer, \
-apart from it, and can be folded away."""
+_THINKING = """The user wants to see thinking. A real model would consider the question here, try an answer, find a \
+mistake in it, and try again. I only pretend, but the page treats it the same way: thinking comes before the answer, \
+separate from it, and can be collapsed."""
 
-_THOUGHT = f"""{_HONEST} What you saw first is how a model's thinking looks, for those that show theirs. It is \
-streamed and kept like the answer itself, and it is not sent back as a part of what was said.
+_AFTER_THINKING = f"""{_INTRODUCTION} What you saw first is a model's thinking, as far as models show it. It is \
+streamed and stored like the answer, but it is not sent back to the model as part of the chat.
 """
 
-_SLOW = f"""{_HONEST} Now I pretend to be a large model on a small machine. You can type your next message meanwhile, \
-or press Stop.
+_SLOW = f"""{_INTRODUCTION} Now I pretend to be a large model on a small machine. You can type your next message in \
+the meantime, or press Stop.
 """
 
-_CODE = f"""{_HONEST} This is how a few lines of code look:
+_CODE = f"""{_INTRODUCTION} Here are a few lines of code:
 
 ```python
 def primes(limit: int) -> list[int]:
@@ -52,51 +51,53 @@ def primes(limit: int) -> list[int]:
     return found
 ```
 
-Long lines and backslashes too, like `C:\\new\\table`, arrive as they were written.
+Backslashes, as in `C:\\new\\table`, arrive unchanged.
 """
 
-_ERROR = f"""{_HONEST} You asked for an error, so in the middle of this very"""
+_ERROR = f"""{_INTRODUCTION} You asked for an error, so in the middle of this very"""
 
-_USAGE = f"""{_HONEST} Under each answer stands how many tokens it took. A token is a piece of a word, and providers \
-charge by it: for what is sent to the model, which is everything said so far, and for what it writes. I count words \
-instead. A model's counts are its provider's own, and where a provider sends none, none are shown.
+_USAGE = f"""{_INTRODUCTION} Below each answer you see how many tokens it took. A token is a piece of a word. \
+Providers charge for the tokens sent to the model, which are those of the whole chat so far, and for the \
+tokens it writes. I count words instead. The counts of a model come from its provider; if the provider sends none, \
+none are shown.
 """
 
 _LONG = [
-    f"{_HONEST} And you asked for something long. There is time now to press Stop, to reload, to open a second window.",
-    "An answer begins with a question. Yours went to the server as one small frame, was written to the database, and \
-was told to everybody who is here, to you as well: the page shows what it was told, not what it hopes for.",
-    "Then a run began. It asked the model, and the model began to talk, a few letters at a time. Such a piece is \
-called a delta, and this paragraph alone is some sixty of them.",
-    "Sending every delta to every window would be wasteful, so they are gathered for a blink of an eye, forty \
-milliseconds or some fifty characters, and leave together as one frame. When the server is busy it gathers a little \
-longer. Nobody's eye can tell.",
-    "Every frame has a number. If one is lost on its way, the window that misses it notices the gap and asks for the \
-text so far. That is also what happens when you reload, when your train leaves the tunnel, or when a second person \
-comes in while I am talking: whoever joins late reads the same words from the beginning.",
-    "About once a second the text so far is written down. Were the server to lose its power now, this answer would be \
-there after the restart, up to its last second, marked as interrupted.",
-    "If you press Stop, the connection to the model is closed at once, and with it the meter. If you leave, the same \
-happens after a short grace, unless somebody else is still reading.",
-    "When an answer ends, its whole text goes round once more, so that every window ends with exactly what the \
-database holds. Then the tokens are counted, and it is your turn again.",
-    "That was the tour of an answer, told by one.",
+    f"{_INTRODUCTION} You asked for something long, so there is time to press Stop, to reload the page, or to open a "
+    "second window.",
+    "An answer begins with a question. Yours went to the server as one small frame, was stored in the database, and "
+    "was sent to everybody in this chat, including you: the page shows what the server confirmed.",
+    "Then a run started. It asked the model, and the model began to answer, a few letters at a time. Such a piece "
+    "is called a delta. This paragraph alone has about sixty of them.",
+    "Sending every delta to every window would be wasteful. So the server collects them for forty milliseconds, or "
+    "up to about fifty characters, and sends them together in one frame. When it is busy, it collects a little "
+    "longer. You will not notice.",
+    "Every frame has a number. If one is lost, the window that misses it notices the gap and asks for the text so "
+    "far. The same happens when you reload, when your train leaves a tunnel, or when another person joins while I "
+    "am writing: late joiners get the same text from the beginning.",
+    "About once a second the text so far is stored. If the server lost its power now, this answer would still be "
+    "there after the restart, except for its last second, and marked as interrupted.",
+    "If you press Stop, the connection to the model is closed at once, and it costs nothing more. If you leave, the "
+    "same happens after a short delay, unless somebody else is still reading.",
+    "When an answer ends, its whole text is sent once more, so that every window shows exactly what the database "
+    "holds. Then the tokens are counted, and it is your turn.",
+    "That was the life of an answer, told by an answer.",
 ]
 
 
 Step = TextDelta | ThinkingDelta | ProviderError | float
 
 
-def tour(request: Request) -> Iterator[Step]:
-    """What to say to the last message, as steps for DemoProvider; what was cut off goes on."""
-    said = request.messages
-    if len(said) > 2 and said[-1].text == GO_ON:
-        return _after(len(said[-2].text), _answer(said[:-2]))
-    return _answer(said)
+def demo_answer(request: Request) -> Iterator[Step]:
+    """The answer to the last message, as steps for DemoProvider; after CONTINUE_PROMPT, the rest of a cut-off one."""
+    messages = request.messages
+    if len(messages) > 2 and messages[-1].text == CONTINUE_PROMPT:
+        return _skip(len(messages[-2].text), _answer(messages[:-2]))
+    return _answer(messages)
 
 
-def _after(length: int, steps: Iterator[Step]) -> Iterator[Step]:
-    """The steps without the first `length` characters, nor the pauses and thoughts before them."""
+def _skip(length: int, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps without the first `length` characters, and without the pauses and thoughts before them."""
     for step in steps:
         if isinstance(step, TextDelta) and length:
             length, step = max(length - len(step.text), 0), TextDelta(step.text[length:])
@@ -106,14 +107,14 @@ def _after(length: int, steps: Iterator[Step]) -> Iterator[Step]:
 
 def _answer(messages: Sequence[Message]) -> Iterator[Step]:
     question = next((message.text for message in reversed(messages) if message.role == "user"), "")
-    wish = re.search(r"\b(long|think|slow|code|error|usage)", question.lower())
-    yield 0.4  # as if it had to read the question
-    match wish and wish[1]:
+    keyword = re.search(r"\b(long|think|slow|code|error|usage)", question.lower())
+    yield 0.4  # as if reading the question
+    match keyword and keyword[1]:
         case "long":
             yield from _say("\n\n".join(_LONG))
         case "think":
-            yield from _say(_THOUGHTS, kind=ThinkingDelta)
-            yield from _say(_THOUGHT)
+            yield from _say(_THINKING, kind=ThinkingDelta)
+            yield from _say(_AFTER_THINKING)
         case "slow":
             yield 3.0
             yield from _say(_SLOW, pace=0.4)
@@ -122,10 +123,7 @@ def _answer(messages: Sequence[Message]) -> Iterator[Step]:
         case "error":
             yield from _say(_ERROR)
             yield ProviderError(
-                _(
-                    "The demo broke off in the middle of its answer, because you asked for an error. Retry makes it "
-                    "fail again; ask for something else, and it answers."
-                ),
+                _("The demo broke off because you asked for an error. Retry fails again; other questions work."),
                 "server_error",
                 provider="demo",
                 retryable=True,
@@ -139,7 +137,7 @@ def _answer(messages: Sequence[Message]) -> Iterator[Step]:
 def _say(
     text: str, *, kind: type[TextDelta] | type[ThinkingDelta] = TextDelta, pace: float = _PACE
 ) -> Iterator[TextDelta | ThinkingDelta | float]:
-    """Word by word, each with the blanks before it."""
+    """Word by word, each with the whitespace before it."""
     for word in re.findall(r"\s*\S+|\s+$", text):
         yield kind(word)
         yield pace

@@ -1,9 +1,9 @@
-"""What went wrong at a provider in, the error that says so out. providers/base.py and transport.py call it.
+"""Makes the errors of one provider. Each has a message for readers, without internals, and a detail for staff.
 
-Error bodies come in these shapes (and as HTML, as plain text, and empty):
+Error bodies come in these shapes, and as HTML, as plain text, and empty:
 
     {"error": {"message", "type", "param", "code"}}          OpenAI and most others; code may be a number
-    {"error": {"message", "code", "metadata": {"raw"}}}      OpenRouter: raw is what the server behind it said
+    {"error": {"message", "code", "metadata": {"raw"}}}      OpenRouter: raw comes from the server behind it
     {"error": {"message", "code", "status", "details"}}      Google; details may hold {"retryDelay": "48s"}
     {"type": "error", "error": {"type", "message"}}          Anthropic
     {"error": "<string>"}, {"error": "<string>", "code"}     Ollama, xAI
@@ -16,22 +16,45 @@ import errno
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 import aiohttp
 import httpx
 import msgspec
 
-from ..exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError, mask
-from ..i18n import Sentence, _
+from ..exceptions import NOT_SET_UP, ConfigurationError, DeadlineError, EngineError, ProviderError, mask
+from ..i18n import Translatable, _
 from ..limits import Limits
 
 _RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout"}
-_QUOTED = 600  # characters of what a provider says that we pass on
+_MAX_QUOTE = 600  # characters of a provider's own words in a detail
 
 
-class Failures:
-    """Makes the errors of one provider. `key_variable` and `base_url` are named in the advice; `key` is kept out."""
+def reader_message(code: str, retry_after: float | None = None) -> Translatable:
+    """What readers see for an error code of a provider. `retry_after` is in seconds."""
+    if code in ("rate_limited", "overloaded") and retry_after:
+        return _("The model is busy. Try again in %(seconds)s seconds.", seconds=f"{retry_after:g}")
+    return _MESSAGES[code]
+
+
+_MESSAGES = {
+    "authentication": NOT_SET_UP,
+    "model_not_found": NOT_SET_UP,
+    "rate_limited": _("The model is busy. Try again a little later."),
+    "overloaded": _("The model is busy. Try again a little later."),
+    "context_length": _(
+        "The chat is too long for this model. Start a new one, or choose a model with a larger context."
+    ),
+    "bad_request": _("The model did not accept this request. The site's administrator can see why."),
+    "bad_response": _("The model's answer could not be read. The site's administrator can see why."),
+    "server_error": _("The model had a problem. Try again."),
+    "unreachable": _("The model could not be reached. Try again."),
+    "connect_timeout": _("The model could not be reached. Try again."),
+    "stream_cut": _("The answer broke off. Try again."),
+}
+
+
+class ProviderErrors:
+    """The error factory of one provider. The details name `key_variable` and `base_url`; `key` is masked in them."""
 
     def __init__(self, name: str, model: str, base_url: str, key_variable: str, key: str) -> None:
         self._name = name
@@ -41,226 +64,185 @@ class Failures:
         self._key = key
 
     def status(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """An HTTP status that is not 200."""
-        said = _Said.of_body(body)
+        """A response with an HTTP status other than 200."""
+        parsed = _ErrorBody.parse(body)
         retry_after = None
-        if status in (429, 503, 529):  # others carry the header too, and mean nothing by it
+        if status in (429, 503, 529):  # the header means nothing with other statuses
             retry_after = _retry_after(headers)
             if retry_after is None:
-                retry_after = said.retry_after
-        if said.html and status < 500:
-            return self._error(
-                "bad_response",
-                _(
-                    "There is no chat API at %(url)s: it answered %(status)s with a web page. Check the base URL.",
-                    url=self._url,
-                    status=str(status),
-                ),
-                status,
-            )
+                retry_after = parsed.retry_after
+        if parsed.is_html and status < 500:
+            detail = f"There is no chat API at {self._url}: it answered {status} with a web page. Check the base URL."
+            return self._error("bad_response", detail, status)
         if 300 <= status < 400:
-            place = headers.get("location", "elsewhere")
-            return self._error(
-                "bad_response",
-                _(
-                    "%(url)s redirects to %(place)s. Set the base URL to where the API is.",
-                    url=self._url,
-                    place=place,
-                ),
-                status,
-            )
-        return self._said(said, status, retry_after)
+            location = headers.get("location", "another address")
+            detail = f"{self._url} redirects to {location}. Set the base URL to the address of the API."
+            return self._error("bad_response", detail, status)
+        return self._reported(parsed, status, retry_after)
 
     def in_stream(self, error: object) -> ProviderError:
-        """An error object, or text, in the middle of a stream that began well."""
-        said = _Said(error)
-        return self._said(said, said.status, said.retry_after)
+        """An error object or text that the server sent in the middle of a stream."""
+        parsed = _ErrorBody(error)
+        return self._reported(parsed, parsed.status, parsed.retry_after)
 
     def deadline(self, code: str, limits: Limits) -> DeadlineError:
-        who = self._who
-        sentence = {
-            "first_token_timeout": _(
-                "%(who)s sent no first token within %(seconds)s seconds. Try again.",
-                who=who,
-                seconds=f"{limits.first_token:g}",
+        seconds = {
+            "first_token_timeout": f"{limits.first_token:g}",
+            "idle_timeout": f"{limits.idle:g}",
+            "total_timeout": f"{limits.total:g}",
+        }[code]
+        message, event = {
+            "first_token_timeout": (
+                _("The model did not start to answer within %(seconds)s seconds. Try again.", seconds=seconds),
+                "sent no first token",
             ),
-            "idle_timeout": _(
-                "%(who)s fell silent in the middle of its answer and sent nothing within %(seconds)s seconds. "
-                "Try again.",
-                who=who,
-                seconds=f"{limits.idle:g}",
+            "idle_timeout": (
+                _("The answer broke off: nothing came for %(seconds)s seconds. Try again.", seconds=seconds),
+                "stopped in the middle of its answer and sent nothing",
             ),
-            "total_timeout": _(
-                "%(who)s was not done within %(seconds)s seconds. Try again.", who=who, seconds=f"{limits.total:g}"
+            "total_timeout": (
+                _("The answer was not finished within %(seconds)s seconds. Try again.", seconds=seconds),
+                "did not finish its answer",
             ),
         }[code]
-        return self._deadline(code, sentence)
+        return self._deadline(code, message, f"{self._model_name} {event} within {seconds} seconds.")
 
     def unreachable(self, error: Exception, limits: Limits) -> EngineError:
-        """No answer to a request: what httpx or aiohttp raised instead. httpx_aiohttp gives nearly everything the name
-        ConnectTimeout, so it is aiohttp's own exception, the cause, that counts."""
+        """A request without a response: `error` is the exception of httpx or aiohttp.
+
+        httpx_aiohttp calls nearly all of them ConnectTimeout, so the cause, aiohttp's own exception, decides.
+        """
         cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
-        where = _("%(name)s at %(url)s", name=self._name, url=self._url)
+        server = f"{self._name} at {self._url}"
         match cause:
             case aiohttp.ServerTimeoutError():
-                return self._deadline(
-                    "connect_timeout",
-                    _(
-                        "No connection to %(where)s within %(seconds)s seconds. Try again.",
-                        where=where,
-                        seconds=f"{limits.connect:g}",
-                    ),
-                )
+                detail = f"No connection to {server} within {limits.connect:g} seconds."
+                return self._deadline("connect_timeout", _MESSAGES["connect_timeout"], detail)
             case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | httpx.InvalidURL():
-                return ConfigurationError(f"{self._url!r} is no address of an HTTP API. Correct the base URL.")
+                return ConfigurationError(f"{self._url!r} is not the address of an HTTP API. Correct the base URL.")
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-                advice = _("The secure connection failed; check the address, the certificate, and SSL_CERT_FILE.")
+                advice = "The secure connection failed; check the address, the certificate, and SSL_CERT_FILE."
             case aiohttp.ClientConnectorDNSError():
-                advice = _("The host name is unknown; check the base URL and the network.")
+                advice = "The host name is unknown; check the base URL and the network."
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-                advice = _("The proxy that the environment names did not let it through.")
+                advice = "The proxy named in the environment refused the connection."
             case aiohttp.ClientConnectorError() if cause.os_error.errno == errno.ECONNREFUSED:
-                advice = _("It refuses connections; is it running, and is the base URL right?")
+                advice = "It refuses connections; is it running, and is the base URL right?"
             case aiohttp.ClientConnectorError():
-                said = cause.os_error.strerror or str(cause.os_error)
-                advice = _("The network says: %(said)s.", said=said)
+                advice = f"{cause.os_error.strerror or cause.os_error}."
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
-                advice = _("It closed the connection without an answer. Try again.")
+                advice = "It closed the connection without an answer."
             case aiohttp.ClientResponseError():
-                what = cause.message.partition("\n")[0].rstrip(":")
-                sentence = _("%(where)s does not speak HTTP as it should: %(what)s.", where=where, what=what)
-                return self._error("bad_response", sentence)
+                problem = cause.message.partition("\n")[0].rstrip(":")
+                return self._error("bad_response", f"{server} does not speak valid HTTP: {problem}.")
             case _:
-                advice = _("The network says: %(said)s.", said=str(cause))
-        sentence = _("No connection to %(where)s. %(advice)s", where=where, advice=advice)
-        return self._error("unreachable", sentence)
+                advice = f"{cause}."
+        return self._error("unreachable", f"No connection to {server}. {advice}")
 
-    def cut(self) -> ProviderError:
-        sentence = _("%(who)s broke off in the middle of its answer. Try again.", who=self._who)
-        return self._error("stream_cut", sentence)
+    def cut_off(self) -> ProviderError:
+        """The connection ended before the answer did."""
+        return self._error("stream_cut", f"{self._model_name} broke off in the middle of its answer.")
 
-    def not_its_wire(self, what: Sentence) -> ProviderError:
-        """`what` completes "it sent": "a web page"."""
-        return self._error(
-            "bad_response",
-            _(
-                "%(who)s did not answer as it should: it sent %(what)s. Is the base URL %(url)s right?",
-                who=self._who,
-                what=what,
-                url=self._url,
-            ),
-            200,
-        )
+    def bad_response(self, found: str) -> ProviderError:
+        """A response with status 200 that is not in the provider's format. `found` completes the phrase "it sent"."""
+        detail = f"{self._model_name} did not answer in its format: it sent {found}. Is the base URL {self._url} right?"
+        return self._error("bad_response", detail, 200)
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         return mask(text, self._key)
 
-    def _said(self, said: "_Said", status: int | None, retry_after: float | None) -> ProviderError:
-        code = _code(status, said)
-        quote = self.masked(said.message)
-        quote = quote[:_QUOTED] + "…" if len(quote) > _QUOTED else quote
-        out_of_money = said.has("insufficient_quota")
-        values: dict[str, str | Sentence] = {
-            "name": self._name,
-            "model": self._model,
-            "key": self._key_variable,
-            "url": self._url,
-            "quote": self._quoted(quote, status),
-            "wait": _wait(retry_after, out_of_money),
-        }
-        sentence = _SENTENCES["wrong_address" if code == "bad_request" and status in (404, 405) else code]
-        return self._error(code, replace(sentence, values=values), status, retry_after, retryable=not out_of_money)
+    def _reported(self, parsed: "_ErrorBody", status: int | None, retry_after: float | None) -> ProviderError:
+        """An error that the provider reported in its own words."""
+        code = _code(status, parsed)
+        quote = self._quote(parsed.message, status)
+        detail = {
+            "authentication": f"{self._name} refused the key: {quote} Check {self._key_variable}.",
+            "model_not_found": f"{self._name} does not know the model '{self._model}': {quote} Check its name.",
+            "rate_limited": f"{self._name} asks to wait: {quote}",
+            "overloaded": f"{self._name} is overloaded: {quote}",
+            "context_length": f"The messages are too long for {self._model}: {quote}",
+            "bad_request": f"{self._name} refused the request: {quote}",
+            "server_error": f"{self._name} failed: {quote}",
+        }[code]
+        if code == "bad_request" and status in (404, 405):
+            detail += f" Is the base URL {self._url} right?"
+        if parsed.contains("insufficient_quota"):  # the account has no money left: waiting does not help
+            detail += " Check the account's plan and billing."
+            return self._error(code, detail, status, retry_after, message=NOT_SET_UP, retryable=False)
+        return self._error(code, detail, status, retry_after)
 
-    def _quoted(self, quote: str, status: int | None) -> str | Sentence:
+    def _quote(self, words: str, status: int | None) -> str:
+        quote = self.mask(words)
+        if len(quote) > _MAX_QUOTE:
+            return quote[:_MAX_QUOTE] + "…"
         if quote:
             return quote if quote[-1] in ".!?…" else quote + "."
-        if status:
-            return _("status %(status)s and no explanation.", status=str(status))
-        return _("no explanation.")
+        return f"status {status} and no explanation." if status else "no explanation."
 
     def _error(
         self,
         code: str,
-        sentence: Sentence,
+        detail: str,
         status: int | None = None,
         retry_after: float | None = None,
         *,
+        message: Translatable | None = None,
         retryable: bool = True,
     ) -> ProviderError:
         return ProviderError(
-            sentence.changed(self.masked),
+            message or reader_message(code, retry_after),
             code,
             provider=self._name,
             status=status,
             retry_after=retry_after,
             retryable=retryable and code in _RETRYABLE,
+            detail=self.mask(detail),
         )
 
-    def _deadline(self, code: str, sentence: Sentence) -> DeadlineError:
-        return DeadlineError(sentence.changed(self.masked), code, provider=self._name, retryable=code in _RETRYABLE)
+    def _deadline(self, code: str, message: Translatable, detail: str) -> DeadlineError:
+        detail = self.mask(detail)
+        return DeadlineError(message, code, provider=self._name, retryable=code in _RETRYABLE, detail=detail)
 
     @property
-    def _who(self) -> str:
+    def _model_name(self) -> str:
         return f"{self._name}:{self._model}"
 
 
-_SENTENCES = {
-    "authentication": _("%(name)s refused the key: %(quote)s Check %(key)s."),
-    "model_not_found": _("%(name)s does not know the model '%(model)s': %(quote)s Check its name."),
-    "rate_limited": _("%(name)s asks to wait: %(quote)s %(wait)s"),
-    "overloaded": _("%(name)s is overloaded: %(quote)s %(wait)s"),
-    "context_length": _(
-        "The messages are too long for %(model)s: %(quote)s Start a new chat, or choose a model with a larger context."
-    ),
-    "bad_request": _("%(name)s refused the request: %(quote)s"),
-    "wrong_address": _("%(name)s refused the request: %(quote)s Is the base URL %(url)s right?"),
-    "server_error": _("%(name)s failed: %(quote)s Try again."),
-}
-
-
-def _wait(retry_after: float | None, out_of_money: bool) -> Sentence:
-    if out_of_money:
-        return _("Look at the account's plan and billing.")
-    if retry_after:
-        return _("Try again in %(seconds)s s.", seconds=f"{retry_after:g}")
-    return _("Try again a little later.")
-
-
-class _Said:
-    """What an error says, whatever its shape: `message` for people, `words` for `_code`; a status and a time to wait
-    where it names them."""
+class _ErrorBody:
+    """An error body of any shape. `message` is its text for people, `words` is what `_code` searches; `status` and
+    `retry_after` (seconds) are None unless the body names them."""
 
     def __init__(self, error: object) -> None:
-        self.html = False
+        self.is_html = False
         self.status: int | None = None
         self.retry_after: float | None = None
         if isinstance(error, list) and error:
             error = error[0]
         if isinstance(error, str):
-            self._text(error.strip())
+            self._read_text(error.strip())
         else:
-            self._json(error)
+            self._read_json(error)
         self.words += f" {self.message.lower()}"
 
     @classmethod
-    def of_body(cls, body: bytes) -> "_Said":
-        """Content types lie (DeepSeek's JSON is an octet-stream), so look at the bytes."""
+    def parse(cls, body: bytes) -> "_ErrorBody":
+        """The content type cannot be trusted (DeepSeek sends JSON as an octet-stream), so the bytes decide."""
         try:
             return cls(msgspec.json.decode(body))
         except (ValueError, RecursionError):
             return cls(body.decode("utf-8", "replace"))
 
-    def has(self, *words: str) -> bool:
+    def contains(self, *words: str) -> bool:
         return any(word in self.words for word in words)
 
-    def _text(self, text: str) -> None:
+    def _read_text(self, text: str) -> None:
         self.words = ""
-        self.html = text.startswith("<")
-        title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE) if self.html else None
-        self.message = title[1].strip() if title else "" if self.html else text
+        self.is_html = text.startswith("<")
+        title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE) if self.is_html else None
+        self.message = title[1].strip() if title else "" if self.is_html else text
 
-    def _json(self, error: object) -> None:
-        self.message = _sentence(error)
+    def _read_json(self, error: object) -> None:
+        self.message = _find_message(error)
         outer = error if isinstance(error, dict) else {}
         inner = outer["error"] if isinstance(outer.get("error"), dict) else outer
         fields = (inner.get("code"), inner.get("type"), inner.get("status"), outer.get("code"))
@@ -279,41 +261,41 @@ class _Said:
                 self.retry_after = _seconds(delay.removesuffix("s"))
 
 
-def _sentence(value: object, depth: int = 0) -> str:
-    """The text for people that is somewhere in an error."""
+def _find_message(value: object, depth: int = 0) -> str:
+    """The text for people somewhere inside an error; "" if there is none."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list):
-        return "; ".join(filter(None, (_sentence(item, depth + 1) for item in value[:5])))
+        return "; ".join(filter(None, (_find_message(item, depth + 1) for item in value[:5])))
     if isinstance(value, dict) and depth < 4:
         for key in ("message", "error", "detail", "msg"):
-            if text := _sentence(value.get(key), depth + 1):
-                place = value.get("loc")
-                return f"{'.'.join(map(str, place))}: {text}" if isinstance(place, list) else text
+            if text := _find_message(value.get(key), depth + 1):
+                location = value.get("loc")
+                return f"{'.'.join(map(str, location))}: {text}" if isinstance(location, list) else text
     return ""
 
 
-def _code(status: int | None, said: _Said) -> str:
-    """One of docs/protocol.md's. The status decides where it is clear; where vendors use 400 for everything, or where
-    there is none, their words do."""
-    if status == 429 or said.has("insufficient_quota"):
+def _code(status: int | None, error: _ErrorBody) -> str:
+    """One of the codes of docs/protocol.md. The status decides if it is clear. Some vendors use 400 for everything, and
+    errors in a stream have no status: then the words decide."""
+    if status == 429 or error.contains("insufficient_quota"):
         return "rate_limited"
     if status in (401, 403):
         return "authentication"
     if status in (503, 529):
         return "overloaded"
-    if status == 413 or _TOO_LONG.search(said.words):
+    if status == 413 or _TOO_LONG.search(error.words):
         return "context_length"
-    if _KEY.search(said.words):
+    if _KEY.search(error.words):
         return "authentication"
-    if _MODEL.search(said.words) or (status == 404 and said.has("model", "deployment")):
+    if _MODEL.search(error.words) or (status == 404 and error.contains("model", "deployment")):
         return "model_not_found"
-    if status is None and said.has("rate_limit", "rate limit", "too many requests", "resource_exhausted"):
+    if status is None and error.contains("rate_limit", "rate limit", "too many requests", "resource_exhausted"):
         return "rate_limited"
-    if (status is None or status >= 500) and said.has("overload", "unavailable", "at capacity"):
+    if (status is None or status >= 500) and error.contains("overload", "unavailable", "at capacity"):
         return "overloaded"
     if status is None:
-        return "bad_request" if said.has("invalid_request") else "server_error"
+        return "bad_request" if error.contains("invalid_request") else "server_error"
     return "bad_request" if status < 500 and status not in (408, 499) else "server_error"
 
 
@@ -332,8 +314,8 @@ _MODEL = re.compile(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds. Azure sends `retry-after-ms: 0` beside `retry-after: 1`: the milliseconds count where they say
-    something. RFC 9110, 10.2.3 allows a date too."""
+    """Seconds. Azure sends `retry-after-ms: 0` together with `retry-after: 1`, so 0 milliseconds are ignored. The value
+    of `retry-after` may also be a date (RFC 9110, section 10.2.3)."""
     milliseconds = _seconds(headers.get("retry-after-ms"))
     if milliseconds:
         return milliseconds / 1000

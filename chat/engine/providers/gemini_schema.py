@@ -1,13 +1,13 @@
-"""JSON Schemas in, out the part of OpenAPI's that Gemini knows. gemini.py calls it, for tools and for answers.
+"""JSON Schema to the subset of OpenAPI's schema objects that Gemini knows, for tools and for structured answers.
 
-Source: "Schema" in https://ai.google.dev/api/caching, and what its servers were seen to refuse.
+Source: "Schema" in https://ai.google.dev/api/caching, and what Gemini's servers were seen to refuse.
 """
 
 import msgspec
 
-from .schema_transforms import Schema, inlined, mapped
+from .schema_transforms import Schema, inline_references, transform
 
-# The fields of `Schema` in the API's reference; others are refused.
+# The fields of `Schema` in the API's reference. The API refuses others.
 _FIELDS = {
     "type", "format", "title", "description", "nullable", "enum", "items", "minItems", "maxItems", "properties",
     "required", "minProperties", "maxProperties", "minimum", "maximum", "minLength", "maxLength", "pattern", "anyOf",
@@ -16,64 +16,64 @@ _FIELDS = {
 _FORMATS = {"enum", "date-time", "int32", "int64", "float", "double"}
 
 
-def openapi(schema: Schema) -> Schema:
-    """The same schema as Gemini takes it. What gets lost on the way we check ourselves."""
-    return mapped(inlined(schema), _change)
+def to_openapi(schema: Schema) -> Schema:
+    """The schema as Gemini takes it. We check the keywords that are dropped here ourselves."""
+    return transform(inline_references(schema), _convert)
 
 
-def _change(schema: Schema) -> Schema:
-    made = dict(schema)
-    for part in made.pop("allOf", ()):
-        properties = {**part.get("properties", {}), **made.get("properties", {})}
-        required = [*part.get("required", ()), *made.get("required", ())]
-        made = {**part, **made, "properties": properties, "required": required}
-    if "const" in made:
-        made["enum"] = [made["const"]]
-    either = made.get("anyOf") or made.get("oneOf")
-    kinds = made.get("type")
-    if isinstance(kinds, list):
-        made["nullable"] = "null" in kinds or None
-        kinds = [kind for kind in kinds if kind != "null"]
-        made["type"] = kinds[0] if len(kinds) == 1 else None
-        either = either or ([{"type": kind} for kind in kinds] if len(kinds) > 1 else None)
-    if either:
-        made = _either(made, either)
-    if isinstance(made.get("enum"), list):
-        made = _enumerated(made)
-    if made.get("type") == "array" and not made.get("items"):
-        made["items"] = next(iter(schema.get("prefixItems") or ()), {"type": "string"})
-    if made.get("format") not in _FORMATS:
-        made["format"] = None
-    if "required" in made:
-        made["required"] = [name for name in made["required"] if name in made.get("properties", {})]
-    if made.get("properties") and not made.get("type"):
-        made["type"] = "object"
-    return {key: value for key, value in made.items() if key in _FIELDS and value is not False and _says(value)}
+def _convert(schema: Schema) -> Schema:
+    converted = dict(schema)
+    for part in converted.pop("allOf", ()):
+        properties = {**part.get("properties", {}), **converted.get("properties", {})}
+        required = [*part.get("required", ()), *converted.get("required", ())]
+        converted = {**part, **converted, "properties": properties, "required": required}
+    if "const" in converted:
+        converted["enum"] = [converted["const"]]
+    choices = converted.get("anyOf") or converted.get("oneOf")
+    types = converted.get("type")
+    if isinstance(types, list):
+        converted["nullable"] = "null" in types or None
+        types = [name for name in types if name != "null"]
+        converted["type"] = types[0] if len(types) == 1 else None
+        choices = choices or ([{"type": name} for name in types] if len(types) > 1 else None)
+    if choices:
+        converted = _convert_choices(converted, choices)
+    if isinstance(converted.get("enum"), list):
+        converted = _convert_enum(converted)
+    if converted.get("type") == "array" and not converted.get("items"):
+        converted["items"] = next(iter(schema.get("prefixItems") or ()), {"type": "string"})
+    if converted.get("format") not in _FORMATS:
+        converted["format"] = None
+    if "required" in converted:
+        converted["required"] = [name for name in converted["required"] if name in converted.get("properties", {})]
+    if converted.get("properties") and not converted.get("type"):
+        converted["type"] = "object"
+    return {key: value for key, value in converted.items() if key in _FIELDS and value is not False and _is_set(value)}
 
 
-def _either(schema: Schema, choices: list[Schema]) -> Schema:
-    """A choice of one, and of one or null, is that one."""
+def _convert_choices(schema: Schema, choices: list[Schema]) -> Schema:
+    """Replace a choice of one schema, or of one or null, by that schema."""
     real = [choice for choice in choices if choice.get("type") != "null"]
-    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf") and _says(value)}
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf") and _is_set(value)}
     if len(real) < len(choices):
         rest["nullable"] = True
     return {**real[0], **rest} if len(real) == 1 else {**rest, "anyOf": real}
 
 
-def _says(value: object) -> bool:
+def _is_set(value: object) -> bool:
     return value is not None and value != {} and value != []
 
 
-def _enumerated(schema: Schema) -> Schema:
-    """Only strings may be enumerated; of other values the description tells."""
+def _convert_enum(schema: Schema) -> Schema:
+    """Gemini takes enums of strings only; other values are listed in the description."""
     values = [value for value in schema["enum"] if value is not None]
-    made = schema | {"nullable": schema.get("nullable") or len(values) < len(schema["enum"])}
+    converted = schema | {"nullable": schema.get("nullable") or len(values) < len(schema["enum"])}
     if all(isinstance(value, str) for value in values):
-        return made | {"type": "string", "enum": values}
-    told = f"One of {', '.join(msgspec.json.encode(value).decode() for value in values)}."
+        return converted | {"type": "string", "enum": values}
+    listed = f"One of {', '.join(msgspec.json.encode(value).decode() for value in values)}."
     kind = "boolean" if isinstance(values[0], bool) else "integer" if isinstance(values[0], int) else "number"
-    return made | {
+    return converted | {
         "type": schema.get("type") or kind,
         "enum": None,
-        "description": f"{schema.get('description', '')} {told}".strip(),
+        "description": f"{schema.get('description', '')} {listed}".strip(),
     }

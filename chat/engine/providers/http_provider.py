@@ -1,5 +1,5 @@
-"""What all providers over HTTP share: a Request goes out, the deltas of the answer come back, failures as EngineErrors.
-The runner calls `stream`; a vendor's module brings the address, the headers, the body and the parser."""
+"""Base class of the providers over HTTP: sends a Request, yields the deltas of the answer, and raises EngineErrors. A
+vendor's module implements the address, the headers, the request body and the parser."""
 
 import json
 from abc import ABC, abstractmethod
@@ -10,28 +10,28 @@ import msgspec
 
 from ..connections import connections
 from ..exceptions import ConfigurationError, EngineError
-from .errors import Failures
+from .errors import ProviderErrors
 from .parser import Delta, Parser
 from .provider import Completion, Request
 from .recording import recording
-from .response_decoder import Body
+from .response_decoder import ResponseDecoder
 from .transport import Deadlines, Exchange
 
 
 class HTTPProvider(ABC):
-    """One model behind one address. `key_variable` is where the key came from, for the advice in errors; `wire` names
-    the format in recordings."""
+    """One model behind one address. `key_variable` names the environment variable of the key, for the advice in errors;
+    `wire` names the format in recordings."""
 
     wire: str
 
     def __init__(self, name: str, model: str, base_url: str, key: str = "", key_variable: str = "the key") -> None:
         if "@" in base_url.partition("://")[2].partition("/")[0]:
-            raise ConfigurationError(f"Put the key of {name} into {key_variable}, and none into the base URL.")
+            raise ConfigurationError(f"The base URL of {name} contains a key. Put it into {key_variable} instead.")
         self.name = name
         self.model = model
         self.base_url = base_url.rstrip("/")
         self._key = key
-        self._failures = Failures(name, model, self.base_url, key_variable, key)
+        self._errors = ProviderErrors(name, model, self.base_url, key_variable, key)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}:{self.model}>"
@@ -39,32 +39,32 @@ class HTTPProvider(ABC):
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
         parser = self.parser()
         deadlines = Deadlines(request.limits)
-        url, content, tape = self.url(), _encode(self.body(request)), recording.get()
-        if tape:
-            tape.asked(self.name, self.model, self.wire, url, content, self._key)
-        async with connections() as client, Exchange(client, deadlines, self._failures) as exchange:
+        url, content, record = self.url(), _encode(self.request_body(request)), recording.get()
+        if record:
+            record.add_request(self.name, self.model, self.wire, url, content, self._key)
+        async with connections() as client, Exchange(client, deadlines, self._errors) as exchange:
             response = await exchange.post(url, self.headers(), content)
-            if tape:
-                tape.answered(response.status_code, response.headers)
+            if record:
+                record.add_response(response.status_code, response.headers)
             if response.status_code != 200:
-                said = await exchange.read_all(64 * 1024)
-                if tape:
-                    tape.came(said)
-                raise self._failures.status(response.status_code, response.headers, said)
-            body = Body(parser, self._failures)
+                error_body = await exchange.read_all(64 * 1024)
+                if record:
+                    record.add_chunk(error_body)
+                raise self._errors.status(response.status_code, response.headers, error_body)
+            decoder = ResponseDecoder(parser, self._errors)
             try:
-                while not body.done:
-                    before = parser.progress
+                while not decoder.done:
+                    progress = parser.progress
                     chunk = await exchange.read()
-                    if tape:
-                        tape.came(chunk)
-                    deltas = body.take(chunk)
-                    for delta in deltas:
+                    if record:
+                        record.add_chunk(chunk)
+                    for delta in decoder.decode(chunk):
                         yield delta
-                    if parser.progress != before:  # only now: what the reader took to digest it is no silence
-                        deadlines.heard()
-                if body.failure:
-                    raise body.failure
+                    if parser.progress != progress:
+                        # Only after the deltas: the time that the reader takes for them does not count as silence.
+                        deadlines.token_received()
+                if decoder.error:
+                    raise decoder.error
             except EngineError:
                 for delta in parser.flush():
                     yield delta
@@ -76,18 +76,20 @@ class HTTPProvider(ABC):
     @abstractmethod
     def url(self) -> str: ...
 
-    @abstractmethod
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """The key as a bearer token, if there is one."""
+        return {"authorization": f"Bearer {self._key}"} if self._key else {}
 
     @abstractmethod
-    def body(self, request: Request) -> dict[str, Any]: ...
+    def request_body(self, request: Request) -> dict[str, Any]: ...
 
     @abstractmethod
     def parser(self) -> Parser: ...
 
 
 def _encode(body: dict[str, Any]) -> bytes:
-    """JSON. Half a character (what is left of an emoji cut in two) becomes a question mark: no wire can carry it."""
+    """JSON. A lone surrogate (half of an emoji that was cut in two) becomes a question mark, as UTF-8 cannot hold
+    it."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:

@@ -1,39 +1,40 @@
-"""Bytes in, JSON objects out: of an array, one after the other, or a single one. No I/O; body.py feeds it where a wire
-comes without server-sent events. Each object comes as soon as its last brace is there."""
+"""Decoder of a stream of JSON objects, in an array or one after another. Bytes in, objects out, without I/O. For wires
+that do not use server-sent events; response_decoder.py calls it. An object comes out with its last brace."""
 
 import re
+from collections.abc import Iterator
 
 from ..sse import EventTooLongError, ServerSentEvent
 from .parser import NotJSONError
 
-_OUTSIDE = re.compile(rb'["{}]')
-_INSIDE = re.compile(rb'["\\]')  # a string
-_BETWEEN = b"\xef\xbb\xbf \t\r\n,[]"
+_OUTSIDE_STRING = re.compile(rb'["{}]')
+_INSIDE_STRING = re.compile(rb'["\\]')
+_SEPARATORS = b"\xef\xbb\xbf \t\r\n,[]"
 
 
 class JSONStreamDecoder:
-    """The counterpart of SSEDecoder: `decode`, and `flush` at the end. `max_object` is in bytes."""
+    """The counterpart of SSEDecoder, with the same methods and promises. `max_object` is in bytes."""
 
     def __init__(self, max_object: int = 8 * 1024 * 1024) -> None:
         self._max_object = max_object
-        self._object = bytearray()  # the beginning of one whose end has not come yet
+        self._object = bytearray()  # the start of an object that has not ended yet
         self._depth = 0
         self._in_string = False
         self._escaped = False
 
-    def decode(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The objects that these bytes complete. Raises NotJSONError and EventTooLongError, and is then of no use."""
-        events: list[ServerSentEvent] = []
-        start = at = 0
-        while at < len(chunk):
+    def decode(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """The objects that this chunk completes, as events named "message". Raises NotJSONError and EventTooLongError;
+        the decoder cannot be used after that."""
+        start = position = 0
+        while position < len(chunk):
             if self._escaped:
                 self._escaped = False
-                at += 1
+                position += 1
                 continue
-            found = (_INSIDE if self._in_string else _OUTSIDE).search(chunk, at)
+            found = (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(chunk, position)
             if found is None:
                 break
-            mark, at = found[0], found.end()
+            mark, position = found[0], found.end()
             if mark == b"\\":
                 self._escaped = True
             elif mark == b'"':
@@ -42,35 +43,36 @@ class JSONStreamDecoder:
                 self._in_string = not self._in_string
             elif mark == b"{":
                 if not self._depth:
-                    _check(chunk[start : at - 1])
-                    start = at - 1
+                    _check_separators(chunk[start : position - 1])
+                    start = position - 1
                 self._depth += 1
             else:
                 self._depth -= 1
                 if self._depth < 0:
-                    raise NotJSONError("a brace too many")
+                    raise NotJSONError("one closing brace too many")
                 if not self._depth:
-                    self._keep(chunk[start:at])
-                    events.append(ServerSentEvent("message", bytes(self._object)))
+                    self._append(chunk[start:position])
+                    event = ServerSentEvent("message", bytes(self._object))
                     self._object.clear()
-                    start = at
+                    start = position
+                    yield event
         if self._depth:
-            self._keep(chunk[start:])
+            self._append(chunk[start:])
         else:
-            _check(chunk[start:])
-        return events
+            _check_separators(chunk[start:])
 
-    def flush(self) -> list[ServerSentEvent]:
+    def flush(self) -> Iterator[ServerSentEvent]:
+        """Nothing is held back, so nothing comes out. Raises NotJSONError if the body ended inside an object."""
         if self._depth:
             raise NotJSONError("half an object")
-        return []
+        yield from ()
 
-    def _keep(self, data: bytes) -> None:
+    def _append(self, data: bytes) -> None:
         self._object += data
         if len(self._object) > self._max_object:
             raise EventTooLongError(f"an object of more than {self._max_object} bytes")
 
 
-def _check(between: bytes) -> None:
-    if between.strip(_BETWEEN):
+def _check_separators(between: bytes) -> None:
+    if between.strip(_SEPARATORS):
         raise NotJSONError("something between the objects")

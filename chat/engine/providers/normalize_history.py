@@ -1,11 +1,14 @@
-"""A history in, one that every wire takes out. Vendors refuse a call without a result, a result without a call, an id
-twice, two turns of one side; histories of chats hold all of these. The vendors' modules call it for each request."""
+"""Normalisation of a history for every wire, and the other parts of a request that the vendors' modules share.
+
+Vendors refuse a call without a result, a result without a call, an id that occurs twice, and two turns of one side in a
+row. The histories of chats contain all of these.
+"""
 
 import base64
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,46 +17,45 @@ from ..messages import Image, Message, Replay, ToolCall
 
 logger = logging.getLogger("nous_chat.engine")
 
-_LOST = "There is no result: the run ended before the tool did."
+_MISSING_RESULT = "There is no result: the run ended before the tool did."
+
+# Anthropic accepts letters, digits, _ and - only, OpenAI at most 40 characters; Mistral wants nine letters and digits.
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+_SHORT_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
-# Anthropic takes letters, digits, _ and - only, OpenAI at most 40 characters; Mistral nine letters and digits.
-_ANY_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
-
-
-def settled(messages: Sequence[Message], *, short_ids: bool = False) -> list[Message]:
-    """With the results right behind their calls and in the same order, one for each; with ids that are unique and of a
-    form that the vendor takes; without messages that say nothing."""
-    done: list[Message] = []
-    used: set[str] = set()
-    for place, message in enumerate(messages):
+def normalize(messages: Sequence[Message], *, short_ids: bool = False) -> list[Message]:
+    """Put one result for each call right behind its turn, in the order of the calls. Makes call ids unique and of a
+    form that the vendor accepts (`short_ids`: Mistral's), and drops empty messages."""
+    normalized: list[Message] = []
+    used_ids: set[str] = set()
+    for position, message in enumerate(messages):
         if message.role == "tool" or not (message.text.strip() or message.images or message.tool_calls):
             continue
         if not message.tool_calls:
-            done.append(message)
+            normalized.append(message)
             continue
-        results = _results(messages, place)
-        calls, answers = [], []
+        unmatched = _results_of(messages, position)
+        calls, results = [], []
         for call in message.tool_calls:
-            identity = _identity(call.id, used, _SHORT_ID if short_ids else _ANY_ID)
+            identity = _unique_id(call.id, used_ids, _SHORT_CALL_ID if short_ids else _CALL_ID)
             calls.append(msgspec.structs.replace(call, id=identity))
-            found = next((result for result in results if _answers(result, call)), None)
-            if found is None:
-                answers.append(Message("tool", _LOST, name=call.name, call_id=identity, failed=True))
+            result = next((result for result in unmatched if _belongs(result, call)), None)
+            if result is None:
+                results.append(Message("tool", _MISSING_RESULT, name=call.name, call_id=identity, failed=True))
             else:
-                results.remove(found)
-                answers.append(msgspec.structs.replace(found, name=call.name, call_id=identity))
-        done += [msgspec.structs.replace(message, tool_calls=tuple(calls)), *answers]
-        if results:
-            logger.debug("ignored: %d results of no call", len(results))
-    return done
+                unmatched.remove(result)
+                results.append(msgspec.structs.replace(result, name=call.name, call_id=identity))
+        normalized += [msgspec.structs.replace(message, tool_calls=tuple(calls)), *results]
+        if unmatched:
+            logger.debug("ignored: %d results of no call", len(unmatched))
+    return normalized
 
 
-def _results(messages: Sequence[Message], place: int) -> list[Message]:
-    """The results between a turn and the next one with calls. People may have written in between."""
+def _results_of(messages: Sequence[Message], position: int) -> list[Message]:
+    """The results between a turn and the next turn with calls. There may be messages of people in between."""
     found = []
-    for message in messages[place + 1 :]:
+    for message in messages[position + 1 :]:
         if message.tool_calls:
             break
         if message.role == "tool":
@@ -61,11 +63,11 @@ def _results(messages: Sequence[Message], place: int) -> list[Message]:
     return found
 
 
-def _answers(result: Message, call: ToolCall) -> bool:
+def _belongs(result: Message, call: ToolCall) -> bool:
     return result.call_id == call.id if result.call_id else result.name == call.name
 
 
-def _identity(identity: str, used: set[str], form: re.Pattern[str]) -> str:
+def _unique_id(identity: str, used: set[str], form: re.Pattern[str]) -> str:
     number = len(used)
     while identity in used or not form.fullmatch(identity):
         identity = f"call{number:05}"
@@ -74,62 +76,70 @@ def _identity(identity: str, used: set[str], form: re.Pattern[str]) -> str:
     return identity
 
 
-def opening(messages: Sequence[Message], instructions: str) -> tuple[str, Sequence[Message]]:
-    """The instructions with the system messages that stand first, and the rest: for wires that take system messages at
-    the beginning alone."""
-    first = next((place for place, message in enumerate(messages) if message.role != "system"), len(messages))
+def split_system(messages: Sequence[Message], instructions: str) -> tuple[str, Sequence[Message]]:
+    """The instructions joined with the leading system messages, and the remaining messages. For wires that have one
+    system prompt, outside of the messages."""
+    first = next((index for index, message in enumerate(messages) if message.role != "system"), len(messages))
     texts = [instructions, *(message.text for message in messages[:first])]
     return "\n\n".join(text for text in texts if text.strip()), messages[first:]
 
 
-def alternating(
-    parts: Iterable[tuple[bool, dict[str, Any]]], say: Callable[[str], dict[str, Any]]
+def alternate_turns(
+    parts: Iterable[tuple[bool, dict[str, Any]]], text_part: Callable[[str], dict[str, Any]]
 ) -> list[tuple[bool, list[dict[str, Any]]]]:
-    """(of the model?, part) into turns, for wires where the sides take turns, and people begin and end."""
+    """Group parts, each with "is it the model's?", into alternating turns of which the user has the first and the last.
+    `text_part` makes a part in the vendor's form."""
     turns: list[tuple[bool, list[dict[str, Any]]]] = []
-    for side, part in parts:
-        if not turns and side:
-            turns.append((False, [say("(The beginning is left out.)")]))
-        if turns and turns[-1][0] is side:
+    for from_model, part in parts:
+        if not turns and from_model:
+            turns.append((False, [text_part("(The beginning is left out.)")]))
+        if turns and turns[-1][0] is from_model:
             turns[-1][1].append(part)
         else:
-            turns.append((side, [part]))
+            turns.append((from_model, [part]))
     if not turns or turns[-1][0]:
-        turns.append((False, [say("(Go on.)")]))
+        turns.append((False, [text_part("(Go on.)")]))
     return turns
 
 
-def replayed(message: Message, wire: str) -> Any:
-    """The content of its Replay, if it is of this wire."""
+def replay_content(message: Message, wire: str) -> Any:
+    """The content of the message's Replay if it belongs to this wire, else None."""
     return message.replay.content if isinstance(message.replay, Replay) and message.replay.wire == wire else None
 
 
-def arguments(call: ToolCall) -> dict[str, Any]:
-    """What was wrong is left out: some servers refuse it, and the result tells what was wrong with it."""
+def arguments_of(call: ToolCall) -> dict[str, Any]:
+    """The arguments, or {} if they were invalid: some servers refuse those, and the result says what was wrong."""
     return call.arguments or {}
 
 
-def inline(image: Image) -> tuple[str, str] | None:
-    """Media type and base64 of a picture that came as bytes or as a data: URL; None for one that has an address."""
+class InlineImage(NamedTuple):
+    """The bytes of an image in base64."""
+
+    media_type: str
+    base64: str
+
+
+def inline_image(image: Image) -> InlineImage | None:
+    """An image given as bytes or as a data: URL; None for one that the provider has to fetch."""
     if image.data is not None:
-        return image.media_type, base64.b64encode(image.data).decode()
+        return InlineImage(image.media_type, base64.b64encode(image.data).decode())
     if not image.url:
         raise ConfigurationError("An image needs a url or data.")
     if image.url.startswith("data:"):
         kind, _, data = image.url[5:].partition(";base64,")
         if data:
-            return kind or image.media_type, data
+            return InlineImage(kind or image.media_type, data)
     return None
 
 
-def asking_for(schema: dict[str, Any]) -> str:
-    """The wish for a JSON answer in words, for wires that have no field for it."""
+def schema_instruction(schema: dict[str, Any]) -> str:
+    """An instruction to answer in JSON, for wires that have no field for the schema."""
     return f"Answer with JSON alone, according to this JSON Schema:\n{msgspec.json.encode(schema).decode()}"
 
 
-def with_settings(body: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """A request with the vendor's own fields of `Agent.settings`, which win. Objects are merged, one level deep, and
-    the vendor's own tools stand beside ours."""
+def apply_settings(body: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Add the vendor's own fields (`Agent.settings`) to a request; they win over ours. Objects are merged one level
+    deep, and the vendor's own tools are appended to the agent's."""
     for key, value in settings.items():
         ours = body.get(key)
         if isinstance(ours, dict) and isinstance(value, dict):

@@ -1,23 +1,23 @@
-"""The chat completions wire of OpenAI, and of everyone who speaks it (providers/__init__.py lists them).
+"""OpenAI's chat completions API, and the many servers compatible with it (vendors.py lists them).
 
     chunk                                             our event
     ------------------------------------------------  -----------------------------------------------------------
-    choices[0].delta.content, a string                TextDelta; ThinkingDelta between <think> tags at the beginning
-    ... a list of parts (Mistral)                     TextDelta of `text` parts, ThinkingDelta of `thinking` parts
-    choices[0].delta.reasoning_content, .reasoning    ThinkingDelta, of the first that is there
-    choices[0].delta.reasoning_details                ThinkingDelta, where neither of the two is there
-    ... and, of vendors that want them back           Completion.replay, with a tool call
+    choices[0].delta.content, a string                TextDelta; ThinkingDelta between leading <think> tags
+    ... a list of parts (Mistral)                     TextDelta for `text` parts, ThinkingDelta for `thinking` parts
+    choices[0].delta.reasoning_content, .reasoning    ThinkingDelta, from the first of the two that is present
+    choices[0].delta.reasoning_details                ThinkingDelta, if neither of the two is present
+    ... from vendors that want them back              Completion.replay, if there is a tool call
     choices[0].delta.refusal                          Completion.refusal
-    choices[0].delta.tool_calls                       gathered; ToolCall at the end
-    choices[0].finish_reason                          Completion.finish_reason, the last that is no null
+    choices[0].delta.tool_calls                       collected; ToolCall at the end
+    choices[0].finish_reason                          Completion.finish_reason, the last that is not null
     usage, x_groq.usage                               Completion.usage, the last one
-    error; x_groq.error; object "error"               the stream fails, after what else the chunk says
+    error; x_groq.error; object "error"               the stream fails, after the rest of the chunk is read
     event: error; a line `error: {...}`               the same
     data: [DONE]                                      the end
 
-Other choices than the first, and fields that are not named here, are ignored.
-Sources: https://platform.openai.com/docs/api-reference/chat (requests) and .../chat-streaming, OpenRouter's "Reasoning
-tokens", DeepSeek's "Thinking mode", and what servers were seen to send.
+Other choices than the first, and other fields, are ignored. Sources:
+https://platform.openai.com/docs/api-reference/chat (requests) and .../chat-streaming, OpenRouter's "Reasoning tokens",
+DeepSeek's "Thinking mode", and what servers were seen to send.
 """
 
 import re
@@ -31,18 +31,25 @@ from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
 from .http_provider import HTTPProvider
-from .normalize_history import arguments, asking_for, inline, replayed, settled, with_settings
-from .parser import Delta, NotJSONError, Parser, anything, count, decode, tool_call
+from .normalize_history import (
+    apply_settings,
+    arguments_of,
+    inline_image,
+    normalize,
+    replay_content,
+    schema_instruction,
+)
+from .parser import Delta, NotJSONError, Parser, decode_json, parse_tool_call, token_count
 from .provider import Completion, Request, ToolSpec
 from .schema_transforms import is_strict
 from .think_tags import ThinkTags
 
 
 class OpenAIProvider(HTTPProvider):
-    """`base_url` is what comes before `/chat/completions`. `limit_field` is what the server calls the limit on output.
-    `strict` is for Mistral, which refuses fields and ids of another form than its own, and sends its usage unasked.
-    `replays` is the field with thoughts that must come back with a tool call. `schemas`: whether the server takes a
-    JSON Schema for its answer.
+    """`base_url` is the address without `/chat/completions`. `limit_field` is the server's name for the limit on output
+    tokens. `strict` is for Mistral, which refuses unknown fields and other forms of call ids, and sends its usage
+    without being asked. `replays` names the field of thoughts that the server wants back with a tool call. `schemas`
+    is false for servers that take no JSON Schema for the answer.
     """
 
     wire = "openai"
@@ -69,10 +76,7 @@ class OpenAIProvider(HTTPProvider):
     def url(self) -> str:
         return f"{self.base_url}/chat/completions"
 
-    def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self._key}"} if self._key else {}
-
-    def body(self, request: Request) -> dict[str, Any]:
+    def request_body(self, request: Request) -> dict[str, Any]:
         instructions = request.instructions
         body: dict[str, Any] = {"model": self.model, "messages": [], "stream": True}
         if not self._strict:
@@ -80,61 +84,63 @@ class OpenAIProvider(HTTPProvider):
         if request.limits.max_output_tokens is not None:
             body[self._limit_field] = request.limits.max_output_tokens
         if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
+            body["tools"] = [function_declaration(tool) for tool in request.tools]
         if request.output_schema is not None:
             if self._schemas:
-                body["response_format"] = {"type": "json_schema", "json_schema": _format(request.output_schema)}
+                body["response_format"] = _response_format(request.output_schema)
             else:
                 body["response_format"] = {"type": "json_object"}
-                instructions = f"{instructions}\n\n{asking_for(request.output_schema)}".strip()
+                instructions = f"{instructions}\n\n{schema_instruction(request.output_schema)}".strip()
         if instructions:
             body["messages"].append({"role": "system", "content": instructions})
-        body["messages"] += map(self._message, settled(request.messages, short_ids=self._strict))
-        return with_settings(body, request.settings)
+        body["messages"] += map(self._message, normalize(request.messages, short_ids=self._strict))
+        return apply_settings(body, request.settings)
 
     def _message(self, message: Message) -> dict[str, Any]:
         match message.role:
             case "tool":
                 return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
             case "user" if message.images:
-                texts = [{"type": "text", "text": message.spoken}] if message.text.strip() else []
+                texts = [{"type": "text", "text": message.text_with_name}] if message.text.strip() else []
                 return {"role": "user", "content": [*texts, *map(_image, message.images)]}
             case "assistant" if message.tool_calls:
-                missed = {self._replays: ""} if self._replays == "reasoning_content" else {}
+                # DeepSeek requires the field in every turn with tool calls, even if there were no thoughts.
+                placeholder = {self._replays: ""} if self._replays == "reasoning_content" else {}
                 return {
                     "role": "assistant",
                     "content": message.text or None,
                     "tool_calls": [_call(call) for call in message.tool_calls],
-                } | (replayed(message, self.name) or missed)
-        return {"role": message.role, "content": message.spoken}
+                } | (replay_content(message, self.name) or placeholder)
+        return {"role": message.role, "content": message.text_with_name}
 
     def parser(self) -> "OpenAIParser":
         return OpenAIParser(self.name, self._replays)
 
 
-def _tool(tool: ToolSpec) -> dict[str, Any]:
+def function_declaration(tool: ToolSpec) -> dict[str, Any]:
     function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
     return {"type": "function", "function": function}
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": msgspec.json.encode(arguments(call)).decode()}
+    function = {"name": call.name, "arguments": msgspec.json.encode(arguments_of(call)).decode()}
     return {"id": call.id, "type": "function", "function": function}
 
 
 def _image(image: Image) -> dict[str, Any]:
-    data = inline(image)
-    url = f"data:{data[0]};base64,{data[1]}" if data else image.url
+    inline = inline_image(image)
+    url = f"data:{inline.media_type};base64,{inline.base64}" if inline else image.url
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _format(schema: dict[str, Any]) -> dict[str, Any]:
-    """`strict` makes the server hold the model to the schema, and refuse schemas that leave anything open."""
+def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """With `strict` the server enforces the schema, and refuses schemas with optional or additional properties."""
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", str(schema.get("title") or ""))[:64]
-    return {"name": name or "answer", "schema": schema, "strict": is_strict(schema)}
+    json_schema = {"name": name or "answer", "schema": schema, "strict": is_strict(schema)}
+    return {"type": "json_schema", "json_schema": json_schema}
 
 
-# Only what we read, so that the rest costs next to nothing; fields whose type varies between servers are Any.
+# Only the fields that we read: skipping the others is fast. Fields whose type varies between servers are Any.
 class _Message(msgspec.Struct):
     content: Any = None
     refusal: Any = None
@@ -166,14 +172,14 @@ class _Whole(_Chunk):
     choices: list[_WholeChoice] | None = None  # type: ignore[assignment]
 
 
-_chunk = msgspec.json.Decoder(_Chunk)
-_whole = msgspec.json.Decoder(_Whole)
+_chunk_decoder = msgspec.json.Decoder(_Chunk)
+_whole_decoder = msgspec.json.Decoder(_Whole)
 
-_FIRST = (0, None, "0")  # how the first choice may be numbered
+_FIRST_CHOICE = (0, None, "0")
 
 
 class OpenAIParser(Parser):
-    """`replays` is the field that goes back with a tool call, to the server of that `name` alone."""
+    """`replays` names the field that goes back with a tool call, and only to the vendor of that `name`."""
 
     def __init__(self, name: str = "openai", replays: str = "") -> None:
         super().__init__()
@@ -183,7 +189,7 @@ class OpenAIParser(Parser):
         self._thought_details: list[dict[str, Any]] = []
         self._tags = ThinkTags()
         self._calls: list[_Call] = []
-        self._call_at: dict[object, _Call] = {}  # by index, the newest
+        self._call_at: dict[object, _Call] = {}  # the newest call of each index
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
         self._refusal = ""
@@ -191,36 +197,36 @@ class OpenAIParser(Parser):
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
         if data.startswith(b"[DONE]"):
-            self.begun = self.complete = self.over = True
+            self.started = self.complete = self.ended = True
         elif event == "message":
             if data:
-                self._chunk(data, deltas)
+                self._add_chunk(data, deltas)
         elif event == "error":
             self._fail(data)
         elif event:
-            with suppress(NotJSONError):  # a ping, or whatever it may be; chunks under other names were seen too
-                self._chunk(data, deltas)
+            with suppress(NotJSONError):  # usually a ping; some servers send chunks under other names
+                self._add_chunk(data, deltas)
         elif data.startswith((b"error:", b'{"error"')):
             self._fail(data.removeprefix(b"error:"))
         return deltas
 
-    def whole(self, body: bytes) -> list[Delta]:
+    def parse_whole(self, body: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        answer = decode(_whole, body)
+        answer = decode_json(_whole_decoder, body)
         if answer is None or not (answer.choices or answer.error or answer.object == "error"):
             raise NotJSONError("no answer and no error in it")
-        self.begun = self.complete = True
+        self.started = self.complete = True
         for choice in answer.choices or ():
-            if choice.index in _FIRST:
-                self._choice(choice, choice.message, deltas)
-        self._about(answer, body)
+            if choice.index in _FIRST_CHOICE:
+                self._add_choice(choice, choice.message, deltas)
+        self._add_metadata(answer, body)
         return deltas
 
     def flush(self) -> Sequence[Delta]:
         return self._tags.flush()
 
-    def end(self) -> list[ToolCall]:
-        return [call.whole() for call in self._calls]
+    def tool_calls(self) -> list[ToolCall]:
+        return [call.tool_call() for call in self._calls]
 
     def completion(self) -> Completion:
         return Completion(self._finish_reason, _usage(self._usage), self._refusal, self._replay())
@@ -231,31 +237,28 @@ class OpenAIParser(Parser):
             return None
         return Replay(self._name, {self._replays: sent})
 
-    def _chunk(self, data: bytes, deltas: list[Delta]) -> None:
-        chunk = decode(_chunk, data)
+    def _add_chunk(self, data: bytes, deltas: list[Delta]) -> None:
+        chunk = self._decode_chunk(_chunk_decoder, data)
         if chunk is None:
-            loose = decode(anything, data)
-            if isinstance(loose, dict) and loose.get("error"):
-                self.error = loose
             return
-        self.begun = True
+        self.started = True
         for choice in chunk.choices or ():
-            if choice.index in _FIRST:
-                self._choice(choice, choice.delta, deltas)
+            if choice.index in _FIRST_CHOICE:
+                self._add_choice(choice, choice.delta, deltas)
         if chunk.usage or chunk.x_groq or chunk.error or chunk.object == "error":
-            self._about(chunk, data)
+            self._add_metadata(chunk, data)
 
-    def _choice(self, choice: _Choice, message: _Message | None, deltas: list[Delta]) -> None:
+    def _add_choice(self, choice: _Choice, message: _Message | None, deltas: list[Delta]) -> None:
         if message is not None:
-            self._message(message, deltas)
+            self._add_message(message, deltas)
         if choice.finish_reason:
             self._finish_reason = str(choice.finish_reason)
             self.complete = True
 
-    def _message(self, message: _Message, deltas: list[Delta]) -> None:
+    def _add_message(self, message: _Message, deltas: list[Delta]) -> None:
         thinking = message.reasoning_content or message.reasoning
         if message.reasoning_details:
-            details = self._details(message.reasoning_details)
+            details = self._add_details(message.reasoning_details)
             thinking = thinking or details
         if thinking and isinstance(thinking, str):
             deltas.append(ThinkingDelta(thinking))
@@ -265,27 +268,27 @@ class OpenAIParser(Parser):
         content = message.content
         if content:
             if isinstance(content, str):
-                self._text(content, deltas)
+                self._add_text(content, deltas)
             elif isinstance(content, list):
-                self._parts(content, deltas)
+                self._add_parts(content, deltas)
         if message.refusal and isinstance(message.refusal, str):
             self._refusal += message.refusal
             self.progress += 1
         if message.tool_calls and isinstance(message.tool_calls, list):
             for piece in message.tool_calls:
                 if isinstance(piece, dict):
-                    self._call(piece)
+                    self._add_call_piece(piece)
                     self.progress += 1
 
-    def _text(self, text: str, deltas: list[Delta]) -> None:
+    def _add_text(self, text: str, deltas: list[Delta]) -> None:
         self.progress += 1
-        if self._tags.over:
+        if self._tags.done:
             deltas.append(TextDelta(text))
         else:
             deltas += self._tags.split(text)
 
-    def _parts(self, parts: list[Any], deltas: list[Delta]) -> None:
-        """Mistral's content: {"type": "text", "text"} and {"type": "thinking", "thinking": [parts]}."""
+    def _add_parts(self, parts: list[Any], deltas: list[Delta]) -> None:
+        """Mistral's content: {"type": "text", "text": "..."} and {"type": "thinking", "thinking": [parts]}."""
         for part in parts:
             if not isinstance(part, dict):
                 continue
@@ -297,30 +300,34 @@ class OpenAIParser(Parser):
                 self.progress += 1
             text = part.get("text")
             if text and isinstance(text, str):
-                self._text(text, deltas)
+                self._add_text(text, deltas)
 
-    def _details(self, details: object) -> str:
-        """OpenRouter's and Snowflake's list of what was thought; encrypted thoughts are a sign of life only."""
+    def _add_details(self, details: object) -> str:
+        """The text in OpenRouter's and Snowflake's list of thoughts. Encrypted thoughts count as progress only."""
         texts = []
         for detail in details if isinstance(details, list) else ():
             if isinstance(detail, dict):
                 self.progress += 1
                 texts.append(detail.get("text") or detail.get("summary") or "")
                 if self._replays:
-                    _keep(self._thought_details, detail)
+                    _merge_detail(self._thought_details, detail)
         return "".join(text for text in texts if isinstance(text, str))
 
-    def _call(self, piece: dict[str, Any]) -> None:
-        """A piece of a tool call. Servers tell in different ways which call it belongs to: by `index` (which need not
-        begin at 0), by a new `id`, or not at all, where it goes on with the last. The id may come once, in every piece,
-        or be "" in later ones. Some give every call the same index, and some every piece another id: a new id under an
-        old index begins a new call only where the old one is complete."""
+    def _add_call_piece(self, piece: dict[str, Any]) -> None:
+        """Find the call that a piece belongs to, and add it.
+
+        Servers mark it by `index` (which need not begin at 0), by a new `id`, or not at all: then the piece continues
+        the last call. The id may come once, with every piece, or be "" in later pieces. Some servers give every call
+        the same index, others give every piece another id. So a new id under a known index begins a new call only if
+        the known call is complete.
+        """
         index, identity, function = piece.get("index"), str(piece.get("id") or ""), piece.get("function")
         index = index if isinstance(index, (int, str)) else None
         function = function if isinstance(function, dict) else {}
         call = self._call_at.get(index)
-        if call and identity and identity != call.id and (index is None or (function.get("name") and call.is_whole())):
-            call = None
+        if call and identity and identity != call.id:
+            begins_call = index is None or (function.get("name") and call.is_complete())
+            call = None if begins_call else call
         if call is None:
             call = self._call_at[index] = _Call()
             self._calls.append(call)
@@ -332,8 +339,8 @@ class OpenAIParser(Parser):
         if isinstance(arguments, str):
             call.pieces.append(arguments)
 
-    def _about(self, chunk: _Chunk, data: bytes) -> None:
-        """What a chunk says beside its choices. Usage may come in several chunks, growing: the last counts."""
+    def _add_metadata(self, chunk: _Chunk, data: bytes) -> None:
+        """The fields outside the choices. Several chunks may carry a growing usage: the last one counts."""
         groq = chunk.x_groq if isinstance(chunk.x_groq, dict) else {}
         usage = chunk.usage or groq.get("usage")
         if usage and isinstance(usage, dict):
@@ -343,33 +350,25 @@ class OpenAIParser(Parser):
         elif groq.get("error"):
             self.error = groq["error"]
 
-    def _fail(self, data: bytes) -> None:
-        self.begun = True
-        text = data.decode("utf-8", "replace")
-        try:
-            self.error = decode(anything, data) or text
-        except NotJSONError:
-            self.error = text
-
 
 class _Call:
-    """A tool call while its pieces come."""
+    """A tool call and the pieces received of it."""
 
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
         self.pieces: list[str] = []
 
-    def is_whole(self) -> bool:
-        call = self.whole()
+    def is_complete(self) -> bool:
+        call = self.tool_call()
         return bool(call.raw) and call.arguments is not None
 
-    def whole(self) -> ToolCall:
-        return tool_call(self.id, self.name, "".join(self.pieces))
+    def tool_call(self) -> ToolCall:
+        return parse_tool_call(self.id, self.name, "".join(self.pieces))
 
 
-def _keep(kept: list[dict[str, Any]], piece: dict[str, Any]) -> None:
-    """A piece of a detail: what grows is put together, and the rest is said once or in the last piece (a signature)."""
+def _merge_detail(kept: list[dict[str, Any]], piece: dict[str, Any]) -> None:
+    """Add a piece of a detail: growing texts are joined, other fields (a signature) come once or in the last piece."""
     last = kept[-1] if kept else {}
     if not last or any(last.get(key) != piece.get(key) for key in ("type", "index")):
         kept.append(dict(piece))
@@ -385,9 +384,9 @@ def _usage(sent: dict[str, Any] | None) -> Usage | None:
     if sent is None:
         return None
     return Usage(
-        input_tokens=count(sent.get("prompt_tokens")),
-        output_tokens=count(sent.get("completion_tokens")),
-        total_tokens=count(sent.get("total_tokens")),
+        input_tokens=token_count(sent.get("prompt_tokens")),
+        output_tokens=token_count(sent.get("completion_tokens")),
+        total_tokens=token_count(sent.get("total_tokens")),
         cached_tokens=_detail(sent, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(sent, "completion_tokens_details", "reasoning_tokens"),
     )
@@ -395,4 +394,4 @@ def _usage(sent: dict[str, Any] | None) -> Usage | None:
 
 def _detail(sent: dict[str, Any], group: str, name: str) -> int | None:
     details = sent.get(group)
-    return count(details.get(name)) if isinstance(details, dict) else None
+    return token_count(details.get(name)) if isinstance(details, dict) else None

@@ -1,4 +1,4 @@
-"""What every provider is: a Request goes in, deltas and tool calls come out, a Completion last. The runner calls it."""
+"""The Provider protocol: a Request in; deltas and tool calls out, and a Completion last. The runner calls it."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from ..usage import Usage
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
-    """A tool as a model is told of it; `schema` is a JSON Schema of its arguments, an object."""
+    """The description of a tool for a model. `schema` is the JSON Schema of its arguments, an object."""
 
     name: str
     description: str
@@ -20,8 +20,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One question to a model. `settings` are the vendor's own fields, passed on as they are. `output_schema` asks for
-    an answer in that JSON Schema, on wires that can.
+    """One request to a model. `settings` are the vendor's own fields, passed on unchanged. `output_schema` is a JSON
+    Schema for the answer, which not every wire can enforce.
     """
 
     messages: Sequence[Message]
@@ -33,8 +33,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """How an answer ended: the provider's own word for why, its token counts, what the model refused to say, and the
-    turn as the vendor wants it back in the next request, where that is more than text and tool calls.
+    """How an answer ended. `finish_reason` is the provider's own word. `refusal` is what a model says when it declines
+    to answer, otherwise "". `replay` is the turn as the vendor wants it back in the next request, if text and tool
+    calls are not enough.
     """
 
     finish_reason: str | None = None
@@ -53,6 +54,6 @@ class Provider(Protocol):
     def model(self) -> str: ...
 
     def stream(self, request: Request) -> AsyncGenerator[TextDelta | ThinkingDelta | ToolCall | Completion, None]:
-        """The answer, then one Completion. Raises EngineError where it fails, after a Completion with what is known
-        if anything is. Closing the generator closes the connection."""
+        """The answer, then one Completion. A failing stream raises EngineError; before that it yields a Completion if
+        anything is known about the end. Closing the generator closes the connection."""
         ...

@@ -1,9 +1,9 @@
-"""An exchange with a provider into two files: NAME.sse, the body as it came, and NAME.json, what it is and what it must
-yield. base.py notes it while it happens, `nous_ask --record` writes it, replay.py plays it.
+"""Records an exchange with a provider into two files: NAME.sse, the body as it was received, and NAME.json, its
+metadata and the result that it must give. http_provider.py fills it, `nous_ask --record` writes it, replay.py plays it.
 
 NAME.json holds provider, model, wire ("openai", "anthropic", "gemini", "ollama"), mode ("stream", "http-error"),
-status, headers (only those that tell of the format and of limits), request (the JSON that was sent), url_path,
-body_bytes, body_sha256, and expected: text, thinking, tool_calls, finish_reason, refusal, usage, error.
+status, headers (only those about the format and rate limits), request (the JSON that was sent), url_path, body_bytes,
+body_sha256, and expected: text, thinking, tool_calls, finish_reason, refusal, usage, error.
 """
 
 import hashlib
@@ -20,25 +20,25 @@ from ..exceptions import EngineError, mask
 from ..messages import Result
 
 recording: ContextVar["Recording | None"] = ContextVar("recording", default=None)
-"""Where the exchanges of this context are noted, if anywhere."""
+"""The Recording of the exchanges in this context, if there is one."""
 
-_TELLING = re.compile(r"content-type|cache-control|transfer-encoding|retry-after.*|(x|anthropic)-ratelimit-.*")
+_RECORDED_HEADERS = re.compile(r"content-type|cache-control|transfer-encoding|retry-after.*|(x|anthropic)-ratelimit-.*")
 
 
 class Recording:
-    """The last exchange of a run: with retries and tools there are several."""
+    """The last exchange of a run. A run with retries or tools has several."""
 
     def __init__(self) -> None:
-        self._about: dict[str, Any] = {}
+        self._metadata: dict[str, Any] = {}
         self.chunks: list[bytes] = []
-        """The body, in the pieces in which it was read."""
+        """The body, in the chunks in which it was read."""
         self._key = ""
 
-    def asked(self, provider: str, model: str, wire: str, url: str, body: bytes, key: str) -> None:
+    def add_request(self, provider: str, model: str, wire: str, url: str, body: bytes, key: str) -> None:
         self._key = key
         self.chunks = []
         parts = urlsplit(url)
-        self._about = {
+        self._metadata = {
             "provider": provider,
             "model": model,
             "wire": wire,
@@ -49,25 +49,26 @@ class Recording:
             "url_path": mask(f"{parts.path}?{parts.query}" if parts.query else parts.path, key),
         }
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        self._about["status"] = status
-        self._about["mode"] = "stream" if status == 200 else "http-error"
-        self._about["headers"] = {
-            name.lower(): value for name, value in headers.items() if _TELLING.fullmatch(name.lower())
+    def add_response(self, status: int, headers: Mapping[str, str]) -> None:
+        self._metadata["status"] = status
+        self._metadata["mode"] = "stream" if status == 200 else "http-error"
+        self._metadata["headers"] = {
+            name.lower(): value for name, value in headers.items() if _RECORDED_HEADERS.fullmatch(name.lower())
         }
 
-    def came(self, chunk: bytes) -> None:
+    def add_chunk(self, chunk: bytes) -> None:
         self.chunks.append(chunk)
 
     def write(self, path: Path, result: Result, error: EngineError | None = None) -> Path:
-        """Both files, named after `path`; the address of the body. Raises OSError, and ValueError if nothing came."""
-        if self._about.get("status") is None:
+        """Write both files, named after `path`. Returns the path of the body. Raises OSError, and ValueError if nothing
+        was recorded."""
+        if self._metadata.get("status") is None:
             raise ValueError("nothing was sent over HTTP, or nothing came back")
         name = path.with_suffix("") if path.suffix in (".sse", ".json") else path
         body = self._body()
-        about = self._about | {
+        metadata = self._metadata | {
             "expected": _expected(result, error),
-            "fidelity": "as it came; only keys are masked",
+            "fidelity": "as received; only keys are masked",
             "verified_by": "nous_chat's own parser",
             "body_bytes": len(body),
             "body_sha256": hashlib.sha256(body).hexdigest(),
@@ -75,15 +76,15 @@ class Recording:
         name.parent.mkdir(parents=True, exist_ok=True)
         file = name.with_name(f"{name.name}.sse")
         file.write_bytes(body)
-        told = msgspec.json.format(msgspec.json.encode(about), indent=1)
-        name.with_name(f"{name.name}.json").write_bytes(told + b"\n")
+        formatted = msgspec.json.format(msgspec.json.encode(metadata), indent=1)
+        name.with_name(f"{name.name}.json").write_bytes(formatted + b"\n")
         return file
 
     def _body(self) -> bytes:
-        """Errors quote keys, and not only whole ones; in an answer only the key itself is one: what looks like one may
-        be a signature."""
+        """Errors quote keys, also shortened ones, so all that looks like a key is masked. In an answer only the key
+        itself is: a similar string may be a signature."""
         body = b"".join(self.chunks)
-        if self._about["status"] != 200:
+        if self._metadata["status"] != 200:
             return mask(body.decode("utf-8", "surrogateescape"), self._key).encode("utf-8", "surrogateescape")
         return body.replace(self._key.encode(), b"***") if len(self._key) > 3 else body
 

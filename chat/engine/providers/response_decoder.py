@@ -1,107 +1,109 @@
-"""One response body: bytes in, cut anywhere, deltas out. Synchronous, without I/O; providers/base.py feeds it.
+"""Decoder of one response body: bytes in, however they are cut, and deltas out. Synchronous, without I/O.
 
-A server that ignores `stream` answers with one JSON object, some wires are JSON objects without more, something that is
-no provider answers with HTML, and the content type is not to be trusted: the first byte tells which it is.
+The content type cannot be trusted, so the first byte decides how the body is read: as server-sent events, as a stream
+of JSON objects (for wires that have one), as a single JSON object (from a server that ignores `stream`), or as HTML
+(from something that is no provider).
 """
 
 import logging
 from collections.abc import Iterable
 
 from ..exceptions import EngineError
-from ..i18n import _
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
-from .errors import Failures
+from .errors import ProviderErrors
 from .json_stream import JSONStreamDecoder
 from .parser import Delta, NotJSONError, Parser
 
 logger = logging.getLogger("nous_chat.engine")
 
-_MOST = 8 * 1024 * 1024  # bytes of one event, or of a whole answer as JSON
-_BLANKS = 1024  # bytes in which to look for the first that is none
+_MAX_BYTES = 8 * 1024 * 1024  # of one event, and of a whole answer as JSON
+_MAX_LEADING_BLANKS = 1024  # bytes in which to look for the first that is no blank
 
 
-class Body:
-    """`done` when nothing more is to be read; `failure` if that is no good end. Take what `take` returns first."""
+class ResponseDecoder:
+    """Call `decode` with each chunk, and with b"" at the end of the body, until `done`. Then `error` is None, or why
+    the answer failed; the deltas that `decode` returned before are valid in both cases."""
 
-    def __init__(self, parser: Parser, failures: Failures) -> None:
+    def __init__(self, parser: Parser, errors: ProviderErrors, max_bytes: int = _MAX_BYTES) -> None:
         self.done = False
-        self.failure: EngineError | None = None
+        self.error: EngineError | None = None
         self._parser = parser
-        self._failures = failures
-        self._decoder: SSEDecoder | JSONStreamDecoder = SSEDecoder(_MOST)
-        self._streams = False
-        self._start = bytearray()  # of a body that is no event stream, or of which that is not known yet
+        self._errors = errors
+        self._max_bytes = max_bytes
+        self._events: SSEDecoder | JSONStreamDecoder | None = None  # None until the first byte has decided
+        self._undecoded = bytearray()  # the body so far, while there is no `_events`
         self._debug = logger.isEnabledFor(logging.DEBUG)
 
-    def take(self, chunk: bytes) -> list[Delta]:
-        """What these bytes say; b"" is the end of the body. Never raises for what is in them."""
+    def decode(self, chunk: bytes) -> list[Delta]:
+        """The deltas that this chunk completes. Never raises because of what a server sends."""
         deltas: list[Delta] = []
         try:
-            if self._streams:
-                self._events(self._decoder.decode(chunk) if chunk else self._decoder.flush(), deltas)
+            if self._events is not None:
+                self._parse_events(self._events.decode(chunk) if chunk else self._events.flush(), deltas)
             else:
-                self._begin(chunk, deltas)
+                self._start(chunk, deltas)
             if not self.done and not chunk:
-                self._end(deltas)
+                self._finish(deltas)
         except EventTooLongError:
-            self._fail(self._failures.not_its_wire(_("one piece of more than 8 MB")))
+            self._fail(self._errors.bad_response("one piece of more than 8 MB"))
         except NotJSONError:
-            # At the very end it is half of what it should have been.
-            self._fail(self._failures.not_its_wire(_("something that is no JSON")) if chunk else self._failures.cut())
-        if self.failure:
+            # At the end of the body it is the first half of something, and the connection was cut.
+            self._fail(self._errors.bad_response("something that is no JSON") if chunk else self._errors.cut_off())
+        if self.error:
             deltas += self._parser.flush()
         return deltas
 
-    def _begin(self, chunk: bytes, deltas: list[Delta]) -> None:
-        self._start += chunk
-        first = bytes(self._start[:_BLANKS]).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-        if first in (b"{", b"[") and self._parser.objects:
-            self._streams = True
-            self._decoder = JSONStreamDecoder(_MOST)
-            self._events(self._decoder.decode(bytes(self._start)), deltas)
-        elif first in (b"{", b"["):
-            if len(self._start) > _MOST:
-                raise EventTooLongError
-            if not chunk:
-                if self._debug:
-                    self._show("whole", self._start)
-                deltas += self._parser.whole(bytes(self._start))
-                self._check()
+    def _start(self, chunk: bytes, deltas: list[Delta]) -> None:
+        """Decide by the first byte that is no blank."""
+        self._undecoded += chunk
+        first = bytes(self._undecoded[:_MAX_LEADING_BLANKS]).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if first in (b"{", b"[") and not self._parser.streams_json:
+            self._whole(chunk, deltas)
         elif first == b"<":
-            self._fail(self._failures.not_its_wire(_("a web page")))
-        elif first or len(self._start) >= _BLANKS:
-            self._streams = True
-            self._events(self._decoder.decode(bytes(self._start)), deltas)
+            self._fail(self._errors.bad_response("a web page"))
+        elif first or len(self._undecoded) >= _MAX_LEADING_BLANKS:
+            streams_json = first in (b"{", b"[")
+            self._events = JSONStreamDecoder(self._max_bytes) if streams_json else SSEDecoder(self._max_bytes)
+            self._parse_events(self._events.decode(bytes(self._undecoded)), deltas)
 
-    def _events(self, events: Iterable[ServerSentEvent], deltas: list[Delta]) -> None:
+    def _whole(self, chunk: bytes, deltas: list[Delta]) -> None:
+        """A single JSON object, which can be parsed at the end of the body only."""
+        if len(self._undecoded) > self._max_bytes:
+            raise EventTooLongError
+        if not chunk:
+            self._log("whole", self._undecoded)
+            deltas += self._parser.parse_whole(bytes(self._undecoded))
+            self._check_parser_error()
+
+    def _parse_events(self, events: Iterable[ServerSentEvent], deltas: list[Delta]) -> None:
         for event, data in events:
-            if self._debug:
-                self._show(event or "?", data)
+            self._log(event or "?", data)
             deltas += self._parser.feed(event, data)
-            self._check()
+            self._check_parser_error()
             if self.done:
                 return
-            if self._parser.over:
-                self._end(deltas)
+            if self._parser.ended:
+                self._finish(deltas)
                 return
 
-    def _show(self, what: str, data: bytes | bytearray) -> None:
-        logger.debug("%s: %s", what, self._failures.masked(data.decode("utf-8", "replace")))
+    def _log(self, event: str, data: bytes | bytearray) -> None:
+        if self._debug:
+            logger.debug("%s: %s", event, self._errors.mask(data.decode("utf-8", "replace")))
 
-    def _check(self) -> None:
+    def _check_parser_error(self) -> None:
         if self._parser.error is not None:
-            self._fail(self._failures.in_stream(self._parser.error))
+            self._fail(self._errors.in_stream(self._parser.error))
 
-    def _end(self, deltas: list[Delta]) -> None:
+    def _finish(self, deltas: list[Delta]) -> None:
         self.done = True
         if self._parser.complete:
             deltas += self._parser.flush()
-            deltas += self._parser.end()
-        elif self._parser.begun:
-            self.failure = self._failures.cut()
+            deltas += self._parser.tool_calls()
+        elif self._parser.started:
+            self.error = self._errors.cut_off()
         else:
-            self.failure = self._failures.not_its_wire(_("something else") if self._start else _("nothing"))
+            self.error = self._errors.bad_response("something else" if self._undecoded else "nothing")
 
-    def _fail(self, failure: EngineError) -> None:
+    def _fail(self, error: EngineError) -> None:
         self.done = True
-        self.failure = failure
+        self.error = error

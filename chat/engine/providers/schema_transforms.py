@@ -1,69 +1,72 @@
-"""JSON Schemas in, JSON Schemas out that a vendor takes. How to walk one is here; what a vendor refuses stands in its
-module. Source: JSON Schema 2020-12, the vocabularies "core" and "applicator"."""
+"""Walking and rewriting JSON Schemas. The vendors' modules know what their API refuses and pass it in as a function.
+
+Source: JSON Schema 2020-12, the vocabularies "core" and "applicator".
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 Schema = dict[str, Any]
 
+# Keywords that hold one schema, a list of schemas, and schemas by name.
 _ONE = ("items", "additionalProperties", "not")
-_MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
-_NAMED = ("properties", "$defs", "definitions")
-_DEEP = 12  # references inside one another
+_LIST = ("anyOf", "oneOf", "allOf", "prefixItems")
+_BY_NAME = ("properties", "$defs", "definitions")
+_MAX_DEPTH = 12  # of references inside one another
 
 
-def mapped(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    """With `change` applied to it and to all schemas in it, the inner ones first."""
-    return change(_children(schema, lambda inner: mapped(inner, change)))
+def transform(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
+    """Apply `change` to the schema and to all schemas inside it, the inner ones first."""
+    return change(_transform_children(schema, lambda child: transform(child, change)))
 
 
-def inlined(schema: Schema) -> Schema:
-    """Without references: what they point to stands in their place. Where that would never end, any object will do."""
+def inline_references(schema: Schema) -> Schema:
+    """Replace each reference by a copy of its target. A recursive reference becomes any object."""
 
-    def look(inner: Schema, seen: tuple[str, ...]) -> Schema:
-        target, reference = inner, inner.get("$ref")
+    def inline(node: Schema, path: tuple[str, ...]) -> Schema:
+        target, reference = node, node.get("$ref")
         if isinstance(reference, str):
-            if reference in seen or len(seen) > _DEEP:
+            if reference in path or len(path) > _MAX_DEPTH:
                 return {"type": "object"}
-            target = _target(schema, reference) | {key: value for key, value in inner.items() if key != "$ref"}
-            seen = (*seen, reference)
-        return _children(target, lambda deeper: look(deeper, seen))
+            target = _resolve(schema, reference) | {key: value for key, value in node.items() if key != "$ref"}
+            path = (*path, reference)
+        return _transform_children(target, lambda child: inline(child, path))
 
-    whole = look({key: value for key, value in schema.items() if key not in ("$defs", "definitions")}, ())
+    whole = inline({key: value for key, value in schema.items() if key not in ("$defs", "definitions")}, ())
     return {key: value for key, value in whole.items() if key not in ("$defs", "definitions")}
 
 
 def is_strict(schema: Schema) -> bool:
-    """Whether every object in it lists all of its properties as required and takes no others."""
+    """True if every object in the schema requires all of its properties and allows no others."""
     strict = True
 
-    def look(inner: Schema) -> Schema:
+    def check(node: Schema) -> Schema:
         nonlocal strict
-        if "properties" in inner or inner.get("type") == "object":
-            closed = inner.get("additionalProperties") is False
-            strict &= closed and set(inner.get("properties") or ()) == set(inner.get("required") or ())
-        return inner
+        if "properties" in node or node.get("type") == "object":
+            closed = node.get("additionalProperties") is False
+            strict &= closed and set(node.get("properties") or ()) == set(node.get("required") or ())
+        return node
 
-    mapped(schema, look)
+    transform(schema, check)
     return strict
 
 
-def _children(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    made: Schema = {}
+def _transform_children(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
+    changed: Schema = {}
     for key, value in schema.items():
         if key in _ONE and isinstance(value, dict):
-            made[key] = change(value)
-        elif key in _MANY and isinstance(value, list):
-            made[key] = [change(inner) if isinstance(inner, dict) else inner for inner in value]
-        elif key in _NAMED and isinstance(value, dict):
-            made[key] = {name: change(inner) if isinstance(inner, dict) else inner for name, inner in value.items()}
+            changed[key] = change(value)
+        elif key in _LIST and isinstance(value, list):
+            changed[key] = [change(child) if isinstance(child, dict) else child for child in value]
+        elif key in _BY_NAME and isinstance(value, dict):
+            changed[key] = {name: change(child) if isinstance(child, dict) else child for name, child in value.items()}
         else:
-            made[key] = value
-    return made
+            changed[key] = value
+    return changed
 
 
-def _target(schema: Schema, reference: str) -> Schema:
-    """What a reference like "#/$defs/City" points to; an empty schema if that is nothing."""
+def _resolve(schema: Schema, reference: str) -> Schema:
+    """The target of a reference such as "#/$defs/City"; an empty schema if there is none."""
     found: Any = schema
     for name in reference.removeprefix("#").strip("/").split("/"):
         found = found.get(name.replace("~1", "/").replace("~0", "~")) if name and isinstance(found, dict) else found

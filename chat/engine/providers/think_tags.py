@@ -1,5 +1,5 @@
-"""`<think>` tags in an answer: text in, text and thinking out. Some servers leave a model's thoughts in its text; the
-parsers of the OpenAI wire and of Ollama put the text through here."""
+"""Splits `<think>` tags off an answer: text in, text and thinking out. Some servers leave a model's thoughts in its
+text; the parsers of the OpenAI wire and of Ollama use this."""
 
 from collections.abc import Callable
 
@@ -8,58 +8,65 @@ from ..events import TextDelta, ThinkingDelta
 Deltas = list[TextDelta | ThinkingDelta]
 
 _OPEN, _CLOSE = "<think>", "</think>"
-_BLANKS = 1000  # characters before the tag; more of them are an answer
+_MAX_LEADING_BLANKS = 1000  # more of them before a tag make it part of the answer
 
 
 class ThinkTags:
-    """Fires only where the answer begins with `<think>`; an answer that speaks of the tag further on stays as it is.
-    The blanks before and after a tag go with it. `over` as soon as nothing is to be looked for any more."""
+    """A state machine with one method per state.
+
+    It acts only on a `<think>` at the beginning of the answer; a tag later in the text stays. The blanks before and
+    after a tag are removed. `done` is true when the rest of the answer is text for certain.
+    """
 
     def __init__(self) -> None:
-        self.over = False
-        self._held = ""  # what may yet turn out to be a tag, or blanks around one
-        self._step: Callable[[Deltas], bool] = self._before
+        self.done = False
+        self._held = ""  # may turn out to be a part of a tag, or blanks around one
+        self._state: Callable[[Deltas], bool] = self._before
 
     def split(self, text: str) -> Deltas:
-        """What is certain by now, of a piece that may end anywhere."""
+        """The deltas that are certain after this piece of the answer, which may end anywhere."""
         deltas: Deltas = []
         self._held += text
-        while self._step(deltas):
+        while self._state(deltas):
             pass
         return deltas
 
     def flush(self) -> Deltas:
-        """What is still held, at the end of the answer. A second time there is nothing."""
+        """The text still held, at the end of the answer. Empty the second time."""
         held, self._held = self._held, ""
         if not held:
             return []
-        return [ThinkingDelta(held) if self._step == self._thinking else TextDelta(held)]
+        return [ThinkingDelta(held) if self._state == self._thinking else TextDelta(held)]
+
+    # Each state consumes what it can of `_held`, and returns True if the next state should go on at once.
 
     def _before(self, deltas: Deltas) -> bool:
-        begun = self._held.lstrip()
-        if begun.startswith(_OPEN):
-            self._held = begun[len(_OPEN) :]
-            self._step = self._opened
-            return True
-        if _OPEN.startswith(begun) and len(self._held) <= _BLANKS:
-            return False
-        self._step = self._text
+        answer = self._held.lstrip()
+        if len(self._held) - len(answer) <= _MAX_LEADING_BLANKS:
+            if answer.startswith(_OPEN):
+                self._held = answer[len(_OPEN) :]
+                self._state = self._opened
+                return True
+            if _OPEN.startswith(answer):
+                return False
+        self._state = self._text
         return True
 
     def _opened(self, deltas: Deltas) -> bool:
         self._held = self._held.lstrip()
         if self._held:
-            self._step = self._thinking
+            self._state = self._thinking
         return bool(self._held)
 
     def _thinking(self, deltas: Deltas) -> bool:
         thought, tag, rest = self._held.partition(_CLOSE)
         if tag:
             self._held = rest
-            self._step = self._closed
+            self._state = self._closed
         else:
-            kept = next((n for n in range(len(_CLOSE) - 1, 0, -1) if thought.endswith(_CLOSE[:n])), 0)
-            thought, self._held = thought[: len(thought) - kept], thought[len(thought) - kept :]
+            partial = next((n for n in range(len(_CLOSE) - 1, 0, -1) if thought.endswith(_CLOSE[:n])), 0)
+            end = len(thought) - partial
+            thought, self._held = thought[:end], thought[end:]
         if thought:
             deltas.append(ThinkingDelta(thought))
         return bool(tag)
@@ -67,11 +74,11 @@ class ThinkTags:
     def _closed(self, deltas: Deltas) -> bool:
         self._held = self._held.lstrip()
         if self._held:
-            self._step = self._text
+            self._state = self._text
         return bool(self._held)
 
     def _text(self, deltas: Deltas) -> bool:
-        self.over = True
+        self.done = True
         deltas += [TextDelta(self._held)] if self._held else []
         self._held = ""
         return False

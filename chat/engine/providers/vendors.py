@@ -1,13 +1,13 @@
-"""Who can be asked, a line each, for most speak OpenAI's wire and differ by address and key alone; and what the
-environment says of them. `provider_for` and discover.py read it."""
+"""The table of vendors, one line each, and their settings in the environment. Most of them are compatible with OpenAI's
+API and differ only in address and key. `provider_for` and discover.py read it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Vendor(NamedTuple):
-    """`default_model` answers where somebody set a key and named no model: cheap, quick, and not about to be retired.
-    `local` ones need no key. For the rest see OpenAIProvider."""
+    """`default_model` is used if a key is set and no model is named: cheap, fast, and not about to be retired. `local`
+    vendors need no key. OpenAIProvider explains the last four fields."""
 
     base_url: str
     default_model: str = ""
@@ -41,13 +41,13 @@ OPENAI_WIRE = {name: vendor for name, vendor in VENDORS.items() if vendor.wire =
 
 
 def setting(environ: Mapping[str, str], name: str, what: str) -> str:
-    """`setting(environ, "groq", "API_KEY")` is GROQ_API_KEY without the blanks and line ends that pasting leaves."""
+    """`setting(environ, "groq", "API_KEY")` is GROQ_API_KEY, without the blanks and line ends that pasting leaves."""
     return environ.get(f"{name.upper()}_{what}", "").strip()
 
 
 def base_url(environ: Mapping[str, str], name: str) -> str:
-    """<NAME>_BASE_URL or the usual one, "" where there is none. People give the addresses of local servers with and
-    without their `/v1`; of Ollama, one without it is that of its own wire."""
+    """<NAME>_BASE_URL, or the vendor's usual address, or "". The `/v1` of local servers may be missing and is added;
+    for Ollama, its absence selects Ollama's own API."""
     vendor = VENDORS[name]
     url = setting(environ, name, "BASE_URL").rstrip("/") or vendor.base_url
     if vendor.base_url and vendor.local and url.count("/") == 2 and name != "ollama":

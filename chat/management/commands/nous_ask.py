@@ -88,7 +88,7 @@ class Command(BaseCommand):
                     self.stderr.write(result.refusal)
             case Error(error):
                 self.stdout.write("")
-                self.stderr.write(error.message)
+                self.stderr.write(error.detail)
 
 
 def _line(event: Event) -> str:
@@ -110,6 +110,7 @@ def _line(event: Event) -> str:
                 "type": "error",
                 "code": error.code,
                 "message": error.message,
+                "detail": error.detail,
                 "status": getattr(error, "status", None),
                 "retry_after": getattr(error, "retry_after", None),
                 "text": result.text,
