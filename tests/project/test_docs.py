@@ -278,3 +278,13 @@ def test_the_files_that_pages_name_exist() -> None:
         for name in in_backticks(prose):
             if re.fullmatch(r"(?:chat|tests|docs|nousproject|requirements|templates|locale)/[\w./-]+", name):
                 assert (ROOT / name).exists(), f"{path.relative_to(ROOT)} names {name}"
+
+
+def test_the_pages_avoid_words_that_readers_stumble_over() -> None:
+    """CONTRIBUTING.md says why; its table of examples may show them."""
+    words = re.compile(r"\b(whoever|whomever|anew|beside|lest|thereby|hereby|wherein|he|him|his)\b", re.IGNORECASE)
+    for path in PAGES:
+        text = path.read_text("utf-8")
+        if path.name == "CONTRIBUTING.md":
+            text = text.split("| instead of | write |")[0]
+        assert [line for line in text.splitlines() if words.search(line)] == [], path
