@@ -13,11 +13,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='run',
             name='place',
-            field=models.PositiveIntegerField(blank=True, help_text='while it waits for its process to have room', null=True, verbose_name='place in the queue'),
+            field=models.PositiveIntegerField(blank=True, help_text='Set while the run waits until its process has capacity.', null=True, verbose_name='place in line'),
         ),
         migrations.AlterField(
             model_name='run',
             name='host',
-            field=models.CharField(help_text='empty while a queued run waits for one to take it up', max_length=100, verbose_name='process that makes it'),
+            field=models.CharField(help_text='Empty while a queued run waits for a process.', max_length=100, verbose_name='process'),
         ),
     ]

@@ -23,8 +23,8 @@ class Migration(migrations.Migration):
                 ('file', models.FileField(max_length=200, storage=chat.models.attachment_storage, upload_to='', verbose_name='file')),
                 ('name', models.CharField(max_length=200, verbose_name='name')),
                 ('type', models.CharField(max_length=50, verbose_name='type')),
-                ('size', models.PositiveIntegerField(verbose_name='bytes')),
-                ('text', models.TextField(blank=True, editable=False, help_text='what a model is sent of a text file', verbose_name='text')),
+                ('size', models.PositiveIntegerField(verbose_name='size in bytes')),
+                ('text', models.TextField(blank=True, editable=False, help_text='What models receive of a text file.', verbose_name='text')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='uploaded')),
             ],
             options={
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
             name='Edit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.TextField(blank=True, verbose_name='text before')),
+                ('text', models.TextField(blank=True, verbose_name='previous text')),
                 ('edited_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='edited')),
             ],
             options={
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             name='Passage',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.TextField()),
+                ('text', models.TextField(verbose_name='text')),
             ],
             options={
                 'verbose_name': 'passage',
@@ -65,22 +65,22 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='conversation',
             name='summary',
-            field=models.TextField(blank=True, editable=False, help_text="of what no longer fits into a model's history", verbose_name='summary'),
+            field=models.TextField(blank=True, editable=False, help_text="Stands for the messages that no longer fit into a model's context.", verbose_name='summary'),
         ),
         migrations.AddField(
             model_name='conversation',
             name='summary_seq',
-            field=models.PositiveIntegerField(default=0, editable=False, verbose_name="the summary's last message"),
+            field=models.PositiveIntegerField(default=0, editable=False, verbose_name='last summarized message'),
         ),
         migrations.AddField(
             model_name='conversation',
             name='title_from',
-            field=models.CharField(blank=True, choices=[('', 'there is none'), ('words', 'the first words'), ('model', 'a model'), ('person', 'a person')], default='', editable=False, max_length=10, verbose_name='title from'),
+            field=models.CharField(blank=True, choices=[('', 'none'), ('words', 'first words'), ('model', 'model'), ('person', 'user')], default='', editable=False, max_length=10, verbose_name='title source'),
         ),
         migrations.AddField(
             model_name='message',
             name='alternative_of',
-            field=models.ForeignKey(blank=True, editable=False, help_text='the first of several answers to one question, which itself is one of them', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alternatives', to='nous_chat.message'),
+            field=models.ForeignKey(blank=True, editable=False, help_text='The first of the alternative answers to the same question.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alternatives', to='nous_chat.message', verbose_name='alternative of'),
         ),
         migrations.AddField(
             model_name='message',
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='message',
             name='deleted_by',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='deleted by'),
         ),
         migrations.AddField(
             model_name='message',
@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='message',
             name='shown',
-            field=models.BooleanField(default=True, editable=False, help_text='not where another alternative is chosen, the answer went on in another, or its question changed', verbose_name='shown'),
+            field=models.BooleanField(default=True, editable=False, help_text='Off if another alternative is chosen, the answer continues in another message, or its question changed.', verbose_name='shown'),
         ),
         migrations.AddField(
             model_name='participant',
@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='participant',
             name='last_read',
-            field=models.PositiveIntegerField(default=0, editable=False, verbose_name='number of the last message read'),
+            field=models.PositiveIntegerField(default=0, editable=False, verbose_name='last message read'),
         ),
         migrations.AddField(
             model_name='participant',
@@ -120,12 +120,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='run',
             name='continues',
-            field=models.BooleanField(default=False, help_text='with the text of that answer, instead of making it again', verbose_name='goes on'),
+            field=models.BooleanField(default=False, help_text='Continues the text of that answer instead of regenerating it.', verbose_name='continues'),
         ),
         migrations.AlterField(
             model_name='message',
             name='replaces',
-            field=models.OneToOneField(blank=True, editable=False, help_text='the answer that it goes on with', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='replaced_by', to='nous_chat.message'),
+            field=models.OneToOneField(blank=True, editable=False, help_text='The answer that this message continues.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='replaced_by', to='nous_chat.message', verbose_name='replaced answer'),
         ),
         migrations.AddIndex(
             model_name='message',
@@ -134,37 +134,37 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='attachment',
             name='conversation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attachments', to='nous_chat.conversation'),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attachments', to='nous_chat.conversation', verbose_name='conversation'),
         ),
         migrations.AddField(
             model_name='attachment',
             name='message',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='attachments', to='nous_chat.message'),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='attachments', to='nous_chat.message', verbose_name='message'),
         ),
         migrations.AddField(
             model_name='attachment',
             name='uploaded_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='uploaded by'),
         ),
         migrations.AddField(
             model_name='edit',
             name='edited_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='edited by'),
         ),
         migrations.AddField(
             model_name='edit',
             name='message',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='edits', to='nous_chat.message'),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='edits', to='nous_chat.message', verbose_name='message'),
         ),
         migrations.AddField(
             model_name='passage',
             name='conversation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='passages', to='nous_chat.conversation'),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='passages', to='nous_chat.conversation', verbose_name='conversation'),
         ),
         migrations.AddField(
             model_name='passage',
             name='message',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='passage', to='nous_chat.message'),
+            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='passage', to='nous_chat.message', verbose_name='message'),
         ),
         migrations.AddIndex(
             model_name='attachment',

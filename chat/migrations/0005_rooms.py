@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('role', models.CharField(choices=[('owner', 'owner'), ('member', 'member'), ('viewer', 'viewer')], default='member', max_length=10, verbose_name='role')),
-                ('max_uses', models.PositiveIntegerField(blank=True, null=True, verbose_name='uses at most')),
+                ('max_uses', models.PositiveIntegerField(blank=True, null=True, verbose_name='maximum uses')),
                 ('uses', models.PositiveIntegerField(default=0, verbose_name='uses')),
                 ('expires_at', models.DateTimeField(verbose_name='expires')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
@@ -42,39 +42,39 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'spending',
-                'verbose_name_plural': 'spendings',
+                'verbose_name_plural': 'spending',
                 'ordering': ['-day'],
             },
         ),
         migrations.AddField(
             model_name='conversation',
             name='answers',
-            field=models.CharField(blank=True, choices=[('always', 'every message'), ('mention', 'when it is asked'), ('off', 'never')], help_text='empty: every message of one person alone, among several when they are asked', max_length=10, verbose_name='agents answer'),
+            field=models.CharField(blank=True, choices=[('always', 'every message'), ('mention', 'when mentioned'), ('off', 'only when asked')], help_text='If empty: every message while one user can write, otherwise when mentioned.', max_length=10, verbose_name='agents answer'),
         ),
         migrations.AddField(
             model_name='conversation',
             name='other_agents',
-            field=models.JSONField(blank=True, default=list, help_text='slugs, as in the settings', verbose_name='other agents'),
+            field=models.JSONField(blank=True, default=list, help_text='Slugs of agents in the settings.', verbose_name='other agents'),
         ),
         migrations.AddField(
             model_name='conversation',
             name='waiting',
-            field=models.JSONField(blank=True, default=list, editable=False, verbose_name='agents that have yet to answer'),
+            field=models.JSONField(blank=True, default=list, editable=False, verbose_name='agents waiting to answer'),
         ),
         migrations.AddField(
             model_name='message',
             name='reply_to',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='nous_chat.message'),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='nous_chat.message', verbose_name='reply to'),
         ),
         migrations.AddField(
             model_name='run',
             name='tokens',
-            field=models.PositiveIntegerField(blank=True, help_text='where the provider sent no count of the end', null=True, verbose_name='output tokens, estimated'),
+            field=models.PositiveIntegerField(blank=True, help_text='Set if the provider did not report a final count.', null=True, verbose_name='output tokens, estimated'),
         ),
         migrations.AddField(
             model_name='toolcall',
             name='expires_at',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='waits until'),
+            field=models.DateTimeField(blank=True, null=True, verbose_name='expires'),
         ),
         migrations.AddIndex(
             model_name='toolcall',
@@ -83,22 +83,22 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='invitation',
             name='conversation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to='nous_chat.conversation'),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to='nous_chat.conversation', verbose_name='conversation'),
         ),
         migrations.AddField(
             model_name='invitation',
             name='created_by',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='nous_invitations', to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='nous_invitations', to=settings.AUTH_USER_MODEL, verbose_name='created by'),
         ),
         migrations.AddField(
             model_name='spending',
             name='conversation',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='spendings', to='nous_chat.conversation'),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='spendings', to='nous_chat.conversation', verbose_name='conversation'),
         ),
         migrations.AddField(
             model_name='spending',
             name='user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='nous_spendings', to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='nous_spendings', to=settings.AUTH_USER_MODEL, verbose_name='user'),
         ),
         migrations.AddIndex(
             model_name='spending',

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='run',
             name='error_detail',
-            field=models.TextField(blank=True, db_default='', default='', help_text='for staff: what the provider said', verbose_name='error details'),
+            field=models.TextField(blank=True, db_default='', default='', help_text='For staff: what the provider said.', verbose_name='error details'),
         ),
     ]

@@ -16,50 +16,58 @@ class Conversation(models.Model):
         """When an agent answers by itself."""
 
         ALWAYS = "always", _("every message")
-        MENTION = "mention", _("when it is asked")
-        OFF = "off", _("never")
+        MENTION = "mention", _("when mentioned")
+        OFF = "off", _("only when asked")
 
     class Mode(models.TextChoices):
         """What a message does while a run is active."""
 
-        INTERRUPT = "interrupt", _("interrupt")
-        QUEUE = "queue", _("queue")
+        INTERRUPT = "interrupt", _("interrupts it")
+        QUEUE = "queue", _("waits until it is complete")
 
     class TitleFrom(models.TextChoices):
         """Where the title is from. What a person wrote is never overwritten."""
 
-        NOTHING = "", _("there is none")
-        WORDS = "words", _("the first words")
-        MODEL = "model", _("a model")
-        PERSON = "person", _("a person")
+        NOTHING = "", _("none")
+        WORDS = "words", _("first words")
+        MODEL = "model", _("model")
+        PERSON = "person", _("user")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(_("title"), max_length=200, blank=True)
     title_from = models.CharField(
-        _("title from"), max_length=10, choices=TitleFrom.choices, default=TitleFrom.NOTHING, blank=True, editable=False
+        _("title source"),
+        max_length=10,
+        choices=TitleFrom.choices,
+        default=TitleFrom.NOTHING,
+        blank=True,
+        editable=False,
     )
-    agent = models.CharField(_("agent"), max_length=100, help_text=_("slug of an agent in the settings"))
+    agent = models.CharField(_("agent"), max_length=100, help_text=_("Slug of an agent in the settings."))
     other_agents = models.JSONField(
-        _("other agents"), default=list, blank=True, help_text=_("slugs, as in the settings")
+        _("other agents"), default=list, blank=True, help_text=_("Slugs of agents in the settings.")
     )
     answers = models.CharField(
         _("agents answer"),
         max_length=10,
         choices=Answers.choices,
         blank=True,
-        help_text=_("empty: every message of one person alone, among several when they are asked"),
+        help_text=_("If empty: every message while one user can write, otherwise when mentioned."),
     )
-    mode = models.CharField(_("mode"), max_length=10, choices=Mode.choices, default=Mode.INTERRUPT)
+    mode = models.CharField(_("message during an answer"), max_length=10, choices=Mode.choices, default=Mode.INTERRUPT)
     waiting = models.JSONField(
-        _("agents that have yet to answer"), default=list, blank=True, editable=False
+        _("agents waiting to answer"), default=list, blank=True, editable=False
     )  # [slug, who asked, number of the message], in the order in which they were asked
     last_seq = models.PositiveIntegerField(_("last message number"), default=0)
     summary = models.TextField(
-        _("summary"), blank=True, editable=False, help_text=_("of what no longer fits into a model's history")
+        _("summary"),
+        blank=True,
+        editable=False,
+        help_text=_("Stands for the messages that no longer fit into a model's context."),
     )
-    summary_seq = models.PositiveIntegerField(_("the summary's last message"), default=0, editable=False)
+    summary_seq = models.PositiveIntegerField(_("last summarized message"), default=0, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
-    updated_at = models.DateTimeField(_("last change"), default=timezone.now, db_index=True)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, db_index=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
     people: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Participant", related_name="nous_conversations"
@@ -91,11 +99,15 @@ class Participant(models.Model):
         MEMBER = "member", _("member")
         VIEWER = "viewer", _("viewer")
 
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_participations")
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="participants"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("user"), related_name="nous_participations"
+    )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
     joined_at = models.DateTimeField(_("joined"), default=timezone.now)
-    last_read = models.PositiveIntegerField(_("number of the last message read"), default=0, editable=False)
+    last_read = models.PositiveIntegerField(_("last message read"), default=0, editable=False)
     pinned = models.BooleanField(_("pinned"), default=False, editable=False)
     archived = models.BooleanField(_("archived"), default=False, editable=False)
 
@@ -114,8 +126,12 @@ class Removal(models.Model):
     he is in it the row says nothing; it goes when he leaves by himself.
     """
 
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="removals")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_removals")
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="removals"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("user"), related_name="nous_removals"
+    )
     removed_at = models.DateTimeField(_("removed"), default=timezone.now)
 
     class Meta:
@@ -133,12 +149,16 @@ class Invitation(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="invitations")
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="invitations"
+    )
     role = models.CharField(_("role"), max_length=10, choices=Participant.Role.choices, default=Participant.Role.MEMBER)
-    max_uses = models.PositiveIntegerField(_("uses at most"), null=True, blank=True)
+    max_uses = models.PositiveIntegerField(_("maximum uses"), null=True, blank=True)
     uses = models.PositiveIntegerField(_("uses"), default=0)
     expires_at = models.DateTimeField(_("expires"))
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="nous_invitations")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("created by"), related_name="nous_invitations"
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:

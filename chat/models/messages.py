@@ -17,50 +17,69 @@ class Message(models.Model):
     """One posted text. An answer's row exists from its run's start; its text is checkpointed as it grows."""
 
     class Role(models.TextChoices):
-        USER = "user", _("person")
+        USER = "user", _("user")
         ASSISTANT = "assistant", _("assistant")
         SYSTEM = "system", _("system")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="messages"
+    )
     seq = models.PositiveIntegerField(_("number"))
     role = models.CharField(_("role"), max_length=10, choices=Role.choices)
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_messages"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("author"),
+        null=True,
+        blank=True,
+        related_name="nous_messages",
     )
     text = models.TextField(_("text"), blank=True)
     thinking = models.TextField(_("thinking"), blank=True)
-    client_id = models.UUIDField(_("the browser's id"), null=True, blank=True, editable=False)
-    reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    client_id = models.UUIDField(_("client ID"), null=True, blank=True, editable=False)
+    reply_to = models.ForeignKey(
+        "self", models.SET_NULL, verbose_name=_("reply to"), null=True, blank=True, related_name="+"
+    )
     replaces = models.OneToOneField(
         "self",
         models.SET_NULL,
+        verbose_name=_("replaced answer"),
         null=True,
         blank=True,
         related_name="replaced_by",
         editable=False,
-        help_text=_("the answer that it goes on with"),
+        help_text=_("The answer that this message continues."),
     )
     alternative_of = models.ForeignKey(
         "self",
         models.SET_NULL,
+        verbose_name=_("alternative of"),
         null=True,
         blank=True,
         related_name="alternatives",
         editable=False,
-        help_text=_("the first of several answers to one question, which itself is one of them"),
+        help_text=_("The first of the alternative answers to the same question."),
     )
     shown = models.BooleanField(
         _("shown"),
         default=True,
         editable=False,
-        help_text=_("not where another alternative is chosen, the answer went on in another, or its question changed"),
+        help_text=_(
+            "Off if another alternative is chosen, the answer continues in another message, or its question changed."
+        ),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     edited_at = models.DateTimeField(_("edited"), null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
     deleted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("deleted by"),
+        null=True,
+        blank=True,
+        related_name="+",
+        editable=False,
     )
 
     class Meta:
@@ -86,9 +105,11 @@ class Message(models.Model):
 class Edit(models.Model):
     """What a message said before it was edited."""
 
-    message = models.ForeignKey(Message, models.CASCADE, related_name="edits")
-    text = models.TextField(_("text before"), blank=True)
-    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    message = models.ForeignKey(Message, models.CASCADE, verbose_name=_("message"), related_name="edits")
+    text = models.TextField(_("previous text"), blank=True)
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("edited by"), null=True, related_name="+"
+    )
     edited_at = models.DateTimeField(_("edited"), default=timezone.now)
 
     class Meta:
@@ -110,14 +131,20 @@ class Attachment(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="attachments")
-    message = models.ForeignKey(Message, models.CASCADE, null=True, blank=True, related_name="attachments")
-    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="attachments"
+    )
+    message = models.ForeignKey(
+        Message, models.CASCADE, verbose_name=_("message"), null=True, blank=True, related_name="attachments"
+    )
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("uploaded by"), null=True, related_name="+"
+    )
     file = models.FileField(_("file"), storage=attachment_storage, max_length=200)
     name = models.CharField(_("name"), max_length=200)
     type = models.CharField(_("type"), max_length=50)
-    size = models.PositiveIntegerField(_("bytes"))
-    text = models.TextField(_("text"), blank=True, editable=False, help_text=_("what a model is sent of a text file"))
+    size = models.PositiveIntegerField(_("size in bytes"))
+    text = models.TextField(_("text"), blank=True, editable=False, help_text=_("What models receive of a text file."))
     created_at = models.DateTimeField(_("uploaded"), default=timezone.now)
 
     class Meta:

@@ -28,33 +28,53 @@ class Run(models.Model):
     ACTIVE = (Status.QUEUED, Status.RUNNING, Status.AWAITING_APPROVAL)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="runs")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="runs")
     message = models.OneToOneField(
-        Message, models.CASCADE, null=True, blank=True, related_name="run", help_text=_("the answer it writes")
+        Message,
+        models.CASCADE,
+        verbose_name=_("message"),
+        null=True,
+        blank=True,
+        related_name="run",
+        help_text=_("The answer that this run writes."),
     )
     replaces = models.ForeignKey(
-        Message, models.SET_NULL, null=True, blank=True, related_name="+", help_text=_("the answer it makes again")
+        Message,
+        models.SET_NULL,
+        verbose_name=_("replaced answer"),
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("The answer that this run regenerates or continues."),
     )
     continues = models.BooleanField(
-        _("goes on"), default=False, help_text=_("with the text of that answer, instead of making it again")
+        _("continues"), default=False, help_text=_("Continues the text of that answer instead of regenerating it.")
     )
     status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.QUEUED)
     place = models.PositiveIntegerField(
-        _("place in the queue"), null=True, blank=True, help_text=_("while it waits for its process to have room")
+        _("place in line"),
+        null=True,
+        blank=True,
+        help_text=_("Set while the run waits until its process has capacity."),
     )
-    seq = models.PositiveIntegerField(_("number of the newest stored frame"), default=0)
+    seq = models.PositiveIntegerField(_("last stored frame"), default=0)
     agent = models.CharField(_("agent"), max_length=100)
     model = models.CharField(_("model"), max_length=200, blank=True)
     launched_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="nous_runs"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("launched by"),
+        null=True,
+        blank=True,
+        related_name="nous_runs",
     )
 
-    host = models.CharField(
-        _("process that makes it"), max_length=100, help_text=_("empty while a queued run waits for one to take it up")
-    )
-    heartbeat_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
+    host = models.CharField(_("process"), max_length=100, help_text=_("Empty while a queued run waits for a process."))
+    heartbeat_at = models.DateTimeField(_("last heartbeat"), default=timezone.now)
     stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
-    stopped_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    stopped_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("stopped by"), null=True, blank=True, related_name="+"
+    )
 
     finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)
     error_code = models.CharField(_("error"), max_length=50, blank=True)
@@ -65,20 +85,23 @@ class Run(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("for staff: what the provider said"),
+        help_text=_("For staff: what the provider said."),
     )
-    retry_after = models.FloatField(_("retry after (s)"), null=True, blank=True)
+    retry_after = models.FloatField(_("retry after (seconds)"), null=True, blank=True)
     input_tokens = models.PositiveIntegerField(_("input tokens"), null=True, blank=True)
     output_tokens = models.PositiveIntegerField(_("output tokens"), null=True, blank=True)
     total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
     cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
     tokens = models.PositiveIntegerField(
-        _("output tokens, estimated"), null=True, blank=True, help_text=_("where the provider sent no count of the end")
+        _("output tokens, estimated"),
+        null=True,
+        blank=True,
+        help_text=_("Set if the provider did not report a final count."),
     )
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
     transcript = models.TextField(
-        _("transcript"), blank=True, help_text=_("what a model is sent of this run later, with its tool calls; JSON")
+        _("transcript"), blank=True, help_text=_("What models receive of this run later, with its tool calls, as JSON.")
     )
 
     created_at = models.DateTimeField(_("created"), default=timezone.now)
@@ -128,17 +151,19 @@ class ToolCall(models.Model):
         STOPPED = "stopped", _("stopped")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    run = models.ForeignKey(Run, models.CASCADE, related_name="calls")
-    call_id = models.CharField(_("the model's id"), max_length=200)
+    run = models.ForeignKey(Run, models.CASCADE, verbose_name=_("run"), related_name="calls")
+    call_id = models.CharField(_("call ID"), max_length=200)
     name = models.CharField(_("tool"), max_length=100)
     arguments = models.JSONField(_("arguments"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.RUNNING)
     result = models.TextField(_("result"), null=True, blank=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("decided by"), null=True, blank=True, related_name="+"
+    )
     decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
-    reason = models.TextField(_("reason of a rejection"), blank=True)
-    changed = models.BooleanField(_("approved with other arguments"), default=False)
-    expires_at = models.DateTimeField(_("waits until"), null=True, blank=True)
+    reason = models.TextField(_("reason for rejecting"), blank=True)
+    changed = models.BooleanField(_("arguments changed"), default=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:

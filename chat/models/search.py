@@ -13,9 +13,13 @@ class Passage(models.Model):
     SQLite's FTS5 and PostgreSQL's full text index are over this table (a migration).
     """
 
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="passages")
-    message = models.OneToOneField(Message, models.CASCADE, null=True, blank=True, related_name="passage")
-    text = models.TextField()
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="passages"
+    )
+    message = models.OneToOneField(
+        Message, models.CASCADE, verbose_name=_("message"), null=True, blank=True, related_name="passage"
+    )
+    text = models.TextField(_("text"))
 
     class Meta:
         verbose_name = _("passage")

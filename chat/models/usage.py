@@ -13,15 +13,19 @@ class Spending(models.Model):
     """
 
     day = models.DateField(_("day"))
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="nous_spendings")
-    conversation = models.ForeignKey(Conversation, models.SET_NULL, null=True, related_name="spendings")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("user"), null=True, related_name="nous_spendings"
+    )
+    conversation = models.ForeignKey(
+        Conversation, models.SET_NULL, verbose_name=_("conversation"), null=True, related_name="spendings"
+    )
     tokens = models.PositiveBigIntegerField(_("tokens"), default=0)
     cost = models.DecimalField(_("cost"), max_digits=16, decimal_places=6, default=0)
     runs = models.PositiveIntegerField(_("runs"), default=0)
 
     class Meta:
         verbose_name = _("spending")
-        verbose_name_plural = _("spendings")
+        verbose_name_plural = _("spending")
         ordering = ["-day"]
         indexes = [
             models.Index(fields=["user", "day"], name="nous_chat_spent_by_user"),
