@@ -11,7 +11,7 @@ is not allowed.
     participants, invitations, access, read_state             the people in it
     messages, edits, alternatives, attachments, search        what they write
     responders, mentions                                      which agents answer
-    runs, run_lifecycle, heartbeats, approvals                answers, from queued to their end
+    runs, run_start, run_lifecycle, heartbeats, approvals     answers, from queued to their end
     prompts, prompt_files, summaries                          what models are sent
     budgets, pricing                                          what it costs
     retention                                                 what is erased
@@ -63,7 +63,8 @@ from .participants import (
 from .read_state import mark_read
 from .retention import erase_expired
 from .run_lifecycle import Ending, FinishedRun, Written
-from .runs import StartedRun, StoredRun, TooManyRuns, finish_run, get_run, request_run, request_stop, start_run
+from .run_start import StartedRun, TooManyRuns, start_run
+from .runs import StoredRun, finish_run, get_run, request_run, request_stop
 from .search import SearchResults, search_conversations
 from .summaries import (
     SummaryInput,

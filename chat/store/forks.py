@@ -1,53 +1,47 @@
-"""A conversation goes on in another one: everything up to a message is copied, for the person who wants it."""
+"""Fork a conversation: copy everything up to a message into a new conversation of one user."""
 
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils.translation import gettext as _
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
-from ..protocol.errors import ErrorCode, Refused
-from .base import check_can_post, get_membership, shown_messages
+from .base import check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
 from .search import index_messages, set_title
 
 MAX_MESSAGES = 2000
-"""How many messages are copied, the newest: the database takes no other writes meanwhile where it is SQLite."""
+"""How many messages a fork copies, the newest: on SQLite, the copying blocks every other writer."""
 
 BATCH_SIZE = 500
 
 FILES_AT_ONCE = 10
-"""How many files' rows are held at a time: each may hold TEXT_BYTES of text, and a conversation thousands of them."""
+"""How many files' rows are in memory at a time: each can hold TEXT_BYTES, and a conversation thousands of them."""
 
 
 @transaction.atomic
 def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
-    """A new conversation that this person owns alone, with what is shown up to the message, that one included, even
-    where another alternative is shown; at most MOST messages. Files are not copied, their rows are; what runs took is
-    not counted again.
+    """A new conversation that the user owns alone, with the shown messages up to this one, at most MAX_MESSAGES.
+
+    The message itself is included even if another alternative is shown. Copied attachments share the original's file.
     """
     participant = get_membership(user_id, conversation_id)
     check_can_post(participant)
     source = participant.conversation
-    seen = Q(shown=True) | Q(alternative_of__isnull=False)  # what went on in another answer goes when that is deleted
-    last = Message.objects.filter(seen, conversation=source, pk=message_id, deleted_at=None).first()
+    reachable = Q(shown=True) | Q(alternative_of__isnull=False)
+    last = Message.objects.filter(reachable, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:
-        raise Refused(ErrorCode.NOT_FOUND, _("There is no such message in this conversation."))
-    said = (
-        shown_messages(conversation_id)
-        .filter(deleted_at=None)
-        .exclude(role=Message.Role.SYSTEM)
-        .filter(seq__lt=last.seq)
-    )
+        raise message_not_found()
+    earlier = shown_messages(conversation_id).filter(deleted_at=None, seq__lt=last.seq)
+    earlier = earlier.exclude(role=Message.Role.SYSTEM)
     if last.alternative_of_id is not None:
-        said = said.exclude(alternative_of=last.alternative_of_id)
-    newest = list(said.prefetch_related(None).order_by("-seq")[: MAX_MESSAGES - 1])
+        earlier = earlier.exclude(alternative_of=last.alternative_of_id)
+    newest = list(earlier.prefetch_related(None).order_by("-seq")[: MAX_MESSAGES - 1])
     rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
     if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
-        # Not before the last one either: who owns the copy could decide on another person's calls.
-        raise Refused(ErrorCode.CONFLICT, _("An answer is being made. Wait for it, or stop it first."))
+        # Of any message, not only the last: the owner of a copy could decide on another user's tool calls.
+        raise run_in_progress()
     copy = Conversation.objects.create(
         agent=source.agent, other_agents=source.other_agents, mode=source.mode, last_seq=len(rows)
     )
@@ -58,13 +52,13 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     Participant.objects.create(
         conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
     )
-    mine = objects.Yours(Participant.Role.OWNER, 0, len(rows), False, False)
-    return objects.Conversation.of(copy, run=None, writers=1, yours=mine)
+    state = objects.Yours(Participant.Role.OWNER, 0, len(rows), False, False)
+    return objects.Conversation.of(copy, run=None, writers=1, yours=state)
 
 
 def _copy_messages(rows: list[Message], into: Conversation) -> None:
     ids = {row.pk: uuid4() for row in rows}
-    runs = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
+    run_ids = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
     copies = [
         Message(
             pk=ids[row.pk],
@@ -82,29 +76,31 @@ def _copy_messages(rows: list[Message], into: Conversation) -> None:
     ]
     Message.objects.bulk_create(copies, batch_size=BATCH_SIZE)
     index_messages(copies)
-    Run.objects.bulk_create(
-        (_copy_run(row.run, runs[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run")),
-        batch_size=BATCH_SIZE,
-    )
+    runs = (_copy_run(row.run, run_ids[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run"))
+    Run.objects.bulk_create(runs, batch_size=BATCH_SIZE)
     calls = []
-    for call in ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id, run__in=list(runs)):
-        call.pk, call.run_id = uuid4(), runs[call.run_id]
+    for call in ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id, run__in=list(run_ids)):
+        call.pk, call.run_id = uuid4(), run_ids[call.run_id]
         calls.append(call)
     ToolCall.objects.bulk_create(calls, batch_size=BATCH_SIZE)
-    named = list(Attachment.objects.filter(message__in=list(ids)).values_list("pk", flat=True))
-    for start in range(0, len(named), FILES_AT_ONCE):
-        files = list(Attachment.objects.filter(pk__in=named[start : start + FILES_AT_ONCE]))
-        for file in files:
-            assert file.message_id is not None
-            file.pk, file.conversation, file.message_id = uuid4(), into, ids[file.message_id]
-        Attachment.objects.bulk_create(files)
-        for file in files:
-            file.text = ""  # a row and its file hold each other, until Python looks for such pairs
+    _copy_attachments(ids, into)
 
 
 def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
-    """Without its counts of tokens: they were spent once."""
+    """Without its usage, which was spent once."""
     kept = ("status", "seq", "agent", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason", "error_code",
             "error_message", "error_detail", "retry_after", "transcript", "created_at", "started_at",
             "finished_at")  # fmt: skip
     return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})
+
+
+def _copy_attachments(message_ids: dict[UUID, UUID], into: Conversation) -> None:
+    keys = list(Attachment.objects.filter(message__in=list(message_ids)).values_list("pk", flat=True))
+    for start in range(0, len(keys), FILES_AT_ONCE):
+        files = list(Attachment.objects.filter(pk__in=keys[start : start + FILES_AT_ONCE]))
+        for file in files:
+            assert file.message_id is not None
+            file.pk, file.conversation, file.message_id = uuid4(), into, message_ids[file.message_id]
+        Attachment.objects.bulk_create(files)
+        for file in files:
+            file.text = ""  # a row and its file refer to each other: without this, the texts stay until a gc pass

@@ -1,4 +1,4 @@
-"""Heartbeats of server processes: keep runs alive, reap what dead processes left, adopt what waits."""
+"""Heartbeats of server processes: keep runs alive, reap those of dead processes, adopt and release queued ones."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,16 +21,19 @@ from .run_lifecycle import Ending, FinishedRun, Written, end_run, queue_next_run
 from .search import index_messages
 
 HOSTED = (Run.Status.QUEUED, Run.Status.RUNNING)
+"""The statuses in which a run belongs to a process."""
 
 
 class Checkpoint(Struct, frozen=True):
+    """What a running run has written so far."""
+
     run: UUID
     message: UUID
     written: Written
 
 
 class HeartbeatResult(Struct, frozen=True):
-    """What a heartbeat found: the runs that are still the host's, and those of them that somebody asked to stop."""
+    """`mine`: the runs that still belong to the host; `stop`: those among them that somebody asked to stop."""
 
     mine: set[UUID]
     stop: list[UUID]
@@ -40,15 +43,16 @@ class HeartbeatResult(Struct, frozen=True):
 def heartbeat(
     host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint], places: Mapping[UUID, int] | None = None
 ) -> HeartbeatResult:
-    """These runs of `host` live, some are this far, some wait at these places: one UPDATE of runs, one of messages,
-    however many there are.
+    """Keep a host's runs alive, and store the text of running ones and the `places` of queued ones: one UPDATE of runs
+    and one of messages, however many there are. Runs that belong to another host by now are left alone.
 
-    No stop depends on a message that may be lost: the answer tells of it. Only what still belongs to `host` is written.
+    The result says which runs to stop, so a stop takes effect even if the channel layer lost its message.
     """
     mine = Run.objects.filter(pk__in=runs, host=host, status__in=HOSTED)
     fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if places:
-        fields["place"] = Case(When(status=Run.Status.QUEUED, then=CaseByPk(Run, "place", places)), default=F("place"))
+        place = CaseByPk(Run, "place", places)
+        fields["place"] = Case(When(status=Run.Status.QUEUED, then=place), default=F("place"))
     if checkpoints:
         fields["seq"] = CaseByPk(Run, "seq", {c.run: c.written.seq for c in checkpoints})
     mine.update(**fields)
@@ -60,35 +64,35 @@ def heartbeat(
             thinking=CaseByPk(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
         )
     found = dict(mine.values_list("pk", "stop_requested_at"))
-    return HeartbeatResult(mine=set(found), stop=[run_id for run_id, asked in found.items() if asked])
+    return HeartbeatResult(mine=set(found), stop=[run_id for run_id, requested_at in found.items() if requested_at])
 
 
 def ping_database() -> None:
-    """Raises what the database raises where it does not answer."""
+    """Raises the database's error if it does not respond."""
     Run.objects.exists()
 
 
 def reap_runs(conversation_id: UUID | None = None) -> list[FinishedRun]:
-    """Take from silent processes what they left behind, in one conversation or everywhere: what was running is marked
-    `interrupted` and its text kept, what had not begun is free for another process.
+    """Take the runs of silent processes, in one conversation or everywhere: running ones end as `interrupted` and keep
+    their text, queued ones become free for another process. Returns those that ended.
 
-    Who calls it has to know that living processes have had the time to give a sign of life.
+    The caller must know that living processes had time for a heartbeat: after an outage of the database all look dead.
     """
-    silent = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
-    stale = Run.objects.filter(status__in=HOSTED, heartbeat_at__lt=silent).exclude(host="")
+    silent_since = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
+    stale = Run.objects.filter(status__in=HOSTED, heartbeat_at__lt=silent_since).exclude(host="")
     if conversation_id is not None:
         stale = stale.filter(conversation=conversation_id)
     reaped = []
     for run_id, conversation, status in stale.values_list("pk", "conversation", "status"):
         if status == Run.Status.QUEUED:
             stale.filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
-        elif ended := _interrupt_run(run_id, conversation, silent):
+        elif ended := _interrupt_run(run_id, conversation, silent_since):
             reaped.append(ended)
     return reaped
 
 
 @transaction.atomic
-def _interrupt_run(run_id: UUID, conversation_id: UUID, silent: datetime) -> FinishedRun | None:
+def _interrupt_run(run_id: UUID, conversation_id: UUID, silent_since: datetime) -> FinishedRun | None:
     conversation = lock_conversation(conversation_id)
     run = select_runs().select_related("message", "replaces").get(pk=run_id)
     ending = Ending(
@@ -98,15 +102,15 @@ def _interrupt_run(run_id: UUID, conversation_id: UUID, silent: datetime) -> Fin
         charged_usage=_estimate_usage(run),
         estimated=True,
     )
-    if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent):
+    if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent_since):
         return None
     if run.message is not None:
         index_messages([run.message])
-    return read_finished(run_id, following=queue_next_run(conversation, ""))
+    return read_finished(run_id, next_run=queue_next_run(conversation, ""))
 
 
 def _estimate_usage(run: Run) -> engine.Usage:
-    """What a run took whose process can no longer say: what stands in its row, without what it went on from."""
+    """By the stored text, without the part that the run continued: its process can no longer tell."""
     chars = len(run.message.text) + len(run.message.thinking) if run.message else 0
     if run.continues and run.replaces is not None:
         chars -= len(run.replaces.text) + len(run.replaces.thinking)
@@ -115,9 +119,8 @@ def _estimate_usage(run: Run) -> engine.Usage:
 
 
 def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
-    """Make queued runs that no process has `host`'s, oldest first: at most `limit`, of these conversations, or of any.
-
-    Returns their ids, each with its conversation's.
+    """Assign queued runs without a process to `host`: the oldest first, at most `limit`, of these conversations or of
+    all. Returns their ids, each with the id of its conversation.
     """
     free = Run.objects.filter(status=Run.Status.QUEUED, host="").order_by("created_at")
     if conversations is not None:
@@ -125,6 +128,7 @@ def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = N
     return [
         (run_id, conversation)
         for run_id, conversation in free.values_list("pk", "conversation")[:limit]
+        # The condition again: another process may have adopted the run meanwhile.
         if Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, host="").update(
             host=host, heartbeat_at=timezone.now()
         )
@@ -132,5 +136,5 @@ def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = N
 
 
 def release_runs(host: str, runs: Collection[UUID]) -> None:
-    """Runs of `host` that have not begun are for whichever process takes them up."""
+    """Free the queued ones of these runs of `host`, so that any process can adopt them."""
     Run.objects.filter(pk__in=runs, host=host, status=Run.Status.QUEUED).update(host="", place=None)

@@ -1,6 +1,4 @@
-"""Rows in, engine messages out: what a model is sent of a conversation, within a token budget. Called by `store`; by
-`runs` for the pictures.
-"""
+"""Build a model's prompt from rows, within a token budget; store and read the transcripts of runs."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,27 +12,28 @@ from .. import agents, engine, models
 from ..engine.approvals import pending_calls
 from ..engine.tokens import estimate_tokens
 from ..protocol.objects import Person
+from .text import one_line, truncate
 
 logger = logging.getLogger("nous_chat.store")
 
 STORAGE_PREFIX = "storage:"
-"""What the address of a picture begins with until `load` has read it."""
+"""The beginning of an image's URL until `load_images` has read it from the storage."""
 
 MAX_REPLY_CHARS = 120
-"""How much a model is told of the message that another one replies to."""
+"""How much of a message a reply to it quotes."""
 
-SUMMARY_PREFIX = "(What was said here before this, summed up automatically:)\n\n"
+SUMMARY_PREFIX = "(An automatic summary of the conversation before this:)\n\n"
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What a model is sent; the number of the newest message that did not fit, 0 where all did."""
+    """The messages for a model. `omitted_seq` is the number of the newest message that did not fit, 0 if all did."""
 
     messages: list[engine.Message]
     omitted_seq: int = 0
 
 
 Files = Mapping[UUID, Sequence[models.Attachment]]
-"""Attachments by the id of their message. One whose text is empty is only mentioned."""
+"""Attachments by the id of their message. Those without text are only mentioned."""
 
 
 def build_prompt(
@@ -44,20 +43,18 @@ def build_prompt(
     files: Files = MappingProxyType({}),
     summary: str = "",
 ) -> Prompt:
-    """The newest messages whose estimates fit into `budget` tokens, oldest first; at least the newest one. Where
-    something did not fit, the `summary` of it stands in front.
+    """The newest messages whose estimates fit into `budget` tokens, oldest first, and at least the newest one. If some
+    did not fit, the `summary` comes first.
 
-    An answer is one piece: its tool calls and their results come with it or not at all. Answers that hold nothing are
-    left out, so that a failed one does not make a model see an empty turn. The view is that of `agent` (a slug): its
-    own answers are its turns, what others say is said to it, agents like people. Where several speak, each message
-    carries its author's name; a reply begins with a line that says to what. Notes of who came and left are not for
-    models.
+    An answer comes whole: its tool calls and their results are included with it or not at all. Empty answers, such as
+    failed ones, are left out, and so are system messages. The prompt takes the view of `agent` (a slug): only its own
+    answers are turns of the assistant, while other agents are users to it, as people are. If there are several
+    speakers, each message carries its author's name. A reply begins with a line that quotes the message it answers.
     """
-    summed_up = engine.Message(
-        "user", SUMMARY_PREFIX + summary
-    )  # of a person, not the system: people's words are in it
+    # A user's message, not a system message: it contains what users wrote, which must not gain more authority.
+    summary_turn = engine.Message("user", SUMMARY_PREFIX + summary)
     if summary:
-        budget -= estimate_tokens(summed_up)
+        budget -= estimate_tokens(summary_turn)
     chosen: list[tuple[models.Message, list[engine.Message]]] = []
     omitted_seq = 0
     for row in newest_first:
@@ -76,12 +73,63 @@ def build_prompt(
         for row, turns in chosen
         for turn in turns
     ]
-    return Prompt([summed_up, *messages] if summary and omitted_seq else messages, omitted_seq)
+    return Prompt([summary_turn, *messages] if summary and omitted_seq else messages, omitted_seq)
+
+
+def _build_turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) -> list[engine.Message]:
+    run = getattr(row, "run", None)
+    if row.role == models.Message.Role.SYSTEM or not (row.text or files):
+        return []
+    if run is not None and run.agent != agent:
+        return [engine.Message("user", row.text, name=agents.find(run.agent).name)]
+    if run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
+        return decode_transcript(run)
+    takes_images = agents.find(agent).images
+    images = [file for file in files if file.is_image and takes_images]
+    parts = [_describe_reply(row, agent), row.text, *(_describe_file(file) for file in files if file not in images)]
+    return [
+        engine.Message(
+            row.role,  # type: ignore[arg-type]  # the choices of Role
+            "\n\n".join(filter(None, parts)),
+            images=tuple(
+                engine.Image(url=f"{STORAGE_PREFIX}{file.file.name}", media_type=file.type) for file in images
+            ),
+        )
+    ]
+
+
+def _describe_reply(row: models.Message, agent: str) -> str:
+    """A line that quotes the message this one replies to; empty if models do not see that message."""
+    replied = row.reply_to
+    if replied is None or replied.deleted_at is not None or not replied.shown:
+        return ""
+    run = getattr(replied, "run", None)
+    if run is not None:
+        author = "you" if run.agent == agent else agents.find(run.agent).name
+    else:
+        author = Person.of(replied.author).name if replied.author is not None else "somebody"
+    quote = _quote(replied.text)
+    return f"(In reply to {_quote(author)}{': ' if quote else ''}{quote})"
+
+
+def _quote(text: str) -> str:
+    return truncate(one_line(text[: 4 * MAX_REPLY_CHARS]), MAX_REPLY_CHARS)
+
+
+def _describe_file(file: models.Attachment) -> str:
+    if file.is_image:
+        return f"(A picture is attached that you cannot see: {file.name})"
+    if not file.text:
+        return f"(A file was attached that is no longer shown: {file.name})"
+    fence = "````" if "```" in file.text else "```"
+    cut = f"\n(Cut: the file has {file.size:,} bytes.)" if len(file.text) < file.length else ""  # type: ignore[attr-defined]
+    return f"Attached file {file.name}:\n{fence}\n{file.text}\n{fence}{cut}"
 
 
 def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:
-    """With the pictures themselves in place of their names. It reads the storage, which may be remote: nothing for a
-    transaction, nor for the event loop. A picture that cannot be read is left out, and the model is told.
+    """Replace the references to stored images by their bytes. If an image can't be read, the message says so instead.
+
+    The storage may be remote, so this must run neither inside a transaction nor on the event loop.
     """
     storage = models.attachment_storage()
     loaded = []
@@ -94,7 +142,7 @@ def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:
             try:
                 with storage.open(image.url.removeprefix(STORAGE_PREFIX)) as file:
                     images.append(engine.Image(data=file.read(), media_type=image.media_type))
-            except Exception:  # whatever a storage raises
+            except Exception:  # each kind of storage raises its own errors
                 logger.exception("An attached picture cannot be read")
                 message = replace(message, text=f"{message.text}\n\n(A picture is missing.)".strip())
         loaded.append(replace(message, images=tuple(images)) if message.images else message)
@@ -102,76 +150,28 @@ def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:
 
 
 def decode_transcript(run: models.Run) -> list[engine.Message]:
-    """What a run added to the history, as it was stored; empty for one that called no tool."""
+    """The messages that a run added to the conversation; empty if it called no tool."""
     return _decoder.decode(run.transcript) if run.transcript else []
 
 
-def build_continuation(row: models.Message) -> list[engine.Message]:
-    """An answer that was cut off, and the wish that it goes on: every wire takes a person's words last."""
-    said = decode_transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
-    return [*said, engine.Message("user", engine.CONTINUE_PROMPT)] if said else []
-
-
 def encode_transcript(messages: Iterable[engine.Message]) -> str:
-    """The same for the row: empty where it holds nothing but text, which the message holds already."""
-    kept = list(messages)
-    return msgspec.json.encode(kept).decode() if any(turn.tool_calls for turn in kept) else ""
+    """A transcript for the row; empty if it is only text, which the message holds already."""
+    turns = list(messages)
+    return msgspec.json.encode(turns).decode() if any(turn.tool_calls for turn in turns) else ""
 
 
 def has_all_results(messages: Iterable[engine.Message]) -> bool:
-    """Whether each call has its result: no model takes a history where one is missing."""
+    """True if every tool call has its result: providers reject a history in which one is missing."""
     return not pending_calls(list(messages))
 
 
-def _build_turns(row: models.Message, agent: str, files: Sequence[models.Attachment]) -> list[engine.Message]:
-    run = getattr(row, "run", None)
-    if row.role == models.Message.Role.SYSTEM or not (row.text or files):
-        return []
-    if run is not None and run.agent != agent:
-        return [engine.Message("user", row.text, name=agents.find(run.agent).name)]
-    if run is not None and run.transcript and run.status == models.Run.Status.COMPLETED:
-        return decode_transcript(run)
-    sees = agents.find(agent).images
-    pictures = [file for file in files if file.is_image and sees]
-    said = [_describe_reply(row, agent), row.text, *(_describe_file(file) for file in files if file not in pictures)]
-    return [
-        engine.Message(
-            row.role,  # type: ignore[arg-type]  # the choices of Role
-            "\n\n".join(filter(None, said)),
-            images=tuple(
-                engine.Image(url=f"{STORAGE_PREFIX}{file.file.name}", media_type=file.type) for file in pictures
-            ),
-        )
-    ]
+def build_continuation(row: models.Message) -> list[engine.Message]:
+    """An answer that was cut off, and the request to continue it; empty if there is nothing to continue.
 
-
-def _describe_reply(row: models.Message, agent: str) -> str:
-    """Which message this one replies to; empty where it is none that models are told of."""
-    to = row.reply_to
-    if to is None or to.deleted_at is not None or not to.shown:
-        return ""
-    run = getattr(to, "run", None)
-    if run is not None:
-        who = "you" if run.agent == agent else agents.find(run.agent).name
-    else:
-        who = Person.of(to.author).name if to.author is not None else "somebody"
-    words = _one_line(to.text)
-    return f"(In reply to {_one_line(who)}{': ' if words else ''}{words})"
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text[: 4 * MAX_REPLY_CHARS].split())
-    return line if len(line) <= MAX_REPLY_CHARS else line[: MAX_REPLY_CHARS - 1].rstrip() + "…"
-
-
-def _describe_file(file: models.Attachment) -> str:
-    if file.is_image:
-        return f"(A picture is attached that you cannot see: {file.name})"
-    if not file.text:
-        return f"(A file was attached that is no longer shown: {file.name})"
-    fence = "````" if "```" in file.text else "```"
-    cut = f"\n(Cut: the file has {file.size:,} bytes.)" if len(file.text) < file.length else ""  # type: ignore[attr-defined]
-    return f"Attached file {file.name}:\n{fence}\n{file.text}\n{fence}{cut}"
+    The request is a user's message, because not every provider accepts a prompt that ends with the assistant's.
+    """
+    answer = decode_transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
+    return [*answer, engine.Message("user", engine.CONTINUE_PROMPT)] if answer else []
 
 
 _decoder = msgspec.json.Decoder(list[engine.Message])

@@ -1,6 +1,6 @@
-"""Erases deleted rows for good."""
+"""Erase for good what was deleted, and files that were never sent. Called by every process now and then."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -11,9 +11,9 @@ from ..models import Attachment, Conversation, Edit, Message, Passage, Run, Tool
 from .attachments import UNSENT_LIFETIME
 
 BATCH_SIZE = 100
-"""How many rows of a kind one call of `clean` takes, so that nobody waits for it for long."""
+"""How many rows of each kind one call of `erase_expired` takes, so that no other writer waits long for it."""
 
-
+# An answer may consist only of tool calls, or continue another answer.
 _HAS_CONTENT = (
     Q(text__gt="")
     | Q(thinking__gt="")
@@ -25,38 +25,47 @@ _HAS_CONTENT = (
     | Q(run__calls__reason__gt="")
     | Q(replaces__isnull=False, replaces__deleted_at=None)
 )
-"""An answer may be nothing but its calls, or the rest of another one."""
 
 
 def erase_expired() -> int:
-    """Erase for good what was deleted more than UNDO_SECONDS ago, and files that nobody has sent within a day. Returns
-    how many rows that were: while it is not 0, there may be more.
+    """Erase what was deleted more than UNDO_SECONDS ago, and files that nobody sent within UNSENT_LIFETIME.
+
+    Returns the number of erased rows. As long as it is not 0, there may be more.
     """
     until = timezone.now() - timedelta(seconds=conf.UNDO_SECONDS)
-    done = 0
-    gone = Conversation.objects.filter(deleted_at__lt=until).exclude(runs__status__in=Run.ACTIVE)
-    for pk in gone.values_list("pk", flat=True)[:BATCH_SIZE]:
-        if done >= BATCH_SIZE:
-            return done
+    erased = _erase_conversations(until)
+    return erased if erased >= BATCH_SIZE else erased + _erase_contents(until)
+
+
+def _erase_conversations(until: datetime) -> int:
+    erased = 0
+    expired = Conversation.objects.filter(deleted_at__lt=until).exclude(runs__status__in=Run.ACTIVE)
+    for pk in expired.values_list("pk", flat=True)[:BATCH_SIZE]:
+        if erased >= BATCH_SIZE:
+            return erased
         with transaction.atomic():
             messages = Message.objects.filter(conversation=pk).values_list("pk", flat=True)
-            done += Message.objects.filter(pk__in=list(messages[: BATCH_SIZE - done])).delete()[0]
-            if done >= BATCH_SIZE:
-                return done
-            done += Conversation.objects.filter(pk=pk).delete()[0]
-    with transaction.atomic():
-        said = Message.objects.filter(deleted_at__lt=until)
-        texts = said.filter(_HAS_CONTENT).values_list("pk", flat=True).distinct()
-        left = Q(message__in=said) | Q(message=None, created_at__lt=timezone.now() - UNSENT_LIFETIME)
-        files = Attachment.objects.filter(left).values_list("pk", flat=True)
-        edits = Edit.objects.filter(message__in=said).values_list("pk", flat=True)
-        done += Attachment.objects.filter(pk__in=list(files[:BATCH_SIZE])).delete()[0]
-        done += Edit.objects.filter(pk__in=list(edits[:BATCH_SIZE])).delete()[0]
-        erased = list(texts[:BATCH_SIZE])
-        ToolCall.objects.filter(run__message__in=erased).update(arguments=None, result=None, reason="")
-        Run.objects.filter(message__in=erased).update(transcript="", error_message="", error_detail="")
-        Passage.objects.filter(message__in=erased).delete()
-        done += Message.objects.filter(pk__in=erased).update(text="", thinking="")
-        # What went on in these answers is their beginning: the next call takes it.
-        Message.objects.filter(replaced_by__in=erased, deleted_at=None).update(deleted_at=until - timedelta(seconds=1))
-    return done
+            erased += Message.objects.filter(pk__in=list(messages[: BATCH_SIZE - erased])).delete()[0]
+            if erased >= BATCH_SIZE:
+                return erased
+            erased += Conversation.objects.filter(pk=pk).delete()[0]
+    return erased
+
+
+@transaction.atomic
+def _erase_contents(until: datetime) -> int:
+    """The rows of deleted messages stay, because their place is shown."""
+    deleted = Message.objects.filter(deleted_at__lt=until)
+    unsent = Q(message=None, created_at__lt=timezone.now() - UNSENT_LIFETIME)
+    files = Attachment.objects.filter(Q(message__in=deleted) | unsent).values_list("pk", flat=True)
+    edits = Edit.objects.filter(message__in=deleted).values_list("pk", flat=True)
+    messages = list(deleted.filter(_HAS_CONTENT).values_list("pk", flat=True).distinct()[:BATCH_SIZE])
+    erased = Attachment.objects.filter(pk__in=list(files[:BATCH_SIZE])).delete()[0]
+    erased += Edit.objects.filter(pk__in=list(edits[:BATCH_SIZE])).delete()[0]
+    ToolCall.objects.filter(run__message__in=messages).update(arguments=None, result=None, reason="")
+    Run.objects.filter(message__in=messages).update(transcript="", error_message="", error_detail="")
+    Passage.objects.filter(message__in=messages).delete()
+    erased += Message.objects.filter(pk__in=messages).update(text="", thinking="")
+    # The answers that these continued hold the beginning of their text: the next call erases them.
+    Message.objects.filter(replaced_by__in=messages, deleted_at=None).update(deleted_at=until - timedelta(seconds=1))
+    return erased

@@ -1,5 +1,6 @@
-"""How a run begins and ends as a row: the one place that queues it, and the one UPDATE that decides its end. Each
-function is a part of somebody's transaction.
+"""A run's row from queued to its end: the one place that queues runs, and the one UPDATE that decides an end.
+
+Each function runs inside its caller's transaction.
 """
 
 from decimal import Decimal
@@ -23,6 +24,9 @@ from .responders import pop_waiting
 from .search import index_messages
 from .text import sanitize_text
 
+BUSY_RETRY_AFTER = 5.0
+"""Seconds after which a user who was refused by a full queue may try again."""
+
 
 class Written(Struct, frozen=True):
     """What a run has published: `text` and `thinking` include its frames up to `seq`."""
@@ -33,45 +37,35 @@ class Written(Struct, frozen=True):
 
 
 class Ending(Struct, frozen=True, kw_only=True):
-    """How a run ended, and with what."""
+    """How a run ended, and what it produced."""
 
     status: str
     written: Written = Written()
     usage: engine.Usage | None = None
+    """Tokens of the whole run as the provider counted them, None if it did not."""
     charged_usage: engine.Usage | None = None
-    """What it took since it began or went on, None if nothing: as the provider counted, or `estimated`."""
+    """Tokens to charge now: those since the run started or was resumed. None if there are none."""
     estimated: bool = False
+    """True if `charged_usage` is an estimate because the provider sent no count."""
     model: str = ""
-    """Who answered, as provider:model, where that is known."""
+    """The model that answered, as provider:model; empty if unknown."""
     finish_reason: str | None = None
     error: objects.Failure | None = None
     error_detail: str = ""
     """For staff: what the provider said, and which setting to check. Readers see the message of `error` only."""
     transcript: list[engine.Message] = []
     awaits_approval: bool = False
-    """It is no end yet: calls of the transcript's last turn wait for people."""
+    """True if this is only a pause: tool calls of the last turn need approvals."""
     leave_next_to_others: bool = False
-    """Whether the run that follows is for whichever process takes it up, instead of the one that made this."""
+    """True if any process may adopt the next run, instead of the one that made this run."""
 
 
 class FinishedRun(Struct, frozen=True):
-    """A run that is over, its answer, and the run that was queued to follow it."""
+    """A run that has ended (or paused), its answer, and the run that was queued to follow it."""
 
     run: objects.Run
     message: objects.Message | None
     next: UUID | None = None
-
-
-def select_runs() -> QuerySet[Run]:
-    return Run.objects.select_related("launched_by", "stopped_by")
-
-
-def active_runs(conversation_id: UUID) -> QuerySet[Run]:
-    return select_runs().filter(conversation=conversation_id, status__in=Run.ACTIVE)
-
-
-BUSY_RETRY_AFTER = 5.0
-"""Seconds after which somebody whom a full queue refused may try again."""
 
 
 def queue_run(
@@ -82,7 +76,7 @@ def queue_run(
     replaces: Message | None = None,
     continues: bool = False,
 ) -> Run:
-    """`host` is as for `room`."""
+    """`host` as in `require_host`."""
     return Run.objects.create(
         conversation=conversation,
         agent=agent,
@@ -94,31 +88,31 @@ def queue_run(
 
 
 def require_host(host: str | None) -> str:
-    """The process that is to make a run; empty for whichever takes it up. None stands for one that was asked and has no
-    room: then nothing of the transaction is to stay. Raises Refused(BUSY).
+    """The host to assign a run to; "" for any process. None means the host is at capacity: raises Refused(BUSY), which
+    rolls the transaction back.
     """
     if host is None:
         raise Refused(
             ErrorCode.BUSY,
-            _("Too many answers are being made at the moment. Try again soon."),
+            _("Too many answers are in progress. Try again in a few seconds."),
             retry_after=BUSY_RETRY_AFTER,
         )
     return host
 
 
 def queue_next_run(conversation: Conversation, host: str | None) -> UUID | None:
-    """Queue the answer to what was asked while a run was active; several messages to one agent get one answer. However
-    a run ends, it is asked.
+    """Queue a run for the next waiting agent, and return its id. Every end of a run must call this, or agents that were
+    asked meanwhile never answer.
     """
     if not conversation.waiting:
         return None
-    following = pop_waiting(conversation)
+    waiting = pop_waiting(conversation)
     conversation.save(update_fields=["waiting"])
-    return None if following is None else queue_run(conversation, *following, host).id
+    return None if waiting is None else queue_run(conversation, *waiting, host).id
 
 
 def stop_run(run: Run, user_id: Any) -> bool:
-    """Ask for a run's end, and end it where no process is at work on it: true then."""
+    """Mark a run to be stopped, and end it at once if no process is working on it. Returns True if it has ended."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
     if not end_run(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
@@ -128,7 +122,7 @@ def stop_run(run: Run, user_id: Any) -> bool:
 
 
 def end_run(run: Run, ending: Ending, **where: Any) -> bool:
-    """The UPDATE that decides a run's end, on condition of what it was; true for exactly one caller."""
+    """The one UPDATE that ends a run, if it still matches `where`. Returns True to exactly one caller."""
     error, cost = ending.error, compute_ending_cost(run, ending)
     fields: dict[str, Any] = {
         "status": ending.status,
@@ -146,7 +140,7 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
             "retry_after": error.retry_after,
         }
     if ending.status != Run.Status.STOPPED:
-        fields["stopped_by"] = None
+        fields["stopped_by"] = None  # the run ended by itself before the stop reached it
     if ending.transcript and prompts.has_all_results(ending.transcript):
         fields["transcript"] = prompts.encode_transcript(ending.transcript)
     if not Run.objects.filter(pk=run.pk, **where).update(**fields):
@@ -159,13 +153,13 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
 
 
 def compute_ending_cost(run: Run, ending: Ending) -> Decimal | None:
-    """What this part of a run cost, None where the site knows no price."""
+    """The cost of `charged_usage`, None if the site has no price for the model."""
     price = pricing.find_price(ending.model, run.model)
     return None if price is None or ending.charged_usage is None else pricing.compute_cost(ending.charged_usage, price)
 
 
 def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
-    """What a run took as columns: in all, with what it took before people decided on its calls."""
+    """The columns of a run's usage. Cost and estimated tokens add to what the run took before an approval."""
     usage = ending.usage
     fields: dict[str, Any] = {}
     if usage is not None:
@@ -179,13 +173,22 @@ def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
 
 
 def _clamp_tokens(tokens: int | None) -> int | None:
-    """What a column can hold, whatever a provider says."""
+    """A provider may report anything; the column holds 0 to MAX_TOKENS."""
     return None if tokens is None else min(max(tokens, 0), pricing.MAX_TOKENS)
 
 
-def read_finished(run_id: UUID, following: UUID | None = None) -> FinishedRun:
+def active_runs(conversation_id: UUID) -> QuerySet[Run]:
+    return select_runs().filter(conversation=conversation_id, status__in=Run.ACTIVE)
+
+
+def read_finished(run_id: UUID, next_run: UUID | None = None) -> FinishedRun:
     row = select_runs().get(pk=run_id)
-    return FinishedRun(objects.Run.of(row), read_answer(row), following)
+    return FinishedRun(objects.Run.of(row), read_answer(row), next_run)
+
+
+def select_runs() -> QuerySet[Run]:
+    """Runs with everything that `objects.Run.of` reads."""
+    return Run.objects.select_related("launched_by", "stopped_by")
 
 
 def read_answer(run: Run) -> objects.Message | None:

@@ -1,4 +1,4 @@
-"""What the models of `asides.py` are asked about, and what becomes of their answers."""
+"""Titles and summaries by a model: what it is given (called by `runs/postprocess.py`), and how the result is stored."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,18 +16,19 @@ from ..protocol.objects import Person
 from . import prompts
 from .base import lock_conversation, prompt_messages
 from .search import set_title
-from .text import TITLE_CHARS, sanitize_text
+from .text import TITLE_CHARS, one_line, sanitize_text, truncate
 
 MAX_EXCHANGE_CHARS = 2000
-"""How much of a question and of its answer a title is made from, each."""
+"""How much of the question, and how much of the answer, a title is made from."""
 
 QUOTES = "#*_`\"'“”„«» \u2018\u2019\u201a"
+"""What models put around a title."""
 
 MAX_SUMMARY_CHARS = 8000
 
 
 class Exchange(Struct, frozen=True):
-    """`text` holds a question and its answer, which is message `until`."""
+    """What a title is made from. `text` holds a question and its answer, which is message `until`."""
 
     text: str
     until: int
@@ -35,18 +36,19 @@ class Exchange(Struct, frozen=True):
 
 
 def find_first_exchange(conversation_id: UUID) -> Exchange | None:
-    """The first question and its answer, where the title is still the first words and no other answer is complete."""
+    """The first question and its answer. None if the conversation has another title than its first words, or more than
+    one complete answer.
+    """
     rows = Conversation.objects.filter(pk=conversation_id, deleted_at=None, title_from=Conversation.TitleFrom.WORDS)
-    complete = Run.objects.filter(conversation=conversation_id, status=Run.Status.COMPLETED)
-    if not rows.exists() or complete.count() != 1:
+    completed = Run.objects.filter(conversation=conversation_id, status=Run.Status.COMPLETED)
+    if not rows.exists() or completed.count() != 1:
         return None
     read_at = _wait_for_changes(conversation_id)
     answer = prompt_messages(conversation_id).filter(run__status=Run.Status.COMPLETED).first()
     if answer is None:
         return None
-    question = (
-        prompt_messages(conversation_id).filter(role=Message.Role.USER, seq__lt=answer.seq).order_by("seq").first()
-    )
+    questions = prompt_messages(conversation_id).filter(role=Message.Role.USER, seq__lt=answer.seq)
+    question = questions.order_by("seq").first()
     if question is None or not answer.text:
         return None
     text = f"Question: {question.text[:MAX_EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:MAX_EXCHANGE_CHARS]}"
@@ -54,18 +56,18 @@ def find_first_exchange(conversation_id: UUID) -> Exchange | None:
 
 
 def clean_title(text: str) -> str:
-    """One line without what models put around a title; empty where nothing is left."""
+    """The first line of a model's answer without quotes and markup; empty if nothing remains."""
     lines = [line for line in sanitize_text(text).strip().splitlines() if line.strip()]
-    title = " ".join(lines[0].split()).strip(QUOTES).rstrip(".").strip() if lines else ""
-    return title if len(title) <= TITLE_CHARS else title[: TITLE_CHARS - 1].rstrip() + "…"
+    title = one_line(lines[0]).strip(QUOTES).rstrip(".").strip() if lines else ""
+    return truncate(title, TITLE_CHARS)
 
 
 @transaction.atomic
-def save_title(conversation_id: UUID, of: Exchange, title: str) -> bool:
-    """Unless somebody gave it one meanwhile, or something of what it was made from was changed or deleted."""
+def save_title(conversation_id: UUID, exchange: Exchange, title: str) -> bool:
+    """Returns False if somebody has set a title meanwhile, or changed or deleted a message it was made from."""
     rows = Conversation.objects.select_for_update().filter(pk=conversation_id, deleted_at=None)
     conversation = rows.filter(title_from=Conversation.TitleFrom.WORDS).first()
-    if conversation is None or _was_changed(conversation, of):
+    if conversation is None or _was_changed(conversation, exchange):
         return False
     set_title(conversation, title, Conversation.TitleFrom.MODEL)
     conversation.save(update_fields=["title", "title_from"])
@@ -73,7 +75,7 @@ def save_title(conversation_id: UUID, of: Exchange, title: str) -> bool:
 
 
 class SummaryInput(Struct, frozen=True):
-    """`text` holds the summary so far, which ends with message `since`, and what was said after it, up to `until`."""
+    """What a summary is made from: the last one, which ends with message `since`, and the messages up to `until`."""
 
     text: str
     since: int
@@ -82,32 +84,29 @@ class SummaryInput(Struct, frozen=True):
 
 
 def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> SummaryInput | None:
-    """What a new summary has to take in: at least what fell out. It reaches to half of what still fits, so that the
-    next one is due when half a history has come in, not after every message. None where there is nothing to do.
+    """What the next summary has to cover: at least the messages up to `omitted_seq`, which do not fit into a prompt.
+    None if the summary covers them already.
+
+    It also covers the older half of what still fits. Otherwise, every new message would push one out of the prompt and
+    need a new summary.
     """
     conversation = Conversation.objects.filter(pk=conversation_id, deleted_at=None).first()
     if conversation is None or conversation.summary_seq >= omitted_seq:
         return None
     read_at = _wait_for_changes(conversation_id)
     budget = agents.find(agent).history_tokens or conf.HISTORY_TOKENS
-    until = (
-        prompts.build_prompt(
-            prompt_messages(conversation_id).order_by("-seq").iterator(chunk_size=50), budget // 2, agent
-        ).omitted_seq
-        or omitted_seq
-    )
-    left = budget * CHARS_PER_TOKEN
+    newest_first = prompt_messages(conversation_id).order_by("-seq").iterator(chunk_size=50)
+    until = prompts.build_prompt(newest_first, budget // 2, agent).omitted_seq or omitted_seq
+    max_chars = budget * CHARS_PER_TOKEN
+    chars = 0
     lines: list[str] = []
-    rows = (
-        prompt_messages(conversation_id)
-        .exclude(role=Message.Role.SYSTEM)
-        .filter(seq__gt=conversation.summary_seq, seq__lte=until)
-    )
+    rows = prompt_messages(conversation_id).exclude(role=Message.Role.SYSTEM)
+    rows = rows.filter(seq__gt=conversation.summary_seq, seq__lte=until)
     for row in rows.order_by("seq").iterator(chunk_size=50):
-        line = f"{_speaker_name(row)}: {row.text}"[: budget * CHARS_PER_TOKEN]
-        left -= len(line)
-        if left < 0 and lines:
-            until = row.seq - 1
+        line = f"{_speaker_name(row)}: {row.text}"[:max_chars]
+        chars += len(line)
+        if chars > max_chars and lines:
+            until = row.seq - 1  # the next round covers the rest
             break
         lines.append(line)
     if not lines:
@@ -117,29 +116,29 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
 
 
 @transaction.atomic
-def save_summary(conversation_id: UUID, of: SummaryInput, summary: str) -> bool:
-    """Unless there is another meanwhile, or something of what it sums up was changed or deleted."""
+def save_summary(conversation_id: UUID, source: SummaryInput, summary: str) -> bool:
+    """Returns False if there is another summary by now, or a message that it covers was changed or deleted."""
     conversation = lock_conversation(conversation_id)
     summary = sanitize_text(summary.strip())[:MAX_SUMMARY_CHARS]
-    if conversation.summary_seq != of.since or not summary or _was_changed(conversation, of):
+    if conversation.summary_seq != source.since or not summary or _was_changed(conversation, source):
         return False
-    conversation.summary, conversation.summary_seq = summary, of.until
+    conversation.summary, conversation.summary_seq = summary, source.until
     conversation.save(update_fields=["summary", "summary_seq"])
     return True
 
 
 @transaction.atomic
 def _wait_for_changes(conversation_id: UUID) -> datetime:
-    """Now, but after whoever was changing something: what was changed before is what is read from here on, and what is
-    changed later is `_taken_back`.
+    """Take the conversation lock, then return the time: earlier edits are visible to the reads that follow, later ones
+    are caught by `_was_changed`.
     """
     lock_conversation(conversation_id)
     return timezone.now()
 
 
-def _was_changed(conversation: Conversation, of: Exchange | SummaryInput) -> bool:
-    changed = Q(edited_at__gte=of.read_at) | Q(deleted_at__gte=of.read_at)
-    return Message.objects.filter(changed, conversation=conversation, seq__lte=of.until).exists()
+def _was_changed(conversation: Conversation, source: Exchange | SummaryInput) -> bool:
+    changed = Q(edited_at__gte=source.read_at) | Q(deleted_at__gte=source.read_at)
+    return Message.objects.filter(changed, conversation=conversation, seq__lte=source.until).exists()
 
 
 def _speaker_name(row: Message) -> str:

@@ -1,0 +1,122 @@
+"""Claim a queued run: create its answer, and build everything that the process needs to make it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import override
+from msgspec import Struct
+
+from .. import agents, engine
+from ..conf import Price, conf
+from ..engine.approvals import pending_calls
+from ..engine.tokens import CHARS_PER_TOKEN, estimate_tokens
+from ..models import Conversation, Message, Run, ToolCall
+from ..protocol import objects
+from . import prompts
+from .alternatives import create_answer
+from .base import PAGE_SIZE, lock_conversation, prompt_messages
+from .budgets import read_remaining
+from .pricing import RemainingBudget, find_price
+from .prompt_files import read_files_for_prompt
+
+
+class TooManyRuns(Exception):
+    """The run stays queued: its launcher (`user_id`) has MAX_RUNS_PER_USER running."""
+
+    def __init__(self, user_id: Any) -> None:
+        super().__init__(user_id)
+        self.user_id = user_id
+
+
+class StartedRun(Struct, frozen=True):
+    """A claimed run: the answer so far, the agent's slug, and what the model is sent."""
+
+    message: objects.Message
+    agent: str
+    prompt: list[engine.Message]
+    user: Any
+    """The row of the launcher, for tools; None if the account was deleted."""
+    conversation: Any
+    """The row of the conversation, for tools."""
+    transcript: list[engine.Message] = []
+    """What the run has added to the conversation before, if it is resumed or continues an answer."""
+    omitted_seq: int = 0
+    """The number of the newest message that is neither in the prompt nor in the summary; 0 if there is none."""
+    decisions: dict[str, engine.Decision] | None = None
+    """If the run is resumed after approvals: the decisions by the model's ids of the calls."""
+    call_ids: dict[str, UUID] = {}
+    """Ids of its tool calls' rows by the model's ids."""
+    remaining: list[RemainingBudget] = []
+    price: Price | None = None
+
+
+@transaction.atomic
+def start_run(run_id: UUID, host: str) -> StartedRun | None:
+    """Claim a queued run for `host`. None if it was stopped, or belongs to another host by now. Raises TooManyRuns.
+
+    Two processes that start runs of one user at the same moment can exceed the limit by one.
+    """
+    rows = Run.objects.select_related("launched_by", "message", "replaces__run", "replaces__alternative_of")
+    run = rows.filter(pk=run_id).first()
+    if run is None:
+        return None
+    if run.launched_by_id is not None:
+        others = Run.objects.filter(launched_by=run.launched_by_id, status=Run.Status.RUNNING).exclude(pk=run_id)
+        if others.count() >= conf.MAX_RUNS_PER_USER:
+            raise TooManyRuns(run.launched_by_id)
+    conversation = lock_conversation(run.conversation_id)
+    if run.message is None:
+        # The prompt includes everything posted so far, so this run also answers what its agent was asked meanwhile.
+        conversation.waiting = [entry for entry in conversation.waiting if entry[0] != run.agent]
+        run.message = create_answer(conversation, run)
+    run.status, run.place, run.heartbeat_at = Run.Status.RUNNING, None, timezone.now()
+    run.started_at = run.started_at or run.heartbeat_at
+    run.model = agents.model_of(agents.find(run.agent))[:200]
+    claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
+        **{name: getattr(run, name) for name in ("message", "status", "place", "heartbeat_at", "started_at", "model")}
+    )
+    if not claimed:
+        transaction.set_rollback(True)  # takes back the answer's row
+        return None
+    return _describe_start(run, run.message, conversation)
+
+
+def _describe_start(run: Run, answer: Message, conversation: Conversation) -> StartedRun:
+    transcript = prompts.decode_transcript(run)
+    if run.continues and run.replaces is not None and not transcript:
+        transcript = prompts.build_continuation(run.replaces)
+    calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
+    decided = [call.id for call in pending_calls(transcript)]
+    budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
+    earlier = prompt_messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
+    prompt = prompts.build_prompt(
+        earlier.iterator(chunk_size=PAGE_SIZE),
+        budget - sum(map(estimate_tokens, transcript)),
+        run.agent,
+        read_files_for_prompt(conversation.id, answer.seq, budget * CHARS_PER_TOKEN // 2),
+        conversation.summary,
+    )
+    with override(settings.LANGUAGE_CODE):  # a budget that ends the run is stored as its error, which everyone reads
+        remaining = read_remaining(run.launched_by, conversation)
+    return StartedRun(
+        message=objects.Message.of(answer),
+        agent=run.agent,
+        prompt=prompt.messages + transcript,
+        omitted_seq=prompt.omitted_seq if prompt.omitted_seq > conversation.summary_seq else 0,
+        user=run.launched_by,
+        conversation=conversation,
+        transcript=transcript,
+        decisions={call_id: _read_decision(calls[call_id]) for call_id in decided} if decided else None,
+        call_ids={call_id: call.id for call_id, call in calls.items()},
+        remaining=remaining,
+        price=find_price(run.model),
+    )
+
+
+def _read_decision(call: ToolCall) -> engine.Decision:
+    if call.status == ToolCall.Status.REJECTED:
+        return engine.Reject(call.reason)
+    return engine.Approve(call.arguments if call.changed else None)
