@@ -1,0 +1,96 @@
+"""A provider that fails ends the run, and the conversation goes on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat.models import Conversation
+
+from ..support.client import InProcess
+from ..support.upstream import text
+
+Scenario = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "chat_settings", "code", "word"),
+    [
+        ("status@code=401", {}, "authentication", "key"),
+        ("status@code=429,retry_after=7", {}, "rate_limited", ""),
+        ("status@code=500", {}, "server_error", ""),
+        ("deaf", {"FIRST_TOKEN_TIMEOUT": 0.3}, "first_token_timeout", ""),
+        ("silent", {"FIRST_TOKEN_TIMEOUT": 0.3}, "first_token_timeout", ""),
+        ("stall@n=5", {"IDLE_TIMEOUT": 1.5}, "idle_timeout", ""),  # the five words have to arrive within it
+        ("drone@n=5,delay=20", {"IDLE_TIMEOUT": 1.5}, "idle_timeout", ""),
+        ("flowing", {"TOTAL_TIMEOUT": 0.5}, "total_timeout", ""),
+        ("cut@n=5", {}, "stream_cut", ""),
+        ("unfinished@n=5", {}, "stream_cut", ""),
+        ("garbage", {}, "bad_response", ""),
+    ],
+)
+def test_a_provider_failure_ends_the_run_with_a_code_a_sentence_and_the_text_so_far(
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    model: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: str,
+    chat_settings: Any,
+    code: str,
+    word: str,
+) -> None:
+    monkeypatch.setenv("NOUS_CHAT_MAX_RETRIES", "0")
+    model(behaviour, **chat_settings)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            error = finished["error"]
+            assert (finished["status"], error["code"]) == ("failed", code)
+            assert error["message"].endswith((".", "?"))
+            assert word in error["message"]
+            assert "0123456789" not in str(finished), "the key is never shown"
+            if "retry_after" in behaviour:
+                assert error["retry_after"] == 7
+            if "n=5" in behaviour:
+                assert finished["message"]["text"] == text(5)
+            model("words@n=7")
+            await ada.send("run.start", message=finished["message"]["id"], ref="again")
+            assert (await ada.answered("again"))["type"] == "ack"
+            again = await ada.hear("run.finished", 2)
+            assert (again["status"], again["message"]["text"]) == ("completed", text(7))
+            assert again["message"]["alternatives"] == [finished["message"]["id"], again["message"]["id"]]
+            assert ada.transcript == [("user", "Hello"), ("assistant", text(7))]
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("model_name", ["openai:gpt-4o", "nosuch:model", "nothing"])
+def test_an_agent_that_is_not_set_up_fails_with_configuration(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch, model_name: str
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.NOUS_CHAT = {"MODEL": model_name}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["error"]["code"]) == ("failed", "configuration")
+
+    scenario(talk)
+
+
+def test_a_provider_that_is_down_fails_with_unreachable(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSTOM_BASE_URL", "http://127.0.0.1:1/v1")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            assert (await ada.hear("run.finished"))["error"]["code"] == "unreachable"
+
+    scenario(talk)

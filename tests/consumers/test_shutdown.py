@@ -1,0 +1,72 @@
+"""The drain of a process that is about to end: its sockets, its runs, and the run queued next."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat import store
+from chat.models import Conversation, Run
+from chat.node import node
+from chat.runs import run
+
+from ..support.client import InProcess
+from ..support.servers import Upstream
+
+Scenario = Callable[..., Any]
+
+
+def test_a_drain_closes_sockets_refuses_new_ones_and_interrupts_long_runs(
+    scenario: Scenario, people: Any, room: Conversation, model: Any
+) -> None:
+    model("flowing")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta", 2)
+            draining = asyncio.create_task(node.current().drain(0.3))
+            assert await ada.shut() == 1012
+            assert ada.events[-1]["type"] == "closing"
+            async with InProcess(people["bob"], room.pk) as bob:
+                assert await bob.shut() == 1012
+            await draining
+
+    scenario(talk)
+    run = Run.objects.get()
+    assert (run.status, run.error_code) == ("interrupted", "shutdown")
+    assert run.message is not None
+    assert run.message.text
+
+
+def test_the_next_run_in_the_queue_is_left_to_other_processes_during_a_drain(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model("flowing")
+    drains: list[asyncio.Task[None]] = []
+    end = run.LiveRun._end
+
+    async def end_during_drain(live: run.LiveRun, started: store.StartedRun) -> uuid.UUID | None:
+        next_run = await end(live, started)
+        if not drains:
+            drains.append(asyncio.create_task(node.current().drain(5)))
+            await asyncio.sleep(0.5)
+        return next_run
+
+    monkeypatch.setattr(run.LiveRun, "_end", end_during_drain)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            await ada.hear("run.delta")
+            await ada.say("And then?", mode="queue", ref="queued")
+            assert (await ada.answered("queued"))["type"] == "ack"
+            upstream.release()
+            assert await ada.shut() == 1012
+            await drains[0]
+
+    scenario(talk)
+    queued = Run.objects.exclude(status="completed").get()
+    assert (queued.status, queued.host) == ("queued", "")
