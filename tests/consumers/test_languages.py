@@ -1,4 +1,4 @@
-"""What the server says: to one person in that person's language, to all in the site's."""
+"""Languages: one user gets messages in their own language, everybody together in the site's."""
 
 import asyncio
 from collections.abc import Callable
@@ -46,15 +46,15 @@ Scenario = Callable[..., Any]
         (b"language=" + b"x" * 4000, "en"),
     ],
 )
-def test_a_sockets_address_names_its_language_and_nothing_in_it_is_an_error(query: bytes, language: str) -> None:
+def test_the_query_string_names_a_sockets_language_and_is_never_an_error(query: bytes, language: str) -> None:
     assert i18n.language_of(query) == language
 
 
-def test_two_sockets_of_one_process_are_each_refused_in_their_own_language(
+def test_each_socket_of_a_process_is_refused_in_its_own_language(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def ask(peer: InProcess, query: str, number: int) -> None:
-        """What is seen through in a task of its own, and what is not."""
+        """Send commands that run in a task of their own, and one that does not."""
         await peer.say("", ref=f"say {number}")
         await peer.send("run.stop", run=NOBODY, ref=f"stop {number}")
         await peer.send("run.sync", run=NOBODY, ref=f"sync {number}")
@@ -71,7 +71,7 @@ def test_two_sockets_of_one_process_are_each_refused_in_their_own_language(
     scenario(talk)
 
 
-def test_each_socket_is_told_in_its_language_what_is_away_and_why_it_is_closed(
+def test_each_socket_gets_notices_and_closing_reasons_in_its_language(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def talk() -> None:
@@ -90,18 +90,18 @@ def test_each_socket_is_told_in_its_language_what_is_away_and_why_it_is_closed(
     scenario(talk)
 
 
-def test_over_http_refusals_are_in_the_requests_language(client: Client, people: Any, room: Conversation) -> None:
+def test_http_refusals_are_in_the_language_of_the_request(client: Client, people: Any, room: Conversation) -> None:
     client.force_login(people["ada"])
-    there = reverse("nous_chat:api-participants", args=[room.pk])
-    for language, said in (("de", "Es gibt niemanden mit diesem Namen."), ("en", "No user with that name.")):
+    url = reverse("nous_chat:api-participants", args=[room.pk])
+    for language, message in (("de", "Es gibt niemanden mit diesem Namen."), ("en", "No user with that name.")):
         headers = {"Accept-Language": language}
-        refused = client.post(there, {"username": "nobody"}, content_type="application/json", headers=headers)
-        assert (refused.status_code, refused.json()["message"]) == (404, said)
-    unsigned = Client(headers={"Accept-Language": "de"}).get(there)
+        refused = client.post(url, {"username": "nobody"}, content_type="application/json", headers=headers)
+        assert (refused.status_code, refused.json()["message"]) == (404, message)
+    unsigned = Client(headers={"Accept-Language": "de"}).get(url)
     assert unsigned.json()["message"] == "Melden Sie sich zuerst an."
 
 
-def test_about_fields_and_frames_a_client_hears_english(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_errors_about_fields_and_frames_are_in_english(scenario: Scenario, people: Any, room: Conversation) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk, GERMAN) as peer:
             await peer.send("no.such", ref="1")
@@ -112,21 +112,25 @@ def test_about_fields_and_frames_a_client_hears_english(scenario: Scenario, peop
     scenario(talk)
 
 
-def test_a_budget_is_used_up_in_the_numbers_of_the_language(people: Any, room: Conversation, settings: Any) -> None:
+def test_the_refusal_of_an_exhausted_budget_formats_numbers_by_language(
+    people: Any, room: Conversation, settings: Any
+) -> None:
     day = timezone.localdate(timezone=timezone.get_default_timezone())
-    for each in (day, day + timedelta(days=1)):  # it may be midnight
-        Spending.objects.create(user=people["ada"], conversation=room, day=each, tokens=2000, cost=1, runs=1)
+    for date in (day, day + timedelta(days=1)):  # midnight may pass during the test
+        Spending.objects.create(user=people["ada"], conversation=room, day=date, tokens=2000, cost=1, runs=1)
     settings.NOUS_CHAT = {**settings.NOUS_CHAT, "BUDGETS": [{"per": "user", "tokens": 2000, "cost": "12.50"}]}
-    said = {}
+    refusals = {}
     for language in ("de", "en"):
         with translation.override(language), pytest.raises(Refused) as caught:
             post(people["ada"], room)
-        said[language] = str(caught.value)
-    assert said["de"].startswith("Ihr Budget für heute ist aufgebraucht: 2.000 Tokens und Kosten von 12,50. Antworten")
-    assert said["en"].startswith("Your budget for today is used up: 2,000 tokens and a cost of 12.50. Answers")
+        refusals[language] = str(caught.value)
+    assert refusals["de"].startswith(
+        "Ihr Budget für heute ist aufgebraucht: 2.000 Tokens und Kosten von 12,50. Antworten"
+    )
+    assert refusals["en"].startswith("Your budget for today is used up: 2,000 tokens and a cost of 12.50. Answers")
 
 
-def test_what_is_kept_for_all_is_in_the_sites_language_whoever_makes_it(people: Any, room: Conversation) -> None:
+def test_stored_messages_are_in_the_sites_language(people: Any, room: Conversation) -> None:
     with translation.override("de"):
         assert objects.Failure.from_code("abandoned").message == "Everybody had left the conversation."
         begin(people["ada"], room)
@@ -136,7 +140,9 @@ def test_what_is_kept_for_all_is_in_the_sites_language_whoever_makes_it(people: 
     assert reaped.run.error.message.startswith("The server restarted during this answer.")
 
 
-def test_why_a_run_ends_at_its_budget_is_for_all(people: Any, room: Conversation, settings: Any) -> None:
+def test_the_reason_for_ending_a_run_at_its_budget_is_in_the_sites_language(
+    people: Any, room: Conversation, settings: Any
+) -> None:
     settings.NOUS_CHAT = {**settings.NOUS_CHAT, "BUDGETS": [{"per": "user", "tokens": 2000}]}
     with translation.override("de"):
         run_id = post(people["ada"], room).start
@@ -146,14 +152,16 @@ def test_why_a_run_ends_at_its_budget_is_for_all(people: Any, room: Conversation
     assert started.remaining[0].failure.message.startswith("Your budget for today is used up: 2,000 tokens.")
 
 
-def test_a_german_site_tells_all_in_german_and_each_as_he_asked(people: Any, room: Conversation, settings: Any) -> None:
+def test_a_german_site_stores_messages_in_german_and_defaults_to_it(
+    people: Any, room: Conversation, settings: Any
+) -> None:
     settings.LANGUAGE_CODE = "de"
     with translation.override("en"):
         assert objects.Failure.from_code("abandoned").message == "Alle hatten das Gespräch verlassen."
     assert i18n.language_of(b"") == "de"
 
 
-def test_on_a_real_site_sockets_speak_their_own_language(start_site: Callable[..., Any]) -> None:
+def test_sockets_of_a_running_site_use_their_own_language(start_site: Callable[..., Any]) -> None:
     site = start_site(NOUS_CHAT_MODEL="custom:words@n=3")
 
     async def talk() -> None:
@@ -222,7 +230,7 @@ def test_readers_get_the_reason_in_their_language_and_staff_get_the_details(
     assert german not in caplog.text
 
 
-def test_no_language_lets_a_key_out() -> None:
+def test_an_api_key_appears_in_no_language() -> None:
     key = "secret-0123456789"
     errors = ProviderErrors("custom", "m", f"https://host/v1?key={key}", "CUSTOM_API_KEY", key)
     failures = [
@@ -236,6 +244,6 @@ def test_no_language_lets_a_key_out() -> None:
     assert all("***" in failure.detail for failure in (failures[0], failures[1], failures[3]))
 
 
-def test_what_a_sites_own_agent_says_is_left_as_it_is() -> None:
+def test_an_error_of_a_custom_agent_is_not_translated() -> None:
     sentence = "Das 100% genaue Modell schläft."
     assert EngineError(sentence).translated(i18n.in_site_language) == sentence

@@ -1,4 +1,4 @@
-"""A person may ask often, and not too often."""
+"""Rate limits of commands and requests, per user."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from chat.models import Conversation, Message
 
 
 @pytest.fixture(autouse=True)
-def rates(settings: Any) -> None:
+def low_rate(settings: Any) -> None:
     settings.NOUS_CHAT = {"COMMAND_RATE": 2.0, "COMMAND_BURST": 5}
 
 
-def test_a_burst_is_taken_and_then_as_many_as_the_rate_says() -> None:
+def test_a_burst_is_admitted_and_then_the_rate_applies() -> None:
     bucket = ratelimit.Bucket()
     assert [bucket.take(0.0) for _ in range(5)] == [0.0] * 5
     wait = bucket.take(0.0)
     assert wait == pytest.approx(1.0)
-    assert bucket.take(wait) == 0.0, "it said the truth"
+    assert bucket.take(wait) == 0.0, "after that wait, the next one is admitted"
     assert bucket.take(wait) > 0
 
 
-def test_who_does_not_stop_asking_is_exhausted_and_who_waits_recovers() -> None:
+def test_a_bucket_is_exhausted_after_many_refusals_and_recovers_after_a_wait() -> None:
     bucket = ratelimit.Bucket()
     for _ in range(10):
         bucket.take(0.0)
@@ -33,39 +33,41 @@ def test_who_does_not_stop_asking_is_exhausted_and_who_waits_recovers() -> None:
     assert not bucket.exhausted
 
 
-def test_the_sockets_of_a_person_share_one_and_the_last_takes_it_away() -> None:
+def test_the_sockets_of_a_user_share_one_bucket_until_the_last_closes() -> None:
     buckets = ratelimit.Buckets()
-    one, other = buckets.of("ada"), buckets.of("bob")
-    assert buckets.of("ada") is one
-    assert other is not one
-    one.take(0.0)
-    del one
+    ada, bob = buckets.of("ada"), buckets.of("bob")
+    assert buckets.of("ada") is ada
+    assert bob is not ada
+    ada.take(0.0)
+    del ada
     assert buckets.of("ada").take(0.0) == 0.0
 
 
-def test_over_http_it_is_the_same_for_each_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_requests_have_a_bucket_per_user_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ratelimit.RequestBuckets, "MAX_USERS", 2)
     requests = ratelimit.RequestBuckets()
     assert [requests.take("ada", 0.0) for _ in range(5)] == [0.0] * 5
     for _ in range(100):
         wait = requests.take("ada", 0.0)
-    assert 0 < wait <= 4, "however long somebody goes on"
+    assert 0 < wait <= 4, "however long a user keeps asking"
     assert requests.take("bob", 0.0) == 0.0
     assert requests.take("eve", 0.0) == 0.0
     assert len(requests._by_user) == 2
 
 
-def test_who_asks_too_often_over_http_is_told_when_to_come_back(client: Any, people: Any) -> None:
+def test_too_many_http_requests_get_429_with_retry_after(client: Any, people: Any) -> None:
     client.force_login(people["ada"])
-    answers = [client.get("/chat/api/conversations/") for _ in range(6)]
-    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
-    assert answers[-1].json()["code"] == "rate_limited"
-    assert int(answers[-1]["Retry-After"]) >= 1
+    responses = [client.get("/chat/api/conversations/") for _ in range(6)]
+    assert [response.status_code for response in responses] == [200] * 5 + [429]
+    assert responses[-1].json()["code"] == "rate_limited"
+    assert int(responses[-1]["Retry-After"]) >= 1
     client.force_login(people["bob"])
     assert client.get("/chat/api/conversations/").status_code == 200
 
 
-def test_the_forms_without_javascript_count_as_well(client: Any, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posts_of_the_form_without_javascript_count_as_well(
+    client: Any, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chat.ratelimit._requests", ratelimit.RequestBuckets())
     client.force_login(people["eve"])
     room = store.create_conversation(people["eve"])

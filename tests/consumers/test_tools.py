@@ -1,4 +1,4 @@
-"""Tools and approvals in a conversation: seen by everybody, stored, decided by whoever may, resumed wherever."""
+"""Tool calls and approvals in a conversation: published, stored, decided, and resumed in any process."""
 
 import asyncio
 import uuid
@@ -27,13 +27,13 @@ def room(people: dict[str, Any], settings: Any) -> Conversation:
     return room
 
 
-def waits(peer: InProcess) -> bool:
-    """Its newest message is an answer that awaits approval."""
+def awaits_approval(peer: InProcess) -> bool:
+    """Whether the newest message is an answer that awaits approval."""
     newest = max(peer.messages.values(), key=lambda message: message["seq"], default=None)
     return bool(newest and newest["run"] and newest["run"]["status"] == "awaiting_approval")
 
 
-def test_calls_and_results_stream_between_the_texts_and_are_stored(
+def test_tool_calls_and_results_stream_between_texts_and_are_stored(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def talk() -> None:
@@ -59,14 +59,14 @@ def test_calls_and_results_stream_between_the_texts_and_are_stored(
 
 
 @pytest.mark.parametrize(
-    ("what", "word"), [("missing", "no such order"), ("broken", "failed"), ("wrong", "order")], ids=str
+    ("question", "word"), [("missing", "no such order"), ("broken", "failed"), ("wrong", "order")], ids=str
 )
-def test_a_tool_that_fails_is_a_result_for_the_model_and_an_event_for_the_page(
-    scenario: Scenario, people: Any, room: Conversation, what: str, word: str
+def test_a_failed_tool_is_a_result_for_the_model_and_an_event_for_the_page(
+    scenario: Scenario, people: Any, room: Conversation, question: str, word: str
 ) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
-            await ada.say(what)
+            await ada.say(question)
             finished = await ada.hear("run.finished")
             (call,) = finished["message"]["calls"]
             assert (finished["status"], call["status"]) == ("completed", "failed")
@@ -76,7 +76,7 @@ def test_a_tool_that_fails_is_a_result_for_the_model_and_an_event_for_the_page(
     scenario(talk)
 
 
-def test_the_next_run_is_sent_the_calls_and_results_of_the_last(
+def test_the_prompt_of_the_next_run_contains_earlier_calls_and_results(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def talk() -> None:
@@ -94,10 +94,12 @@ def test_the_next_run_is_sent_the_calls_and_results_of_the_last(
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
     assert turns[1].tool_calls[0].name == "look_up"
     short = prompts.build_prompt(rows, 12, "clerk").messages
-    assert [turn.role for turn in short] in (["user", "assistant"], ["assistant"]), "never torn apart"
+    assert [turn.role for turn in short] in (["user", "assistant"], ["assistant"]), (
+        "a call and its result stay together"
+    )
 
 
-def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
+def test_a_run_waits_for_an_approval_then_continues_in_another_process(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def ask() -> None:
@@ -129,7 +131,7 @@ def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
             assert finished["message"]["text"].startswith("Let me see.")
             call = next(call for call in finished["message"]["calls"] if call["name"] == "refund")
             assert (call["status"], call["decided_by"]["name"], call["arguments"]) == ("done", "ada", changed)
-            assert bob.healed == finished["message"]["text"], "text went on where it stood"
+            assert bob.healed == finished["message"]["text"], "the text continues where it stopped"
             assert finished["usage"]["output_tokens"] >= 8, "three words before the approval, five after it"
             await ada.send("tool.decide", call=waiting["id"], decision="reject", ref="late")
             assert (await ada.answered("late"))["code"] == "conflict"
@@ -139,10 +141,10 @@ def test_an_approval_stands_still_until_somebody_decides_then_goes_on(
     scenario(decide)  # another loop, as another process or a restart would be
 
 
-def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other_run(
+def test_a_decision_during_the_publication_of_the_wait_does_not_lose_the_run(
     scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run that goes on has the id of the one that is just ending its first part; it must not go with that."""
+    """Both parts of a run have its id. The end of the first part must not remove the second."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
     async def talk() -> None:
@@ -150,21 +152,21 @@ def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other
         send, first, second = layer.group_send, asyncio.Event(), asyncio.Event()
         gates = iter((first, second))
 
-        async def slowly(group: str, message: dict[str, Any]) -> None:
+        async def send_when_open(group: str, message: dict[str, Any]) -> None:
             await send(group, message)
             if '"run.state"' in message.get("text", ""):
                 await next(gates).wait()
 
         monkeypatch.setattr("chat.realtime.layer.TIMEOUT", 60.0)
-        monkeypatch.setattr(layer, "group_send", slowly)
+        monkeypatch.setattr(layer, "group_send", send_when_open)
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("refund")
-            await ada.until(lambda: waits(ada))
+            await ada.until(lambda: awaits_approval(ada))
             (call,) = ada.answer["calls"]
             await ada.send("tool.decide", call=call["id"], decision="approve", ref="yes")
             await ada.answered("yes")
             first.set()
-            await ada.hear("run.state", 2)  # the first part is over, the second goes on
+            await ada.hear("run.state", 2)  # the first part is over, the second continues
             assert len(node.current().supervisor._runs) == 1
             second.set()
             finished = await ada.hear("run.finished")
@@ -176,11 +178,11 @@ def test_a_decision_that_comes_while_the_wait_is_still_being_told_of_is_no_other
     scenario(talk)
 
 
-def test_a_rejection_tells_the_model_why(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_the_model_gets_the_reason_for_a_rejection(scenario: Scenario, people: Any, room: Conversation) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("refund it")
-            await ada.until(lambda: waits(ada))
+            await ada.until(lambda: awaits_approval(ada))
             (call,) = ada.answer["calls"]
             await ada.send("tool.decide", call=call["id"], decision="reject", reason="Too much money")
             finished = await ada.hear("run.finished")
@@ -191,15 +193,15 @@ def test_a_rejection_tells_the_model_why(scenario: Scenario, people: Any, room: 
     scenario(talk)
 
 
-@pytest.mark.parametrize("how", ["stop", "interrupt"])
-def test_what_awaits_approval_can_be_stopped_or_talked_over(
-    scenario: Scenario, people: Any, room: Conversation, how: str
+@pytest.mark.parametrize("action", ["stop", "interrupt"])
+def test_a_run_that_awaits_approval_can_be_stopped_or_interrupted(
+    scenario: Scenario, people: Any, room: Conversation, action: str
 ) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("refund it")
-            await ada.until(lambda: waits(ada))
-            if how == "stop":
+            await ada.until(lambda: awaits_approval(ada))
+            if action == "stop":
                 await ada.send("run.stop", run=ada.answer["run"]["id"])
                 finished = await ada.hear("run.finished")
             else:
@@ -213,13 +215,13 @@ def test_what_awaits_approval_can_be_stopped_or_talked_over(
     scenario(talk)
 
 
-def test_a_viewer_decides_nothing_and_a_call_of_another_room_is_not_found(
+def test_a_viewer_cannot_decide_and_an_unknown_call_is_not_found(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["eve"], room.pk) as eve:
             await ada.say("refund it")
-            await eve.until(lambda: waits(eve))
+            await eve.until(lambda: awaits_approval(eve))
             await eve.send("tool.decide", call=eve.answer["calls"][0]["id"], decision="approve", ref="1")
             assert (await eve.answered("1"))["code"] == "forbidden"
             await ada.send("tool.decide", call=str(uuid.uuid4()), decision="approve", ref="2")
@@ -230,7 +232,7 @@ def test_a_viewer_decides_nothing_and_a_call_of_another_room_is_not_found(
     scenario(talk)
 
 
-def test_an_agent_of_the_sites_own_can_be_any_stream_of_events(
+def test_a_custom_agent_can_be_any_stream_of_events(
     scenario: Scenario, people: Any, room: Conversation, settings: Any
 ) -> None:
     settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.consumers.test_tools.parrot"}}}
@@ -257,7 +259,9 @@ class Parrot:
 parrot = Parrot()
 
 
-def test_an_agent_that_is_not_there_says_so(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+def test_an_agent_with_an_unknown_tool_fails_with_configuration(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
     settings.NOUS_CHAT = {"AGENTS": {"clerk": {"tools": ["tests.sites.clerk.nothing"], "model": "demo:tour"}}}
 
     async def talk() -> None:

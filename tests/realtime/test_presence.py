@@ -1,4 +1,4 @@
-"""Who is here and who is typing: told by each process, forgotten when it falls silent, never said by a viewer."""
+"""Presence and the typing indicator, in one process and over several."""
 
 import asyncio
 import json
@@ -22,12 +22,12 @@ Scenario = Callable[..., Any]
 
 
 def names(peer: Talker) -> set[str]:
-    """The newest list of each host, all together, as docs/protocol.md tells a client to keep them."""
+    """The people in the newest list of each host, as docs/protocol.md tells a client to keep them."""
     newest = {frame["host"]: frame["people"] for frame in peer.of_type("presence")}
     return {person["name"] for people in newest.values() for person in people}
 
 
-def test_everybody_sees_who_comes_and_goes(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_everybody_sees_people_enter_and_leave(scenario: Scenario, people: Any, room: Conversation) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.until(lambda: names(ada) == {"ada"})
@@ -41,25 +41,25 @@ def test_everybody_sees_who_comes_and_goes(scenario: Scenario, people: Any, room
     scenario(talk)
 
 
-def test_however_many_come_at_once_few_frames_tell_of_it(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_many_people_entering_at_once_make_few_frames(scenario: Scenario, people: Any, room: Conversation) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.hear("presence")
-            before, began = len(ada.of_type("presence")), time.monotonic()
+            before, started = len(ada.of_type("presence")), time.monotonic()
             peers = [InProcess(people["bob"], room.pk) for _ in range(20)]
             for peer in peers:
                 await peer.__aenter__()
             await peers[-1].until(lambda: names(peers[-1]) == {"ada", "bob"})
             await asyncio.sleep(2 * presence.INTERVAL)
-            heard, took = len(ada.of_type("presence")) - before, time.monotonic() - began
+            frames, seconds = len(ada.of_type("presence")) - before, time.monotonic() - started
             for peer in peers:
                 await peer.__aexit__()
-            assert 1 <= heard <= took / presence.INTERVAL + 1
+            assert 1 <= frames <= seconds / presence.INTERVAL + 1
 
     scenario(talk)
 
 
-def test_a_process_that_is_asked_tells_of_its_own(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_a_process_publishes_its_people_when_asked(scenario: Scenario, people: Any, room: Conversation) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.until(lambda: names(ada) == {"ada"})
@@ -71,7 +71,7 @@ def test_a_process_that_is_asked_tells_of_its_own(scenario: Scenario, people: An
     scenario(talk)
 
 
-def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so(
+def test_presence_is_repeated_without_changes_and_emptied_by_close(
     scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "REPEAT_AFTER", 0.2)
@@ -80,50 +80,50 @@ def test_it_is_told_again_though_nothing_changes_and_a_process_that_ends_says_so
     async def talk() -> None:
         async with mailbox() as box:
             await box.join(groups.conversation(room.pk))
-            here = presence.Presence("one")
-            here.enter(room.pk, "a socket", objects.Person("1", "ada"))
-            following = asyncio.create_task(here.run())
-            told: list[Any] = []
+            people = presence.Presence("one")
+            people.enter(room.pk, "a socket", objects.Person("1", "ada"))
+            running = asyncio.create_task(people.run())
+            frames: list[Any] = []
             async with asyncio.timeout(30):
-                while len(told) < 3:
+                while len(frames) < 3:
                     message = await box.receive()
-                    told += [message] if message["type"] == "frame" else []
-                following.cancel()
-                await here.close()
+                    frames += [message] if message["type"] == "frame" else []
+                running.cancel()
+                await people.close()
                 while '"people":[]' not in (last := await box.receive()).get("text", ""):
                     pass
-            assert {json.loads(frame["text"])["host"] for frame in (*told, last)} == {"one"}
+            assert {json.loads(frame["text"])["host"] for frame in (*frames, last)} == {"one"}
 
     scenario(talk)
 
 
-def test_people_may_leave_while_a_process_that_ends_says_so(
+def test_people_may_leave_while_presence_closes(
     scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "INTERVAL", 0.01)
-    told = []
+    published = []
 
-    async def slowly(group: str, _: object) -> None:
+    async def publish_slowly(group: str, _: object) -> None:
         await asyncio.sleep(0.1)
-        told.append(group)
+        published.append(group)
 
-    monkeypatch.setattr(groups, "publish", slowly)
+    monkeypatch.setattr(groups, "publish", publish_slowly)
 
     async def talk() -> None:
-        here = presence.Presence("one")
+        people = presence.Presence("one")
         other = uuid.uuid4()
-        here.enter(room.pk, "a socket", objects.Person("1", "ada"))
-        here.enter(other, "another", objects.Person("2", "bob"))
+        people.enter(room.pk, "a socket", objects.Person("1", "ada"))
+        people.enter(other, "another", objects.Person("2", "bob"))
         async with asyncio.timeout(30):
-            following = asyncio.create_task(here.run())
-            while len(told) < 2:
+            running = asyncio.create_task(people.run())
+            while len(published) < 2:
                 await asyncio.sleep(0.01)
-            closing = asyncio.create_task(here.close())
+            closing = asyncio.create_task(people.close())
             await asyncio.sleep(0)
-            here.leave(other, "another")
+            people.leave(other, "another")
             await closing
-            following.cancel()
-        assert set(told[2:]) == {groups.conversation(room.pk), groups.conversation(other)}
+            running.cancel()
+        assert set(published[2:]) == {groups.conversation(room.pk), groups.conversation(other)}
 
     scenario(talk)
 
@@ -131,22 +131,22 @@ def test_people_may_leave_while_a_process_that_ends_says_so(
 # --- Typing
 
 
-def test_typing_reaches_the_lists_of_the_others_and_not_ones_own(
+def test_typing_reaches_the_inboxes_of_the_other_participants(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
     async def talk() -> None:
         async with (
-            InProcess(people["ada"]) as hers,
-            InProcess(people["bob"]) as his,
-            InProcess(people["eve"]) as stranger,
+            InProcess(people["ada"]) as inbox_of_ada,
+            InProcess(people["bob"]) as inbox_of_bob,
+            InProcess(people["eve"]) as inbox_of_eve,
             InProcess(people["bob"], room.pk) as bob,
         ):
             await bob.send("typing", on=True)
-            frame = await hers.hear("typing")
+            frame = await inbox_of_ada.hear("typing")
             assert (frame["conversation"], frame["user"]["name"], frame["on"]) == (str(room.pk), "bob", True)
             await bob.send("typing", on=False)
-            assert not (await hers.hear("typing", 2))["on"]
-            for peer in (his, stranger):
+            assert not (await inbox_of_ada.hear("typing", 2))["on"]
+            for peer in (inbox_of_bob, inbox_of_eve):
                 await peer.send("ping")
                 await peer.hear("pong")
                 assert not peer.of_type("typing")
@@ -154,7 +154,7 @@ def test_typing_reaches_the_lists_of_the_others_and_not_ones_own(
     scenario(talk)
 
 
-def test_a_viewer_does_not_type(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_a_viewer_cannot_send_typing(scenario: Scenario, people: Any, room: Conversation) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
 
     async def talk() -> None:
@@ -168,7 +168,7 @@ def test_a_viewer_does_not_type(scenario: Scenario, people: Any, room: Conversat
     scenario(talk)
 
 
-def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
+def test_repeated_typing_is_published_only_a_limited_number_of_times(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(typing_indicator, "WINDOW", 600.0)
@@ -180,18 +180,16 @@ def test_who_begins_to_type_all_the_time_is_not_passed_on_all_the_time(
                 await bob.send("typing", on=False, ref=str(number))
                 await bob.answered(str(number))
             await bob.say("That is all")
-            await ada.hear("message.created")  # on the same way, after them
+            await ada.hear("message.created")  # takes the same path, after the typing events
             assert len(ada.of_type("typing")) == 2 * typing_indicator.BURST
 
     scenario(talk)
 
 
-# --- Over processes
+# --- Over several processes
 
 
-def test_who_is_on_another_process_is_seen_and_after_its_crash_forgotten(
-    start_site: Callable[..., Site], redis: str
-) -> None:
+def test_people_of_another_process_are_shown_until_it_crashes(start_site: Callable[..., Site], redis: str) -> None:
     from asgiref.sync import async_to_sync
 
     from ..site.test_site import add_participant
@@ -213,17 +211,17 @@ def test_who_is_on_another_process_is_seen_and_after_its_crash_forgotten(
                     await one.until(lambda: names(one) == {"ada", "bob"})
                     other.kill()
                     await one.send("typing", on=True)
-                    await one.hear("typing")  # on the same way, after all that the dead one had told
-                    heard = len(one.of_type("presence"))
+                    await one.hear("typing")  # takes the same path, after everything that the dead process sent
+                    before = len(one.of_type("presence"))
                     hosts = {frame["host"] for frame in one.of_type("presence") if frame["people"]}
                     assert len(hosts) == 2
-                    async with ada.socket(conversation) as fresh:  # makes all who live tell of theirs
-                        await one.until(lambda: len(one.of_type("presence")) > heard)
+                    async with ada.socket(conversation) as fresh:  # makes every live process publish its people
+                        await one.until(lambda: len(one.of_type("presence")) > before)
                         await fresh.until(lambda: names(fresh))
                         await asyncio.sleep(1)
-                        assert names(fresh) == {"ada"}, "nobody tells of the dead"
-                        silent = {frame["host"] for frame in one.of_type("presence")[heard:]}
-                        assert len(silent) == 1, "so a client forgets the other host after a minute"
+                        assert names(fresh) == {"ada"}, "nobody publishes the people of the dead process"
+                        hosts = {frame["host"] for frame in one.of_type("presence")[before:]}
+                        assert len(hosts) == 1, "so a client forgets the other host after a minute"
 
     try:
         async_to_sync(talk)()

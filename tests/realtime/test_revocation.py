@@ -1,6 +1,6 @@
-"""A socket lives as long as its person may be there: sign-out, deactivation, removal, another role.
+"""Revocation: a socket closes when its user signs out, is deactivated or is removed, and learns of another role.
 
-A real process looks for itself once a minute only, so what a test sees sooner has been told.
+A process re-checks access by itself only once a minute, so whatever a test sees earlier came by a message.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from ..support.servers import Site
 Scenario = Callable[..., Any]
 
 
-def change(site: Site, code: str) -> None:
-    """Run Python as a command of the site: another process than those that serve."""
+def run_code(site: Site, code: str) -> None:
+    """Run Python as a command of the site, in a process of its own."""
     prelude = "from django.contrib.auth import get_user_model; from chat.models import Participant;"
     prelude += "user = get_user_model().objects.get(username='bob');"
     servers.manage(site.env, "shell", "-v0", "-c", prelude + code)
 
 
 @pytest.fixture(scope="module")
-def two(database: Any, redis: str) -> Iterator[tuple[Site, Site]]:
+def two_processes(database: Any, redis: str) -> Iterator[tuple[Site, Site]]:
     """Two processes of one site."""
     url = database.copy()
     site = Site(servers.environment(DATABASE_URL=url, REDIS_URL=redis, REDIS_PREFIX=os.urandom(4).hex()))
@@ -40,17 +40,17 @@ def two(database: Any, redis: str) -> Iterator[tuple[Site, Site]]:
         yield site, other
 
 
-def test_signing_out_closes_this_sessions_sockets_in_every_process_and_no_others(two: tuple[Site, Site]) -> None:
-    site, other = two
+def test_signing_out_closes_the_sockets_of_that_session_in_every_process(two_processes: tuple[Site, Site]) -> None:
+    site, other = two_processes
 
     async def talk() -> None:
-        async with signed_in(site, "ada") as ada, signed_in(site, "ada") as elsewhere:
+        async with signed_in(site, "ada") as ada, signed_in(site, "ada") as other_session:
             conversation = await ada.new_conversation()
             async with (
                 ada.socket(conversation) as here,
                 ada.socket(conversation, other) as there,
                 ada.socket("", other) as inbox,
-                elsewhere.socket(conversation, other) as another,
+                other_session.socket(conversation, other) as another,
             ):
                 for socket in (here, there, inbox, another):
                     await socket.hear("snapshot")
@@ -73,7 +73,7 @@ def test_signing_out_closes_this_sessions_sockets_in_every_process_and_no_others
     ],
     ids=["new password", "deactivated", "removed", "deleted"],
 )
-def test_who_may_not_be_there_any_more_is_sent_away_by_whichever_process_changed_it(
+def test_a_change_in_any_process_closes_the_sockets_of_a_user_who_lost_access(
     start_site: Callable[..., Site], redis: str, code: str, closed: int
 ) -> None:
     site = start_site(REDIS_URL=redis)
@@ -84,7 +84,7 @@ def test_who_may_not_be_there_any_more_is_sent_away_by_whichever_process_changed
             add_participant(site, conversation, "bob")
             async with ada.socket(conversation) as owner, bob.socket(conversation) as member:
                 await member.hear("snapshot")
-                await asyncio.to_thread(change, site, code)
+                await asyncio.to_thread(run_code, site, code)
                 assert await member.shut() == closed
                 await owner.send("ping", ref="1")
                 assert (await owner.answered("1"))["type"] == "pong"
@@ -92,7 +92,7 @@ def test_who_may_not_be_there_any_more_is_sent_away_by_whichever_process_changed
     asyncio.run(talk())
 
 
-def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
+def test_a_lowered_role_is_sent_to_its_user_and_takes_effect_at_once(
     start_site: Callable[..., Site], redis: str
 ) -> None:
     site = start_site(REDIS_URL=redis)
@@ -104,7 +104,7 @@ def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
             async with bob.socket(conversation) as member:
                 await member.hear("snapshot")
                 lower = "p = Participant.objects.get(user=user); p.role = 'viewer'; p.save()"
-                await asyncio.to_thread(change, site, lower)
+                await asyncio.to_thread(run_code, site, lower)
                 assert (await member.hear("snapshot", 2))["you"]["role"] == "viewer"
                 await member.say("Hello", ref="1")
                 assert (await member.answered("1"))["code"] == "forbidden"
@@ -112,9 +112,9 @@ def test_whose_role_is_lowered_learns_it_and_can_do_no_more_than_it_allows(
     asyncio.run(talk())
 
 
-@pytest.mark.parametrize("what", ["removed", "deactivated", "lowered"])
-def test_what_no_signal_tells_is_seen_at_the_next_look(
-    scenario: Scenario, people: Any, monkeypatch: pytest.MonkeyPatch, what: str
+@pytest.mark.parametrize("change", ["removed", "deactivated", "lowered"])
+def test_a_change_without_a_signal_is_noticed_at_the_next_re_check(
+    scenario: Scenario, people: Any, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     monkeypatch.setattr(base, "RECHECK_EVERY", 0.5)
     room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
@@ -122,45 +122,45 @@ def test_what_no_signal_tells_is_seen_at_the_next_look(
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob, InProcess(people["ada"], room.pk) as ada:
-            mine = Participant.objects.filter(user=people["bob"])
-            match what:
+            participants = Participant.objects.filter(user=people["bob"])
+            match change:
                 case "removed":
-                    await mine.adelete()
+                    await participants.adelete()
                     assert await bob.shut() == 4403
                 case "deactivated":
                     await type(people["bob"]).objects.filter(pk=people["bob"].pk).aupdate(is_active=False)
                     assert await bob.shut() == 4401
                 case "lowered":
-                    await mine.aupdate(role="viewer")
+                    await participants.aupdate(role="viewer")
                     assert (await bob.hear("snapshot", 2))["you"]["role"] == "viewer"
             await asyncio.sleep(1.2)
-            assert len(ada.of_type("snapshot")) == 1, "nothing changed for her"
+            assert len(ada.of_type("snapshot")) == 1, "nothing changed for Ada"
 
     scenario(talk)
 
 
-def test_a_users_other_changes_disturb_nobody(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_changes_of_a_user_cause_no_re_check(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from chat.realtime import revocation
 
-    told: list[Any] = []
-    monkeypatch.setattr(revocation, "_send_on_commit", lambda user_id, message: told.append(message))
+    sent: list[Any] = []
+    monkeypatch.setattr(revocation, "_send_on_commit", lambda user_id, message: sent.append(message))
     people["ada"].first_name = "Ada"
     people["ada"].save()
-    assert told == []
+    assert sent == []
     people["ada"].set_password("new")
     people["ada"].save()
-    assert told == [{"type": "check_access"}]
+    assert sent == [{"type": "check_access"}]
 
 
-class NothingHidden(Permissions):
+class HideByTitle(Permissions):
     def can_see(self, participant: Participant) -> bool:
         return super().can_see(participant) and participant.conversation.title != "hidden"
 
 
-def test_lists_show_what_the_sites_policy_lets_see(people: Any, settings: Any) -> None:
-    shown, hidden = (store.create_conversation(people["ada"], title) for title in ("shown", "hidden"))
-    settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.NothingHidden"}
-    assert [c.id for c in store.list_conversations(people["ada"].pk)[0]] == [shown.id]
+def test_lists_contain_only_what_the_sites_permissions_let_a_user_see(people: Any, settings: Any) -> None:
+    visible, hidden = (store.create_conversation(people["ada"], title) for title in ("visible", "hidden"))
+    settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.HideByTitle"}
+    assert [c.id for c in store.list_conversations(people["ada"].pk)[0]] == [visible.id]
     listing = store.find_listing(hidden.id)
     assert listing is not None
     assert listing.audience == {}

@@ -1,4 +1,4 @@
-"""One run's parts that whole-site tests do not reach on purpose."""
+"""Parts of a live run that other tests reach only by chance."""
 
 import asyncio
 import sys
@@ -12,8 +12,8 @@ from chat.runs.run import LiveRun
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not made for Windows")
-def test_a_frame_that_is_due_in_less_than_a_millisecond_is_scheduled_on_uvloop() -> None:
-    """Its handles of timers that short do not know their time."""
+def test_a_frame_due_within_a_millisecond_is_scheduled_on_uvloop() -> None:
+    """uvloop's handles of timers that short do not know their time."""
     import uvloop
 
     async def scenario() -> bool:
