@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='conversation',
             name='answers',
-            field=models.CharField(blank=True, choices=[('always', 'every message'), ('mention', 'when mentioned'), ('off', 'only when asked')], help_text='If empty: every message while one user can write, otherwise when mentioned.', max_length=10, verbose_name='agents answer'),
+            field=models.CharField(blank=True, choices=[('always', 'every message'), ('mention', 'when mentioned'), ('off', 'never')], help_text='If empty: every message while one user can write, otherwise when mentioned.', max_length=10, verbose_name='agents answer'),
         ),
         migrations.AddField(
             model_name='conversation',

@@ -17,7 +17,7 @@ class Conversation(models.Model):
 
         ALWAYS = "always", _("every message")
         MENTION = "mention", _("when mentioned")
-        OFF = "off", _("only when asked")
+        OFF = "off", _("never")
 
     class Mode(models.TextChoices):
         """What a message does while a run is active."""

@@ -12,16 +12,19 @@ from .hub import Hub
 logger = logging.getLogger("nous_chat.realtime")
 
 NOTICES = {
-    "database_away": gettext_noop(
-        "The database does not answer. Running answers continue and are saved when it is back."
-    ),
-    "database_back": gettext_noop("The database is back."),
-    "layer_away": gettext_noop(
-        "Server processes cannot reach each other. New messages may arrive late; nothing is lost."
-    ),
-    "layer_back": gettext_noop("Server processes can reach each other again."),
+    "database_away": gettext_noop("Nothing can be saved right now. Answers in progress continue and are saved later."),
+    "database_back": gettext_noop("Everything can be saved again."),
+    "layer_away": gettext_noop("New messages may arrive late right now. Nothing is lost."),
+    "layer_back": gettext_noop("New messages arrive on time again."),
 }
-"""By the `code` of the `notice` event."""
+"""What users are told, by the `code` of the `notice` event."""
+
+_LOGGED = {
+    "database_away": "The database does not answer.",
+    "database_back": "The database answers again.",
+    "layer_away": "The channel layer does not take messages.",
+    "layer_back": "The channel layer takes messages again.",
+}
 
 
 class Outages:
@@ -44,7 +47,7 @@ class Outages:
         if away == (what in self.away):
             return
         code = f"{what}_{'away' if away else 'back'}"
-        logger.warning("%s", NOTICES[code])
+        logger.warning("%s", _LOGGED[code])
         if away:
             metrics.count(code)
             self.away.add(what)
@@ -53,4 +56,4 @@ class Outages:
         for socket in self._hub.sockets:
             detached(socket.notify(code), self._tasks.watching)
         if not away:
-            self._hub.resnapshot(NOTICES[code])
+            self._hub.resnapshot(_LOGGED[code])

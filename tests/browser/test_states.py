@@ -46,7 +46,7 @@ def test_while_redis_hangs_that_is_told_and_when_it_is_back_no_more(
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=5", REDIS_URL=address(own_redis)), "ada")
     conversation = begin(page)
     with frozen(own_redis):
-        expect(page.locator(BAR)).to_have_text(re.compile("^Server processes cannot reach each other."))
+        expect(page.locator(BAR)).to_have_text(re.compile("^New messages may arrive late right now."))
         expect(page.locator("nous-chat")).to_have_attribute("data-connection", "live")
     expect(page.locator(BAR)).to_be_hidden()
     say(page, "Back again")
@@ -63,7 +63,7 @@ def test_while_the_database_is_away_a_message_waits_and_goes_when_it_is_back(
     say(page, "Hello words@n=20000,delay=20")
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
     with locked(site):
-        expect(page.locator(BAR)).to_contain_text("The database does not answer.")
+        expect(page.locator(BAR)).to_contain_text("Nothing can be saved right now.")
         say(page, "Keep this words@n=5")
         expect(page.locator('article[data-role="user"]').last).to_contain_text("Not sent yet")
     expect(page.locator(BAR)).to_be_hidden()

@@ -79,7 +79,7 @@ def test_each_socket_gets_notices_and_closing_reasons_in_its_language(
         async with peers[GERMAN], peers[""]:
             node.current().outages.report("layer", away=True)
             assert "Prozesse des Servers" in (await peers[GERMAN].hear("notice"))["message"]
-            assert "Server processes" in (await peers[""].hear("notice"))["message"]
+            assert "New messages" in (await peers[""].hear("notice"))["message"]
             late = InProcess(people["bob"], room.pk, GERMAN)
             async with late:
                 assert "Prozesse des Servers" in (await late.hear("notice"))["message"]
@@ -132,7 +132,7 @@ def test_the_refusal_of_an_exhausted_budget_formats_numbers_by_language(
 
 def test_stored_messages_are_in_the_sites_language(people: Any, room: Conversation) -> None:
     with translation.override("de"):
-        assert objects.Failure.from_code("abandoned").message == "Everybody had left the conversation."
+        assert objects.Failure.from_code("abandoned").message == "Everyone had left the conversation."
         begin(people["ada"], room)
         Run.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
         (reaped,) = store.reap_runs(room.pk)
@@ -192,7 +192,7 @@ def test_sockets_of_a_running_site_use_their_own_language(start_site: Callable[.
         ),
         (
             "silent",
-            "The model did not start to answer within %(seconds)s seconds. Try again.",
+            "The model did not start answering within %(seconds)s seconds. Try again.",
             "custom:silent sent no first token",
         ),
         ("cut@n=3", "The answer broke off. Try again.", "custom:cut@n=3 broke off"),

@@ -350,7 +350,7 @@ def outage(window: Window) -> None:
     assert window.redis is not None
     window.begin()
     window.redis.process.send_signal(signal.SIGSTOP)
-    window.bar("Server processes cannot reach each other")
+    window.bar("New messages may arrive late")
 
 
 @state

@@ -41,9 +41,7 @@ _MESSAGES = {
     "model_not_found": NOT_SET_UP,
     "rate_limited": _("The model is busy. Try again a little later."),
     "overloaded": _("The model is busy. Try again a little later."),
-    "context_length": _(
-        "The chat is too long for this model. Start a new one, or choose a model with a larger context."
-    ),
+    "context_length": _("This conversation is too long for the model. Start a new one."),
     "bad_request": _("The model did not accept this request. The site's administrator can see why."),
     "bad_response": _("The model's answer could not be read. The site's administrator can see why."),
     "server_error": _("The model had a problem. Try again."),
@@ -93,7 +91,7 @@ class ProviderErrors:
         }[code]
         message, event = {
             "first_token_timeout": (
-                _("The model did not start to answer within %(seconds)s seconds. Try again.", seconds=seconds),
+                _("The model did not start answering within %(seconds)s seconds. Try again.", seconds=seconds),
                 "sent no first token",
             ),
             "idle_timeout": (

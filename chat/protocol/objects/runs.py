@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ... import models
 
 FAILURES = {
-    "abandoned": gettext_noop("Everybody had left the conversation."),
+    "abandoned": gettext_noop("Everyone had left the conversation."),
     "host_lost": gettext_noop("The server restarted during this answer."),
-    "internal": gettext_noop("Something went wrong on this site. Try again."),
+    "internal": gettext_noop("Something went wrong on our side. Try again."),
     "shutdown": gettext_noop("The server restarted during this answer."),
 }
 """Failures that no provider caused: the sentence for each code."""

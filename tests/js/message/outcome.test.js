@@ -21,8 +21,8 @@ test("the outcome of a stop says who stopped it and after how many tokens", () =
   assert.equal(stopped({ stopped_by: bob }), "Bob stopped this.");
   assert.equal(stopped({ stopped_by: ada, tokens: 0 }), "You stopped this before it began.");
   assert.equal(
-    stopped({ error: { code: "abandoned", message: "Everybody had left.", retry_after: null } }),
-    "Everybody had left.",
+    stopped({ error: { code: "abandoned", message: "Everyone had left.", retry_after: null } }),
+    "Everyone had left.",
   );
 });
 

@@ -402,7 +402,7 @@ const translated = () => ({
       : _("{uses} of {most} used", { uses: integer(uses), most: integer(most) }),
   settings: _("Settings"),
   answers: _("The agent answers"),
-  answersWhen: { always: _("every message"), mention: _("when mentioned"), off: _("only when asked") },
+  answersWhen: { always: _("every message"), mention: _("when mentioned"), off: _("never") },
   mode: _("A message during an answer"),
   modes: { interrupt: _("interrupts it"), queue: _("waits until it is complete") },
   agents: _("Agents"),
