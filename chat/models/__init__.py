@@ -1,4 +1,4 @@
-"""The tables. One module for each subject; import models from here. `store` alone writes to them."""
+"""The tables, one module per subject. Import models from here. Only `store` writes to them."""
 
 from .conversations import Conversation, Invitation, Participant, Removal
 from .messages import Attachment, Edit, Message, attachment_storage

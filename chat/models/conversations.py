@@ -1,4 +1,4 @@
-"""Conversations, the people in them, and how people come in."""
+"""Conversations, their participants, and the invitations to them."""
 
 import uuid
 from typing import Any
@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Conversation(models.Model):
-    """A room: people, their agents, and what they said in order."""
+    """Participants, agents, and a numbered sequence of messages."""
 
     class Answers(models.TextChoices):
-        """When an agent answers by itself."""
+        """Which messages get an answer."""
 
         ALWAYS = "always", _("every message")
         MENTION = "mention", _("when mentioned")
@@ -26,7 +26,7 @@ class Conversation(models.Model):
         QUEUE = "queue", _("waits until it is complete")
 
     class TitleFrom(models.TextChoices):
-        """Where the title is from. What a person wrote is never overwritten."""
+        """What the title was made from. A title that a user wrote is never replaced."""
 
         NOTHING = "", _("none")
         WORDS = "words", _("first words")
@@ -55,9 +55,8 @@ class Conversation(models.Model):
         help_text=_("If empty: every message while one user can write, otherwise when mentioned."),
     )
     mode = models.CharField(_("message during an answer"), max_length=10, choices=Mode.choices, default=Mode.INTERRUPT)
-    waiting = models.JSONField(
-        _("agents waiting to answer"), default=list, blank=True, editable=False
-    )  # [slug, who asked, number of the message], in the order in which they were asked
+    # In order, each as [slug, id of the user who asked, number of the message].
+    waiting = models.JSONField(_("agents waiting to answer"), default=list, blank=True, editable=False)
     last_seq = models.PositiveIntegerField(_("last message number"), default=0)
     summary = models.TextField(
         _("summary"),
@@ -83,16 +82,16 @@ class Conversation(models.Model):
 
     @property
     def agents(self) -> list[str]:
-        """The slugs of all agents in it; the first is who answers where none is named."""
+        """The slugs of all agents. The first one answers messages that address none."""
         return [self.agent, *self.other_agents]
 
     def answers_for(self, writers: int) -> str:
-        """When an agent answers by itself, with this many people who may write."""
+        """Which messages get an answer while `writers` participants can write."""
         return self.answers or (self.Answers.ALWAYS if writers < 2 else self.Answers.MENTION)
 
 
 class Participant(models.Model):
-    """A person's membership in a conversation."""
+    """A user's membership in a conversation, and what is only theirs: read marker, pin, archive."""
 
     class Role(models.TextChoices):
         OWNER = "owner", _("owner")
@@ -122,8 +121,9 @@ class Participant(models.Model):
 
 
 class Removal(models.Model):
-    """Somebody was taken out of a conversation by another person: no link lets him in, until he is added by name. While
-    he is in it the row says nothing; it goes when he leaves by himself.
+    """Marks a user as removed by someone else: invitation links no longer work for them until they are re-added by name.
+
+    It has no effect while the user is a participant, and is deleted when they leave by themselves.
     """
 
     conversation = models.ForeignKey(
@@ -144,9 +144,7 @@ class Removal(models.Model):
 
 
 class Invitation(models.Model):
-    """A link that lets people into a conversation. Its token is the signed id (`store/invitations.py`): whoever reads
-    the table has no link.
-    """
+    """An invitation link. Its token is the signed id (`store/invitations.py`), so reading the table reveals no link."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(

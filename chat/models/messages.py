@@ -1,4 +1,4 @@
-"""Messages, their former versions and their attachments."""
+"""Messages, their earlier texts, and their attachments."""
 
 import uuid
 
@@ -14,7 +14,7 @@ from .conversations import Conversation
 
 
 class Message(models.Model):
-    """One posted text. An answer's row exists from its run's start; its text is checkpointed as it grows."""
+    """One message. The row of an answer is created when its run starts; checkpoints store the text as it grows."""
 
     class Role(models.TextChoices):
         USER = "user", _("user")
@@ -86,7 +86,7 @@ class Message(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         ordering = ["conversation", "seq"]
-        indexes = [  # what counts as unread
+        indexes = [  # over the messages that count as unread (store/read_state.py)
             models.Index(
                 fields=["conversation", "seq"],
                 condition=Q(shown=True, deleted_at=None) & ~Q(role="system"),
@@ -103,7 +103,7 @@ class Message(models.Model):
 
 
 class Edit(models.Model):
-    """What a message said before it was edited."""
+    """The text of a message before an edit."""
 
     message = models.ForeignKey(Message, models.CASCADE, verbose_name=_("message"), related_name="edits")
     text = models.TextField(_("previous text"), blank=True)
@@ -122,12 +122,14 @@ class Edit(models.Model):
 
 
 def attachment_storage() -> Storage:
+    """The storage of attachments. Migration 0003 refers to it by this name."""
     return storages[conf.STORAGE]
 
 
 class Attachment(models.Model):
-    """A picture or a text file: uploaded to a conversation first, then sent with a message. A fork's rows name the same
-    file, so a file is deleted with the last row that names it.
+    """A picture or a text file. It is uploaded to a conversation first, and then sent with a message.
+
+    The rows of a fork share the files of the original, so a file is deleted with its last row.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -14,7 +14,7 @@ from .messages import Message
 
 
 class Run(models.Model):
-    """One answer being made, or made: an agent calling a model."""
+    """One answer by an agent, from being queued to its one final status."""
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("queued")
@@ -132,7 +132,7 @@ class Run(models.Model):
 
     @property
     def cut_off(self) -> bool:
-        """Did it end before its answer was complete? Then it can go on."""
+        """True if it ended before its answer was complete, so that it can be continued."""
         ended = (self.Status.STOPPED, self.Status.FAILED, self.Status.INTERRUPTED)
         return self.status in ended or (
             self.status == self.Status.COMPLETED and self.finish_reason in LENGTH_FINISH_REASONS
@@ -140,7 +140,7 @@ class Run(models.Model):
 
 
 class ToolCall(models.Model):
-    """One use of a tool in a run, and, where it needs one, the decision of a person on it."""
+    """One call of a tool in a run, and the decision on it if it needs approval."""
 
     class Status(models.TextChoices):
         RUNNING = "running", _("running")

@@ -1,4 +1,4 @@
-"""The passages that search finds."""
+"""Passages: what the full-text search finds."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,8 +9,9 @@ from .messages import Message
 
 
 class Passage(models.Model):
-    """What the search finds: the title of a conversation, or the text of a message, in the folded form of `search.py`.
-    SQLite's FTS5 and PostgreSQL's full text index are over this table (a migration).
+    """The indexed words of a message, or of a conversation's title if `message` is empty (see `fulltext.py`).
+
+    Migration 0006 builds the full-text index over this table.
     """
 
     conversation = models.ForeignKey(

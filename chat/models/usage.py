@@ -1,4 +1,4 @@
-"""What people and conversations have spent."""
+"""Spending, against which budgets are checked."""
 
 from django.conf import settings
 from django.db import models
@@ -8,8 +8,9 @@ from .conversations import Conversation
 
 
 class Spending(models.Model):
-    """What a person's runs in a conversation took on one day (UTC): what budgets are held against. It outlives both,
-    or deleting would be a way to spend more.
+    """What a user's runs in one conversation took on one day (in the site's TIME_ZONE).
+
+    It outlives both: otherwise, deleting them would be a way around budgets.
     """
 
     day = models.DateField(_("day"))
