@@ -121,7 +121,7 @@ class Participant(models.Model):
 
 
 class Removal(models.Model):
-    """Marks a user as removed by someone else: invitation links no longer work for them until they are re-added by name.
+    """Marks a user as removed by someone else: invitation links do not work for them until they are re-added by name.
 
     It has no effect while the user is a participant, and is deleted when they leave by themselves.
     """

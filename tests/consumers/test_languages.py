@@ -25,7 +25,7 @@ GERMAN, ENGLISH = "language=de", "language=en"
 NO_TEXT = {GERMAN: "Die Nachricht hat keinen Text.", ENGLISH: "A message can't be empty."}
 NO_RUN = {
     GERMAN: "Diesen Lauf gibt es in diesem Gespräch nicht.",
-    ENGLISH: "There is no such run in this conversation.",
+    ENGLISH: "This answer is not in the conversation.",
 }
 NOBODY = "00000000-0000-4000-8000-000000000000"
 Scenario = Callable[..., Any]
@@ -127,7 +127,7 @@ def test_the_refusal_of_an_exhausted_budget_formats_numbers_by_language(
     assert refusals["de"].startswith(
         "Ihr Budget für heute ist aufgebraucht: 2.000 Tokens und Kosten von 12,50. Antworten"
     )
-    assert refusals["en"].startswith("Your budget for today is used up: 2,000 tokens and a cost of 12.50. Answers")
+    assert refusals["en"].startswith("Your budget for today is used up: 2,000 tokens and a cost of 12.50. You can ask")
 
 
 def test_stored_messages_are_in_the_sites_language(people: Any, room: Conversation) -> None:
