@@ -13,11 +13,18 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from hypothesis import settings as hypothesis_settings
 
 from .support import servers
 from .support.servers import Database, Server, Site, Upstream, environment
 
 RUN_FOLDER = "NOUS_CHAT_TEST_RUN"
+
+# No deadlines, because the speed of the machine proves nothing. The default runs the same examples each time, so no
+# test fails by chance. `make chaos` looks for new failures; each one becomes an @example of its test.
+hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+hypothesis_settings.register_profile("fresh", deadline=None, database=None, max_examples=1000, print_blob=True)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

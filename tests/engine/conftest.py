@@ -1,10 +1,9 @@
-"""What the engine's tests share: an upstream, and ways to put an answer through the engine."""
+"""Fixtures of the engine's tests: an upstream server, and agents that ask it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from chat.engine import Agent, Limits
 from chat.engine.providers.openai import OpenAIProvider
@@ -13,20 +12,17 @@ from ..support.upstream import Upstream
 
 KEY = "sk-test-key-of-the-suite"
 
-settings.register_profile("engine", deadline=None, database=None)  # how fast the machine is proves nothing
-settings.load_profile("engine")
-
 
 @pytest.fixture(autouse=True)
-def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not through a proxy that the environment may name."""
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment may name a proxy, which cannot reach the upstream."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "*")
 
 
 @pytest.fixture(autouse=True)
-def _once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is tried again, unless a test asks for it."""
+def _no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that want retries set `Limits.max_retries`."""
     monkeypatch.setenv("NOUS_CHAT_MAX_RETRIES", "0")
 
 
@@ -38,10 +34,10 @@ def provider() -> Iterator[Upstream]:
 
 @pytest.fixture
 def agent(provider: Upstream) -> Callable[..., Agent]:
-    """`agent("words@n=5", idle=0.2)`: an agent whose model behaves so, with those limits."""
+    """Make an agent with the upstream's model of that name and with those limits: `agent("words@n=5", idle=0.2)`."""
 
     def make(model: str, **limits: Any) -> Agent:
-        made = OpenAIProvider("custom", model, provider.url, KEY, "CUSTOM_API_KEY")
-        return Agent(made, limits=Limits(**limits))
+        upstream_model = OpenAIProvider("custom", model, provider.url, KEY, "CUSTOM_API_KEY")
+        return Agent(upstream_model, limits=Limits(**limits))
 
     return make

@@ -1,4 +1,4 @@
-"""Agents that are not ours: a site's own (own.py), and Pydantic AI's, skipped where it is not installed."""
+"""Custom agents: a site's own, and those of Pydantic AI, whose tests are skipped if it is not installed."""
 
 import asyncio
 import logging
@@ -39,16 +39,16 @@ from chat.engine.adapters.pydantic_ai import PydanticAIAgent
 from .scripted import events_of, failed, finished, results
 
 
-class Own:
-    """Says what it is given."""
+class ScriptedCustomAgent:
+    """A custom agent that yields or raises the given steps."""
 
     def __init__(self, *steps: Any) -> None:
         self.steps = steps
-        self.asked: list[Any] = []
+        self.received: list[Any] = []
         self.closed = False
 
     async def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncGenerator[Event, None]:
-        self.asked.append((list(messages), context))
+        self.received.append((list(messages), context))
         try:
             for step in self.steps:
                 if isinstance(step, Exception):
@@ -58,32 +58,36 @@ class Own:
             self.closed = True
 
 
-class TestOwn:
-    def test_its_events_are_relayed(self) -> None:
+class TestCustomAgents:
+    def test_events_are_relayed(self) -> None:
         result = Result("Hi", "Hm", usage=Usage(1), provider="mine", messages=(Message("assistant", "Hi"),))
         steps = [ThinkingDelta("Hm"), TextDelta("Hi"), ToolResult("1", "x", "y"), Finish(result)]
-        own = Own(*steps)
+        own = ScriptedCustomAgent(*steps)
         context = ToolContext(user="Ada")
         assert events_of(own, "Hello", context=context) == steps
-        assert own.asked == [([Message("user", "Hello")], context)]
+        assert own.received == [([Message("user", "Hello")], context)]
 
-    def test_what_its_result_leaves_out_is_filled_in(self) -> None:
+    def test_empty_fields_of_the_result_are_filled_in(self) -> None:
         call = ToolCall("1", "x", {})
-        events = events_of(Own(TextDelta("H"), ThinkingDelta("m"), call, TextDelta("i"), Finish(Result(model="x"))))
-        said = (Message("assistant", "Hi"),)
-        assert finished(events) == Result("Hi", "m", (call,), model="x", messages=said)
+        events = events_of(
+            ScriptedCustomAgent(TextDelta("H"), ThinkingDelta("m"), call, TextDelta("i"), Finish(Result(model="x")))
+        )
+        messages = (Message("assistant", "Hi"),)
+        assert finished(events) == Result("Hi", "m", (call,), model="x", messages=messages)
 
-    def test_run_folds_it(self) -> None:
-        assert asyncio.run(run(Own(TextDelta("Hi"), Finish(Result())), "Hello")).text == "Hi"
+    def test_run_returns_the_result(self) -> None:
+        assert asyncio.run(run(ScriptedCustomAgent(TextDelta("Hi"), Finish(Result())), "Hello")).text == "Hi"
 
-    def test_nothing_follows_its_end(self) -> None:
-        own = Own(Finish(Result("a")), TextDelta("b"), Finish(Result("c")))
+    def test_events_after_the_end_are_ignored(self) -> None:
+        own = ScriptedCustomAgent(Finish(Result("a")), TextDelta("b"), Finish(Result("c")))
         assert len(events_of(own)) == 1
         assert own.closed
 
     @pytest.mark.parametrize("step", [KeyError("sk-secret-of-a-bug"), "text", Result("x"), None])
-    def test_one_that_misbehaves_is_an_error(self, step: Any, caplog: pytest.LogCaptureFixture) -> None:
-        own = Own(TextDelta("Hi"), step)
+    def test_an_exception_or_an_invalid_event_is_an_internal_error(
+        self, step: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        own = ScriptedCustomAgent(TextDelta("Hi"), step)
         with caplog.at_level(logging.ERROR, "nous_chat.engine"):
             last = failed(events_of(own))
         assert (last.error.code, last.result.text) == ("internal", "Hi")
@@ -91,18 +95,18 @@ class TestOwn:
         assert own.closed
         assert "failed" in caplog.text
 
-    def test_its_own_engine_errors_stay(self) -> None:
+    def test_engine_errors_are_passed_on(self) -> None:
         failure = ProviderError("Busy.", "overloaded", provider="mine")
-        assert failed(events_of(Own(failure))).error is failure
-        assert events_of(Own(TextDelta("a"), Error(failure, Result())))[-1] == Error(
+        assert failed(events_of(ScriptedCustomAgent(failure))).error is failure
+        assert events_of(ScriptedCustomAgent(TextDelta("a"), Error(failure, Result())))[-1] == Error(
             failure, Result("a", messages=(Message("assistant", "a"),))
         )
 
     def test_a_stream_without_an_end_is_an_error(self) -> None:
-        last = failed(events_of(Own(TextDelta("Hi"))))
+        last = failed(events_of(ScriptedCustomAgent(TextDelta("Hi"))))
         assert (last.error.code, last.result.text) == ("internal", "Hi")
 
-    def test_what_cannot_be_started_is_an_error(self) -> None:
+    def test_an_agent_that_cannot_start_is_an_error(self) -> None:
         class Nothing:
             def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncIterator[Event]:
                 raise RuntimeError
@@ -111,7 +115,7 @@ class TestOwn:
         assert failed(events_of(object())).error.code == "internal"
 
     @pytest.mark.parametrize("stop", ["close", "cancel"])
-    def test_leaving_closes_it_in_the_task_that_reads(self, stop: str) -> None:
+    def test_leaving_closes_the_stream_in_the_task_that_reads(self, stop: str) -> None:
         closed_in = []
 
         class Waiting:
@@ -125,17 +129,17 @@ class TestOwn:
                     closed_in.append(asyncio.current_task())
 
         async def scenario() -> asyncio.Task[None]:
-            heard = asyncio.Event()
+            received_event = asyncio.Event()
 
             async def read() -> None:
                 async with aclosing(run_stream(Waiting(), "x")) as stream:
                     async for _ in stream:
-                        heard.set()
+                        received_event.set()
                         if stop == "close":
                             return
 
             task = asyncio.create_task(read())
-            await heard.wait()
+            await received_event.wait()
             await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -144,10 +148,10 @@ class TestOwn:
         task = asyncio.run(scenario())
         assert closed_in == [task]
 
-    def test_a_plain_iterator_will_do(self) -> None:
+    def test_a_plain_async_iterator_is_accepted(self) -> None:
         class Plain:
             def __init__(self) -> None:
-                self.left: list[Event] = [TextDelta("a"), Finish(Result())]
+                self.events: list[Event] = [TextDelta("a"), Finish(Result())]
 
             def run_stream(self, messages: Sequence[Message], *, context: ToolContext) -> AsyncIterator[Event]:
                 return self
@@ -156,12 +160,12 @@ class TestOwn:
                 return self
 
             async def __anext__(self) -> Event:
-                return self.left.pop(0)
+                return self.events.pop(0)
 
         assert finished(events_of(Plain())).text == "a"
 
-    def test_it_may_wait_for_a_decision(self) -> None:
-        class Asking(Own):
+    def test_a_resumable_agent_gets_the_decisions(self) -> None:
+        class Asking(ScriptedCustomAgent):
             async def resume(
                 self, messages: Sequence[Message], decisions: Mapping[str, Decision], *, context: ToolContext
             ) -> AsyncGenerator[Event, None]:
@@ -172,7 +176,7 @@ class TestOwn:
             return [event async for event in resume(agent, [], {"1": Reject("no")})]
 
         assert finished(asyncio.run(go_on(Asking()))).text == "Reject(reason='no')"
-        assert failed(asyncio.run(go_on(Own()))).error.code == "configuration"
+        assert failed(asyncio.run(go_on(ScriptedCustomAgent()))).error.code == "configuration"
 
 
 def test_the_engine_does_not_import_frameworks() -> None:
@@ -186,12 +190,12 @@ class TestPydanticAI:
         return pytest.importorskip("pydantic_ai", reason="pydantic_ai is not installed")
 
     def agent(self, ai: Any, stream: Any, **options: Any) -> Any:
-        """An agent whose model streams what the function `stream` makes of the messages."""
+        """An agent whose model streams what `stream` yields for the messages."""
         from pydantic_ai.models.function import FunctionModel
 
         return ai.Agent(FunctionModel(stream_function=stream), **options)
 
-    def test_text_and_usage(self, ai: Any) -> None:
+    def test_text_and_usage_are_converted(self, ai: Any) -> None:
         from pydantic_ai.models.test import TestModel
 
         events = events_of(PydanticAIAgent(ai.Agent(TestModel(custom_output_text="Hello there"))), "Hi")
@@ -202,7 +206,7 @@ class TestPydanticAI:
         assert result.usage is not None
         assert result.usage.output_tokens == 2
 
-    def test_thinking_calls_results_and_what_follows(self, ai: Any) -> None:
+    def test_thinking_calls_and_results_are_converted(self, ai: Any) -> None:
         from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall
 
         async def stream(messages: list[Any], info: Any) -> AsyncIterator[Any]:
@@ -217,7 +221,7 @@ class TestPydanticAI:
 
         agent = self.agent(ai, stream, deps_type=str)
 
-        @agent.tool
+        @agent.tool  # type: ignore[untyped-decorator]  # of Any
         def weather(context: ai.RunContext[str], city: str) -> dict[str, str]:
             return {city: context.deps}
 
@@ -237,11 +241,11 @@ class TestPydanticAI:
             ("assistant", "Looking."), ("tool", '{"Oslo":"rain"}'), ("assistant", "It rains."),
         ]  # fmt: skip
 
-    def test_the_history_reaches_it_and_its_messages_go_on(self, ai: Any) -> None:
-        asked: list[Any] = []
+    def test_the_history_is_converted_in_both_directions(self, ai: Any) -> None:
+        received: list[Any] = []
 
         async def stream(messages: list[Any], info: Any) -> AsyncIterator[str]:
-            asked.append(messages)
+            received.append(messages)
             yield "Yes."
 
         agent = PydanticAIAgent(self.agent(ai, stream))
@@ -255,10 +259,15 @@ class TestPydanticAI:
         first = finished(events_of(agent, history))
         kept = msgspec.json.decode(msgspec.json.encode(first.messages), type=tuple[Message, ...])
         assert finished(events_of(agent, [*history, *kept, Message("user", "Really?")])).text == "Yes."
-        request, response, second, answer, third = asked[1]
+        request, response, second, answer, third = received[1]
         assert [part.part_kind for part in request.parts] == ["system-prompt", "user-prompt"]
-        said, data, address = request.parts[1].content
-        assert (said, data.data, data.media_type, address.url) == ("See?", b"x", "image/png", "https://a.example/b.png")
+        prompt, data, address = request.parts[1].content
+        assert (prompt, data.data, data.media_type, address.url) == (
+            "See?",
+            b"x",
+            "image/png",
+            "https://a.example/b.png",
+        )
         assert [part.part_kind for part in response.parts] == ["text", "tool-call"]
         assert (second.parts[0].content, second.parts[0].outcome, second.parts[1].content) == (
             "a cat", "failed", "Ada: Sure?",
@@ -266,7 +275,7 @@ class TestPydanticAI:
         assert answer.parts[0].content == "Yes."
         assert third.parts[-1].content == "Really?"
 
-    def test_an_output_type_is_the_output(self, ai: Any) -> None:
+    def test_a_structured_output_is_the_output(self, ai: Any) -> None:
         from pydantic_ai.models.test import TestModel
 
         agent = ai.Agent(TestModel(custom_output_args={"city": "Oslo"}), output_type=dict[str, str])
@@ -275,7 +284,7 @@ class TestPydanticAI:
         assert result.tool_calls == ()
 
     @pytest.mark.parametrize("decision", [Approve(), Approve({"name": "b.txt"}), Reject("No.")])
-    def test_approvals(self, ai: Any, decision: Decision) -> None:
+    def test_approvals_are_converted(self, ai: Any, decision: Decision) -> None:
         from pydantic_ai.models.function import DeltaToolCall
 
         async def stream(messages: list[Any], info: Any) -> AsyncIterator[Any]:
@@ -287,11 +296,11 @@ class TestPydanticAI:
 
         made = self.agent(ai, stream, output_type=[str, ai.DeferredToolRequests])
 
-        @made.tool_plain
+        @made.tool_plain  # type: ignore[untyped-decorator]  # of Any
         def look() -> str:
             return "seen"
 
-        @made.tool_plain(requires_approval=True)
+        @made.tool_plain(requires_approval=True)  # type: ignore[untyped-decorator]  # of Any
         def delete(name: str) -> str:
             return f"{name} deleted"
 
@@ -307,8 +316,8 @@ class TestPydanticAI:
 
         events = asyncio.run(go_on())
         (result,) = [result for result in results(events) if result.id == "c2"]
-        said = {"Approve(arguments=None)": "a.txt deleted", "Reject(reason='No.')": "A person refused this call: No."}
-        assert result.text == said.get(repr(decision), "b.txt deleted")
+        texts = {"Approve(arguments=None)": "a.txt deleted", "Reject(reason='No.')": "A person refused this call: No."}
+        assert result.text == texts.get(repr(decision), "b.txt deleted")
         assert result.failed is isinstance(decision, Reject)
         assert finished(events).text == "Done."
 
@@ -332,8 +341,8 @@ class TestPydanticAI:
             assert last.error.code == code
             assert "secret" not in last.error.message + repr(last.error)
 
-    def test_leaving_cancels_its_run(self, ai: Any) -> None:
-        left = []
+    def test_leaving_cancels_the_run(self, ai: Any) -> None:
+        exceptions = []
 
         async def stream(messages: list[Any], info: Any) -> AsyncIterator[str]:
             try:
@@ -341,7 +350,7 @@ class TestPydanticAI:
                 yield "So"
                 await asyncio.sleep(3600)
             except BaseException as error:
-                left.append(type(error))
+                exceptions.append(type(error))
                 raise
 
         async def scenario() -> set[Any]:
@@ -352,10 +361,10 @@ class TestPydanticAI:
             return asyncio.all_tasks() - before
 
         assert asyncio.run(asyncio.wait_for(scenario(), 30)) == set()
-        assert left
+        assert exceptions
 
 
-def test_without_the_framework_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_framework_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_ai", None)
     with pytest.raises(ConfigurationError, match="pip install pydantic-ai-slim"):
         PydanticAIAgent(object())

@@ -1,4 +1,4 @@
-"""Anthropic's wire, quirk by quirk, and what is sent on it."""
+"""Anthropic's wire: parsing of responses, quirk by quirk, and requests."""
 
 import json
 from typing import Any
@@ -52,61 +52,61 @@ def test_text_comes_in_deltas() -> None:
     assert decoded.replay is None
 
 
-def test_nothing_after_the_end_counts_and_a_stop_reason_is_an_end() -> None:
+def test_text_after_the_end_is_ignored_and_a_stop_reason_is_an_end() -> None:
     assert decode(BEGIN, TEXT, text("a"), stop(), END, text("b")).text == "a"
     assert decode(BEGIN, TEXT, text("a"), stop()).code is None
     assert decode(BEGIN, TEXT, text("a"), stop().rstrip()).code is None
 
 
-def test_without_either_the_stream_was_cut() -> None:
+def test_without_an_end_the_stream_was_cut() -> None:
     decoded = decode(BEGIN, TEXT, text("a"), event("content_block_stop", index=0))
     assert (decoded.text, decoded.code, decoded.usage) == ("a", "stream_cut", Usage(3, 1, 4))
 
 
-def test_a_block_may_hold_its_text_from_the_start() -> None:
+def test_a_block_may_start_with_its_text() -> None:
     decoded = decode(BEGIN, start(0, "thinking", thinking="Hm", signature=""), start(1, "text", text="Yes"), stop())
     assert decoded.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
 
 
-def test_blanks_inside_the_json_do_no_harm() -> None:
+def test_blanks_inside_the_json_are_ignored() -> None:
     body = b'data: {"type": "content_block_delta", "index": 0, "delta": {"type":"text_delta","text":"a"}      }\n\n'
     assert decode(BEGIN, TEXT, body, stop()).text == "a"
 
 
 class TestUsage:
-    def test_what_comes_later_replaces_what_came_first_field_by_field(self) -> None:
+    def test_later_usage_updates_earlier_usage_field_by_field(self) -> None:
         assert decode(BEGIN, stop(usage={"output_tokens": 9})).usage == Usage(3, 9, 12)
         assert decode(BEGIN, stop(usage={"input_tokens": 70, "output_tokens": 9})).usage == Usage(70, 9, 79)
 
-    def test_the_cache_counts_into_the_total(self) -> None:
+    def test_cached_tokens_count_towards_the_total(self) -> None:
         usage = {"cache_creation_input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 9}
         assert decode(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 122, 100)
 
-    def test_thinking_is_told_where_it_is(self) -> None:
+    def test_reasoning_tokens_are_read(self) -> None:
         usage = {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 5}}
         assert decode(BEGIN, stop(usage=usage)).usage == Usage(3, 9, 12, None, 5)
 
-    def test_or_it_never_comes(self) -> None:
+    def test_usage_may_be_missing(self) -> None:
         assert decode(TEXT, text("a"), stop(), END).usage is None
 
 
 class TestTools:
     CALL = start(0, "tool_use", id="toolu_1", name="add", input={})
 
-    def test_a_call_comes_in_pieces_and_goes_out_whole(self) -> None:
+    def test_a_call_is_joined_from_pieces(self) -> None:
         pieces = [delta(0, "input_json_delta", partial_json=part) for part in ("", '{"x"', ": 1}")]
         decoded = decode(BEGIN, self.CALL, *pieces, stop("tool_use"), END)
         assert decoded.deltas == [ToolCall("toolu_1", "add", {"x": 1}, '{"x": 1}')]
 
-    def test_no_arguments_are_an_empty_object(self) -> None:
+    def test_missing_arguments_are_an_empty_object(self) -> None:
         decoded = decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json=""), stop("tool_use"))
         assert decoded.calls == [ToolCall("toolu_1", "add", {}, "")]
 
-    def test_arguments_that_were_cut_are_none_and_kept_raw(self) -> None:
+    def test_cut_off_arguments_are_none_and_kept_raw(self) -> None:
         decoded = decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json='{"x": "unf'), stop("max_tokens"))
         assert decoded.calls == [ToolCall("toolu_1", "add", None, '{"x": "unf')]
 
-    def test_the_servers_own_tools_are_nobodys_calls(self) -> None:
+    def test_the_servers_own_tools_make_no_calls(self) -> None:
         server = start(0, "server_tool_use", id="srvtoolu_1", name="web_search", input={})
         query = delta(0, "input_json_delta", partial_json='{"query": "x"}')
         found = {"tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result", "encrypted_content": "e"}]}
@@ -119,7 +119,7 @@ class TestTools:
             {"type": "text", "text": "a"},
         ])  # fmt: skip
 
-    def test_a_stream_that_failed_has_none(self) -> None:
+    def test_a_failed_stream_has_no_calls(self) -> None:
         assert decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json="{}")).calls == []
 
 
@@ -129,7 +129,7 @@ class TestThinking:
     SIGNATURE = delta(0, "signature_delta", signature="sig")
     CALL = start(1, "tool_use", id="toolu_1", name="add", input={})
 
-    def test_it_goes_back_signed_with_the_call(self) -> None:
+    def test_signed_thinking_is_replayed_with_the_call(self) -> None:
         decoded = decode(BEGIN, self.BLOCK, *self.THOUGHT, self.SIGNATURE, self.CALL, stop("tool_use"))
         assert decoded.thinking == "Hm. So."
         assert decoded.replay == Replay("anthropic", [
@@ -137,7 +137,7 @@ class TestThinking:
             {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
         ])  # fmt: skip
 
-    def test_so_do_thoughts_that_are_not_shown(self) -> None:
+    def test_redacted_thinking_is_replayed(self) -> None:
         redacted = start(1, "redacted_thinking", data="EqkE")
         decoded = decode(BEGIN, self.BLOCK, self.SIGNATURE, redacted, start(2, "text", text=""), text("a", 2), stop())
         assert decoded.deltas == [TextDelta("a")]
@@ -147,7 +147,7 @@ class TestThinking:
             {"type": "text", "text": "a"},
         ])  # fmt: skip
 
-    def test_what_may_not_come_back_is_left_out(self) -> None:
+    def test_blocks_that_the_api_refuses_are_not_replayed(self) -> None:
         empty = start(2, "text", text="")
         decoded = decode(BEGIN, self.BLOCK, *self.THOUGHT, self.CALL, empty, stop("max_tokens"))
         assert decoded.replay == Replay("anthropic", [
@@ -157,11 +157,11 @@ class TestThinking:
     def test_an_answer_that_broke_off_has_no_replay(self) -> None:
         assert decode(BEGIN, self.BLOCK, *self.THOUGHT).replay is None
 
-    def test_citations_and_compactions_are_kept_for_it(self) -> None:
+    def test_citations_and_compactions_are_replayed(self) -> None:
         cited = [delta(1, "citations_delta", citation={"cited_text": "x"}), text("a", 1)]
         summary = delta(0, "compaction_delta", content="so far")
-        begin = [start(0, "compaction", content=None), summary, start(1, "text", text="", citations=[])]
-        decoded = decode(BEGIN, *begin, *cited, stop())
+        first_events = [start(0, "compaction", content=None), summary, start(1, "text", text="", citations=[])]
+        decoded = decode(BEGIN, *first_events, *cited, stop())
         assert decoded.text == "a"
         assert decoded.replay == Replay("anthropic", [
             {"type": "compaction", "content": "so far"},
@@ -169,7 +169,7 @@ class TestThinking:
         ])  # fmt: skip
 
 
-def test_a_refusal_keeps_what_was_said_and_has_a_sentence() -> None:
+def test_a_refusal_keeps_the_text_and_has_an_explanation() -> None:
     decoded = decode(BEGIN, TEXT, text("Hi"), stop("refusal", stop_details={"explanation": None}), END)
     assert (decoded.text, decoded.finish_reason, decoded.code) == ("Hi", "refusal", None)
     assert decoded.refusal == "The model declined to answer this."
@@ -184,25 +184,25 @@ class TestErrors:
         ("authentication_error", "authentication"),
         ("invalid_request_error", "bad_request"),
     ])  # fmt: skip
-    def test_an_error_may_come_in_the_middle(self, kind: str, code: str) -> None:
+    def test_an_error_event_may_come_in_the_middle(self, kind: str, code: str) -> None:
         error = event("error", error={"type": kind, "message": "Too bad"})
         decoded = decode(BEGIN, TEXT, text("a"), error)
         assert (decoded.text, decoded.code, decoded.usage) == ("a", code, Usage(3, 1, 4))
         assert "Too bad" in decoded.detail
 
-    def test_or_without_its_type_or_its_frame(self) -> None:
+    def test_an_error_may_lack_its_type_or_its_frame(self) -> None:
         error = b'{"error": {"type": "overloaded_error", "message": "Overloaded"}}'
         assert decode(BEGIN, b"data: " + error + b"\n\n").code == "overloaded"
         assert decode(BEGIN, TEXT, error + b"\n").code == "overloaded"
         assert decode(BEGIN, TEXT, b"error: " + error + b"\n").code == "overloaded"
         assert decode(BEGIN, TEXT, b"event: error\ndata: overloaded\n\n").code == "overloaded"
 
-    def test_an_event_that_is_no_json_is_no_answer(self) -> None:
+    def test_an_event_with_invalid_json_is_a_bad_response(self) -> None:
         assert decode(BEGIN, TEXT, text("a"), b"event: content_block_delta\ndata: {x\n\n", END).code == "bad_response"
 
 
 class TestWhole:
-    def test_it_is_an_answer_too(self) -> None:
+    def test_an_answer_may_come_in_one_object(self) -> None:
         usage = {"input_tokens": 3, "output_tokens": 2}
         body: dict[str, Any] = {"type": "message", "stop_reason": "tool_use", "usage": usage, "content": [
             {"type": "thinking", "thinking": "Hm", "signature": "sig"}, {"type": "text", "text": "Yes"},
@@ -216,11 +216,11 @@ class TestWhole:
         assert (decoded.finish_reason, decoded.usage, decoded.code) == ("tool_use", Usage(3, 2, 5), None)
         assert decoded.replay == Replay("anthropic", body["content"])
 
-    def test_it_may_be_an_error_under_status_200(self) -> None:
+    def test_an_object_may_be_an_error_under_status_200(self) -> None:
         assert decode(b'{"type": "error", "error": {"type": "overloaded_error", "message": "x"}}').code == "overloaded"
 
     @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"content": 7}', b'{"content": [{"ty', b"[{}]"])
-    def test_or_something_else(self, body: bytes) -> None:
+    def test_another_object_is_a_bad_response(self, body: bytes) -> None:
         assert decode(body).code in ("bad_response", "stream_cut")
 
 
@@ -233,7 +233,7 @@ class TestWhole:
     start(5, "brand_new_block", x=1), b": comment\n\n", b"data: 7\n\n", b"data:\n\n",
     b"event: ping\ndata: 12:00\n\n", b"hello there\n", b"data: []\n\n", b"data: null\n\n", b"id: 1\n",
 ])  # fmt: skip
-def test_what_we_do_not_know_is_ignored(unknown: bytes) -> None:
+def test_unknown_events_are_ignored(unknown: bytes) -> None:
     decoded = decode(BEGIN, TEXT, text("a"), unknown, text("b"), stop(), END)
     assert (decoded.text, decoded.finish_reason, decoded.code) == ("ab", "end_turn", None)
 
@@ -263,7 +263,7 @@ json_values = st.recursive(
 
 
 @given(json_values, kinds)
-def test_no_json_at_all_raises_anything(value: Any, kind: str) -> None:
+def test_no_json_makes_the_parser_raise(value: Any, kind: str) -> None:
     inner = value if isinstance(value, dict) else {"x": value}
     decode(
         BEGIN,
@@ -283,7 +283,7 @@ class TestRequest:
     def messages(self, *messages: Message) -> Any:
         return self.body(messages=messages)["messages"]
 
-    def test_it_asks_for_a_stream_within_a_limit(self) -> None:
+    def test_a_request_asks_for_a_stream_with_a_token_limit(self) -> None:
         assert self.body() == {
             "model": "claude",
             "max_tokens": 16384,
@@ -293,13 +293,13 @@ class TestRequest:
         assert self.body(limits=Limits(max_output_tokens=7))["max_tokens"] == 7
         assert self.body(settings={"thinking": {"type": "enabled", "budget_tokens": 20_000}})["max_tokens"] == 36_384
 
-    def test_instructions_and_first_system_messages_stand_apart(self) -> None:
+    def test_instructions_and_leading_system_messages_form_the_system_prompt(self) -> None:
         messages = [Message("system", "Be kind."), Message("user", "Hi")]
         body = self.body(messages=messages, instructions="Be brief.")
         assert body["system"] == "Be brief.\n\nBe kind."
         assert len(body["messages"]) == 1
 
-    def test_later_ones_and_names_are_spoken_and_sides_take_turns(self) -> None:
+    def test_later_system_messages_and_names_become_text_and_turns_alternate(self) -> None:
         assert self.messages(
             Message("user", "Hi", name="Ada"), Message("user", "And I", name="Bob"), Message("assistant", "Hello"),
             Message("assistant", " "), Message("assistant", "there"), Message("system", "Ada left."),
@@ -310,12 +310,12 @@ class TestRequest:
             {"role": "user", "content": [{"type": "text", "text": "System: Ada left."}]},
         ]  # fmt: skip
 
-    def test_people_begin_and_end(self) -> None:
+    def test_the_user_has_the_first_and_the_last_turn(self) -> None:
         roles = [message["role"] for message in self.messages(Message("assistant", "Hello"))]
         assert roles == ["user", "assistant", "user"]
         assert [message["role"] for message in self.messages()] == ["user"]
 
-    def test_images_come_as_bytes_or_addresses(self) -> None:
+    def test_images_are_sent_as_bytes_or_addresses(self) -> None:
         images = (
             Image(data=b"abc", media_type="image/jpeg"),
             Image("https://x/y.png"),
@@ -329,7 +329,7 @@ class TestRequest:
             {"type": "text", "text": "What is this?"},
         ]
 
-    def test_calls_and_results_go_back(self) -> None:
+    def test_calls_and_results_are_sent_back(self) -> None:
         calls = (ToolCall("a", "one", {"x": 1}), ToolCall("b", "two", None, "{wrong"))
         assert self.messages(
             Message("user", "Hi"), Message("assistant", "Look: ", tool_calls=calls),
@@ -349,7 +349,7 @@ class TestRequest:
             ]},
         ]  # fmt: skip
 
-    def test_only_its_own_replay_is_used(self) -> None:
+    def test_only_replays_of_this_wire_are_used(self) -> None:
         call = (ToolCall("a", "one", {}),)
         mine, other = (
             Replay("anthropic", [{"type": "thinking", "thinking": "", "signature": "s"}]),
@@ -363,7 +363,7 @@ class TestRequest:
         assert sent[1]["content"] == [{"type": "thinking", "thinking": "", "signature": "s"}]
         assert sent[3]["content"] == [{"type": "text", "text": "b"}]
 
-    def test_tools_and_a_schema_for_the_answer(self) -> None:
+    def test_tools_and_an_output_schema_are_sent(self) -> None:
         inner = {
             "type": "object",
             "properties": {"minimum": {"type": "integer", "minimum": 1}},
@@ -376,7 +376,7 @@ class TestRequest:
             "additionalProperties": False,
         }}}  # fmt: skip
 
-    def test_settings_are_the_vendors_own_fields(self) -> None:
+    def test_settings_are_added_as_the_vendors_own_fields(self) -> None:
         search = {"type": "web_search_20250305", "name": "web_search"}
         thinking = {"type": "adaptive"}
         settings = {"thinking": thinking, "tools": [search], "max_tokens": 9, "output_config": {"effort": "low"}}

@@ -43,23 +43,20 @@ def look() -> str:
     return "a.txt b.txt"
 
 
-ASKED = [
-    TextDelta("One moment."),
-    call("look", "1"),
-    call("delete", "2", name="a.txt"),
-    call("delete", "3", name="b.txt"),
-]
+CALLS = (call("look", "1"), call("delete", "2", name="a.txt"), call("delete", "3", name="b.txt"))
+FIRST_TURN = [TextDelta("One moment."), *CALLS]
 
 
 def paused(*more: list[Any]) -> tuple[ScriptedModel, list[Event]]:
-    """A run that waits for a decision on the calls 2 and 3, and the turns that come after."""
+    """A model with a run that waits for decisions about the calls 2 and 3, and its events. `more` are later turns."""
     model = ScriptedModel(
-        [*ASKED, Completion("tool_calls", Usage(1))], *(more or ([TextDelta("Done."), Completion("stop", Usage(2))],))
+        [*FIRST_TURN, Completion("tool_calls", Usage(1))],
+        *(more or ([TextDelta("Done."), Completion("stop", Usage(2))],)),
     )
     return model, events_of(model.agent(tools=[look, delete]), HISTORY)
 
 
-def decided(
+def resume_with(
     model: ScriptedModel, messages: list[Message], decisions: dict[str, Decision], **options: Any
 ) -> list[Event]:
     async def collect() -> list[Event]:
@@ -68,23 +65,23 @@ def decided(
     return asyncio.run(collect())
 
 
-def test_a_stream_ends_with_the_calls_that_wait_after_the_others_were_made() -> None:
+def test_a_stream_finishes_with_pending_calls_after_the_other_calls() -> None:
     model, events = paused()
     result = finished(events)
     assert results(events) == [ToolResult("1", "look", "a.txt b.txt")]
-    assert result.pending == tuple(ASKED[2:])
+    assert result.pending == CALLS[1:]
     assert (result.finish_reason, result.usage, result.text) == ("tool_calls", Usage(1), "One moment.")
     assert result.messages == (
-        Message("assistant", "One moment.", tool_calls=tuple(ASKED[1:])),
+        Message("assistant", "One moment.", tool_calls=CALLS),
         tool_message("1", "look", "a.txt b.txt"),
     )
     assert len(model.requests) == 1
 
 
-def test_what_is_approved_is_called_and_the_answer_goes_on() -> None:
+def test_approved_calls_are_made_and_the_answer_continues() -> None:
     model, events = paused()
     messages = [*HISTORY, *finished(events).messages]
-    events = decided(model, messages, {"2": Approve(), "3": Approve()})
+    events = resume_with(model, messages, {"2": Approve(), "3": Approve()})
     result = finished(events)
     assert {r.id: r.text for r in results(events)} == {"2": "a.txt deleted 1", "3": "b.txt deleted 1"}
     assert result == Result(
@@ -102,10 +99,10 @@ def test_what_is_approved_is_called_and_the_answer_goes_on() -> None:
     assert list(model.requests[1].messages) == [*messages, *result.messages[:2]]
 
 
-def test_a_refusal_and_its_reason_reach_the_model() -> None:
+def test_a_rejection_and_its_reason_reach_the_model() -> None:
     model, events = paused()
     messages = [*HISTORY, *finished(events).messages]
-    events = decided(model, messages, {"2": Reject("It is the only copy."), "3": Reject()})
+    events = resume_with(model, messages, {"2": Reject("It is the only copy."), "3": Reject()})
     assert results(events) == [
         ToolResult("2", "delete", "A person refused this call: It is the only copy.", True),
         ToolResult("3", "delete", "A person refused this call.", True),
@@ -116,43 +113,43 @@ def test_a_refusal_and_its_reason_reach_the_model() -> None:
 def test_a_person_may_change_the_arguments_and_the_model_is_told() -> None:
     model, events = paused()
     messages = [*HISTORY, *finished(events).messages]
-    events = decided(model, messages, {"2": Approve({"name": "c.txt", "times": 2}), "3": Approve({"nome": "x"})})
-    said = {result.id: result for result in results(events)}
-    assert said["2"].text == ('(A person changed the arguments to {"name":"c.txt","times":2}.)\nc.txt deleted 2')
-    assert said["3"].failed
-    assert "unknown field `nome`" in said["3"].text
+    events = resume_with(model, messages, {"2": Approve({"name": "c.txt", "times": 2}), "3": Approve({"nome": "x"})})
+    by_id = {result.id: result for result in results(events)}
+    assert by_id["2"].text == ('(A person changed the arguments to {"name":"c.txt","times":2}.)\nc.txt deleted 2')
+    assert by_id["3"].failed
+    assert "unknown field `nome`" in by_id["3"].text
 
 
-def test_calls_that_cannot_be_made_are_not_put_before_a_person() -> None:
+def test_invalid_calls_do_not_wait_for_approval() -> None:
     model = ScriptedModel([call("delete", "1", nome="x"), ToolCall("2", "delete", None)], [TextDelta("Sorry.")])
     result = finished(events_of(model.agent(tools=[delete])))
     assert (result.pending, result.text) == ((), "Sorry.")
 
 
-def test_more_calls_than_allowed_are_not_put_before_a_person_either() -> None:
+def test_calls_beyond_the_limit_do_not_wait_for_approval() -> None:
     model = ScriptedModel([call("delete", str(i), name="x") for i in range(5)])
     events = events_of(model.agent(tools=[delete], limits=Limits(max_calls=3)))
     assert [waiting.id for waiting in finished(events).pending] == ["0", "1", "2"]
     assert [(result.id, result.failed) for result in results(events)] == [("3", True), ("4", True)]
 
 
-def test_a_resumed_run_may_have_to_wait_again() -> None:
+def test_a_resumed_run_may_wait_again() -> None:
     model, events = paused([call("delete", "2", name="c.txt")], [TextDelta("Done.")])
     messages = [*HISTORY, *finished(events).messages]
-    first = finished(decided(model, messages, {"2": Approve(), "3": Approve()}))
+    first = finished(resume_with(model, messages, {"2": Approve(), "3": Approve()}))
     (waiting,) = first.pending
     assert waiting.id not in ("", "1", "2", "3")
     messages += first.messages
-    assert finished(decided(model, messages, {waiting.id: Approve()})).text == "Done."
+    assert finished(resume_with(model, messages, {waiting.id: Approve()})).text == "Done."
 
 
-def test_people_may_have_spoken_meanwhile() -> None:
+def test_messages_may_arrive_while_calls_wait() -> None:
     model, events = paused()
     messages = [*HISTORY, *finished(events).messages, Message("user", "Hurry up!")]
-    assert finished(decided(model, messages, {"2": Approve(), "3": Reject()})).text == "Done."
+    assert finished(resume_with(model, messages, {"2": Approve(), "3": Reject()})).text == "Done."
 
 
-def test_tools_get_the_context_of_the_one_who_resumes() -> None:
+def test_tools_get_the_context_passed_to_resume() -> None:
     @tool(requires_approval=True)
     def sign(context: ToolContext) -> str:
         return f"{context.user} {context.call_id}"
@@ -169,7 +166,7 @@ def test_tools_get_the_context_of_the_one_who_resumes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decisions", "said"),
+    ("decisions", "problem"),
     [
         ({}, "no decision for '2', '3'"),
         ({"2": Approve()}, "no decision for '3'"),
@@ -177,18 +174,18 @@ def test_tools_get_the_context_of_the_one_who_resumes() -> None:
         ({"2": Approve(), "3": "yes"}, "'3' is neither Approve nor Reject"),
     ],
 )
-def test_decisions_that_do_not_fit_are_an_error(decisions: dict[str, Any], said: str) -> None:
+def test_decisions_that_do_not_match_the_calls_are_an_error(decisions: dict[str, Any], problem: str) -> None:
     model, events = paused()
-    (last,) = decided(model, [*HISTORY, *finished(events).messages], decisions)
+    (last,) = resume_with(model, [*HISTORY, *finished(events).messages], decisions)
     assert isinstance(last, Error)
     assert last.error.code == "configuration"
-    assert said in last.error.detail
+    assert problem in last.error.detail
     assert len(model.requests) == 1
 
 
-def test_so_is_one_where_nothing_waits() -> None:
+def test_a_decision_without_a_pending_call_is_an_error() -> None:
     model, _ = paused()
-    last = failed(decided(model, [Message("user", "Hi"), Message("assistant", "Hello")], {"1": Approve()}))
+    last = failed(resume_with(model, [Message("user", "Hi"), Message("assistant", "Hello")], {"1": Approve()}))
     assert "waits for a decision" in last.error.detail
 
 
@@ -212,7 +209,7 @@ asyncio.run(main())
 """
 
 
-def test_another_process_may_resume_from_json() -> None:
+def test_another_process_can_resume_from_json() -> None:
     _, events = paused()
     result = finished(events)
     pending = msgspec.json.decode(msgspec.json.encode(result.pending), type=tuple[ToolCall, ...])
@@ -225,8 +222,8 @@ def test_another_process_may_resume_from_json() -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    *said, last = done.stdout.decode().splitlines()
-    assert [msgspec.json.decode(line)["type"] for line in said] == ["tool_result", "tool_result", "text_delta"]
+    *lines, last = done.stdout.decode().splitlines()
+    assert [msgspec.json.decode(line)["type"] for line in lines] == ["tool_result", "tool_result", "text_delta"]
     final = msgspec.json.decode(last, type=Result)
     assert [message.text for message in final.messages] == [
         '(A person changed the arguments to {"name":"z"}.)\nz deleted 1', "A person refused this call: no", "Done.",

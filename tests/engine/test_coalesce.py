@@ -11,7 +11,7 @@ Delta = TextDelta | ThinkingDelta
 
 
 def steady(coalescer: Coalescer, start: float, seconds: float, every: float, text: str = "abc") -> list[float]:
-    """Deltas at a steady pace to a caller who is never late: the times at which something left."""
+    """Add deltas at a steady pace, with a caller that is never late. Returns the times at which it took something."""
     arrivals: list[tuple[float, Delta]] = [(start + i * every, TextDelta(text)) for i in range(int(seconds / every))]
     return [now for now, _ in drive(coalescer, arrivals)]
 
@@ -19,7 +19,7 @@ def steady(coalescer: Coalescer, start: float, seconds: float, every: float, tex
 def drive(
     coalescer: Coalescer, arrivals: list[tuple[float, Delta]], late: float = 0
 ) -> Iterator[tuple[float, list[Delta]]]:
-    """What leaves, and when, if the caller takes `late` seconds after it is due."""
+    """The deltas taken, with their times, if the caller takes `late` seconds after they are due."""
     due: float | None = None
     for at, event in arrivals:
         while due is not None and due + late <= at:
@@ -34,7 +34,7 @@ def drive(
         yield due + late, coalescer.take(due + late)
 
 
-def test_the_first_delta_leaves_at_once() -> None:
+def test_the_first_delta_is_due_at_once() -> None:
     coalescer = Coalescer()
     assert coalescer.due(0) is None
     coalescer.add(TextDelta("a"), 0)
@@ -44,7 +44,7 @@ def test_the_first_delta_leaves_at_once() -> None:
     assert coalescer.take(0) == []
 
 
-def test_then_a_frame_leaves_when_forty_milliseconds_have_passed() -> None:
+def test_a_frame_is_due_after_forty_milliseconds() -> None:
     coalescer = Coalescer()
     coalescer.add(TextDelta("a"), 0)
     coalescer.take(0)
@@ -56,7 +56,7 @@ def test_then_a_frame_leaves_when_forty_milliseconds_have_passed() -> None:
     assert coalescer.take(0.040) == [TextDelta("bc")]
 
 
-def test_or_when_fifty_characters_are_gathered_but_not_too_soon_after_the_last() -> None:
+def test_a_frame_is_due_at_fifty_characters_but_not_before_the_minimum_gap() -> None:
     coalescer = Coalescer()
     coalescer.add(TextDelta("a"), 0)
     coalescer.take(0)
@@ -67,7 +67,7 @@ def test_or_when_fifty_characters_are_gathered_but_not_too_soon_after_the_last()
     assert coalescer.due(0.036) == 0
 
 
-def test_the_first_delta_after_a_pause_leaves_at_once() -> None:
+def test_the_first_delta_after_a_pause_is_due_at_once() -> None:
     coalescer = Coalescer()
     coalescer.add(TextDelta("a"), 0)
     coalescer.take(0)
@@ -75,16 +75,13 @@ def test_the_first_delta_after_a_pause_leaves_at_once() -> None:
     assert coalescer.due(5) == 0
 
 
-def test_text_and_thinking_keep_their_order_and_neighbours_merge() -> None:
+def test_text_and_thinking_keep_their_order_and_adjacent_deltas_merge() -> None:
     coalescer = Coalescer()
-    for event in [
-        ThinkingDelta("a"),
-        ThinkingDelta("b"),
-        TextDelta("c"),
-        ThinkingDelta("d"),
-        TextDelta(""),
-        TextDelta("e"),
-    ]:
+    deltas: list[TextDelta | ThinkingDelta] = [
+        *(ThinkingDelta("a"), ThinkingDelta("b"), TextDelta("c")),
+        *(ThinkingDelta("d"), TextDelta(""), TextDelta("e")),
+    ]
+    for event in deltas:
         coalescer.add(event, 0)
     assert coalescer.held == 5
     assert coalescer.take(0) == [ThinkingDelta("ab"), TextDelta("c"), ThinkingDelta("d"), TextDelta("e")]
@@ -95,14 +92,14 @@ def test_fifty_deltas_a_second_make_twenty_five_frames() -> None:
     assert len(steady(Coalescer(), 0, 1, every=0.020)) == pytest.approx(25, abs=1)
 
 
-def test_under_load_frames_become_rarer_at_once_and_more_frequent_slowly() -> None:
+def test_under_load_the_interval_grows_at_once_and_shrinks_slowly() -> None:
     coalescer = Coalescer()
     coalescer.add(TextDelta("a"), 0)
     coalescer.take(0.060)  # 60 ms late
     coalescer.add(TextDelta("b"), 0.060)
     assert coalescer.due(0.060) == pytest.approx(0.100)
     coalescer.add(TextDelta("x" * 100), 0.060)
-    assert coalescer.due(0.060) == pytest.approx(0.100)  # the characters stretch in proportion
+    assert coalescer.due(0.060) == pytest.approx(0.100)  # the limit of characters grows in proportion
     coalescer.take(0.160)
     times = steady(coalescer, 0.161, 6, every=0.002, text="a")
     gaps = [after - before for before, after in pairwise(times)]
@@ -111,7 +108,7 @@ def test_under_load_frames_become_rarer_at_once_and_more_frequent_slowly() -> No
     assert gaps[-1] < 0.045
 
 
-def test_a_last_take_before_its_time_teaches_nothing() -> None:
+def test_an_early_take_does_not_change_the_interval() -> None:
     coalescer = Coalescer()
     coalescer.add(TextDelta("a"), 0)
     coalescer.take(0)
@@ -126,7 +123,7 @@ arriving = st.lists(st.tuples(st.floats(0, 0.2), deltas), max_size=60)
 
 
 @given(arriving, st.floats(0, 0.15))
-def test_nothing_is_lost_or_reordered_and_the_bounds_hold(gaps: list[tuple[float, Delta]], late: float) -> None:
+def test_no_text_is_lost_or_reordered_and_the_limits_hold(gaps: list[tuple[float, Delta]], late: float) -> None:
     now, arrivals = 0.0, []
     for gap, event in gaps:
         now += gap

@@ -17,36 +17,38 @@ from chat.engine import (
     run,
     run_stream,
 )  # fmt: skip
+from chat.engine.providers.demo import Step
 from chat.engine.providers.demo_script import demo_answer
 from chat.engine.providers.provider import Request
 
 
-def said(text: str) -> list[Any]:
-    """What the tour says to a message, without waiting for it."""
+def answer_to(text: str) -> list[Any]:
+    """The demo's answer to a message, without its pauses."""
     steps = list(demo_answer(Request([Message("user", text)])))
     return [step for step in steps if not isinstance(step, float)]
 
 
-def words(steps: list[Any], kind: type = TextDelta) -> str:
+def words(steps: list[Any], kind: type[TextDelta] | type[ThinkingDelta] = TextDelta) -> str:
     return "".join(step.text for step in steps if isinstance(step, kind))
 
 
 class TestScript:
-    def test_it_plays_the_same_for_every_request(self) -> None:
-        agent = Agent(DemoProvider(script=iter([TextDelta("a "), 0.001, ThinkingDelta("b c "), TextDelta("d")])))
+    def test_a_script_is_played_again_for_every_request(self) -> None:
+        script: list[Step] = [TextDelta("a "), 0.001, ThinkingDelta("b c "), TextDelta("d")]
+        agent = Agent(DemoProvider(script=iter(script)))
         first, second = (asyncio.run(run(agent, "one two three")) for _ in range(2))
-        said = (Message("assistant", "a d"),)
+        messages = (Message("assistant", "a d"),)
         usage = Usage(3, 4, 7, None, 2)
-        assert first == second == Result("a d", "b c ", (), "stop", usage, "", "demo", "script", said)
+        assert first == second == Result("a d", "b c ", (), "stop", usage, "", "demo", "script", messages)
 
-    def test_it_may_say_how_it_ends(self) -> None:
+    def test_a_script_may_contain_the_completion(self) -> None:
         agent = Agent(DemoProvider(script=[Completion("length", None), TextDelta("a")]))
         result = asyncio.run(run(agent, "x"))
         assert (result.finish_reason, result.usage) == ("length", None)
 
-    def test_it_waits_at_a_gate(self) -> None:
+    def test_a_script_waits_at_a_gate(self) -> None:
         async def scenario() -> list[str]:
-            gate, heard = asyncio.Event(), asyncio.Event()
+            gate, received = asyncio.Event(), asyncio.Event()
             order = []
 
             async def read() -> None:
@@ -54,10 +56,10 @@ class TestScript:
                     Agent(DemoProvider(script=[TextDelta("a"), gate.wait, TextDelta("b")])), "x"
                 ):
                     order.append(event.text if isinstance(event, TextDelta) else "end")
-                    heard.set()
+                    received.set()
 
             task = asyncio.create_task(read())
-            await heard.wait()
+            await received.wait()
             await asyncio.sleep(0.01)
             order.append("open")
             gate.set()
@@ -67,51 +69,51 @@ class TestScript:
         assert asyncio.run(scenario()) == ["a", "open", "b", "end"]
 
 
-class TestTour:
+class TestDemoScript:
     @pytest.mark.parametrize("question", ["hello", "long", "think", "slow", "code", "error", "usage", ""])
-    def test_its_first_sentence_says_what_it_is(self, question: str) -> None:
-        assert words(said(question)).startswith("I am the built-in demo, not a model")
+    def test_the_first_sentence_introduces_the_demo(self, question: str) -> None:
+        assert words(answer_to(question)).startswith("I am the built-in demo, not a model")
 
-    def test_it_answers_by_what_is_asked(self) -> None:
-        assert words(said("Something LONG please")).count("\n\n") > 5
-        assert words(said("think about it"), ThinkingDelta)
-        assert isinstance(said("Think!")[0], ThinkingDelta)
-        assert "```python\n" in words(said("some code"))
-        assert "Stop me" in words(said("What can I try here?"))
-        assert len({words(said(q)) for q in ("x", "long", "think", "slow", "code", "error", "usage")}) == 7
+    def test_keywords_in_the_question_choose_the_answer(self) -> None:
+        assert words(answer_to("Something LONG please")).count("\n\n") > 5
+        assert words(answer_to("think about it"), ThinkingDelta)
+        assert isinstance(answer_to("Think!")[0], ThinkingDelta)
+        assert "```python\n" in words(answer_to("some code"))
+        assert "Stop me" in words(answer_to("What can I try here?"))
+        assert len({words(answer_to(q)) for q in ("x", "long", "think", "slow", "code", "error", "usage")}) == 7
 
-    def test_it_answers_the_last_message_of_a_person(self) -> None:
+    def test_the_last_message_of_the_user_is_answered(self) -> None:
         messages = [Message("user", "long"), Message("assistant", "code"), Message("user", "usage")]
-        assert words(list(demo_answer(Request(messages)))) == words(said("usage"))
+        assert words(list(demo_answer(Request(messages)))) == words(answer_to("usage"))
 
-    def test_it_comes_word_by_word(self) -> None:
-        pieces = [step.text for step in said("code") if isinstance(step, TextDelta)]
+    def test_the_answer_comes_word_by_word(self) -> None:
+        pieces = [step.text for step in answer_to("code") if isinstance(step, TextDelta)]
         assert all(len(piece.split()) <= 1 for piece in pieces)
 
-    def test_an_error_comes_in_mid_answer(self) -> None:
-        *steps, failure = said("error")
+    def test_the_error_comes_in_the_middle_of_the_answer(self) -> None:
+        *steps, failure = answer_to("error")
         assert words(steps)
         assert (failure.code, failure.retryable) == ("server_error", True)
 
     @pytest.mark.parametrize("model", ["demo", "demo:tour"])
-    def test_it_runs_like_any_model(self, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(asyncio, "sleep", quickly)
+    def test_the_demo_runs_like_any_model(self, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(asyncio, "sleep", no_sleep)
         result = asyncio.run(run(Agent(model), "usage"))
-        assert result.text == words(said("usage"))
+        assert result.text == words(answer_to("usage"))
         assert result.usage == Usage(1, len(result.text.split()), 1 + len(result.text.split()), None, 0)
         assert (result.provider, result.model, result.finish_reason) == ("demo", "tour", "stop")
 
-    def test_its_error_keeps_the_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(asyncio, "sleep", quickly)
+    def test_an_error_of_the_demo_keeps_the_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(asyncio, "sleep", no_sleep)
 
         async def collect() -> list[Any]:
             return [event async for event in run_stream(Agent("demo"), "error")]
 
         *_, last = asyncio.run(collect())
         assert isinstance(last, Error)
-        assert last.result.text == words(said("error"))
+        assert last.result.text == words(answer_to("error"))
         assert not isinstance(last, Finish)
 
 
-async def quickly(seconds: float) -> None:
+async def no_sleep(seconds: float) -> None:
     pass

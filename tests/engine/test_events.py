@@ -4,7 +4,7 @@ import pytest
 from chat.engine import EngineError, Error, Event, Finish, Message, Result, TextDelta, ThinkingDelta, ToolCall, Usage
 
 
-def name(event: Event) -> object:
+def content(event: Event) -> object:
     match event:
         case TextDelta(text):
             return text
@@ -16,14 +16,16 @@ def name(event: Event) -> object:
             return result.text
         case Error(error):
             return error.code
+        case _:
+            raise AssertionError(event)
 
 
 def test_events_match_by_position() -> None:
-    assert name(TextDelta("a")) == "a"
-    assert name(ThinkingDelta("b")) == "b"
-    assert name(ToolCall("1", "weather", {"city": "Oslo"})) == ("weather", {"city": "Oslo"})
-    assert name(Finish(Result("c"))) == "c"
-    assert name(Error(EngineError("d", "server_error"), Result())) == "server_error"
+    assert content(TextDelta("a")) == "a"
+    assert content(ThinkingDelta("b")) == "b"
+    assert content(ToolCall("1", "weather", {"city": "Oslo"})) == ("weather", {"city": "Oslo"})
+    assert content(Finish(Result("c"))) == "c"
+    assert content(Error(EngineError("d", "server_error"), Result())) == "server_error"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,6 @@ def test_usage_adds_what_is_known() -> None:
     assert sum([Usage(1), Usage(2)], Usage()) == Usage(3)
 
 
-def test_a_named_message_is_spoken_with_its_name() -> None:
+def test_a_named_message_gets_its_name_in_front() -> None:
     assert Message("user", "Hi", name="Ada Lovelace").text_with_name == "Ada Lovelace: Hi"
     assert Message("user", "Hi").text_with_name == "Hi"

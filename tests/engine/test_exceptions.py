@@ -14,7 +14,7 @@ from chat.engine.exceptions import mask
         "xai-ABCDEFGHIJKLMNOPQRSTUV",
     ],
 )
-def test_whatever_looks_like_a_key_is_masked(secret: str) -> None:
+def test_everything_that_looks_like_a_key_is_masked(secret: str) -> None:
     assert secret not in mask(f"Incorrect key {secret}.")
     assert secret not in EngineError(f"with {secret}").message
     assert secret not in EngineError("x", detail=f"with {secret}").detail
@@ -27,11 +27,11 @@ def test_tokens_and_keys_in_addresses_are_masked() -> None:
     assert mask("https://host/v1?key=abc123&alt=sse") == "https://host/v1?key=***&alt=sse"
 
 
-def test_a_key_of_any_shape_is_masked_where_it_is_known() -> None:
+def test_a_known_key_of_any_shape_is_masked() -> None:
     assert mask("no such token: hunter2!", "hunter2!") == "no such token: ***"
 
 
-def test_sentences_about_keys_are_left_alone() -> None:
+def test_sentences_about_keys_are_unchanged() -> None:
     said = "Incorrect API key provided: invalid-*****2345. You can find your API key at https://x.com/account/api-keys."
     assert mask(said) == said
     assert mask("a bearer token is required") == "a bearer token is required"

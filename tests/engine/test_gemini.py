@@ -1,4 +1,4 @@
-"""Gemini's wire, quirk by quirk, and what is sent on it."""
+"""Gemini's wire: parsing of responses, quirk by quirk, and requests."""
 
 import json
 from typing import Any
@@ -56,7 +56,7 @@ def test_the_last_event_counts_without_its_blank_line() -> None:
     assert responses.decode([sse(text("a"), STOP).rstrip()], GeminiParser).code is None
 
 
-def test_an_array_is_the_same_and_comes_as_it_is_made() -> None:
+def test_a_json_array_is_streamed_like_events() -> None:
     body = b"[" + b"\n,\r\n".join(json.dumps(c, indent=2).encode() for c in (text("a[{"), text('"}]'), STOP)) + b"]\n"
     assert responses.decode([body], GeminiParser).deltas == [TextDelta("a[{"), TextDelta('"}]')]
     pieces = cut_everywhere(body)
@@ -64,7 +64,7 @@ def test_an_array_is_the_same_and_comes_as_it_is_made() -> None:
     assert responses.decode([body[:-60]], GeminiParser).code == "stream_cut"
 
 
-def test_so_is_a_single_object() -> None:
+def test_an_answer_may_come_in_one_object() -> None:
     body = chunk({"text": "a"}, finish="STOP", usageMetadata=USAGE)
     decoded = responses.decode([json.dumps(body, indent=2).encode()], GeminiParser)
     assert (decoded.text, decoded.finish_reason, decoded.usage) == ("a", "STOP", Usage(3, 2, 5))
@@ -73,11 +73,11 @@ def test_so_is_a_single_object() -> None:
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b'[{"ok": 1}]', b"[1, 2]", b'["text"]', b"{]", b"[{}}]", b'{"candidates": 7}']
 )
-def test_other_json_is_no_answer(body: bytes) -> None:
+def test_other_json_is_a_bad_response(body: bytes) -> None:
     assert responses.decode([body], GeminiParser).code in ("bad_response", "stream_cut")
 
 
-def test_a_finish_reason_may_come_with_every_chunk_be_new_or_a_number() -> None:
+def test_a_finish_reason_may_repeat_or_be_unknown_or_a_number() -> None:
     old = chunk({"text": "a"}, finish="STOP"), chunk({"text": "b"}, finish="MAX_TOKENS")
     assert (decode(*old).text, decode(*old).finish_reason) == ("ab", "MAX_TOKENS")
     assert decode(chunk({"text": "a"}, finish="BRAND_NEW")).finish_reason == "BRAND_NEW"
@@ -96,16 +96,16 @@ def test_content_may_have_no_parts_and_a_candidate_no_content() -> None:
 
 
 class TestUsage:
-    def test_the_last_counts_even_where_it_is_less(self) -> None:
+    def test_the_last_usage_counts_even_if_it_is_less(self) -> None:
         early = {"promptTokenCount": 169, "totalTokenCount": 169}
         assert decode(chunk(usageMetadata=early), STOP | {"usageMetadata": USAGE}).usage == Usage(3, 2, 5)
 
-    def test_one_without_counts_is_none(self) -> None:
+    def test_usage_without_counts_is_ignored(self) -> None:
         traffic = {"trafficType": "ON_DEMAND"}
         assert decode(STOP | {"usageMetadata": USAGE}, {"usageMetadata": traffic}).usage == Usage(3, 2, 5)
         assert decode(STOP | {"usageMetadata": traffic}).usage is None
 
-    def test_thoughts_are_output(self) -> None:
+    def test_thoughts_count_as_output(self) -> None:
         usage = USAGE | {"thoughtsTokenCount": 10, "totalTokenCount": 15, "cachedContentTokenCount": 1}
         assert decode(STOP | {"usageMetadata": usage}).usage == Usage(3, 12, 15, 1, 10)
         del usage["candidatesTokenCount"]
@@ -113,12 +113,12 @@ class TestUsage:
 
 
 class TestThinking:
-    def test_it_is_a_text_that_says_so(self) -> None:
+    def test_a_part_marked_as_thought_is_thinking(self) -> None:
         decoded = decode(text("Hm", thought=True), text("Yes"), STOP)
         assert decoded.deltas == [ThinkingDelta("Hm"), TextDelta("Yes")]
         assert decoded.replay is None
 
-    def test_signatures_go_back_on_the_parts_that_they_came_with(self) -> None:
+    def test_signatures_are_replayed_on_their_parts(self) -> None:
         decoded = decode(
             text("Hm", thought=True), text("a"), text("b"), chunk(call(args={"x": 1}) | {"thoughtSignature": "s1"}),
             chunk(call(args={})), chunk({"text": "", "thoughtSignature": "s2"}, finish="STOP"),
@@ -131,7 +131,7 @@ class TestThinking:
             {"text": "", "thoughtSignature": "s2"},
         ])  # fmt: skip
 
-    def test_what_the_servers_own_tools_did_goes_back_too_and_is_nobodys_call(self) -> None:
+    def test_the_servers_own_tools_are_replayed_and_make_no_calls(self) -> None:
         code = {"executableCode": {"code": "1+1"}}, {"codeExecutionResult": {"output": "2"}}
         decoded = decode(text("a"), chunk(*code), text("b"), STOP)
         assert decoded.deltas == [TextDelta("a"), TextDelta("b")]
@@ -139,7 +139,7 @@ class TestThinking:
 
 
 class TestTools:
-    def test_a_call_comes_whole_and_gets_an_id(self) -> None:
+    def test_a_whole_call_gets_an_id(self) -> None:
         decoded = decode(chunk(call(args={"x": 1}), call("sub", args={})), STOP)
         assert decoded.deltas == [
             ToolCall("generated", "add", {"x": 1}, '{"x":1}'),
@@ -147,19 +147,19 @@ class TestTools:
         ]
         assert decoded.finish_reason == "STOP"
 
-    def test_the_ids_are_all_different(self) -> None:
+    def test_generated_ids_are_unique(self) -> None:
         parser = GeminiParser()
         parser.feed("message", json.dumps(chunk(call(), call(), finish="STOP")).encode())
         one, two = parser.tool_calls()
         assert one.id != two.id
 
-    def test_one_that_was_sent_stays(self) -> None:
+    def test_an_id_that_was_sent_is_kept(self) -> None:
         assert decode(chunk(call(id="8f2b", args={})), STOP).calls[0].id == "8f2b"
 
     def test_arguments_may_be_missing(self) -> None:
         assert decode(chunk(call()), STOP).calls == [ToolCall("generated", "add", {}, "")]
 
-    def test_or_come_bit_by_bit(self) -> None:
+    def test_arguments_may_come_in_pieces(self) -> None:
         def piece(**fields: Any) -> dict[str, Any]:
             return chunk({"functionCall": fields})
 
@@ -179,18 +179,18 @@ class TestTools:
         first = {"functionCall": {"name": "add", "args": given}, "thoughtSignature": "s"}
         assert decoded.replay.content == [first, {"functionCall": {"name": "sub", "args": {}}}]
 
-    def test_a_stream_that_failed_has_none(self) -> None:
+    def test_a_failed_stream_has_no_calls(self) -> None:
         assert decode(chunk(call())).calls == []
 
 
 class TestBlocked:
-    def test_a_prompt_that_is_blocked_is_a_refusal_with_a_sentence(self) -> None:
+    def test_a_blocked_prompt_is_a_refusal(self) -> None:
         decoded = decode({"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "No."}})
         assert (decoded.text, decoded.finish_reason, decoded.code) == ("", None, None)
         assert decoded.refusal == "The model declined to answer this."
         assert decode({"promptFeedback": {"safetyRatings": []}} | text("a"), STOP).refusal == ""
 
-    def test_so_is_an_answer_that_was_broken_off(self) -> None:
+    def test_a_blocked_answer_is_a_refusal_that_keeps_its_text(self) -> None:
         decoded = decode(text("a"), chunk(finish="SAFETY"))
         assert (decoded.text, decoded.finish_reason, decoded.code) == ("a", "SAFETY", None)
         assert decoded.refusal == "The model stopped its answer here."
@@ -205,13 +205,13 @@ class TestErrors:
         assert (decoded.text, decoded.code) == ("a", "overloaded")
         assert "Overloaded, sorry" in decoded.detail
 
-    def test_or_bare_over_many_lines_even_after_a_finish_reason(self) -> None:
+    def test_an_error_may_come_in_bare_lines_even_after_a_finish_reason(self) -> None:
         bare = json.dumps(self.ERROR, indent=2).encode()
         assert decode(chunk({"text": "a"}, finish="STOP"), bare).code == "overloaded"
         assert decode(chunk({"text": "a"}, finish="STOP"), bare + b"\n").code == "overloaded"
         assert decode(chunk({"text": "a"}, finish="STOP"), bare[:-9]).code == "stream_cut"
 
-    def test_or_in_an_array(self) -> None:
+    def test_an_error_may_come_in_an_array(self) -> None:
         body = b"[" + json.dumps(text("a")).encode() + b",\n" + json.dumps(self.ERROR).encode() + b"]"
         decoded = responses.decode([body], GeminiParser)
         assert (decoded.text, decoded.code) == ("a", "overloaded")
@@ -224,7 +224,7 @@ class TestErrors:
     chunk({"functionCall": {"partialArgs": [{}]}}), b": comment\r\n\r\n",
     b"data:\r\n\r\n", b"event: new\r\n", b"id: 1\n",
 ])  # fmt: skip
-def test_what_we_do_not_know_is_ignored(unknown: Any) -> None:
+def test_unknown_chunks_are_ignored(unknown: Any) -> None:
     decoded = decode(text("a"), unknown, text("b"), STOP)
     assert (decoded.text, decoded.finish_reason, decoded.code, decoded.calls) == ("ab", "STOP", None, [])
 
@@ -255,7 +255,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_no_json_at_all_raises_anything(value: Any) -> None:
+def test_no_json_makes_the_parser_raise(value: Any) -> None:
     decoded = [
         {"candidates": value},
         {"candidates": [value]},
@@ -279,10 +279,10 @@ class TestRequest:
     def contents(self, *messages: Message, model: str = "gemini-2.5-flash") -> Any:
         return self.body(model, messages=messages)["contents"]
 
-    def test_it_is_no_more_than_it_must_be(self) -> None:
+    def test_a_request_is_minimal(self) -> None:
         assert self.body() == {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
 
-    def test_instructions_limits_and_settings_have_their_places(self) -> None:
+    def test_instructions_limits_and_settings_have_their_fields(self) -> None:
         settings = {"generationConfig": {"temperature": 0.2}, "safetySettings": []}
         messages = [Message("system", "Be kind."), Message("user", "Hi")]
         body = self.body(
@@ -292,7 +292,7 @@ class TestRequest:
         assert body["generationConfig"] == {"maxOutputTokens": 7, "temperature": 0.2}
         assert body["safetySettings"] == []
 
-    def test_sides_take_turns_and_people_begin_and_end(self) -> None:
+    def test_turns_alternate_and_the_user_has_the_first_and_the_last(self) -> None:
         assert self.contents(
             Message("assistant", "Hello"), Message("user", "Hi", name="Ada"), Message("user", " "),
             Message("system", "Bob came."), Message("assistant", "Hello, Bob"),
@@ -304,7 +304,7 @@ class TestRequest:
             {"role": "user", "parts": [{"text": "(Go on.)"}]},
         ]  # fmt: skip
 
-    def test_images_come_as_bytes_or_addresses(self) -> None:
+    def test_images_are_sent_as_bytes_or_addresses(self) -> None:
         images = (Image(data=b"abc", media_type="image/jpeg"), Image("https://x/y.webp?z=1"), Image("gs://x/y"))
         (turn,) = self.contents(Message("user", "What is this?", images=images))
         assert turn["parts"] == [
@@ -314,7 +314,7 @@ class TestRequest:
             {"text": "What is this?"},
         ]
 
-    def test_calls_and_results_go_back_by_name_and_order(self) -> None:
+    def test_calls_and_results_are_sent_back_by_name_and_order(self) -> None:
         calls = (ToolCall("a", "one", {"x": 1}), ToolCall("b", "two", None, "{wrong"))
         assert self.contents(
             Message("user", "Hi"), Message("assistant", "Look: ", tool_calls=calls),
@@ -332,14 +332,14 @@ class TestRequest:
             ]},
         ]  # fmt: skip
 
-    def test_gemini_3_gets_a_word_where_another_models_call_has_no_signature(self) -> None:
+    def test_gemini_3_gets_a_placeholder_for_missing_signatures(self) -> None:
         calls = (ToolCall("a", "one", {}), ToolCall("b", "one", {}))
         history = [Message("user", "Hi"), Message("assistant", "", tool_calls=calls)]
         first, second = self.contents(*history, model="gemini-3.8-flash")[1]["parts"]
         assert first["thoughtSignature"] == "skip_thought_signature_validator"
         assert "thoughtSignature" not in second
 
-    def test_its_own_turn_goes_back_as_it_was_with_the_ids_that_it_gave(self) -> None:
+    def test_its_own_turn_is_replayed_unchanged_with_its_own_ids(self) -> None:
         parts = [call("one", id="8f2b", args={}) | {"thoughtSignature": "s"}, call("two", args={})]
         calls = (ToolCall("8f2b", "one", {}), ToolCall("generated", "two", {}))
         history = [
@@ -359,7 +359,7 @@ class TestRequest:
             {"functionDeclarations": [{"name": "now", "description": "Tells the time."}]}
         ]
 
-    def test_a_schema_for_the_answer_has_its_field_or_stands_in_words_beside_tools(self) -> None:
+    def test_an_output_schema_is_a_field_or_with_tools_an_instruction(self) -> None:
         schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
         assert self.body(output_schema=schema)["generationConfig"] == {
             "responseMimeType": "application/json", "responseSchema": schema,
@@ -369,7 +369,7 @@ class TestRequest:
         assert "generationConfig" not in body
 
 
-@pytest.mark.parametrize(("schema", "wanted"), [
+@pytest.mark.parametrize(("schema", "converted"), [
     ({"type": "string", "default": "x", "format": "uri", "examples": []}, {"type": "string"}),
     ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
     ({"type": ["string", "null"]}, {"type": "string", "nullable": True}),
@@ -398,7 +398,7 @@ class TestRequest:
     ({"$ref": "#/$defs/Tree", "$defs": {"Tree": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Tree"}}}}},
      {"type": "object", "properties": {"next": {"type": "object"}}}),
 ])  # fmt: skip
-def test_schemas_lose_what_gemini_refuses(schema: dict[str, Any], wanted: dict[str, Any]) -> None:
+def test_schemas_are_converted_to_what_gemini_accepts(schema: dict[str, Any], converted: dict[str, Any]) -> None:
     provider = GeminiProvider("gemini", "m", "https://api.example", "key")
     sent = provider.request_body(Request([Message("user", "Hi")], output_schema=schema))
-    assert sent["generationConfig"]["responseSchema"] == wanted
+    assert sent["generationConfig"]["responseSchema"] == converted

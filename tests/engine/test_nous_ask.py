@@ -1,4 +1,4 @@
-"""`manage.py nous_ask`, as a person starts it."""
+"""`manage.py nous_ask` as a process."""
 
 import json
 import signal
@@ -22,12 +22,12 @@ def start(provider: Upstream, *arguments: str, **environ: str) -> "subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_hear_ctrl_c,
+        preexec_fn=_accept_sigint,
     )
 
 
-def _hear_ctrl_c() -> None:
-    """A suite that runs in the background has been told to ignore it."""
+def _accept_sigint() -> None:
+    """A suite that runs in the background ignores SIGINT, and child processes inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -38,19 +38,19 @@ def ask(provider: Upstream, *arguments: str, **environ: str) -> tuple[int, str, 
     return process.returncode, out, err
 
 
-def closed(provider: Upstream, before: int) -> None:
-    """One more connection was closed than those before."""
+def wait_until_closed(provider: Upstream, before: int) -> None:
+    """Wait until the upstream has seen one more closed connection than before."""
     deadline = time.monotonic() + 30
     while provider.stats()["aborted"] == before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert provider.stats()["aborted"] == before + 1
 
 
-def test_it_prints_the_answer(provider: Upstream) -> None:
+def test_the_answer_is_printed(provider: Upstream) -> None:
     assert ask(provider, "hello", "--model", "custom:words@n=5") == (0, text(5) + "\n", "")
 
 
-def test_it_prints_events_as_lines(provider: Upstream) -> None:
+def test_jsonl_prints_events_as_lines(provider: Upstream) -> None:
     code, out, err = ask(provider, "hello", "--model", "custom:tools", "--jsonl")
     lines: list[Any] = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
@@ -75,8 +75,8 @@ def test_it_prints_events_as_lines(provider: Upstream) -> None:
     }
 
 
-def test_it_ends_quietly_when_nobody_reads_on(provider: Upstream) -> None:
-    """As behind `| head -1`."""
+def test_a_closed_pipe_ends_the_command_quietly(provider: Upstream) -> None:
+    """As with `| head -1`."""
     before = provider.stats()["aborted"]
     process = start(provider, "hello", "--model", "custom:words@n=100000,delay=5")
     assert process.stdout is not None
@@ -86,10 +86,10 @@ def test_it_ends_quietly_when_nobody_reads_on(provider: Upstream) -> None:
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.read() == ""
-    closed(provider, before)
+    wait_until_closed(provider, before)
 
 
-def test_an_error_is_a_line_and_an_exit_code(provider: Upstream) -> None:
+def test_jsonl_prints_an_error_and_sets_the_exit_code(provider: Upstream) -> None:
     code, out, _ = ask(provider, "hello", "--model", "custom:status@code=429,retry_after=7", "--jsonl")
     assert code == 1
     assert json.loads(out) == {
@@ -103,19 +103,19 @@ def test_an_error_is_a_line_and_an_exit_code(provider: Upstream) -> None:
     }
 
 
-def test_or_a_sentence_after_the_text_so_far(provider: Upstream) -> None:
+def test_an_error_is_printed_after_the_text(provider: Upstream) -> None:
     code, out, err = ask(provider, "hello", "--model", "custom:cut@n=3")
     assert (code, out) == (1, text(3) + "\n")
     assert "broke off" in err
 
 
-def test_the_sites_model_answers_where_none_is_named(provider: Upstream) -> None:
+def test_the_sites_model_is_the_default(provider: Upstream) -> None:
     code, out, _ = ask(provider, "one two", "--instructions", "Be brief.", NOUS_CHAT_MODEL="custom:echo")
     assert (code, out) == (0, "one two \n")
     assert provider.last()["body"]["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_debug_shows_what_the_provider_sends_with_its_time(provider: Upstream) -> None:
+def test_debug_prints_raw_events_with_their_time(provider: Upstream) -> None:
     code, out, err = ask(provider, "hello", "--model", "custom:words@n=2", "--debug")
     assert (code, out) == (0, text(2) + "\n")
     lines = err.splitlines()
@@ -124,7 +124,7 @@ def test_debug_shows_what_the_provider_sends_with_its_time(provider: Upstream) -
     assert [float(line.split()[0]) for line in lines] == sorted(float(line.split()[0]) for line in lines)
 
 
-def test_a_recording_is_written_and_plays_again(provider: Upstream, tmp_path: Path) -> None:
+def test_a_recording_is_written_and_can_be_replayed(provider: Upstream, tmp_path: Path) -> None:
     file = tmp_path / "answer"
     code, out, err = ask(provider, "hello", "--model", "custom:tools", "--jsonl", "--record", str(file))
     assert code == 0
@@ -133,21 +133,25 @@ def test_a_recording_is_written_and_plays_again(provider: Upstream, tmp_path: Pa
     assert ask(provider, "hello", "--model", f"demo:{file}.sse", "--jsonl") == (0, out, "")
 
 
-def test_so_is_one_of_a_failure(provider: Upstream, tmp_path: Path) -> None:
+def test_a_failure_is_recorded_and_can_be_replayed(provider: Upstream, tmp_path: Path) -> None:
     file = tmp_path / "answer.json"
     code, out, _ = ask(provider, "hello", "--model", "custom:status@code=401", "--record", str(file))
     assert (code, out) == (1, "\n")
-    told = json.loads(file.read_text())
-    assert (told["status"], told["mode"], told["expected"]["error"]["code"]) == (401, "http-error", "authentication")
+    metadata = json.loads(file.read_text())
+    assert (metadata["status"], metadata["mode"], metadata["expected"]["error"]["code"]) == (
+        401,
+        "http-error",
+        "authentication",
+    )
 
 
-def test_where_nothing_was_sent_there_is_no_recording(provider: Upstream, tmp_path: Path) -> None:
+def test_there_is_no_recording_if_nothing_was_sent(provider: Upstream, tmp_path: Path) -> None:
     code, _, err = ask(provider, "usage", "--model", "nobody:x", "--record", str(tmp_path / "answer"))
     assert code == 1
     assert "The recording could not be written" in err
 
 
-def test_the_other_wires_answer_too(provider: Upstream) -> None:
+def test_the_other_wires_work(provider: Upstream) -> None:
     environ = {"ANTHROPIC_API_KEY": KEY, "GEMINI_API_KEY": KEY}
     environ |= {f"{name}_BASE_URL": provider.bare_url for name in ("ANTHROPIC", "GEMINI", "OLLAMA")}
     for name in ("anthropic", "gemini", "ollama"):
@@ -160,9 +164,9 @@ def test_ctrl_c_closes_the_stream(provider: Upstream) -> None:
     before = provider.stats()["aborted"]
     process = start(provider, "hello", "--model", "custom:words@n=100000,delay=5")
     assert process.stdout is not None
-    assert process.stdout.read(6) == "w0 w1 "  # it is flushed as it comes
+    assert process.stdout.read(6) == "w0 w1 "  # each delta is flushed
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.strip() == ""
-    closed(provider, before)
+    wait_until_closed(provider, before)

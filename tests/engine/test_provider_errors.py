@@ -31,19 +31,19 @@ def refused(status: int, body: object = b"", **headers: str) -> ProviderError:
     "No such luck",
     b"No such luck",
 ])  # fmt: skip
-def test_every_shape_of_error_body_is_read(body: object) -> None:
+def test_every_shape_of_error_body_is_understood(body: object) -> None:
     error = refused(400, body)
     assert (error.code, error.status, error.provider) == ("bad_request", 400, "openai")
     assert error.detail.startswith("openai refused the request: ")
     assert error.detail.endswith("No such luck.")
 
 
-def test_what_the_server_behind_a_router_said_is_told_too() -> None:
+def test_the_error_of_the_server_behind_a_router_is_quoted() -> None:
     error = refused(429, {"error": {"message": "Provider error", "code": 429, "metadata": {"raw": "busy upstream"}}})
     assert "Provider error (busy upstream)" in error.detail
 
 
-def test_an_empty_body_and_a_web_page_have_sentences_too() -> None:
+def test_empty_bodies_and_web_pages_have_details() -> None:
     assert "status 500" in refused(500).detail
     assert refused(502, b"<html><head><title>502 Bad Gateway</title>").detail == ("openai failed: 502 Bad Gateway.")
     lost = refused(404, b"<!DOCTYPE html><html>...")
@@ -77,7 +77,7 @@ def test_an_empty_body_and_a_web_page_have_sentences_too() -> None:
     (400, "Unsupported parameter: 'max_tokens'", "bad_request"),
     (402, "Insufficient Balance", "bad_request"),
 ])  # fmt: skip
-def test_the_status_or_else_the_words_give_the_code(status: int, message: str, code: str) -> None:
+def test_the_status_or_the_words_decide_the_code(status: int, message: str, code: str) -> None:
     error = refused(status, {"error": {"message": message}})
     assert error.code == code
     assert message.rstrip(".") in error.detail
@@ -94,7 +94,7 @@ def test_the_status_or_else_the_words_give_the_code(status: int, message: str, c
     ("", "server_error"),
     (7, "server_error"),
 ])  # fmt: skip
-def test_errors_inside_a_stream_have_no_status_but_words(error: Any, code: str) -> None:
+def test_the_words_of_an_error_inside_a_stream_decide_the_code(error: Any, code: str) -> None:
     assert ERRORS.in_stream(error).code == code
 
 
@@ -108,22 +108,22 @@ def test_errors_inside_a_stream_have_no_status_but_words(error: Any, code: str) 
     ({"retry_after": "nan"}, None),
     ({}, None),
 ])  # fmt: skip
-def test_the_time_to_wait_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
     assert refused(429, **headers).retry_after == seconds
 
 
-def test_it_may_be_a_date_or_stand_in_the_body() -> None:
+def test_retry_after_may_be_a_date_or_come_in_the_body() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     assert 90 < (refused(429, retry_after=later).retry_after or 0) <= 100
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"}]
     assert refused(429, {"error": {"code": 429, "message": "Quota", "details": details}}).retry_after == 48
 
 
-def test_it_means_nothing_on_other_answers() -> None:
+def test_retry_after_is_ignored_with_other_statuses() -> None:
     assert refused(400, retry_after="7").retry_after is None
 
 
-def test_what_may_succeed_later_says_so() -> None:
+def test_errors_that_may_pass_are_retryable() -> None:
     assert refused(429).retryable
     assert refused(503).retryable
     assert refused(500).retryable
@@ -134,17 +134,17 @@ def test_what_may_succeed_later_says_so() -> None:
     assert "billing" in broke.detail
 
 
-def test_the_key_is_in_no_message_and_advice_is() -> None:
+def test_the_details_mask_the_key_and_name_its_variable() -> None:
     error = refused(401, {"error": {"message": "Bad key sk-the-key-itself"}})
     assert "sk-the-key-itself" not in error.detail
     assert error.detail == "openai refused the key: Bad key ***. Check OPENAI_API_KEY."
 
 
-def test_long_bodies_are_cut() -> None:
+def test_long_bodies_are_truncated() -> None:
     assert len(refused(400, b"x" * 60_000).message) < 1000
 
 
-def test_errors_that_nest_without_end_are_survived() -> None:
+def test_deeply_nested_errors_are_handled() -> None:
     assert refused(400, b'{"error":' * 50_000).code == "bad_request"
     assert refused(400, b'{"error":' * 200 + b'"deep"' + b"}" * 200).code == "bad_request"
 

@@ -32,7 +32,7 @@ def problem(model: str, **environ: str) -> str:
 
 
 class TestProviderFor:
-    def test_a_model_may_hold_any_character(self) -> None:
+    def test_a_model_name_may_contain_any_character(self) -> None:
         for model in ("gpt-4o", "qwen3:8b", "meta-llama/Llama:free", "a b", "ä:🌊", ":x"):
             assert provider(f"ollama:{model}").model == model
 
@@ -47,7 +47,7 @@ class TestProviderFor:
         assert provider(name, **key).model == OPENAI_WIRE[name].default_model
 
     @pytest.mark.parametrize("name", ["lmstudio", "vllm", "sglang", "llamacpp"])
-    def test_local_ones_need_no_key_and_no_v1(self, name: str) -> None:
+    def test_local_vendors_need_no_key_and_no_v1(self, name: str) -> None:
         assert provider(f"{name}:m").headers() == {}
         assert provider(f"{name}:m").url().endswith("/v1/chat/completions")
         moved = provider(f"{name}:m", **{f"{name.upper()}_BASE_URL": "http://box:9/", f"{name.upper()}_API_KEY": "k"})
@@ -55,7 +55,7 @@ class TestProviderFor:
         assert moved.headers() == {"authorization": "Bearer k"}
         assert "Which model" in problem(name)
 
-    def test_ollama_speaks_openais_wire_unless_its_address_is_that_of_its_own(self) -> None:
+    def test_ollama_uses_openais_wire_unless_its_address_has_no_v1(self) -> None:
         assert provider("ollama:m").url() == "http://127.0.0.1:11434/v1/chat/completions"
         assert provider("ollama:m", OLLAMA_BASE_URL="http://box:9/v1").url() == "http://box:9/v1/chat/completions"
         for address in ("http://box:9", "http://box:9/", "http://box:9/api"):
@@ -65,7 +65,7 @@ class TestProviderFor:
             assert own.headers() == {"authorization": "Bearer k"}
         assert "Which model" in problem("ollama")
 
-    def test_anthropic_is_found_with_and_without_its_v1(self) -> None:
+    def test_the_address_of_anthropic_may_have_its_v1(self) -> None:
         for address in ("http://box:9", "http://box:9/v1/"):
             claude = provider_for("anthropic:m", {"ANTHROPIC_API_KEY": "sk-1234567", "ANTHROPIC_BASE_URL": address})
             assert isinstance(claude, AnthropicProvider)
@@ -81,7 +81,7 @@ class TestProviderFor:
         ("https://v/v1/projects/p/locations/l/publishers/google",
          "https://v/v1/projects/p/locations/l/publishers/google/models/m", "authorization"),
     ])  # fmt: skip
-    def test_gemini_is_of_ai_studio_or_of_vertex(self, address: str, url: str, header: str) -> None:
+    def test_the_address_of_gemini_is_ai_studios_or_vertexs(self, address: str, url: str, header: str) -> None:
         gemini = provider_for("gemini:m", {"GEMINI_API_KEY": "key-1234567", "GEMINI_BASE_URL": address})
         assert isinstance(gemini, GeminiProvider)
         assert gemini.url() == f"{url}:streamGenerateContent?alt=sse"
@@ -92,24 +92,24 @@ class TestProviderFor:
         assert isinstance(tuned, GeminiProvider)
         assert "/v1beta/tunedModels/my%20model:streamGenerateContent" in tuned.url()
 
-    def test_custom_needs_an_address_and_takes_it_as_it_is(self) -> None:
+    def test_custom_needs_an_address_and_uses_it_unchanged(self) -> None:
         assert "CUSTOM_BASE_URL" in problem("custom:m")
         assert "CUSTOM_BASE_URL" in problem("custom:m", CUSTOM_BASE_URL="box:9/v1")
         assert provider("custom:m", CUSTOM_BASE_URL="http://box:9").url() == "http://box:9/chat/completions"
 
-    def test_what_is_no_model_is_explained(self) -> None:
+    def test_an_invalid_model_string_is_explained(self) -> None:
         assert '"provider:model"' in problem("gpt-4o")
         assert "mistral" in problem("nobody:x")
         assert "ANTHROPIC_API_KEY" in problem("anthropic:claude")
         assert "'nonsense'" in problem("demo:nonsense")
 
-    def test_a_key_that_is_none_is_explained_and_not_shown(self) -> None:
+    def test_an_invalid_key_is_explained_and_not_shown(self) -> None:
         message = problem("openai:m", OPENAI_API_KEY="sk-geheim-ä-123456")
         assert "OPENAI_API_KEY" in message
         assert "geheim" not in message
         assert "geheim" not in problem("custom:m", CUSTOM_BASE_URL="https://me:geheim@host/v1")
 
-    def test_a_provider_of_ones_own_is_taken_as_it_is(self) -> None:
+    def test_a_custom_provider_is_used_unchanged(self) -> None:
         own = DemoProvider(script=[])
         assert provider_for(own) is own
 
@@ -123,7 +123,7 @@ class TestProviderFor:
 
 
 class TestModelFromEnvironment:
-    def test_the_first_provider_with_a_key_answers(self) -> None:
+    def test_the_first_provider_with_a_key_is_the_default(self) -> None:
         assert model_from_environment({}) is None
         assert model_from_environment({"OPENAI_API_KEY": " "}) is None
         order = [name for name, vendor in VENDORS.items() if vendor.default_model]
@@ -131,7 +131,7 @@ class TestModelFromEnvironment:
         found = model_from_environment({"XAI_API_KEY": "k", "GROQ_API_KEY": "k"})
         assert found == f"groq:{OPENAI_WIRE['groq'].default_model}"
 
-    def test_and_can_be_used(self) -> None:
+    def test_the_default_models_can_be_used(self) -> None:
         for name, vendor in VENDORS.items():
             environ = {f"{name.upper()}_API_KEY": "sk-1234567"}
             if vendor.default_model:
@@ -142,7 +142,7 @@ class TestModelFromEnvironment:
 
 @contextmanager
 def serving(content: Any) -> Iterator[str]:
-    """A server that answers every GET with this, and its address."""
+    """A server that answers GET with `content`; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -170,14 +170,14 @@ NOBODY = "http://127.0.0.1:1"
 
 
 class TestFindLocalModel:
-    def test_ollama_is_asked_for_its_first_model(self) -> None:
+    def test_the_first_model_of_ollama_is_found(self) -> None:
         tags = {"/api/tags": {"models": [{"name": "nomic-embed-text:latest"}, {"name": "qwen3:8b"}, {"name": "x"}]}}
         with serving(tags) as url:
             for address in (url, f"{url}/v1", f"{url}/v1/"):
                 environ = {"OLLAMA_BASE_URL": address, "LMSTUDIO_BASE_URL": NOBODY}
                 assert find_local_model(timeout=5, environ=environ) == "ollama:qwen3:8b"
 
-    def test_then_lm_studio(self) -> None:
+    def test_the_first_model_of_lm_studio_is_found_without_ollama(self) -> None:
         models = {"/v1/models": {"data": [{"id": "text-embedding-nomic"}, {"id": "google/gemma-3"}]}}
         with serving(models) as url:
             environ = {"OLLAMA_BASE_URL": NOBODY, "LMSTUDIO_BASE_URL": f"{url}/v1"}
@@ -186,11 +186,11 @@ class TestFindLocalModel:
     @pytest.mark.parametrize(
         "content", [b"", b"<html>", [], {}, {"models": 7}, b'{"models": [7, {}, {"name": 1}]}', b"[" * 9999]
     )
-    def test_whatever_else_listens_there_is_no_model(self, content: Any) -> None:
+    def test_other_servers_on_the_port_are_ignored(self, content: Any) -> None:
         with serving(content) as url:
             assert find_local_model(timeout=5, environ={"OLLAMA_BASE_URL": url, "LMSTUDIO_BASE_URL": url}) is None
 
-    def test_nobody_there_is_no_model(self) -> None:
+    def test_no_server_means_no_model(self) -> None:
         assert find_local_model(environ={"OLLAMA_BASE_URL": NOBODY, "LMSTUDIO_BASE_URL": "http://[::bad"}) is None
 
 

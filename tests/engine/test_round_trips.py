@@ -1,4 +1,4 @@
-"""Each wire over a real connection: what is sent, a tool from call to result to answer, failures, a recording."""
+"""Every wire over a real connection: requests, a tool call with its result, failures, and recordings."""
 
 import asyncio
 import json
@@ -140,9 +140,9 @@ SENT: dict[str, Callable[[Any, str], bool]] = {
 }
 
 
-def test_a_turn_of_another_vendor_goes_without_what_only_that_one_knows(wire: Make, provider: Upstream) -> None:
-    """As in a chain of fallbacks: whoever comes second gets the history of the first."""
-    replays = [asyncio.run(ask(model, Message("user", "x")))[-1].replay for model in others(provider)]
+def test_a_replay_of_another_vendor_is_not_sent(wire: Make, provider: Upstream) -> None:
+    """As after a fallback: the second model gets the history of the first."""
+    replays = [asyncio.run(ask(model, Message("user", "x")))[-1].replay for model in providers_with_replays(provider)]
     assert len([replay for replay in replays if replay]) == 4
     model = wire("echo")
     for replay in replays:
@@ -152,17 +152,17 @@ def test_a_turn_of_another_vendor_goes_without_what_only_that_one_knows(wire: Ma
             assert "signed-" not in json.dumps(provider.last()["body"])
 
 
-def others(provider: Upstream) -> list[Provider]:
-    made = []
+def providers_with_replays(provider: Upstream) -> list[Provider]:
+    providers = []
     for name in ("openrouter", "deepseek", "anthropic", "gemini"):
         address = provider.bare_url if name in ("anthropic", "gemini") else provider.url
-        made.append(
+        providers.append(
             provider_for(f"{name}:agent", {f"{name.upper()}_API_KEY": KEY, f"{name.upper()}_BASE_URL": address})
         )
-    return made
+    return providers
 
 
-@pytest.mark.parametrize(("model", "code", "said"), [
+@pytest.mark.parametrize(("model", "code", "partial"), [
     ("cut@n=5", "stream_cut", text(5)),
     ("unfinished@n=5", "stream_cut", text(5)),
     ("fails@n=5", "server_error", text(5)),
@@ -170,20 +170,20 @@ def others(provider: Upstream) -> list[Provider]:
     ("status@code=529", "overloaded", ""),
     ("status@code=401", "authentication", ""),
 ])  # fmt: skip
-def test_failures_have_their_codes(wire: Make, model: str, code: str, said: str) -> None:
+def test_failures_have_error_codes(wire: Make, model: str, code: str, partial: str) -> None:
     last = events_of(Agent(wire(model), limits=Limits(max_retries=0)))[-1]
     assert isinstance(last, Error)
-    assert (last.error.code, last.result.text) == (code, said)
+    assert (last.error.code, last.result.text) == (code, partial)
     assert KEY not in last.error.message + last.error.detail
 
 
 @pytest.mark.parametrize(
     "model", ["thinking@n=5,split=3", "agent", "fails@n=3", "cut@n=3", "status@code=429,retry_after=7"]
 )
-def test_a_recording_replays_as_it_was(wire: Make, model: str, tmp_path: Path) -> None:
+def test_a_recording_replays_the_same_answer(wire: Make, model: str, tmp_path: Path) -> None:
     events, file = record(wire(model), tmp_path / "answer.sse")
-    again = events_of(Agent(f"demo:{file}", limits=Limits(max_retries=0)))
-    end, last = events[-1], again[-1]
+    replayed = events_of(Agent(f"demo:{file}", limits=Limits(max_retries=0)))
+    end, last = events[-1], replayed[-1]
     assert isinstance(end, Finish | Error)
     assert isinstance(last, type(end))
     names = ("text", "thinking", "finish_reason", "usage", "refusal")
@@ -193,14 +193,14 @@ def test_a_recording_replays_as_it_was(wire: Make, model: str, tmp_path: Path) -
     if isinstance(end, Error) and isinstance(last, Error):
         assert last.error.code == end.error.code
         assert getattr(last.error, "retry_after", None) == getattr(end.error, "retry_after", None)
-    about = json.loads(file.with_suffix(".json").read_text())
-    assert about["expected"]["text"] == end.result.text
-    assert about["body_bytes"] == len(file.read_bytes())
-    assert KEY not in file.read_text() + json.dumps(about)
+    metadata = json.loads(file.with_suffix(".json").read_text())
+    assert metadata["expected"]["text"] == end.result.text
+    assert metadata["body_bytes"] == len(file.read_bytes())
+    assert KEY not in file.read_text() + json.dumps(metadata)
 
 
 def record(model: Provider, path: Path) -> tuple[list[Event], Path]:
-    """As nous_ask does it: one exchange, without a second try."""
+    """Record one exchange without retries, like nous_ask."""
     recorder = Recording()
 
     async def collect() -> list[Event]:
@@ -215,20 +215,21 @@ def record(model: Provider, path: Path) -> tuple[list[Event], Path]:
     return events, recorder.write(path, end.result, end.error if isinstance(end, Error) else None)
 
 
-def test_a_recording_has_the_form_of_recordings(provider: Upstream, tmp_path: Path) -> None:
+def test_a_recording_has_the_documented_format(provider: Upstream, tmp_path: Path) -> None:
     model = provider_for("anthropic:words@n=2", {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": provider.bare_url})
     _, file = record(model, tmp_path / "new" / "gpt-4.1")
     assert file.name == "gpt-4.1.sse"
-    about = json.loads((tmp_path / "new" / "gpt-4.1.json").read_text())
-    assert {name: about[name] for name in ("provider", "model", "wire", "mode", "status", "headers", "url_path")} == {
+    metadata = json.loads((tmp_path / "new" / "gpt-4.1.json").read_text())
+    names = ("provider", "model", "wire", "mode", "status", "headers", "url_path")
+    assert {name: metadata[name] for name in names} == {
         "provider": "anthropic", "model": "words@n=2", "wire": "anthropic", "mode": "stream", "status": 200,
         "headers": {"content-type": "text/event-stream", "transfer-encoding": "chunked"}, "url_path": "/v1/messages",
     }  # fmt: skip
-    assert about["request"]["messages"][0]["content"][0]["text"] == 'api_key="***", hello'
-    assert about["expected"]["usage"]["total_tokens"] == Usage(2, 2, 4).total_tokens
+    assert metadata["request"]["messages"][0]["content"][0]["text"] == 'api_key="***", hello'
+    assert metadata["expected"]["usage"]["total_tokens"] == Usage(2, 2, 4).total_tokens
 
 
-def test_what_is_no_recording_is_explained(tmp_path: Path) -> None:
+def test_an_invalid_recording_is_explained(tmp_path: Path) -> None:
     for name in ("missing.sse", "broken.sse"):
         (tmp_path / "broken.sse").write_bytes(b"")
         (tmp_path / "broken.json").write_bytes(b"{")

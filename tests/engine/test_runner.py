@@ -46,29 +46,31 @@ def scripted(*steps: Any) -> Agent:
     return Agent(DemoProvider(script=steps))
 
 
-def test_a_stream_ends_with_one_finish_that_holds_everything() -> None:
+def test_a_stream_ends_with_one_finish_with_the_whole_result() -> None:
     call = ToolCall("1", "add", {"x": 1})
     deltas = [ThinkingDelta("Hm. "), TextDelta("Yes"), TextDelta("!"), call]
     usage = Usage(1, 2, 3)
     events = events_of(scripted(*deltas, Completion("stop", usage)))
-    said = (Message("assistant", "Yes!", tool_calls=(call,)),)
-    result = Result("Yes!", "Hm. ", (call,), "stop", usage, "", "demo", "script", said)
+    messages = (Message("assistant", "Yes!", tool_calls=(call,)),)
+    result = Result("Yes!", "Hm. ", (call,), "stop", usage, "", "demo", "script", messages)
     assert events == [*deltas, Finish(result)]
 
 
-def test_or_with_one_error_that_holds_what_there_was() -> None:
+def test_a_failed_stream_ends_with_one_error_with_the_partial_result() -> None:
     failure = ProviderError("Too bad.", "overloaded", provider="demo")
     events = events_of(scripted(TextDelta("Ye"), Completion(None, Usage(1)), failure))
     assert events[0] == TextDelta("Ye")
-    said = (Message("assistant", "Ye"),)
-    assert events[1:] == [Error(failure, Result("Ye", usage=Usage(1), provider="demo", model="script", messages=said))]
+    messages = (Message("assistant", "Ye"),)
+    assert events[1:] == [
+        Error(failure, Result("Ye", usage=Usage(1), provider="demo", model="script", messages=messages))
+    ]
 
 
-def test_run_folds_the_same_events() -> None:
+def test_run_returns_the_result_of_the_same_events() -> None:
     assert asyncio.run(run(scripted(TextDelta("a"), TextDelta("b")), "Hi")).text == "ab"
 
 
-def test_run_raises_what_the_error_would_have_held() -> None:
+def test_run_raises_the_error_of_the_error_event() -> None:
     failure = ProviderError("Too bad.", "overloaded", provider="demo")
     with pytest.raises(ProviderError) as raised:
         asyncio.run(run(scripted(TextDelta("a"), failure), "Hi"))
@@ -76,7 +78,7 @@ def test_run_raises_what_the_error_would_have_held() -> None:
 
 
 @pytest.mark.parametrize("model", ["", "gpt-4o", "nobody:x", "openai:", "anthropic:claude", "custom:x", "demo:what"])
-def test_a_model_that_cannot_be_is_an_error_of_configuration(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_model_is_a_configuration_error(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "CUSTOM_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     (error,) = events_of(Agent(model))
@@ -103,56 +105,56 @@ def test_a_bug_is_an_internal_error_and_is_logged(caplog: pytest.LogCaptureFixtu
 
 
 def test_a_prompt_is_one_message_of_the_user() -> None:
-    asked: list[Request] = []
+    requests: list[Request] = []
 
     def answer(request: Request) -> list[TextDelta]:
-        asked.append(request)
+        requests.append(request)
         return []
 
     provider = DemoProvider(script=answer)
     events_of(Agent(provider, instructions="Be brief.", settings={"temperature": 0}), "Hi")
     events_of(Agent(provider), [Message("user", "One"), Message("assistant", "Two")])
-    assert list(asked[0].messages) == [Message("user", "Hi")]
-    assert (asked[0].instructions, asked[0].settings) == ("Be brief.", {"temperature": 0})
-    assert list(asked[1].messages) == [Message("user", "One"), Message("assistant", "Two")]
+    assert list(requests[0].messages) == [Message("user", "Hi")]
+    assert (requests[0].instructions, requests[0].settings) == ("Be brief.", {"temperature": 0})
+    assert list(requests[1].messages) == [Message("user", "One"), Message("assistant", "Two")]
 
 
-class Watched:
-    """A provider that tells how it was left."""
+class WatchedProvider:
+    """A provider that records the exception that ended its stream."""
 
     name = "watched"
     model = "x"
 
     def __init__(self) -> None:
-        self.left: list[str] = []
+        self.exceptions: list[str] = []
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         try:
             yield TextDelta("a")
             await asyncio.sleep(3600)
         except BaseException as error:
-            self.left.append(type(error).__name__)
+            self.exceptions.append(type(error).__name__)
             raise
 
 
 @pytest.mark.parametrize(("stop", "how"), [("close", "GeneratorExit"), ("cancel", "CancelledError")])
-def test_closing_or_cancelling_closes_the_provider_and_makes_no_event(stop: str, how: str) -> None:
-    provider = Watched()
+def test_closing_or_cancelling_closes_the_provider_without_an_event(stop: str, how: str) -> None:
+    provider = WatchedProvider()
 
     async def scenario() -> list[Event]:
         events: list[Event] = []
-        heard = asyncio.Event()
+        received = asyncio.Event()
 
         async def read() -> None:
             async with aclosing(run_stream(Agent(provider), "Hi")) as stream:
                 async for event in stream:
                     events.append(event)
-                    heard.set()
+                    received.set()
                     if stop == "close":
                         break
 
         task = asyncio.create_task(read())
-        await heard.wait()
+        await received.wait()
         await asyncio.sleep(0.01)
         if stop == "cancel":
             task.cancel()
@@ -160,10 +162,10 @@ def test_closing_or_cancelling_closes_the_provider_and_makes_no_event(stop: str,
         return events
 
     assert asyncio.run(scenario()) == [TextDelta("a")]
-    assert provider.left == [how]
+    assert provider.exceptions == [how]
 
 
-def test_an_exception_of_the_reader_is_the_readers_own() -> None:
+def test_an_exception_of_the_reader_is_not_caught() -> None:
     async def read() -> None:
         async for _ in run_stream(scripted(TextDelta("a"), 3600), "Hi"):
             raise ZeroDivisionError
@@ -172,8 +174,8 @@ def test_an_exception_of_the_reader_is_the_readers_own() -> None:
         asyncio.run(read())
 
 
-def test_a_long_answer_costs_linear_time() -> None:
-    """20,000 deltas of 50 characters; adding to one string again and again would show."""
+def test_a_long_answer_takes_linear_time() -> None:
+    """20,000 deltas of 50 characters take about twice as long as 10,000."""
 
     def seconds(deltas: int) -> float:
         agent = scripted(*[TextDelta("x" * 50)] * deltas)
@@ -186,43 +188,43 @@ def test_a_long_answer_costs_linear_time() -> None:
     assert whole < 4 * half
 
 
-def test_an_error_without_a_code_is_ours() -> None:
+def test_an_error_without_a_code_is_internal() -> None:
     assert EngineError("x").code == "internal"
 
 
-# --- The loop: a turn of the model, the calls that it asks for, and so on
+# --- Turns and tool calls
 
 
 @tool
 def add(x: int, y: int) -> int:
-    """Adds."""
+    """Add two numbers."""
     return x + y
 
 
 @tool
 async def shout(text: str) -> str:
-    """Louder."""
+    """Convert to upper case."""
     return text.upper()
 
 
 class TestLoop:
-    def test_text_calls_results_and_text_come_in_one_stream(self) -> None:
-        asked = call("add", x=1, y=2)
-        model = ScriptedModel([TextDelta("Let me see."), asked, Completion("tool_calls", Usage(1, 2, 3))],
+    def test_text_calls_and_results_come_in_one_stream(self) -> None:
+        add_call = call("add", x=1, y=2)
+        model = ScriptedModel([TextDelta("Let me see."), add_call, Completion("tool_calls", Usage(1, 2, 3))],
                       [TextDelta("It is "), TextDelta("3."), Completion("stop", Usage(10, 20, 30))])  # fmt: skip
         *events, last = all_events = events_of(model.agent(tools=[add]))
         result = ToolResult("1", "add", "3")
-        assert events == [TextDelta("Let me see."), asked, result, TextDelta("\n\nIt is "), TextDelta("3.")]
+        assert events == [TextDelta("Let me see."), add_call, result, TextDelta("\n\nIt is "), TextDelta("3.")]
         assert last == Finish(
             Result(
                 text="Let me see.\n\nIt is 3.",
-                tool_calls=(asked,),
+                tool_calls=(add_call,),
                 finish_reason="stop",
                 usage=Usage(11, 22, 33),
                 provider="demo",
                 model="script",
                 messages=(
-                    Message("assistant", "Let me see.", tool_calls=(asked,)),
+                    Message("assistant", "Let me see.", tool_calls=(add_call,)),
                     tool_message("1", "add", "3"),
                     Message("assistant", "It is 3."),
                 ),
@@ -230,7 +232,7 @@ class TestLoop:
         )
         assert finished(all_events).text == "".join(e.text for e in events if isinstance(e, TextDelta))
 
-    def test_the_model_is_told_of_the_tools_and_gets_the_results(self) -> None:
+    def test_the_model_gets_the_tools_and_the_results(self) -> None:
         model = ScriptedModel([call("add", x=1, y=2)], [TextDelta("3")])
         result = finished(events_of(model.agent(tools=[add, shout])))
         first, second = model.requests
@@ -239,21 +241,21 @@ class TestLoop:
         assert list(first.messages) == [Message("user", "Hi")]
         assert (*second.messages, Message("assistant", "3")) == (Message("user", "Hi"), *result.messages)
 
-    def test_the_messages_of_a_result_go_on_as_a_history(self) -> None:
+    def test_the_messages_of_a_result_continue_a_history(self) -> None:
         replay = Replay("anthropic", [{"type": "thinking", "signature": "x"}])
         model = ScriptedModel([call("add", x=1, y=2), Completion("tool_use", replay=replay)], [TextDelta("3")])
         agent = model.agent(tools=[add])
         history = [Message("user", "1 + 2?")]
         result = finished(events_of(agent, history))
-        again = [*history, *result.messages, Message("user", "And?")]
-        assert finished(events_of(agent, again)).text == "3"
-        assert list(model.requests[-1].messages) == again
+        longer = [*history, *result.messages, Message("user", "And?")]
+        assert finished(events_of(agent, longer)).text == "3"
+        assert list(model.requests[-1].messages) == longer
         assert model.requests[-1].messages[1].replay == replay
         encoded = msgspec.json.encode(result.messages)
         assert msgspec.json.decode(encoded, type=tuple[Message, ...]) == result.messages
 
-    def test_calls_of_a_turn_run_at_once_and_stand_in_order(self) -> None:
-        """The first one ends last: it waits until the reader has the result of the second."""
+    def test_calls_of_a_turn_run_concurrently_and_are_stored_in_order(self) -> None:
+        """The first call ends last: it waits until the reader has the result of the second."""
 
         async def scenario() -> list[Event]:
             read = asyncio.Event()
@@ -282,32 +284,32 @@ class TestLoop:
         assert result.tool_calls == (call("add", "", x=1),)
         assert result.messages == (Message("assistant", "", tool_calls=result.tool_calls),)
 
-    def test_a_tool_that_is_not_there_is_an_answer(self) -> None:
+    def test_an_unknown_tool_is_a_failed_result(self) -> None:
         model = ScriptedModel([call("divide")], [TextDelta("ok")])
         events = events_of(model.agent(tools=[add]))
         assert results(events) == [ToolResult("1", "divide", "There is no tool 'divide'. The tools are: add.", True)]
         assert finished(events).text == "ok"
 
-    def test_arguments_that_were_cut_off_are_an_answer(self) -> None:
+    def test_cut_off_arguments_are_a_failed_result(self) -> None:
         model = ScriptedModel([ToolCall("1", "add", None, '{"x": 1, "y'), Completion("length")], [TextDelta("ok")])
         (result,) = results(events_of(model.agent(tools=[add])))
         assert result.failed
         assert "not a JSON object" in result.text
 
-    def test_every_call_has_an_id_of_its_own(self) -> None:
-        """Some servers send none, some the same for all calls, some count anew in each answer."""
-        asked = [call("shout", given, text=given or "none") for given in ("", "a", "a", "b")]
-        model = ScriptedModel(asked, [call("shout", "a", text="again")], [TextDelta("ok")])
+    def test_every_call_has_a_unique_id(self) -> None:
+        """Some servers send no id, some the same for all calls, some count from 0 in each answer."""
+        calls = [call("shout", given, text=given or "none") for given in ("", "a", "a", "b")]
+        model = ScriptedModel(calls, [call("shout", "a", text="again")], [TextDelta("ok")])
         before = [Message("assistant", "", tool_calls=(call("add", "b"),)), tool_message("b", "add", "3")]
         events = events_of(model.agent(tools=[shout]), [*before, Message("user", "Hi")])
         ids = [event.id for event in events if isinstance(event, ToolCall)]
         assert len(set(ids)) == 5
         assert ids[1] == "a"
-        assert all(made.isalnum() and len(made) == 9 for made in (ids[0], *ids[2:]))
+        assert all(identity.isalnum() and len(identity) == 9 for identity in (ids[0], *ids[2:]))
         answered = {result.id: result.text for result in results(events)}
-        assert [answered[made] for made in ids] == ["NONE", "A", "A", "B", "AGAIN"]
+        assert [answered[identity] for identity in ids] == ["NONE", "A", "A", "B", "AGAIN"]
 
-    def test_a_turn_is_not_sent_back_as_its_vendor_wrote_it_if_it_holds_old_ids(self) -> None:
+    def test_a_turn_with_replaced_ids_has_no_replay(self) -> None:
         replay = Replay("anthropic", [{"id": "a"}])
         model = ScriptedModel([call("add", "a", x=1, y=1), call("add", "a", x=1, y=1), Completion("", replay=replay)],
                       [TextDelta("ok")])  # fmt: skip
@@ -317,7 +319,7 @@ class TestLoop:
         ("first", "then", "whole"),
         [("One.", "Two.", "One.\n\nTwo."), ("One.\n", "Two.", "One.\nTwo."), ("One.", "\n\nTwo.", "One.\n\nTwo.")],
     )
-    def test_turns_are_one_text_with_a_gap_where_there_is_none(self, first: str, then: str, whole: str) -> None:
+    def test_turns_form_one_text_with_blank_lines_between_them(self, first: str, then: str, whole: str) -> None:
         model = ScriptedModel(
             [ThinkingDelta(first), TextDelta(first), call("add", x=1, y=1)], [ThinkingDelta(then), TextDelta(then)]
         )
@@ -325,29 +327,29 @@ class TestLoop:
         assert (result.text, result.thinking) == (whole, whole)
         assert [message.text for message in result.messages if message.role == "assistant"] == [first, then]
 
-    def test_a_model_that_never_stops_asking_is_ended(self) -> None:
-        made = []
+    def test_a_model_that_keeps_calling_tools_is_stopped(self) -> None:
+        counted = []
 
         @tool
         def count() -> int:
-            made.append(1)
-            return len(made)
+            counted.append(1)
+            return len(counted)
 
         model = ScriptedModel([TextDelta("x"), call("count")])
         events = events_of(model.agent(tools=[count], limits=Limits(max_turns=3)))
         last = failed(events)
         assert last.error.code == "too_many_turns"
-        assert (len(model.requests), len(made)) == (3, 2)
+        assert (len(model.requests), len(counted)) == (3, 2)
         assert last.result.text == "x\n\nx\n\nx"
         assert [message.role for message in last.result.messages] == ["assistant", "tool"] * 3
         assert results(events)[-1].text == "Not called: this answer has taken too many turns already."
 
-    def test_more_calls_in_a_turn_than_allowed_are_not_made(self) -> None:
+    def test_calls_beyond_the_limit_of_a_turn_are_not_made(self) -> None:
         model = ScriptedModel([call("add", str(i), x=i, y=i) for i in range(5)], [TextDelta("ok")])
         events = events_of(model.agent(tools=[add], limits=Limits(max_calls=3)))
         assert [result.failed for result in sorted(results(events), key=lambda r: r.id)] == [False] * 3 + [True] * 2
 
-    def test_a_failure_keeps_what_was_done_before(self) -> None:
+    def test_a_failure_keeps_the_earlier_turns(self) -> None:
         failure = ProviderError("Too bad.", "overloaded", provider="demo")
         model = ScriptedModel(
             [call("add", x=1, y=2), Completion("", Usage(1))], [TextDelta("It"), Completion("", Usage(2)), failure]
@@ -357,15 +359,15 @@ class TestLoop:
         assert [message.text for message in last.result.messages] == ["", "3", "It"]
         assert last.result.usage == Usage(3)
 
-    def test_over_a_real_connection(self, provider: Upstream) -> None:
-        """The upstream asks for the weather in every answer; the second request carries what the tool said."""
+    def test_tools_work_over_a_real_connection(self, provider: Upstream) -> None:
+        """The upstream calls the tool in every answer; the second request has the results."""
 
         @tool
         def weather(city: str) -> str:
             return f"rain in {city}"
 
-        made = OpenAIProvider("custom", "tools", provider.url, "", "CUSTOM_API_KEY")
-        events = events_of(Agent(made, tools=[weather], limits=Limits(max_turns=2)))
+        upstream_model = OpenAIProvider("custom", "tools", provider.url, "", "CUSTOM_API_KEY")
+        events = events_of(Agent(upstream_model, tools=[weather], limits=Limits(max_turns=2)))
         assert failed(events).error.code == "too_many_turns"
         assert [result.text for result in results(events)][:2] == ["rain in Oslo", "rain in Rome"]
         sent = provider.last()["body"]
@@ -375,8 +377,8 @@ class TestLoop:
 
 
 class TestTime:
-    def test_a_tool_that_takes_too_long_is_an_answer(self) -> None:
-        told = threading.Event()
+    def test_a_tool_timeout_is_a_failed_result(self) -> None:
+        noticed_cancellation = threading.Event()
 
         @tool(timeout=0.05)
         async def never() -> None:
@@ -386,7 +388,7 @@ class TestTime:
         def sleepy(context: ToolContext) -> None:
             while not context.is_cancelled():
                 time.sleep(0.005)
-            told.set()
+            noticed_cancellation.set()
 
         model = ScriptedModel([call("never", "1"), call("sleepy", "2")], [TextDelta("ok")])
         events = events_of(model.agent(tools=[never, sleepy]))
@@ -395,9 +397,9 @@ class TestTime:
             "sleepy gave no result within 0.05 seconds.",
         ]
         assert finished(events).text == "ok"
-        assert told.wait(30)
+        assert noticed_cancellation.wait(30)
 
-    def test_a_tool_that_refuses_to_end_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_tool_that_ignores_cancellation_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("chat.engine.tool_runner._CANCEL_TIMEOUT", 0.01)
 
         async def scenario() -> list[Event]:
@@ -416,7 +418,7 @@ class TestTime:
 
         assert finished(asyncio.run(scenario())).text == "ok"
 
-    def test_the_time_of_the_whole_run_counts_tools_too(self) -> None:
+    def test_the_total_time_includes_tools(self) -> None:
         @tool(timeout=None)
         async def never() -> None:
             await asyncio.sleep(3600)
@@ -427,7 +429,7 @@ class TestTime:
         assert "1.5 seconds" in last.error.message
         assert [message.call_id for message in last.result.messages] == ["", "1"]
 
-    def test_each_request_gets_the_time_that_is_left(self) -> None:
+    def test_each_request_gets_the_remaining_time(self) -> None:
         model = ScriptedModel([call("add", x=1, y=1)], [TextDelta("ok")])
         events_of(model.agent(tools=[add], limits=Limits(total=100)))
         first, second = (request.limits.total for request in model.requests)
@@ -437,8 +439,8 @@ class TestTime:
 class TestLeaving:
     @pytest.mark.parametrize("stop", ["close", "cancel"])
     def test_tools_are_cancelled_and_nothing_is_left_behind(self, stop: str) -> None:
-        left: list[str] = []
-        told = threading.Event()
+        cancelled: list[str] = []
+        noticed_cancellation = threading.Event()
 
         async def scenario() -> set[Any]:
             before = asyncio.all_tasks()
@@ -450,7 +452,7 @@ class TestLeaving:
                 try:
                     await asyncio.sleep(3600)
                 except asyncio.CancelledError:
-                    left.append("slow")
+                    cancelled.append("slow")
                     raise
 
             @tool
@@ -458,7 +460,7 @@ class TestLeaving:
                 loop.call_soon_threadsafe(running.set)
                 while not context.is_cancelled():
                     time.sleep(0.005)
-                told.set()
+                noticed_cancellation.set()
 
             model = ScriptedModel([call("slow", "1"), call("thread", "2"), call("add", "3", x=1, y=1)])
             stream = run_stream(model.agent(tools=[slow, thread, add]), "Hi")
@@ -480,8 +482,8 @@ class TestLeaving:
             return asyncio.all_tasks() - before
 
         assert asyncio.run(asyncio.wait_for(scenario(), 30)) == set()
-        assert left == ["slow"]
-        assert told.wait(30)
+        assert cancelled == ["slow"]
+        assert noticed_cancellation.wait(30)
 
 
 _CALLS = st.builds(
@@ -497,7 +499,7 @@ _ENDS = st.just(Completion("stop", Usage(1))) | st.just(ProviderError("No.", "ov
         st.lists(_STEPS, max_size=4).flatmap(lambda steps: _ENDS.map(lambda end: [*steps, end])), min_size=1, max_size=5
     )
 )
-def test_whatever_a_model_does_the_stream_ends_once_and_tells_the_truth(scripts: list[list[Any]]) -> None:
+def test_any_behaviour_of_a_model_gives_one_end_and_a_consistent_result(scripts: list[list[Any]]) -> None:
     @tool
     async def fail() -> None:
         raise ToolError("No.")
@@ -512,10 +514,10 @@ def test_whatever_a_model_does_the_stream_ends_once_and_tells_the_truth(scripts:
     assert result.text == "".join(event.text for event in events if isinstance(event, TextDelta))
     assert result.thinking == "".join(event.text for event in events if isinstance(event, ThinkingDelta))
     assert result.tool_calls == tuple(event for event in events if isinstance(event, ToolCall))
-    asked = [call.id for message in result.messages for call in message.tool_calls]
-    answered = [message.call_id for message in result.messages if message.role == "tool"]
-    assert len(set(asked)) == len(asked)
-    assert sorted(answered + [call.id for call in result.pending]) == sorted(asked)
+    call_ids = [call.id for message in result.messages for call in message.tool_calls]
+    result_ids = [message.call_id for message in result.messages if message.role == "tool"]
+    assert len(set(call_ids)) == len(call_ids)
+    assert sorted(result_ids + [call.id for call in result.pending]) == sorted(call_ids)
     if isinstance(last, Finish):
-        assert sorted(asked) == sorted(call.id for call in result.tool_calls)
+        assert sorted(call_ids) == sorted(call.id for call in result.tool_calls)
     assert result.usage in (None, Usage(len(model.requests)), Usage(len(model.requests) - 1))

@@ -21,7 +21,7 @@ def byte_by_byte(body: bytes) -> list[tuple[str, bytes]]:
     return decode(*cut_everywhere(body))
 
 
-def test_an_event_is_data_and_a_blank_line() -> None:
+def test_a_blank_line_ends_an_event() -> None:
     assert decode(b"data: one\n\ndata: two\n\n") == [("message", b"one"), ("message", b"two")]
 
 
@@ -52,17 +52,17 @@ def test_characters_may_be_cut_in_the_middle() -> None:
     assert byte_by_byte("data: 🌊ä日\n\n".encode()) == [("message", "🌊ä日".encode())]
 
 
-def test_comments_ids_and_retries_say_nothing() -> None:
+def test_comments_ids_and_retries_are_ignored() -> None:
     assert decode(b": PROCESSING\n\n:\nid: 7\nretry: 3\ndata: x\n\n") == [("message", b"x")]
 
 
-def test_one_blank_after_the_colon_is_not_data() -> None:
+def test_one_blank_after_the_colon_is_removed() -> None:
     assert decode(b"data:x\n\ndata:  y \n\ndata:\n\ndata\n\n") == [
         ("message", b"x"), ("message", b" y "), ("message", b""), ("message", b""),
     ]  # fmt: skip
 
 
-def test_a_name_holds_for_one_event() -> None:
+def test_a_name_applies_to_one_event() -> None:
     assert decode(b"event: error\ndata: x\n\ndata: y\n\nevent: lost\n\ndata: z\n\n") == [
         ("error", b"x"), ("message", b"y"), ("message", b"z"),
     ]  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_byte_order_mark_is_skipped_at_the_start_only() -> None:
     assert decode(body) == byte_by_byte(body) == [("message", b"x"), ("", b"\xef\xbb\xbfdata: y")]
 
 
-def test_a_line_that_is_no_field_comes_out_whole() -> None:
+def test_a_line_that_is_not_a_field_becomes_an_event() -> None:
     assert decode(b'error: {"a": 1}\n') == [("", b'error: {"a": 1}')]
     assert decode(b'data: x\n\n{"error": 1}\n') == [("message", b"x"), ("", b'{"error": 1}')]
 
@@ -101,12 +101,12 @@ def decode_repeatedly(chunk: bytes) -> None:
         list(decoder.decode(chunk))
 
 
-def test_many_small_events_are_no_large_one() -> None:
+def test_many_small_events_do_not_exceed_the_limit() -> None:
     decoder = SSEDecoder(max_event=1000)
     assert len(list(decoder.decode(b"data: 0123456789\n\n" * 1000))) == 1000
 
 
-def test_a_long_line_costs_linear_time_even_byte_by_byte() -> None:
+def test_a_long_line_takes_linear_time_even_byte_by_byte() -> None:
     """Copying what is there for each byte would take minutes."""
     start = time.process_time()
     body = b"data: " + b"x" * 1_000_000 + b"\n\n"

@@ -1,4 +1,4 @@
-"""Whole streams over real connections: deadlines, failures, and that closing a stream closes its connection."""
+"""Streams over real connections: deadlines, failures, closing, and the shared client."""
 
 import asyncio
 import socket
@@ -49,21 +49,21 @@ def failure(agent: Agent) -> Error:
     return last
 
 
-def test_an_answer_is_its_deltas_and_one_finish(agent: Make) -> None:
+def test_an_answer_is_a_sequence_of_deltas_and_one_finish(agent: Make) -> None:
     *deltas, finish = asyncio.run(events_of(agent("words@n=30")))
     assert all(isinstance(event, TextDelta) for event in deltas)
     assert len(deltas) == 30
-    said = (Message("assistant", text(30)),)
+    messages = (Message("assistant", text(30)),)
     usage = Usage(2, 30, 32)
-    result = Result(text(30), "", (), "stop", usage, provider="custom", model="words@n=30", messages=said)
+    result = Result(text(30), "", (), "stop", usage, provider="custom", model="words@n=30", messages=messages)
     assert finish == Finish(result)
 
 
-def test_every_byte_may_come_alone(agent: Make) -> None:
+def test_an_answer_may_arrive_byte_by_byte(agent: Make) -> None:
     assert ask(agent("words@n=30,split=1")).text == text(30)
 
 
-def test_thinking_tools_and_whole_answers_arrive(agent: Make) -> None:
+def test_thinking_tool_calls_and_unstreamed_answers_arrive(agent: Make) -> None:
     kinds = [type(event) for event in asyncio.run(events_of(agent("thinking@n=2")))]
     assert kinds == [ThinkingDelta, ThinkingDelta, TextDelta, TextDelta, Finish]
     calls = ask(agent("tools")).tool_calls
@@ -82,9 +82,7 @@ def test_messages_and_the_key_are_sent(agent: Make, provider: Upstream) -> None:
     assert ask(agent("echo"), "half of an emoji \ud83c").text == "half of an emoji ? "
 
 
-def test_it_streams(agent: Make) -> None:
-    """The first delta is here long before the last is made."""
-
+def test_the_first_delta_arrives_long_before_the_last_is_written(agent: Make) -> None:
     async def first() -> str:
         async with aclosing(run_stream(agent("words@n=1000,delay=20"), "x")) as stream:
             async for event in stream:
@@ -97,30 +95,30 @@ def test_it_streams(agent: Make) -> None:
 
 class TestDeadlines:
     @pytest.mark.parametrize("model", ["deaf", "silent", "comments", "words@first=60000"])
-    def test_no_first_token(self, agent: Make, model: str) -> None:
+    def test_a_missing_first_token_is_a_timeout(self, agent: Make, model: str) -> None:
         last = failure(agent(model, first_token=0.2))
         assert last.error.code == "first_token_timeout"
         assert "0.2 seconds" in last.error.detail
 
     @pytest.mark.parametrize("model", ["stall@n=3", "drone@n=3"])
-    def test_silence_in_mid_stream_keeps_the_text(self, agent: Make, model: str) -> None:
-        last = failure(agent(model, idle=1))  # within which the three words have to come
+    def test_silence_in_mid_stream_is_a_timeout_that_keeps_the_text(self, agent: Make, model: str) -> None:
+        last = failure(agent(model, idle=1))  # the three words must arrive within it
         assert (last.error.code, last.result.text) == ("idle_timeout", text(3))
 
-    def test_an_answer_that_does_not_end(self, agent: Make) -> None:
+    def test_an_endless_answer_is_a_timeout_that_keeps_the_text(self, agent: Make) -> None:
         last = failure(agent("words@n=100000,delay=5", total=2))
         assert last.error.code == "total_timeout"
         assert text(100_000).startswith(last.result.text)
         assert last.result.text
 
-    def test_no_connection(self) -> None:
-        with a_server(lambda connection: None, wait=False) as port:  # takes connections, but shakes no hands
+    def test_a_connection_that_is_not_established_is_a_timeout(self) -> None:
+        with a_server(lambda connection: None, wait=False) as port:  # accepts connections without a TLS handshake
             provider = OpenAIProvider("custom", "x", f"https://127.0.0.1:{port}/v1", KEY)
             last = failure(Agent(provider, limits=Limits(connect=0.2)))
         assert last.error.code == "connect_timeout"
         assert "0.2 seconds" in last.error.detail
 
-    def test_the_time_that_the_reader_takes_is_no_silence(self, agent: Make) -> None:
+    def test_the_time_that_the_reader_takes_is_not_silence(self, agent: Make) -> None:
         async def read_slowly() -> list[Event]:
             events = []
             async with aclosing(run_stream(agent("words@n=3,delay=1", idle=1), "x")) as stream:
@@ -131,7 +129,7 @@ class TestDeadlines:
 
         assert isinstance(asyncio.run(read_slowly())[-1], Finish)
 
-    def test_an_answer_is_finished_when_it_says_so_not_when_the_connection_ends(self, agent: Make) -> None:
+    def test_an_answer_ends_with_its_end_marker_not_with_the_connection(self, agent: Make) -> None:
         assert ask(agent("late@n=3", idle=30)).text == text(3)
 
 
@@ -142,7 +140,7 @@ class TestFailures:
         assert (last.error.code, last.result.text, last.result.usage) == ("stream_cut", text(5), None)
 
     @pytest.mark.parametrize("model", ["garbage", "page", "endless", "line@size=20000000"])
-    def test_what_is_no_answer_is_said(self, agent: Make, model: str) -> None:
+    def test_a_response_that_is_no_answer_is_a_bad_response(self, agent: Make, model: str) -> None:
         assert failure(agent(model)).error.code == "bad_response"
 
     def test_an_error_in_mid_stream_keeps_the_text(self, agent: Make) -> None:
@@ -156,7 +154,7 @@ class TestFailures:
         ("status@code=302", "bad_response", 302),
         ("unheard-of", "model_not_found", 404),
     ])  # fmt: skip
-    def test_a_status_has_a_code(self, agent: Make, model: str, code: str, status: int) -> None:
+    def test_an_http_status_has_an_error_code(self, agent: Make, model: str, code: str, status: int) -> None:
         error: Any = failure(agent(model)).error
         assert (error.code, error.status, error.provider) == (code, status, "custom")
         assert error.retry_after == (7 if status == 429 else None)
@@ -169,7 +167,7 @@ class TestFailures:
         ("http://[::bad/v1", "configuration"),
         ("ftp://127.0.0.1/v1", "configuration"),
     ])  # fmt: skip
-    def test_an_address_that_is_wrong_is_said(self, url: str, code: str) -> None:
+    def test_a_wrong_address_is_named_in_the_details(self, url: str, code: str) -> None:
         last = failure(Agent(OpenAIProvider("custom", "x", url, KEY)))
         assert last.error.code == code
         assert url in last.error.detail
@@ -185,7 +183,7 @@ class TestFailures:
         (b"HTTP/1.1 200 OK\r\n\r\n", "bad_response"),
         (b"HTTP/1.1 503 Busy\r\ncontent-length: 900\r\nretry-after: 3\r\n\r\nBusy", "overloaded"),
     ])  # fmt: skip
-    def test_broken_http_is_said(self, reply: bytes, code: str) -> None:
+    def test_broken_http_has_an_error_code(self, reply: bytes, code: str) -> None:
         def answer(connection: socket.socket) -> None:
             connection.recv(65536)
             connection.sendall(reply)
@@ -193,12 +191,12 @@ class TestFailures:
         with a_server(answer) as port:
             assert failure(Agent(OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY))).error.code == code
 
-    def test_a_server_without_tls_is_said(self) -> None:
+    def test_a_server_without_tls_is_unreachable_over_https(self) -> None:
         with a_server(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
             last = failure(Agent(OpenAIProvider("custom", "x", f"https://127.0.0.1:{port}/v1", KEY)))
         assert last.error.code == "unreachable"
 
-    def test_an_answer_without_a_length_ends_with_the_connection(self) -> None:
+    def test_a_response_without_a_length_ends_with_the_connection(self) -> None:
         def answer(connection: socket.socket) -> None:
             connection.recv(65536)
             chunk = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
@@ -209,15 +207,15 @@ class TestFailures:
 
 
 class TestClosing:
-    """The provider sees its connection closed at once, and the client works on."""
+    """The provider sees its connection closed at once, and the client stays usable."""
 
     def test_cancelling_the_reader_while_deltas_come(self, agent: Make, provider: Upstream) -> None:
         asyncio.run(self.stop_twenty(agent("words@n=100000,delay=1"), provider, after=0.02))
 
-    def test_cancelling_the_reader_while_the_headers_are_awaited(self, agent: Make, provider: Upstream) -> None:
+    def test_cancelling_the_reader_before_the_headers(self, agent: Make, provider: Upstream) -> None:
         asyncio.run(self.stop_twenty(agent("deaf"), provider, after=0.02))
 
-    def test_cancelling_the_reader_while_the_first_token_is_awaited(self, agent: Make, provider: Upstream) -> None:
+    def test_cancelling_the_reader_before_the_first_token(self, agent: Make, provider: Upstream) -> None:
         asyncio.run(self.stop_twenty(agent("silent"), provider, after=0.02))
 
     def test_cancelling_the_reader_at_once(self, agent: Make, provider: Upstream) -> None:
@@ -231,7 +229,7 @@ class TestClosing:
                     async with aclosing(run_stream(agent("words@n=100000,delay=1"), "x")) as stream:
                         for _ in range(number):
                             await anext(stream)
-                    await closed(provider, before + 1)
+                    await wait_until_closed(provider, before + 1)
                 assert (await run(agent("words"), "x")).text == text(20)
 
         asyncio.run(scenario())
@@ -246,35 +244,36 @@ class TestClosing:
                 with pytest.raises(asyncio.CancelledError):
                     await task
                 if provider.stats()["started"] > before["started"]:
-                    await closed(provider, before["aborted"] + 1)
+                    await wait_until_closed(provider, before["aborted"] + 1)
             words = OpenAIProvider("custom", "words", provider.url, KEY)
             assert (await run(Agent(words), "x")).text == text(20)
 
 
-async def closed(provider: Upstream, aborted: int) -> None:
-    """The upstream has counted so many, and none is active."""
+async def wait_until_closed(provider: Upstream, aborted: int) -> None:
+    """Wait until the upstream has seen this many aborted connections, and none is active."""
 
-    async def seen() -> None:
-        # Its state is in another thread, so there is no event to wait for.
+    async def all_closed() -> None:
+        # The upstream runs in another thread, so there is no event to wait for.
         while (stats := provider.stats())["aborted"] < aborted or stats["active"]:
-            await asyncio.sleep(0.005)  # its state is in another thread
+            await asyncio.sleep(0.005)
 
-    await asyncio.wait_for(seen(), 30)
+    await asyncio.wait_for(all_closed(), 30)
 
 
 class TestConnections:
-    def test_one_is_used_again_for_the_next_run(self, agent: Make, provider: Upstream) -> None:
+    def test_a_connection_is_reused_for_the_next_run(self, agent: Make, provider: Upstream) -> None:
         async def scenario() -> int:
             async with connections():
                 await run(agent("words"), "x")
                 before = provider.stats()["connections"]
                 for _ in range(5):
                     await run(agent("words"), "x")
-                return int(provider.stats()["connections"]) - before - 1  # that of the second look itself
+                # The second look at the statistics is a connection itself.
+                return int(provider.stats()["connections"] - before - 1)
 
         assert asyncio.run(scenario()) == 0
 
-    def test_the_last_one_out_closes_the_client(self) -> None:
+    def test_the_last_user_closes_the_client(self) -> None:
         async def scenario() -> None:
             async with connections() as one:
                 async with connections() as two:
@@ -286,15 +285,15 @@ class TestConnections:
 
         asyncio.run(scenario())
 
-    def test_a_hundred_and_fifty_runs_at_once(self, agent: Make) -> None:
+    def test_a_hundred_and_fifty_runs_work_at_the_same_time(self, agent: Make) -> None:
         async def scenario() -> set[str]:
             results = await asyncio.gather(*(run(agent("words@n=10,delay=10"), "x") for _ in range(150)))
             return {result.text for result in results}
 
         assert asyncio.run(scenario()) == {text(10)}
 
-    def test_one_that_the_server_closed_meanwhile_is_no_failure(self) -> None:
-        """It says nothing of closing, and the next request is on its way before the end of the connection is seen."""
+    def test_a_kept_connection_that_the_server_closed_is_replaced(self) -> None:
+        """The server does not announce that it closes, and the client sends before it notices."""
 
         def answer(connection: socket.socket) -> None:
             connection.recv(65536)
@@ -309,7 +308,7 @@ class TestConnections:
         with a_server(answer) as port:
             asyncio.run(scenario(f"http://127.0.0.1:{port}/v1"))
 
-    def test_among_many_streams_each_is_read_less_often_and_as_a_whole(self, agent: Make) -> None:
+    def test_many_streams_are_read_less_often_in_larger_chunks(self, agent: Make) -> None:
         async def reads(others: int) -> int:
             recorder = Recording()
             recording.set(recorder)
@@ -322,9 +321,11 @@ class TestConnections:
         def less_often() -> bool:
             return asyncio.run(reads(100)) * 3 < asyncio.run(reads(0))
 
-        assert any(less_often() for _ in range(5)), "a machine that stalls reads what came meanwhile as a whole, too"
+        assert any(less_often() for _ in range(5)), (
+            "a stalled machine reads everything that arrived meanwhile in one chunk"
+        )
 
-    def test_the_pause_between_two_reads_grows_with_the_streams_up_to_its_bound(self) -> None:
+    def test_the_pause_between_reads_grows_with_the_number_of_streams(self) -> None:
         async def pauses(streams: int) -> float:
             async with AsyncExitStack() as stack:
                 for _ in range(streams):
@@ -336,10 +337,10 @@ class TestConnections:
         assert asyncio.run(pauses(1000)) == 0.100
 
     def test_cookies_are_not_kept(self) -> None:
-        asked = []
+        requests = []
 
         def answer(connection: socket.socket) -> None:
-            asked.append(connection.recv(65536).lower())
+            requests.append(connection.recv(65536).lower())
             body = b'{"choices": [{"message": {"content": "Hi"}}]}'
             head = b"HTTP/1.1 200 OK\r\nset-cookie: a=b; path=/\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
             connection.sendall(head % len(body) + body)
@@ -351,17 +352,17 @@ class TestConnections:
 
         with a_server(answer) as port:
             asyncio.run(scenario(f"http://localhost:{port}/v1"))
-        assert len(asked) == 2
-        assert b"cookie" not in asked[1]
+        assert len(requests) == 2
+        assert b"cookie" not in requests[1]
 
 
 @contextmanager
 def a_server(answer: Callable[[socket.socket], Any], *, wait: bool = True) -> Iterator[int]:
-    """A port where each connection gets `answer` and is closed; `wait=False` leaves it open."""
+    """A server that calls `answer` for each connection and closes it (`wait=False`: keeps it open); yields its port."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
     over = threading.Event()
-    kept = []
+    connections_ = []
 
     def serve() -> None:
         while not over.is_set():
@@ -372,7 +373,7 @@ def a_server(answer: Callable[[socket.socket], Any], *, wait: bool = True) -> It
             connection.settimeout(30)
             with suppress(OSError):
                 answer(connection)
-            kept.append(connection)
+            connections_.append(connection)
             if wait:
                 connection.close()
 
@@ -383,6 +384,6 @@ def a_server(answer: Callable[[socket.socket], Any], *, wait: bool = True) -> It
     finally:
         over.set()
         thread.join()
-        for connection in kept:
+        for connection in connections_:
             connection.close()
         listener.close()

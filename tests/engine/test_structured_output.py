@@ -48,7 +48,7 @@ def answering(*texts: str) -> ScriptedModel:
 
 
 class TestAnswers:
-    def test_an_answer_is_read_as_the_type(self) -> None:
+    def test_an_answer_is_parsed_as_the_type(self) -> None:
         model = answering('{"trips": [{"city": "Oslo"}], "mood": "wild"}')
         result = finished(events_of(model.agent(output_type=Plan)))
         assert result.output == Plan([Trip("Oslo")], "wild")
@@ -69,10 +69,10 @@ class TestAnswers:
     @pytest.mark.parametrize(
         "text", ['```json\n{"city": "Oslo"}\n```', '\n```\n{"city": "Oslo"}```\n', ' {"city": "Oslo"} ']
     )
-    def test_fences_around_it_do_no_harm(self, text: str) -> None:
+    def test_a_code_fence_around_the_answer_is_ignored(self, text: str) -> None:
         assert finished(events_of(answering(text).agent(output_type=Trip))).output == Trip("Oslo")
 
-    def test_the_model_is_told_what_is_wrong_and_answers_again(self) -> None:
+    def test_the_model_is_told_what_is_wrong_and_corrects_its_answer(self) -> None:
         model = answering("Oslo!", '{"city": 3}', '{"city": "Oslo"}')
         result = finished(events_of(model.agent(output_type=Trip), "Where?"))
         assert result.output == Trip("Oslo")
@@ -90,7 +90,7 @@ class TestAnswers:
             ),
         ]
 
-    def test_but_not_for_ever(self) -> None:
+    def test_corrections_are_limited(self) -> None:
         model = answering("no")
         last = failed(events_of(model.agent(output_type=Trip)))
         assert last.error.code == "invalid_output"
@@ -101,12 +101,12 @@ class TestAnswers:
         failed(events_of(model.agent(output_type=Trip, limits=Limits(max_corrections=0))))
         assert len(model.requests) == 1
 
-    def test_corrections_are_turns(self) -> None:
+    def test_corrections_count_as_turns(self) -> None:
         model = answering("no")
         last = failed(events_of(model.agent(output_type=Trip, limits=Limits(max_turns=2))))
         assert (last.error.code, len(model.requests)) == ("invalid_output", 2)
 
-    def test_tools_come_first(self) -> None:
+    def test_tool_calls_come_before_the_output(self) -> None:
         @tool
         def look() -> str:
             return "Oslo"
@@ -114,13 +114,13 @@ class TestAnswers:
         model = ScriptedModel([TextDelta("Let me look."), call("look")], [TextDelta('{"city": "Oslo"}')])
         assert finished(events_of(model.agent(tools=[look], output_type=Trip))).output == Trip("Oslo")
 
-    def test_a_refusal_needs_no_form(self) -> None:
+    def test_a_refusal_need_not_match_the_type(self) -> None:
         model = ScriptedModel([Completion("stop", refusal="I will not.")])
         result = finished(events_of(model.agent(output_type=Trip)))
         assert (result.output, result.refusal) == (None, "I will not.")
 
     @pytest.mark.parametrize("kind", [int, list[int], {"type": "array"}, object, "Trip"])
-    def test_what_is_no_object_cannot_be_asked_for(self, kind: Any) -> None:
+    def test_an_output_type_must_be_an_object(self, kind: Any) -> None:
         model = answering("1")
         assert failed(events_of(Agent(model.provider, output_type=kind))).error.code == "configuration"
 
@@ -134,11 +134,11 @@ class TestSchemas:
             {"city": "Oslo", "days": 2.0},
         ],
     )
-    def test_what_fits(self, value: Any) -> None:
+    def test_a_matching_value_is_accepted(self, value: Any) -> None:
         assert OutputType(SCHEMA).parse(json.dumps(value)) == value
 
     @pytest.mark.parametrize(
-        ("value", "said"),
+        ("value", "problem"),
         [
             ([], "The answer: expected object, got array."),
             ({}, "city: it is required, and missing."),
@@ -151,12 +151,12 @@ class TestSchemas:
             ({"city": "Oslo", "town": "Rome"}, "town: there is no such field."),
         ],
     )
-    def test_what_does_not(self, value: Any, said: str) -> None:
+    def test_a_mismatch_is_described_with_its_path(self, value: Any, problem: str) -> None:
         with pytest.raises(SchemaMismatch) as raised:
             OutputType(SCHEMA).parse(json.dumps(value))
-        assert str(raised.value) == said
+        assert str(raised.value) == problem
 
-    def test_what_nests_without_end_does_not(self) -> None:
+    def test_a_deeply_nested_value_is_a_mismatch(self) -> None:
         for deep in ("[" * 10_000, '{"city":' * 10_000 + "1" + "}" * 10_000):
             for kind in (SCHEMA, Trip):
                 with pytest.raises(SchemaMismatch):
@@ -171,7 +171,7 @@ class TestSchemas:
             json.dumps
         )
     )
-    def test_no_answer_makes_it_raise_anything_else(self, text: str) -> None:
+    def test_invalid_answers_raise_nothing_but_schema_mismatches(self, text: str) -> None:
         for kind in (SCHEMA, Plan):
             try:
                 OutputType(kind).parse(text)
@@ -180,16 +180,16 @@ class TestSchemas:
 
 
 class TestPydantic:
-    def test_it_is_not_imported_by_us(self) -> None:
+    def test_the_engine_does_not_import_pydantic(self) -> None:
         code = "import sys, chat.engine; assert 'pydantic' not in sys.modules"
         subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
-    def test_a_pydantic_model_is_a_type_too(self) -> None:
+    def test_a_pydantic_model_can_be_an_output_type(self) -> None:
         pydantic = pytest.importorskip("pydantic")
-        made = pydantic.create_model("Trip", city=(str, ...), days=(int, pydantic.Field(1, gt=0)))
+        trip_model = pydantic.create_model("Trip", city=(str, ...), days=(int, pydantic.Field(1, gt=0)))
         model = answering('{"city": "Oslo", "days": 0}', '{"city": "Oslo", "days": 2}')
-        result = finished(events_of(model.agent(output_type=made)))
-        assert result.output == made(city="Oslo", days=2)
+        result = finished(events_of(model.agent(output_type=trip_model)))
+        assert result.output == trip_model(city="Oslo", days=2)
         assert "days: Input should be greater than 0" in model.requests[1].messages[-1].text
         assert model.requests[0].output_schema is not None
         assert model.requests[0].output_schema["required"] == ["city"]

@@ -11,7 +11,7 @@ from .responses import STOP, decode, delta, sse
 
 
 def split(*pieces: str) -> tuple[str, str]:
-    """The thinking and the text of an answer in these pieces."""
+    """The thinking and the text of an answer that comes in these pieces."""
     tags = ThinkTags()
     deltas = [delta for piece in pieces for delta in tags.split(piece)] + tags.flush()
     assert all(delta.text for delta in deltas)
@@ -36,14 +36,14 @@ def split(*pieces: str) -> tuple[str, str]:
     ("", "", ""),
     (" " * 2000 + "late", "", " " * 2000 + "late"),
 ])  # fmt: skip
-def test_tags_at_the_beginning_are_split_off_wherever_they_are_cut(answer: str, thinking: str, text: str) -> None:
+def test_leading_tags_are_split_off_wherever_they_are_cut(answer: str, thinking: str, text: str) -> None:
     assert split(answer) == (thinking, text)
     assert split(*answer) == (thinking, text)
     for place in range(len(answer)):
         assert split(answer[:place], answer[place:]) == (thinking, text)
 
 
-def test_text_is_held_back_no_longer_than_it_must() -> None:
+def test_text_is_held_back_only_as_long_as_necessary() -> None:
     tags = ThinkTags()
     assert tags.split("<") == []
     assert tags.split("b>") == [TextDelta("<b>")]
@@ -58,7 +58,7 @@ words = st.sampled_from(["<think>", "</think>", "<thi", "nk>", "</", " ", "\n", 
 
 
 @given(st.lists(words, max_size=12), st.lists(st.integers(0, 60)))
-def test_nothing_is_lost_but_the_tags_and_the_blanks_around_them(parts: list[str], cuts: list[int]) -> None:
+def test_only_the_tags_and_the_blanks_around_them_are_removed(parts: list[str], cuts: list[int]) -> None:
     answer = "".join(parts)
     places = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
     thinking, text = split(*(answer[a:b] for a, b in pairwise(places)))
@@ -70,14 +70,14 @@ def test_nothing_is_lost_but_the_tags_and_the_blanks_around_them(parts: list[str
         assert (thinking, text) == (thought, rest.lstrip())
 
 
-def test_what_is_held_comes_out_when_an_answer_breaks_off() -> None:
+def test_held_text_comes_out_if_an_answer_breaks_off() -> None:
     decoded = decode([sse(delta(content="<thi"), done=False)])
     assert (decoded.text, decoded.code) == ("<thi", "stream_cut")
     decoded = decode([sse(delta(content="<think>Hm</th"), {"error": {"message": "No"}}, done=False)])
     assert (decoded.thinking, decoded.text, decoded.code) == ("Hm</th", "", "server_error")
 
 
-def test_tags_in_a_list_of_parts_and_beside_a_field_for_thinking_are_split_off_too() -> None:
+def test_tags_are_split_off_in_lists_of_parts_and_next_to_a_thinking_field() -> None:
     parts = [{"type": "text", "text": "<think>b</think>c"}]
     decoded = decode([sse(delta(reasoning="a"), delta(content=parts), STOP)])
     assert (decoded.thinking, decoded.text) == ("ab", "c")

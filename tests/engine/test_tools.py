@@ -66,16 +66,16 @@ JSON = st.recursive(
 )
 
 
-def answer_of(made: Any, arguments: dict[str, Any] | None, **options: Any) -> ToolResult:
-    """What a model is told that called it with these."""
-    name = made.name if isinstance(made, Tool) else made.__name__
+def result_of(function: Any, arguments: dict[str, Any] | None, **options: Any) -> ToolResult:
+    """The result that a model gets for a call with these arguments."""
+    name = function.name if isinstance(function, Tool) else function.__name__
     model = ScriptedModel([ToolCall("1", name, arguments)], [TextDelta("ok")])
-    (result,) = results(events_of(model.agent(tools=[made]), **options))
+    (result,) = results(events_of(model.agent(tools=[function]), **options))
     return result
 
 
 class TestSchema:
-    def test_a_model_is_told_the_name_the_first_paragraph_and_the_parameters(self) -> None:
+    def test_the_spec_has_the_name_the_first_paragraph_and_the_parameters(self) -> None:
         assert weather.name == "weather"
         assert weather.description == "The weather of the next days in a city."
         assert weather.schema["type"] == "object"
@@ -95,7 +95,7 @@ class TestSchema:
         assert weather.schema["$defs"]["Unit"] == {"type": "string", "enum": ["imperial", "metric"]}
         assert "title" not in json.dumps(weather.schema)
 
-    def test_everything_that_msgspec_knows_may_be_a_parameter(self) -> None:
+    def test_every_type_that_msgspec_knows_may_be_a_parameter(self) -> None:
         @tool
         def everything(
             place: Place,
@@ -121,15 +121,15 @@ class TestSchema:
             "anything": [1],
             "maybe": None,
         }
-        said = json.loads(answer_of(everything, arguments).text)
-        assert said[:4] == [
+        received = json.loads(result_of(everything, arguments).text)
+        assert received[:4] == [
             {"city": "Oslo", "tags": []},
             {"wide": 1, "inside": {"wide": 2, "inside": None}},
             {"loud": True},
             "2026-11-23",
         ]
 
-    def test_parameters_are_described_in_sphinx_style_too(self) -> None:
+    def test_sphinx_style_descriptions_of_parameters_are_read(self) -> None:
         def search(query: str, limit: int = 5) -> None:
             """Search.
             :param str query: What for.
@@ -137,12 +137,12 @@ class TestSchema:
             :returns: nothing
             """
 
-        made = tool(search)
-        assert made.description == "Search."
-        described = {name: about["description"] for name, about in made.schema["properties"].items()}
+        search_tool = tool(search)
+        assert search_tool.description == "Search."
+        described = {name: parameter["description"] for name, parameter in search_tool.schema["properties"].items()}
         assert described == {"query": "What for.", "limit": "How many."}
 
-    def test_a_default_may_be_anything(self) -> None:
+    def test_a_default_may_be_any_object(self) -> None:
         missing = object()
 
         @tool
@@ -151,12 +151,12 @@ class TestSchema:
 
         assert "default" not in f.schema["properties"]["a"]
         assert f.schema["properties"]["b"]["default"] == [1]
-        assert answer_of(f, {}).text == "True [1]"
+        assert result_of(f, {}).text == "True [1]"
 
     def test_a_tool_stays_a_function(self) -> None:
         assert weather("Oslo", days=2) == "Oslo 2 metric short"
         assert weather.__doc__ is not None
-        assert weather.__name__ == "weather"
+        assert getattr(weather, "__name__") == "weather"  # noqa: B009  # unknown to type checkers
 
     def test_name_and_description_can_be_given(self) -> None:
         @tool(name="sum-up", description="Adds.")
@@ -164,56 +164,57 @@ class TestSchema:
             return x + y
 
         assert (add.spec.name, add.spec.description) == ("sum-up", "Adds.")
-        assert answer_of(add, {"x": 1, "y": 2}) == ToolResult("1", "sum-up", "3")
+        assert result_of(add, {"x": 1, "y": 2}) == ToolResult("1", "sum-up", "3")
 
-    def test_methods_and_partials_of_objects_are_tools_too(self) -> None:
+    def test_bound_methods_can_be_tools(self) -> None:
         class Shop:
             def price(self, of: str) -> str:
                 """What it costs."""
                 return f"{of} is 3"
 
-        assert answer_of(tool(Shop().price), {"of": "tea"}).text == "tea is 3"
+        assert result_of(tool(Shop().price), {"of": "tea"}).text == "tea is 3"
 
     @pytest.mark.parametrize(
-        ("function", "what"),
+        ("function", "problem"),
         [
             (lambda x: x, "not a name for a tool"),
             (eval("lambda *a: 1"), "not a name for a tool"),
         ],
     )
-    def test_what_has_no_name_is_no_tool(self, function: Callable[..., Any], what: str) -> None:
-        with pytest.raises(ConfigurationError, match=what):
+    def test_a_function_without_a_name_cannot_be_a_tool(self, function: Callable[..., Any], problem: str) -> None:
+        with pytest.raises(ConfigurationError, match=problem):
             tool(function)
 
-    def test_what_a_model_cannot_call_is_no_tool(self) -> None:
+    def test_a_function_that_a_model_cannot_call_cannot_be_a_tool(self) -> None:
         def untyped(x) -> None: ...  # type: ignore[no-untyped-def]
         def spread(*words: str) -> None: ...
         def strange(x: Callable[[], int]) -> None: ...
         def unknown(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-        for function, what in [
+        functions: list[tuple[Callable[..., Any], str]] = [
             (untyped, "x of the tool untyped needs a type"),
             (spread, "no name that a model could use"),
             (strange, "JSON cannot hold the arguments of the tool strange: type .*Callable"),
             (unknown, "cannot be read: name 'Nowhere'"),
-        ]:
-            with pytest.raises(ConfigurationError, match=what):
+        ]
+        for function, problem in functions:
+            with pytest.raises(ConfigurationError, match=problem):
                 tool(function)
 
-    def test_two_tools_of_one_name_are_a_mistake(self) -> None:
+    def test_two_tools_of_one_name_are_a_configuration_error(self) -> None:
         with pytest.raises(ConfigurationError, match="two tools named weather"):
             Agent("demo", tools=[weather, weather.function])
 
 
 class TestArguments:
-    def test_they_are_converted(self) -> None:
-        assert answer_of(weather, {"city": "Oslo", "unit": "imperial"}).text == "Oslo 1 imperial short"
+    def test_arguments_are_converted_to_the_parameters_types(self) -> None:
+        assert result_of(weather, {"city": "Oslo", "unit": "imperial"}).text == "Oslo 1 imperial short"
 
-    def test_a_number_written_as_text_is_forgiven(self) -> None:
-        assert answer_of(weather, {"city": "Oslo", "days": "3"}).text == "Oslo 3 metric short"
+    def test_a_number_written_as_a_string_is_accepted(self) -> None:
+        assert result_of(weather, {"city": "Oslo", "days": "3"}).text == "Oslo 3 metric short"
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "problem"),
         [
             ({}, "missing required field `city`"),
             ({"city": 3}, "city: Expected `str`, got `int`."),
@@ -222,13 +223,15 @@ class TestArguments:
             (None, "not a JSON object"),
         ],
     )
-    def test_what_is_wrong_goes_back_to_the_model(self, arguments: dict[str, Any] | None, said: str) -> None:
-        result = answer_of(weather, arguments)
+    def test_the_model_is_told_what_is_wrong_with_its_arguments(
+        self, arguments: dict[str, Any] | None, problem: str
+    ) -> None:
+        result = result_of(weather, arguments)
         assert result.failed
-        assert said in result.text
+        assert problem in result.text
         assert "Call it again" in result.text
 
-    def test_arguments_that_nest_deeply_are_refused(self) -> None:
+    def test_deeply_nested_arguments_are_refused(self) -> None:
         @tool
         def open_box(box: Box) -> str:
             return "open"
@@ -236,9 +239,9 @@ class TestArguments:
         deep: dict[str, Any] = {"wide": 1}
         for _ in range(10_000):
             deep = {"wide": 1, "inside": deep}
-        assert "nested too deeply" in answer_of(open_box, {"box": deep}).text
+        assert "nested too deeply" in result_of(open_box, {"box": deep}).text
 
-    def test_a_type_of_the_sites_own_that_breaks_is_an_answer(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_exception_in_a_custom_type_is_a_failed_result(self, caplog: pytest.LogCaptureFixture) -> None:
         @dataclasses.dataclass
         class Broken:
             x: int
@@ -250,18 +253,18 @@ class TestArguments:
         def f(broken: Broken) -> None: ...
 
         with caplog.at_level(logging.CRITICAL, "nous_chat.engine"):
-            result = answer_of(f, {"broken": {"x": 1}})
+            result = result_of(f, {"broken": {"x": 1}})
         assert result == ToolResult("1", "f", "The arguments of f cannot be read (KeyError).", True)
 
     @given(st.dictionaries(st.sampled_from(["city", "days", "unit", "kind", "x", ""]), JSON, max_size=3))
-    def test_no_arguments_make_it_raise_anything_else(self, arguments: dict[str, Any]) -> None:
+    def test_invalid_arguments_raise_nothing_but_tool_errors(self, arguments: dict[str, Any]) -> None:
         try:
             weather.validate(arguments)
         except ToolError as error:
             assert "weather" in error.message
 
     @given(st.builds(Place, st.text(), st.lists(st.text())), st.integers(-(2**63), 2**63 - 1))
-    def test_what_fits_comes_through_as_it_was(self, place: Place, number: int) -> None:
+    def test_valid_arguments_are_passed_unchanged(self, place: Place, number: int) -> None:
         @tool
         def f(place: Place, number: int) -> None: ...
 
@@ -280,14 +283,14 @@ class TestResults:
             ("half of \ud83c", "half of ?"),
         ],
     )
-    def test_text_stays_and_the_rest_is_json(self, value: Any, text: str) -> None:
+    def test_a_string_is_unchanged_and_other_results_become_json(self, value: Any, text: str) -> None:
         @tool
         def give() -> Any:
             return value
 
-        assert answer_of(give, {}) == ToolResult("1", "give", text)
+        assert result_of(give, {}) == ToolResult("1", "give", text)
 
-    def test_a_long_one_is_cut_with_a_note(self) -> None:
+    def test_a_long_result_is_truncated_with_a_note(self) -> None:
         @tool
         def long() -> str:
             return "x" * 50_000_000
@@ -296,46 +299,44 @@ class TestResults:
         def longer() -> list[int]:
             return list(range(1000))
 
-        text = answer_of(long, {}).text
+        text = result_of(long, {}).text
         assert len(text) == 16_000
         assert text.endswith("x\n[Cut off here: the result has 50000000 characters.]")
-        assert len(answer_of(longer, {}).text) == 100
+        assert len(result_of(longer, {}).text) == 100
 
-    def test_what_is_no_json_is_a_failure(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_result_that_json_cannot_hold_is_a_failure(self, caplog: pytest.LogCaptureFixture) -> None:
         @tool
         def give() -> object:
             return object()
 
         with caplog.at_level(logging.CRITICAL, "nous_chat.engine"):
-            assert answer_of(give, {}) == ToolResult(
+            assert result_of(give, {}) == ToolResult(
                 "1", "give", "give failed (TypeError). The error has been logged.", True
             )
 
-    def test_an_exception_is_logged_and_the_model_is_told_no_more_than_its_kind(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_an_exception_is_logged_and_the_model_gets_only_its_type(self, caplog: pytest.LogCaptureFixture) -> None:
         @tool
         def connect() -> str:
             raise ConnectionError("postgres://admin:hunter2@db")
 
-        result = answer_of(connect, {})
+        result = result_of(connect, {})
         assert result == ToolResult(
             "1", "connect", "connect failed (ConnectionError). The error has been logged.", True
         )
         assert "Traceback" in caplog.text
 
-    def test_a_tool_may_say_itself_what_is_wrong(self) -> None:
+    def test_a_tool_error_reaches_the_model(self) -> None:
         @tool
         async def find(name: str) -> str:
             raise ToolError(f"There is no {name}. Ask for another, sk-or-with-a-key.")
 
-        assert answer_of(find, {"name": "Ada"}) == ToolResult(
+        assert result_of(find, {"name": "Ada"}) == ToolResult(
             "1", "find", "There is no Ada. Ask for another, ***.", True
         )
 
     @pytest.mark.parametrize("error", [SystemExit, StopIteration, asyncio.CancelledError, GeneratorExit])
     @pytest.mark.parametrize("kind", ["sync", "async"])
-    def test_whatever_a_tool_raises_ends_nothing(self, error: type[BaseException], kind: str) -> None:
+    def test_no_exception_of_a_tool_ends_the_run(self, error: type[BaseException], kind: str) -> None:
         if kind == "sync":
 
             @tool(name="leave")
@@ -347,48 +348,48 @@ class TestResults:
             async def leave() -> str:
                 raise error
 
-        assert answer_of(leave, {}).failed
+        assert result_of(leave, {}).failed
 
 
 class TestContext:
-    def test_a_first_parameter_of_that_type_is_not_the_models(self) -> None:
+    def test_a_first_parameter_of_type_tool_context_is_not_in_the_schema(self) -> None:
         @tool
         def who(context: ToolContext, greeting: str) -> str:
             return f"{greeting} {context.user} {context.deps} {context.call_id} {context.is_cancelled()}"
 
         assert list(who.schema["properties"]) == ["greeting"]
-        said = answer_of(who, {"greeting": "Hi"}, context=ToolContext(user="Ada", deps=7))
-        assert said.text == "Hi Ada 7 1 False"
+        result = result_of(who, {"greeting": "Hi"}, context=ToolContext(user="Ada", deps=7))
+        assert result.text == "Hi Ada 7 1 False"
 
-    def test_there_is_always_one(self) -> None:
+    def test_there_is_always_a_context(self) -> None:
         @tool
         async def who(context: ToolContext) -> str:
             return str(context.user)
 
-        assert answer_of(who, {}).text == "None"
+        assert result_of(who, {}).text == "None"
 
-    def test_a_synchronous_tool_has_a_thread_and_a_scope_in_it(self) -> None:
-        seen = []
+    def test_a_synchronous_tool_runs_in_its_own_thread_within_the_scope(self) -> None:
+        steps = []
 
         @contextmanager
         def scope() -> Iterator[None]:
-            seen.append(("in", threading.current_thread()))
+            steps.append(("in", threading.current_thread()))
             yield
-            seen.append(("out", threading.current_thread()))
+            steps.append(("out", threading.current_thread()))
 
         @tool
         def where() -> str:
-            seen.append(("call", threading.current_thread()))
+            steps.append(("call", threading.current_thread()))
             return ""
 
-        answer_of(where, {}, context=ToolContext(thread_scope=scope))
-        assert [what for what, _ in seen] == ["in", "call", "out"]
-        (thread,) = {thread for _, thread in seen}
+        result_of(where, {}, context=ToolContext(thread_scope=scope))
+        assert [step for step, _ in steps] == ["in", "call", "out"]
+        (thread,) = {thread for _, thread in steps}
         assert thread is not threading.main_thread()
         assert thread.daemon
 
 
-def test_tools_are_called_with_what_the_context_variables_say() -> None:
+def test_tools_see_the_context_variables_of_the_run() -> None:
     language: ContextVar[str] = ContextVar("language", default="en")
 
     @tool
