@@ -7,7 +7,7 @@ import { Conversation } from "./conversation/conversation.js";
 import { setCurrency, setLanguage, strings } from "./i18n/strings.js";
 import { site } from "./markdown/site.js";
 import { Panel } from "./panel/panel.js";
-import { Api, Refused } from "./protocol/api.js";
+import { Api } from "./protocol/api.js";
 import { setUndoSeconds } from "./protocol/permissions.js";
 import { Socket } from "./protocol/socket.js";
 import { Sidebar } from "./sidebar/sidebar.js";
@@ -233,9 +233,8 @@ class NousChat extends HTMLElement {
       );
       this.#created(unused ?? (await this.#api.createConversation()), replace);
       if (!replace) this.#conversation?.focus();
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      this.#complain(error, replace);
+    } catch (refused) {
+      this.#complain(/** @type {import("./protocol/api.js").Refused} */ (refused), replace);
     } finally {
       this.#creating = false;
     }
@@ -248,7 +247,7 @@ class NousChat extends HTMLElement {
     this.#open(conversation.id, { replace });
   }
 
-  /** @param {Refused} refused  @param {boolean} replace */
+  /** @param {import("./protocol/api.js").Refused} refused  @param {boolean} replace */
   #complain({ status, message }, replace) {
     const sentence = status === 401 ? strings.signedOut : message;
     if (this.#conversation) return this.#conversation.say(sentence);

@@ -153,8 +153,11 @@ export class ConversationList {
       if (place !== element) this.#sections[section].insertBefore(element, place);
       counts[section] += 1;
     }
-    for (const section of /** @type {(keyof typeof counts)[]} */ (Object.keys(counts))) {
-      this.#sections[section].parentElement?.toggleAttribute("hidden", counts[section] === 0);
+    for (const [section, count] of Object.entries(counts)) {
+      this.#sections[/** @type {keyof typeof counts} */ (section)].parentElement?.toggleAttribute(
+        "hidden",
+        count === 0,
+      );
     }
     this.#archived.textContent = strings.archivedCount(counts.archived);
     this.element.toggleAttribute("data-pinned", counts.pinned > 0);
