@@ -103,7 +103,7 @@ def test_a_stop_has_a_receipt_and_the_answer_goes_on_from_there(start_site: Star
     expect(bob.locator(".mode-notice")).to_contain_text("Will be answered next.")
     box(bob).fill("")
     ada.get_by_role("button", name="Stop").click()
-    for page, name in ((ada, "you"), (bob, "ada")):
+    for page, name in ((ada, "You"), (bob, "ada")):
         ends(page, "stopped")
         expect(answer(page).locator('[data-part="outcome"]')).to_contain_text(
             re.compile(rf"{name} stopped this after [\d,]+ tokens?\.")
