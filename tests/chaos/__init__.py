@@ -1,1 +1,1 @@
-"""What happens when everything breaks at random: `make chaos`. See docs/reliability.md, "Chaos"."""
+"""Chaos tests: break everything at random, then check that nothing was lost. `make chaos`, docs/chaos.md."""

@@ -1,4 +1,4 @@
-"""`make chaos SEEDS=n [SEED=first]`, `make chaos SOAK=seconds`: how to run it, what it prints, when it fails."""
+"""The command behind `make chaos`: its options, its output, its exit code."""
 
 import argparse
 import asyncio
@@ -6,27 +6,27 @@ import signal
 import sys
 from pathlib import Path
 
-from .cluster import world
-from .runner import Report, play
+from .cluster import start_cluster
+from .runner import Report, run_seed
 from .soak import soak
 
 
-def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("make chaos", description="Break everything at random, and see what is left.")
-    parser.add_argument("--seeds", type=int, default=20, help="how many schedules (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="the first one (%(default)s)")
-    parser.add_argument("--soak", type=float, default=0, help="instead: seconds of frames before a stalled reader")
-    parser.add_argument("--sqlite", action="store_true", help="a file, even where there is a PostgreSQL")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="where the servers' log is to be left")
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make chaos", description="Break everything at random, and check what is left.")
+    parser.add_argument("--seeds", type=int, default=20, help="number of schedules (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed (%(default)s)")
+    parser.add_argument("--soak", type=float, default=0, help="instead: seconds of answers for a stalled reader")
+    parser.add_argument("--sqlite", action="store_true", help="use SQLite even if there is a PostgreSQL")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write the servers' log to this file")
     return parser.parse_args()
 
 
-async def seeds(first: int, number: int, sqlite: bool, log: Path | None) -> bool:
-    """Play them and print the table; whether none was violated."""
+async def run_seeds(first: int, number: int, sqlite: bool, log: Path | None) -> bool:
+    """Run the seeds and print the table. Returns whether there was no violation."""
     report = Report()
-    async with world(sqlite, log) as whole:
+    async with start_cluster(sqlite, log) as cluster:
         for seed in range(first, first + number):
-            outcome = await play(whole, seed)
+            outcome = await run_seed(cluster, seed)
             report.outcomes.append(outcome)
             verdict = "ok" if not outcome.violations else "VIOLATED"
             print(f"seed {seed}: {verdict}, {outcome.seconds:.1f} s", file=sys.stderr, flush=True)
@@ -39,13 +39,13 @@ async def seeds(first: int, number: int, sqlite: bool, log: Path | None) -> bool
 
 
 def main() -> None:
-    chosen = options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    if chosen.soak:
-        well = asyncio.run(soak(chosen.soak, chosen.log))
+    options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended
+    if options.soak:
+        passed = asyncio.run(soak(options.soak, options.log))
     else:
-        well = asyncio.run(seeds(chosen.seed, chosen.seeds, chosen.sqlite, chosen.log))
-    sys.exit(not well)
+        passed = asyncio.run(run_seeds(options.seed, options.seeds, options.sqlite, options.log))
+    sys.exit(not passed)
 
 
 if __name__ == "__main__":

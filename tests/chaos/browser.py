@@ -1,4 +1,4 @@
-"""A page that is left open: reconnects, sends again what was not confirmed, acknowledges, asks after silence."""
+"""A simulated browser, which behaves as the page does: reconnects, resends, acknowledges, asks after silence."""
 
 import asyncio
 import json
@@ -12,33 +12,36 @@ import websockets
 
 from ..support.client import Person, Talker
 from ..support.protocol_client import Frame
-from .cluster import World
+from .cluster import Cluster
 
 TICK = 0.25
 SILENCE = 2.0
-"""Seconds without progress of an active run after which it is asked after; the page waits 10."""
+"""Seconds without progress of an active run after which the browser sends `run.sync`. The page waits 10."""
 
 PING_EVERY = 3.0
-PONG_WITHIN = 3.0
-"""The page: 25 and 8."""
+PONG_TIMEOUT = 3.0
+"""Seconds. The page uses 25 and 8."""
 
-FINAL = (4401, 4403, 4404)
+FINAL_CODES = (4401, 4403, 4404)
+"""Close codes after which a page does not reconnect."""
 
 
 class Browser(Talker):
-    """One person's page in one conversation. `live` is its task."""
+    """One user's page in one conversation. `run` is its task."""
 
-    def __init__(self, world: World, person: Person, conversation: str, process: int) -> None:
+    def __init__(self, cluster: Cluster, person: Person, conversation: str, process: int) -> None:
         super().__init__()
         self.conversation, self.process = conversation, process
-        self.ends: dict[str, set[str]] = {}
-        """By run: every end that was told of it."""
+        self.end_statuses: dict[str, set[str]] = {}
+        """By run: the status in each `run.finished`."""
 
-        self.said: list[str] = []
+        self.sent: list[str] = []
         """The client_id of each message, in the order of writing."""
 
-        self.troubles: list[str] = []
-        self._world, self.person = world, person
+        self.errors: list[str] = []
+        """What must not happen to a page, but did."""
+
+        self._cluster, self.person = cluster, person
         self._connection: websockets.ClientConnection | None = None
         self._outbox: dict[str, Frame] = {}
         self._due: dict[str, float] = {}
@@ -46,32 +49,32 @@ class Browser(Talker):
         self._reading.set()
         self._progress: dict[str, tuple[int, float]] = {}
         self._pinged = self._ponged = 0.0
-        self._come_back: float | None = None
+        self._reconnect_in: float | None = None
 
-    # --- What a person does with it
+    # --- Actions of the user
 
     async def post(self, text: str) -> None:
         client_id = str(uuid.uuid4())
-        self.said.append(client_id)
-        await self._keep("message.send", client_id=client_id, text=text)
+        self.sent.append(client_id)
+        await self._send_until_confirmed("message.send", client_id=client_id, text=text)
 
     async def stop_answer(self) -> None:
         for run in list(self.runs):
-            await self._keep("run.stop", run=run)
+            await self._send_until_confirmed("run.stop", run=run)
 
     async def approve(self) -> None:
         for message in list(self.messages.values()):
             for call in message["calls"]:
                 if call["status"] == "awaiting_approval":
-                    await self._keep("tool.decide", call=call["id"], decision="approve")
+                    await self._send_until_confirmed("tool.decide", call=call["id"], decision="approve")
 
-    # What follows is not kept: to ask twice may be to be answered twice.
+    # The next commands are sent once only: a repeated one might get a second answer.
 
     async def retry(self) -> None:
         if answer := self._newest(role="assistant"):
             await self.send("run.start", message=answer["id"])
 
-    async def go_on(self) -> None:
+    async def continue_answer(self) -> None:
         if answer := self._newest(role="assistant"):
             await self.send("run.start", message=answer["id"], **{"continue": True})
 
@@ -89,7 +92,7 @@ class Browser(Talker):
                 await self.send("message.restore", message=message["id"])
 
     async def choose(self) -> None:
-        """The first of several answers."""
+        """Choose the first of several alternative answers."""
         if (answer := self._newest(role="assistant")) and answer["alternatives"]:
             await self.send("message.choose", message=answer["alternatives"][0])
 
@@ -98,7 +101,7 @@ class Browser(Talker):
         return max(wanted, key=lambda m: m["seq"], default=None)
 
     def reload(self) -> None:
-        """All that was known is gone but what was not confirmed, as in the page's sessionStorage."""
+        """Forget everything except unconfirmed commands, which the page keeps in sessionStorage."""
         self.forget()
         self.disconnect()
 
@@ -115,27 +118,29 @@ class Browser(Talker):
     def unconfirmed(self) -> list[Frame]:
         return list(self._outbox.values())
 
-    # --- What it does by itself
+    # --- What the page does by itself
 
-    async def live(self) -> None:
-        """Be connected, until cancelled or refused for good. Started, cancelled and awaited by Stage."""
+    async def run(self) -> None:
+        """Stay connected until cancelled or refused for good. Started, cancelled and awaited by Trial and by `soak`;
+        nothing escapes.
+        """
         ticking = asyncio.create_task(self._tick())
         try:
-            while not self.troubles:
+            while not self.errors:
                 with suppress(OSError, websockets.WebSocketException):
-                    site = self._world.processes[self.process].site
+                    site = self._cluster.processes[self.process].site
                     async with self.person.connect(
                         self.conversation, site, open_timeout=3, close_timeout=0.5, ping_interval=None
                     ) as connection:
-                        await self._follow(connection)
-                self.process = (self.process + 1) % len(self._world.processes)
-                wait = self._come_back if self._come_back is not None else random.uniform(0.05, 0.4)
-                self._come_back = None
+                        await self._receive(connection)
+                self.process = (self.process + 1) % len(self._cluster.processes)
+                wait = self._reconnect_in if self._reconnect_in is not None else random.uniform(0.05, 0.4)
+                self._reconnect_in = None
                 await asyncio.sleep(wait)
         finally:
             ticking.cancel()
 
-    async def _follow(self, connection: websockets.ClientConnection) -> None:
+    async def _receive(self, connection: websockets.ClientConnection) -> None:
         self._connection = connection
         self._pinged = self._ponged = time.monotonic()
         try:
@@ -144,8 +149,8 @@ class Browser(Talker):
                 await self.take(str(text))
         finally:
             self._connection = None
-            if connection.close_code in FINAL:
-                self.troubles.append(f"was refused with {connection.close_code}")
+            if connection.close_code in FINAL_CODES:
+                self.errors.append(f"was refused with {connection.close_code}")
 
     def apply(self, frame: Frame) -> list[Frame]:
         self._ponged = time.monotonic()
@@ -156,16 +161,16 @@ class Browser(Talker):
             case "ack":
                 self._outbox.pop(frame["ref"], None)
             case "error":
-                self._refused(frame)
+                self._note_error(frame)
             case "closing":
-                self._come_back = frame["reconnect_in"]
+                self._reconnect_in = frame["reconnect_in"]
             case "run.finished":
-                self.ends.setdefault(frame["run"], set()).add(frame["status"])
+                self.end_statuses.setdefault(frame["run"], set()).add(frame["status"])
         return super().apply(frame)
 
-    def _refused(self, frame: Frame) -> None:
+    def _note_error(self, frame: Frame) -> None:
         if frame["code"] == "internal":
-            self.troubles.append(f"was told of an internal error: {frame}")
+            self.errors.append(f"got an internal error: {frame}")
         if frame["code"] in ("unavailable", "rate_limited", "busy"):
             self._due[frame["ref"]] = time.monotonic() + (frame["retry_after"] or 0.5)
         else:
@@ -176,8 +181,8 @@ class Browser(Talker):
             with suppress(websockets.ConnectionClosed):
                 await self._connection.send(text)
 
-    async def _keep(self, command: str, **fields: Any) -> None:
-        """Send a command, again after each reconnect, until it is answered."""
+    async def _send_until_confirmed(self, command: str, **fields: Any) -> None:
+        """Send a command, again after each reconnect, until it is confirmed or refused."""
         ref = str(uuid.uuid4())
         self._outbox[ref] = {"type": command, "ref": ref, **fields}
         self._due[ref] = 0.0
@@ -189,19 +194,19 @@ class Browser(Talker):
         now = time.monotonic()
         messages = [ref for ref, command in self._outbox.items() if command["type"] == "message.send"]
         for ref, command in list(self._outbox.items()):
-            # Messages go one after another: one that has to be sent again would else come after those written later.
+            # One message at a time: otherwise a message that is sent again would arrive after later ones.
             if self._due.get(ref, now + 1) <= now and ref not in messages[1:]:
                 self._due.pop(ref)
                 await self.transmit(json.dumps(command))
 
     async def _tick(self) -> None:
-        """Started and cancelled by `live`."""
+        """Send pings, due commands and acknowledgements. Started and cancelled by `run`; nothing escapes."""
         while True:
             await asyncio.sleep(TICK)
             if self._connection is None or not self._reading.is_set():
                 continue
             now = time.monotonic()
-            if now - max(self._ponged, self._pinged) > PONG_WITHIN + PING_EVERY:
+            if now - max(self._ponged, self._pinged) > PONG_TIMEOUT + PING_EVERY:
                 self.disconnect()
                 continue
             if now - self._pinged > PING_EVERY:
@@ -209,9 +214,9 @@ class Browser(Talker):
                 await self.send("ping")
             await self._send_due()
             for run in list(self.runs):
-                await self._look_after(run, now)
+                await self._check_progress(run, now)
 
-    async def _look_after(self, run: str, now: float) -> None:
+    async def _check_progress(self, run: str, now: float) -> None:
         seq = self.seqs.get(run, 0)
         seen, since = self._progress.get(run, (-1, now))
         if seen != seq:

@@ -1,4 +1,4 @@
-"""Everything that is real: Redis, PostgreSQL or a file, a provider, two processes of the site, and who is signed in."""
+"""The servers of a chaos run, all of them real: Redis, a database, a provider, and two processes of the site."""
 
 import asyncio
 import contextlib
@@ -25,71 +25,75 @@ SERVER = ("tests.chaos.server",)
 
 @dataclass
 class Process:
-    """One daphne. Who ends or pauses it holds `busy`."""
+    """One daphne. A fault that ends or pauses it holds `lock`."""
 
     site: Site
     memory: float = 0.0
-    """MiB, after its first schedule."""
+    """MiB after its first schedule."""
 
-    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def ask(self, what: str, body: object = None) -> Any:
-        return await asyncio.to_thread(self._ask, what, body)
+    async def query(self, name: str, body: object = None) -> Any:
+        """Ask the process one of the questions of probe.py."""
+        return await asyncio.to_thread(self._query, name, body)
 
-    def _ask(self, what: str, body: object) -> Any:
-        request = urllib.request.Request(f"{self.site.url}/chaos/{what}", json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+    def _query(self, name: str, body: object) -> Any:
+        request = urllib.request.Request(f"{self.site.url}/chaos/{name}", json.dumps(body).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
 
 
 @dataclass
-class World:
-    """Lives for many schedules. Everything that waits for a server is done in a thread, since the proxies are here."""
+class Cluster:
+    """Serves many schedules. Waits for servers in threads, because the proxies run in the event loop."""
 
     processes: list[Process]
     people: dict[str, Person]
     redis: Server
     upstream: Upstream
     database: Proxy | LockedFile
-    layer: Proxy
-    busy: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """What is away just now is not taken away by another fault."""
+    redis_proxy: Proxy
+    locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """By service. A fault holds the lock, so that no other fault breaks the same service meanwhile."""
 
     loss: dict[str, Any] = field(default_factory=dict)
 
-    async def be_lossy(self, seed: int, chances: dict[str, float]) -> None:
+    async def set_loss(self, seed: int, chances: dict[str, float]) -> None:
+        """Make the channel layer lose, repeat and delay messages with these chances."""
         self.loss = {"seed": seed, **chances}
         for process in self.processes:
-            await process.ask("loss", self.loss)
+            await process.query("loss", self.loss)
 
     async def restart(self, process: Process, gracefully: bool, after: float) -> None:
         """End a process, and start it again on the same port."""
-        async with process.busy:
+        async with process.lock:
             await asyncio.to_thread(process.site.stop if gracefully else process.site.kill)
             await asyncio.sleep(after)
             process.site = await asyncio.to_thread(process.site.again)
             process.memory = 0.0
-            await process.ask("loss", self.loss)
+            await process.query("loss", self.loss)
 
-    async def freeze(self, server: Server, busy: asyncio.Lock, seconds: float) -> None:
-        async with busy:
+    async def freeze(self, server: Server, lock: asyncio.Lock, seconds: float) -> None:
+        """Stop a server with SIGSTOP, and let it continue after some seconds."""
+        async with lock:
             server.process.send_signal(signal.SIGSTOP)
             await asyncio.sleep(seconds)
             server.process.send_signal(signal.SIGCONT)
 
     async def restart_redis(self, after: float) -> None:
-        async with self.busy["redis"]:
+        """Kill Redis, and start an empty one on the same port."""
+        async with self.locks["redis"]:
             await asyncio.to_thread(self.redis.kill)
             await asyncio.sleep(after)
             self.redis = await asyncio.to_thread(servers.start_redis, self.redis.port)
 
 
 @contextlib.asynccontextmanager
-async def world(sqlite: bool = False, log: Path | None = None, **settings: object) -> AsyncIterator[World]:
-    """Start it all; `settings` go into NOUS_CHAT, what the processes print into `log`.
+async def start_cluster(sqlite: bool = False, log: Path | None = None, **settings: object) -> AsyncIterator[Cluster]:
+    """Start a Cluster. `settings` are added to NOUS_CHAT; what the processes print goes to `log`.
 
-    DATABASE_URL is used where it is a PostgreSQL's, else one is started where there are its programs; else, or with
-    `sqlite`, a file has to do.
+    The database is PostgreSQL: the one in DATABASE_URL, or one that is started here. Without its programs, or with
+    `sqlite`, it is a file.
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nous-chaos-")))
@@ -102,23 +106,23 @@ async def world(sqlite: bool = False, log: Path | None = None, **settings: objec
         programs = servers.postgres_programs()
         if url is not None and not url.startswith("postgres") and programs:
             url, _ = stack.enter_context(servers.postgres(programs, folder / "postgres"))
-        made = await asyncio.to_thread(Database, folder, url)
-        stack.callback(made.drop)
-        copy = await asyncio.to_thread(made.copy)
-        layer = await stack.enter_async_context(Proxy(redis.port))
-        if copy.startswith("sqlite"):
-            database: Proxy | LockedFile = LockedFile(copy.removeprefix("sqlite:///"))
+        template = await asyncio.to_thread(Database, folder, url)
+        stack.callback(template.drop)
+        database_url = await asyncio.to_thread(template.copy)
+        redis_proxy = await stack.enter_async_context(Proxy(redis.port))
+        if database_url.startswith("sqlite"):
+            database: Proxy | LockedFile = LockedFile(database_url.removeprefix("sqlite:///"))
         else:
-            port = urlsplit(copy).port or 5432
+            port = urlsplit(database_url).port or 5432
             database = await stack.enter_async_context(Proxy(port))
-            copy = copy.replace(f":{port}/", f":{database.port}/")
+            database_url = database_url.replace(f":{port}/", f":{database.port}/")
         env = environment(
             DJANGO_SETTINGS_MODULE="tests.chaos.settings",
-            DEBUG=None,  # Django keeps its queries then
+            DEBUG=None,  # with it, Django would keep every query in memory
             ALLOWED_HOSTS="127.0.0.1",
             PLAIN_HTTP="1",
-            DATABASE_URL=copy,
-            REDIS_URL=f"redis://127.0.0.1:{layer.port}/0",
+            DATABASE_URL=database_url,
+            REDIS_URL=f"redis://127.0.0.1:{redis_proxy.port}/0",
             CUSTOM_BASE_URL=f"{upstream.url}/v1",
             CUSTOM_API_KEY="sk-test-0123456789",
             NOUS_CHAT=json.dumps(settings),
@@ -130,9 +134,9 @@ async def world(sqlite: bool = False, log: Path | None = None, **settings: objec
             processes.append(Process(await asyncio.to_thread(Site, env, None, SERVER)))
         site = processes[0].site
         people = {name: await stack.enter_async_context(signed_in(site, name)) for name in PEOPLE}
-        whole = World(processes, people, redis, upstream, database, layer)
-        stack.callback(lambda: whole.redis.kill())
-        yield whole
+        cluster = Cluster(processes, people, redis, upstream, database, redis_proxy)
+        stack.callback(lambda: cluster.redis.kill())
+        yield cluster
 
 
 def _kill(processes: list[Process]) -> None:

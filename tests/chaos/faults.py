@@ -1,128 +1,128 @@
-"""What can be done to a World and to the people in it, by the name that a Step has."""
+"""The faults and the actions of users, by the names that a Step uses."""
 
 from collections.abc import Awaitable, Callable
 
 from .schedule import Step
-from .trial import Stage
+from .trial import Trial
 
-# --- To the servers
-
-
-async def kill(stage: Stage, step: Step) -> None:
-    """SIGKILL, and the process again on the same port."""
-    await stage.world.restart(stage.world.processes[step.process], gracefully=False, after=step.seconds / 4)
+# --- Faults of servers
 
 
-async def terminate(stage: Stage, step: Step) -> None:
-    """SIGTERM, and the process again on the same port when it has drained."""
-    await stage.world.restart(stage.world.processes[step.process], gracefully=True, after=step.seconds / 4)
+async def kill(trial: Trial, step: Step) -> None:
+    """SIGKILL a process, and start it again on the same port."""
+    await trial.cluster.restart(trial.cluster.processes[step.process], gracefully=False, after=step.seconds / 4)
 
 
-async def freeze(stage: Stage, step: Step) -> None:
-    """SIGSTOP, SIGCONT: a process that others take for dead comes back."""
-    process = stage.world.processes[step.process]
-    await stage.world.freeze(process.site, process.busy, step.seconds)
+async def terminate(trial: Trial, step: Step) -> None:
+    """SIGTERM a process, and start it again on the same port after its drain."""
+    await trial.cluster.restart(trial.cluster.processes[step.process], gracefully=True, after=step.seconds / 4)
 
 
-async def restart_redis(stage: Stage, step: Step) -> None:
-    await stage.world.restart_redis(step.seconds / 2)
+async def freeze(trial: Trial, step: Step) -> None:
+    """SIGSTOP, then SIGCONT: others may think a process dead, and it comes back."""
+    process = trial.cluster.processes[step.process]
+    await trial.cluster.freeze(process.site, process.lock, step.seconds)
 
 
-async def pause_redis(stage: Stage, step: Step) -> None:
-    await stage.world.freeze(stage.world.redis, stage.world.busy["redis"], step.seconds)
+async def restart_redis(trial: Trial, step: Step) -> None:
+    await trial.cluster.restart_redis(step.seconds / 2)
 
 
-async def cut_redis(stage: Stage, step: Step) -> None:
-    async with stage.world.busy["redis"]:
-        await stage.world.layer.cut(step.seconds)
+async def pause_redis(trial: Trial, step: Step) -> None:
+    await trial.cluster.freeze(trial.cluster.redis, trial.cluster.locks["redis"], step.seconds)
 
 
-async def pause_database(stage: Stage, step: Step) -> None:
-    async with stage.world.busy["database"]:
-        await stage.world.database.hold(step.seconds)
+async def cut_redis(trial: Trial, step: Step) -> None:
+    async with trial.cluster.locks["redis"]:
+        await trial.cluster.redis_proxy.cut(step.seconds)
 
 
-async def cut_database(stage: Stage, step: Step) -> None:
-    async with stage.world.busy["database"]:
-        await stage.world.database.cut(step.seconds)
+async def pause_database(trial: Trial, step: Step) -> None:
+    async with trial.cluster.locks["database"]:
+        await trial.cluster.database.hold(step.seconds)
 
 
-async def pause_provider(stage: Stage, step: Step) -> None:
-    await stage.world.freeze(stage.world.upstream, stage.world.busy["provider"], step.seconds)
+async def cut_database(trial: Trial, step: Step) -> None:
+    async with trial.cluster.locks["database"]:
+        await trial.cluster.database.cut(step.seconds)
 
 
-# --- By people and to their browsers
+async def pause_provider(trial: Trial, step: Step) -> None:
+    await trial.cluster.freeze(trial.cluster.upstream, trial.cluster.locks["provider"], step.seconds)
 
 
-async def say(stage: Stage, step: Step) -> None:
-    await stage.browser(step).post(step.text)
+# --- Actions of users, and faults of their browsers
 
 
-async def stop(stage: Stage, step: Step) -> None:
-    await stage.browser(step).stop_answer()
+async def post(trial: Trial, step: Step) -> None:
+    await trial.browser(step).post(step.text)
 
 
-async def retry(stage: Stage, step: Step) -> None:
-    await stage.browser(step).retry()
+async def stop(trial: Trial, step: Step) -> None:
+    await trial.browser(step).stop_answer()
 
 
-async def approve(stage: Stage, step: Step) -> None:
-    await stage.browser(step).approve()
+async def retry(trial: Trial, step: Step) -> None:
+    await trial.browser(step).retry()
 
 
-async def edit(stage: Stage, step: Step) -> None:
-    await stage.browser(step).edit(step.text)
+async def continue_answer(trial: Trial, step: Step) -> None:
+    await trial.browser(step).continue_answer()
 
 
-async def edit_and_resend(stage: Stage, step: Step) -> None:
-    await stage.browser(step).edit(step.text, resend=True)
+async def approve(trial: Trial, step: Step) -> None:
+    await trial.browser(step).approve()
 
 
-async def delete(stage: Stage, step: Step) -> None:
-    await stage.browser(step).delete()
+async def edit(trial: Trial, step: Step) -> None:
+    await trial.browser(step).edit(step.text)
 
 
-async def restore(stage: Stage, step: Step) -> None:
-    await stage.browser(step).restore()
+async def edit_and_resend(trial: Trial, step: Step) -> None:
+    await trial.browser(step).edit(step.text, resend=True)
 
 
-async def choose(stage: Stage, step: Step) -> None:
-    await stage.browser(step).choose()
+async def delete(trial: Trial, step: Step) -> None:
+    await trial.browser(step).delete()
 
 
-async def go_on(stage: Stage, step: Step) -> None:
-    await stage.browser(step).go_on()
+async def restore(trial: Trial, step: Step) -> None:
+    await trial.browser(step).restore()
 
 
-async def page(stage: Stage, step: Step) -> None:
-    await stage.browser(step).send("history.load", before=2, limit=1)
+async def choose(trial: Trial, step: Step) -> None:
+    await trial.browser(step).choose()
 
 
-async def disconnect(stage: Stage, step: Step) -> None:
-    stage.browser(step).disconnect()
+async def load_history(trial: Trial, step: Step) -> None:
+    await trial.browser(step).send("history.load", before=2, limit=1)
 
 
-async def reload(stage: Stage, step: Step) -> None:
-    stage.browser(step).reload()
+async def disconnect(trial: Trial, step: Step) -> None:
+    trial.browser(step).disconnect()
 
 
-async def move(stage: Stage, step: Step) -> None:
-    """The network changes, and the balancer chooses another process."""
-    browser = stage.browser(step)
+async def reload(trial: Trial, step: Step) -> None:
+    trial.browser(step).reload()
+
+
+async def switch_process(trial: Trial, step: Step) -> None:
+    """The network changes, and the load balancer chooses another process."""
+    browser = trial.browser(step)
     browser.process = step.process - 1
     browser.disconnect()
 
 
-async def stall(stage: Stage, step: Step) -> None:
-    """It reads nothing."""
-    await stage.browser(step).stall(step.seconds)
+async def stall(trial: Trial, step: Step) -> None:
+    """The browser stops reading for some seconds."""
+    await trial.browser(step).stall(step.seconds)
 
 
-FAULTS: dict[str, Callable[[Stage, Step], Awaitable[None]]] = {
+FAULTS: dict[str, Callable[[Trial, Step], Awaitable[None]]] = {
     fault.__name__.replace("_", " "): fault
     for fault in (
         kill, terminate, freeze, restart_redis, pause_redis, cut_redis, pause_database, cut_database, pause_provider,
-        say, stop, retry, go_on, approve, edit, edit_and_resend, delete, restore, choose, page, disconnect, reload,
-        move, stall,
+        post, stop, retry, continue_answer, approve, edit, edit_and_resend, delete, restore, choose, load_history,
+        disconnect, reload, switch_process, stall,
     )
 }  # fmt: skip

@@ -1,9 +1,9 @@
-"""The site with a window into its process at /chaos/: what the harness asks and the product has no business to tell.
+"""The site with additional endpoints at /chaos/, for what the chaos tests must know and a site does not publish.
 
-POST /chaos/process          its tasks by name, memory, runs, sockets, channels, people; what its layer has lost
-POST /chaos/runs             [conversation ids] -> every run of these conversations, as its row is
-POST /chaos/conversations    {people, mode} -> {id}: a conversation of these, the first its owner
-POST /chaos/loss             {seed, drop, double, delay}: what the layer does from now on
+POST /chaos/process          its tasks by name, memory, runs, sockets, channels, presence; what its layer has lost
+POST /chaos/runs             [conversation ids] -> the rows of all runs of these conversations
+POST /chaos/conversations    {people, mode} -> {id}: a new conversation of these users; the first one owns it
+POST /chaos/loss             {seed, drop, double, delay}: what the channel layer does from now on
 """
 
 import asyncio
@@ -37,22 +37,22 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    answer = await ANSWERS[scope["path"].removeprefix("/chaos/")](json.loads(body or b"null"))
+    content = await HANDLERS[scope["path"].removeprefix("/chaos/")](json.loads(body or b"null"))
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
 
 
 async def process(_: object) -> dict[str, Any]:
     gc.collect()
-    ours, layer = node.current(), get_channel_layer()
+    this_node, layer = node.current(), get_channel_layer()
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     return {
         "tasks": Counter(getattr(task.get_coro(), "__qualname__", "") for task in others),
         "memory": psutil.Process(os.getpid()).memory_info().rss / 2**20,
-        "runs": len(ours.supervisor._runs),
-        "sockets": len(ours.hub.sockets),
-        "here": len(ours.presence._here),
+        "runs": len(this_node.supervisor._runs),
+        "sockets": len(this_node.hub.sockets),
+        "presence": len(this_node.presence._here),
         "channels": len(layer.channels),
         "groups": sorted(layer.groups),
         "loss": layer.loss.counts,
@@ -76,23 +76,23 @@ async def runs(conversations: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-async def conversations(wanted: dict[str, Any]) -> dict[str, str]:
-    def make() -> Conversation:
-        room = Conversation.objects.create(agent="told", answers="always", mode=wanted["mode"])
-        for name in wanted["people"]:
+async def conversations(options: dict[str, Any]) -> dict[str, str]:
+    def create() -> Conversation:
+        room = Conversation.objects.create(agent="told", answers="always", mode=options["mode"])
+        for name in options["people"]:
             role = Participant.Role.MEMBER if room.participants.exists() else Participant.Role.OWNER
             user = get_user_model().objects.get(username=name)
             Participant.objects.create(conversation=room, user=user, role=role)
         return room
 
-    return {"id": str((await database_sync_to_async(make)()).pk)}
+    return {"id": str((await database_sync_to_async(create)()).pk)}
 
 
 async def loss(chances: dict[str, Any]) -> None:
     get_channel_layer().loss = Loss(**chances)
 
 
-ANSWERS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+HANDLERS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "process": process,
     "runs": runs,
     "conversations": conversations,

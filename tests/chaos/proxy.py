@@ -1,6 +1,4 @@
-"""What stands in the way to Redis and the database: a TCP proxy whose cable can be pulled and whose bytes can be held,
-and for a database that is a file, somebody else's transaction.
-"""
+"""Faults between the site and its servers: a TCP proxy that can hold or cut connections, and a lock on an SQLite file."""
 
 import asyncio
 import sqlite3
@@ -12,7 +10,7 @@ from ..support.servers import free_port
 
 
 class Proxy:
-    """127.0.0.1:`port` leads to 127.0.0.1:`target`. An async context manager."""
+    """Forwards 127.0.0.1:`port` to 127.0.0.1:`target`. An async context manager."""
 
     def __init__(self, target: int) -> None:
         self.port, self._target = free_port(), target
@@ -28,7 +26,7 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self._break()
+        self._reset_all()
         if self._serving:
             await asyncio.wait(self._serving)
 
@@ -42,7 +40,7 @@ class Proxy:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nothing comes through, nothing is refused."""
+        """Forward nothing; keep connections open and accept new ones."""
         self._flowing.clear()
         try:
             yield
@@ -51,15 +49,15 @@ class Proxy:
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
-        """Every connection is reset, new ones too."""
+        """Reset every connection, new ones too."""
         self._refusing = True
-        self._break()
+        self._reset_all()
         try:
             yield
         finally:
             self._refusing = False
 
-    def _break(self) -> None:
+    def _reset_all(self) -> None:
         for end in self._ends:
             end.transport.abort()
 
@@ -69,7 +67,7 @@ class Proxy:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends, ways = {writer}, set()
+        ends, tasks = {writer}, set()
         self._ends |= ends
         try:
             if self._refusing:
@@ -77,19 +75,19 @@ class Proxy:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
             ends.add(far_writer)
             self._ends |= ends
-            both = self._pass(reader, far_writer), self._pass(far_reader, writer)
-            ways = {asyncio.create_task(way) for way in both}
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            directions = self._forward(reader, far_writer), self._forward(far_reader, writer)
+            tasks = {asyncio.create_task(direction) for direction in directions}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             pass
         finally:
             self._ends -= ends
             for end in ends:
                 end.transport.abort()
-            if ways:
-                await asyncio.wait(ways)
+            if tasks:
+                await asyncio.wait(tasks)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 await self._flowing.wait()
@@ -98,13 +96,13 @@ class Proxy:
 
 
 class LockedFile:
-    """The same for an SQLite file, as far as a file can be away: others wait until they lose patience."""
+    """The same faults for an SQLite file: it is locked, so that other writers wait until their timeout."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     async def hold(self, seconds: float) -> None:
-        """Nobody else writes meanwhile."""
+        """Lock the file for writing."""
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=20)
         try:
             connection.execute("BEGIN IMMEDIATE")

@@ -1,19 +1,19 @@
-"""Play seeds in a World, one after another, and say what came of it."""
+"""Run seeds in a Cluster, one after another, and report the outcome."""
 
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from . import checks
-from .cluster import World
+from .cluster import Cluster
 from .faults import FAULTS
-from .schedule import schedule
-from .trial import Stage
+from .schedule import make_schedule
+from .trial import Trial
 
 
 @dataclass
 class Outcome:
-    """Of one seed."""
+    """The outcome of one seed."""
 
     seed: int
     faults: Counter[str]
@@ -23,12 +23,13 @@ class Outcome:
 
 @dataclass
 class Report:
-    """Of all of them; `str` is the table of docs/reliability.md."""
+    """The outcomes of all seeds. `str` gives the tables of docs/chaos.md."""
 
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Outcome]:
+        """The outcomes with violations."""
         return [outcome for outcome in self.outcomes if outcome.violations]
 
     def __str__(self) -> str:
@@ -38,19 +39,19 @@ class Report:
         lines = [f"{len(self.outcomes)} schedules in {seconds / 60:.0f} min; {len(self.failed)} of them violated."]
         lines += ["", "| fault | injected |", "|---|---:|"]
         lines += [f"| {name} | {number} |" for name, number in sorted(faults.items())]
-        lines += ["", "| what has to be true | violations |", "|---|---:|"]
+        lines += ["", "| property | violations |", "|---|---:|"]
         lines += [f"| {name}: {promise} | {violations[name]} |" for name, promise in checks.CHECKS.items()]
         return "\n".join(lines)
 
 
-async def play(world: World, seed: int) -> Outcome:
-    """One schedule from its seed to its violations."""
-    began = time.monotonic()
-    stage = Stage(world, schedule(seed))
+async def run_seed(cluster: Cluster, seed: int) -> Outcome:
+    """Carry out the schedule of a seed, and check what must hold."""
+    started = time.monotonic()
+    trial = Trial(cluster, make_schedule(seed))
     try:
-        await stage.open()
-        faults = await stage.play(FAULTS)
-        violations = await checks.after(stage)
+        await trial.open()
+        faults = await trial.take_steps(FAULTS)
+        violations = await checks.find_violations(trial)
     finally:
-        await stage.close()
-    return Outcome(seed, faults, violations, time.monotonic() - began)
+        await trial.close()
+    return Outcome(seed, faults, violations, time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""A seed in, a Schedule out: who talks where, and what breaks when. Pure; the same seed is the same schedule."""
+"""Schedules: which users talk in which conversations, and what breaks when. Pure; a seed always gives the same one."""
 
 import random
 from dataclasses import dataclass, field
@@ -7,33 +7,33 @@ from ..support.servers import PEOPLE
 
 PROCESSES = 2
 LENGTH = 4.0
-"""Seconds in which faults begin; what they broke is whole again some seconds later."""
+"""Seconds in which faults begin. They end some seconds later."""
 
-MOST_PAUSE = 6.0
-"""The longest pause of a process, Redis or the database, in seconds: longer than HOST_TIMEOUT of settings.py."""
+MAX_PAUSE = 6.0
+"""The longest pause of a process, Redis or the database, in seconds: longer than HOST_TIMEOUT in settings.py."""
 
-INFRASTRUCTURE = (
+SERVER_FAULTS = (
     "kill", "kill", "terminate", "terminate", "freeze", "restart redis", "pause redis", "cut redis", "pause database",
     "cut database", "pause provider",
 )  # fmt: skip
-"""As often as they stand here."""
+"""A fault that is listed twice is chosen twice as often."""
 
-PEOPLES_DOINGS = (
-    "say", "say", "say", "disconnect", "disconnect", "reload", "reload", "move", "stall", "stop", "stop", "retry",
-    "approve", "page",
+ACTIONS = (
+    "post", "post", "post", "disconnect", "disconnect", "reload", "reload", "switch process", "stall", "stop", "stop",
+    "retry", "approve", "load history",
 )  # fmt: skip
 
-CHANGES = ("edit", "edit and resend", "delete", "restore", "choose", "go on")
-"""Done only where the layer loses nothing by itself: nothing but a new snapshot makes a lost change good."""
+CHANGES = ("edit", "edit and resend", "delete", "restore", "choose", "continue answer")
+"""Actions of schedules in which the layer loses nothing by itself: only a new snapshot repairs a lost change."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """`fault` (a name of faults.FAULTS) begins `at` seconds after the start and lasts `seconds`, where it lasts."""
+    """A fault or action (a name in faults.FAULTS) that begins `at` seconds after the start. Some last for `seconds`."""
 
     at: float
     fault: str
-    room: int = 0
+    conversation: int = 0
     browser: int = 0
     process: int = 0
     seconds: float = 0.0
@@ -41,8 +41,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Room:
-    """A conversation: its mode, and the browsers in it, each with whose it is and which process it begins at."""
+class ConversationPlan:
+    """A conversation: its mode, and its browsers, each with its user and the process to which it connects first."""
 
     mode: str
     browsers: list[tuple[str, int]]
@@ -51,61 +51,61 @@ class Room:
 @dataclass(frozen=True)
 class Schedule:
     seed: int
-    rooms: list[Room]
+    conversations: list[ConversationPlan]
     loss: dict[str, float]
-    """Chances of messages of the channel layer to be dropped, doubled or delayed."""
+    """The chances that the channel layer drops, doubles or delays a message."""
 
     steps: list[Step] = field(default_factory=list)
 
 
-def schedule(seed: int) -> Schedule:
-    dice = random.Random(seed)
-    rooms = [_room(dice) for _ in range(dice.randint(2, 4))]
-    lossy = dice.random() < 0.5
-    loss = {what: round(dice.uniform(0, 0.25), 2) if lossy else 0.0 for what in ("drop", "double", "delay")}
+def make_schedule(seed: int) -> Schedule:
+    rng = random.Random(seed)
+    conversations = [_plan_conversation(rng) for _ in range(rng.randint(2, 4))]
+    lossy = rng.random() < 0.5
+    loss = {kind: round(rng.uniform(0, 0.25), 2) if lossy else 0.0 for kind in ("drop", "double", "delay")}
     steps = [
-        Step(dice.uniform(0, 0.3), "say", room, dice.randrange(len(rooms[room].browsers)), text=_question(dice))
-        for room in range(len(rooms))
+        Step(rng.uniform(0, 0.3), "post", number, rng.randrange(len(planned.browsers)), text=_question(rng))
+        for number, planned in enumerate(conversations)
     ]
-    for _ in range(dice.randint(1, 3)):
-        pause = round(dice.uniform(0.2, dice.choice((1.0, 2.5, MOST_PAUSE))), 1)
-        fault = dice.choice(INFRASTRUCTURE)
-        steps.append(Step(_when(dice), fault, process=dice.randrange(PROCESSES), seconds=pause))
-    for _ in range(dice.randint(4, 12)):
-        room = dice.randrange(len(rooms))
+    for _ in range(rng.randint(1, 3)):
+        pause = round(rng.uniform(0.2, rng.choice((1.0, 2.5, MAX_PAUSE))), 1)
+        fault = rng.choice(SERVER_FAULTS)
+        steps.append(Step(_start_time(rng), fault, process=rng.randrange(PROCESSES), seconds=pause))
+    for _ in range(rng.randint(4, 12)):
+        number = rng.randrange(len(conversations))
         steps.append(
             Step(
-                _when(dice),
-                dice.choice(PEOPLES_DOINGS if lossy else (*PEOPLES_DOINGS, *CHANGES)),
-                room,
-                dice.randrange(len(rooms[room].browsers)),
-                process=dice.randrange(PROCESSES),
-                seconds=round(dice.uniform(0.1, 3), 1),
-                text=_question(dice),
+                _start_time(rng),
+                rng.choice(ACTIONS if lossy else (*ACTIONS, *CHANGES)),
+                number,
+                rng.randrange(len(conversations[number].browsers)),
+                process=rng.randrange(PROCESSES),
+                seconds=round(rng.uniform(0.1, 3), 1),
+                text=_question(rng),
             )
         )
-    return Schedule(seed, rooms, loss, sorted(steps, key=lambda step: step.at))
+    return Schedule(seed, conversations, loss, sorted(steps, key=lambda step: step.at))
 
 
-def _when(dice: random.Random) -> float:
-    return round(dice.uniform(0.3, LENGTH), 2)
+def _start_time(rng: random.Random) -> float:
+    return round(rng.uniform(0.3, LENGTH), 2)
 
 
-def _room(dice: random.Random) -> Room:
-    names = [*PEOPLE, dice.choice(PEOPLE)]
-    browsers = [(name, dice.randrange(PROCESSES)) for name in names[: dice.randint(1, len(names))]]
-    return Room(dice.choice(("interrupt", "queue")), browsers)
+def _plan_conversation(rng: random.Random) -> ConversationPlan:
+    names = [*PEOPLE, rng.choice(PEOPLE)]
+    browsers = [(name, rng.randrange(PROCESSES)) for name in names[: rng.randint(1, len(names))]]
+    return ConversationPlan(rng.choice(("interrupt", "queue")), browsers)
 
 
-def _question(dice: random.Random) -> str:
-    """What tests/support/upstream.py is told by its last word."""
-    n, delay = dice.randint(5, 120), dice.choice((2, 10, 20, 30))
+def _question(rng: random.Random) -> str:
+    """A question whose last word tells tests/support/upstream.py what to do."""
+    n, delay = rng.randint(5, 120), rng.choice((2, 10, 20, 30))
     paced = f"n={n},delay={delay}"
-    return dice.choice(
+    return rng.choice(
         (
-            f"words@{paced}", f"words@{paced}", f"words@{paced}", f"words@{paced},chars={dice.randint(10, 300)}",
-            f"words@{paced},split={dice.randint(1, 9)}", f"words@{paced},cut={dice.randint(1, n * 150)}",
-            f"thinking@{paced}", f"thinking@{paced},cut={dice.randint(1, n * 200)}", f"unfinished@{paced}",
+            f"words@{paced}", f"words@{paced}", f"words@{paced}", f"words@{paced},chars={rng.randint(10, 300)}",
+            f"words@{paced},split={rng.randint(1, 9)}", f"words@{paced},cut={rng.randint(1, n * 150)}",
+            f"thinking@{paced}", f"thinking@{paced},cut={rng.randint(1, n * 200)}", f"unfinished@{paced}",
             f"stall@{paced}", f"fails@{paced}", "status@code=503", "silent@", "agent@", "agent@",
         )
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.server [daphne's options]`: the site's own server, with probe.py before the site."""
+"""`python -m tests.chaos.server [daphne's options]`: the site's own server, with the endpoints of probe.py added."""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""The site's settings, impatient, on a layer that can lose things; NOUS_CHAT in the environment (JSON) adds to them."""
+"""The site's settings with short timeouts and a channel layer that can lose messages. NOUS_CHAT in the environment
+(JSON) adds to them.
+"""
 
 import json
 import os

@@ -1,9 +1,9 @@
-"""What the model `told` may call: it always waits for a person."""
+"""The tool of the model `told`. A user must approve each call."""
 
 from chat.engine import tool
 
 
 @tool(requires_approval=True)
 async def weather(city: str) -> str:
-    """How it is there."""
+    """The weather in a city."""
     return f"sunny in {city}"

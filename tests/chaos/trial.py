@@ -1,4 +1,4 @@
-"""One Schedule played in a World: rooms are made, browsers opened, steps taken, the dust settles, everybody leaves."""
+"""One Schedule carried out in a Cluster: open conversations and browsers, take the steps, wait until all is settled."""
 
 import asyncio
 import time
@@ -10,93 +10,98 @@ import httpx
 
 from ..support.protocol_client import Frame
 from .browser import Browser
-from .cluster import World
+from .cluster import Cluster
 from .schedule import CHANGES, Schedule, Step
 
 ACTIVE = ("queued", "running", "awaiting_approval")
 
-SETTLE = 40.0
-"""Seconds in which every run has to have ended and every command to be answered, once nothing breaks any more."""
+SETTLE_TIMEOUT = 40.0
+"""Seconds, after the last fault has ended, for every run to end and every command to be answered."""
 
-CONVERGE = 30.0
-"""Seconds in which, after that, every browser has to show what is stored."""
+CONVERGE_TIMEOUT = 30.0
+"""Seconds, after that, for every browser to show what is stored."""
 
 
-class Stage:
-    """`rooms` holds the browsers of each conversation by its id."""
+class Trial:
+    """`browsers_of` holds the browsers of each conversation by its id."""
 
-    def __init__(self, world: World, schedule: Schedule) -> None:
-        self.world, self.schedule = world, schedule
-        self.rooms: dict[str, list[Browser]] = {}
-        self._living: list[asyncio.Task[None]] = []
+    def __init__(self, cluster: Cluster, schedule: Schedule) -> None:
+        self.cluster, self.schedule = cluster, schedule
+        self.browsers_of: dict[str, list[Browser]] = {}
+        self._running: list[asyncio.Task[None]] = []
 
     @property
     def browsers(self) -> list[Browser]:
-        return [browser for room in self.rooms.values() for browser in room]
+        """All browsers, of all conversations."""
+        return [browser for browsers in self.browsers_of.values() for browser in browsers]
 
     def browser(self, step: Step) -> Browser:
-        return list(self.rooms.values())[step.room][step.browser]
+        """The browser in which a step is taken."""
+        return list(self.browsers_of.values())[step.conversation][step.browser]
 
-    def changes(self, conversation: str) -> bool:
-        """Whether anybody changes what was said in it."""
-        room = list(self.rooms).index(conversation)
-        return any(step.room == room and step.fault in CHANGES for step in self.schedule.steps)
+    def has_changes(self, conversation: str) -> bool:
+        """Whether anybody changes or deletes messages in a conversation."""
+        number = list(self.browsers_of).index(conversation)
+        return any(step.conversation == number and step.fault in CHANGES for step in self.schedule.steps)
 
     async def open(self) -> None:
-        await self.world.be_lossy(self.schedule.seed, self.schedule.loss)
-        for room in self.schedule.rooms:
-            people = list(dict.fromkeys(name for name, _ in room.browsers))
-            made = await self.world.processes[0].ask("conversations", {"people": people, "mode": room.mode})
-            self.rooms[made["id"]] = [
-                Browser(self.world, self.world.people[name], made["id"], process) for name, process in room.browsers
+        """Create the conversations, and open their browsers."""
+        await self.cluster.set_loss(self.schedule.seed, self.schedule.loss)
+        for planned in self.schedule.conversations:
+            people = list(dict.fromkeys(name for name, _ in planned.browsers))
+            created = await self.cluster.processes[0].query("conversations", {"people": people, "mode": planned.mode})
+            self.browsers_of[created["id"]] = [
+                Browser(self.cluster, self.cluster.people[name], created["id"], process)
+                for name, process in planned.browsers
             ]
-        self._living = [asyncio.create_task(browser.live()) for browser in self.browsers]
-        await until(lambda: all(browser.snapshot for browser in self.browsers), 60)
+        self._running = [asyncio.create_task(browser.run()) for browser in self.browsers]
+        await wait_until(lambda: all(browser.snapshot for browser in self.browsers), 60)
 
-    async def play(self, faults: dict[str, Callable[["Stage", Step], Any]]) -> Counter[str]:
-        """Take every step at its time, until all that was broken is whole again; returns what was done how often."""
-        done = Counter(step.fault for step in self.schedule.steps)
+    async def take_steps(self, faults: dict[str, Callable[["Trial", Step], Any]]) -> Counter[str]:
+        """Take every step at its time, and wait until all faults have ended. Returns how often each was injected."""
+        injected = Counter(step.fault for step in self.schedule.steps)
 
         async def take(step: Step) -> None:
             await asyncio.sleep(step.at)
             await faults[step.fault](self, step)
 
         await asyncio.gather(*(take(step) for step in self.schedule.steps))
-        for process in self.world.processes:
-            lost = (await process.ask("process"))["loss"]
-            done += Counter({f"message of the layer: {what}": number for what, number in lost.items()})
-        await self.world.be_lossy(self.schedule.seed, {})
-        return done
+        for process in self.cluster.processes:
+            losses = (await process.query("process"))["loss"]
+            injected += Counter({f"layer message: {kind}": number for kind, number in losses.items()})
+        await self.cluster.set_loss(self.schedule.seed, {})
+        return injected
 
     async def settle(self) -> list[Frame]:
-        """Wait until nothing is under way any more, approving what waits for it; returns the rows of all runs."""
-        deadline = time.monotonic() + SETTLE
+        """Wait until no run is active, approving tool calls meanwhile. Returns the rows of all runs."""
+        deadline = time.monotonic() + SETTLE_TIMEOUT
         while True:
-            unconfirmed = any(browser.unconfirmed for browser in self.browsers)  # asked first: it makes rows
+            unconfirmed = any(browser.unconfirmed for browser in self.browsers)  # before the rows, which they may add
             rows = await self.runs()
             busy = unconfirmed or any(row["status"] in ACTIVE for row in rows)
             if not busy or time.monotonic() > deadline:
                 return rows
-            for room in self.rooms.values():
-                await room[0].approve()
+            for browsers in self.browsers_of.values():
+                await browsers[0].approve()
             await asyncio.sleep(0.3)
 
     async def runs(self) -> list[Frame]:
         """The rows of all runs."""
-        return await patiently(lambda: self.world.processes[0].ask("runs", list(self.rooms)))
+        return await retry(lambda: self.cluster.processes[0].query("runs", list(self.browsers_of)))
 
     async def stored(self, conversation: str) -> list[Frame]:
-        """What is in the database, as the first of a room sees it."""
-        return await patiently(lambda: self.rooms[conversation][0].person.messages(conversation))
+        """The stored messages of a conversation, as the user of its first browser gets them."""
+        return await retry(lambda: self.browsers_of[conversation][0].person.messages(conversation))
 
     async def close(self) -> None:
-        for task in self._living:
+        """Close all browsers."""
+        for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._living, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
 
-async def until(condition: Callable[..., object], seconds: float) -> bool:
-    """Whether it came true in time."""
+async def wait_until(condition: Callable[..., object], seconds: float) -> bool:
+    """Wait for a condition. Returns whether it became true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -105,11 +110,11 @@ async def until(condition: Callable[..., object], seconds: float) -> bool:
     return True
 
 
-async def patiently(ask: Callable[[], Awaitable[list[Frame]]]) -> list[Frame]:
-    """The first answers after a database was cut off may be errors: its connections in a pool are found dead by use."""
+async def retry(query: Callable[[], Awaitable[list[Frame]]]) -> list[Frame]:
+    """Try a query several times: after an outage of the database, pooled connections fail once each."""
     for _ in range(5):
         try:
-            return await ask()
+            return await query()
         except (AssertionError, OSError, httpx.HTTPError):
             await asyncio.sleep(0.5)
-    return await ask()
+    return await query()
