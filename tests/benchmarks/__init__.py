@@ -1,9 +1,9 @@
-"""`make bench`: the site beside a bare relay, under the same streams, in one run. What it prints: docs/benchmarks.md.
+"""Benchmarks: the site compared with a bare relay, under the same streams. `make bench`, docs/benchmarks.md.
 
-wire.py      what an order to the upstream and a delta look like      upstream.py  a provider that keeps time
-relay.py     the floor: httpx to WebSocket, no Django, no Channels    people.py    who sits at the site
-targets.py   the processes under test, started and ended              clients.py   who reads them
-measure.py   clocks, percentiles, how busy the machine is             windows.py   one measurement each
-room.py      one room that many read, over two processes
-engine.py    the engine without a site around it                      report.py    results to tables and verdicts
+targets.py   the servers under test              upstream.py  a provider that streams at a steady pace
+relay.py     the bare relay: httpx to WebSocket  wire.py      the format of questions and deltas
+clients.py   WebSocket clients that keep time    people.py    users and conversations for the clients
+windows.py   streams, bursts, stops              room.py      one conversation of many people, over two processes
+engine.py    the engine without a site           page.py      a page in Chromium
+measure.py   clocks, percentiles, machine load   report.py    results to tables and verdicts
 """

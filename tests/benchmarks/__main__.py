@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [options]`: start everything, measure it, print the report.
 
-What it prints: docs/benchmarks.md. One server is measured at a time, the others idle; in each round every server has a
-window, so that a machine whose speed changes changes it for all.
+docs/benchmarks.md explains the report. One server is measured at a time, while the others idle. Each round has a window
+for every server, so that changes in the machine's speed affect all of them.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import uvloop
 
 from . import report
 from .engine import EngineCosts
-from .measure import machine, quiet, resident_mib
+from .measure import describe_machine, resident_mib, wait_until_quiet
 from .page import PageCosts, Tenth
 from .room import room
 from .targets import SITES, Bench, SiteTarget
@@ -26,15 +26,15 @@ from .windows import burst, stops, window
 SECTIONS = ("streams", "fan-out", "burst", "stop", "room", "engine", "page")
 
 
-def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("make bench", description="The site beside a bare relay, in one run.")
+def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make bench", description="The site compared with a bare relay, in one run.")
     parser.add_argument("--seconds", type=float, default=4, help="length of each window (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="windows of each kind, in turn (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="windows of each kind (%(default)s)")
     parser.add_argument("--streams", type=_numbers, default=[1, 10, 50], help="numbers of streams (1,10,50)")
-    parser.add_argument("--only", choices=SECTIONS, action="append", help="this section alone; may be given again")
-    parser.add_argument("--sites", default="", help="sites whose names contain one of these, by comma: memory,postgres")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    parser.add_argument("--quick", action="store_true", help="a few seconds in all, to see that it runs; says nothing")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="only this section; may be repeated")
+    parser.add_argument("--sites", default="", help="only sites whose names contain one of these: memory,postgres")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file as well")
+    parser.add_argument("--quick", action="store_true", help="a few seconds in all: does it run? Ignore its numbers")
     chosen = parser.parse_args(arguments)
     if chosen.quick:
         chosen.seconds, chosen.rounds, chosen.streams = 0.6, 1, [1, 4]
@@ -49,7 +49,7 @@ def _numbers(text: str) -> list[int]:
 
 
 class Plan:
-    """How much of everything, for these options."""
+    """The sizes of all measurements, for these options."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         quick = chosen.quick
@@ -68,40 +68,40 @@ class Plan:
 
 
 async def measure(bench: Bench, plan: Plan) -> report.Results:
-    results = report.Results(machine=machine(), missing=bench.missing)
-    results.busy = await quiet([], 2.0 if plan.patience else 0.0)
+    results = report.Results(machine=describe_machine(), missing=bench.missing)
+    results.busy = await wait_until_quiet([], 2.0 if plan.patience else 0.0)
     sites = [target for target in bench.targets if target.is_site]
     for target in bench.targets:
-        _say(f"warming up: {target.name}")
+        _progress(f"warming up: {target.name}")
         await window(bench, target, 4, 1)
         target.note_memory()
     bench.patience = plan.patience
     if "streams" in plan.only:
         for streams in plan.streams:
             for target in bench.targets * plan.rounds:
-                _say(f"{streams} streams: {target.name}")
+                _progress(f"{streams} streams: {target.name}")
                 results.windows.append(await window(bench, target, streams, plan.seconds))
     if "fan-out" in plan.only:
         for target in sites * plan.rounds:
             streams, viewers = plan.fan_out
-            _say(f"{streams} streams x {viewers} viewers: {target.name}")
+            _progress(f"{streams} streams x {viewers} viewers: {target.name}")
             results.fan_out.append(await window(bench, target, streams, plan.seconds, viewers))
     if "burst" in plan.only:
         for target in bench.targets:
-            _say(f"{plan.burst} at once: {target.name}")
+            _progress(f"{plan.burst} at once: {target.name}")
             results.bursts.append(await burst(bench, target, plan.burst))
     if "stop" in plan.only:
         for target in bench.targets:
-            _say(f"{plan.stops} stops: {target.name}")
+            _progress(f"{plan.stops} stops: {target.name}")
             results.stops.append(await stops(bench, target, plan.stops))
     if "room" in plan.only:
         for target in sites:
             if isinstance(target, SiteTarget) and target.spans_processes:
-                _say(f"a room of {plan.room[0]}: {target.name}")
+                _progress(f"a room of {plan.room[0]}: {target.name}")
                 results.rooms.append(await room(bench, target, *plan.room))
     results.memory = [report.Memory(t.name, t.resident, resident_mib(t.pid)) for t in bench.targets]
     if "engine" in plan.only:
-        _say("the engine alone")
+        _progress("the engine alone")
         results.engine = await _engine_alone(bench, plan)
     return results
 
@@ -116,28 +116,30 @@ async def _engine_alone(bench: Bench, plan: Plan) -> EngineCosts:
 
 
 def _page(plan: Plan) -> PageCosts:
-    """In a process of its own: Playwright has a loop of its own."""
+    """Measure the page in a process of its own, because Playwright has its own event loop."""
     command = [sys.executable, "-m", "tests.benchmarks.page", *map(str, plan.page)]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return PageCosts(**found | {"tenths": [Tenth(**tenth) for tenth in found["tenths"]]})
 
 
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def _progress(step: str) -> None:
+    print(step, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    chosen = options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    chosen = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended
     plan = Plan(chosen)
-    _say("starting what is to be measured")
+    _progress("starting the servers")
     if plan.only == ["page"]:
-        results = report.Results(machine=machine(), busy=uvloop.run(quiet([], 2.0 if plan.patience else 0.0)))
+        results = report.Results(
+            machine=describe_machine(), busy=uvloop.run(wait_until_quiet([], 2.0 if plan.patience else 0.0))
+        )
     else:
         with Bench(chosen.sites, plan.seats, plan.room[0] if "room" in plan.only else 0) as bench:
             results = uvloop.run(measure(bench, plan))
     if "page" in plan.only:
-        _say("a page")
+        _progress("a page")
         results.page = _page(plan)
     print(report.render(results))
     if chosen.json:

@@ -1,7 +1,7 @@
-"""Who reads: WebSocket clients that take the time of each delta, put the text together and acknowledge it.
+"""WebSocket clients that measure the lag of each delta, assemble the text and acknowledge it.
 
-`SiteViewer` speaks the site's protocol, `RelayViewer` the relay's bare frames; a `Tally` counts for all of a window.
-They run in the benchmark's own process, on uvloop.
+`SiteViewer` speaks the site's protocol, `RelayViewer` the relay's bare frames. A `Tally` counts for all viewers of a
+window. They run in the benchmark's own process, on uvloop.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ QUIET = (websockets.ConnectionClosed, OSError)
 
 
 class Tally:
-    """What all viewers of a window have received. `lags` gathers milliseconds while `recording` is on."""
+    """What all viewers of a window have received. While `recording`, `lags` gathers milliseconds."""
 
     def __init__(self) -> None:
         self.delivered = self.frames = 0
@@ -31,20 +31,20 @@ class Tally:
 
 
 class Viewer:
-    """One connection. `ask` orders a stream; a viewer that does not ask only watches."""
+    """One connection. `ask` orders a stream; viewers that do not ask only watch."""
 
     def __init__(self, address: str, tally: Tally, headers: dict[str, str] | None = None) -> None:
         self._address, self._headers, self._tally = address, headers, tally
         self._text: list[str] = []
         self.deltas = 0
-        """How many arrived live."""
+        """How many arrived as deltas, and not in a stored text."""
 
         self.asked = self.first = 0.0
         self.ready = asyncio.Event()
         self.begun = asyncio.Event()
         self.over = asyncio.Event()
         self.end = ""
-        """How the stream ended, in the server's word."""
+        """How the stream ended, in the server's words."""
 
     async def open(self) -> None:
         self._socket = await websockets.connect(
@@ -74,19 +74,19 @@ class Viewer:
 
     @property
     def text(self) -> str:
-        """What its reader has in the end."""
+        """The text at the end."""
         return "".join(self._text)
 
     @property
     def sound(self) -> bool:
-        """Whether what is stored, where anything is, equals what was put together from what arrived."""
+        """Whether the stored text, if any, equals the one assembled from deltas."""
         return True
 
     def _asking(self, order: Order) -> str:
         raise NotImplementedError
 
     def _end_of_socket(self) -> str:
-        """What it means that the server has closed."""
+        """What a close by the server means for the stream."""
         return f"closed with {self._socket.close_code}"
 
     def _hear(self, frame: bytes) -> None:
@@ -118,7 +118,7 @@ class Viewer:
 
 
 class RelayViewer(Viewer):
-    """A frame is the text of a delta. It is acknowledged like the site's, so that both hear as much."""
+    """A frame is the text of a delta. It is acknowledged like the site's, so that both servers receive as much."""
 
     async def open(self) -> None:
         await super().open()
@@ -204,7 +204,7 @@ class SiteViewer(Viewer):
                 self.over.set()
 
     def _delta(self, heard: _Frame) -> None:
-        self._run = heard.run  # its start may be what was lost
+        self._run = heard.run  # `run.started` may have been lost
         if heard.seq == self._seq + 1:
             self._seq = heard.seq
             self._take(heard.text)
@@ -215,7 +215,7 @@ class SiteViewer(Viewer):
 
 
 async def acknowledge(viewers: Iterable[Viewer]) -> None:
-    """Have each viewer acknowledge once a second, spread over it. Ends when it is cancelled."""
+    """Have each viewer acknowledge once a second, one after another. Started and cancelled by `_seated`."""
     viewers = list(viewers)
     while True:
         for viewer in viewers:

@@ -1,5 +1,7 @@
-"""The engine without a site around it, beside plain httpx: CPU for each delta, and whether a long answer costs linear
-time. `python -m tests.benchmarks.engine UPSTREAM STREAMS SECONDS SCALE` prints JSON; a process of its own, on uvloop.
+"""The engine without a site, compared with plain httpx: CPU per delta, and whether a long answer costs linear time.
+
+`python -m tests.benchmarks.engine UPSTREAM STREAMS SECONDS SCALE` prints EngineCosts as JSON, from a process of its own
+on uvloop.
 """
 
 import asyncio
@@ -21,12 +23,12 @@ from .wire import RATE, Order
 
 WARM = 1.0
 LONG = 20_000
-"""Deltas of a long answer, of 50 characters each: 1 MB."""
+"""Deltas of a long answer. With 50 characters each, they make 1 MB."""
 
 
 @dataclass(frozen=True)
 class EngineCosts:
-    """Microseconds of CPU for each delta; `linear` is the cost of 1 MB over that of half of it."""
+    """Microseconds of CPU per delta. `linear` is the cost of 1 MB divided by the cost of half of it."""
 
     paced: float
     paced_httpx: float
@@ -51,7 +53,7 @@ async def by_engine(order: Order) -> AsyncIterator[str]:
 
 
 async def paced(read: Reader, streams: int, seconds: float) -> float:
-    """Microseconds for each delta of streams at RATE."""
+    """CPU microseconds per delta, for streams at RATE."""
     count = 0
 
     async def follow() -> None:
@@ -73,7 +75,7 @@ async def paced(read: Reader, streams: int, seconds: float) -> float:
 
 
 async def unpaced(read: Reader, deltas: int, chars: int) -> float:
-    """CPU seconds for one answer that comes as fast as it is read."""
+    """CPU seconds for one answer that arrives as fast as it is read."""
     before, count = time.process_time(), 0
     async for _ in read(Order(uuid.uuid4().hex, deltas, rate=0, chars=chars)):
         count += 1

@@ -1,4 +1,4 @@
-"""Clocks and numbers: CPU time of processes, how busy the rest of the machine is, percentiles, what machine it is."""
+"""CPU time of processes, load of the rest of the machine, percentiles, and a description of the machine."""
 
 import asyncio
 import importlib.metadata
@@ -15,7 +15,7 @@ import psutil
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that so many percent are not above; 0 of none."""
+    """The smallest value that at least `percent` of the values do not exceed. 0 if there are none."""
     if not values:
         return 0.0
     ordered = sorted(values)
@@ -28,7 +28,8 @@ def median(values: Sequence[float]) -> float:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process. On Linux from its CPU clock (clock_getcpuclockid(3)), which is exact;
-    elsewhere from psutil, whose steps of 10 ms are coarse for one stream."""
+    elsewhere from psutil, whose steps of 10 ms are coarse for one stream.
+    """
     if sys.platform == "linux":
         return time.clock_gettime((~pid << 3) | 2)
     times = psutil.Process(pid).cpu_times()
@@ -36,7 +37,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def family_cpu_seconds(pids: Iterable[int]) -> float:
-    """The same for processes and their children, those that have ended too."""
+    """User and system time of processes and their children, including children that have ended."""
     spent = 0.0
     for pid in pids:
         for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
@@ -49,27 +50,29 @@ def family_cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def machine_cpu_seconds() -> float:
-    """What all cores together have spent on anything but waiting, time taken by other virtual machines included."""
+    """The busy time of all cores together, including time taken by other virtual machines."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0))
 
 
 class Pace:
-    """How fast the machine is just now: the CPU microseconds that the same little work takes, ten times a second while
-    `gather` runs. Machines that are shared, or change their clock, differ by a third from one second to the next."""
+    """The speed of the machine: the CPU microseconds that the same small piece of work takes, ten times a second.
+
+    The speed of shared machines, or of those that change their clock, varies by a third from one second to the next.
+    """
 
     def __init__(self) -> None:
         self._samples: list[float] = []
 
-    async def gather(self) -> None:
-        """Until it is cancelled."""
+    async def run(self) -> None:
+        """Take samples. Started and cancelled by `window`; nothing escapes."""
         while True:
             await asyncio.sleep(0.1)
-            began = time.thread_time_ns()
+            started = time.thread_time_ns()
             table: dict[int, int] = {}
             for i in range(6000):
                 table[i % 97] = table.get(i % 89, 0) + i
-            self._samples.append((time.thread_time_ns() - began) / 1000)
+            self._samples.append((time.thread_time_ns() - started) / 1000)
 
     @property
     def microseconds(self) -> float:
@@ -80,20 +83,21 @@ def resident_mib(pid: int) -> float:
     return float(psutil.Process(pid).memory_info().rss) / 2**20
 
 
-async def quiet(ours: Sequence[int], seconds: float, most: float = 0.15) -> float:
-    """Wait at most `seconds` for a second in which what is not ours took no more than `most` of one core; returns what
-    it took in the last one."""
+async def wait_until_quiet(ours: Sequence[int], seconds: float, limit: float = 0.15) -> float:
+    """Wait at most `seconds` for a second in which other processes took at most `limit` of one core. `ours` are the
+    benchmark's own. Returns what the others took in the last second.
+    """
     deadline = time.monotonic() + seconds
     while True:
         before, own = machine_cpu_seconds(), sum(map(cpu_seconds, ours))
         await asyncio.sleep(min(1.0, max(seconds, 0.2)))
         others = max(0.0, machine_cpu_seconds() - before - (sum(map(cpu_seconds, ours)) - own))
-        if others <= most or time.monotonic() >= deadline:
+        if others <= limit or time.monotonic() >= deadline:
             return others
 
 
-def machine() -> list[str]:
-    """Lines that name the machine, the day, and the versions of what costs time."""
+def describe_machine() -> list[str]:
+    """Lines with the date, the machine, and the versions of the packages that matter."""
     model = platform.processor() or platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,7 +1,7 @@
-"""What a page costs its reader: `python -m tests.benchmarks.page DELTAS MESSAGES` prints PageCosts as JSON. A real
-site, a real Chromium, which itself says how much processor time its main thread took (DevTools' Performance domain).
+"""The cost of a page in the browser: `python -m tests.benchmarks.page DELTAS MESSAGES` prints PageCosts as JSON.
 
-A long answer is read as it streams, then a long conversation is opened and scrolled through.
+A page reads a long answer as it streams, then opens a long conversation and scrolls through it. The site and Chromium
+are real; the processor time of the main thread comes from DevTools' Performance domain.
 """
 
 import json
@@ -19,10 +19,10 @@ from ..conftest import browser_path
 from ..support import servers
 
 RATE = 200
-"""Deltas a second."""
+"""Deltas per second."""
 
 CHARS = 20
-"""Characters of a delta."""
+"""Characters per delta."""
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -36,7 +36,7 @@ WATCH = """() => {
 PART = "document.querySelector('nous-chat').shadowRoot.querySelector('article[data-role=assistant] [data-part=text]')"
 ARRIVED = f"length => {PART}?.source?.length >= length"
 
-# Scrolls by so many pixels in every frame; says how long each frame took.
+# Scrolls by some pixels per frame, and returns the duration of each frame.
 SCROLL = """async (pixels) => {
   const log = document.querySelector("nous-chat").shadowRoot.querySelector(".log");
   const times = [];
@@ -53,7 +53,7 @@ SCROLL = """async (pixels) => {
 
 @dataclass(frozen=True)
 class Tenth:
-    """A tenth of the deltas: how long it took, and of that the main thread, in seconds."""
+    """A tenth of the deltas: its duration, and how long the main thread was busy, in seconds."""
 
     seconds: float
     busy: float
@@ -61,8 +61,9 @@ class Tenth:
 
 @dataclass(frozen=True)
 class PageCosts:
-    """`long_tasks` (of the stream), `load_tasks` (of older messages) and `frames` in ms, `opened` in seconds from the
-    navigation to a page that can be written in."""
+    """`long_tasks` (while streaming), `load_tasks` (while loading older messages) and `frames` are in ms; `opened` is
+    in seconds, from the navigation until the user can type.
+    """
 
     characters: int = 0
     tenths: list[Tenth] = field(default_factory=list)
@@ -81,23 +82,23 @@ class PageCosts:
 
     @property
     def share(self) -> float:
-        """Of the stream's time that the main thread was busy."""
+        """The share of the stream's time during which the main thread was busy."""
         return sum(tenth.busy for tenth in self.tenths) / self.seconds if self.seconds else 0.0
 
     @property
     def growth(self) -> float:
-        """What the last tenth cost, as a multiple of the first."""
+        """The busy time of the last tenth, as a multiple of the first."""
         return self.tenths[-1].busy / self.tenths[0].busy if self.tenths else 0.0
 
 
 def metrics(session: CDPSession) -> dict[str, float]:
-    """What the main thread has spent so far in seconds, by name, and the `Clock`."""
+    """Seconds that the main thread has spent so far, by name, and the `Clock`."""
     found = session.send("Performance.getMetrics")["metrics"]
     return {metric["name"]: metric["value"] for metric in found} | {"Clock": time.monotonic()}
 
 
 def stream(page: Page, deltas: int) -> dict[str, Any]:
-    """Reads one answer as it comes, from its first character to its last."""
+    """Measure one answer as it streams, from its first character to its last."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.get_by_role("textbox", name="Message").fill("Go on")
@@ -127,6 +128,7 @@ def stream(page: Page, deltas: int) -> dict[str, Any]:
 
 
 def open_and_scroll(page: Page, url: str, messages: int) -> dict[str, Any]:
+    """Open a conversation, load it to its start, and scroll through it."""
     page.goto("about:blank")
     page.goto(url, wait_until="commit")
     page.wait_for_function(
@@ -149,7 +151,7 @@ def open_and_scroll(page: Page, url: str, messages: int) -> dict[str, Any]:
 
 
 def fill(site: servers.Site, conversation: str, messages: int) -> None:
-    """Puts messages into a conversation, every second one a short answer in Markdown."""
+    """Add messages to a conversation; every second one is a short answer in Markdown."""
     code = (
         "from chat.models import Message as m, Conversation as c; from tests.support.upstream import SECTION;"
         f"c.objects.filter(pk='{conversation}').update(last_seq={messages});"
@@ -160,7 +162,7 @@ def fill(site: servers.Site, conversation: str, messages: int) -> None:
 
 
 def begin(page: Page) -> str:
-    """A new conversation's address; the page is at it."""
+    """Open a new conversation in the page. Returns its id."""
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
     headers = {"X-CSRFToken": token, "Content-Type": "application/json"}
     made = page.request.post("/chat/api/conversations/", data="{}", headers=headers).json()

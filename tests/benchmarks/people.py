@@ -1,6 +1,7 @@
-"""`python -m tests.benchmarks.people NUMBER [TOGETHER]`: that many people on DATABASE_URL, each signed in and with a
-conversation of his own, and as many as TOGETHER says in one room; prints both as JSON: {"alone": [{"cookie",
-"conversation"}], "together": ...}. Saves the benchmark a sign-in by password for each.
+"""`python -m tests.benchmarks.people ALONE [TOGETHER]`: create signed-in users in DATABASE_URL.
+
+ALONE users get a conversation each, TOGETHER users share one. Prints, as JSON, {"alone": [{"cookie", "conversation"}],
+"together": ...}. This saves the benchmark a sign-in by password for each user.
 """
 
 import json
@@ -10,7 +11,7 @@ from importlib import import_module
 import django
 
 
-def main(number: int, together: int = 0) -> None:
+def main(alone: int, together: int = 0) -> None:
     django.setup()
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
@@ -20,10 +21,10 @@ def main(number: int, together: int = 0) -> None:
     from chat.models import Participant
 
     sessions = import_module(settings.SESSION_ENGINE)
-    room = None
+    shared = None
     seats: dict[str, list[dict[str, str]]] = {"alone": [], "together": []}
     with transaction.atomic():
-        for i in range(number + together):
+        for i in range(alone + together):
             user = get_user_model().objects.create_user(f"person{i}")
             session = sessions.SessionStore()
             session[SESSION_KEY] = str(user.pk)
@@ -31,13 +32,13 @@ def main(number: int, together: int = 0) -> None:
             session[HASH_SESSION_KEY] = user.get_session_auth_hash()
             session.create()
             cookie = f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
-            if i < number or room is None:
+            if i < alone or shared is None:
                 conversation = store.create_conversation(user)
-                room = conversation if i >= number else None
+                shared = conversation if i >= alone else None
             else:
-                Participant.objects.create(conversation_id=room.id, user=user)
-            where = "alone" if i < number else "together"
-            seats[where].append({"cookie": cookie, "conversation": str(conversation.id)})
+                Participant.objects.create(conversation_id=shared.id, user=user)
+            kind = "alone" if i < alone else "together"
+            seats[kind].append({"cookie": cookie, "conversation": str(conversation.id)})
     print(json.dumps(seats))
 
 

@@ -1,7 +1,8 @@
-"""The floor: what one would write by hand, without Django, Channels, a database or anybody to share with.
+"""The bare relay, the floor for the site: no Django, no Channels, no database, and one reader per stream.
 
-`python -m tests.benchmarks.relay PORT UPSTREAM` serves, with uvicorn on uvloop, a WebSocket whose first frame is an
-order; the relay asks the upstream over plain httpx and sends the text of each delta as a frame. Closing stops it.
+`python -m tests.benchmarks.relay PORT UPSTREAM` serves a WebSocket with uvicorn on uvloop. Its first frame is an Order,
+which the relay sends to the upstream over plain httpx; then it sends the text of each delta as a frame. Closing the
+socket stops the stream.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ import uvicorn
 
 
 class Relay:
+    """The ASGI application."""
+
     def __init__(self, upstream: str) -> None:
         self._url = f"{upstream}/v1/chat/completions"
         self._http = httpx.AsyncClient(timeout=None, trust_env=False, limits=httpx.Limits(max_connections=None))

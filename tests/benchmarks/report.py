@@ -1,7 +1,7 @@
-"""Results in, tables and verdicts out, as Markdown that also reads well in a terminal. Pure.
+"""The report: results to tables and verdicts, in Markdown that reads well in a terminal. Pure.
 
-The windows of one kind are merged: medians, and of what must not happen the worst. CPU time is scaled by the pace of
-the machine in its window, so that a ratio compares servers and not moments.
+The windows of one kind are merged: medians of costs, the worst of failures. CPU time is scaled by the machine's speed
+during the window, so that ratios compare servers and not moments.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,13 @@ from .room import Room
 from .targets import RELAY
 from .windows import Burst, Stops, Texts, Window
 
-MOST_LAG = 150.0
-MOST_REACH = 100.0
-MOST_RATIO = 1.3
-MOST_PACED, MOST_UNPACED, MOST_LINEAR = 150.0, 50.0, 2.2
-LATE = 20.0  # ms from frame to frame: at 60 a second, one was missed
-AT = 50
-"""Streams at which the goals count."""
+MAX_LAG = 150.0
+MAX_REACH = 100.0
+MAX_RATIO = 1.3
+MAX_PACED, MAX_UNPACED, MAX_LINEAR = 150.0, 50.0, 2.2
+LATE = 20.0  # ms between frames: at 60 per second, one was missed
+GOAL_STREAMS = 50
+"""The number of streams to which the goals apply."""
 
 HEADER = (
     "server, streams, CPU us/delta, lowest, highest, x relay, deltas/frame, lag p50 ms, lag p99 ms, worst, "
@@ -30,7 +30,7 @@ HEADER = (
 
 @dataclass
 class Memory:
-    """MiB resident: when it was warm, and after everything."""
+    """Resident memory in MiB, after warming up and at the end."""
 
     target: str
     warm: float
@@ -50,11 +50,11 @@ class Results:
     page: PageCosts | None = None
     missing: dict[str, str] = field(default_factory=dict)
     busy: float = 0.0
-    """Part of a core that something else took before the run began."""
+    """Share of a core that other processes took before the run."""
 
 
 class Merged:
-    """The windows of one server under one load. `par` is the pace to which CPU times are scaled."""
+    """The windows of one server under one load. CPU times are scaled to the pace `par`."""
 
     def __init__(self, windows: Sequence[Window], par: float) -> None:
         first = windows[0]
@@ -95,7 +95,7 @@ class Merged:
 
 
 def merge(windows: Sequence[Window], par: float) -> list[Merged]:
-    """In the order in which the kinds were first measured."""
+    """Merge the windows of each server and load, in the order of their first measurement."""
     kinds: dict[tuple[int, str], list[Window]] = {}
     for w in windows:
         kinds.setdefault((w.streams, w.target), []).append(w)
@@ -107,18 +107,21 @@ def render(results: Results) -> str:
     merged = merge(results.windows, par)
     parts = ["\n".join(results.machine)]
     if results.busy > 0.25:
-        parts.append(f"The machine was busy before the run: {results.busy:.0%} of a core went elsewhere.")
+        parts.append(f"The machine was busy before the run: other processes took {results.busy:.0%} of a core.")
     if merged:
         parts += ["## Streams", _streams(merged, results.missing)]
     if results.fan_out:
         rows = [m.cells(f"{m.streams} x {m.viewers}", "") for m in merge(results.fan_out, par)]
-        parts += ["## Fan-out, for each delta and viewer", _table(HEADER, rows)]
+        parts += ["## Fan-out, per delta and viewer", _table(HEADER, rows)]
     if results.bursts:
-        parts += ["## All at once", _bursts(results.bursts)]
+        parts += ["## Started at once", _bursts(results.bursts)]
     if results.stops:
         parts += ["## Stop", _stops(results.stops)]
     if results.rooms:
-        parts += ["## A room over two processes: ms from sending to everybody having it", _rooms(results.rooms)]
+        parts += [
+            "## A conversation over two processes: ms from sending a message until everybody has it",
+            _rooms(results.rooms),
+        ]
     if results.memory:
         parts += ["## Memory", _memory(results.memory)]
     if results.engine:
@@ -133,7 +136,7 @@ def render(results: Results) -> str:
 
 
 def ratio(one: Merged, merged: Iterable[Merged]) -> float:
-    """CPU of a server over that of the relay under the same load, 0 where the relay was not measured."""
+    """CPU of a server divided by the relay's under the same load. 0 if the relay was not measured."""
     relay = next((m.cpu for m in merged if m.target == RELAY and m.streams == one.streams), 0.0)
     return one.cpu / relay if relay else 0.0
 
@@ -146,7 +149,7 @@ def _streams(merged: list[Merged], missing: dict[str, str]) -> str:
 
 def _bursts(bursts: Iterable[Burst]) -> str:
     return _table(
-        "server, asked in one moment, first delta +ms median, max, delivered",
+        "server, streams started at once, first delta +ms median, max, delivered",
         [(b.target, b.streams, f"{b.first_median:.0f}", f"{b.first_max:.0f}", _delivered(b.texts)) for b in bursts],
     )
 
@@ -179,8 +182,8 @@ def _rooms(rooms: Iterable[Room]) -> str:
 def _room_goals(rooms: Iterable[Room]) -> list[str]:
     return [
         _goal(
-            f"{r.target}: a message reaches {r.sockets} sockets of two processes in under {MOST_REACH:.0f} ms (p95)",
-            r.all_p95 < MOST_REACH and not r.missed,
+            f"{r.target}: a message reaches {r.sockets} sockets of two processes in under {MAX_REACH:.0f} ms (p95)",
+            r.all_p95 < MAX_REACH and not r.missed,
             f"{r.all_p95:.0f} ms",
         )
         for r in rooms
@@ -189,7 +192,7 @@ def _room_goals(rooms: Iterable[Room]) -> list[str]:
 
 def _memory(memory: Iterable[Memory]) -> str:
     return _table(
-        "server, RSS MiB warm, at the end, growth",
+        "server, RSS MiB when warm, at the end, growth",
         [(m.target, f"{m.warm:.0f}", f"{m.end:.0f}", f"{m.end - m.warm:+.0f}") for m in memory],
     )
 
@@ -198,46 +201,46 @@ def _engine(costs: EngineCosts) -> str:
     rows = [
         ("50 streams of 50 deltas/s: CPU us/delta", f"{costs.paced:.0f}", f"{costs.paced_httpx:.0f}"),
         ("unpaced: CPU us/delta", f"{costs.unpaced:.1f}", f"{costs.unpaced_httpx:.1f}"),
-        ("1 MB in 20,000 deltas: times half of it", f"{costs.linear:.2f}", ""),
+        ("1 MB in 20,000 deltas, compared with half of it: times", f"{costs.linear:.2f}", ""),
     ]
-    return _table("what, engine, plain httpx", rows)
+    return _table("cost, engine, plain httpx", rows)
 
 
 def _goals(merged: list[Merged], costs: EngineCosts | None) -> list[str]:
     goals = []
     for m in merged:
-        if m.streams == AT and m.target != RELAY:
-            times = ratio(m, merged)
+        if m.streams == GOAL_STREAMS and m.target != RELAY:
+            cpu_ratio = ratio(m, merged)
             goals += [
                 _goal(f"{m.target}: every delta delivered, byte-equal", m.texts.whole, _delivered(m.texts)),
-                _goal(f"{m.target}: p99 lag under {MOST_LAG:.0f} ms", m.lag_p99 < MOST_LAG, f"{m.lag_p99:.0f} ms"),
-                _goal(f"{m.target}: CPU at most {MOST_RATIO} x the relay's", times <= MOST_RATIO, f"{times:.2f}"),
+                _goal(f"{m.target}: p99 lag under {MAX_LAG:.0f} ms", m.lag_p99 < MAX_LAG, f"{m.lag_p99:.0f} ms"),
+                _goal(f"{m.target}: CPU at most {MAX_RATIO} x the relay's", cpu_ratio <= MAX_RATIO, f"{cpu_ratio:.2f}"),
             ]
     if costs:
         limits = [
-            ("paced: at most {} us", MOST_PACED, costs.paced),
-            ("unpaced: at most {} us", MOST_UNPACED, costs.unpaced),
-            ("long answer: at most {} times half of it", MOST_LINEAR, costs.linear),
+            ("paced: at most {} us", MAX_PACED, costs.paced),
+            ("unpaced: at most {} us", MAX_UNPACED, costs.unpaced),
+            ("long answer: at most {} times half of it", MAX_LINEAR, costs.linear),
         ]
-        goals += [_goal(f"engine, {what.format(most)}", found <= most, f"{found:.2f}") for what, most, found in limits]
-    return goals or [f"They count at {AT} streams, which this run did not measure."]
+        goals += [_goal(f"engine, {goal.format(limit)}", cost <= limit, f"{cost:.2f}") for goal, limit, cost in limits]
+    return goals or [f"The goals apply to {GOAL_STREAMS} streams, which this run did not measure."]
 
 
 def _page(costs: PageCosts) -> str:
     first, last = costs.tenths[0], costs.tenths[-1]
     rows = [
-        (f"{costs.characters:,} characters, as they streamed: s", f"{costs.seconds:.1f}"),
-        ("main thread busy, of that time", f"{costs.share:.0%}"),
+        (f"{costs.characters:,} characters streamed: s", f"{costs.seconds:.1f}"),
+        ("main thread busy during that time", f"{costs.share:.0%}"),
         ("first tenth, last tenth: ms busy", f"{first.busy * 1000:.0f}, {last.busy * 1000:.0f}"),
         ("scripts, layout and style: ms", f"{costs.script * 1000:.0f}, {costs.layout * 1000:.0f}"),
         ("tasks over 50 ms", len(costs.long_tasks)),
         ("longest task: ms", f"{max(costs.long_tasks, default=0):.0f}"),
-        (f"{costs.messages:,} messages, opened: s", f"{costs.opened:.2f}"),
-        ("older ones loaded to the first, longest task: ms", f"{max(costs.load_tasks, default=0):.0f}"),
-        (f"of {len(costs.frames)} frames of scrolling, late", sum(frame > LATE for frame in costs.frames)),
-        ("scrolling, ms from frame to frame: p50, p95", f"{_frame(costs, 50):.1f}, {_frame(costs, 95):.1f}"),
+        (f"{costs.messages:,} messages opened: s", f"{costs.opened:.2f}"),
+        ("loading the older messages, longest task: ms", f"{max(costs.load_tasks, default=0):.0f}"),
+        (f"scrolling, late frames of {len(costs.frames)}", sum(frame > LATE for frame in costs.frames)),
+        ("scrolling, ms between frames: p50, p95", f"{_frame(costs, 50):.1f}, {_frame(costs, 95):.1f}"),
     ]
-    return _table("what, page", rows)
+    return _table("cost, page", rows)
 
 
 def _frame(costs: PageCosts, percent: float) -> float:
@@ -248,21 +251,21 @@ def _page_goals(costs: PageCosts | None) -> list[str]:
     if costs is None:
         return []
     return [
-        _goal("page: the whole answer is there", costs.whole, f"{costs.characters:,} characters"),
+        _goal("page: shows the whole answer", costs.whole, f"{costs.characters:,} characters"),
         _goal("page: no task over 50 ms", not costs.long_tasks, str([round(task) for task in costs.long_tasks])),
         _goal("page: the last tenth costs at most 1.3 times the first", costs.growth <= 1.3, f"{costs.growth:.2f}"),
         _goal("page: main thread busy less than 25 %", costs.share < 0.25, f"{costs.share:.0%}"),
         _goal(f"page: {costs.messages:,} messages open in under 1 s", costs.opened < 1, f"{costs.opened:.2f} s"),
-        _goal("page: scrolls at 60 frames a second", _frame(costs, 95) < 17.5, f"p95 {_frame(costs, 95):.1f} ms"),
+        _goal("page: scrolls at 60 frames per second", _frame(costs, 95) < 17.5, f"p95 {_frame(costs, 95):.1f} ms"),
     ]
 
 
-def _goal(what: str, met: bool, found: str) -> str:
-    return f"- {'met' if met else 'NOT MET'}: {what} ({found})"
+def _goal(goal: str, met: bool, result: str) -> str:
+    return f"- {'met' if met else 'NOT MET'}: {goal} ({result})"
 
 
 def _doubts(windows: Iterable[Window]) -> list[str]:
-    """What may say more of the machine than of a server, one line for a kind of window."""
+    """Windows that other work disturbed: one line for each server and load."""
     doubts: dict[str, list[str]] = {}
     for w in windows:
         for doubt in w.doubts:
@@ -271,12 +274,12 @@ def _doubts(windows: Iterable[Window]) -> list[str]:
 
 
 def _delivered(texts: Texts) -> str:
-    said = f"{texts.delivered}/{texts.expected}"
+    cell = f"{texts.delivered}/{texts.expected}"
     if not texts.equal:
-        said += " TEXT DIFFERS"
+        cell += " TEXT DIFFERS"
     if texts.gaps:
-        said += f" {texts.gaps} gaps"
-    return " ".join([said, *texts.failures])
+        cell += f" {texts.gaps} gaps"
+    return " ".join([cell, *texts.failures])
 
 
 def _table(header: str, rows: Sequence[Sequence[object]]) -> str:

@@ -1,6 +1,6 @@
-"""A room that many people read, over two processes of one site: how long a message takes until the last has it.
+"""A conversation that many people read, over two processes: how long a message takes to reach the last of them.
 
-The readers do what browsers do: they answer each message with `read`, and hold their socket open. Agents are not asked.
+The readers do what browsers do: they answer each message with `read`, and keep their socket open. No agent answers.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from .measure import cpu_seconds, family_cpu_seconds, machine_cpu_seconds, media
 from .targets import Bench, SiteTarget
 
 PACE = 0.5
-"""Seconds from one message to the next."""
+"""Seconds between two messages."""
 
 PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
 class Room:
-    """Milliseconds from a message being sent until its sender had the `ack`, until half of the readers had it, until
-    all had it: medians, and of the last the 95th percentile and the worst. `missed` are copies that did not come.
+    """Milliseconds from sending a message until its sender has the `ack`, half of the readers have it, and all have it:
+    medians, and for the last also the 95th percentile and the worst. `missed` are copies that did not arrive.
     """
 
     target: str
@@ -41,9 +41,9 @@ class Room:
     worst: float
     missed: int
     server_ms: float
-    """CPU of both processes for each message, everything that follows from it included."""
+    """CPU of both processes per message, including everything that follows from it."""
     others: float
-    """Part of one core that something else took, which is not of the benchmark."""
+    """Share of one core that processes outside the benchmark took."""
 
 
 class _Heard(msgspec.Struct):
@@ -62,7 +62,7 @@ _message = msgspec.json.Decoder(_Message).decode
 
 
 class Reader:
-    """One socket. `times` tells when it had which message, by its client_id."""
+    """One socket. `times` and `acks` hold when it got each message and each `ack`, by client_id."""
 
     def __init__(self, address: str, cookie: str) -> None:
         self._address, self._cookie = address, cookie
@@ -82,11 +82,11 @@ class Reader:
         )
         self._reading = asyncio.create_task(self._read())
 
-    async def say(self) -> tuple[str, float]:
+    async def post(self) -> tuple[str, float]:
         client_id = str(uuid.uuid4())
-        said = json.dumps({"type": "message.send", "client_id": client_id, "text": "Hello all", "ref": client_id})
+        command = json.dumps({"type": "message.send", "client_id": client_id, "text": "Hello all", "ref": client_id})
         sent = time.monotonic()
-        await self._socket.send(said)
+        await self._socket.send(command)
         return client_id, sent
 
     async def close(self) -> None:
@@ -112,7 +112,7 @@ class Reader:
 
 
 async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Room:
-    """Half of the sockets at each process; the senders take turns, one here, one there."""
+    """Measure it. Each process serves half of the sockets, and the senders alternate between the processes."""
     other = await asyncio.to_thread(target.site.beside)
     seats = target.room[:sockets]
     addresses = [f"ws://127.0.0.1:{port}/ws/chat/{seats[0]['conversation']}/" for port in (target.port, other.port)]
@@ -121,15 +121,15 @@ async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Ro
         for at in range(0, len(readers), 10):
             await asyncio.gather(*(reader.open() for reader in readers[at : at + 10]))
         await asyncio.wait_for(asyncio.gather(*(reader.ready.wait() for reader in readers)), 120)
-        await asyncio.sleep(3)  # all have been told who is here
+        await asyncio.sleep(3)  # until everybody has the presence events
         clocks = _Clocks(target, other.process.pid)
         sent = []
         for number in range(posts):
             sender = readers[number % len(readers)]
-            client_id, at_time = await sender.say()
-            sent.append((client_id, at_time, sender))
+            client_id, sent_at = await sender.post()
+            sent.append((client_id, sent_at, sender))
             await asyncio.sleep(PACE)
-        await _arrived(readers, [client_id for client_id, _, _ in sent])
+        await _wait_for_arrival(readers, [client_id for client_id, _, _ in sent])
         await asyncio.sleep(1)
         return _result(target.name, readers, sent, clocks)
     finally:
@@ -139,14 +139,14 @@ async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Ro
         other.kill()
 
 
-async def _arrived(readers: Sequence[Reader], ids: Sequence[str]) -> None:
+async def _wait_for_arrival(readers: Sequence[Reader], ids: Sequence[str]) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and any(client_id not in reader.times for reader in readers for client_id in ids):
         await asyncio.sleep(0.05)
 
 
 class _Clocks:
-    """CPU seconds since it was made, of the two processes and of what is not ours."""
+    """CPU time since its creation: of the two processes, and of processes outside the benchmark."""
 
     def __init__(self, target: SiteTarget, second: int) -> None:
         self._target, self._servers = target, (target.pid, second)

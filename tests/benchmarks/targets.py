@@ -1,6 +1,6 @@
-"""The processes of a benchmark: an upstream, the bare relay, and the site on each kind of layer and database.
+"""The servers of a benchmark: an upstream, the bare relay, and the site with each kind of layer and database.
 
-`Bench` starts them all before the first measurement and ends them after the last; between its windows a server idles.
+`Bench` starts all of them before the first measurement and ends them after the last one.
 """
 
 import json
@@ -34,16 +34,16 @@ SITES = ("memory, SQLite", "Redis, SQLite", "Redis, PostgreSQL")
 
 
 class Target:
-    """A server under test. `aux` are the pids of what works for it beside the process that is measured."""
+    """A server under test. `aux` are the pids of Redis and PostgreSQL, if they work for it."""
 
     def __init__(self, name: str, server: Server, aux: tuple[int, ...] = ()) -> None:
         self.name, self.pid, self.aux = name, server.process.pid, aux
         self.port = server.port
         self.resident = 0.0
-        """MiB when it was warm."""
+        """MiB after warming up."""
 
     def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
-        """Viewers of one stream that is yet to be asked for, the first of which is to ask."""
+        """The viewers of one stream. The first of them asks for it."""
         return [RelayViewer(f"ws://127.0.0.1:{self.port}/", tally) for _ in range(viewers)]
 
     def note_memory(self) -> None:
@@ -55,7 +55,9 @@ class Target:
 
 
 class SiteTarget(Target):
-    """`seats` are people: "alone" with a conversation of their own each, used up one by one, and "together" in one."""
+    """A site. `seats` are the users of people.py: those "alone" are used up one by one, those "together" share one
+    conversation.
+    """
 
     def __init__(self, name: str, site: Site, seats: dict[str, list[dict[str, str]]], aux: tuple[int, ...]) -> None:
         super().__init__(name, site, aux)
@@ -65,7 +67,7 @@ class SiteTarget(Target):
 
     @property
     def spans_processes(self) -> bool:
-        """Whether a second process of the site would hear of what this one does."""
+        """Whether a second process of the site would get the events of this one."""
         return self.name.startswith("Redis")
 
     def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
@@ -75,15 +77,16 @@ class SiteTarget(Target):
 
 
 class Bench:
-    """All of them, for as long as the block lasts. `seats` is how many streams each site will serve, `together` how
-    many people sit in one room.
+    """All servers. A context manager.
+
+    `seats`: the number of streams that each site will serve. `together`: the number of users in one conversation.
     """
 
     def __init__(self, sites: list[str], seats: int, together: int = 0) -> None:
         self._sites, self._seats, self._together = sites, seats, together
         self.targets: list[Target] = []
         self.patience = 0.0
-        """Seconds to wait, before each window, for the machine to be quiet."""
+        """Seconds to wait for a quiet machine before each window."""
 
         self.missing: dict[str, str] = {}
         """Sites that cannot be measured here, and why."""
@@ -107,7 +110,7 @@ class Bench:
         return f"http://127.0.0.1:{self.upstream.port}"
 
     def report(self) -> dict[str, Any]:
-        """What the upstream has seen since it was last asked."""
+        """The upstream's report since the last call."""
         with urllib.request.urlopen(f"{self.upstream_url}/streams", timeout=10) as answer:
             report: dict[str, Any] = json.load(answer)
             return report
@@ -145,7 +148,7 @@ class Bench:
         people = [sys.executable, "-m", "tests.benchmarks.people", str(self._seats), str(self._together)]
         seats = json.loads(subprocess.run(people, env=env, check=True, stdout=subprocess.PIPE).stdout)
         site = Site(env, plain=True)
-        stack.callback(site.kill)  # how it ends is not what is measured
+        stack.callback(site.kill)  # a graceful end would only take time
         self.targets.append(SiteTarget(name, site, seats, tuple(aux)))
 
 

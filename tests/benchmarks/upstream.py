@@ -1,8 +1,10 @@
-"""A provider on OpenAI's wire that keeps time: `python -m tests.benchmarks.upstream PORT`. Lean, so that 50 streams of
-50 deltas a second leave the machine to what is measured. The order (wire.py) is the last message's text.
+"""A provider that streams at a steady pace, with OpenAI's API: `python -m tests.benchmarks.upstream PORT`.
+
+It is lean, so that 50 streams of 50 deltas per second leave the machine to the servers under test. The last message's
+text is the Order (wire.py).
 
 GET /streams   {"streams": {stream: {"received", "first", "closed", "sent", "digest"}}, "late_ms": p99 of how late the
-               deltas left}, then forgets both; times are of the monotonic clock, `closed` is when the client hung up
+               deltas left}, since the last report; times are of the monotonic clock, `closed` is the client's hang-up
 """
 
 import asyncio
@@ -17,7 +19,7 @@ import uvloop
 from .measure import percentile
 from .wire import Order, parse, token
 
-# What a chunk of a real answer looks like, around the text of the delta.
+# A chunk as a real provider sends it, around the text of the delta.
 _BEFORE, _AFTER = (
     json.dumps(
         {
@@ -36,7 +38,7 @@ _BEFORE, _AFTER = (
     .split(b"@")
 )
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-_BLOCK = 50  # deltas that leave in one write where there is no pace
+_BLOCK = 50  # deltas per write of an unpaced stream
 
 
 def _http_chunk(data: bytes) -> bytes:
@@ -54,7 +56,7 @@ def _end(deltas: int) -> bytes:
 
 
 class Service:
-    """What the connections of one upstream share."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
         self.streams: dict[str, dict[str, Any]] = {}
@@ -67,7 +69,7 @@ class Service:
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive, as much of it as is needed."""
+    """A minimal HTTP/1.1 server connection with keep-alive."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -88,8 +90,8 @@ class Connection(asyncio.Protocol):
             return
         self._buffer = b""
         if head.startswith(b"GET"):
-            said = json.dumps(self._service.take_report()).encode()
-            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(said), said))
+            report = json.dumps(self._service.take_report()).encode()
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(report), report))
             return
         order = parse(json.loads(body)["messages"][-1]["content"])
         self._stream = Stream(order, self.transport, self._service, self._loop)
@@ -126,7 +128,7 @@ class Stream:
         self._transport = transport
         self._late = service.late
         self._loop = loop
-        self._said = hashlib.sha256()
+        self._digest = hashlib.sha256()
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self.facts: dict[str, Any] = {"received": time.monotonic(), "first": None, "closed": None, "sent": 0}
@@ -137,12 +139,12 @@ class Stream:
         self.facts["first"] = time.monotonic()
         if self._order.rate:
             self._begun = self._loop.time()
-            self._say_one()
+            self._send_delta()
         else:
             self._block = _delta("x" * (self._order.chars - 1) + " ") * _BLOCK
             self.pour()
 
-    def _say_one(self) -> None:
+    def _send_delta(self) -> None:
         sent = self.facts["sent"]
         if sent == self._order.deltas:
             self._finish()
@@ -151,12 +153,12 @@ class Stream:
         self._late.append((self._loop.time() - due) * 1000)
         text = token()
         self._transport.write(_delta(text))
-        self._said.update(text.encode())
+        self._digest.update(text.encode())
         self.facts["sent"] = sent + 1
-        self._timer = self._loop.call_at(self._begun + (sent + 1) / self._order.rate, self._say_one)
+        self._timer = self._loop.call_at(self._begun + (sent + 1) / self._order.rate, self._send_delta)
 
     def pour(self) -> None:
-        """Everything at once, as fast as the reader takes it. The order's number of deltas is one of whole blocks."""
+        """Write as fast as the reader takes it. The number of deltas must be a multiple of _BLOCK."""
         while not self._over and not self._order.rate and self.writable:
             if self.facts["sent"] >= self._order.deltas:
                 self._finish()
@@ -166,7 +168,7 @@ class Stream:
 
     def _finish(self) -> None:
         self._over = True
-        self.facts["digest"] = self._said.hexdigest()
+        self.facts["digest"] = self._digest.hexdigest()
         self._transport.write(_end(self._order.deltas))
 
     def close(self) -> None:

@@ -1,8 +1,7 @@
-"""One measurement each: paced streams in a window of time, many starts at once, stops. Called by `__main__`.
+"""The measurements of streams: paced streams in a window of time, many starts at once, stops. Called by `__main__`.
 
-In a window the CPU time of the server is taken at its beginning and end, and so is the number of deltas that its
-clients have received; what starts and ends streams lies outside. Every text is compared, to the byte, with what the
-upstream sent and with what the site stored.
+A window counts the CPU time of the server and the deltas that its clients receive; streams start before it and end
+after it. Every text is compared byte for byte with what the upstream sent and what the site stored.
 """
 
 import asyncio
@@ -16,27 +15,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clients import SiteViewer, Tally, Viewer, acknowledge
-from .measure import Pace, cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile, quiet
+from .measure import Pace, cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile, wait_until_quiet
 from .targets import Bench, Target
 from .wire import RATE, Order
 
 WARM = 1.0
-"""Seconds that every stream of a window runs before it is measured."""
+"""Seconds that every stream runs before the window."""
 
 STAGGER = 1.02 / RATE
-"""Seconds from one start to the next: streams are spread evenly over the time from one delta to the next."""
+"""Seconds between two starts, which spreads the streams evenly over the time between two deltas."""
 
 START = 0.1
-"""Seconds that a site may take for each start. They wait for one another, and the first stream must not end before the
-last one was measured."""
+"""Seconds that a site may take for each start. Starts wait for one another, and the first stream must outlast the
+window.
+"""
 
 PATIENCE = 30.0
-"""Seconds to wait for what should have come long ago."""
+"""Seconds to wait for late starts and ends."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Whether what was sent arrived. `gaps` are holes in a stream that a client noticed and had to ask about."""
+    """Whether everything arrived. `gaps` counts the gaps that clients noticed and repaired with `run.sync`."""
 
     expected: int
     delivered: int
@@ -51,7 +51,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Shares:
-    """What took how much of one core in a window. `late_ms` is how late the upstream itself was (p99)."""
+    """The shares of one core in a window. `late_ms` is how late the upstream itself sent (p99)."""
 
     server: float
     upstream: float
@@ -62,14 +62,14 @@ class Shares:
 
     @property
     def doubts(self) -> list[str]:
-        """Why the numbers of this window may say more of the machine than of the server."""
+        """Reasons to doubt this window: other work may have disturbed it."""
         doubts = []
         if self.upstream > 0.5:
             doubts.append(f"the upstream took {self.upstream:.0%} of a core")
         if self.clients > 0.7:
             doubts.append(f"the clients took {self.clients:.0%} of a core")
         if self.others > 0.25:
-            doubts.append(f"something else took {self.others:.0%} of a core")
+            doubts.append(f"other processes took {self.others:.0%} of a core")
         if self.late_ms > 20:
             doubts.append(f"the upstream sent {self.late_ms:.0f} ms late")
         return doubts
@@ -86,11 +86,11 @@ class Window:
     lag_p50: float
     lag_p99: float
     first_ms: float
-    """Median time to the first delta, less what the upstream took for it."""
+    """Median time to the first delta, minus the upstream's own."""
     pace: float
-    """CPU microseconds of the same work in each window (measure.Pace)."""
+    """The speed of the machine in the window (measure.Pace)."""
     ended: int
-    """Streams that were over before the window was: its CPU is that of their ends, too."""
+    """Streams that ended within the window, so that its CPU time includes their ends."""
     texts: Texts
     shares: Shares
 
@@ -100,10 +100,10 @@ class Window:
 
 
 async def window(bench: Bench, target: Target, streams: int, seconds: float, viewers: int = 1) -> Window:
-    """`streams` paced streams, each read by `viewers`, measured for `seconds`."""
+    """Measure `streams` paced streams, each read by `viewers`, for `seconds`."""
     tally = Tally()
     length = streams * (STAGGER + START) + WARM + seconds + 1
-    order = _orders(target, int(length * RATE))
+    order = _Orders(target, int(length * RATE))
     async with _seated(target, streams, tally, viewers) as audiences:
         askers = [audience[0] for audience in audiences]
         await _settle(bench)
@@ -117,7 +117,7 @@ async def window(bench: Bench, target: Target, streams: int, seconds: float, vie
         clocks = _Clocks(bench, target)
         delivered, frames = tally.delivered, tally.frames
         pace = Pace()
-        gathering = asyncio.create_task(pace.gather())
+        gathering = asyncio.create_task(pace.run())
         tally.recording = True
         await asyncio.sleep(seconds)
         tally.recording = False
@@ -148,7 +148,7 @@ async def window(bench: Bench, target: Target, streams: int, seconds: float, vie
 
 @dataclass(frozen=True)
 class Burst:
-    """Everybody asks in the same moment. Milliseconds to the first delta."""
+    """Streams that all start at once: milliseconds to the first delta."""
 
     target: str
     streams: int
@@ -158,7 +158,7 @@ class Burst:
 
 
 async def burst(bench: Bench, target: Target, streams: int) -> Burst:
-    order = _orders(target, RATE)
+    order = _Orders(target, RATE)
     async with _seated(target, streams, Tally()) as audiences:
         askers = [audience[0] for audience in audiences]
         await _settle(bench)
@@ -171,19 +171,19 @@ async def burst(bench: Bench, target: Target, streams: int) -> Burst:
 
 @dataclass(frozen=True)
 class Stops:
-    """Milliseconds from the client's command to the moment at which the upstream sees its connection closed."""
+    """Milliseconds from the client's command until the upstream sees its connection closed."""
 
     target: str
     stops: int
     median: float
     max: float
     missed: int
-    """Streams that the upstream never saw closed."""
+    """Streams whose connection the upstream never saw closed."""
 
 
 async def stops(bench: Bench, target: Target, number: int) -> Stops:
-    """That many streams side by side, each stopped a second after its first delta while others go on."""
-    order = _orders(target, 60 * RATE)
+    """Start `number` streams, and stop each a second after its first delta, while others continue."""
+    order = _Orders(target, 60 * RATE)
     async with _seated(target, number, Tally()) as audiences:
         askers = [audience[0] for audience in audiences]
         await _settle(bench)
@@ -210,7 +210,7 @@ async def _stopped(viewer: Viewer, order: Order, place: int) -> float:
 
 
 class _Orders:
-    """Orders with names of their own, one after another."""
+    """An endless supply of orders with unique names."""
 
     def __init__(self, target: Target, deltas: int) -> None:
         self._prefix = f"{target.port}-{uuid.uuid4().hex[:8]}"
@@ -222,11 +222,8 @@ class _Orders:
         return Order(self.names[-1], self.deltas)
 
 
-_orders = _Orders
-
-
 class _Clocks:
-    """CPU seconds of everybody since it was made."""
+    """CPU time since its creation, of each kind of process."""
 
     def __init__(self, bench: Bench, target: Target) -> None:
         self._bench, self._target = bench, target
@@ -253,7 +250,7 @@ class _Clocks:
 
 @asynccontextmanager
 async def _seated(target: Target, streams: int, tally: Tally, viewers: int = 1) -> Any:
-    """Audiences whose sockets are open, and acknowledge, for as long as the block lasts."""
+    """Open the sockets of all audiences, and acknowledge for them until the block ends."""
     audiences = [target.audience(tally, viewers) for _ in range(streams)]
     everybody = [viewer for audience in audiences for viewer in audience]
     for at in range(0, len(everybody), 10):
@@ -268,13 +265,13 @@ async def _seated(target: Target, streams: int, tally: Tally, viewers: int = 1) 
 
 
 async def _settle(bench: Bench) -> None:
-    """Let the machine come to rest; what is not ours may take a while."""
+    """Wait until other processes leave the machine alone."""
     ours = [os.getpid(), bench.upstream.process.pid, *(target.pid for target in bench.targets)]
-    await quiet(ours, bench.patience)
+    await wait_until_quiet(ours, bench.patience)
 
 
 async def _all(waits: Iterable[Awaitable[Any]], seconds: float = PATIENCE) -> None:
-    """Wait for all of them, or until it makes no sense any more: what did not come is counted as not delivered."""
+    """Wait for all, at most `seconds`: whatever is missing then is counted as not delivered."""
     _, pending = await asyncio.wait([asyncio.ensure_future(wait) for wait in waits], timeout=seconds)
     for task in pending:
         task.cancel()
@@ -283,7 +280,7 @@ async def _all(waits: Iterable[Awaitable[Any]], seconds: float = PATIENCE) -> No
 async def _compare(
     bench: Bench, orders: _Orders, audiences: list[list[Viewer]]
 ) -> tuple[Texts, list[dict[str, Any]], float]:
-    """What arrived, beside what the upstream says it sent."""
+    """Compare what arrived with what the upstream reports to have sent."""
     report = await asyncio.to_thread(bench.report)
     facts = [report["streams"].get(name, {}) for name in orders.names]
     everybody = [viewer for audience in audiences for viewer in audience]

@@ -1,8 +1,8 @@
-"""What upstream, relay and clients agree on: how a stream is ordered, and deltas that carry the time of their sending.
+"""The format that upstream, relay and clients share: orders of streams, and deltas that carry their sending time.
 
 An order is the text of the message that the model answers. A delta is WIDTH characters: microseconds of the monotonic
-clock, which all processes of a machine share, in hexadecimal, and a blank. However deltas are merged, their times can
-be read out of the text again.
+clock, which all processes of a machine share, in hexadecimal, and a space. The times can be read from the text even if
+deltas were merged.
 """
 
 import re
@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 RATE = 50
-"""Deltas a second of a paced stream."""
+"""Deltas per second of a paced stream."""
 
 WIDTH = 8
 _MASK = (1 << 4 * (WIDTH - 1)) - 1
@@ -18,7 +18,7 @@ _ORDER = re.compile(r"stream=(\S+) deltas=(\d+) rate=(\d+) chars=(\d+)")
 
 
 class Order(NamedTuple):
-    """`rate` 0 is as fast as it goes, then with `chars` characters in each delta instead of a time."""
+    """An order of a stream. `rate` 0 means as fast as possible; then each delta has `chars` characters and no time."""
 
     stream: str
     deltas: int
@@ -41,10 +41,10 @@ def microseconds() -> int:
 
 
 def token() -> str:
-    """A delta that says when it was made."""
+    """A delta with the current time."""
     return f"{microseconds() & _MASK:07x} "
 
 
 def lags(text: str, now: int) -> list[float]:
-    """How old each delta in a text is, in milliseconds; `now` is of `microseconds`."""
+    """The age of each delta in a text, in milliseconds. `now` comes from `microseconds`."""
     return [((now - int(text[at : at + WIDTH], 16)) & _MASK) / 1000 for at in range(0, len(text), WIDTH)]

@@ -1,4 +1,4 @@
-"""Faults between the site and its servers: a TCP proxy that can hold or cut connections, and a lock on an SQLite file."""
+"""Faults on the way to servers: a TCP proxy that can hold or cut connections, and a lock on an SQLite file."""
 
 import asyncio
 import sqlite3
