@@ -56,7 +56,10 @@ async def send_to_group(group: str, message: LayerMessage) -> None:
 
 
 async def probe(channel: str, message: LayerMessage) -> None:
-    """Send a message to a channel even during the cool-down. Success ends the cool-down and repairs what was missed."""
+    """Send a message to a channel even during the cool-down. Success ends the cool-down and repairs what was missed.
+
+    Started by `Heartbeat._tick`, cancelled by `Node.drain`; nothing escapes.
+    """
     if await attempt(lambda: channel_layer().send(channel, message)):
         await _repair()
 

@@ -43,6 +43,8 @@ class Outages:
     def report(self, what: Literal["database", "layer"], away: bool) -> None:
         """Note whether something is away. If that has changed, tell our sockets directly; when it is back, they load
         new snapshots.
+
+        Each notice is a task, cancelled by `Node.drain`; nothing escapes.
         """
         if away == (what in self.away):
             return

@@ -102,7 +102,10 @@ class Supervisor:
             await groups.send(groups.owner(conversation_id), request)
 
     def reader_left(self, conversation_id: UUID, channel: str) -> None:
-        """A socket has left a conversation. The owner of its run, if there is one, checks who still reads it."""
+        """A socket has left a conversation. The owner of its run, if there is one, checks who still reads it.
+
+        The message to another owner is a task, never cancelled; nothing escapes.
+        """
         if self._process.draining or conf.CANCEL_ON_DISCONNECT == "never":
             return
         if self._runs_of(conversation_id):
@@ -134,7 +137,10 @@ class Supervisor:
         return live is not None
 
     def sync_here(self, run_id: UUID, channel: str, ref: str | None) -> bool:
-        """Send one socket everything so far of a run of this process. Returns False if there is nothing to send yet."""
+        """Send one socket everything so far of a run of this process. Returns False if there is nothing to send yet.
+
+        The reply is a task, cancelled by `Node.drain`; nothing escapes.
+        """
         live = self._runs.get(run_id)
         state = live.state() if live else None
         if state is not None:
