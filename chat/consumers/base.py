@@ -120,13 +120,13 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         raise NotImplementedError
 
     async def leave(self) -> None:
-        """The socket is gone. Always called, once."""
+        """Clean up after the client has gone. Called once by `_serve`, however it ends."""
 
     def is_exhausted(self, at: float) -> bool:
         """Whether the reader takes what is sent but has not acknowledged it for too long."""
         return False
 
-    # --- Called by the hub and by outages, outside this socket's context
+    # --- Called by the hub and by outages, outside this socket's task
 
     @property
     def channel(self) -> str:
