@@ -115,11 +115,11 @@ def made(page: Page, title: str) -> str:
 def fill(site: Site, conversation: str, texts: Sequence[str], role: str = "user") -> None:
     """All that was said in it, with the numbers 1, 2, 3 ..., and found by a search."""
     code = (
-        "from chat.models import Message, Conversation; from chat.store.search import index;"
+        "from chat.models import Message, Conversation; from chat.store.search import index_messages;"
         f"Conversation.objects.filter(pk={conversation!r}).update(last_seq={len(texts)});"
         f"of = {{'conversation_id': {conversation!r}, 'role': {role!r}}};"
         f"said = enumerate({list(texts)!r}, start=1);"
-        "index(Message.objects.bulk_create(Message(**of, seq=seq, text=text) for seq, text in said))"
+        "index_messages(Message.objects.bulk_create(Message(**of, seq=seq, text=text) for seq, text in said))"
     )
     manage(site.env, "shell", "-v0", "-c", code)
 
