@@ -42,7 +42,7 @@ def said(started: store.StartedRun) -> list[tuple[str, str]]:
     return [(message.role, message.text) for message in started.prompt]
 
 
-def test_alternatives_are_all_kept_and_the_newest_is_shown(people: Any, room: Conversation) -> None:
+def test_all_alternatives_are_kept_and_the_newest_is_shown(people: Any, room: Conversation) -> None:
     first = answered(end(begin(people["ada"], room), text="One"))
     assert first.alternatives == ()
     started = again(people["bob"], room, first)
@@ -57,7 +57,7 @@ def test_alternatives_are_all_kept_and_the_newest_is_shown(people: Any, room: Co
     assert Message.objects.filter(role="assistant").count() == 3
 
 
-def test_the_chosen_one_is_shown_to_all_and_sent_to_models(people: Any, room: Conversation) -> None:
+def test_the_chosen_alternative_is_shown_to_everyone_and_sent_to_models(people: Any, room: Conversation) -> None:
     first = answered(end(begin(people["ada"], room), text="One"))
     second = answered(end(again(people["ada"], room, first), text="Two"))
 
@@ -74,7 +74,7 @@ def test_the_chosen_one_is_shown_to_all_and_sent_to_models(people: Any, room: Co
     assert shown(room) == ["Hello", "Two", "And now?", ""], "in the middle of a conversation, too"
 
 
-def test_what_was_answered_before_the_question_was_sent_again_cannot_be_chosen(people: Any, room: Conversation) -> None:
+def test_answers_to_the_old_text_of_a_question_cannot_be_chosen(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room)
     first = answered(end(started, text="One"))
     answered(end(again(people["ada"], room, first), text="Two"))
@@ -87,7 +87,7 @@ def test_what_was_answered_before_the_question_was_sent_again_cannot_be_chosen(p
     assert shown(room) == ["Hello again"]
 
 
-def test_who_may_choose_what(people: Any, room: Conversation) -> None:
+def test_only_alternatives_can_be_chosen_and_only_by_users_who_can_post(people: Any, room: Conversation) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     question = post(people["ada"], room).message
     started = store.start_run(Run.objects.get().pk, HOST)
@@ -118,7 +118,7 @@ def test_who_may_choose_what(people: Any, room: Conversation) -> None:
 
 
 @pytest.mark.parametrize("status", ["stopped", "failed", "interrupted"])
-def test_a_cut_off_answer_goes_on_from_its_text(people: Any, room: Conversation, status: str) -> None:
+def test_a_cut_off_answer_continues_from_its_text(people: Any, room: Conversation, status: str) -> None:
     begun = begin(people["ada"], room)
     cut = answered(end(begun, status, text="Once upon"))
     started = again(people["bob"], room, cut, continues=True)
@@ -134,7 +134,7 @@ def test_a_cut_off_answer_goes_on_from_its_text(people: Any, room: Conversation,
     assert said(begin(people["ada"], room, "More"))[1] == ("assistant", "Once upon a time")
 
 
-def test_an_answer_that_was_as_long_as_it_may_be_goes_on_and_one_that_is_complete_does_not(
+def test_an_answer_at_its_length_limit_can_be_continued_and_a_complete_one_cannot(
     people: Any, room: Conversation
 ) -> None:
     cut = answered(end(begin(people["ada"], room), text="Once upon", finish_reason="length"))
@@ -148,7 +148,7 @@ def test_an_answer_that_was_as_long_as_it_may_be_goes_on_and_one_that_is_complet
         store.request_run(people["ada"].pk, room.pk, whole.id, HOST, continues=True)
 
 
-def test_it_may_be_cut_off_and_go_on_again_and_be_made_again(people: Any, room: Conversation) -> None:
+def test_a_continued_answer_can_be_continued_again_and_regenerated(people: Any, room: Conversation) -> None:
     cut = answered(end(begin(people["ada"], room), "stopped", text="Once"))
     longer = answered(end(again(people["ada"], room, cut, continues=True), "stopped", text="Once upon"))
     whole = answered(end(again(people["ada"], room, longer, continues=True), text="Once upon a time"))
@@ -159,7 +159,7 @@ def test_it_may_be_cut_off_and_go_on_again_and_be_made_again(people: Any, room: 
         store.choose_alternative(people["ada"].pk, room.pk, longer.id)
 
 
-def test_a_cut_off_alternative_keeps_its_place_when_it_goes_on(people: Any, room: Conversation) -> None:
+def test_a_continued_alternative_keeps_its_place(people: Any, room: Conversation) -> None:
     first = answered(end(begin(people["ada"], room), "stopped", text="One"))
     second = answered(end(again(people["ada"], room, first), text="Two"))
     store.choose_alternative(people["ada"].pk, room.pk, first.id)
@@ -171,7 +171,7 @@ def test_a_cut_off_alternative_keeps_its_place_when_it_goes_on(people: Any, room
     assert shown(room) == ["Hello", "Two"]
 
 
-def test_calls_of_tools_go_with_the_text(people: Any, room: Conversation) -> None:
+def test_a_continued_answer_keeps_its_tool_calls(people: Any, room: Conversation) -> None:
     begun = begin(people["ada"], room)
     assert begun.message.run is not None
     call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={}, status="done", result="found", decided_by=None)
@@ -184,7 +184,7 @@ def test_calls_of_tools_go_with_the_text(people: Any, room: Conversation) -> Non
     assert ToolCall.objects.count() == 2
 
 
-def test_what_failed_after_tools_goes_on_after_their_results(people: Any, room: Conversation) -> None:
+def test_an_answer_that_failed_after_tool_calls_continues_after_their_results(people: Any, room: Conversation) -> None:
     turns = [
         engine.Message("assistant", "", tool_calls=(engine.ToolCall("c1", "look_up", {}, "{}"),)),
         engine.Message("tool", "found", name="look_up", call_id="c1"),
@@ -198,14 +198,15 @@ def test_what_failed_after_tools_goes_on_after_their_results(people: Any, room: 
     assert [m.role for m in kept] == ["assistant", "tool", "assistant", "user", "assistant"]
 
 
-def test_what_may_go_on(people: Any, room: Conversation) -> None:
+def test_only_the_last_cut_off_answer_can_be_continued(people: Any, room: Conversation) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     question = post(people["ada"], room).message
     started = store.start_run(Run.objects.get().pk, HOST)
     assert started is not None
-    ask = lambda message_id, who="ada": store.request_run(  # noqa: E731
-        people[who].pk, room.pk, message_id, HOST, continues=True
-    )
+
+    def ask(message_id: uuid.UUID | None, name: str = "ada") -> uuid.UUID:
+        return store.request_run(people[name].pk, room.pk, message_id, HOST, continues=True)
+
     with refused("conflict"):
         ask(started.message.id)  # it is being made
     answer = answered(end(started, "completed", text="All of it"))
@@ -221,12 +222,12 @@ def test_what_may_go_on(people: Any, room: Conversation) -> None:
         ask(answer.id, "eve")
 
 
-def test_an_empty_one_simply_begins(people: Any, room: Conversation) -> None:
+def test_an_empty_answer_is_continued_from_the_start(people: Any, room: Conversation) -> None:
     cut = answered(end(begin(people["ada"], room), "failed", text=""))
     assert said(again(people["ada"], room, cut, continues=True)) == [("user", "Hello")]
 
 
-def test_the_tour_goes_on_to_its_last_word(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_a_stopped_demo_answer_continues_to_its_end(scenario: Scenario, people: Any, room: Conversation) -> None:
     """Stopped in mid-answer, continued, the deltas appended: what a reader has is what is stored, and is the whole."""
     from chat.engine.providers import demo_script
 
@@ -250,7 +251,7 @@ def test_the_tour_goes_on_to_its_last_word(scenario: Scenario, people: Any, room
     scenario(talk)
 
 
-def test_choosing_reaches_everybody(
+def test_a_choice_is_published_to_everyone(
     scenario: Scenario, people: Any, room: Conversation, upstream: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")

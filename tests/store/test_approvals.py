@@ -45,14 +45,14 @@ def waiting(scenario: Scenario, people: Any, room: Conversation) -> dict[str, An
     return call
 
 
-def test_the_card_tells_what_until_when_and_nothing_of_a_decision(waiting: dict[str, Any]) -> None:
+def test_a_pending_call_has_its_arguments_and_expiry_and_no_decision(waiting: dict[str, Any]) -> None:
     assert (waiting["name"], waiting["status"]) == ("refund", "awaiting_approval")
     assert waiting["arguments"] == {"order": 7, "amount": 5.0}
     assert waiting["expires_at"] is not None
     assert [waiting[name] for name in ("decided_by", "decided_at", "reason", "changed")] == [None, None, "", False]
 
 
-def test_lists_tell_of_a_run_whether_it_waits_for_people(
+def test_lists_show_whether_a_run_awaits_approval(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
     async def talk() -> None:
@@ -74,7 +74,7 @@ def test_lists_tell_of_a_run_whether_it_waits_for_people(
     scenario(talk)
 
 
-def test_lists_hear_that_a_run_that_waited_goes_on(
+def test_lists_are_told_when_a_run_is_resumed(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], settings: Any
 ) -> None:
     settings.NOUS_CHAT |= {"MAX_RUNS": 0}
@@ -90,7 +90,7 @@ def test_lists_hear_that_a_run_that_waited_goes_on(
 
 
 @pytest.mark.parametrize(("who", "may"), [("bob", True), ("ada", True), ("eve", False)])
-def test_who_asked_and_owners_decide_and_viewers_do_not(
+def test_the_launcher_and_owners_can_decide_and_viewers_cannot(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], who: str, may: bool
 ) -> None:
     async def talk() -> None:
@@ -105,7 +105,7 @@ def test_who_asked_and_owners_decide_and_viewers_do_not(
     scenario(talk)
 
 
-def test_who_asked_and_may_only_read_by_now_does_not_decide(
+def test_a_launcher_who_is_a_viewer_by_now_cannot_decide(
     people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
     Participant.objects.filter(user=people["bob"]).update(role="viewer")
@@ -116,7 +116,7 @@ def test_who_asked_and_may_only_read_by_now_does_not_decide(
         store.decide_call(people["bob"].pk, room.pk, asked, HOST)
 
 
-def test_who_may_not_decide_cannot_do_so_in_a_copy_of_his_own(
+def test_a_fork_does_not_let_its_owner_decide_on_pending_calls(
     people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
     """He would own it, and the tool would run for Bob."""
@@ -134,7 +134,7 @@ class TwoPairsOfEyes(permissions.Permissions):
         return super().can_decide(participant, run) and run.launched_by_id != participant.user_id
 
 
-def test_a_site_may_want_somebody_else_to_decide(
+def test_a_site_can_require_a_decision_by_a_second_person(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any], settings: Any
 ) -> None:
     settings.NOUS_CHAT |= {"PERMISSIONS": f"{__name__}.TwoPairsOfEyes"}
@@ -150,7 +150,7 @@ def test_a_site_may_want_somebody_else_to_decide(
     scenario(talk)
 
 
-def test_whoever_clicks_first_decides_and_the_other_is_told(
+def test_the_first_decision_counts_and_the_second_is_refused(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
     async def talk() -> None:
@@ -172,7 +172,7 @@ def test_whoever_clicks_first_decides_and_the_other_is_told(
     scenario(talk)
 
 
-def test_the_decision_is_in_the_transcript_for_who_comes_later(
+def test_late_joiners_see_the_decision(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
     async def talk() -> None:
@@ -206,7 +206,7 @@ def late() -> None:
     ToolCall.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
-def test_what_nobody_decides_on_in_time_is_rejected_and_the_model_told(
+def test_a_call_that_nobody_decides_on_in_time_is_rejected_and_the_model_is_told(
     scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
     late()
@@ -229,9 +229,7 @@ async def _host(run: str) -> str:
     return (await Run.objects.aget(pk=run)).host
 
 
-def test_it_is_rejected_once_and_not_while_there_is_time(
-    people: Any, room: Conversation, waiting: dict[str, Any]
-) -> None:
+def test_a_call_expires_once_and_not_before_its_time(people: Any, room: Conversation, waiting: dict[str, Any]) -> None:
     assert store.expire_approvals(HOST) == []
     late()
     ((conversation, decided),) = store.expire_approvals(HOST)
@@ -240,7 +238,7 @@ def test_it_is_rejected_once_and_not_while_there_is_time(
     assert Run.objects.get().host == HOST
 
 
-def test_a_site_may_let_calls_wait_for_ever(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+def test_a_site_can_let_calls_wait_forever(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT |= {"APPROVAL_TIMEOUT": None}
 
     async def talk() -> None:

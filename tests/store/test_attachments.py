@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from chat import store
 from chat.models import Attachment, Conversation, Message, Participant, attachment_storage
 
 from ..support.store_helpers import post, refused
-
-Scenario = Callable[..., Any]
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -47,7 +44,7 @@ def files(folder: Path) -> int:
         (b"<!doctype html><script>alert(1)</script>", "text/plain"),
     ],
 )
-def test_the_content_tells_the_type_whatever_the_name_says(
+def test_the_type_comes_from_the_content_and_not_from_the_name(
     people: Any, room: Conversation, content: bytes, kind: str
 ) -> None:
     assert upload(people["ada"], room, content, "evil.html").type == kind
@@ -57,13 +54,13 @@ def test_the_content_tells_the_type_whatever_the_name_says(
     "content",
     [b"\x7fELF\x02\x01", b"PK\x03\x04", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", b"a\x00b", b"\xff\xfeh\x00i\x00", b"\x80"],
 )
-def test_anything_else_is_refused(people: Any, room: Conversation, folder: Path, content: bytes) -> None:
+def test_files_of_other_types_are_refused(people: Any, room: Conversation, folder: Path, content: bytes) -> None:
     with refused("invalid"):
         upload(people["ada"], room, content, "picture.png")
     assert files(folder) == 0
 
 
-def test_size_is_bounded_by_what_it_is(people: Any, room: Conversation, settings: Any) -> None:
+def test_each_type_has_its_own_size_limit(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"IMAGE_BYTES": len(PNG), "TEXT_BYTES": 10}
     assert upload(people["ada"], room)
     assert upload(people["ada"], room, b"x" * 10)
@@ -76,7 +73,9 @@ def test_size_is_bounded_by_what_it_is(people: Any, room: Conversation, settings
         upload(people["ada"], room, bytes(11))  # what is too long for a text is not read to see whether it is one
 
 
-def test_so_is_what_is_never_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_unsent_files_is_limited(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chat.store.attachments.MAX_UNSENT", 2)
     upload(people["ada"], room)
     upload(people["ada"], room)
@@ -97,12 +96,14 @@ def test_so_is_what_is_never_sent(people: Any, room: Conversation, monkeypatch: 
         ("x" * 300 + ".png", "x" * 196 + ".png"),
     ],
 )
-def test_a_name_is_only_a_name(people: Any, room: Conversation, folder: Path, given: str, kept: str) -> None:
+def test_file_names_lose_folders_and_control_characters(
+    people: Any, room: Conversation, folder: Path, given: str, kept: str
+) -> None:
     assert upload(people["ada"], room, name=given).name == kept
     assert all(path.parent == folder / "nous_chat" for path in folder.rglob("*") if path.is_file())
 
 
-def test_files_are_sent_with_a_message_in_their_order(people: Any, room: Conversation) -> None:
+def test_a_message_keeps_the_order_of_its_files(people: Any, room: Conversation) -> None:
     first, second = upload(people["ada"], room, name="1.png"), upload(people["ada"], room, b"text", name="2.txt")
     posted = post(people["ada"], room, "", attachments=[second.id, first.id])
     assert [(a.name, a.image) for a in posted.message.attachments] == [("2.txt", False), ("1.png", True)]
@@ -111,7 +112,7 @@ def test_files_are_sent_with_a_message_in_their_order(people: Any, room: Convers
     assert message == posted.message
 
 
-def test_what_cannot_be_sent(people: Any, room: Conversation, settings: Any) -> None:
+def test_files_that_a_message_cannot_take_are_refused(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"ATTACHMENTS_PER_MESSAGE": 1}
     elsewhere = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
     there, hers = upload(people["ada"], elsewhere), upload(people["bob"], room)
@@ -127,19 +128,24 @@ def test_what_cannot_be_sent(people: Any, room: Conversation, settings: Any) -> 
     assert Message.objects.count() == 1
 
 
-def test_viewers_and_strangers_upload_nothing(client: Client, people: Any, room: Conversation, folder: Path) -> None:
+def test_viewers_and_strangers_cannot_upload(client: Client, people: Any, room: Conversation, folder: Path) -> None:
     Participant.objects.filter(conversation=room, user=people["bob"]).update(role="viewer")
     address = f"/chat/api/conversations/{room.pk}/attachments/"
-    given = lambda: {"file": SimpleUploadedFile("cat.png", PNG)}  # noqa: E731
-    assert client.post(address, given()).status_code == 401
+
+    def body() -> dict[str, Any]:
+        return {"file": SimpleUploadedFile("cat.png", PNG)}
+
+    assert client.post(address, body()).status_code == 401
     client.force_login(people["bob"])
-    assert client.post(address, given()).status_code == 403
+    assert client.post(address, body()).status_code == 403
     client.force_login(people["eve"])
-    assert client.post(address, given()).status_code == 404
+    assert client.post(address, body()).status_code == 404
     assert files(folder) == 0
 
 
-def test_over_http(client: Client, people: Any, room: Conversation, settings: Any) -> None:
+def test_files_are_uploaded_and_downloaded_over_http(
+    client: Client, people: Any, room: Conversation, settings: Any
+) -> None:
     client.force_login(people["ada"])
     address = f"/chat/api/conversations/{room.pk}/attachments/"
     answer = client.post(address, {"file": SimpleUploadedFile("Größe.png", PNG, "text/html")})
@@ -168,7 +174,7 @@ def test_over_http(client: Client, people: Any, room: Conversation, settings: An
     assert served["Cache-Control"].startswith("private")
 
 
-def test_text_is_never_a_page(client: Client, people: Any, room: Conversation) -> None:
+def test_text_files_are_never_served_as_html(client: Client, people: Any, room: Conversation) -> None:
     client.force_login(people["ada"])
     page = upload(people["ada"], room, b"<script>alert(1)</script>", "index.html")
     served = client.get(page.url)
@@ -176,7 +182,7 @@ def test_text_is_never_a_page(client: Client, people: Any, room: Conversation) -
     assert served["Content-Disposition"].startswith("attachment")
 
 
-def test_a_file_is_served_to_who_may_read_its_message(client: Client, people: Any, room: Conversation) -> None:
+def test_a_file_is_served_to_users_who_can_read_its_message(client: Client, people: Any, room: Conversation) -> None:
     made = upload(people["ada"], room)
     client.force_login(people["bob"])
     assert client.get(made.url).status_code == 404, "it is not sent yet"
@@ -194,11 +200,11 @@ def test_a_file_is_served_to_who_may_read_its_message(client: Client, people: An
     assert deleted.attachments == ()
     assert client.get(made.url).status_code == 404
     store.restore_message(people["ada"].pk, room.pk, message.id)
-    attachment_storage().delete(Attachment.objects.get().file.name)
+    attachment_storage().delete(str(Attachment.objects.get().file.name))
     assert client.get(made.url).status_code == 404, "a storage that has lost it is no error of ours"
 
 
-def test_what_was_not_sent_is_taken_back(
+def test_an_unsent_file_can_be_deleted_by_its_uploader(
     client: Client, people: Any, room: Conversation, folder: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     made, sent = upload(people["ada"], room), upload(people["ada"], room)
@@ -212,7 +218,7 @@ def test_what_was_not_sent_is_taken_back(
     assert files(folder) == 1
 
 
-def test_a_file_goes_with_the_last_row_that_names_it(
+def test_a_file_is_deleted_with_the_last_row_that_names_it(
     people: Any, room: Conversation, folder: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     upload(people["ada"], room)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from chat import checks, conf, engine, permissions, store
 from chat.models import Conversation, Message, Participant, Run, Spending
+from chat.protocol import objects
 from chat.protocol.errors import Refused
 from chat.runs.meter import Meter
 from chat.store import pricing
@@ -37,11 +38,11 @@ def used(tokens: int) -> dict[str, Any]:
     return {"usage": usage, "charged_usage": usage}
 
 
-def test_what_runs_took_is_added_up_for_each_person_room_and_day(people: Any, room: Conversation) -> None:
+def test_usage_is_added_up_per_user_conversation_and_day(people: Any, room: Conversation) -> None:
     for user, tokens in ((people["ada"], 100), (people["ada"], 50), (people["bob"], 17)):
         end(begin(user, room), **used(tokens))
-    found = {row.user.username: (row.tokens, row.runs) for row in Spending.objects.select_related("user")}
-    assert found == {"ada": (150, 2), "bob": (17, 1)}
+    found = {row.user_id: (row.tokens, row.runs) for row in Spending.objects.all()}
+    assert found == {people["ada"].pk: (150, 2), people["bob"].pk: (17, 1)}
     Conversation.objects.all().delete()
     people["ada"].delete()
     assert Spending.objects.count() == 2, "deleting is no way to spend more"
@@ -61,7 +62,7 @@ def test_what_runs_took_is_added_up_for_each_person_room_and_day(people: Any, ro
         ({"per": "user", "cost": 2.01}, "ada", "room", False),
     ],
 )
-def test_a_budget_holds_for_its_person_its_room_or_all(
+def test_a_budget_limits_a_user_a_conversation_or_the_site(
     people: Any, room: Conversation, settings: Any, held: dict[str, Any], who: str, where: str, refuses: bool
 ) -> None:
     elsewhere = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
@@ -82,7 +83,7 @@ def test_a_budget_holds_for_its_person_its_room_or_all(
     ("period", "days_ago", "refuses"),
     [("day", 0, True), ("day", 1, False), ("month", 40, False), ("ever", 400, True)],
 )
-def test_a_period_begins_anew_and_the_refusal_says_when(
+def test_a_budget_resets_after_its_period_and_the_refusal_says_when(
     people: Any, room: Conversation, settings: Any, period: str, days_ago: int, refuses: bool
 ) -> None:
     spend(people["ada"], room, 100, days_ago)
@@ -105,7 +106,7 @@ def test_a_period_begins_anew_and_the_refusal_says_when(
         assert "ask again on" in str(caught.value)
 
 
-def test_what_asks_no_agent_costs_nothing_and_is_posted(people: Any, room: Conversation, settings: Any) -> None:
+def test_messages_that_ask_no_agent_are_posted_over_budget(people: Any, room: Conversation, settings: Any) -> None:
     Conversation.objects.filter(pk=room.pk).update(answers="mention")
     spend(people["ada"], room, 100)
     limit(settings, {"per": "user", "tokens": 100})
@@ -121,7 +122,7 @@ class Generous(permissions.Permissions):
         return () if user is not None and user.username == "ada" else super().budgets(user)
 
 
-def test_a_site_may_hold_people_against_different_budgets(people: Any, room: Conversation, settings: Any) -> None:
+def test_a_site_can_give_users_different_budgets(people: Any, room: Conversation, settings: Any) -> None:
     limit(settings, {"per": "user", "tokens": 0}, PERMISSIONS=f"{__name__}.Generous")
     assert post(people["ada"], room).start is not None
     end_active(room)
@@ -133,7 +134,7 @@ def end_active(room: Conversation) -> None:
     Run.objects.filter(conversation=room).update(status="completed")
 
 
-def test_budgets_cost_one_query_and_none_where_there_are_none(
+def test_budgets_cost_one_query_and_none_if_there_are_no_budgets(
     people: Any, room: Conversation, settings: Any, django_assert_num_queries: Any
 ) -> None:
     limit(settings)
@@ -162,13 +163,13 @@ def test_budgets_cost_one_query_and_none_where_there_are_none(
         {"per": "user", "token": 1},
     ],
 )
-def test_a_budget_that_makes_no_sense_is_named_by_check(settings: Any, held: dict[str, Any]) -> None:
+def test_check_reports_an_invalid_budget(settings: Any, held: dict[str, Any]) -> None:
     limit(settings, held)
     with pytest.raises(ImproperlyConfigured, match="BUDGETS"):
         conf.read()
 
 
-def test_the_price_of_cached_tokens_is_their_own(settings: Any) -> None:
+def test_cached_tokens_have_their_own_price(settings: Any) -> None:
     settings.NOUS_CHAT = {"PRICES": PRICE}
     price = pricing.find_price("custom:told")
     assert price is not None
@@ -179,9 +180,9 @@ def test_the_price_of_cached_tokens_is_their_own(settings: Any) -> None:
 
 
 def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
-    failure = store.Ending  # any value will do: it is handed back
-    left = pricing.RemainingBudget(tokens=69, cost=None, failure=failure)  # type: ignore[arg-type]
-    meter = Meter([engine.Message("user", "x" * 64)], [left], None)
+    failure = objects.Failure("budget", "Used up.")
+    remaining = pricing.RemainingBudget(tokens=69, cost=None, failure=failure)
+    meter = Meter([engine.Message("user", "x" * 64)], [remaining], None)
     assert meter.usage.total_tokens == 0, "nothing was sent yet"
     assert meter.exceeded() is None
     meter.add_output(40)
@@ -195,7 +196,7 @@ def test_the_meter_counts_the_prompt_again_for_each_turn() -> None:
 # --- Streams
 
 
-def test_a_run_that_passes_a_budget_is_cut_off_there(
+def test_a_run_ends_where_it_exceeds_a_budget(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Any
 ) -> None:
     model("flowing@delay=2", BUDGETS=[{"per": "user", "tokens": 120}])
@@ -224,7 +225,7 @@ def test_a_run_that_passes_a_budget_is_cut_off_there(
     assert spent.runs == 1
 
 
-def test_what_came_in_one_piece_with_the_word_that_passes_a_budget_is_not_taken(
+def test_text_after_the_delta_that_exceeds_a_budget_is_dropped(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
     model("words@n=5000", BUDGETS=[{"per": "user", "tokens": 120}])
@@ -239,7 +240,7 @@ def test_what_came_in_one_piece_with_the_word_that_passes_a_budget_is_not_taken(
     scenario(talk)
 
 
-def test_a_run_whose_prompt_alone_is_too_much_never_reaches_the_provider(
+def test_a_run_whose_prompt_exceeds_the_budget_never_reaches_the_provider(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Any
 ) -> None:
     model("words@n=5", BUDGETS=[{"per": "conversation", "tokens": 50}])
@@ -256,7 +257,7 @@ def test_a_run_whose_prompt_alone_is_too_much_never_reaches_the_provider(
     assert not Spending.objects.filter(tokens__gt=0).exists()
 
 
-def test_what_the_provider_counts_is_what_is_written_down_and_paid(
+def test_the_providers_count_is_stored_and_charged(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
     model("words@n=30", PRICES={"custom:words@n=30": {"input": 1000, "output": 2000}})
@@ -276,7 +277,7 @@ def test_what_the_provider_counts_is_what_is_written_down_and_paid(
     assert (spent.tokens, spent.cost, spent.user) == (usage["total_tokens"], cost, people["ada"])
 
 
-def test_a_stop_has_a_receipt_that_says_who_and_after_how_much(
+def test_a_stopped_run_stores_who_stopped_it_and_an_estimate_of_its_tokens(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
     model("flowing")
@@ -299,7 +300,7 @@ def test_a_stop_has_a_receipt_that_says_who_and_after_how_much(
     assert spent.user == people["bob"], "who asked pays, not who stopped"
 
 
-def test_a_run_stopped_before_it_began_took_nothing(people: Any, room: Conversation) -> None:
+def test_a_run_stopped_before_it_started_is_not_charged(people: Any, room: Conversation) -> None:
     run_id = post(people["ada"], room).start
     assert run_id is not None
     store.request_stop(people["ada"].pk, room.pk, run_id)
@@ -307,7 +308,7 @@ def test_a_run_stopped_before_it_began_took_nothing(people: Any, room: Conversat
     assert not Spending.objects.exists()
 
 
-def test_what_a_dead_process_had_written_counts_too(people: Any, room: Conversation, settings: Any) -> None:
+def test_text_by_a_dead_process_is_charged(people: Any, room: Conversation, settings: Any) -> None:
     started = begin(people["ada"], room)
     assert started.message.run is not None
     written = store.Checkpoint(started.message.run.id, started.message.id, store.Written(4, "x" * 400, ""))
@@ -318,7 +319,7 @@ def test_what_a_dead_process_had_written_counts_too(people: Any, room: Conversat
     assert Spending.objects.get().tokens == 100
 
 
-def test_a_run_over_an_approval_is_added_up_and_counted_once(people: Any, room: Conversation) -> None:
+def test_a_run_with_an_approval_adds_up_its_parts_and_counts_once(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room)
     assert started.message.run is not None
     call = engine.ToolCall("c1", "refund", {}, "{}")
@@ -346,7 +347,7 @@ def test_a_run_over_an_approval_is_added_up_and_counted_once(people: Any, room: 
     assert (spent.tokens, spent.runs) == (300, 1)
 
 
-def test_an_approval_needs_what_is_left_of_the_budget(
+def test_an_approval_is_refused_if_the_budget_is_used_up(
     scenario: Scenario, people: Any, room: Conversation, settings: Any
 ) -> None:
     settings.NOUS_CHAT = {"AGENTS": {"assistant": {"agent": "tests.sites.clerk.agent"}}}
@@ -376,7 +377,7 @@ def test_an_approval_needs_what_is_left_of_the_budget(
     )
 
 
-def test_counts_that_are_none_break_nothing(people: Any, room: Conversation, settings: Any) -> None:
+def test_invalid_token_counts_break_nothing(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"MODEL": "custom:told", "PRICES": PRICE}
     for usage in (engine.Usage(-5, -5, -10), engine.Usage(2**70, 1, None), engine.Usage()):
         finished = end(begin(people["ada"], room), usage=usage, charged_usage=usage)
@@ -384,7 +385,7 @@ def test_counts_that_are_none_break_nothing(people: Any, room: Conversation, set
         assert finished.run.status == "completed"
 
 
-def test_a_budget_in_money_without_prices_is_told_by_check(settings: Any) -> None:
+def test_check_reports_a_budget_in_money_without_prices(settings: Any) -> None:
     limit(settings, {"per": "user", "cost": 1})
     (problem,) = [found for found in checks.check_settings() if found.id == "nous_chat.W012"]
     assert "custom:told" in problem.msg

@@ -27,7 +27,7 @@ def shown(user: Any, room: Conversation) -> list[str]:
     return [message.text for message in store.list_messages(user.pk, room.pk, None, 50)[0]]
 
 
-def test_an_edit_keeps_what_was_said(people: Any, room: Conversation) -> None:
+def test_an_edit_keeps_the_earlier_text(people: Any, room: Conversation) -> None:
     message = post(people["ada"], room, "One").message
     edited = edit(people["ada"], room, message, "Two")
     edit(people["ada"], room, message, "Three")
@@ -42,7 +42,7 @@ def test_an_edit_keeps_what_was_said(people: Any, room: Conversation) -> None:
     ], "saying the same again is no edit"
 
 
-def test_however_often_a_message_was_edited_the_last_edits_are_read(
+def test_only_the_last_edits_of_a_message_are_listed(
     people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.store.edits.MAX_EDITS", 2)
@@ -52,7 +52,7 @@ def test_however_often_a_message_was_edited_the_last_edits_are_read(
     assert [each.text for each in store.list_edits(people["ada"].pk, room.pk, message.id)] == ["2", "3"]
 
 
-def test_the_edits_of_a_message_are_read_over_http(client: Client, people: Any, room: Conversation) -> None:
+def test_edits_are_listed_over_http(client: Client, people: Any, room: Conversation) -> None:
     message = post(people["ada"], room, "One").message
     edit(people["ada"], room, message, "Two")
     address = f"/chat/api/conversations/{room.pk}/messages/{message.id}/edits/"
@@ -66,7 +66,7 @@ def test_the_edits_of_a_message_are_read_over_http(client: Client, people: Any, 
     assert client.get(address).status_code == 404, "what is deleted is not read in its edits either"
 
 
-def test_who_may_edit_what(people: Any, room: Conversation, settings: Any) -> None:
+def test_users_can_edit_only_their_own_messages(people: Any, room: Conversation, settings: Any) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     settings.NOUS_CHAT = {"MAX_MESSAGE_CHARS": 10}
     question = post(people["bob"], room).message
@@ -93,7 +93,7 @@ def test_who_may_edit_what(people: Any, room: Conversation, settings: Any) -> No
     assert not Edit.objects.exists()
 
 
-def test_sent_again_what_came_after_is_replaced_by_a_new_run(people: Any, room: Conversation) -> None:
+def test_resending_a_message_hides_its_answers_and_queues_a_run(people: Any, room: Conversation) -> None:
     question = post(people["ada"], room, "Tea?").message
     started = store.start_run(Run.objects.get().pk, HOST)
     assert started is not None
@@ -115,7 +115,7 @@ def test_sent_again_what_came_after_is_replaced_by_a_new_run(people: Any, room: 
         store.delete_message(people["ada"].pk, room.pk, started.message.id)
 
 
-def test_only_the_last_word_is_sent_again_and_not_into_a_run(people: Any, room: Conversation) -> None:
+def test_only_the_last_message_can_be_resent_and_not_during_a_run(people: Any, room: Conversation) -> None:
     first = begin(people["ada"], room, "Tea?")
     question = Message.objects.get(role="user")
     with refused("conflict"):
@@ -129,7 +129,7 @@ def test_only_the_last_word_is_sent_again_and_not_into_a_run(people: Any, room: 
     assert Run.objects.count() == 2
 
 
-def test_a_deleted_message_keeps_its_place_and_nothing_else(people: Any, room: Conversation) -> None:
+def test_a_deleted_message_keeps_only_its_place(people: Any, room: Conversation) -> None:
     secret = post(people["ada"], room, "My password is 1234").message
     started = store.start_run(Run.objects.get().pk, HOST)
     assert started is not None
@@ -145,8 +145,11 @@ def test_a_deleted_message_keeps_its_place_and_nothing_else(people: Any, room: C
     assert [m.text for m in now.prompt] == ["I would not have said that", "Hello again"]
 
 
-def test_a_title_of_first_words_follows_them(people: Any, room: Conversation) -> None:
-    title = lambda: store.get_conversation(people["ada"].pk, room.pk).title  # noqa: E731
+def test_a_title_made_of_first_words_follows_edits_and_deletions(people: Any, room: Conversation) -> None:
+
+    def title() -> str:
+        return store.get_conversation(people["ada"].pk, room.pk).title
+
     first = post(people["ada"], room, "Helo there").message
     post(people["ada"], room, "And more")
     edit(people["ada"], room, first, "Hello there")
@@ -160,7 +163,7 @@ def test_a_title_of_first_words_follows_them(people: Any, room: Conversation) ->
     assert title() == "Mine"
 
 
-def test_what_failed_with_a_models_words_is_deleted_with_them(people: Any, room: Conversation) -> None:
+def test_the_error_of_a_failed_answer_is_hidden_when_it_is_deleted(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room)
     end(started, "failed", text="", error=objects.Failure("refused", "I will not say secret"))
     deleted = store.delete_message(people["ada"].pk, room.pk, started.message.id)
@@ -169,7 +172,7 @@ def test_what_failed_with_a_models_words_is_deleted_with_them(people: Any, room:
     assert deleted.calls == ()
 
 
-def test_who_deleted_it_restores_it_in_time(people: Any, room: Conversation, settings: Any) -> None:
+def test_the_user_who_deleted_a_message_can_restore_it_in_time(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"UNDO_SECONDS": 60}
     message = post(people["bob"], room, "Hello").message
     store.delete_message(people["ada"].pk, room.pk, message.id)  # she owns the room
@@ -185,7 +188,7 @@ def test_who_deleted_it_restores_it_in_time(people: Any, room: Conversation, set
         store.restore_message(people["bob"].pk, room.pk, message.id)
 
 
-def test_who_may_delete_what(people: Any, room: Conversation, django_user_model: Any) -> None:
+def test_authors_owners_and_staff_can_delete_messages(people: Any, room: Conversation, django_user_model: Any) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     mine = post(people["ada"], room).message
     started = store.start_run(Run.objects.get().pk, HOST)
@@ -208,7 +211,7 @@ def test_who_may_delete_what(people: Any, room: Conversation, django_user_model:
         store.delete_message(people["ada"].pk, room.pk, started.message.id)
 
 
-def test_a_deleted_answer_is_not_made_again(people: Any, room: Conversation) -> None:
+def test_a_deleted_answer_cannot_be_regenerated(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room)
     end(started, "stopped")
     store.delete_message(people["ada"].pk, room.pk, started.message.id)
@@ -217,7 +220,7 @@ def test_a_deleted_answer_is_not_made_again(people: Any, room: Conversation) -> 
             store.request_run(people["ada"].pk, room.pk, started.message.id, HOST, continues=continues)
 
 
-def test_everybody_sees_it_live(scenario: Scenario, people: Any, room: Conversation) -> None:
+def test_edits_and_deletions_are_published_to_everyone(scenario: Scenario, people: Any, room: Conversation) -> None:
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
             await bob.say("Helo", mode="queue")
@@ -248,7 +251,9 @@ def test_everybody_sees_it_live(scenario: Scenario, people: Any, room: Conversat
     scenario(talk)
 
 
-def test_with_a_question_go_the_answers_to_what_it_said_before(people: Any, room: Conversation, settings: Any) -> None:
+def test_deleting_a_question_deletes_the_answers_to_its_earlier_texts(
+    people: Any, room: Conversation, settings: Any
+) -> None:
     """Nobody sees them any more, and nobody could delete them."""
     settings.NOUS_CHAT = {"UNDO_SECONDS": 0}
     ada = people["ada"]
@@ -282,7 +287,7 @@ def test_with_a_question_go_the_answers_to_what_it_said_before(people: Any, room
     assert not Message.objects.filter(text__contains="1234").exists()
 
 
-def test_an_answer_beside_a_deleted_one_does_not_go_with_the_question(people: Any, room: Conversation) -> None:
+def test_alternatives_of_a_deleted_answer_survive_the_deletion_of_the_question(people: Any, room: Conversation) -> None:
     ada = people["ada"]
     question = post(ada, room, "Why?").message
     finish_active("one")

@@ -28,7 +28,7 @@ def browser(user: Any) -> Client:
     return client
 
 
-def test_a_link_shows_what_it_is_for_and_lets_in_by_a_form(people: Any, room: Conversation) -> None:
+def test_a_link_shows_a_preview_and_a_form_to_join(people: Any, room: Conversation) -> None:
     Conversation.objects.filter(pk=room.pk).update(title="Chains & <b>oil</b>")
     made = link(people, room, role="viewer")
     assert made["url"] == f"/chat/join/{made['token']}/"
@@ -47,14 +47,14 @@ def test_a_link_shows_what_it_is_for_and_lets_in_by_a_form(people: Any, room: Co
     assert Invitation.objects.get().uses == 1
 
 
-def test_joining_twice_uses_nothing_up_and_changes_no_role(people: Any, room: Conversation) -> None:
+def test_joining_twice_neither_uses_up_the_link_nor_changes_the_role(people: Any, room: Conversation) -> None:
     made = link(people, room, role="viewer", max_uses=1)
     assert browser(people["bob"]).post(made["url"]).status_code == 302
     assert roles(room)["bob"] == "member"
     assert Invitation.objects.get().uses == 0
 
 
-def test_the_last_one_that_it_lets_in_may_come_again_by_it(people: Any, room: Conversation) -> None:
+def test_a_participant_can_open_a_used_up_link_again(people: Any, room: Conversation) -> None:
     """Who clicks twice on a form sees the second answer alone."""
     made = link(people, room, max_uses=1)
     eve = browser(people["eve"])
@@ -64,14 +64,14 @@ def test_the_last_one_that_it_lets_in_may_come_again_by_it(people: Any, room: Co
     assert Invitation.objects.get().uses == 1
 
 
-def test_who_is_not_signed_in_signs_in_first(client: Client, people: Any, room: Conversation) -> None:
+def test_anonymous_visitors_sign_in_before_they_join(client: Client, people: Any, room: Conversation) -> None:
     made = link(people, room)
     for answer in (client.get(made["url"]), client.post(made["url"])):
         assert answer.status_code == 302
         assert answer["Location"] == f"/accounts/login/?next={made['url']}"
 
 
-def test_a_form_of_another_site_joins_nobody(people: Any, room: Conversation) -> None:
+def test_joining_is_protected_against_csrf(people: Any, room: Conversation) -> None:
     made = link(people, room)
     client = Client(enforce_csrf_checks=True)
     client.force_login(people["eve"])
@@ -110,7 +110,7 @@ def delete_the_conversation(room: Conversation, **_: Any) -> None:
     [expire, revoke, use_up, demote_its_maker, deactivate_its_maker, delete_the_conversation],
     ids=lambda happens: happens.__name__,
 )
-def test_a_link_is_no_good_any_more(people: Any, room: Conversation, happens: Any) -> None:
+def test_a_link_stops_working(people: Any, room: Conversation, happens: Any) -> None:
     made = link(people, room)
     happens(room=room, people=people)
     eve = browser(people["eve"])
@@ -122,7 +122,7 @@ def test_a_link_is_no_good_any_more(people: Any, room: Conversation, happens: An
     assert "eve" not in roles(room)
 
 
-def test_who_was_removed_comes_back_by_name_alone(people: Any, room: Conversation) -> None:
+def test_a_removed_user_can_only_return_by_name(people: Any, room: Conversation) -> None:
     made = link(people, room)
     bob = browser(people["bob"])
     store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
@@ -142,7 +142,7 @@ def test_who_was_removed_comes_back_by_name_alone(people: Any, room: Conversatio
     assert bob.post(made["url"]).status_code == 403
 
 
-def test_who_was_removed_and_is_in_it_again_is_like_anybody(people: Any, room: Conversation) -> None:
+def test_a_removed_user_who_is_a_participant_again_can_leave_and_rejoin(people: Any, room: Conversation) -> None:
     """A site's own code, or the admin, has let him in."""
     made = link(people, room)
     bob = browser(people["bob"])
@@ -154,7 +154,7 @@ def test_who_was_removed_and_is_in_it_again_is_like_anybody(people: Any, room: C
     assert "bob" in roles(room)
 
 
-def test_a_token_cannot_be_made_without_the_sites_key(people: Any, room: Conversation, settings: Any) -> None:
+def test_a_token_cannot_be_forged(people: Any, room: Conversation, settings: Any) -> None:
     made = link(people, room)
     identity, _, signature = made["token"].partition(".")
     other = Signer(key="another key", salt="nous_chat.invitation", sep=".").sign(identity)
@@ -165,7 +165,7 @@ def test_a_token_cannot_be_made_without_the_sites_key(people: Any, room: Convers
     assert store.preview_invitation(people["eve"].pk, made["token"]).conversation == room.pk
 
 
-def test_the_last_use_lets_one_in_and_not_two(people: Any, room: Conversation, django_user_model: Any) -> None:
+def test_the_last_use_of_a_link_admits_one_user(people: Any, room: Conversation, django_user_model: Any) -> None:
     made = link(people, room, max_uses=1)
     store.join_conversation(people["eve"], made["token"])
     with refused("not_found"):
@@ -177,12 +177,12 @@ def test_the_last_use_lets_one_in_and_not_two(people: Any, room: Conversation, d
     "fields",
     [{"role": "owner"}, {"expires_in": 1}, {"expires_in": 10**9}, {"max_uses": 0}, {"expires_in": "soon"}, {"x": 1}],
 )
-def test_a_link_has_bounds(people: Any, room: Conversation, fields: dict[str, Any]) -> None:
+def test_links_outside_their_limits_are_refused(people: Any, room: Conversation, fields: dict[str, Any]) -> None:
     answer = ask(people["ada"], "POST", f"{room.pk}/invitations/", **fields)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 
 
-def test_so_many_links_and_no_more_but_old_ones_do_not_count(people: Any, room: Conversation) -> None:
+def test_the_number_of_valid_links_is_limited(people: Any, room: Conversation) -> None:
     from chat.store.invitations import MAX_VALID
 
     for _ in range(MAX_VALID):
@@ -194,7 +194,7 @@ def test_so_many_links_and_no_more_but_old_ones_do_not_count(people: Any, room: 
     assert Invitation.objects.count() == 1
 
 
-def test_a_link_of_another_room_is_not_revoked_here(people: Any, room: Conversation) -> None:
+def test_a_link_of_another_conversation_cannot_be_revoked(people: Any, room: Conversation) -> None:
     other = store.create_conversation(people["eve"])
     theirs = store.create_invitation(people["eve"].pk, other.id, "member", 3600, None)
     for identity in (theirs.id, uuid.uuid4()):

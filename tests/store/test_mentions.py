@@ -38,18 +38,18 @@ AGENTS = [("support", "Support"), ("research", "Deep Research"), ("support-two",
         ("", []),
     ],
 )
-def test_who_is_meant(text: str, slugs: list[str]) -> None:
+def test_mentions_are_found_outside_code_and_longer_words(text: str, slugs: list[str]) -> None:
     assert find_mentions(text, AGENTS) == slugs
 
 
-def test_a_slug_counts_more_than_a_name_and_any_of_them_more_than_assistant() -> None:
+def test_slugs_win_over_names_and_both_over_assistant() -> None:
     assert find_mentions("@assistant", [("first", "One"), ("second", "Assistant")]) == ["second"]
     assert find_mentions("@assistant", [("first", "Assistant"), ("assistant", "Two")]) == ["assistant"]
     assert find_mentions("@same", [("a", "Same"), ("b", "Same")]) == ["a"]
     assert find_mentions("@assistant", []) == []
 
 
-def test_names_may_hold_anything() -> None:
+def test_agent_names_can_contain_any_characters() -> None:
     assert find_mentions("@C++ (beta)!", [("c", "C++ (beta)")]) == ["c"]
     assert find_mentions("@Zoë?", [("z", "ZOË")]) == ["z"]
     assert find_mentions("@.*", [("a", "")]) == []
@@ -68,7 +68,7 @@ def test_names_may_hold_anything() -> None:
     ],
     ids=range(7),
 )
-def test_no_text_takes_long(text: str) -> None:
+def test_no_text_makes_the_search_for_mentions_slow(text: str) -> None:
     began = time.process_time()
     find_mentions(text, AGENTS)
     assert time.process_time() - began < 2, "each of these takes some hundredths of a second; quadratic ones would not"

@@ -68,14 +68,14 @@ def started(user: Any, room: Conversation, text: str = "Look", **fields: Any) ->
 # --- Files
 
 
-def test_a_text_file_stands_in_the_context(people: Any, room: Conversation) -> None:
+def test_a_text_file_is_in_the_prompt(people: Any, room: Conversation) -> None:
     file = attach(people["ada"], room, "Grüße ``` und mehr".encode())
     (message,) = started(people["ada"], room, "Read this", attachments=[file]).prompt
     assert message.text == "Read this\n\nAttached file notes.txt:\n````\nGrüße ``` und mehr\n````"
     assert message.images == ()
 
 
-def test_files_stay_in_the_context_while_they_fit_and_are_mentioned_after_that(
+def test_files_that_do_not_fit_into_the_prompt_are_only_mentioned(
     people: Any, room: Conversation, settings: Any
 ) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}  # 400 characters for files
@@ -92,7 +92,7 @@ def test_files_stay_in_the_context_while_they_fit_and_are_mentioned_after_that(
     assert "(A file was attached that is no longer shown: a.txt)" in sent
 
 
-def test_pictures_reach_the_model_on_every_wire(
+def test_images_reach_the_model_on_every_wire(
     scenario: Scenario, people: Any, room: Conversation, upstream: Upstream, settings: Any, wire: str
 ) -> None:
     settings.NOUS_CHAT = {"MODEL": f"{wire}:words@n=3"}
@@ -108,13 +108,13 @@ def test_pictures_reach_the_model_on_every_wire(
     assert base64.b64encode(PNG).decode() in asked(upstream)
 
 
-def test_a_model_that_takes_no_pictures_is_told_of_them(people: Any, room: Conversation, settings: Any) -> None:
+def test_a_model_without_image_input_is_told_of_images(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"AGENTS": {"assistant": {"images": False}}}
     (message,) = started(people["ada"], room, "", attachments=[attach(people["ada"], room, PNG, "cat.png")]).prompt
     assert (message.text, message.images) == ("(A picture is attached that you cannot see: cat.png)", ())
 
 
-def test_a_picture_may_be_on_a_remote_storage_and_may_be_lost(
+def test_images_are_read_from_a_remote_storage_and_missing_ones_are_reported(
     people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     remote = Remote()
@@ -149,7 +149,7 @@ class Remote(Storage):
         self.kept.pop(name, None)
 
 
-def test_only_the_newest_pictures_are_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_images_are_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.store.prompt_files.MAX_IMAGES_IN_PROMPT", 2)
     files = [attach(people["ada"], room, PNG, f"{number}.png") for number in range(3)]
     (message,) = started(people["ada"], room, attachments=files).prompt
@@ -160,7 +160,7 @@ def test_only_the_newest_pictures_are_sent(people: Any, room: Conversation, monk
 # --- Continue, on every wire
 
 
-def test_a_cut_off_answer_goes_on_on_every_wire(
+def test_a_cut_off_answer_is_continued_on_every_wire(
     scenario: Scenario, people: Any, room: Conversation, upstream: Upstream, settings: Any, wire: str
 ) -> None:
     settings.NOUS_CHAT = {"MODEL": f"{wire}:stall@n=5", "IDLE_TIMEOUT": 0.5}
@@ -182,7 +182,7 @@ def test_a_cut_off_answer_goes_on_on_every_wire(
 # --- The budget
 
 
-def test_each_agent_has_the_history_that_its_model_takes(people: Any, room: Conversation, settings: Any) -> None:
+def test_each_agent_has_its_own_history_budget(people: Any, room: Conversation, settings: Any) -> None:
     agents = {"assistant": {"history_tokens": 30}, "reader": {}}
     settings.NOUS_CHAT = {"AGENTS": agents, "HISTORY_TOKENS": 10_000}
     Conversation.objects.filter(pk=room.pk).update(other_agents=["reader"])
@@ -197,13 +197,15 @@ def test_each_agent_has_the_history_that_its_model_takes(people: Any, room: Conv
     assert (few.omitted_seq, many.omitted_seq) == (8, 0)
 
 
-def test_scripts_of_which_a_character_is_a_token_count_as_such() -> None:
+def test_scripts_with_one_token_per_character_are_estimated_as_such() -> None:
     english, chinese = (estimate_tokens(engine.Message("user", text * 300)) for text in ("word", "语"))
     assert english == 304
     assert 200 < chinese < 400
 
 
-def test_the_last_question_is_sent_even_if_it_is_too_long(people: Any, room: Conversation, settings: Any) -> None:
+def test_the_last_question_is_sent_even_if_it_exceeds_the_budget(
+    people: Any, room: Conversation, settings: Any
+) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 5}
     assert [message.text for message in begin(people["ada"], room, "x" * 1000).prompt] == ["x" * 1000]
 
@@ -211,7 +213,7 @@ def test_the_last_question_is_sent_even_if_it_is_too_long(people: Any, room: Con
 # --- Replies
 
 
-def test_a_model_is_told_which_message_a_reply_is_to(people: Any, room: Conversation, settings: Any) -> None:
+def test_a_reply_quotes_the_message_it_answers(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {
         "AGENTS": {name: {"name": name.title(), "model": "demo:tour"} for name in ("assistant", "poet")}
     }

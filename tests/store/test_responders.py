@@ -61,7 +61,7 @@ def alone(room: Conversation) -> None:
         ("off", False, "@support Hello", None),
     ],
 )
-def test_when_an_agent_answers(
+def test_settings_and_mentions_decide_which_agent_answers(
     people: Any, room: Conversation, answers: str, single: bool, text: str, agent: str | None
 ) -> None:
     Conversation.objects.filter(pk=room.pk).update(answers=answers)
@@ -72,7 +72,7 @@ def test_when_an_agent_answers(
     assert posted.message.text == text, "it is posted in any case"
 
 
-def test_what_the_wire_says_is_what_happens(people: Any, room: Conversation) -> None:
+def test_the_published_answers_setting_is_the_effective_one(people: Any, room: Conversation) -> None:
     assert store.read_snapshot(people["ada"].pk, room.pk).conversation.answers == "mention"
     listed = store.find_conversation(people["ada"].pk, room.pk)
     assert listed is not None
@@ -85,7 +85,7 @@ def test_what_the_wire_says_is_what_happens(people: Any, room: Conversation) -> 
     )
 
 
-def test_a_reply_asks_whose_words_they_are(people: Any, room: Conversation) -> None:
+def test_a_reply_to_an_answer_asks_its_agent(people: Any, room: Conversation) -> None:
     answer = finish(post(people["ada"], room, "@poet A line").start).message
     assert answer is not None
     assert asked(post(people["bob"], room, "Another", reply_to=answer.id)) == "poet"
@@ -102,7 +102,7 @@ def end_all() -> None:
     Run.objects.update(status="completed")
 
 
-def test_an_agent_may_be_asked_expressly(people: Any, room: Conversation) -> None:
+def test_an_agent_can_be_asked_by_its_slug(people: Any, room: Conversation) -> None:
     assert asked(post(people["ada"], room, "Hello", agent="poet")) == "poet"
     end_all()
     with refused("not_found"):
@@ -119,7 +119,7 @@ def test_an_agent_may_be_asked_expressly(people: Any, room: Conversation) -> Non
             ask()
 
 
-def test_an_answer_is_made_again_by_who_gave_it_or_by_another(people: Any, room: Conversation) -> None:
+def test_an_answer_is_regenerated_by_its_agent_or_by_another(people: Any, room: Conversation) -> None:
     first = finish(post(people["ada"], room, "@poet A line").start).message
     assert first is not None
     again = store.request_run(people["ada"].pk, room.pk, first.id, HOST)
@@ -135,7 +135,7 @@ class Quiet(permissions.Permissions):
         return participant.role == "owner" or agent == "poet"
 
 
-def test_the_policy_says_who_may_ask_which_agent(people: Any, room: Conversation, settings: Any) -> None:
+def test_the_permissions_decide_who_can_ask_which_agent(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
     posted = post(people["bob"], room, "@support Hello")
     assert (asked(posted), posted.message.text) == (None, "@support Hello")
@@ -159,7 +159,7 @@ def test_the_policy_says_who_may_ask_which_agent(people: Any, room: Conversation
     assert asked(post(people["ada"], room, "@support Hello")) == "support"
 
 
-def test_who_may_not_ask_an_agent_is_told_and_keeps_his_message(
+def test_a_user_who_may_not_ask_an_agent_is_told_and_the_message_is_kept(
     scenario: Scenario, people: Any, room: Conversation, settings: Any
 ) -> None:
     settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
@@ -185,7 +185,9 @@ def test_who_may_not_ask_an_agent_is_told_and_keeps_his_message(
     scenario(talk)
 
 
-def test_without_javascript_he_is_told_too(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+def test_a_user_without_javascript_is_told_why_an_agent_does_not_answer(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
     settings.NOUS_CHAT = {"AGENTS": TWO, "PERMISSIONS": f"{__name__}.Quiet"}
 
     async def talk() -> Any:
@@ -201,7 +203,7 @@ def test_without_javascript_he_is_told_too(scenario: Scenario, people: Any, room
 # --- While one answers
 
 
-def test_several_messages_that_wait_get_one_answer(people: Any, room: Conversation) -> None:
+def test_several_waiting_messages_get_one_answer(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     for number in range(3):
         posted = post(people["bob"], room, f"@support and {number}")
@@ -214,7 +216,7 @@ def test_several_messages_that_wait_get_one_answer(people: Any, room: Conversati
     assert Run.objects.count() == 2
 
 
-def test_what_asks_nobody_neither_interrupts_nor_waits_for_an_answer(people: Any, room: Conversation) -> None:
+def test_a_message_that_asks_no_agent_neither_interrupts_nor_waits(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     posted = post(people["ada"], room, "Bob, look at this", mode="interrupt")
     assert (posted.start, posted.stop) == (None, None)
@@ -223,7 +225,7 @@ def test_what_asks_nobody_neither_interrupts_nor_waits_for_an_answer(people: Any
     assert finished.next is None
 
 
-def test_two_agents_that_are_asked_answer_one_after_the_other(people: Any, room: Conversation) -> None:
+def test_two_mentioned_agents_answer_one_after_the_other(people: Any, room: Conversation) -> None:
     posted = post(people["ada"], room, "@poet and @support, what do you say?")
     assert asked(posted) == "poet"
     first = finish(posted.start)
@@ -232,7 +234,7 @@ def test_two_agents_that_are_asked_answer_one_after_the_other(people: Any, room:
     assert finish(first.next).next is None, "and an agent's message asks nobody"
 
 
-def test_two_agents_that_are_asked_again_both_answer_again(people: Any, room: Conversation) -> None:
+def test_resending_a_message_to_two_agents_asks_both_again(people: Any, room: Conversation) -> None:
     posted = post(people["ada"], room, "@poet and @support, tea?")
     first = finish(posted.start)
     assert first.next is not None
@@ -246,7 +248,7 @@ def test_two_agents_that_are_asked_again_both_answer_again(people: Any, room: Co
     assert finish(again.next).next is None
 
 
-def test_asking_another_agent_does_not_interrupt_the_one_that_writes(people: Any, room: Conversation) -> None:
+def test_asking_another_agent_does_not_interrupt_the_active_run(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     assert post(people["ada"], room, "@poet Two").stop is None
     assert post(people["ada"], room, "@support Three").stop == started.message.run.id  # type: ignore[union-attr]
@@ -260,14 +262,14 @@ def test_asking_another_agent_does_not_interrupt_the_one_that_writes(people: Any
     assert order == ["poet", "support"], "each that was asked, in the order in which they were"
 
 
-def test_what_an_agent_writes_asks_nobody(people: Any, room: Conversation) -> None:
+def test_mentions_in_answers_ask_no_agent(people: Any, room: Conversation) -> None:
     Conversation.objects.filter(pk=room.pk).update(answers="always")
     finished = finish(post(people["ada"], room, "@support go").start, text="@poet and @assistant: your turn!")
     assert finished.next is None
     assert Run.objects.count() == 1
 
 
-def test_who_lost_the_right_to_ask_meanwhile_gets_no_answer(people: Any, room: Conversation) -> None:
+def test_a_waiting_user_who_may_no_longer_ask_gets_no_answer(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     post(people["bob"], room, "@support Two")
     Participant.objects.filter(user=people["bob"]).update(role="viewer")
@@ -278,7 +280,7 @@ def test_who_lost_the_right_to_ask_meanwhile_gets_no_answer(people: Any, room: C
     assert room.waiting == []
 
 
-def test_an_agent_that_was_taken_out_meanwhile_does_not_answer(people: Any, room: Conversation) -> None:
+def test_a_waiting_agent_that_was_removed_does_not_answer(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     post(people["bob"], room, "@poet Two")
     Conversation.objects.filter(pk=room.pk).update(other_agents=[])
@@ -290,7 +292,7 @@ def test_an_agent_that_was_taken_out_meanwhile_does_not_answer(people: Any, room
 # --- What each is told
 
 
-def test_each_agent_sees_the_conversation_from_its_own_side(people: Any, room: Conversation) -> None:
+def test_each_agent_sees_only_its_own_answers_as_the_assistants(people: Any, room: Conversation) -> None:
     finish(post(people["ada"], room, "@support Which tyre?").start, text="28 inch.")
     store.add_participant(people["ada"].pk, room.pk, _newcomer("zoe"), "member")
     post(people["bob"], room, "Thanks!")
@@ -322,13 +324,13 @@ def _newcomer(name: str) -> str:
     return str(get_user_model().objects.create_user(name).username)
 
 
-def test_one_person_and_one_agent_need_no_names(people: Any, room: Conversation) -> None:
+def test_a_prompt_of_one_user_and_one_agent_has_no_names(people: Any, room: Conversation) -> None:
     alone(room)
     finish(post(people["ada"], room, "One").start)
     assert [turn.name for turn in begin(people["ada"], room, "Two").prompt] == [None, None, None]
 
 
-def test_the_calls_of_another_agent_are_its_own_business(people: Any, room: Conversation) -> None:
+def test_an_agent_does_not_see_the_tool_calls_of_another(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "@support One")
     call = engine.ToolCall("c1", "look_up", {}, "{}")
     turns = [
@@ -360,7 +362,7 @@ class Recorder:
 first, second = Recorder("From the first."), Recorder("From the second.")
 
 
-def test_two_agents_in_one_room_over_their_sockets(
+def test_two_agents_answer_in_one_conversation_over_sockets(
     scenario: Scenario, people: Any, room: Conversation, settings: Any
 ) -> None:
     settings.NOUS_CHAT = {
@@ -391,7 +393,7 @@ def test_two_agents_in_one_room_over_their_sockets(
     assert Message.objects.filter(role="assistant").count() == 3
 
 
-def test_neighbouring_turns_of_people_and_agents_fit_wires_that_want_them_to_alternate(
+def test_adjacent_user_turns_are_merged_for_wires_that_need_alternating_roles(
     people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from chat.engine.limits import Limits

@@ -36,7 +36,7 @@ def say(user: Any, room: Conversation, text: str) -> Message:
     return Message.objects.get(pk=post(user, room, text).message.id)
 
 
-def test_this_machine_searches_with_an_index(how: str) -> None:
+def test_this_database_searches_with_an_index(how: str) -> None:
     """Or the tests below prove less than they say."""
     if connection.vendor == "sqlite":
         options = {row[0] for row in sqlite3.connect(":memory:").execute("PRAGMA compile_options")}
@@ -48,7 +48,7 @@ def test_this_machine_searches_with_an_index(how: str) -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's planner")
-def test_a_rare_word_is_looked_up_and_not_looked_for(people: Any, room: Conversation, how: str) -> None:
+def test_a_rare_word_is_found_by_the_index_and_not_by_a_scan(people: Any, room: Conversation, how: str) -> None:
     """Newest first until a page is full would read every passage."""
     from chat.store.search import index_messages
 
@@ -84,7 +84,7 @@ def test_a_rare_word_is_looked_up_and_not_looked_for(people: Any, room: Conversa
         ("x" * 100, "x" * 100),
     ],
 )
-def test_words_are_found_by_how_they_begin(people: Any, room: Conversation, text: str, query: str) -> None:
+def test_words_are_found_by_their_prefix(people: Any, room: Conversation, text: str, query: str) -> None:
     say(people["ada"], room, text)
     found = store.search_conversations(people["bob"].pk, query, None).results
     assert [result.excerpt[:9] for result in found if result.message] == [text[:9]]
@@ -92,7 +92,7 @@ def test_words_are_found_by_how_they_begin(people: Any, room: Conversation, text
     assert texts(people["bob"], query + " nowhere") == []
 
 
-def test_finished_answers_are_found_and_streaming_ones_are_not(people: Any, room: Conversation) -> None:
+def test_finished_answers_are_found_and_running_ones_are_not(people: Any, room: Conversation) -> None:
     started = begin(people["ada"], room, "Hello")
     assert started.message.run is not None
     store.heartbeat(
@@ -110,7 +110,7 @@ def test_finished_answers_are_found_and_streaming_ones_are_not(people: Any, room
     assert found.matches == [(11, 19)]
 
 
-def test_each_sees_what_is_his_to_see(people: Any, room: Conversation, client: Client) -> None:
+def test_users_find_only_their_own_conversations(people: Any, room: Conversation, client: Client) -> None:
     message = say(people["ada"], room, "secret plan")
     assert texts(people["eve"], "secret") == []
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
@@ -125,7 +125,7 @@ def test_each_sees_what_is_his_to_see(people: Any, room: Conversation, client: C
     assert client.get("/chat/api/search/", {"q": "secret"}).status_code == 401
 
 
-def test_what_is_not_shown_is_not_found_and_edits_are(people: Any, room: Conversation) -> None:
+def test_hidden_messages_are_not_found_and_edited_ones_are(people: Any, room: Conversation) -> None:
     first = end(begin(people["ada"], room, "Hello"), text="apples")
     assert first is not None
     assert first.message is not None
@@ -150,7 +150,7 @@ def test_results_come_in_pages_newest_first(client: Client, people: Any, room: C
     index_messages(Message.objects.order_by("seq"))
     client.force_login(people["bob"])
     seen: list[int] = []
-    before: dict[str, int] = {}
+    before: dict[str, Any] = {}
     for size, more in ((20, True), (20, True), (5, False)):
         page = client.get("/chat/api/search/", {"q": "number"} | before).json()
         assert (len(page["results"]), page["more"]) == (size, more)
@@ -159,7 +159,7 @@ def test_results_come_in_pages_newest_first(client: Client, people: Any, room: C
     assert seen == list(range(45, 0, -1))
 
 
-def test_a_search_costs_the_same_however_much_there_is(
+def test_a_search_costs_the_same_number_of_queries_at_any_size(
     people: Any, room: Conversation, django_assert_num_queries: Any
 ) -> None:
     from chat.store.search import index_messages
@@ -198,7 +198,7 @@ def test_a_search_costs_the_same_however_much_there_is(
         "\ud7ff\uffff",
     ],
 )
-def test_no_query_does_harm(client: Client, people: Any, room: Conversation, query: str) -> None:
+def test_no_query_causes_an_error(client: Client, people: Any, room: Conversation, query: str) -> None:
     say(people["ada"], room, "quite harmless")
     client.force_login(people["ada"])
     answer = client.get("/chat/api/search/", {"q": query})
@@ -208,13 +208,13 @@ def test_no_query_does_harm(client: Client, people: Any, room: Conversation, que
 
 
 @pytest.mark.parametrize("wrong", [{}, *({"q": "a", "before": before} for before in ("x", "0", "9" * 30))])
-def test_a_wrong_request_is_refused(client: Client, people: Any, wrong: dict[str, str]) -> None:
+def test_an_invalid_search_request_is_refused(client: Client, people: Any, wrong: dict[str, str]) -> None:
     client.force_login(people["ada"])
     answer = client.get("/chat/api/search/", wrong)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 
 
-def test_passages_go_with_what_they_are_of(people: Any, room: Conversation) -> None:
+def test_passages_are_deleted_with_their_source(people: Any, room: Conversation) -> None:
     say(people["ada"], room, "gone tomorrow")
     room.delete()
     assert not Passage.objects.exists()
@@ -225,7 +225,7 @@ def test_passages_go_with_what_they_are_of(people: Any, room: Conversation) -> N
             cursor.execute("INSERT INTO nous_chat_search(nous_chat_search) VALUES ('integrity-check')")
 
 
-def test_excerpts_are_short_and_mark_what_was_found() -> None:
+def test_excerpts_are_short_and_mark_the_matches() -> None:
     text = "word " * 100 + "the Café, the cafés\n😀 CAFE " + "word " * 100
     part, matches = fulltext.make_excerpt(text, ["cafe"])
     assert len(part) < 200
@@ -236,14 +236,14 @@ def test_excerpts_are_short_and_mark_what_was_found() -> None:
 
 
 @given(st.text(max_size=400), st.text(max_size=20))
-def test_an_excerpt_marks_only_what_is_there(text: str, query: str) -> None:
+def test_an_excerpt_marks_only_matches(text: str, query: str) -> None:
     part, matches = fulltext.make_excerpt(text, fulltext.parse_query(query))
     for a, b in matches:
         assert any(word[0] in fulltext.fold(part[a:b]) for word in fulltext.parse_query(query))
 
 
 @pytest.mark.parametrize("place", [0, 99_000, 199_000])
-def test_an_excerpt_of_a_huge_text_looks_closely_at_a_part_of_it(place: int) -> None:
+def test_an_excerpt_of_a_huge_text_examines_only_a_part(place: int) -> None:
     """Counted in calls, as seconds are the machine's."""
     text = "größer " * 28_400
     text = f"{text[:place]} Höhle {text[place:]}"
@@ -262,7 +262,7 @@ def test_an_excerpt_of_a_huge_text_looks_closely_at_a_part_of_it(place: int) -> 
     assert calls < 5_000
 
 
-def test_two_letters_are_a_word_and_no_beginning(people: Any, room: Conversation) -> None:
+def test_two_letters_match_whole_words_only(people: Any, room: Conversation) -> None:
     """Or a search as one types would begin with half of the database."""
     say(people["ada"], room, "to be")
     say(people["ada"], room, "together")
@@ -272,7 +272,7 @@ def test_two_letters_are_a_word_and_no_beginning(people: Any, room: Conversation
 
 
 @given(st.text(max_size=200))
-def test_the_words_of_a_text_find_it(text: str) -> None:
+def test_every_word_of_a_text_finds_it(text: str) -> None:
     """Whatever the script: each query word begins some word of what is indexed."""
     held = fulltext.make_index_text(text).split(" ")
     assert all(any(word.startswith(wanted) for word in held) for wanted in fulltext.parse_query(text))

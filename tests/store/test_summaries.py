@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def titled(reader: InProcess, title: str) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("setting", ["agent", "custom:words@n=3"])
-def test_the_first_exchange_makes_a_title_and_later_ones_do_not(
+def test_only_the_first_exchange_gets_a_generated_title(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream, setting: str
 ) -> None:
     model("words@n=3", TITLE_MODEL=setting)
@@ -57,7 +58,7 @@ def test_the_first_exchange_makes_a_title_and_later_ones_do_not(
 @pytest.mark.parametrize(
     "title_model", ["custom:status@code=500", "custom:garbage", "custom:whole@n=0", "nosuch:model", "demo:tour"]
 )
-def test_a_model_that_fails_leaves_the_first_words(
+def test_the_first_words_stay_the_title_if_the_model_fails(
     scenario: Scenario, people: Any, room: Conversation, model: Any, title_model: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     model("words@n=3", TITLE_MODEL=title_model)
@@ -76,7 +77,7 @@ def test_a_model_that_fails_leaves_the_first_words(
     assert (room.title, room.title_from) == ("What is a monad?", "words")
 
 
-def test_nobody_waits_for_a_title(
+def test_the_conversation_does_not_wait_for_a_title(
     scenario: Scenario,
     people: Any,
     room: Conversation,
@@ -99,7 +100,7 @@ def test_nobody_waits_for_a_title(
     upstream.ended()
 
 
-def test_a_person_s_title_wins(people: Any, room: Conversation) -> None:
+def test_a_title_by_a_user_is_not_replaced(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
     exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
@@ -109,7 +110,7 @@ def test_a_person_s_title_wins(people: Any, room: Conversation) -> None:
     assert Conversation.objects.get().title == "Mine"
 
 
-def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) -> None:
+def test_only_the_first_complete_exchange_makes_a_title(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room), "failed")
     assert store.find_first_exchange(room.pk) is None
     end(begin(people["ada"], room, "Again"))
@@ -122,7 +123,7 @@ def test_only_a_first_complete_exchange_counts(people: Any, room: Conversation) 
 
 
 @pytest.mark.parametrize(("gone", "title"), [(1, ""), (2, "I am Agnes"), (3, "Agent 99"), (4, "Agent 99")])
-def test_a_title_of_a_model_goes_with_what_it_was_made_from(
+def test_a_generated_title_is_replaced_when_its_source_is_deleted(
     people: Any, room: Conversation, gone: int, title: str
 ) -> None:
     end(begin(people["ada"], room, "I am Agnes"))
@@ -137,7 +138,7 @@ def test_a_title_of_a_model_goes_with_what_it_was_made_from(
     assert bool(store.search_conversations(people["ada"].pk, "agent", None).results) == (title == "Agent 99")
 
 
-def test_the_title_of_a_copy_of_the_question_goes_with_it(people: Any, room: Conversation) -> None:
+def test_a_generated_title_of_a_fork_is_replaced_with_its_source(people: Any, room: Conversation) -> None:
     question = begin(people["ada"], room, "I am Agnes")
     end(question)
     exchange = store.find_first_exchange(room.pk)
@@ -148,7 +149,7 @@ def test_the_title_of_a_copy_of_the_question_goes_with_it(people: Any, room: Con
     assert store.find_conversation(people["ada"].pk, copy.id).title == ""  # type: ignore[union-attr]
 
 
-def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room: Conversation) -> None:
+def test_a_title_by_a_user_survives_deletions(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
     exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
@@ -159,7 +160,7 @@ def test_a_title_that_somebody_gave_stays_whatever_is_deleted(people: Any, room:
     assert Conversation.objects.get().title == "Mine"
 
 
-def test_no_title_is_made_of_what_was_deleted_meanwhile(people: Any, room: Conversation) -> None:
+def test_a_title_whose_source_was_deleted_meanwhile_is_dropped(people: Any, room: Conversation) -> None:
     end(begin(people["ada"], room))
     exchange = store.find_first_exchange(room.pk)
     assert exchange is not None
@@ -170,9 +171,7 @@ def test_no_title_is_made_of_what_was_deleted_meanwhile(people: Any, room: Conve
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["title", "summary"])
-def test_nothing_is_made_of_what_is_just_being_deleted(
-    people: Any, room: Conversation, settings: Any, what: str
-) -> None:
+def test_messages_being_deleted_are_not_used(people: Any, room: Conversation, settings: Any, what: str) -> None:
     """Two connections: one has deleted an answer, but not committed it, when the other one reads the conversation."""
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
     end(begin(people["ada"], room), text="The password is 1234")
@@ -213,7 +212,7 @@ def delete(user: Any, room: Conversation, seq: int) -> None:
         ('""', ""),
     ],
 )
-def test_a_title_is_one_clean_line(said: str, title: str) -> None:
+def test_a_generated_title_is_one_line_without_quotes(said: str, title: str) -> None:
     assert store.clean_title(said) == title
 
 
@@ -227,7 +226,7 @@ async def everything_done() -> None:
         await asyncio.sleep(0.01)
 
 
-def test_titles_and_summaries_count_for_who_launched_the_run(
+def test_titles_and_summaries_are_charged_to_the_launcher(
     scenario: Scenario, people: Any, room: Conversation, model: Any
 ) -> None:
     fill(room, people["ada"], 10)
@@ -249,11 +248,11 @@ def test_titles_and_summaries_count_for_who_launched_the_run(
     assert spent.cost == 7 + 3 + 5
     run = Run.objects.get()
     assert spent.tokens > (run.total_tokens or 0) + 3 + 5, "what they were asked counts, too"
-    assert (run.output_tokens, run.cost) == (7, 7), "the answer took what it took"
+    assert (run.output_tokens, run.cost) == (7, Decimal(7)), "the answer took what it took"
 
 
 @pytest.mark.parametrize(("tokens", "asked"), [(150, 1), (100_000, 2)])
-def test_no_title_is_made_where_the_budget_is_used_up(
+def test_no_title_is_made_if_the_budget_is_used_up(
     scenario: Scenario,
     people: Any,
     room: Conversation,
@@ -282,9 +281,7 @@ def test_no_title_is_made_where_the_budget_is_used_up(
     assert logged == ([] if asked == 2 else ["No title or summary: a budget is used up"])
 
 
-def test_an_aside_that_fails_half_way_is_not_free(
-    scenario: Scenario, people: Any, room: Conversation, model: Any
-) -> None:
+def test_a_title_that_fails_halfway_is_charged(scenario: Scenario, people: Any, room: Conversation, model: Any) -> None:
     model("words@n=7", TITLE_MODEL="custom:cut@n=20")
 
     async def talk() -> None:
@@ -310,7 +307,7 @@ def fill(room: Conversation, user: Any, number: int) -> None:
     room.save()
 
 
-def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
+def test_omitted_messages_are_summarized_and_sent_with_the_next_question(
     scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
 ) -> None:
     fill(room, people["ada"], 20)
@@ -336,7 +333,7 @@ def test_what_falls_out_is_summed_up_and_sent_with_the_next_question(
     assert now.omitted_seq == 0, "all that fell out is in the summary"
 
 
-def test_the_next_summary_goes_on_from_the_last(people: Any, room: Conversation, settings: Any) -> None:
+def test_the_next_summary_includes_the_last_one(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
     fill(room, people["ada"], 20)
     first = store.find_summary_input(room.pk, "assistant", 10)
@@ -355,7 +352,7 @@ def test_the_next_summary_goes_on_from_the_last(people: Any, room: Conversation,
     assert f"Fact {first.until + 1}:" in second.text
 
 
-def test_a_summary_forgets_what_was_deleted_or_edited(people: Any, room: Conversation, settings: Any) -> None:
+def test_deleted_and_edited_messages_drop_the_summary(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
     secret = post(people["ada"], room, "The password is 1234").message
     end_of = store.start_run(Conversation.objects.get().runs.get().pk, HOST)

@@ -1,4 +1,4 @@
-"""What tests of units of work share: say something, begin and end its run, expect a refusal."""
+"""Helpers for tests of the store: post a message, start and end its run, expect a refusal."""
 
 import uuid
 from typing import Any
@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from chat import store
-from chat.models import Conversation
+from chat.models import Conversation, Run
+from chat.protocol import objects
 from chat.protocol.errors import Refused
 
 HOST = "here:1:a"
@@ -34,8 +35,27 @@ def end(
     return store.finish_run(started.message.run.id, HOST, ending)
 
 
+def run_row(run_id: uuid.UUID | None) -> Run:
+    """The row of a run that a unit of work queued."""
+    assert run_id is not None
+    return Run.objects.get(pk=run_id)
+
+
+def pause(started: store.StartedRun) -> None:
+    """Make a run wait for an approval."""
+    assert started.message.run is not None
+    Run.objects.filter(pk=started.message.run.id).update(status="awaiting_approval")
+
+
+def state_of(user: Any, room: Conversation) -> objects.Yours:
+    """What is this user's own about a conversation: unread messages, read marker, pin, archive."""
+    state = store.get_conversation(user.pk, room.pk).yours
+    assert state is not None
+    return state
+
+
 def somebody_waits() -> bool:
-    """Whether a connection to PostgreSQL waits for what another one has locked."""
+    """True if a connection to PostgreSQL waits for a lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
         return cursor.fetchone() is not None

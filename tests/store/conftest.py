@@ -1,0 +1,19 @@
+"""Fixtures of the store's tests."""
+
+from typing import Any
+
+import pytest
+
+from chat.models import Conversation, Participant
+
+
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the test's connection: what is published after a request reads the database in the same thread."""
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
+@pytest.fixture
+def viewer(people: Any, room: Conversation) -> Any:
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    return people["eve"]

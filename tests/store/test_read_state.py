@@ -1,0 +1,84 @@
+"""Unread counts and read markers."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from chat import store
+from chat.models import Conversation, Message, Participant
+from chat.protocol import objects
+
+from ..support.client import InProcess
+from ..support.store_helpers import HOST, begin, end, post, state_of
+
+Scenario = Callable[..., Any]
+
+
+def test_messages_of_others_are_unread_until_they_are_marked_read(people: Any, room: Conversation) -> None:
+    started = begin(people["ada"], room)
+    assert (state_of(people["ada"], room).unread, state_of(people["bob"], room).unread) == (1, 2), "one's own are read"
+    end(started)
+    bob = people["bob"].pk
+    assert store.mark_read(room.pk, {bob: 1}) == [bob]
+    assert state_of(people["bob"], room) == objects.Yours("member", 1, 1, False, False)
+    assert not store.mark_read(room.pk, {bob: 1})
+    assert store.mark_read(room.pk, {bob: 2**31 - 1}) == [bob]
+    assert (state_of(people["bob"], room).unread, state_of(people["bob"], room).last_read) == (0, 2)
+    assert not store.mark_read(room.pk, {bob: 1}), "it never goes back"
+
+
+def test_deleted_hidden_and_system_messages_do_not_count_as_unread(people: Any, room: Conversation) -> None:
+    begun = begin(people["ada"], room)
+    first = end(begun)
+    assert first is not None
+    assert first.message is not None
+    again = store.start_run(store.request_run(people["ada"].pk, room.pk, first.message.id, HOST), HOST)
+    assert again is not None
+    end(again)
+    Message.objects.create(conversation=room, seq=90, role="system", text="Somebody came")
+    assert state_of(people["bob"], room).unread == 2, "one question, one answer of two, no note"
+    store.delete_message(people["ada"].pk, room.pk, first.message.id)
+    store.delete_message(people["ada"].pk, room.pk, again.message.id)
+    assert state_of(people["bob"], room).unread == 1
+
+
+def test_strangers_have_no_read_marker(people: Any, room: Conversation) -> None:
+    for conversation_id in (room.pk, uuid.uuid4()):
+        assert store.mark_read(conversation_id, {people["eve"].pk: 1}) == []
+
+
+def test_a_read_marker_is_published_to_the_users_own_lists_only(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    post(people["ada"], room)
+
+    async def talk() -> None:
+        async with (
+            InProcess(people["bob"], room.pk) as bob,
+            InProcess(people["bob"]) as list_of_bob,
+            InProcess(people["ada"]) as list_of_ada,
+        ):
+            assert bob.snapshot is not None
+            assert bob.snapshot["conversation"]["yours"]["unread"] == 1
+            assert list_of_bob.snapshot is not None
+            assert list_of_bob.snapshot["conversations"][0]["yours"]["unread"] == 1
+            await bob.send("read", seq=1, ref="1")
+            await bob.answered("1")
+            updated = await list_of_bob.hear("conversation.updated")
+            assert updated["conversation"]["yours"]["unread"] == 0
+            await bob.send("read", seq=1, ref="2")
+            await bob.answered("2")
+            assert len(list_of_bob.of_type("conversation.updated")) == 1, "what is no news is not told"
+            assert list_of_ada.of_type("conversation.updated") == []
+
+    scenario(talk)
+
+
+def test_read_markers_of_many_users_are_written_in_two_queries(
+    people: Any, room: Conversation, django_assert_num_queries: Any
+) -> None:
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    post(people["ada"], room)
+    with django_assert_num_queries(2 + 2):  # a savepoint around them
+        news = store.mark_read(room.pk, {people[name].pk: 1 for name in ("bob", "eve", "ada")})
+    assert set(news) == {people["bob"].pk, people["eve"].pk}, "ada wrote it, and has read it"
