@@ -14,7 +14,7 @@ CONTINUE_PROMPT = (
     "with the very next character. Repeat nothing, do not comment on the interruption, keep the language and the "
     "format; an open code block, list or table is still open."
 )
-"""The last message of a history in which a cut-off answer is to be continued. The alternative, a prefilled answer, is
+"""Appended to a history whose last answer was cut off, to continue that answer. The alternative, a prefilled answer, is
 missing from some wires and refused by some models."""
 
 LENGTH_FINISH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"})

@@ -1,8 +1,8 @@
 """Runs the tool calls of a turn and yields their results as they finish. It knows tools but no models.
 
 Background tasks: `ToolRunner.run` starts one task per call, and ends all of them before it returns. Synchronous
-functions run in a thread of their own, which nobody can end: it is told (`ToolContext.is_cancelled`) and left behind.
-Nothing but a cancellation escapes from a task.
+functions run in a thread of their own, which cannot be ended: it is signalled (`ToolContext.is_cancelled`) and left
+behind. Nothing but a cancellation escapes from a task.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ def _call_synchronously(
 
 
 async def _run_in_thread(function: Callable[[], _Outcome]) -> _Outcome:
-    """Each call gets a daemon thread of its own. In a pool, a tool that never returns would block a worker for ever,
+    """Each call gets a daemon thread of its own. In a pool, a tool that never returns would block a worker forever,
     and would keep the process from exiting."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_Outcome] = loop.create_future()
