@@ -74,7 +74,7 @@ def test_the_engine_imports_neither_django_nor_the_chat() -> None:
         for name in imports(file):
             assert name.split(".")[0] not in ("django", "channels", "asgiref"), f"{file} imports {name}"
             assert not name.startswith("chat") or name.startswith("chat.engine"), f"{file} imports {name}"
-        assert "conversation" not in code(file).lower(), file
+        assert "conversation" not in re.sub(r"\b_\((['\"]).*?\1", "", code(file)).lower(), file  # messages may name one
 
 
 def test_the_chat_imports_itself_relatively_and_no_site() -> None:
