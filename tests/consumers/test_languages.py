@@ -14,7 +14,7 @@ from chat import i18n, store
 from chat.engine import EngineError, Limits
 from chat.engine.providers.errors import ProviderErrors
 from chat.models import Conversation, Run, Spending
-from chat.node import node
+from chat.node import heartbeat, node
 from chat.protocol import objects
 from chat.protocol.errors import Refused
 
@@ -72,8 +72,10 @@ def test_each_socket_of_a_process_is_refused_in_its_own_language(
 
 
 def test_each_socket_gets_notices_and_closing_reasons_in_its_language(
-    scenario: Scenario, people: Any, room: Conversation
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(heartbeat, "TICK", 3600)  # the next tick would say that the layer is back
+
     async def talk() -> None:
         peers = {query: InProcess(people["ada"], room.pk, query) for query in (GERMAN, "")}
         async with peers[GERMAN], peers[""]:

@@ -211,11 +211,9 @@ def test_what_a_killed_process_was_writing_is_kept_and_marked(start_site: StartS
             conversation = await ada.new_conversation()
             async with ada.socket(conversation) as socket:
                 await socket.say("Hello")
-                while True:
+                await socket.hear("run.delta")  # now there is a row to read
+                while len(checkpoint := (await ada.messages(conversation))[-1]["text"]) <= 100:
                     await asyncio.sleep(0.1)
-                    checkpoint = (await ada.messages(conversation))[-1]["text"]
-                    if len(checkpoint) > 100:
-                        break
                 site.kill()
                 return conversation, checkpoint
 
