@@ -98,7 +98,7 @@ def _plan_conversation(rng: random.Random) -> ConversationPlan:
 
 
 def _question(rng: random.Random) -> str:
-    """A question whose last word tells tests/support/upstream.py what to do."""
+    """A question whose last word tells the model `told` what to do (tests/support/upstream/)."""
     n, delay = rng.randint(5, 120), rng.choice((2, 10, 20, 30))
     paced = f"n={n},delay={delay}"
     return rng.choice(

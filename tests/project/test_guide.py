@@ -41,9 +41,8 @@ from django.utils import timezone
 from chat import conf, store
 from chat.models import Conversation, Message, Participant, Run
 
-from ..support import upstream
 from ..support.servers import ROOT, environment
-from ..support.upstream import Answer, AnthropicAnswer, Upstream
+from ..support.upstream import Answer, AnthropicAnswer, Upstream, behaviours
 
 DOCS = ROOT / "docs"
 GUIDE = DOCS / "guide"
@@ -203,7 +202,7 @@ def is_asked(turn: dict[str, Any]) -> bool:
 def models() -> Iterator[Upstream]:
     with pytest.MonkeyPatch.context() as patch, Upstream() as server:
         for name in ("gpt-4o", "claude-sonnet-4-5"):
-            patch.setitem(upstream.BEHAVIOURS, name, answers)
+            patch.setitem(behaviours.BEHAVIOURS, name, answers)
         yield server
 
 

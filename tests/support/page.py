@@ -11,8 +11,8 @@ from .servers import Site, manage, wait_for
 StartSite = Callable[..., Site]
 SignIn = Callable[..., Page]
 SLOW = "custom:words@n=20000,delay=20"
-"""Answers that are not over before a test stops them, however slow the machine is. What has to come to its end is held
-back instead (`hold` in upstream.py) until the test has seen what it wants to.
+"""A model whose answers do not end before a test stops them, even on a slow machine. An answer that has to end is held
+back instead (`hold` in `tests/support/upstream/`) until the test has seen what it waits for.
 """
 
 

@@ -155,7 +155,7 @@ def start_redis(port: int | None = None) -> Server:
 
 
 class Upstream(Server):
-    """`tests/support/upstream.py`, or the replayer of recordings: both count their streams."""
+    """A provider: `tests/support/upstream/`, or the replayer of recordings. Both count their streams."""
 
     @property
     def url(self) -> str:
