@@ -46,7 +46,7 @@ def run_in_progress() -> Refused:
 def check_can_post(participant: Participant) -> None:
     """Raises Refused(FORBIDDEN)."""
     if not policy().can_post(participant):
-        raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation, but not write in it."))
+        raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation but not write in it."))
 
 
 def count_writers(conversation_id: UUID) -> int:

@@ -86,12 +86,12 @@ def test_what_the_server_says_to_a_german_page_is_german(start_site: StartSite, 
     page.get_by_role("textbox", name="Nachricht").fill("x" * 32_001)
     page.keyboard.press("Enter")
     expect(page.locator(".notice")).to_contain_text(
-        "Eine Nachricht darf höchstens 32.000 Zeichen haben; diese hat 32.001."
+        "Eine Nachricht kann höchstens 32.000 Zeichen lang sein. Diese hat 32.001."
     )
     page.get_by_role("button", name="Personen und Einstellungen").click()
     page.get_by_role("textbox", name="Benutzername").fill("nobody")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Es gibt niemanden mit diesem Namen.")).to_be_visible()
+    expect(page.get_by_text("Es gibt keinen Benutzer mit diesem Namen.")).to_be_visible()
     refused = page.request.post(f"{page.url}say/", form={"text": ""}, headers=posting(page) | GERMAN)
     assert refused.status == 400
-    assert "Die Nachricht hat keinen Text." in refused.text()
+    assert "Eine Nachricht darf nicht leer sein." in refused.text()

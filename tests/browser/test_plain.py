@@ -114,7 +114,7 @@ def test_older_pages_are_links_and_the_words_are_german(site: Site, sign_in: Sig
     expect(page.locator("article")).to_have_count(50)
     page.set_extra_http_headers({"Accept-Language": "de"})
     page.reload()
-    page.get_by_role("link", name="Frühere Nachrichten").click()
+    page.get_by_role("link", name="Ältere Nachrichten").click()
     expect(page.locator("article")).to_have_count(10)
     page.get_by_role("link", name="Zum Neuesten springen").click()
     expect(page.locator("article").last).to_contain_text("line 60")

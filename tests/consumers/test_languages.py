@@ -22,9 +22,9 @@ from ..support.client import InProcess, signed_in
 from ..support.store_helpers import HOST, begin, post
 
 GERMAN, ENGLISH = "language=de", "language=en"
-NO_TEXT = {GERMAN: "Die Nachricht hat keinen Text.", ENGLISH: "A message can't be empty."}
+NO_TEXT = {GERMAN: "Eine Nachricht darf nicht leer sein.", ENGLISH: "A message can't be empty."}
 NO_RUN = {
-    GERMAN: "Diesen Lauf gibt es in diesem Gespräch nicht.",
+    GERMAN: "Diese Antwort gibt es in diesem Gespräch nicht.",
     ENGLISH: "This answer is not in the conversation.",
 }
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -80,11 +80,11 @@ def test_each_socket_gets_notices_and_closing_reasons_in_its_language(
         peers = {query: InProcess(people["ada"], room.pk, query) for query in (GERMAN, "")}
         async with peers[GERMAN], peers[""]:
             node.current().outages.report("layer", away=True)
-            assert "Prozesse des Servers" in (await peers[GERMAN].hear("notice"))["message"]
+            assert "Neue Nachrichten" in (await peers[GERMAN].hear("notice"))["message"]
             assert "New messages" in (await peers[""].hear("notice"))["message"]
             late = InProcess(people["bob"], room.pk, GERMAN)
             async with late:
-                assert "Prozesse des Servers" in (await late.hear("notice"))["message"]
+                assert "Neue Nachrichten" in (await late.hear("notice"))["message"]
             await node.current().drain(0)
             assert (await peers[GERMAN].hear("closing"))["reason"] == "Der Server startet neu."
             assert (await peers[""].hear("closing"))["reason"] == "The server is restarting."
@@ -95,7 +95,7 @@ def test_each_socket_gets_notices_and_closing_reasons_in_its_language(
 def test_http_refusals_are_in_the_language_of_the_request(client: Client, people: Any, room: Conversation) -> None:
     client.force_login(people["ada"])
     url = reverse("nous_chat:api-participants", args=[room.pk])
-    for language, message in (("de", "Es gibt niemanden mit diesem Namen."), ("en", "No user with that name.")):
+    for language, message in (("de", "Es gibt keinen Benutzer mit diesem Namen."), ("en", "No user with that name.")):
         headers = {"Accept-Language": language}
         refused = client.post(url, {"username": "nobody"}, content_type="application/json", headers=headers)
         assert (refused.status_code, refused.json()["message"]) == (404, message)
@@ -127,7 +127,7 @@ def test_the_refusal_of_an_exhausted_budget_formats_numbers_by_language(
             post(people["ada"], room)
         refusals[language] = str(caught.value)
     assert refusals["de"].startswith(
-        "Ihr Budget für heute ist aufgebraucht: 2.000 Tokens und Kosten von 12,50. Antworten"
+        "Ihr Budget für heute ist aufgebraucht: 2.000 Tokens und Kosten von 12,50. Sie können ab dem"
     )
     assert refusals["en"].startswith("Your budget for today is used up: 2,000 tokens and a cost of 12.50. You can ask")
 
