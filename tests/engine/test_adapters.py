@@ -62,10 +62,10 @@ class TestCustomAgents:
     def test_events_are_relayed(self) -> None:
         result = Result("Hi", "Hm", usage=Usage(1), provider="mine", messages=(Message("assistant", "Hi"),))
         steps = [ThinkingDelta("Hm"), TextDelta("Hi"), ToolResult("1", "x", "y"), Finish(result)]
-        own = ScriptedCustomAgent(*steps)
+        agent = ScriptedCustomAgent(*steps)
         context = ToolContext(user="Ada")
-        assert events_of(own, "Hello", context=context) == steps
-        assert own.received == [([Message("user", "Hello")], context)]
+        assert events_of(agent, "Hello", context=context) == steps
+        assert agent.received == [([Message("user", "Hello")], context)]
 
     def test_empty_fields_of_the_result_are_filled_in(self) -> None:
         call = ToolCall("1", "x", {})
@@ -79,20 +79,20 @@ class TestCustomAgents:
         assert asyncio.run(run(ScriptedCustomAgent(TextDelta("Hi"), Finish(Result())), "Hello")).text == "Hi"
 
     def test_events_after_the_end_are_ignored(self) -> None:
-        own = ScriptedCustomAgent(Finish(Result("a")), TextDelta("b"), Finish(Result("c")))
-        assert len(events_of(own)) == 1
-        assert own.closed
+        agent = ScriptedCustomAgent(Finish(Result("a")), TextDelta("b"), Finish(Result("c")))
+        assert len(events_of(agent)) == 1
+        assert agent.closed
 
     @pytest.mark.parametrize("step", [KeyError("sk-secret-of-a-bug"), "text", Result("x"), None])
     def test_an_exception_or_an_invalid_event_is_an_internal_error(
         self, step: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
-        own = ScriptedCustomAgent(TextDelta("Hi"), step)
+        agent = ScriptedCustomAgent(TextDelta("Hi"), step)
         with caplog.at_level(logging.ERROR, "nous_chat.engine"):
-            last = failed(events_of(own))
+            last = failed(events_of(agent))
         assert (last.error.code, last.result.text) == ("internal", "Hi")
         assert "secret" not in last.error.message + repr(last.error)
-        assert own.closed
+        assert agent.closed
         assert "failed" in caplog.text
 
     def test_engine_errors_are_passed_on(self) -> None:
