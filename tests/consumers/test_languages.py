@@ -27,7 +27,7 @@ NO_RUN = {
     GERMAN: "Diese Antwort gibt es in diesem Gespräch nicht.",
     ENGLISH: "This answer is not in the conversation.",
 }
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 Scenario = Callable[..., Any]
 
 
@@ -56,8 +56,8 @@ def test_each_socket_of_a_process_is_refused_in_its_own_language(
     async def ask(peer: InProcess, query: str, number: int) -> None:
         """Send commands that run in a task of their own, and one that does not."""
         await peer.say("", ref=f"say {number}")
-        await peer.send("run.stop", run=NOBODY, ref=f"stop {number}")
-        await peer.send("run.sync", run=NOBODY, ref=f"sync {number}")
+        await peer.send("run.stop", run=UNKNOWN_ID, ref=f"stop {number}")
+        await peer.send("run.sync", run=UNKNOWN_ID, ref=f"sync {number}")
         assert (await peer.answered(f"say {number}"))["message"] == NO_TEXT[query]
         assert (await peer.answered(f"stop {number}"))["message"] == NO_RUN[query]
         assert (await peer.answered(f"sync {number}"))["message"] == NO_RUN[query]
