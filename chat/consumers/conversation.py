@@ -46,16 +46,7 @@ class ConversationConsumer(Socket):
         self._typing = self._typing or TypingIndicator(self.conversation_id, self._person)
         self._flow = FlowControl()
         self.reads = self.conversation_id
-        await self.answer(
-            events.Snapshot(
-                you=snapshot.you,
-                conversation=snapshot.conversation,
-                participants=snapshot.participants,
-                messages=snapshot.messages,
-                more=snapshot.more,
-                runs=snapshot.runs,
-            )
-        )
+        await self.answer(snapshot)
         self.node.presence.enter(self.conversation_id, self, self._person)
         for run in snapshot.runs:
             await self.node.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
@@ -137,7 +128,7 @@ class ConversationConsumer(Socket):
         with suppress(OperationalError, InterfaceError):  # the next ping tries again
             state = await executor.run(store.find_state, self.user.pk, self.conversation_id)
             if state is not None:
-                await self.answer(events.ConversationState(last_seq=state.last_seq, run=state.run))
+                await self.answer(state)
 
     async def _acknowledge(self, ref: str | None) -> None:
         if ref is not None:

@@ -1,4 +1,4 @@
-"""An answer made again stands beside the first; an answer that was cut off goes on."""
+"""Alternatives of an answer, and the continuation of an answer that was cut off."""
 
 import uuid
 from collections.abc import Callable
@@ -228,7 +228,7 @@ def test_an_empty_answer_is_continued_from_the_start(people: Any, room: Conversa
 
 
 def test_a_stopped_demo_answer_continues_to_its_end(scenario: Scenario, people: Any, room: Conversation) -> None:
-    """Stopped in mid-answer, continued, the deltas appended: what a reader has is what is stored, and is the whole."""
+    """Stopped, continued, and the deltas appended: a reader has the same complete text as the database."""
     from chat.engine.providers import demo_script
 
     async def talk() -> None:

@@ -1,4 +1,4 @@
-"""Decisions on tool calls in a room: who takes them, that there is one, what is told of it, and what comes late."""
+"""Approvals of tool calls: who decides, that one decision counts, who is told, and expiry."""
 
 import asyncio
 import uuid
@@ -32,7 +32,7 @@ def room(people: dict[str, Any], settings: Any) -> Conversation:
 
 @pytest.fixture
 def waiting(scenario: Scenario, people: Any, room: Conversation) -> dict[str, Any]:
-    """A call that waits: Bob asked for it."""
+    """A pending call of a run that Bob launched."""
 
     async def talk() -> dict[str, Any]:
         async with InProcess(people["bob"], room.pk) as bob:
@@ -119,7 +119,7 @@ def test_a_launcher_who_is_a_viewer_by_now_cannot_decide(
 def test_a_fork_does_not_let_its_owner_decide_on_pending_calls(
     people: Any, room: Conversation, waiting: dict[str, Any]
 ) -> None:
-    """He would own it, and the tool would run for Bob."""
+    """They would own the copy, and the tool would run for Bob."""
     Participant.objects.filter(user=people["eve"]).update(role="member")
     after = post(people["eve"], room, "And I?", mode="queue").message
     with refused("conflict"):
@@ -128,7 +128,7 @@ def test_a_fork_does_not_let_its_owner_decide_on_pending_calls(
 
 
 class TwoPairsOfEyes(permissions.Permissions):
-    """Who asked must not approve."""
+    """The launcher must not approve."""
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
         return super().can_decide(participant, run) and run.launched_by_id != participant.user_id

@@ -1,4 +1,4 @@
-"""Pictures and text files: bounded by what they are, sent with a message, served to who may read it, cleaned up."""
+"""Attachments: limits by type, sending, who can download them, and deletion."""
 
 import json
 import uuid

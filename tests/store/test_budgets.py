@@ -1,4 +1,4 @@
-"""Budgets: what is left, what is refused and until when, what is cut off, and what is written down of it."""
+"""Budgets: what remains, what is refused and until when, where runs end, and what is recorded."""
 
 from collections.abc import Callable
 from datetime import timedelta

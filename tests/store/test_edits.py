@@ -1,4 +1,4 @@
-"""Messages that are there: edited (what they said is kept), sent again, deleted, restored, forgotten."""
+"""Messages edited, sent again, deleted and restored, and what is made from their text."""
 
 import uuid
 from collections.abc import Callable
@@ -254,7 +254,7 @@ def test_edits_and_deletions_are_published_to_everyone(scenario: Scenario, peopl
 def test_deleting_a_question_deletes_the_answers_to_its_earlier_texts(
     people: Any, room: Conversation, settings: Any
 ) -> None:
-    """Nobody sees them any more, and nobody could delete them."""
+    """They are hidden, so nobody could delete them."""
     settings.NOUS_CHAT = {"UNDO_SECONDS": 0}
     ada = people["ada"]
     before = post(ada, room, "Before").message

@@ -1,4 +1,4 @@
-"""Links that let people in: guessed by nobody, good for a while, gone when they should be."""
+"""Invitation links: preview, joining, expiry, revocation, limits, and forged tokens."""
 
 import uuid
 from datetime import timedelta
@@ -55,7 +55,7 @@ def test_joining_twice_neither_uses_up_the_link_nor_changes_the_role(people: Any
 
 
 def test_a_participant_can_open_a_used_up_link_again(people: Any, room: Conversation) -> None:
-    """Who clicks twice on a form sees the second answer alone."""
+    """After a double click on the form, the browser shows only the second response."""
     made = link(people, room, max_uses=1)
     eve = browser(people["eve"])
     for _ in range(2):
@@ -143,14 +143,14 @@ def test_a_removed_user_can_only_return_by_name(people: Any, room: Conversation)
 
 
 def test_a_removed_user_who_is_a_participant_again_can_leave_and_rejoin(people: Any, room: Conversation) -> None:
-    """A site's own code, or the admin, has let him in."""
+    """The site's own code, or the admin, has added them again."""
     made = link(people, room)
     bob = browser(people["bob"])
     store.remove_participant(people["ada"].pk, room.pk, pk(room, people["bob"]))
     Participant.objects.create(conversation=room, user=people["bob"], role="member")
     assert "Open conversation" in bob.get(made["url"]).text
     store.remove_participant(people["bob"].pk, room.pk, pk(room, people["bob"]))
-    assert bob.post(made["url"]).status_code == 302, "he left by himself"
+    assert bob.post(made["url"]).status_code == 302, "they left by themselves"
     assert "bob" in roles(room)
 
 

@@ -1,4 +1,4 @@
-"""Which agents a text speaks to."""
+"""Mentions of agents in a text."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Who is in a conversation, and who may say so: over HTTP, in the store, and on the sockets that hear of it."""
+"""Participants added, removed and changed: over HTTP, in the store, and on sockets."""
 
 import json
 import time
@@ -244,7 +244,7 @@ def test_joins_and_departures_are_published_and_removed_users_are_disconnected(
 
 
 def test_waiting_questions_of_a_removed_user_are_not_answered(people: Any, room: Conversation) -> None:
-    """It waited for the end of another's run: its own would be nobody's."""
+    """The question waited for another user's run to end."""
     from ..support.store_helpers import begin, end
 
     started = begin(people["ada"], room)
@@ -261,11 +261,11 @@ def test_system_messages_are_in_the_sites_language(people: Any, room: Conversati
     assert change.notice.text == "ada hat eve hinzugefügt."
 
 
-# --- Whoever was removed a moment ago
+# --- Users who were removed a moment ago
 
 
 def _ask_for_approval(people: Any, room: Conversation) -> commands.ToolDecide:
-    """A call that waits for bob's decision, since bob asked."""
+    """A call that awaits the decision of bob, who launched the run."""
     message = begin(people["bob"], room).message
     Run.objects.filter(message=message.id).update(status="awaiting_approval")
     call = ToolCall.objects.create(run=Run.objects.get(), call_id="1", name="delete", status="awaiting_approval")
@@ -308,7 +308,7 @@ ACTIONS: dict[str, Action] = {
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_user_removed_while_waiting_for_the_lock_is_refused(people: Any, room: Conversation, action: str) -> None:
-    """Two connections: one holds the conversation's lock and removes an owner, the other one acts as him meanwhile."""
+    """One connection holds the conversation's lock and removes an owner; another acts as that owner meanwhile."""
     bob = people["bob"].pk
     Participant.objects.filter(user=bob).update(role="owner")
     act = ACTIONS[action](bob, people, room)

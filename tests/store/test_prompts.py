@@ -1,4 +1,4 @@
-"""What a model is sent: files and pictures, as much of the history as fits, a summary of the rest."""
+"""Prompts: files and images, as much of the history as fits, replies, continuations."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ def folder(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture(params=WIRES)
 def wire(request: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A provider's name, whose requests go to the upstream."""
+    """The name of a provider whose requests go to the upstream."""
     prefix, path = WIRES[request.param]
     monkeypatch.setenv(f"{prefix}_BASE_URL", f"{upstream.url}{path}")
     monkeypatch.setenv(f"{prefix}_API_KEY", "sk-test-0123456789")
@@ -130,7 +130,7 @@ def test_images_are_read_from_a_remote_storage_and_missing_ones_are_reported(
 
 
 class Remote(Storage):
-    """It has no `path`: its files are on no disk of this machine."""
+    """A storage without `path`: its files are not on this machine."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}

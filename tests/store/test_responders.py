@@ -1,4 +1,4 @@
-"""When an agent answers, which one, and what each of several is told."""
+"""When an agent answers, which one, and what each of several agents is sent."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ TWO = {"support": {"name": "Support", "model": "demo:tour"}, "poet": {"name": "T
 
 @pytest.fixture
 def room(people: dict[str, Any], settings: Any) -> Conversation:
-    """Ada owns it, Bob is a member, Eve a viewer; two agents are in it, and nothing is chosen."""
+    """Ada owns it, Bob is a member, Eve a viewer; it has two agents and the default settings."""
     settings.NOUS_CHAT = {"AGENTS": TWO}
     made = Conversation.objects.create(agent="support", other_agents=["poet"])
     for name, role in (("ada", "owner"), ("bob", "member"), ("eve", "viewer")):
@@ -30,7 +30,7 @@ def room(people: dict[str, Any], settings: Any) -> Conversation:
 
 
 def asked(posted: store.Posted) -> str | None:
-    """The agent that is to answer at once."""
+    """The agent whose run was queued."""
     return Run.objects.get(pk=posted.start).agent if posted.start else None
 
 
@@ -149,7 +149,7 @@ def test_the_permissions_decide_who_can_ask_which_agent(people: Any, room: Conve
     assert post(people["bob"], room, "Why?", reply_to=answer.id).refused is not None
     Conversation.objects.filter(pk=room.pk).update(answers="always")
     unasked = post(people["bob"], room, "Lunch, anybody?")
-    assert (asked(unasked), unasked.refused) == (None, None), "he has not asked it"
+    assert (asked(unasked), unasked.refused) == (None, None), "the message did not ask it"
     with refused("forbidden"):
         store.edit_message(people["bob"].pk, room.pk, unasked.message.id, "@support Lunch?", True, HOST)
     with refused("forbidden"):
@@ -200,7 +200,7 @@ def test_a_user_without_javascript_is_told_why_an_agent_does_not_answer(
     assert b"ask Support." in answer.content
 
 
-# --- While one answers
+# --- During a run
 
 
 def test_several_waiting_messages_get_one_answer(people: Any, room: Conversation) -> None:
@@ -289,7 +289,7 @@ def test_a_waiting_agent_that_was_removed_does_not_answer(people: Any, room: Con
     assert finished.next is None
 
 
-# --- What each is told
+# --- Prompts
 
 
 def test_each_agent_sees_only_its_own_answers_as_the_assistants(people: Any, room: Conversation) -> None:
@@ -348,7 +348,7 @@ def test_an_agent_does_not_see_the_tool_calls_of_another(people: Any, room: Conv
 
 
 class Recorder:
-    """An agent of a site's own that keeps what it is sent."""
+    """A custom agent that records what it is sent."""
 
     def __init__(self, says: str) -> None:
         self.says, self.sent = says, list[list[engine.Message]]()

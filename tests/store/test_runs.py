@@ -198,7 +198,7 @@ def test_the_number_of_running_runs_per_user_is_limited(people: dict[str, Any], 
 
 
 def test_a_repeated_start_does_not_count_its_own_run(people: dict[str, Any], room: Conversation, settings: Any) -> None:
-    """The database took it and broke off before it said so: it is tried again."""
+    """The start was committed, but the connection broke before the process knew, so it tries again."""
     settings.NOUS_CHAT = {"MAX_RUNS_PER_USER": 1}
     begin(people["ada"], room)
     assert store.start_run(Run.objects.get().pk, HOST) is None

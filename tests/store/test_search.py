@@ -1,4 +1,4 @@
-"""The search: what it finds, for whom, and that no query harms it. On SQLite's FTS5, PostgreSQL, and without either."""
+"""Full-text search: what it finds, for whom, and its cost, on FTS5, on PostgreSQL, and without an index."""
 
 import sqlite3
 import sys
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=["index", "like"], autouse=True)
 def how(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With this database's index, and as on a database for which there is none."""
+    """With the index of this database, and without one, as on other databases."""
     if request.param == "like":
         monkeypatch.setattr("chat.store.search.connections", {"default": type("Other", (), {"vendor": "other"})})
     return str(request.param)
@@ -37,7 +37,7 @@ def say(user: Any, room: Conversation, text: str) -> Message:
 
 
 def test_this_database_searches_with_an_index(how: str) -> None:
-    """Or the tests below prove less than they say."""
+    """Otherwise, the tests below would not test the index."""
     if connection.vendor == "sqlite":
         options = {row[0] for row in sqlite3.connect(":memory:").execute("PRAGMA compile_options")}
         assert has_fts5("default") is ("ENABLE_FTS5" in options)
@@ -49,7 +49,7 @@ def test_this_database_searches_with_an_index(how: str) -> None:
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's planner")
 def test_a_rare_word_is_found_by_the_index_and_not_by_a_scan(people: Any, room: Conversation, how: str) -> None:
-    """Newest first until a page is full would read every passage."""
+    """The planner must not scan passages from the newest until a page is full."""
     from chat.store.search import index_messages
 
     Message.objects.bulk_create(
@@ -244,7 +244,7 @@ def test_an_excerpt_marks_only_matches(text: str, query: str) -> None:
 
 @pytest.mark.parametrize("place", [0, 99_000, 199_000])
 def test_an_excerpt_of_a_huge_text_examines_only_a_part(place: int) -> None:
-    """Counted in calls, as seconds are the machine's."""
+    """Counted in calls, because seconds depend on the machine."""
     text = "größer " * 28_400
     text = f"{text[:place]} Höhle {text[place:]}"
     calls = 0
@@ -263,7 +263,7 @@ def test_an_excerpt_of_a_huge_text_examines_only_a_part(place: int) -> None:
 
 
 def test_two_letters_match_whole_words_only(people: Any, room: Conversation) -> None:
-    """Or a search as one types would begin with half of the database."""
+    """Otherwise, a search while the user types would begin with half of all messages."""
     say(people["ada"], room, "to be")
     say(people["ada"], room, "together")
     assert texts(people["ada"], "to") == ["to be", "to be"], "the message, and the title that was made of it"
@@ -273,6 +273,6 @@ def test_two_letters_match_whole_words_only(people: Any, room: Conversation) -> 
 
 @given(st.text(max_size=200))
 def test_every_word_of_a_text_finds_it(text: str) -> None:
-    """Whatever the script: each query word begins some word of what is indexed."""
+    """In any script: each query word is a prefix of some indexed word."""
     held = fulltext.make_index_text(text).split(" ")
     assert all(any(word.startswith(wanted) for word in held) for wanted in fulltext.parse_query(text))

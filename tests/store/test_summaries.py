@@ -1,4 +1,4 @@
-"""Titles and summaries: made by models off the path of an answer, and never at the cost of one."""
+"""Titles and summaries by a model: from what, charged to whom, and never delaying an answer."""
 
 import asyncio
 import time
@@ -85,7 +85,7 @@ def test_the_conversation_does_not_wait_for_a_title(
     upstream: Upstream,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither the next answer nor the end of the process, and its request is closed."""
+    """Neither the next answer nor a shutdown waits for it, and its request is closed."""
     monkeypatch.setattr(postprocess, "TIMEOUT", 3600.0)
     model("words@n=3", TITLE_MODEL="custom:silent")
 
@@ -172,7 +172,7 @@ def test_a_title_whose_source_was_deleted_meanwhile_is_dropped(people: Any, room
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["title", "summary"])
 def test_messages_being_deleted_are_not_used(people: Any, room: Conversation, settings: Any, what: str) -> None:
-    """Two connections: one has deleted an answer, but not committed it, when the other one reads the conversation."""
+    """One connection has deleted an answer without committing when the other reads the conversation."""
     settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
     end(begin(people["ada"], room), text="The password is 1234")
 
@@ -216,7 +216,7 @@ def test_a_generated_title_is_one_line_without_quotes(said: str, title: str) -> 
     assert store.clean_title(said) == title
 
 
-# --- What they take
+# --- Spending
 
 
 async def everything_done() -> None:
@@ -263,7 +263,7 @@ def test_no_title_is_made_if_the_budget_is_used_up(
     tokens: int,
     asked: int,
 ) -> None:
-    """There is enough for the answer, and then too little to ask for a title. The log says that in English."""
+    """The budget suffices for the answer, but not for a title. The log says so in English."""
     settings.LANGUAGE_CODE = "de"
     caplog.set_level("INFO", "nous_chat.runs")
     model("words@n=100", TITLE_MODEL="custom:words@n=3", BUDGETS=[{"per": "user", "tokens": tokens}])
