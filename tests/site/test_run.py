@@ -43,11 +43,11 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield started
 
 
-def test_it_says_where_to_go_how_to_sign_in_and_what_answers_and_then_works(run: Run) -> None:
-    said = run.output.read_text()
-    assert f"http://localhost:{run.port}/" in said
-    assert f"demo / {servers.PASSWORD}" in said
-    assert "the built-in demo, which is no model" in said
+def test_it_prints_the_url_the_login_and_the_model_and_then_works(run: Run) -> None:
+    printed = run.output.read_text()
+    assert f"http://localhost:{run.port}/" in printed
+    assert f"demo / {servers.PASSWORD}" in printed
+    assert "the built-in demo answers" in printed
 
     async def talk() -> None:
         async with signed_in(run, "demo") as demo:
