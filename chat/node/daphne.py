@@ -17,7 +17,7 @@ MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
 """The longest frame in UTF-8. A longer one is not read; the connection closes with 1009."""
 
 MAX_WAITING = 32
-"""Frames of one browser that may wait for the chat. While there are more, daphne reads nothing from it."""
+"""Frames of one browser that may wait for the chat. If there are more, daphne stops reading from this browser."""
 
 
 def install() -> None:
@@ -81,7 +81,7 @@ class Outflow:
 
 
 class Inflow:
-    """Read backpressure. Wraps the application's queue, and stops reading from the browser while that is long."""
+    """Read backpressure. Wraps the application's queue, and stops reading from the browser while the queue is long."""
 
     def __init__(self, queue: "asyncio.Queue[Any]", transport: Any) -> None:
         self._queue, self._transport, self._paused = queue, transport, False

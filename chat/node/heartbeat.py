@@ -28,7 +28,9 @@ CLEAN_EVERY = 600.0
 
 
 class Heartbeat:
-    """`run` is its task, started by `Node.open` and cancelled by `Node.drain`."""
+    """Ticks every TICK seconds, and starts what is due. `run` is its task, started by `Node.open`, cancelled by
+    `Node.drain`.
+    """
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class Heartbeat:
         if at >= self._clean_at:
             self._clean_at = at + uniform(0.5, 1.5) * CLEAN_EVERY
             detached(self._clean(), self._tasks.optional)
-        await self._supervisor.publish_places()
+        await self._supervisor.update_queue()
 
     async def _beat(self, started: float) -> None:
         """Write one heartbeat. Started by `_tick`, never cancelled; what the database raises is logged."""

@@ -16,7 +16,7 @@ logger = logging.getLogger("nous_chat.node")
 
 
 class Peers:
-    """`listen` is its task, started by `Node.open` and cancelled by `Node.drain`."""
+    """Receives messages to this process. `listen` is its task, started by `Node.open`, cancelled by `Node.drain`."""
 
     def __init__(self, process: Process, supervisor: Supervisor, hub: Hub, outages: Outages) -> None:
         self._process = process

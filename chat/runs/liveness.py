@@ -31,6 +31,7 @@ class Liveness:
         self._frozen_since: float | None = None
         self._beaten_at = self._echoed_at = now
         self._regular_since: float | None = None
+        """Since when heartbeats have succeeded without a long pause. None before the first one."""
         self._last_echo = 0
         self.sent = 0
         """The number of the newest message to itself."""
@@ -63,8 +64,9 @@ class Liveness:
         """Whether an old heartbeat in the database proves that a process is dead. After an outage they are all old,
         until each process has had time to write a new one.
         """
-        regular = self._regular_since is not None and now - self._beaten_at <= overdue()
-        return regular and now - (self._regular_since or now) >= conf.HOST_TIMEOUT
+        if self._regular_since is None or now - self._beaten_at > overdue():
+            return False
+        return now - self._regular_since >= conf.HOST_TIMEOUT
 
     def echo(self, number: int, now: float) -> int:
         """Note that message `number` to itself came back. Returns how many messages before it did not."""
@@ -83,7 +85,7 @@ class Liveness:
 
 @dataclass
 class Process:
-    """The state of this process that its runs need."""
+    """What the runs of this process need to know about it."""
 
     host: str
     liveness: Liveness

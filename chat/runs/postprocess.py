@@ -28,7 +28,7 @@ CONCURRENCY = 2
 """Jobs of one process at a time. Answers that people wait for come first."""
 
 MAX_WAITING = 100
-"""Jobs that may wait. More are skipped; the next run of the conversation asks again."""
+"""Jobs that may wait or run. More are skipped; the next run of the conversation asks again."""
 
 MAX_REQUESTS = 5
 """Requests for one summary. A long conversation that is summarised for the first time needs more than one."""
@@ -55,7 +55,7 @@ class Write(Protocol):
 
 
 class Postprocessor:
-    """The jobs of one process."""
+    """Titles and summaries, written in the background of one process."""
 
     def __init__(self) -> None:
         self._waiting = 0

@@ -29,6 +29,9 @@ logger = logging.getLogger("nous_chat.runs")
 
 T = TypeVar("T")
 
+Publishable = engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
+"""What one frame carries. A call comes with the model's id of it."""
+
 MAX_HELD_CHARS = 64 * 1024
 """Backpressure: the provider is read no further while this much text waits to be published."""
 
@@ -47,7 +50,7 @@ class LiveRun:
         self.launcher = launcher
         """The first channel of the socket that launched it."""
         self.agent: str | None = None
-        """The slug of the agent that answers. None before the run has started."""
+        """The slug of the agent that answers. None before the run has begun."""
         self.omitted_seq = 0
         """The number of the newest message that is neither in the prompt nor in a summary. 0 if there is none."""
         self.done = asyncio.Event()
@@ -62,8 +65,9 @@ class LiveRun:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: dict[str, objects.Call] = {}
-        self._call_ids: dict[str, UUID] = {}
-        self._ready: list[engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]] = []
+        """The tool calls, by the model's ids."""
+        self._ready: list[Publishable] = []
+        """Calls, and the deltas before them, that have left the Coalescer but are not published yet."""
         self._stored_seq = 0
         self._meter: Meter | None = None
         self._coalescer = engine.Coalescer()
@@ -116,7 +120,6 @@ class LiveRun:
         self._meter = Meter(started.prompt, started.remaining, started.price)
         self._enforce_budgets()
         self._text, self._thinking = [message.text], [message.thinking]
-        self._call_ids = started.call_ids
         by_id = {call.id: call for call in message.calls}
         self._calls = {call_id: by_id[pk] for call_id, pk in started.call_ids.items()}
         if message.run is None or message.run.seq == 0:
@@ -170,7 +173,7 @@ class LiveRun:
                         return event
                 self._enforce_budgets()
                 if self._cancelled is not None:
-                    # Let the cancellation in: events that are buffered already come without a pause.
+                    # Let the cancellation happen here: buffered events come without a pause in which it could.
                     await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
 
@@ -204,7 +207,7 @@ class LiveRun:
             self._timer, self._timer_at = None, float("inf")
 
     async def _flush(self) -> None:
-        """Publish what is gathered. A frame counts once it has a number, whether or not the layer takes it."""
+        """Publish what is gathered. A frame that has its number counts as published, even if the layer loses it."""
         self._disarm()
         loop = asyncio.get_running_loop()
         if self._process.liveness.frozen(loop.time()):  # another process may have ended this run meanwhile
@@ -222,9 +225,7 @@ class LiveRun:
             await groups.publish(self._group, self._frame(item))
         self._has_room.set()
 
-    def _frame(
-        self, item: engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
-    ) -> events.RunDelta | events.RunTool:
+    def _frame(self, item: Publishable) -> events.RunDelta | events.RunTool:
         match item:
             case engine.TextDelta(text):
                 self._text.append(text := store.sanitize_text(text))
@@ -244,6 +245,7 @@ class LiveRun:
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
                 await groups.publish(self._group, state)
                 return None
+            # Somebody has asked to stop it, or another process owns it by now; then `finish_run` changes nothing.
             ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
         finished = await self._persist(store.finish_run, self.id, self._process.host, ending)
         if finished is None:  # another process thought this one dead, and has ended the run
@@ -316,7 +318,7 @@ class LiveRun:
                 logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._process.given_up.wait(), pause)
-                    raise
+                    raise  # the process ends
         raise AssertionError("unreachable")
 
     # --- Called by the supervisor
@@ -335,7 +337,7 @@ class LiveRun:
         self.cancel(Run.Status.INTERRUPTED)
 
     def state(self) -> events.RunState | None:
-        """Everything published so far. None before the run has started."""
+        """Everything published so far. None before the run has begun."""
         if self._message is None or self._message.run is None:
             return None
         written = self._written()

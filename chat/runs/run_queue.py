@@ -1,4 +1,4 @@
-"""Admission control: which runs of this process go on, and which wait, in order. Pure, except for its futures."""
+"""Admission control: which runs of this process may run, and which wait, in order. Pure, except for its futures."""
 
 import asyncio
 from typing import Any
@@ -17,6 +17,7 @@ class RunQueue:
         self._waiting: dict[UUID, asyncio.Future[bool]] = {}
         self._order: dict[UUID, int] = {}
         self._blocked: dict[UUID, Any] = {}
+        """Waiting runs whose user has too many already, with the user's id."""
         self._count = 0
         self._closed = False
 
@@ -52,9 +53,10 @@ class RunQueue:
 
     def unblock(self) -> None:
         """Let the first blocked run of each user try again."""
-        newest_first = sorted(self._blocked.items(), key=lambda item: self._order[item[0]], reverse=True)
-        oldest_of = {user_id: run for run, user_id in newest_first}
-        for run in oldest_of.values():
+        first_of: dict[Any, UUID] = {}
+        for run in sorted(self._blocked, key=self._order.__getitem__):
+            first_of.setdefault(self._blocked[run], run)
+        for run in first_of.values():
             del self._blocked[run]
         self._give_slots()
 

@@ -115,8 +115,8 @@ class Supervisor:
             detached(groups.send(groups.owner(conversation_id), message), self._tasks.writing)
 
     async def adopt(self) -> None:
-        """Start queued runs that no process owns, if somebody reads them here. Called by a socket that found one, and
-        after each heartbeat.
+        """Start queued runs that no process owns, if somebody reads their conversation here. Called by a socket that
+        found one, and after each heartbeat.
         """
         conversations = None if conf.CANCEL_ON_DISCONNECT == "never" else self._hub.conversations()
         if self._process.draining or self._free() <= 0 or conversations == set():
@@ -154,13 +154,13 @@ class Supervisor:
 
     def reader_left_here(self, conversation_id: UUID, channel: str) -> None:
         """A socket, of any process, has left a conversation whose run this process may own."""
-        live = self._runs_of(conversation_id)
-        if not live or self._process.draining:
+        runs = self._runs_of(conversation_id)
+        if not runs or self._process.draining:
             return
         if conf.CANCEL_ON_DISCONNECT == "always":
-            for launched in live:
-                if launched.launcher == channel:
-                    self._cancel(launched, Run.Status.STOPPED, objects.Failure.from_code("abandoned"))
+            for live in runs:
+                if live.launcher == channel:
+                    self._cancel(live, Run.Status.STOPPED, objects.Failure.from_code("abandoned"))
         else:
             self._abandonment.reader_left(conversation_id)
 
@@ -177,21 +177,21 @@ class Supervisor:
         if not self._runs:
             await executor.run_urgent(store.ping_database)
             return
-        runs = list(self._runs)
+        run_ids = list(self._runs)
         written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
         places = {live.id: live.place for live in self._runs.values() if live.place is not None}
         beat = await executor.run_urgent(
-            store.heartbeat, self._process.host, runs, [checkpoint for _, checkpoint in written], places
+            store.heartbeat, self._process.host, run_ids, [checkpoint for _, checkpoint in written], places
         )
         for run_id in beat.stop:
             self.stop_here(run_id)
-        for run_id in set(runs) - beat.mine:
+        for run_id in set(run_ids) - beat.mine:
             self._disown(run_id)
         for live, checkpoint in written:
             live.stored(checkpoint)
 
-    async def publish_places(self) -> None:
-        """Let blocked runs try again, and publish the places in the queue that have changed."""
+    async def update_queue(self) -> None:
+        """Let blocked runs try again, and publish the places that have changed."""
         self._queue.unblock()
         for run_id, place in self._queue.places().items():
             live = self._runs.get(run_id)
@@ -294,7 +294,7 @@ class Supervisor:
             logger.warning("Other processes cannot reach a run of this one", exc_info=True)
 
     def _cancel(self, live: LiveRun, status: str, reason: objects.Failure | None = None) -> None:
-        """Cancel a run that has begun, or release one that waits for another process."""
+        """Cancel a run that has begun. One that still waits leaves the queue, which releases it for other processes."""
         if self._is_waiting(live):
             self._queue.leave(live.id)
         else:
