@@ -14,14 +14,14 @@ from .after_commit import after_commit
 
 
 def create(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
-    """A new conversation, owned by `user`. `agent` is a slug; None means the site's default agent."""
+    """Create a conversation that `user` owns. `agent` is a slug; None means the site's default agent."""
     created = store.create_conversation(user, title, agent)
     after_commit(inbox.announce_to, [user.pk], created.id)
     return created
 
 
 def change(user_id: Any, conversation_id: UUID, changes: store.ConversationChanges) -> objects.Conversation:
-    """Returns the conversation as this user has it now."""
+    """Change its settings, or the user's own pin and archive. Returns the conversation as this user has it now."""
     changed = store.change_conversation(user_id, conversation_id, changes)
     if changes.common:
         after_commit(inbox.announce, conversation_id)

@@ -34,7 +34,7 @@ def remove(user_id: Any, conversation_id: UUID, participant_id: int) -> None:
 
 
 def join(user: Any, token: str) -> UUID:
-    """Join with an invitation link. Returns the id of the conversation, for users who are in it already as well."""
+    """Join with an invitation link. Returns the id of the conversation, even if the user is in it already."""
     joined = store.join_conversation(user, token)
     if joined.change is not None:
         after_commit(publish, joined.conversation, joined.change)

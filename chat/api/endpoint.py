@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]:
-    """Decorator of a view for signed-in users. Whatever the view refuses becomes a JSON response with its code.
+    """Decorator of a synchronous view for signed-in users. If the view raises Refused, that becomes a JSON response.
 
     `rate_limited=False` is for what a page requests many times at once, such as its pictures.
     """

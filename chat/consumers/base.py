@@ -248,6 +248,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             command = commands.parse(frame)
             ref = command.ref
             self._check_rate(command)
+            self._check_database(command)
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self.handle(command)
         except Refused as refused:
@@ -263,10 +264,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             await self._refuse(ref, ErrorCode.INTERNAL, _(objects.FAILURES["internal"]))
 
     def _check_rate(self, command: commands.AnyCommand) -> None:
-        """Raises Refused if the user sends too many commands or the database is known to be away; Closed if they do not
-        slow down.
-        """
-        if isinstance(command, commands.RunAck):
+        """Raises Refused if the user sends too many commands, Closed if they do not slow down."""
+        if isinstance(command, commands.RunAck):  # the page sends these by itself
             return
         wait = self._bucket.take(now())
         if wait:
@@ -274,7 +273,11 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             if self._bucket.exhausted:
                 raise Closed(4429)
             raise Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), retry_after=wait)
-        if "database" in self.node.outages.away and not isinstance(command, (commands.Ping, commands.Typing)):
+
+    def _check_database(self, command: commands.AnyCommand) -> None:
+        """Raises Refused if the database is known to be away. Commands that the page sends by itself pass."""
+        passing = (commands.RunAck, commands.Ping, commands.Typing)
+        if "database" in self.node.outages.away and not isinstance(command, passing):
             raise Refused(ErrorCode.UNAVAILABLE, _(UNAVAILABLE), retry_after=RETRY_AFTER)
 
     async def _refuse(self, ref: str | None, code: ErrorCode, message: str, retry_after: float | None = None) -> None:
@@ -338,8 +341,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self._recheck_at = 0
 
     async def _do_recheck(self) -> None:
-        """Access re-check: session still valid, still a participant, same role. Started by `_recheck_access`, cancelled
-        by `_serve`; nothing escapes. If the database is away, the next re-check decides.
+        """Check that the session is still valid, and the user still a participant with the same role. Started by
+        `_recheck_access`, cancelled by `_serve`; nothing escapes. If the database is away, the next re-check decides.
         """
         try:
             found = await executor.run(store.check_access, self.user.pk, self.reads, self._session)
@@ -360,7 +363,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
 
 class UnknownConsumer(Socket):
-    """Any other address below the prefix."""
+    """Closes the sockets of unknown addresses below the prefix."""
 
     async def enter(self) -> None:
         raise Closed(4404)

@@ -24,7 +24,7 @@ class ConversationConsumer(Socket):
     """One user in one conversation."""
 
     _launcher = ""
-    """The name of its first mailbox, by which runs know this socket: each new snapshot comes with a new mailbox."""
+    """The name of its first mailbox, by which runs know this socket: each snapshot comes with a new mailbox."""
     _typing: TypingIndicator | None = None
     _reporting: asyncio.Task[None] | None = None
 

@@ -1,4 +1,4 @@
-"""Credit-based flow control: how far one socket's reader is behind. Pure; the consumer brings the time.
+"""Credit-based flow control: how far one socket's reader is behind. Pure: the consumer passes the time in.
 
 The consumer asks before it sends each delta, and reports each `run.ack`.
 """

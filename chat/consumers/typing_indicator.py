@@ -32,7 +32,7 @@ class TypingIndicator:
         self._audience: Sequence[Any] = ()
 
     async def show(self, on: bool, user_id: Any = None) -> None:
-        """Publish it, unless readers know already. Raises Refused if the user may not write here."""
+        """Publish that the user is typing or has stopped, unless readers know. Raises Refused if they may not post."""
         at = now()
         if on and self._may_publish(at):
             self._audience = await executor.run(store.list_typing_audience, user_id, self._conversation_id, MAX_INBOXES)

@@ -3,14 +3,17 @@
 A layer loses messages by design, so nothing that must arrive depends on it
 (docs/decisions/0002-the-row-is-the-truth.md). Its messages are dicts whose `type` is:
 
-    frame                     text                  an encoded event, to every socket of a conversation or a user;
-                              [, run, seq; , over]  of a run that continues, or is over
-    resnapshot                                      to the same sockets: frames were lost, send a new snapshot
-    who_is_here                                     to the same sockets: every process publishes its people
-    roll_call                                       who is reading? answered by `reader_present`
-    check_access; signed_out  session               to every socket of a user: re-check access
-    stop, sync, reader_left, reader_present         to the process that owns the conversation's active run
-    echo                      number                from a process to itself: does the layer still deliver?
+    frame         text      to every socket of a conversation or of a user: an encoded event
+                  run, seq  of a delta or a tool call, as well: its run, and its number in it
+                  over      of `run.finished`, as well: its run
+    resnapshot              to the same sockets: frames were lost, send a new snapshot
+    who_is_here             to every socket of a conversation: every process publishes its people
+    roll_call               to the same sockets: is anybody reading? answered by `reader_present`
+    check_access            to every socket of a user, or of a conversation: re-check access
+    signed_out    session   to every socket of a user: close, if this session is yours
+    stop, sync, reader_left, reader_present
+                            to the process that owns the conversation's active run (`node/peers.py`)
+    echo          number    from a process to itself: does the layer still deliver?
 """
 
 import hashlib
@@ -43,7 +46,7 @@ def account(user_id: Any) -> str:
 
 
 def _digest(user_id: Any) -> str:
-    """A primary key may be anything; a group name may not."""
+    """A hash of a user's primary key, which may contain characters that a group name may not."""
     return hashlib.sha256(str(user_id).encode()).hexdigest()[:32]
 
 

@@ -48,8 +48,10 @@ class Inboxes:
         await asyncio.sleep(CROWD_DELAY if conversation_id in self._crowded else DELAY)
         self.due.discard(conversation_id)
         with suppress(DatabaseError, InterfaceError):  # inboxes load new snapshots when the database is back
-            crowded = await announce(conversation_id) > CROWD
-            (self._crowded.add if crowded else self._crowded.discard)(conversation_id)
+            if await announce(conversation_id) > CROWD:
+                self._crowded.add(conversation_id)
+            else:
+                self._crowded.discard(conversation_id)
 
 
 async def announce(conversation_id: UUID) -> int:

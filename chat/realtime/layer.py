@@ -25,7 +25,7 @@ COOL_DOWN = 5.0
 """Seconds without attempts after a failed one, unless a `probe` succeeds earlier."""
 
 REPAIR_AFTER = 3.0
-"""Seconds before a group that missed a frame is told so. Until then, other processes may have to subscribe again."""
+"""Seconds before a group that missed a frame is told so, in which other processes can subscribe again."""
 
 _missed: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, float]]" = weakref.WeakKeyDictionary()
 """Groups that lost a frame without a sequence number, and when, by the loop's clock."""

@@ -1,4 +1,4 @@
-"""What this process cannot reach at the moment, the database or the channel layer. Sockets are told of each change."""
+"""Outages: whether this process can reach the database and the channel layer. Tells its sockets about each change."""
 
 import logging
 from typing import Literal

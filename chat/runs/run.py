@@ -30,7 +30,7 @@ logger = logging.getLogger("nous_chat.runs")
 T = TypeVar("T")
 
 Publishable = engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
-"""What one frame carries. A call comes with the model's id of it."""
+"""What one frame carries. A call comes with the id that the model gave it."""
 
 MAX_HELD_CHARS = 64 * 1024
 """Backpressure: the provider is read no further while this much text waits to be published."""

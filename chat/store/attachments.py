@@ -92,7 +92,7 @@ def detect_type(content: bytes) -> str:
 
 
 def decode_text(content: bytes) -> str:
-    """Raises Refused if it is not text in UTF-8."""
+    """The text of a file. Raises Refused if it is not text in UTF-8."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -146,7 +146,8 @@ class AttachmentFile(Struct, frozen=True):
 
 
 def get_attachment(user_id: Any, attachment_id: UUID) -> AttachmentFile:
-    """For participants once it was sent, as long as its message is not deleted; before that for its uploader only.
+    """A file that the user may download: a sent one as a participant, unless its message is deleted; an unsent one as
+    its uploader.
 
     Raises Refused(NOT_FOUND), with the same sentence whether or not the file exists.
     """
@@ -162,6 +163,7 @@ def get_attachment(user_id: Any, attachment_id: UUID) -> AttachmentFile:
 
 
 def delete_unsent_attachment(user_id: Any, attachment_id: UUID) -> None:
+    """Delete a file that its uploader will not send. Raises Refused(NOT_FOUND)."""
     row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
     if row is None:
         raise Refused(ErrorCode.NOT_FOUND, _("This file does not exist any more, or was sent already."))

@@ -19,7 +19,7 @@ PAGE_SIZE = 50
 
 
 def get_membership(user_id: Any, conversation_id: UUID) -> Participant:
-    """Raises Refused(NOT_FOUND) if there is no such conversation, or the user may not see it."""
+    """The user's membership in a conversation. Raises Refused(NOT_FOUND) if there is none, or they may not see it."""
     row = (
         Participant.objects.select_related("user", "conversation")
         .filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None)
@@ -44,7 +44,7 @@ def run_in_progress() -> Refused:
 
 
 def check_can_post(participant: Participant) -> None:
-    """Raises Refused(FORBIDDEN)."""
+    """Raises Refused(FORBIDDEN) if the participant may only read."""
     if not policy().can_post(participant):
         raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation but not write in it."))
 

@@ -43,7 +43,7 @@ class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
 
 @transaction.atomic
 def change_conversation(user_id: Any, conversation_id: UUID, changes: ConversationChanges) -> objects.Conversation:
-    """Returns the conversation as this user has it. Raises Refused; nothing has changed then."""
+    """Change a conversation, and return it as this user has it. Raises Refused; nothing has changed then."""
     participant = (lock_membership if changes.common else get_membership)(user_id, conversation_id)
     if changes.common:
         if not policy().can_manage(participant):

@@ -82,7 +82,7 @@ class ConversationListing(Struct, frozen=True):
 
 
 def find_listing(conversation_id: UUID, only: Collection[Any] | None = None) -> ConversationListing | None:
-    """None if the conversation is gone. `only` limits the audience to these user ids."""
+    """A conversation as lists show it; None if it is gone. `only` limits the audience to some user ids."""
     row = _with_list_fields().filter(pk=conversation_id).first()
     if row is None:
         return None
@@ -99,7 +99,7 @@ def find_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversati
 
 
 def get_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation:
-    """The same, but raises Refused(NOT_FOUND)."""
+    """A conversation as this user has it. Raises Refused(NOT_FOUND)."""
     get_membership(user_id, conversation_id)
     found = find_conversation(user_id, conversation_id)
     if found is None:

@@ -117,7 +117,7 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
         row.save(update_fields=["deleted_at", "deleted_by"])
         if row.role == Message.Role.USER:
             _superseded_answers(row).update(deleted_at=row.deleted_at, deleted_by=row.deleted_by)
-        if conversation.title_from == Conversation.TitleFrom.MODEL and _shaped_title(conversation, row):
+        if conversation.title_from == Conversation.TitleFrom.MODEL and _title_may_contain(row, conversation):
             first = prompt_messages(conversation.pk).filter(role=Message.Role.USER).order_by("seq").first()
             _retitle(conversation, first.text if first else "")
         touch(conversation)
@@ -135,8 +135,8 @@ def _superseded_answers(question: Message) -> QuerySet[Message]:
     return hidden if next_question is None else hidden.filter(seq__lt=next_question)
 
 
-def _shaped_title(conversation: Conversation, row: Message) -> bool:
-    """True if a generated title may contain something of this message: such titles are made from the texts up to the
+def _title_may_contain(row: Message, conversation: Conversation) -> bool:
+    """True if a title that a model wrote may contain something of this message: it is made from the texts up to the
     first complete answer.
     """
     completed = Run.objects.filter(conversation=conversation, status=Run.Status.COMPLETED)

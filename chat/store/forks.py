@@ -87,7 +87,7 @@ def _copy_messages(rows: list[Message], into: Conversation) -> None:
 
 
 def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
-    """Without its usage, which was spent once."""
+    """A copy of a run, without its usage, which was spent once."""
     kept = ("status", "seq", "agent", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason", "error_code",
             "error_message", "error_detail", "retry_after", "transcript", "created_at", "started_at",
             "finished_at")  # fmt: skip

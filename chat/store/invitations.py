@@ -75,8 +75,8 @@ class InvitationPreview(Struct, frozen=True):
 
 
 def preview_invitation(user_id: Any, token: str) -> InvitationPreview:
-    """Raises Refused: NOT_FOUND if the link is not valid, for any reason; FORBIDDEN if the user was removed from the
-    conversation.
+    """What the page of a link shows. Raises Refused: NOT_FOUND if the link is not valid, for any reason; FORBIDDEN if
+    the user was removed from the conversation.
     """
     row = _get_invitation(user_id, token)
     participants = Participant.objects.filter(conversation=row.conversation_id)
@@ -136,7 +136,7 @@ def _valid_invitations(conversation_id: UUID) -> QuerySet[Invitation]:
 
 
 def _get_invitation(user_id: Any, token: str) -> Invitation:
-    """Raises Refused(NOT_FOUND) if the link is not valid.
+    """The invitation that a link leads to. Raises Refused(NOT_FOUND) if the link is not valid.
 
     Participants find expired and used up ones as well: the last use may have been their own.
     """

@@ -103,7 +103,7 @@ def post_message(
 
 
 def check_text(text: str, has_attachments: bool = False) -> str:
-    """Returns the text as it is stored. Raises Refused if it is too long, or empty without attachments."""
+    """A message's text as it is stored. Raises Refused if it is too long, or empty without attachments."""
     text = sanitize_text(text)
     if not text.strip() and not has_attachments:
         raise Refused(ErrorCode.EMPTY, _("A message can't be empty."))

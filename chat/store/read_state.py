@@ -56,7 +56,7 @@ def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
     return [row.user_id for participants in moved.values() for row in participants]
 
 
-def advance_last_read(conversation: Conversation, user_id: Any, seq: int) -> bool:
+def advance_last_read(conversation: Conversation, user_id: Any, seq: int) -> None:
+    """Mark everything up to `seq` as read by one user, inside the caller's transaction."""
     seq = min(seq, conversation.last_seq)
-    mine = Participant.objects.filter(conversation=conversation, user=user_id, last_read__lt=seq)
-    return bool(mine.update(last_read=seq))
+    Participant.objects.filter(conversation=conversation, user=user_id, last_read__lt=seq).update(last_read=seq)

@@ -54,7 +54,7 @@ def _erase_conversations(until: datetime) -> int:
 
 @transaction.atomic
 def _erase_contents(until: datetime) -> int:
-    """The rows of deleted messages stay, because their place is shown."""
+    """Erase what deleted messages contain, and unsent files. The rows of messages stay: their place is shown."""
     deleted = Message.objects.filter(deleted_at__lt=until)
     unsent = Q(message=None, created_at__lt=timezone.now() - UNSENT_LIFETIME)
     files = Attachment.objects.filter(Q(message__in=deleted) | unsent).values_list("pk", flat=True)

@@ -76,7 +76,7 @@ def queue_run(
     replaces: Message | None = None,
     continues: bool = False,
 ) -> Run:
-    """`host` as in `require_host`."""
+    """Queue a run of an agent. `host` is as in `require_host`."""
     return Run.objects.create(
         conversation=conversation,
         agent=agent,

@@ -128,7 +128,7 @@ class StoredRun(Struct, frozen=True):
 
 
 def get_run(conversation_id: UUID, run_id: UUID) -> StoredRun:
-    """Raises Refused(NOT_FOUND)."""
+    """A run as stored. Raises Refused(NOT_FOUND)."""
     row = select_runs().filter(conversation=conversation_id, pk=run_id).first()
     if row is None:
         raise _run_not_found()

@@ -64,7 +64,7 @@ def clean_title(text: str) -> str:
 
 @transaction.atomic
 def save_title(conversation_id: UUID, exchange: Exchange, title: str) -> bool:
-    """Returns False if somebody has set a title meanwhile, or changed or deleted a message it was made from."""
+    """Set a title. Returns False if a user has set one meanwhile, or changed or deleted a message it was made from."""
     rows = Conversation.objects.select_for_update().filter(pk=conversation_id, deleted_at=None)
     conversation = rows.filter(title_from=Conversation.TitleFrom.WORDS).first()
     if conversation is None or _was_changed(conversation, exchange):
@@ -117,7 +117,7 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
 
 @transaction.atomic
 def save_summary(conversation_id: UUID, source: SummaryInput, summary: str) -> bool:
-    """Returns False if there is another summary by now, or a message that it covers was changed or deleted."""
+    """Store a summary. Returns False if there is another by now, or a message that it covers was changed or deleted."""
     conversation = lock_conversation(conversation_id)
     summary = sanitize_text(summary.strip())[:MAX_SUMMARY_CHARS]
     if conversation.summary_seq != source.since or not summary or _was_changed(conversation, source):

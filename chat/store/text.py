@@ -14,7 +14,7 @@ def sanitize_text(text: str) -> str:
 
 
 def sanitize_json(value: Any) -> Any:
-    """The same for JSON: PostgreSQL's `jsonb` rejects NUL characters as well."""
+    """`sanitize_text` for all strings of a JSON value: PostgreSQL's `jsonb` rejects NUL characters as well."""
     return msgspec.json.decode(msgspec.json.encode(value).replace(b"\\u0000", b"\\ufffd"))
 
 

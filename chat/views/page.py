@@ -25,7 +25,7 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
 def render_page(
     request: HttpRequest, conversation_id: UUID | None, problem: str = "", draft: str = "", status: int = 200
 ) -> HttpResponse:
-    """`problem` and `draft` are for users without JavaScript: why their message was refused, and its text."""
+    """The page. `problem` and `draft` are for users without JavaScript: why their message was refused, and its text."""
     history = History()
     if conversation_id is not None:
         try:
@@ -47,7 +47,7 @@ class History(Struct, frozen=True):
 
 
 def read_history(user_id: Any, conversation_id: UUID, before: int | None = None) -> History:
-    """Raises Refused(NOT_FOUND)."""
+    """A page of a conversation's messages: the newest, or those before number `before`. Raises Refused(NOT_FOUND)."""
     messages, more = store.list_messages(user_id, conversation_id, before, store.PAGE_SIZE)
     shown = [message for message in messages if message.shown and not message.deleted_at]
     return History(store.get_conversation(user_id, conversation_id), shown, more, before)
