@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chat import store
+from chat import concurrency, store
 from chat.consumers import base
 from chat.models import Conversation, Participant
 from chat.node import heartbeat, node
@@ -123,7 +123,7 @@ def test_a_change_without_a_signal_is_noticed_at_the_next_re_check(
 
     async def talk() -> None:
         async with InProcess(people["bob"], room.pk) as bob, InProcess(people["ada"], room.pk) as ada:
-            hub, due = node.current().hub, base.now() + base.RECHECK_EVERY
+            hub, due = node.current().hub, concurrency.now() + base.RECHECK_EVERY
             participants = Participant.objects.filter(user=people["bob"])
             match change:
                 case "removed":
@@ -139,7 +139,8 @@ def test_a_change_without_a_signal_is_noticed_at_the_next_re_check(
                     hub.watch(due)
                     assert (await bob.hear("snapshot", 2))["you"]["role"] == "viewer"
             for number in range(2):  # her socket is re-checked too; the second answer comes after it
-                await asyncio.gather(*(socket._rechecking for socket in hub.sockets if socket._rechecking))
+                rechecks = (getattr(socket, "_rechecking", None) for socket in hub.sockets)
+                await asyncio.gather(*(task for task in rechecks if task is not None))
                 await ada.send("ping", ref=str(number))
                 await ada.answered(str(number))
             assert len(ada.of_type("snapshot")) == 1, "nothing changed for Ada"
