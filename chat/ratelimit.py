@@ -76,4 +76,8 @@ _requests = RequestBuckets()
 def check(user_id: Any) -> None:
     """Count an HTTP request of this user. Raises Refused if there were too many."""
     if wait := _requests.take(user_id, time.monotonic()):
-        raise Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), retry_after=wait)
+        raise too_many_requests(wait)
+
+
+def too_many_requests(wait: float) -> Refused:
+    return Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), retry_after=wait)

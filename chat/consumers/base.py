@@ -23,6 +23,7 @@ from ..concurrency import cancel_and_wait, now
 from ..node import node
 from ..protocol import commands, events, objects
 from ..protocol.errors import ErrorCode, Refused
+from ..ratelimit import too_many_requests
 from ..realtime import groups
 from ..realtime.layer import LayerMessage
 from ..realtime.mailbox import Away, Mailbox, mailbox
@@ -272,7 +273,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             metrics.count("commands_rate_limited")
             if self._bucket.exhausted:
                 raise Closed(4429)
-            raise Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), retry_after=wait)
+            raise too_many_requests(wait)
 
     def _check_database(self, command: commands.AnyCommand) -> None:
         """Raises Refused if the database is known to be away. Commands that the page sends by itself pass."""

@@ -6,7 +6,7 @@ Each function runs inside its caller's transaction. Functions that return a quer
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,6 +16,9 @@ from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 
 PAGE_SIZE = 50
+
+REACHABLE = Q(shown=True) | Q(alternative_of__isnull=False)
+"""Messages that people can reach: those that are shown, and the alternatives to them."""
 
 
 def get_membership(user_id: Any, conversation_id: UUID) -> Participant:

@@ -16,6 +16,7 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import (
+    REACHABLE,
     check_can_post,
     get_membership,
     lock_membership,
@@ -175,9 +176,8 @@ def list_edits(user_id: Any, conversation_id: UUID, message_id: UUID) -> list[ob
 
 
 def _get_message(conversation: Conversation, message_id: UUID, *, deleted: bool = False) -> Message:
-    """A message that people can reach: shown, or among alternatives. Raises Refused(NOT_FOUND)."""
-    reachable = Q(shown=True) | Q(alternative_of__isnull=False)
-    rows = Message.objects.filter(reachable, conversation=conversation, pk=message_id)
+    """A message that people can reach. Raises Refused(NOT_FOUND)."""
+    rows = Message.objects.filter(REACHABLE, conversation=conversation, pk=message_id)
     row = rows.exclude(role=Message.Role.SYSTEM).first()
     if row is None or (row.deleted_at is not None and not deleted):
         raise message_not_found()

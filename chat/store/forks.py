@@ -4,11 +4,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Q
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
-from .base import check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
+from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
 from .search import index_messages, set_title
 
 MAX_MESSAGES = 2000
@@ -29,8 +28,7 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     participant = get_membership(user_id, conversation_id)
     check_can_post(participant)
     source = participant.conversation
-    reachable = Q(shown=True) | Q(alternative_of__isnull=False)
-    last = Message.objects.filter(reachable, conversation=source, pk=message_id, deleted_at=None).first()
+    last = Message.objects.filter(REACHABLE, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:
         raise message_not_found()
     earlier = shown_messages(conversation_id).filter(deleted_at=None, seq__lt=last.seq)
