@@ -23,7 +23,7 @@ export class ConnectionBar {
     this.element = el("div", { class: "connection-bar", hidden: true }, this.#text, this.#action);
   }
 
-  /** @param {Connection} connection  @param {string} [outage] a sentence about what the server is without */
+  /** @param {Connection} connection  @param {string} [outage] what the server says about its outages */
   show(connection, outage = "") {
     clearInterval(this.#countdown);
     const connected = connection.name === "live" || connection.name === "connecting";

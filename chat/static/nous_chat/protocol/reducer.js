@@ -463,7 +463,7 @@ function runState(state, id) {
 }
 
 /**
- * Requests missing messages: their seqs are 1, 2, 3 ..., so one that skips a number tells of a lost frame.
+ * Requests missing messages: their seqs are 1, 2, 3 ..., so a skipped number reveals a lost frame.
  * @param {State} state  @param {number} seq  @returns {Change[]}
  */
 function fillGap(state, seq) {

@@ -243,7 +243,7 @@ export interface State {
   yours: Yours | null;
   /** By key, see `keyOf`. */
   messages: Map<string, Message>;
-  /** Ids of answers that another alternative is shown for. */
+  /** Ids of messages that are not shown, such as an answer with another alternative chosen. */
   hidden: Set<string>;
   runs: Map<string, RunState>;
   /** By participant id. */
@@ -252,7 +252,7 @@ export interface State {
   presence: Map<string, { people: Person[]; at: number }>;
   /** Names of the others who are typing, by user id. */
   typing: Map<string, string>;
-  /** Sentences about what the server is without, by `database` or `layer`. */
+  /** What the server says about its outages, by `database` or `layer`. */
   outages: Map<string, string>;
   /** The last seq that was read when the user arrived; null if nothing was unread. */
   unread: number | null;
