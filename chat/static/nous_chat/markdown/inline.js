@@ -1,4 +1,4 @@
-// Inline Markdown: turns a block's text into a tree of runs. markdown-it parses it; raw HTML stays text, and no HTML is
+// Inline Markdown: turns a block's text into a tree of spans. markdown-it parses it; raw HTML stays text, no HTML is
 // produced. It has no DOM. Used by prose.js.
 
 import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
@@ -9,9 +9,9 @@ import remend from "../vendor/remend/remend.js";
  * @typedef {{type: "text"|"code", text: string}
  *   | {type: "math", text: string, source: string, display: boolean}
  *   | {type: "image", text: string, href: string}
- *   | {type: "link", href: string, children: Run[]}
- *   | {type: "em"|"strong"|"s", children: Run[]}
- *   | {type: "br"}} Run
+ *   | {type: "link", href: string, children: Span[]}
+ *   | {type: "em"|"strong"|"s", children: Span[]}
+ *   | {type: "br"}} Span
  */
 
 const parser = new MarkdownIt("default", { html: false, linkify: true, maxNesting: 20 });
@@ -40,29 +40,29 @@ const MEND = {
  * @param {string} text
  * @param {Record<string, {href: string, title: string}>} definitions of `[label]` links
  * @param {boolean} [unfinished] true if more text will follow: marks that are still open count as closed
- * @returns {Run[]}
+ * @returns {Span[]}
  */
 export function inline(text, definitions, unfinished = false) {
   const [{ children }] = parser.parseInline(unfinished ? remend(text, MEND) : text, { references: definitions });
-  /** @type {Run[][]} */
+  /** @type {Span[][]} */
   const open = [[]];
   for (const token of children ?? []) {
     if (token.nesting < 0) {
       open.pop();
       continue;
     }
-    const run = runOf(token);
+    const span = spanOf(token);
     const siblings = open[open.length - 1];
     const last = siblings.at(-1);
-    if (run.type === "text" && last?.type === "text") last.text += run.text;
-    else if (!("text" in run) || run.text !== "") siblings.push(run);
-    if ("children" in run && token.nesting > 0) open.push(run.children);
+    if (span.type === "text" && last?.type === "text") last.text += span.text;
+    else if (!("text" in span) || span.text !== "") siblings.push(span);
+    if ("children" in span && token.nesting > 0) open.push(span.children);
   }
   return open[0];
 }
 
-/** @param {Token} token  @returns {Run} */
-function runOf(token) {
+/** @param {Token} token  @returns {Span} */
+function spanOf(token) {
   const { type, content } = token;
   if (type === "softbreak") return { type: "text", text: "\n" };
   if (type === "hardbreak") return { type: "br" };

@@ -7,7 +7,7 @@ import { formula } from "./formula.js";
 import { inline } from "./inline.js";
 import { isAllowedImage, safeUrl } from "./site.js";
 
-/** @import { Run } from "./inline.js" */
+/** @import { Span } from "./inline.js" */
 
 /** A text of more characters is split at the end of a line or sentence in the second half; the pieces are read separately. */
 const PIECE = 4000;
@@ -16,7 +16,7 @@ export class Prose {
   #element;
   #definitions;
   #done = 0; // characters in finished pieces
-  /** @type {{key: string, node: HTMLElement|Text}[]} nodes of the last piece, with their runs as JSON */
+  /** @type {{key: string, node: HTMLElement|Text}[]} nodes of the last piece, with their spans as JSON */
   #nodes = [];
   #text = "";
 
@@ -56,12 +56,12 @@ export class Prose {
 
   /** @param {string} text  @param {boolean} [open] */
   #draw(text, open = false) {
-    const runs = inline(open ? text : text.trimEnd(), this.#definitions, open);
-    const keys = runs.map((run) => JSON.stringify(run));
+    const spans = inline(open ? text : text.trimEnd(), this.#definitions, open);
+    const keys = spans.map((span) => JSON.stringify(span));
     let same = 0;
     while (same < keys.length && keys[same] === this.#nodes[same]?.key) same += 1;
     const last = this.#nodes[same];
-    const next = runs[same];
+    const next = spans[same];
     if (next?.type === "text" && last?.node instanceof Text) {
       if (next.text.startsWith(last.node.data)) last.node.appendData(next.text.slice(last.node.length));
       else last.node.data = next.text;
@@ -69,7 +69,7 @@ export class Prose {
       same += 1;
     }
     for (const { node } of this.#nodes.splice(same)) node.remove();
-    for (let i = same; i < runs.length; i++) this.#nodes.push({ key: keys[i], node: nodeOf(runs[i]) });
+    for (let i = same; i < spans.length; i++) this.#nodes.push({ key: keys[i], node: nodeOf(spans[i]) });
     this.#element.append(...this.#nodes.slice(same).map(({ node }) => node));
   }
 }
@@ -82,23 +82,23 @@ function endOfPiece(text, from) {
   return from + PIECE / 2 + end - (splits ? 1 : 0);
 }
 
-/** @param {Run} run  @returns {HTMLElement|Text} */
-function nodeOf(run) {
-  switch (run.type) {
+/** @param {Span} span  @returns {HTMLElement|Text} */
+function nodeOf(span) {
+  switch (span.type) {
     case "text":
-      return document.createTextNode(run.text);
+      return document.createTextNode(span.text);
     case "code":
-      return el("code", { dir: "ltr" }, run.text);
+      return el("code", { dir: "ltr" }, span.text);
     case "math":
-      return formula(run.text, run.source, run.display);
+      return formula(span.text, span.source, span.display);
     case "link":
-      return link(run.href, run.children.map(nodeOf));
+      return link(span.href, span.children.map(nodeOf));
     case "image":
-      return image(run);
+      return image(span);
     case "br":
       return el("br");
     default:
-      return el(run.type, {}, ...run.children.map(nodeOf));
+      return el(span.type, {}, ...span.children.map(nodeOf));
   }
 }
 
@@ -112,7 +112,7 @@ function link(href, children) {
   return a;
 }
 
-/** An image from a host that the site allows; otherwise a link to it. @param {{text: string, href: string}} run */
+/** An image from a host that the site allows; otherwise a link to it. @param {{text: string, href: string}} span */
 function image({ text, href }) {
   const url = safeUrl(href);
   if (!url) return el("span", {}, text);

@@ -29,8 +29,8 @@ export class MarkdownView {
   #element;
   /** @type {Blocks} */
   #blocks;
-  /** @type {Page} */
-  #page;
+  /** @type {Shared} */
+  #shared;
   /** @type {DocumentView} */
   #root;
   #text = "";
@@ -67,9 +67,9 @@ export class MarkdownView {
 
   #begin() {
     this.#blocks = new Blocks();
-    this.#page = new Page(this.#blocks.definitions);
+    this.#shared = new Shared(this.#blocks.definitions);
     this.#element.replaceChildren();
-    this.#root = new DocumentView(this.#blocks.root, this.#page, this.#element);
+    this.#root = new DocumentView(this.#blocks.root, this.#shared, this.#element);
     this.#text = this.#element.source = "";
     this.#element.dir = "ltr"; // not `auto`, for which the browser would search the whole text at each change
     this.#hasDirection = false;
@@ -92,16 +92,16 @@ export class MarkdownView {
   #draw() {
     this.#root.update(this.#blocks.preview());
     const tip = this.#blocks.root.open ? this.#root.tip : null;
-    if (tip === this.#page.tip) return;
-    this.#page.tip?.removeAttribute("data-caret");
+    if (tip === this.#shared.tip) return;
+    this.#shared.tip?.removeAttribute("data-caret");
     tip?.setAttribute("data-caret", "");
-    this.#page.tip = tip;
+    this.#shared.tip = tip;
   }
 
   /** Reads again, once, the text that refers to labels defined after it. */
   #resolveLabels() {
     const count = Object.keys(this.#blocks.definitions).length;
-    const waiting = [...this.#page.waiting].filter(([, defined]) => defined < count);
+    const waiting = [...this.#shared.waiting].filter(([, defined]) => defined < count);
     whenIdle(() => {
       waiting.shift()?.[0].refresh();
       return waiting.length > 0;
@@ -110,7 +110,7 @@ export class MarkdownView {
 }
 
 /** What the blocks of one text share. */
-class Page {
+class Shared {
   /** The element in which text appears. @type {HTMLElement|null} */
   tip = null;
   /** Text with a label in it, and how many labels were defined when it was read. @type {Map<Prose, number>} */
@@ -137,17 +137,17 @@ class Page {
 
 /** A quote, a list or an item: only its last child may change. */
 class ContainerView {
-  #page;
+  #shared;
   /** @type {BlockView|null} */
   #last = null;
   /** @type {BlockView|null} */
   #guess = null;
   #count = 0;
 
-  /** @param {Container} block  @param {Page} page  @param {HTMLElement} [element] */
-  constructor(block, page, element = elementOf(block)) {
+  /** @param {Container} block  @param {Shared} shared  @param {HTMLElement} [element] */
+  constructor(block, shared, element = elementOf(block)) {
     this.block = block;
-    this.#page = page;
+    this.#shared = shared;
     this.element = element;
   }
 
@@ -165,12 +165,12 @@ class ContainerView {
     if (this.#count === children.length) this.#last?.update(inner, depth + 1);
     else this.#last?.update();
     while (this.#count < children.length) {
-      this.#last = viewOf(children[this.#count++], this.#page);
+      this.#last = viewOf(children[this.#count++], this.#shared);
       this.#last.update(this.#count === children.length ? inner : null, depth + 1);
       this.place(this.#last.element, this.#count - 1);
     }
     if (guess?.block && !inner) {
-      this.#guess = viewOf(guess.block, this.#page);
+      this.#guess = viewOf(guess.block, this.#shared);
       this.#guess.update();
       this.place(this.#guess.element, this.#count);
     }
@@ -225,15 +225,15 @@ class DocumentView extends ContainerView {
 }
 
 class ProseView {
-  #page;
+  #shared;
   #prose;
 
-  /** @param {ProseBlock} block  @param {Page} page */
-  constructor(block, page) {
+  /** @param {ProseBlock} block  @param {Shared} shared */
+  constructor(block, shared) {
     this.block = block;
-    this.#page = page;
+    this.#shared = shared;
     this.tip = this.element = elementOf(block);
-    this.#prose = new Prose(this.element, page.definitions);
+    this.#prose = new Prose(this.element, shared.definitions);
   }
 
   /** @param {Guess|null} [guess] */
@@ -242,20 +242,20 @@ class ProseView {
     this.element.hidden = open && /^\|[^\n]*$/.test(text); // the next line decides whether it is the header of a table
     if (this.element.hidden) return;
     this.#prose.show(text, { more: guess?.text, open });
-    if (!open) this.#page.await(this.#prose, text);
+    if (!open) this.#shared.await(this.#prose, text);
   }
 }
 
 class TableView {
   tip = null;
-  #page;
+  #shared;
   #body;
   #rows = 1;
 
-  /** @param {Table} block  @param {Page} page */
-  constructor(block, page) {
+  /** @param {Table} block  @param {Shared} shared */
+  constructor(block, shared) {
     this.block = block;
-    this.#page = page;
+    this.#shared = shared;
     this.#body = el("tbody");
     this.element = el(
       "div",
@@ -276,7 +276,7 @@ class TableView {
       "tr",
       {},
       ...cells.map((text, i) =>
-        this.#page.fill(el(tag, { scope: tag === "th" && "col", "data-align": align[i] || null }), text),
+        this.#shared.fill(el(tag, { scope: tag === "th" && "col", "data-align": align[i] || null }), text),
       ),
     );
   }
@@ -334,7 +334,7 @@ class RuleView {
   update() {}
 }
 
-/** @type {Record<string, new (block: any, page: Page) => BlockView>} */
+/** @type {Record<string, new (block: any, shared: Shared) => BlockView>} */
 const VIEWS = {
   paragraph: ProseView,
   heading: ProseView,
@@ -344,8 +344,8 @@ const VIEWS = {
   rule: RuleView,
 };
 
-/** @param {Block} block  @param {Page} page */
-const viewOf = (block, page) => new (VIEWS[block.type] ?? ContainerView)(block, page);
+/** @param {Block} block  @param {Shared} shared */
+const viewOf = (block, shared) => new (VIEWS[block.type] ?? ContainerView)(block, shared);
 
 const TAGS = { quote: "blockquote", item: "li", paragraph: "p", document: "div" };
 
