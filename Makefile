@@ -95,7 +95,7 @@ quality: lint ## every gate but the tests: lint, types, Django's checks, migrati
 check: quality test ## every gate: `make quality` and the whole suite
 
 .PHONY: bench
-bench: $(VENV)/test.installed ## measure the site beside a bare relay; prints the table of docs/benchmarks.md
+bench: $(VENV)/test.installed ## measure the site and a bare relay; prints the table of docs/benchmarks.md
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 .PHONY: screenshots

@@ -48,7 +48,7 @@ class LiveRun:
         self.id = run_id
         self.conversation_id = conversation_id
         self.launcher = launcher
-        """The first channel of the socket that launched it."""
+        """The first channel of the socket that launched it; see `Supervisor.start`."""
         self.agent: str | None = None
         """The slug of the agent that answers. None before the run has begun."""
         self.omitted_seq = 0

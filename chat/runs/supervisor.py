@@ -70,7 +70,8 @@ class Supervisor:
     def start(self, run_id: UUID, conversation_id: UUID, launcher: str | None) -> None:
         """Begin a run that is queued for this host as soon as it may run.
 
-        `launcher` is the first channel of the socket that asked for it, or NO_SOCKET.
+        `launcher` is the first channel of the socket that asked for it, or NO_SOCKET. It is None for a run that no
+        socket of this process asked for: one that was adopted, or whose approval expired.
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher)
         before, self._runs[run_id] = self._runs.get(run_id), live
