@@ -57,7 +57,7 @@ layer: $(VENV)/test.installed ## the tests of one layer: LAYER=store
 .PHONY: watch
 watch: $(VENV)/dev.installed ## run the tests of what has changed since the last commit whenever you save; TEST= selects others
 	@$(BIN)/ptw . --now --clear --delay 0.3 --patterns '*.py,*.js,*.html,*.css' --ignore-patterns '*/.venv/*,*/var/*' \
-	  --runner $(CURDIR)/$(BIN)/python -- -m tests.support.changed $(TEST) $(ARGS)
+	  --runner $(CURDIR)/$(BIN)/python -m tests.support.changed $(TEST) $(ARGS)
 
 .PHONY: backends
 backends: $(VENV)/test.installed ## the tests that depend on database or channel layer, on a PostgreSQL and a Redis started for them
