@@ -35,9 +35,12 @@ def uv(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def interpreter(python: str) -> str | None:
-    """The path of that Python if it can run here."""
+    """The path of that Python if it is here: where uv finds it, or one that pyenv has installed."""
     found = uv("python", "find", "--no-python-downloads", "--no-project", "--system", python)
-    return found.stdout.strip() or None if found.returncode == 0 else None
+    if found.returncode == 0:
+        return found.stdout.strip()
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    return next((str(path) for path in versions.glob(f"{python}.*/bin/python")), None)
 
 
 def environment(pair: Pair, executable: str) -> Path:
