@@ -1,7 +1,7 @@
-"""Fixtures: real servers for whole-site tests, and what in-process tests of consumers need.
+"""Fixtures: real servers for whole-site tests, and an in-process setting for tests of consumers.
 
-The suite runs in several processes (pytest-xdist). Each has its own databases, ports, Redis prefixes and folders; what
-is expensive to make is made once for all of them, in the run's folder.
+The suite runs in several processes (pytest-xdist). Each has its own databases, ports, Redis prefixes and folders. What
+is expensive (a migrated database, collected static files) is made once, in a folder that they share.
 """
 
 import os
@@ -28,7 +28,7 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a run makes its folder; those that it starts find the folder in the environment."""
+    """The first process of a run makes the shared folder. Its workers find it in the environment."""
     if RUN_FOLDER not in os.environ:
         os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="nous-chat-run-")
         config.add_cleanup(_remove_run_folder)
@@ -43,9 +43,10 @@ def _remove_run_folder() -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What `-n auto` means: two workers for each core, because the tests wait as much as they compute; none where only
-    single files are asked for.
+    """The meaning of `-n auto`: two workers per core, because tests wait as much as they compute. None if only single
+    files are selected, because starting workers would take longer.
     """
     if all(Path(argument.split("::")[0]).is_file() for argument in config.args):
         return 0
@@ -55,13 +56,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.fixture(scope="session")
 def run_folder() -> Path:
-    """Shared by all processes of this run, and removed at its end."""
+    """The folder that all processes of this run share. It is removed when the run ends."""
     return Path(os.environ[RUN_FOLDER])
 
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[str]:
-    """The URL of a Redis: REDIS_URL, else one started for the session."""
+    """The URL of a Redis: REDIS_URL, or one that is started for the session."""
     if url := os.environ.get("REDIS_URL"):
         yield url
         return
@@ -72,7 +73,7 @@ def redis() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[Upstream]:
-    """A provider on the OpenAI wire that behaves as the model's name tells it."""
+    """A fake provider whose models do what their names say."""
     server = servers.start_upstream()
     with servers.running(server):
         yield server
@@ -80,7 +81,7 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def replay() -> Iterator[Upstream]:
-    """Recorded answers of real providers; skipped where the recordings are not beside the project."""
+    """Recorded answers of real providers. Skips the test if the recordings are not next to the project."""
     if not (servers.SHARED / "tools" / "replay_upstream.py").exists():
         pytest.skip("the recordings are not here")
     server = servers.start_replay()
@@ -97,8 +98,10 @@ def database(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Iter
 
 @pytest.fixture
 def start_site(database: Database, upstream: Upstream) -> Iterator[Callable[..., Site]]:
-    """Start sites: `start_site(NOUS_CHAT_MODEL="custom:words", REDIS_URL=redis)`. Each has a database of its own unless
-    DATABASE_URL is given; the in-memory layer, or the suite's Redis where REDIS_URL is set; the upstream as `custom`.
+    """Start sites: `start_site(NOUS_CHAT_MODEL="custom:words", REDIS_URL=redis)`.
+
+    By default each has its own database, the in-memory channel layer (or the Redis of REDIS_URL, if the suite runs with
+    one), and the fake provider as `custom`.
     """
     started: list[Site] = []
 
@@ -122,7 +125,7 @@ def start_site(database: Database, upstream: Upstream) -> Iterator[Callable[...,
 
 @pytest.fixture
 def stop_after() -> Iterator[Callable[[Server], Any]]:
-    """Ends servers that a test starts by itself."""
+    """Stop a server when the test ends: `other = stop_after(site.beside())`."""
     kept: list[Server] = []
 
     def keep(server: Any) -> Any:
@@ -139,7 +142,7 @@ def stop_after() -> Iterator[Callable[[Server], Any]]:
 def scenario(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Run a coroutine function as a test: `scenario(talk, ada)`.
 
-    The ORM then runs in this thread, inside the test's transaction, which channels must not close between calls.
+    The ORM runs in this thread, in the test's transaction. Channels must not close that connection between calls.
     """
     monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
 
@@ -165,7 +168,7 @@ def people(db: None, django_user_model: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def room(people: dict[str, Any]) -> Any:
-    """Ada owns it, Bob is a member; Eve is not in it. The agent answers every message."""
+    """A conversation: Ada owns it, Bob is a member, Eve is not in it. The agent answers every message."""
     from chat import store
     from chat.models import Conversation, Participant
 
@@ -178,7 +181,7 @@ def room(people: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Choose what the provider does, and other settings: `model("words@n=5", IDLE_TIMEOUT=1)`."""
+    """Choose the provider's model, and other settings: `model("words@n=5", IDLE_TIMEOUT=1)`."""
     monkeypatch.setenv("CUSTOM_BASE_URL", f"{upstream.url}/v1")
     monkeypatch.setenv("CUSTOM_API_KEY", "sk-test-0123456789")
 
@@ -190,9 +193,7 @@ def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def browser_path() -> str | None:
-    """Chromium on PATH, else Playwright's own."""
-    import shutil
-
+    """The path of Chromium: from PATH, or Playwright's own."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
@@ -211,10 +212,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if STARTS_PROCESSES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("site")
-    wanting = [item for item in items if item.get_closest_marker("browser")]
-    if not wanting or browser_path():
+    browser_tests = [item for item in items if item.get_closest_marker("browser")]
+    if not browser_tests or browser_path():
         return
     if os.environ.get("REQUIRE_BROWSER"):
-        raise pytest.UsageError("REQUIRE_BROWSER is set, but there is no Chromium, on PATH or of Playwright's.")
-    for item in wanting:
-        item.add_marker(pytest.mark.skip(reason="no Chromium on PATH or of Playwright's"))
+        raise pytest.UsageError("REQUIRE_BROWSER is set, but there is no Chromium: not on PATH, and not Playwright's.")
+    for item in browser_tests:
+        item.add_marker(pytest.mark.skip(reason="no Chromium on PATH, and not Playwright's"))

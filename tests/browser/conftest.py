@@ -1,4 +1,4 @@
-"""A real Chromium, and a page of a signed-in person in it."""
+"""Fixtures: a real Chromium, and pages of signed-in users in it."""
 
 import os
 import re
@@ -33,14 +33,14 @@ def browser() -> Iterator[Browser]:
 
 
 def _refused(said: ConsoleMessage) -> bool:
-    """Did the page's security policy refuse something? In the frame of diagrams that is what the policy is for."""
+    """Whether the page's security policy refused something. In the frame of diagrams it is meant to."""
     return "Content Security" in said.text and not re.search("/diagram/|/mermaid", said.location["url"])
 
 
 @pytest.fixture
 def sign_in(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`sign_in(site, "ada")`: a page of that person, in a browser window of its own. Whatever the page's scripts throw,
-    or its security policy refuses, fails the test.
+    """`sign_in(site, "ada")`: a page of that user, in its own browser context. An error of a script, and anything that
+    the security policy refuses, fails the test.
     """
     problems: list[str] = []
     with ExitStack() as closing:

@@ -1,4 +1,4 @@
-"""A plain client of a running site: signs in over HTTP, talks over real WebSockets."""
+"""Clients of the chat: of a running site over HTTP and WebSockets, and of a consumer in this process."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from .upstream import text
 
 
 def all_said(finished: Frame) -> str:
-    """The words that the provider sent to a run which has completed, by its own count."""
+    """The whole text that the provider sent to a completed run, by the provider's own count of words."""
     return text(finished["usage"]["output_tokens"])
 
 
 class Talker(Reader):
-    """A Reader at an open connection: sends commands, waits for events. What the frames travel on is the subclass's."""
+    """A Reader with a connection: sends commands and waits for events. Subclasses provide the connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Talker(Reader):
         raise NotImplementedError
 
     async def take(self, text: str) -> None:
-        """Apply one frame, and send the commands that the protocol asks for in return."""
+        """Apply one frame, and send the commands that the protocol requires in return."""
         for command in self.apply(json.loads(text)):
             await self.transmit(json.dumps(command))
         self._changed.set()
@@ -50,8 +50,8 @@ class Talker(Reader):
         await self.send("message.send", client_id=client_id, text=text, **fields)
         return client_id
 
-    async def until(self, condition: Callable[..., Any], seconds: float = 30) -> Any:
-        """Wait until the condition over what was heard is true; returns its value."""
+    async def until(self, condition: Callable[..., Any], seconds: float = 60) -> Any:
+        """Wait until `condition` is true of the events received; returns its value."""
         async with asyncio.timeout(seconds):
             while not (value := condition()):
                 if self.closed is not None:
@@ -60,18 +60,18 @@ class Talker(Reader):
                 await self._changed.wait()
             return value
 
-    async def hear(self, name: str, number: int = 1, seconds: float = 30) -> Frame:
-        """The `number`th event of that type."""
+    async def hear(self, name: str, number: int = 1, seconds: float = 60) -> Frame:
+        """Wait for the `number`th event of that type."""
         await self.until(lambda: len(self.of_type(name)) >= number, seconds)
         return self.of_type(name)[number - 1]
 
-    async def answered(self, ref: str, seconds: float = 30) -> Frame:
-        """The event that answers the command with that ref."""
+    async def answered(self, ref: str, seconds: float = 60) -> Frame:
+        """Wait for the event that answers the command with that ref."""
         frame: Frame = await self.until(lambda: next((e for e in self.events if e.get("ref") == ref), None), seconds)
         return frame
 
-    async def shut(self, seconds: float = 30) -> int:
-        """Wait until the server has closed; returns the code."""
+    async def shut(self, seconds: float = 60) -> int:
+        """Wait until the server closes; returns the close code."""
         async with asyncio.timeout(seconds):
             while self.closed is None:
                 self._changed.clear()
@@ -145,7 +145,7 @@ class InProcess(Talker):
 
 
 class Person:
-    """Somebody with a session on a site."""
+    """A user who is signed in to a site."""
 
     prefix = "/chat/"
     socket_prefix = "/ws/chat/"
@@ -160,7 +160,7 @@ class Person:
         return str(answer.json()["id"])
 
     async def messages(self, conversation: str) -> list[Frame]:
-        """What the database holds."""
+        """The messages as the database holds them."""
         answer = await self.http.get(f"{self.prefix}api/conversations/{conversation}/messages/?limit=100")
         assert answer.status_code == 200, answer.text
         messages: list[Frame] = answer.json()["messages"]
@@ -173,7 +173,7 @@ class Person:
     def connect(
         self, conversation: str = "", site: Site | None = None, query: str = "", **options: Any
     ) -> websockets.connect:
-        """To a conversation, or without one to the inbox; on another process of the same site if given."""
+        """Connect to a conversation, or to the inbox; with `site`, to another process of the same site."""
         port = (site or self.site).port
         address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "") + query
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
@@ -183,7 +183,7 @@ class Person:
 
     @contextlib.asynccontextmanager
     async def socket(self, conversation: str = "", site: Site | None = None, query: str = "") -> AsyncIterator[Socket]:
-        """A Socket at such a connection."""
+        """A Socket with such a connection, closed at the end."""
         async with self.connect(conversation, site, query) as connection:
             socket = Socket(connection)
             try:
@@ -208,7 +208,7 @@ async def signed_in(site: Site, name: str, at: str = "/accounts/login/") -> Asyn
 
 
 def last_message(site: Site, conversation: str) -> Frame:
-    """What a site that was started again has stored as the newest of one of Ada's conversations."""
+    """The newest message of a conversation of Ada's, as a restarted site has stored it. Stops the site."""
 
     async def look() -> Frame:
         async with signed_in(site, "ada") as ada:

@@ -1,4 +1,4 @@
-"""Channel layers that do on purpose what real ones do by accident: lose messages, double them, bring them late."""
+"""Channel layers that lose, duplicate and delay messages on purpose."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ Send = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 class Loss:
-    """Chances (0 to 1) for each message, drawn by a seed. `counts` tells what was done."""
+    """Probabilities (0 to 1) for each message, drawn with a seed. `counts` says how many of each happened."""
 
     def __init__(self, seed: int = 0, drop: float = 0, double: float = 0, delay: float = 0) -> None:
         self._random = random.Random(seed)
@@ -44,7 +44,7 @@ async def _later(send: Send, target: str, message: dict[str, Any]) -> None:
 
 
 class LossyChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels has no types
-    """In memory; frames to groups suffer, but for the end of a run: a test that waits for it would never end."""
+    """An in-memory layer that harms frames to groups, but never the end of a run: tests wait for it."""
 
     def __init__(
         self, seed: int = 0, drop: float = 0.2, double: float = 0.2, delay: float = 0.2, **kwargs: Any
@@ -64,7 +64,7 @@ class LossyChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels
 
 
 class LossyRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
-    """On a real Redis; everything suffers, as far as `loss` says: nothing, until a test gives it another."""
+    """A Redis layer that harms all messages as `loss` says. By default it harms none."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""What a person does on the page, for browser tests: `begin(page)`, `say(page, "Hello")`, `ends(page, "completed")`."""
+"""What a user does on the page, for browser tests: `begin(page)`, `say(page, "Hello")`, `ends(page, "completed")`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ back instead (`hold` in `tests/support/upstream/`) until the test has seen what 
 
 
 def begin(page: Page) -> str:
-    """A new conversation, or the empty one that a first visit has made; returns its id."""
+    """Open a new conversation, or the empty one of the first visit; returns its id."""
     page.wait_for_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
     open_list(page)
     page.get_by_role("button", name="New conversation").first.click()
@@ -27,7 +27,7 @@ def begin(page: Page) -> str:
 
 
 def open_list(page: Page) -> None:
-    """In a narrow window the list is a drawer."""
+    """Open the list if it is a drawer, as in a narrow window."""
     menu = page.locator("button.menu")
     new = page.get_by_role("button", name="New conversation", exact=True)
     expect(menu.or_(new).filter(visible=True).first).to_be_visible()
@@ -50,19 +50,19 @@ def answer(page: Page) -> Locator:
 
 
 def shown(page: Page) -> str:
-    """The source of the answer that is shown. What becomes of it on the page: test_markdown.py."""
+    """The Markdown source of the answer shown. How it looks is the subject of test_markdown.py."""
     return str(answer(page).locator('[data-part="text"]').evaluate("part => part.source"))
 
 
 def ends(page: Page, status: str) -> None:
-    """With all of its text in `shown` and in `stored`. The answer before it may have ended so, too: a test that asks
-    again waits for the new one first.
+    """Wait until the last answer has ended with that status. If the previous answer ended so too, wait for the new one
+    to appear first.
     """
     expect(answer(page)).to_have_attribute("data-status", status)
 
 
 def until(page: Page, condition: Callable[[], Any], what: str) -> None:
-    """Waits for what `expect` cannot see: what is stored, what the browser has asked for."""
+    """Wait for something that `expect` cannot see, such as a stored row or a request of the browser."""
 
     def met() -> Any:
         if not (value := condition()):
@@ -73,7 +73,7 @@ def until(page: Page, condition: Callable[[], Any], what: str) -> None:
 
 
 def noted(element: Locator, read: str = "element => element.textContent") -> Callable[[], list[Any]]:
-    """All that is read of an element from now on, at each change of it: what stands there for a moment only, too."""
+    """Record what is read of an element at each change from now on, so that short-lived states are seen too."""
     notes = element.evaluate_handle(f"""element => {{
         const read = {read};
         const notes = [read(element)];
@@ -85,7 +85,7 @@ def noted(element: Locator, read: str = "element => element.textContent") -> Cal
 
 
 def types(page: Page, seen: Locator) -> None:
-    """Writes until that is seen elsewhere: who pauses is typing no more."""
+    """Type until the typing indicator is visible elsewhere. It disappears when typing pauses."""
 
     def more() -> bool:
         page.get_by_role("textbox", name="Message").press("x")
@@ -107,13 +107,13 @@ def posting(page: Page) -> dict[str, str]:
 
 
 def made(page: Page, title: str) -> str:
-    """A conversation with that title; returns its id."""
+    """Create a conversation with that title; returns its id."""
     answer = page.request.post("/chat/api/conversations/", data={"title": title}, headers=posting(page))
     return str(answer.json()["id"])
 
 
 def fill(site: Site, conversation: str, texts: Sequence[str], role: str = "user") -> None:
-    """All that was said in it, with the numbers 1, 2, 3 ..., and found by a search."""
+    """Fill a conversation with messages numbered 1, 2, 3 ..., and index them for search."""
     code = (
         "from chat.models import Message, Conversation; from chat.store.search import index_messages;"
         f"Conversation.objects.filter(pk={conversation!r}).update(last_seq={len(texts)});"
@@ -125,16 +125,16 @@ def fill(site: Site, conversation: str, texts: Sequence[str], role: str = "user"
 
 
 def row(page: Page, title: str) -> Locator:
-    """A conversation in the list."""
+    """The row of a conversation in the list."""
     return page.locator("li.row").filter(has_text=title)
 
 
 def panel(page: Page) -> Locator:
-    """The panel of people and settings, opened."""
+    """Open the panel of people and settings."""
     page.get_by_role("button", name="People and settings").click()
     return page.get_by_role("dialog", name="People and settings")
 
 
 def person(panel: Locator, name: str) -> Locator:
-    """Somebody's line in it."""
+    """The line of a participant in the panel."""
     return panel.get_by_role("list", name="People").get_by_role("listitem").filter(has_text=name)

@@ -1,4 +1,4 @@
-"""What a client that follows docs/protocol.md knows: frames in, a transcript and the commands it owes out. Pure."""
+"""A reference client of docs/protocol.md: frames in; a transcript, and the commands it has to send, out. Pure."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ Frame = dict[str, Any]
 
 
 class Reader:
-    """The rules of "Following a run", in Python. `messages` is the transcript by id; `events` everything heard."""
+    """The rules of "Following a run", in Python. `messages` is the transcript by id, `events` all events received."""
 
     def __init__(self) -> None:
         self.finished: list[Frame] = []
         self.events: list[Frame] = []
         self.delta_chars = 0
         self.healed = ""
-        """The text of the last run as it had been put together when its end came."""
+        """The text of the last run, as it was assembled when the run ended."""
 
         self.forget()
 
     def forget(self) -> None:
-        """As a page that is loaded again."""
+        """Forget everything, like a page that is reloaded."""
         self.messages: dict[str, Frame] = {}
         self.runs: dict[str, Frame] = {}
         self.seqs: dict[str, int] = {}
@@ -26,7 +26,7 @@ class Reader:
         self.snapshot: Frame | None = None
 
     def apply(self, frame: Frame) -> list[Frame]:
-        """Take one event; returns the commands that it makes necessary."""
+        """Apply one event; returns the commands that have to be sent."""
         self.events.append(frame)
         match frame["type"]:
             case "snapshot":
@@ -71,7 +71,7 @@ class Reader:
         return []
 
     def _begin(self, newest: list[Frame], more: bool) -> None:
-        """What a snapshot shows takes the place of what was known from its first message on."""
+        """Replace everything from the snapshot's first message on."""
         first = newest[0]["seq"] if more else 0
         self.messages = {key: message for key, message in self.messages.items() if message["seq"] < first}
         self.lost.clear()
@@ -79,7 +79,7 @@ class Reader:
             self._put(message)
 
     def _compare(self, frame: Frame) -> list[Frame]:
-        """What a conversation's state tells that was not heard of."""
+        """Compare a conversation's state with what was received, and ask for what is missing."""
         newest = max((message["seq"] for message in self.messages.values()), default=0)
         commands: list[Frame] = []
         if frame["last_seq"] > newest:
@@ -137,7 +137,7 @@ class Reader:
                 self.runs.pop(run["id"], None)
 
     def _prefer(self, message: Frame) -> None:
-        """Of several alternatives, the one that was heard of last is shown."""
+        """Show the alternative that was received last."""
         for other in message["alternatives"]:
             if other != message["id"]:
                 self.messages.pop(other, None)

@@ -25,6 +25,8 @@ from .fork_server import Forked, ForkServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
+PATIENCE = 300
+"""Seconds that a program may take to start, or a command to run, on a machine that is busy with other things."""
 PASSWORD = "correct horse battery staple"
 PEOPLE = ("ada", "bob", "eve")
 
@@ -89,7 +91,7 @@ class Server:
                     command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
                 )
         try:
-            wait_for(self._up, 60, " ".join(command))
+            wait_for(self._up, PATIENCE, " ".join(command))
         except BaseException:
             self.kill()
             raise
@@ -312,7 +314,7 @@ def environment(**extra: str | None) -> dict[str, str]:
 def run(arguments: list[str], env: dict[str, str]) -> str:
     """Run a Python program to its end, in the fork server; returns what it printed."""
     with tempfile.NamedTemporaryFile("r") as output, tempfile.NamedTemporaryFile("r") as errors:
-        code = fork_server.start(arguments, env, output.name, errors.name).wait(120)
+        code = fork_server.start(arguments, env, output.name, errors.name).wait(PATIENCE)
         if code:
             raise subprocess.CalledProcessError(code, arguments, output.read(), errors.read())
         return output.read()
