@@ -1,5 +1,6 @@
 """Rate limits of commands and requests, per user."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from chat.models import Conversation, Message
 
 
 @pytest.fixture(autouse=True)
-def low_rate(settings: Any) -> None:
+def low_rate(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A low rate, buckets that no other test has used, and a clock that stands still."""
     settings.NOUS_CHAT = {"COMMAND_RATE": 2.0, "COMMAND_BURST": 5}
+    monkeypatch.setattr(ratelimit, "_requests", ratelimit.RequestBuckets())
+    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: 1.0))
 
 
 def test_a_burst_is_admitted_and_then_the_rate_applies() -> None:
@@ -65,10 +69,7 @@ def test_too_many_http_requests_get_429_with_retry_after(client: Any, people: An
     assert client.get("/chat/api/conversations/").status_code == 200
 
 
-def test_posts_of_the_form_without_javascript_count_as_well(
-    client: Any, people: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chat.ratelimit._requests", ratelimit.RequestBuckets())
+def test_posts_of_the_form_without_javascript_count_as_well(client: Any, people: Any) -> None:
     client.force_login(people["eve"])
     room = store.create_conversation(people["eve"])
     while client.get("/chat/api/conversations/").status_code == 200:
