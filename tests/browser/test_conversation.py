@@ -761,7 +761,7 @@ def test_who_is_removed_is_told_and_cannot_write(start_site: StartSite, sign_in:
     people = f"/chat/api/conversations/{conversation}/participants/"
     pid = next(p["id"] for p in ada.request.get(people).json()["participants"] if p["user"]["name"] == "bob")
     ada.request.delete(f"{people}{pid}/", headers=posting(ada))
-    expect(bob.get_by_text("You are no longer in this conversation.")).to_be_visible()
+    expect(bob.get_by_text("You are no longer in this conversation.").first).to_be_visible()
     expect(box(bob)).to_be_hidden()
     expect(bob.locator("nous-chat")).to_have_attribute("data-connection", "closed")
 
