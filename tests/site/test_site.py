@@ -204,7 +204,8 @@ def test_stop_and_sync_reach_the_owner_from_another_process(
 
 
 def test_what_a_killed_process_was_writing_is_kept_and_marked(start_site: StartSite) -> None:
-    site = start_site(NOUS_CHAT_MODEL=FLOWING)
+    soon_declared_dead = {"DJANGO_SETTINGS_MODULE": "tests.sites.tuned", "NOUS_CHAT": '{"HOST_TIMEOUT": 5}'}
+    site = start_site(NOUS_CHAT_MODEL=FLOWING, **soon_declared_dead)
 
     async def begin() -> tuple[str, str]:
         async with signed_in(site, "ada") as ada:
