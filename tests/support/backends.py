@@ -4,6 +4,7 @@ The command finds their addresses in DATABASE_URL and REDIS_URL.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from . import servers
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that both servers are stopped
     programs = servers.postgres_programs()
     if programs is None:
         sys.exit("There is no PostgreSQL server: no initdb on PATH or in /usr/lib/postgresql.")
