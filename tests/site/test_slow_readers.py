@@ -99,7 +99,7 @@ def test_a_reader_who_stopped_reading_costs_nothing_holds_up_nobody_and_is_sent_
                 theirs = {peer.connection.getsockname()[1] for peer in stalled}
                 grown, there = 0, True
                 async with asyncio.timeout(240):
-                    # On a slow machine, the stalled ones are gone before the reader has got as much as they may be sent.
+                    # On a slow machine, the stalled ones are gone before the reader has got what they may be sent.
                     while there or reader.delta_chars <= LIMIT:
                         seen = len(reader.events)
                         await reader.until(lambda seen=seen: len(reader.events) > seen)
