@@ -1,5 +1,6 @@
 """The input of a run, a list of Message, and its outcome, a Result."""
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,11 @@ missing from some wires and refused by some models."""
 
 LENGTH_FINISH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"})
 """The finish reasons, on all wires, of an answer that reached its length limit. It can be continued."""
+
+
+PLAIN_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+"""The ids of tool calls that every vendor but Mistral accepts: Anthropic takes these characters only, OpenAI at most 40
+of them."""
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -68,12 +74,23 @@ class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
 
     `raw` is what the model wrote. `arguments` is that as an object, or None if it is not one (cut off by a token limit,
     or invalid).
+
+    In a stream and a history, `id` is a short key that is unique there: the provider's id, or one of ours if that is
+    missing, used already, or not made of at most 40 letters, digits, _ and -. Then `provider_id` is what the provider
+    sent, and `provider` its name: only that provider gets it back (normalize_history.py).
     """
 
     id: str
     name: str
     arguments: dict[str, Any] | None
     raw: str = ""
+    provider_id: str = ""
+    provider: str = ""
+
+    @property
+    def received_id(self) -> str:
+        """The id as the provider sent it, or ours if it sent none."""
+        return self.provider_id or self.id
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from .events import TextDelta, ThinkingDelta, ToolCall
-from .messages import Message, Result
+from .messages import PLAIN_ID, Message, Result
 from .providers.provider import Completion
 from .usage import Usage
 
@@ -21,8 +21,8 @@ class ResultBuilder:
     """For each turn call `start_turn`, `add` and `set_completion`, `end_turn`. Append to `messages` what the history
     should keep.
 
-    `used_ids` are the ids of the calls in the history. `with_unique_id` gives a new id to a call whose id is used
-    already or missing, so that decisions and pages can tell calls apart.
+    `used_ids` are the ids of the calls in the history. `with_key` makes the id of a call a key that decisions, rows and
+    pages can use.
     """
 
     def __init__(self, used_ids: Iterable[str] = ()) -> None:
@@ -30,7 +30,7 @@ class ResultBuilder:
         self.messages: list[Message] = []
         self.pending: tuple[ToolCall, ...] = ()
         self.output: Any = None
-        self._used_ids = set(used_ids)
+        self._used_keys = {used.casefold() for used in used_ids}
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
@@ -40,7 +40,7 @@ class ResultBuilder:
     def start_turn(self) -> None:
         self._turn_text: list[str] = []
         self._turn_calls: list[ToolCall] = []
-        self._turn_has_thinking = self._turn_has_new_ids = False
+        self._turn_has_thinking = False
         self._completion = Completion()
 
     def add(self, event: TextDelta | ThinkingDelta | ToolCall) -> TextDelta | ThinkingDelta | ToolCall:
@@ -61,14 +61,16 @@ class ResultBuilder:
                 self._calls.append(event)
         return event
 
-    def with_unique_id(self, call: ToolCall) -> ToolCall:
-        """New ids have nine letters and digits, the only form that Mistral accepts, like everybody else."""
-        identity = call.id
-        while not identity or identity in self._used_ids:
-            identity = uuid.uuid4().hex[:9]
-        self._used_ids.add(identity)
-        self._turn_has_new_ids = self._turn_has_new_ids or (call.id != "" and identity != call.id)
-        return replace(call, id=identity)
+    def with_key(self, call: ToolCall, provider: str) -> ToolCall:
+        """The call of a provider with a key as its id (ToolCall). Our keys have nine letters and digits, the only form
+        that Mistral accepts, like everybody else. Keys differ in more than case, which some databases ignore."""
+        key = call.id
+        while not PLAIN_ID.fullmatch(key) or key.casefold() in self._used_keys:
+            key = uuid.uuid4().hex[:9]
+        self._used_keys.add(key.casefold())
+        if key == call.id or not call.id:
+            return replace(call, id=key)
+        return replace(call, id=key, provider_id=call.id, provider=provider)
 
     def set_completion(self, completion: Completion) -> None:
         """How the turn ended. After retries, the last completion counts."""
@@ -76,10 +78,8 @@ class ResultBuilder:
 
     def end_turn(self) -> Message:
         """The complete turn, for the history."""
-        # A replay holds the ids that the vendor sent, so it does not match calls with new ids.
-        replay = None if self._turn_has_new_ids else self._completion.replay
         text = "".join(self._turn_text)
-        turn = Message("assistant", text, tool_calls=tuple(self._turn_calls), replay=replay)
+        turn = Message("assistant", text, tool_calls=tuple(self._turn_calls), replay=self._completion.replay)
         self._usage = self._total_usage()
         self._completion = replace(self._completion, usage=None)
         self._turn_text = []

@@ -161,8 +161,8 @@ class _Run:
                 async for event in stream:
                     if isinstance(event, Completion):
                         builder.set_completion(event)
-                    elif isinstance(event, ToolCall) and self.tools.specs:
-                        yield builder.add(builder.with_unique_id(event))
+                    elif isinstance(event, ToolCall):
+                        yield builder.add(builder.with_key(event, self.models.provider.name))
                     else:
                         yield builder.add(event)
         finally:

@@ -30,7 +30,7 @@ logger = logging.getLogger("nous_chat.runs")
 T = TypeVar("T")
 
 Publishable = engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
-"""What one frame carries. A call comes with the id that the model gave it."""
+"""What one frame carries. A call comes with its key (`store.call_key`)."""
 
 MAX_HELD_CHARS = 64 * 1024
 """Backpressure: the provider is read no further while this much text waits to be published."""
@@ -65,7 +65,7 @@ class LiveRun:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: dict[str, objects.Call] = {}
-        """The tool calls, by the model's ids."""
+        """The tool calls, by their keys (`store.call_key`)."""
         self._ready: list[Publishable] = []
         """Calls, and the deltas before them, that have left the Coalescer but are not published yet."""
         self._stored_seq = 0
@@ -121,7 +121,7 @@ class LiveRun:
         self._enforce_budgets()
         self._text, self._thinking = [message.text], [message.thinking]
         by_id = {call.id: call for call in message.calls}
-        self._calls = {call_id: by_id[pk] for call_id, pk in started.call_ids.items()}
+        self._calls = {key: by_id[pk] for key, pk in started.call_keys.items()}
         if message.run is None or message.run.seq == 0:
             await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
             return
@@ -166,7 +166,8 @@ class LiveRun:
                         self._publish_call(event.id, name=event.name, arguments=event.arguments)
                     case engine.ToolResult():
                         meter.add_tool_result(len(event.text))
-                        rejected = event.id in self._calls and self._calls[event.id].status == "rejected"
+                        before = self._calls.get(store.call_key(event.id))
+                        rejected = before is not None and before.status == "rejected"
                         status = "rejected" if rejected else "failed" if event.failed else "done"
                         self._publish_call(event.id, name=event.name, status=status, result=event.text)
                     case engine.Finish() | engine.Error():
@@ -183,11 +184,12 @@ class LiveRun:
 
     def _publish_call(self, call_id: str, **changes: Any) -> None:
         """Publish a new or changed tool call in a frame of its own, after the text before it."""
-        call = self._calls.get(call_id)
+        key = store.call_key(call_id)
+        call = self._calls.get(key)
         if call is None:
             call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None)
-        self._calls[call_id] = call = replace(call, **changes)
-        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), (call_id, call)]
+        self._calls[key] = call = replace(call, **changes)
+        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), (key, call)]
         self._wake.set()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -219,8 +221,8 @@ class LiveRun:
             if self._disowned:
                 break
             if isinstance(item, tuple):
-                call_id, call = item
-                await self._persist(store.save_call, self.id, self._process.host, call, call_id)
+                key, call = item
+                await self._persist(store.save_call, self.id, self._process.host, call, key)
             self._seq += 1
             await groups.publish(self._group, self._frame(item))
         self._has_room.set()

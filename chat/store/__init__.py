@@ -20,7 +20,7 @@ is not allowed.
 
 from .access import Access, check_access
 from .alternatives import choose_alternative
-from .approvals import CallDecision, await_approval, decide_call, expire_approvals, save_call
+from .approvals import CallDecision, await_approval, call_key, decide_call, expire_approvals, save_call
 from .attachments import AttachmentFile, delete_unsent_attachment, delete_unused_file, get_attachment, upload_attachment
 from .base import PAGE_SIZE
 from .budgets import charge_run, check_run_budgets
@@ -103,6 +103,7 @@ __all__ = [
     "add_participant",
     "adopt_runs",
     "await_approval",
+    "call_key",
     "change_conversation",
     "change_role",
     "charge_run",

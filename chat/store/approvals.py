@@ -1,5 +1,6 @@
 """Tool calls and their approvals: store a call, wait for decisions, decide, expire."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,11 +29,23 @@ from .text import sanitize_json, sanitize_text
 EXPIRED = gettext_noop("Nobody decided in time.")
 """The reason of a rejection that nobody made."""
 
+MAX_KEY_CHARS = 200
+"""The length of the column `ToolCall.call_id`."""
+
 EXPIRE_AT_ONCE = 20
 """In how many conversations one call of `expire_approvals` expires calls."""
 
 
-def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None:
+def call_key(call_id: str) -> str:
+    """What the row of a tool call stores to be found by the id of the call. That is the id itself, or a hash of it if
+    the column cannot hold it: custom agents choose their ids as they like.
+    """
+    if len(call_id) <= MAX_KEY_CHARS and sanitize_text(call_id) == call_id:
+        return call_id
+    return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def save_call(run_id: UUID, host: str, call: objects.Call, key: str) -> None:
     """Store a new tool call, or its result. Does nothing if the run no longer belongs to `host`."""
     if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
         return
@@ -42,7 +55,7 @@ def save_call(run_id: UUID, host: str, call: objects.Call, call_id: str) -> None
         "status": call.status,
         "result": None if call.result is None else sanitize_text(call.result),
     }
-    new = fields | {"run_id": run_id, "call_id": sanitize_text(call_id)[:200]}
+    new = fields | {"run_id": run_id, "call_id": key}
     ToolCall.objects.update_or_create(pk=call.id, defaults=fields, create_defaults=new)
 
 
@@ -66,7 +79,7 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)
     Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
-    undecided = [call.id for call in pending_calls(ending.transcript)]
+    undecided = [call_key(call.id) for call in pending_calls(ending.transcript)]
     ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
         status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_expiry()
     )

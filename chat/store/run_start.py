@@ -17,6 +17,7 @@ from ..models import Conversation, Message, Run, ToolCall
 from ..protocol import objects
 from . import prompts
 from .alternatives import create_answer
+from .approvals import call_key
 from .base import PAGE_SIZE, lock_conversation, prompt_messages
 from .budgets import read_remaining
 from .pricing import RemainingBudget, find_price
@@ -46,9 +47,9 @@ class StartedRun(Struct, frozen=True):
     omitted_seq: int = 0
     """The number of the newest message that is neither in the prompt nor in the summary; 0 if there is none."""
     decisions: dict[str, engine.Decision] | None = None
-    """If the run is resumed after approvals: the decisions by the model's ids of the calls."""
-    call_ids: dict[str, UUID] = {}
-    """Ids of its tool calls' rows by the model's ids."""
+    """If the run is resumed after approvals: the decisions by the engine's ids of the calls."""
+    call_keys: dict[str, UUID] = {}
+    """Ids of its tool calls' rows by `call_key`."""
     remaining: list[RemainingBudget] = []
     price: Price | None = None
 
@@ -89,7 +90,7 @@ def _describe_start(run: Run, answer: Message, conversation: Conversation) -> St
     if run.continues and run.replaces is not None and not transcript:
         transcript = prompts.build_continuation(run.replaces)
     calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
-    decided = [call.id for call in pending_calls(transcript)]
+    decided = [call.id for call in pending_calls(transcript)]  # ids that the engine knows; rows have keys
     budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
     earlier = prompt_messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
     prompt = prompts.build_prompt(
@@ -109,8 +110,8 @@ def _describe_start(run: Run, answer: Message, conversation: Conversation) -> St
         user=run.launched_by,
         conversation=conversation,
         transcript=transcript,
-        decisions={call_id: _read_decision(calls[call_id]) for call_id in decided} if decided else None,
-        call_ids={call_id: call.id for call_id, call in calls.items()},
+        decisions={call_id: _read_decision(calls[call_key(call_id)]) for call_id in decided} if decided else None,
+        call_keys={key: call.id for key, call in calls.items()},
         remaining=remaining,
         price=find_price(run.model),
     )

@@ -141,6 +141,43 @@ def test_a_run_waits_for_an_approval_then_continues_in_another_process(
     scenario(decide)  # another loop, as another process or a restart would be
 
 
+@pytest.mark.parametrize(
+    ("agent", "question"),
+    [
+        *(("agent", question) for question in clerk.ODD_IDS),
+        *(("odd_agent", question) for question, ids in clerk.ODD_IDS.items() if len(set(ids)) == len(ids)),
+    ],
+)
+def test_calls_are_decided_one_by_one_whatever_their_ids(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, question: str, agent: str
+) -> None:
+    ids = clerk.ODD_IDS[question]
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": f"tests.sites.clerk.{agent}"}}}
+
+    async def ask() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say(question)
+            await ada.until(lambda: awaits_approval(ada))
+            assert {call["status"] for call in ada.answer["calls"]} == {"awaiting_approval"}
+
+    async def decide() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            calls = ada.answer["calls"]
+            assert [call["arguments"]["order"] for call in calls] == list(range(len(ids)))
+            for number, call in enumerate(calls):
+                await ada.send(
+                    "tool.decide", call=call["id"], decision="reject" if number else "approve", ref=call["id"]
+                )
+                assert (await ada.answered(call["id"]))["type"] == "ack"
+            finished = await ada.hear("run.finished")
+            assert finished["status"] == "completed"
+            assert "Result:" in finished["message"]["text"]
+            assert [call["status"] for call in finished["message"]["calls"]] == ["done", "rejected"][: len(ids)]
+
+    scenario(ask)
+    scenario(decide)
+
+
 def test_a_decision_during_the_publication_of_the_wait_does_not_lose_the_run(
     scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

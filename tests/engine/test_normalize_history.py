@@ -1,5 +1,9 @@
 """Normalisation of histories as they occur in a chat, so that every vendor accepts them."""
 
+import re
+
+import pytest
+
 from chat.engine import Message, ToolCall
 from chat.engine.providers.normalize_history import normalize
 
@@ -18,28 +22,33 @@ def ids(messages: list[Message]) -> list[tuple[str, ...]]:
 
 def test_a_valid_history_is_unchanged() -> None:
     history = [Message("user", "Hi"), turn_with_calls("a", "b"), result("a"), result("b"), Message("assistant", "Done")]
-    assert normalize(history) == history
+    assert normalize(history, "x") == history
 
 
 def test_empty_messages_are_dropped() -> None:
-    assert normalize([Message("user", " "), Message("assistant", ""), Message("user", "Hi")]) == [Message("user", "Hi")]
+    history = [Message("user", " "), Message("assistant", ""), Message("user", "Hi")]
+    assert normalize(history, "x") == [Message("user", "Hi")]
 
 
 def test_results_are_moved_behind_their_calls_in_the_same_order() -> None:
     late = [turn_with_calls("a", "b"), Message("user", "Well?"), result("b", "2"), result("a", "1")]
-    assert normalize(late) == [turn_with_calls("a", "b"), result("a", "1"), result("b", "2"), Message("user", "Well?")]
+    assert normalize(late, "x") == [
+        turn_with_calls("a", "b"),
+        result("a", "1"),
+        result("b", "2"),
+        Message("user", "Well?"),
+    ]
 
 
 def test_a_call_without_a_result_gets_a_failed_one() -> None:
-    _, result, _ = normalize([turn_with_calls("a"), Message("user", "Well?")])
+    _, result, _ = normalize([turn_with_calls("a"), Message("user", "Well?")], "x")
     assert (result.role, result.call_id, result.failed) == ("tool", "a", True)
     assert "no result" in result.text
 
 
 def test_a_result_without_a_call_is_dropped() -> None:
-    assert normalize([result("x"), Message("user", "Hi"), turn_with_calls("a"), result("a"), result("b")]) == [
-        Message("user", "Hi"), turn_with_calls("a"), result("a"),
-    ]  # fmt: skip
+    history = [result("x"), Message("user", "Hi"), turn_with_calls("a"), result("a"), result("b")]
+    assert normalize(history, "x") == [Message("user", "Hi"), turn_with_calls("a"), result("a")]
 
 
 def test_repeated_missing_and_invalid_ids_are_replaced_consistently() -> None:
@@ -52,15 +61,44 @@ def test_repeated_missing_and_invalid_ids_are_replaced_consistently() -> None:
         turn_with_calls("f.x:0"),
         result("f.x:0"),
     ]
-    normalized = normalize(history)
-    assert ids(normalized) == [
-        ("0",), ("0",), ("call00001", "call00002"), ("call00001",), ("call00002",), ("call00003",), ("call00003",),
-    ]  # fmt: skip
+    normalized = normalize(history, "x")
     assert [m.text for m in normalized if m.role == "tool"] == ["one", "two", "three", "1"]
+    calls = [identity for turn in ids(normalized) for identity in turn]
+    assert calls[:2] == ["0", "0"]
+    second, third, odd = calls[2], calls[3], calls[6]
+    assert calls[2:] == [second, third, second, third, odd, odd]
+    assert len({"0", second, third, odd}) == 4
+    assert all(re.fullmatch("[0-9a-f]{9}", identity) for identity in calls[2:])
+    assert ids(normalize(history[5:], "x")) == [(odd,), (odd,)], "the same without what came before"
+
+
+def test_the_provider_that_sent_an_id_gets_it_back() -> None:
+    sent = [("functions.add:0", "k1"), ("a\x00" + "b" * 300, "k2"), ("functions.add:0", "k3")]
+    calls = tuple(ToolCall(key, "add", {}, "", identity, "kimi") for identity, key in sent)
+    history = [Message("assistant", "", tool_calls=calls), result("k3"), result("k2"), result("k1")]
+    assert ids(normalize(history, "kimi"))[0] == ("functions.add:0", "a\x00" + "b" * 300, "k3"), "once in a turn"
+    assert [message.call_id for message in normalize(history, "kimi")[1:]] == list(ids(normalize(history, "kimi"))[0])
+    assert ids(normalize(history, "openai"))[0] == ("k1", "k2", "k3"), "and no other"
+    later = [*history, *history]
+    assert ids(normalize(later, "kimi"))[4][:2] == ids(normalize(later, "kimi"))[0][:2], "in each turn"
+
+
+@pytest.mark.parametrize(("name", "valid"), [
+    ("add", "add"),
+    ("", "_unnamed"),
+    (" ", "_unnamed"),
+    ("functions.add<|channel|>commentary", "_functions_add__channel__commentary"),
+    ("2nd", "_2nd"),
+    ("größe", "_gr__e"),
+    ("x" * 65, "_" + "x" * 63),
+])  # fmt: skip
+def test_a_name_that_no_tool_can_have_is_made_one_that_vendors_accept(name: str, valid: str) -> None:
+    turn = Message("assistant", "", tool_calls=(ToolCall("a", name, {}),))
+    call, answer = normalize([turn, result("a", name=name)], "x")
+    assert (call.tool_calls[0].name, answer.name) == (valid, valid)
 
 
 def test_short_ids_have_nine_letters_and_digits() -> None:
     history = [turn_with_calls("toolu_01"), result("toolu_01"), turn_with_calls("abcDEF123"), result("abcDEF123")]
-    assert ids(normalize(history, short_ids=True)) == [
-        ("call00000",), ("call00000",), ("abcDEF123",), ("abcDEF123",),
-    ]  # fmt: skip
+    (first,), (again,), (own,), _ = ids(normalize(history, "x", short_ids=True))
+    assert (len(first), first.isalnum(), again, own) == (9, True, first, "abcDEF123")

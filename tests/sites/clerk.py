@@ -55,6 +55,39 @@ def script(request: Request) -> Iterator[Any]:
         "refund": ToolCall("c6", "refund", {"order": 7, "amount": 5.0}, '{"order": 7, "amount": 5.0}'),
     }
     yield from (call for word, call in calls.items() if word in asked)
+    for number, odd in enumerate(ODD_IDS.get(asked, ())):
+        yield ToolCall(odd, "refund", {"order": number, "amount": 1.0})
 
 
+ODD_IDS = {
+    "a long id": ["c" * 250],
+    "two ids of which the first 200 characters are the same": ["c" * 200 + "a", "c" * 200 + "b"],
+    "a NUL in an id": ["call\x001"],
+    "one id for both": ["c1", "c1"],
+    "ids that differ in case": ["call_a", "call_A"],
+    "no id": ["", ""],
+}
+"""Questions, and the ids of the calls that answer them. Each call needs approval."""
+
+
+class OddAgent:
+    """An agent of a site's own, which makes calls with such ids itself."""
+
+    async def run_stream(self, messages: Any, *, context: Any) -> Any:
+        ids = ODD_IDS[messages[-1].text]
+        calls = tuple(ToolCall(odd, "refund", {"order": number}) for number, odd in enumerate(ids))
+        for call in calls:
+            yield call
+        turn = engine.Message("assistant", "", tool_calls=calls)
+        yield engine.Finish(engine.Result(messages=(turn,), pending=calls))
+
+    async def resume(self, messages: Any, decisions: Any, *, context: Any) -> Any:
+        for call in messages[-1].tool_calls:
+            approved = isinstance(decisions[call.id], engine.Approve)
+            yield engine.ToolResult(call.id, call.name, f"order {call.arguments['order']}", failed=not approved)
+        yield TextDelta("Result: done")
+        yield engine.Finish(engine.Result())
+
+
+odd_agent = OddAgent()
 agent = engine.Agent(engine.DemoProvider(script=script), tools=[who_asks, look_up, refund])

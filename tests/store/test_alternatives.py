@@ -180,7 +180,7 @@ def test_a_continued_answer_keeps_its_tool_calls(people: Any, room: Conversation
     started = again(people["ada"], room, cut, continues=True)
     assert [(c.name, c.result) for c in started.message.calls] == [("look_up", "found")]
     assert started.message.calls[0].id != call.id
-    assert "c1" not in started.call_ids, "the model may use its id again"
+    assert "c1" not in started.call_keys, "the model may use its id again"
     assert ToolCall.objects.count() == 2
 
 

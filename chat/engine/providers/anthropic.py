@@ -19,6 +19,7 @@ with the turn. Sources: the pages "Streaming Messages", "Messages", "Extended th
 outputs" of https://platform.claude.com/docs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from .normalize_history import (
     arguments_of,
     inline_image,
     normalize,
+    only,
     replay_content,
     split_system,
 )
@@ -67,7 +69,11 @@ class AnthropicProvider(HTTPProvider):
 
     def request_body(self, request: Request) -> dict[str, Any]:
         system, messages = split_system(request.messages, request.instructions)
-        blocks = [(message.role == "assistant", block) for message in normalize(messages) for block in _blocks(message)]
+        blocks = [
+            (message.role == "assistant", block)
+            for message in normalize(messages, self.name)
+            for block in _blocks(message)
+        ]
         thinking = request.settings.get("thinking")
         budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0  # max_tokens includes it
         body: dict[str, Any] = {
@@ -106,10 +112,34 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
                 {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_of(call)}
                 for call in message.tool_calls
             ]
-            return replay_content(message, "anthropic") or [*text, *calls]
+            return _replayed_blocks(message, calls) or [*text, *calls]
         case "system":
             return [_text(f"System: {message.text}")]
     return [*map(_image, message.images), *text]
+
+
+# The fields of blocks in a request. The API refuses all others, which compatible servers were seen to add. Blocks of
+# other types go back unchanged. Source: "Messages", body parameter `messages`.
+_FIELDS = {
+    "text": ("type", "text", "citations"),
+    "thinking": ("type", "thinking", "signature"),
+    "redacted_thinking": ("type", "data"),
+    "server_tool_use": ("type", "id", "name", "input", "caller"),
+}
+
+
+def _replayed_blocks(message: Message, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blocks of a Replay as the API takes them back, with the calls of the normalised history (`calls`, as blocks).
+    Empty if there is no Replay of Anthropic."""
+    blocks, rest = [], iter(calls)
+    for block in replay_content(message, "anthropic") or ():
+        if block.get("type") == "tool_use":
+            call = next(rest, None)
+            if call is not None:  # else one of too many calls, which the runner has dropped
+                blocks.append(call | only(block, "caller"))
+        else:
+            blocks.append(only(block, *_FIELDS.get(str(block.get("type")), tuple(block))))
+    return blocks
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from .normalize_history import (
     arguments_of,
     inline_image,
     normalize,
+    only,
     replay_content,
     schema_instruction,
     split_system,
@@ -79,7 +80,7 @@ class GeminiProvider(HTTPProvider):
         instructions, messages = split_system(request.messages, request.instructions)
         parts = [
             (message.role == "assistant", part)
-            for message in _with_gemini_ids(normalize(messages))
+            for message in _with_gemini_ids(normalize(messages, self.name))
             for part in self._parts(message)
         ]
         body: dict[str, Any] = {
@@ -116,7 +117,7 @@ class GeminiProvider(HTTPProvider):
                 ]
                 if calls and not re.match(r"(models/)?gemini-[12]\b", self.model):
                     calls[0]["thoughtSignature"] = _UNSIGNED
-                return replay_content(message, "gemini") or [*text, *calls]
+                return _replayed_parts(message) or [*text, *calls]
             case "system":
                 return [_text(f"System: {message.text}")]
         return [*map(_image, message.images), *text]
@@ -131,12 +132,31 @@ def _with_gemini_ids(messages: list[Message]) -> list[Message]:
     known: set[str] = set()
     changed = []
     for message in messages:
-        for part in replay_content(message, "gemini") or ():
+        for part in _replayed_parts(message):
             known.add(part.get("functionCall", {}).get("id"))
         if message.role == "tool" and message.call_id not in known:
             message = msgspec.structs.replace(message, call_id="")
         changed.append(message)
     return changed
+
+
+def _replayed_parts(message: Message) -> list[dict[str, Any]]:
+    """The parts of a Replay as Gemini takes them back: with the ids, names and arguments of the normalised history, and
+    without fields that a proxy has added, which the API refuses. Empty if there is no Replay of Gemini."""
+    parts, calls = [], iter(message.tool_calls)
+    for part in replay_content(message, "gemini") or ():
+        if "functionCall" in part:
+            call = next(calls, None)
+            if call is None:  # one of too many calls, which the runner has dropped
+                continue
+            identity = {"id": call.id} if "id" in part["functionCall"] else {}
+            function = {**identity, "name": call.name, "args": arguments_of(call)}
+            parts.append({"functionCall": function} | only(part, "thoughtSignature"))
+        elif "text" in part:
+            parts.append(only(part, "text", "thought", "thoughtSignature"))
+        else:
+            parts.append(part)
+    return parts
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Normalisation of a history for every wire, and the other parts of a request that the vendors' modules share.
 
-Vendors refuse a call without a result, a result without a call, an id that occurs twice, and two turns of one side in a
-row. The histories of chats contain all of these.
+Vendors refuse a call without a result, a result without a call, an id that occurs twice, a name that no tool can have,
+and two turns of one side in a row. The histories of chats contain all of these.
 """
 
 import base64
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -13,20 +14,27 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..exceptions import ConfigurationError
-from ..messages import Image, Message, Replay, ToolCall
+from ..messages import PLAIN_ID, Image, Message, Replay, ToolCall
 
 logger = logging.getLogger("nous_chat.engine")
 
 _MISSING_RESULT = "There is no result: the run ended before the tool did."
 
-# Anthropic accepts letters, digits, _ and - only, OpenAI at most 40 characters; Mistral wants nine letters and digits.
-_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-_SHORT_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
+_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")  # Mistral's
+
+# OpenAI and Anthropic accept these characters, Gemini no digit and no - at the beginning.
+_TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 
 
-def normalize(messages: Sequence[Message], *, short_ids: bool = False) -> list[Message]:
-    """Put one result for each call right behind its turn, in the order of the calls. Makes call ids unique and of a
-    form that the vendor accepts (`short_ids`: Mistral's), and drops empty messages."""
+def normalize(messages: Sequence[Message], provider: str, *, short_ids: bool = False) -> list[Message]:
+    """A history for the provider of that name. Puts one result for each call right behind its turn, in the order of the
+    calls, and drops empty messages.
+
+    The provider gets the ids back that it sent, whatever they are: Moonshot's models expect their `functions.name:0`,
+    and some proxies hide a signature in the id. Other ids become unique, and of a form that the vendor accepts
+    (`short_ids`: Mistral's); each always becomes the same. Names that no tool can have become similar ones that vendors
+    accept.
+    """
     normalized: list[Message] = []
     used_ids: set[str] = set()
     for position, message in enumerate(messages):
@@ -37,15 +45,19 @@ def normalize(messages: Sequence[Message], *, short_ids: bool = False) -> list[M
             continue
         unmatched = _results_of(messages, position)
         calls, results = [], []
+        received: set[str] = set()  # the ids that the provider gets back in this turn
         for call in message.tool_calls:
-            identity = _unique_id(call.id, used_ids, _SHORT_CALL_ID if short_ids else _CALL_ID)
-            calls.append(msgspec.structs.replace(call, id=identity))
+            identity, name = call.provider_id, _tool_name(call.name)
+            if not identity or call.provider != provider or identity in received:
+                identity = _unique_id(call.id, used_ids, _SHORT_ID if short_ids else PLAIN_ID)
+            received.add(identity)
+            calls.append(msgspec.structs.replace(call, id=identity, name=name))
             result = next((result for result in unmatched if _belongs(result, call)), None)
             if result is None:
-                results.append(Message("tool", _MISSING_RESULT, name=call.name, call_id=identity, failed=True))
+                results.append(Message("tool", _MISSING_RESULT, name=name, call_id=identity, failed=True))
             else:
                 unmatched.remove(result)
-                results.append(msgspec.structs.replace(result, name=call.name, call_id=identity))
+                results.append(msgspec.structs.replace(result, name=name, call_id=identity))
         normalized += [msgspec.structs.replace(message, tool_calls=tuple(calls)), *results]
         if unmatched:
             logger.debug("ignored: %d results of no call", len(unmatched))
@@ -68,12 +80,20 @@ def _belongs(result: Message, call: ToolCall) -> bool:
 
 
 def _unique_id(identity: str, used: set[str], form: re.Pattern[str]) -> str:
-    number = len(used)
-    while identity in used or not form.fullmatch(identity):
-        identity = f"call{number:05}"
+    """The id, or else a hash of it, which stays the same when the beginning of the history is left out."""
+    unique, number = identity, 0
+    while unique in used or not form.fullmatch(unique):
+        unique = hashlib.sha256(f"{identity} {number}".encode("utf-8", "replace")).hexdigest()[:9]
         number += 1
-    used.add(identity)
-    return identity
+    used.add(unique)
+    return unique
+
+
+def _tool_name(name: str) -> str:
+    """The name, or one that is like it: models leave it empty, or let a piece of their template slip into it."""
+    if _TOOL_NAME.fullmatch(name):
+        return name
+    return "_" + re.sub(r"[^a-zA-Z0-9_-]", "_", name.strip() or "unnamed")[:63]
 
 
 def split_system(messages: Sequence[Message], instructions: str) -> tuple[str, Sequence[Message]]:
@@ -105,6 +125,11 @@ def alternate_turns(
 def replay_content(message: Message, wire: str) -> Any:
     """The content of the message's Replay if it belongs to this wire, else None."""
     return message.replay.content if isinstance(message.replay, Replay) and message.replay.wire == wire else None
+
+
+def only(content: dict[str, Any], *fields: str) -> dict[str, Any]:
+    """Those of the fields that are present. Vendors refuse fields that they do not know."""
+    return {field: content[field] for field in fields if field in content}
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any]:

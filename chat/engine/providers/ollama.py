@@ -37,7 +37,7 @@ class OllamaProvider(HTTPProvider):
         return f"{self.base_url.removesuffix('/api')}/api/chat"
 
     def request_body(self, request: Request) -> dict[str, Any]:
-        messages = [_message(message) for message in normalize(request.messages)]
+        messages = [_message(message) for message in normalize(request.messages, self.name)]
         if request.instructions:
             messages.insert(0, {"role": "system", "content": request.instructions})
         body: dict[str, Any] = {"model": self.model, "messages": messages, "stream": True}

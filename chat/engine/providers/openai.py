@@ -93,7 +93,7 @@ class OpenAIProvider(HTTPProvider):
                 instructions = f"{instructions}\n\n{schema_instruction(request.output_schema)}".strip()
         if instructions:
             body["messages"].append({"role": "system", "content": instructions})
-        body["messages"] += map(self._message, normalize(request.messages, short_ids=self._strict))
+        body["messages"] += map(self._message, normalize(request.messages, self.name, short_ids=self._strict))
         return apply_settings(body, request.settings)
 
     def _message(self, message: Message) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _expected(result: Result, error: EngineError | None) -> dict[str, Any]:
         "text": result.text,
         "thinking": result.thinking,
         "tool_calls": [
-            {"id": call.id, "name": call.name, "arguments": call.arguments, "arguments_raw": call.raw}
+            {"id": call.received_id, "name": call.name, "arguments": call.arguments, "arguments_raw": call.raw}
             for call in result.tool_calls
         ],
         "finish_reason": result.finish_reason,

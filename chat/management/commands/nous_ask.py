@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand
 
-from ...engine import Agent, Error, Event, Finish, TextDelta, run_stream
+from ...engine import Agent, Error, Event, Finish, TextDelta, ToolCall, run_stream
 from ...engine.providers.recording import Recording, recording
 
 
@@ -95,8 +95,13 @@ def _line(event: Event) -> str:
     """An event as JSON. The last one is flat, so that scripts find everything on one line."""
     flat: object = event
     match event:
+        case ToolCall():
+            flat = {"type": "tool_call", "id": event.received_id, "name": event.name, "arguments": event.arguments}
+            flat |= {"raw": event.raw}
         case Finish(result):
-            calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in result.tool_calls]
+            calls = [
+                {"id": call.received_id, "name": call.name, "arguments": call.arguments} for call in result.tool_calls
+            ]
             flat = {
                 "type": "finish",
                 "text": result.text,

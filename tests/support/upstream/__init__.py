@@ -28,6 +28,8 @@ It speaks the wires of OpenAI (base URL http://127.0.0.1:PORT/v1), Anthropic, Ge
     status       the HTTP status `code`, with an error body, and `retry_after` if it is given
     told         the last word of the last question is such a name with its options
 
+`Upstream.script(name, *bodies)` makes a model of given bodies.
+
 Options follow an "@", separated by commas: `words@n=100,delay=5`. n: how many words (20). delay: milliseconds before
 each (0). first: milliseconds before the first (0). hold: wait after that many words for GET /release. split: write the
 body in pieces of that many bytes. chars: letters added to each word. cut: reset the connection after that many bytes.
@@ -39,8 +41,8 @@ GET /last     the last request's path, headers and JSON body
 GET /release  lets the answers that hold or flow go on to their end; answers with their number
 """
 
-from .service import Upstream
+from .service import Script, Upstream
 from .texts import SECTION, document, text
 from .wires import Answer, AnthropicAnswer
 
-__all__ = ["SECTION", "Answer", "AnthropicAnswer", "Upstream", "document", "text"]
+__all__ = ["SECTION", "Answer", "AnthropicAnswer", "Script", "Upstream", "document", "text"]

@@ -12,6 +12,24 @@ from . import behaviours, wires
 from .connection import Connection, Cut, Gone
 
 
+class Script:
+    """A model that answers its requests, one after the other, with these bodies: server-sent events, or an error of
+    status 400 if the body is a JSON object. The last one is repeated. `requests` are the requests received.
+    """
+
+    def __init__(self, *bodies: bytes | dict[str, Any]) -> None:
+        self.requests: list[Any] = []
+        self._bodies = bodies
+
+    async def play(self, connection: Connection, request: Any) -> None:
+        self.requests.append(request)
+        body = self._bodies[min(len(self.requests), len(self._bodies)) - 1]
+        if isinstance(body, dict):
+            await connection.whole(400, body)
+        else:
+            await connection.whole(200, body, content_type="text/event-stream")
+
+
 class Service:
     """One provider: what all of its connections share."""
 
@@ -21,6 +39,7 @@ class Service:
         }  # fmt: skip
         self.last: dict[str, Any] = {}
         self.held: set[wires.Answer] = set()
+        self.scripts: dict[str, Script] = {}
 
     async def listen(self, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -46,6 +65,8 @@ class Service:
         if wire is wires.GeminiAnswer:
             request["model"] = urllib.parse.unquote(path.partition("/models/")[2].partition(":stream")[0])
         name, _, options = request["model"].partition("@")
+        if name in self.scripts:
+            return await self.scripts[name].play(connection, request)
         if name == "told":
             asked = [message["content"] for message in request["messages"] if message["role"] == "user"]
             name, _, options = asked[-1].split()[-1].partition("@")
@@ -93,6 +114,16 @@ class Upstream:
     def bare_url(self) -> str:
         """The base URL for wires that have no `/v1`."""
         return f"http://127.0.0.1:{self.port}"
+
+    def script(self, model: str, *bodies: bytes | dict[str, Any]) -> Script:
+        """Make `model` a Script of these bodies."""
+        script = self._service.scripts[model] = Script(*bodies)
+        return script
+
+    @property
+    def scripts(self) -> dict[str, Script]:
+        """The models that `script` has made."""
+        return self._service.scripts
 
     def stats(self) -> dict[str, Any]:
         return self._get("/stats")
