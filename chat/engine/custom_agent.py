@@ -6,8 +6,9 @@
             yield Finish(Result(messages[-1].text))
 
 `run_stream(Parrot(), messages)` relays its events. `messages` is the history, a list of Message; `context` is the
-caller's ToolContext (with its user and deps). The last event is Finish or Error. Its Result is kept as it is, except
-that empty fields among text, thinking, tool_calls and messages are filled in from the events.
+caller's ToolContext (with its user and deps). Text after tool calls is relayed with a blank line in front, unless there
+is a line break already. The last event is Finish or Error. Its Result is kept as it is, except that empty fields among
+text, thinking, tool_calls and messages are filled in from the events.
 
 A stream that ends without Finish or Error, raises, or yields something else is turned into an Error. Closing the outer
 stream closes yours, in the task that reads it: clean up in `finally`. For approvals, finish with `pending` calls and
@@ -25,6 +26,7 @@ from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, To
 from .exceptions import ConfigurationError, EngineError, internal_error
 from .i18n import _
 from .messages import Message, Result
+from .result_builder import TurnJoiner
 from .tools import ToolContext
 
 logger = logging.getLogger("nous_chat.engine")
@@ -52,10 +54,11 @@ async def relay(
     messages: Sequence[Message],
     context: ToolContext,
     decisions: Mapping[str, Decision] | None = None,
+    before: Result | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """The agent's events, ending with Finish or Error. With `decisions` it resumes. Never raises because of the
-    agent."""
-    received = _ReceivedEvents()
+    """The agent's events, ending with Finish or Error. With `decisions` it resumes, after what readers had `before`.
+    Never raises because of the agent."""
+    received = _ReceivedEvents(before or Result())
     stream: Any = None
     try:
         stream = _start(agent, messages, context, decisions)
@@ -65,8 +68,7 @@ async def relay(
                 break
             if not isinstance(event, TextDelta | ThinkingDelta | ToolCall | ToolResult):
                 raise TypeError(f"{event!r} is not an event")
-            received.add(event)
-            yield event
+            yield received.add(event)
         else:
             detail = f"{type(agent).__name__} stopped without a Finish or an Error."
             error = EngineError(_("The answer ended unexpectedly. Try again."), detail=detail)
@@ -105,25 +107,31 @@ async def _close(stream: Any) -> None:
 class _ReceivedEvents:
     """The events of a custom agent so far."""
 
-    def __init__(self) -> None:
-        self._text: list[str] = []
-        self._thinking: list[str] = []
+    def __init__(self, before: Result) -> None:
+        self._text = TurnJoiner(before.text)
+        self._thinking = TurnJoiner(before.thinking)
         self._calls: list[ToolCall] = []
 
-    def add(self, event: TextDelta | ThinkingDelta | ToolCall | ToolResult) -> None:
+    def add(
+        self, event: TextDelta | ThinkingDelta | ToolCall | ToolResult
+    ) -> TextDelta | ThinkingDelta | ToolCall | ToolResult:
+        """Returns the event as readers get it."""
         match event:
             case TextDelta(text):
-                self._text.append(text)
+                return TextDelta(self._text.add(text))
             case ThinkingDelta(text):
-                self._thinking.append(text)
+                return ThinkingDelta(self._thinking.add(text))
             case ToolCall():
                 self._calls.append(event)
+        self._text.start_turn()
+        self._thinking.start_turn()
+        return event
 
     def result(self) -> Result:
-        text = "".join(self._text)
+        text = self._text.text
         return Result(
             text=text,
-            thinking="".join(self._thinking),
+            thinking=self._thinking.text,
             tool_calls=tuple(self._calls),
             messages=(Message("assistant", text),) if text else (),
         )

@@ -1,8 +1,7 @@
 """Builds the Result of a run from its events; a Result is available at any time. The runner and the adapters use it.
 
-A run may have several turns, with tools between them. Readers see one text, so the first words of a later turn get a
-blank line in front, unless there is a line break already. The blank line is part of the delta: `Result.text` always
-equals the joined deltas. `Result.messages` hold the words of each turn as the model wrote them.
+A run may have several turns, with tools between them, and each turn adds to one text (`TurnJoiner`).
+`Result.messages` hold the words of each turn as the model wrote them.
 """
 
 import uuid
@@ -17,22 +16,51 @@ from .providers.provider import Completion
 from .usage import Usage
 
 
+class TurnJoiner:
+    """Joins the texts of several turns for readers: the first words of a later turn get a blank line in front, unless
+    there is a line break already. The blank line is part of the delta, so `text` always equals the joined deltas.
+
+    `before` is what readers had before the first turn.
+    """
+
+    def __init__(self, before: str = "") -> None:
+        self._pieces: list[str] = []
+        self._last = before
+        self._turn_has_text = False
+
+    def start_turn(self) -> None:
+        self._turn_has_text = False
+
+    def add(self, delta: str) -> str:
+        """Returns the delta as readers get it."""
+        if not self._turn_has_text and self._last and not (self._last.endswith("\n") or delta.startswith("\n")):
+            delta = f"\n\n{delta}"
+        self._turn_has_text, self._last = True, delta
+        self._pieces.append(delta)
+        return delta
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
 class ResultBuilder:
     """For each turn call `start_turn`, `add` and `set_completion`, `end_turn`. Append to `messages` what the history
     should keep.
 
     `used_ids` are the ids of the calls in the history. `with_key` makes the id of a call a key that decisions, rows and
-    pages can use.
+    pages can use. `before` holds the text and the thinking that readers have already, if the run adds to an answer.
     """
 
-    def __init__(self, used_ids: Iterable[str] = ()) -> None:
+    def __init__(self, used_ids: Iterable[str] = (), before: Result | None = None) -> None:
         self.provider = self.model = ""
         self.messages: list[Message] = []
         self.pending: tuple[ToolCall, ...] = ()
         self.output: Any = None
         self._used_keys = {used.casefold() for used in used_ids}
-        self._text: list[str] = []
-        self._thinking: list[str] = []
+        before = before or Result()
+        self._text = TurnJoiner(before.text)
+        self._thinking = TurnJoiner(before.thinking)
         self._calls: list[ToolCall] = []
         self._usage: Usage | None = None  # of the turns that have ended
         self.start_turn()
@@ -40,22 +68,18 @@ class ResultBuilder:
     def start_turn(self) -> None:
         self._turn_text: list[str] = []
         self._turn_calls: list[ToolCall] = []
-        self._turn_has_thinking = False
+        self._text.start_turn()
+        self._thinking.start_turn()
         self._completion = Completion()
 
     def add(self, event: TextDelta | ThinkingDelta | ToolCall) -> TextDelta | ThinkingDelta | ToolCall:
         """Returns the event as readers get it."""
         match event:
             case TextDelta(text):
-                if not self._turn_text and self._text:
-                    event = TextDelta(_separator(self._text[-1], text) + text)
                 self._turn_text.append(text)
-                self._text.append(event.text)
+                event = TextDelta(self._text.add(text))
             case ThinkingDelta(text):
-                if not self._turn_has_thinking and self._thinking:
-                    event = ThinkingDelta(_separator(self._thinking[-1], text) + text)
-                self._turn_has_thinking = True
-                self._thinking.append(event.text)
+                event = ThinkingDelta(self._thinking.add(text))
             case ToolCall():
                 self._turn_calls.append(event)
                 self._calls.append(event)
@@ -94,8 +118,8 @@ class ResultBuilder:
         """The Result so far. For an unfinished turn, `messages` hold its text only: its calls may be incomplete."""
         unfinished = "".join(self._turn_text)
         return Result(
-            text="".join(self._text),
-            thinking="".join(self._thinking),
+            text=self._text.text,
+            thinking=self._thinking.text,
             tool_calls=tuple(self._calls),
             finish_reason=self._completion.finish_reason,
             usage=self._total_usage(),
@@ -110,7 +134,3 @@ class ResultBuilder:
     def _total_usage(self) -> Usage | None:
         current = self._completion.usage
         return self._usage + current if self._usage and current else self._usage or current
-
-
-def _separator(before: str, after: str) -> str:
-    return "" if before.endswith("\n") or after.startswith("\n") else "\n\n"

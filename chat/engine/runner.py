@@ -31,7 +31,11 @@ logger = logging.getLogger("nous_chat.engine")
 
 
 def run_stream(
-    agent: Agent | CustomAgent, prompt: str | Sequence[Message], *, context: ToolContext | None = None
+    agent: Agent | CustomAgent,
+    prompt: str | Sequence[Message],
+    *,
+    context: ToolContext | None = None,
+    before: Result | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Stream the agent's answer to a prompt, or to the last of the messages. `context` is passed to its tools.
 
@@ -42,10 +46,16 @@ def run_stream(
     The tools of an Agent are called, and the model continues with their results. If calls need approval, the stream
     finishes with `Result.pending`, and `resume` continues it. `Result.messages` are what to add to the history. An
     Agent without tools leaves all calls to its caller.
+
+    If the stream adds to an answer that readers have a part of already, pass that part as `before`: the first words
+    follow its `text` after a blank line, the first thoughts follow its `thinking`. Leave its `text` empty to continue
+    in the middle of a sentence.
     """
     messages = [Message("user", prompt)] if isinstance(prompt, str) else list(prompt)
     context = context or ToolContext()
-    return _Run(agent, messages, context).stream() if isinstance(agent, Agent) else relay(agent, messages, context)
+    if isinstance(agent, Agent):
+        return _Run(agent, messages, context, before).stream()
+    return relay(agent, messages, context, before=before)
 
 
 def resume(
@@ -54,17 +64,18 @@ def resume(
     decisions: Mapping[str, Decision],
     *,
     context: ToolContext | None = None,
+    before: Result | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Continue after people's decisions: a stream like that of run_stream, with a Result of this part only.
 
     `messages` are the history, including the `Result.messages` of the stream that ended with `pending` calls.
     `decisions` maps the id of each of these calls to Approve or Reject. Approved calls are made, then the model is
-    asked again.
+    asked again. `before` is as for run_stream: pass the Result with the `pending` calls.
     """
     messages, context = list(messages), context or ToolContext()
     if isinstance(agent, Agent):
-        return _Run(agent, messages, context).stream(decisions)
-    return relay(agent, messages, context, decisions)
+        return _Run(agent, messages, context, before).stream(decisions)
+    return relay(agent, messages, context, decisions, before)
 
 
 async def run(
@@ -84,10 +95,10 @@ async def run(
 class _Run:
     """One run of an Agent. `history` is what the next request sends, `builder` collects what readers get."""
 
-    def __init__(self, agent: Agent, history: list[Message], context: ToolContext) -> None:
+    def __init__(self, agent: Agent, history: list[Message], context: ToolContext, before: Result | None) -> None:
         self.agent = agent
         self.history = history
-        self.builder = ResultBuilder(call.id for message in history for call in message.tool_calls)
+        self.builder = ResultBuilder((call.id for message in history for call in message.tool_calls), before)
         self.tools = ToolRunner(agent.wrapped_tools, context)
 
     async def stream(self, decisions: Mapping[str, Decision] | None = None) -> AsyncGenerator[Event, None]:

@@ -37,6 +37,13 @@ class Message(models.Model):
     )
     text = models.TextField(_("text"), blank=True)
     thinking = models.TextField(_("thinking"), blank=True)
+    parts = models.JSONField(
+        _("parts"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("In which order text, thinking, and tool calls came, by length; empty in old answers."),
+    )
     client_id = models.UUIDField(_("client ID"), null=True, blank=True, editable=False)
     reply_to = models.ForeignKey(
         "self", models.SET_NULL, verbose_name=_("reply to"), null=True, blank=True, related_name="+"

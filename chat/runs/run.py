@@ -64,8 +64,10 @@ class LiveRun:
         self._seq = 0
         self._text: list[str] = []
         self._thinking: list[str] = []
+        self._parts: list[objects.Part] = []
         self._calls: dict[str, objects.Call] = {}
         """The tool calls, by their keys (`store.call_key`)."""
+        self._published_calls: set[UUID] = set()
         self._ready: list[Publishable] = []
         """Calls, and the deltas before them, that have left the Coalescer but are not published yet."""
         self._stored_seq = 0
@@ -119,9 +121,10 @@ class LiveRun:
         message = self._message = started.message
         self._meter = Meter(started.prompt, started.remaining, started.price)
         self._enforce_budgets()
-        self._text, self._thinking = [message.text], [message.thinking]
+        self._text, self._thinking, self._parts = [message.text], [message.thinking], list(message.parts)
         by_id = {call.id: call for call in message.calls}
         self._calls = {key: by_id[pk] for key, pk in started.call_keys.items()}
+        self._published_calls = set(by_id)
         if message.run is None or message.run.seq == 0:
             await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
             return
@@ -145,10 +148,11 @@ class LiveRun:
         prompt = started.prompt
         if any(message.images for message in prompt):
             prompt = await asyncio.to_thread(prompts.load_images, prompt)
+        before = _read_before(started)
         if started.decisions is None:
-            stream = engine.run_stream(agent, prompt, context=context)
+            stream = engine.run_stream(agent, prompt, context=context, before=before)
         else:
-            stream = engine.resume(agent, prompt, started.decisions, context=context)
+            stream = engine.resume(agent, prompt, started.decisions, context=context, before=before)
         meter = self._meter
         assert meter is not None
         async with aclosing(stream):
@@ -231,12 +235,21 @@ class LiveRun:
         match item:
             case engine.TextDelta(text):
                 self._text.append(text := store.sanitize_text(text))
+                self._add_part(objects.TextPart(len(text)))
                 return events.RunDelta(run=self.id, seq=self._seq, text=text)
             case engine.ThinkingDelta(text):
                 self._thinking.append(text := store.sanitize_text(text))
+                self._add_part(objects.ThinkingPart(len(text)))
                 return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
             case (_, call):
+                if call.id not in self._published_calls:
+                    self._published_calls.add(call.id)
+                    self._add_part(objects.CallPart(call.id))
                 return events.RunTool(run=self.id, seq=self._seq, call=call)
+
+    def _add_part(self, part: objects.Part) -> None:
+        assert self._message is not None
+        objects.add_part(self._parts, part, continues=self._message.continues)
 
     async def _end(self, started: store.StartedRun) -> UUID | None:
         """Write and publish the end that fits, or that the run waits for approvals."""
@@ -306,7 +319,7 @@ class LiveRun:
     def _written(self) -> store.Written:
         self._text = ["".join(self._text)]
         self._thinking = ["".join(self._thinking)]
-        return store.Written(self._seq, self._text[0], self._thinking[0])
+        return store.Written(self._seq, self._text[0], self._thinking[0], tuple(self._parts))
 
     async def _persist(self, write: Callable[..., T], *args: Any) -> T:
         """Run a unit of work, with retries while the database is away; meanwhile, unwritten text stays in memory.
@@ -345,7 +358,9 @@ class LiveRun:
         written = self._written()
         run = replace(self._message.run, seq=written.seq)
         calls = tuple(self._calls.values())
-        message = replace(self._message, text=written.text, thinking=written.thinking, calls=calls, run=run)
+        message = replace(
+            self._message, text=written.text, thinking=written.thinking, calls=calls, parts=written.parts, run=run
+        )
         return events.RunState(run=self.id, seq=written.seq, message=message)
 
     def checkpoint(self) -> store.Checkpoint | None:
@@ -357,6 +372,13 @@ class LiveRun:
     def stored(self, checkpoint: store.Checkpoint) -> None:
         """The database has taken a checkpoint."""
         self._stored_seq = checkpoint.written.seq
+
+
+def _read_before(started: store.StartedRun) -> engine.Result:
+    """What readers have of the answer before this stream. A text that was cut off continues without a blank line."""
+    message, parts = started.message, started.message.parts
+    cut_off = started.decisions is None and parts and isinstance(parts[-1], objects.TextPart)
+    return engine.Result("" if cut_off else message.text, message.thinking)
 
 
 def _total(run: objects.Run | None, usage: engine.Usage | None) -> engine.Usage | None:

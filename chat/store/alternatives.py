@@ -1,5 +1,6 @@
 """Alternatives: several answers to one question, one of which is shown. Runs create them, people choose one."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,15 +38,18 @@ def create_answer(conversation: Conversation, run: Run) -> Message:
 
 
 def _create_continuation(conversation: Conversation, run: Run, former: Message) -> Message:
-    """Begins with the text and the tool calls of the answer that was cut off, and takes its place among the
-    alternatives.
+    """Begins with the text, the thinking, and the tool calls of the answer that was cut off, and takes its place among
+    the alternatives.
     """
+    calls = list(ToolCall.objects.filter(run__message=former))
+    call_ids = {call.pk: uuid4() for call in calls}
     row = append_message(
         conversation,
         role=Message.Role.ASSISTANT,
         replaces=former,
         text=former.text,
-        thinking=f"{former.thinking}\n\n" if former.thinking else "",
+        thinking=former.thinking,
+        parts=copy_parts(former, call_ids),
         alternative_of=former.alternative_of,
     )
     if former.alternative_of_id == former.pk:  # it was the first alternative, which the others refer to
@@ -53,12 +57,22 @@ def _create_continuation(conversation: Conversation, run: Run, former: Message) 
         Message.objects.filter(pk=row.pk).update(alternative_of=row)
         row.alternative_of = row
     Message.objects.filter(pk=former.pk).update(shown=False, alternative_of=None)
-    calls = list(ToolCall.objects.filter(run__message=former))
     for call in calls:
         # The copy needs its own call_id: the model may use the original one again in this run.
-        call.pk, call.run, call.call_id = uuid4(), run, str(call.pk)
+        call.pk, call.run, call.call_id = call_ids[call.pk], run, str(call.pk)
     ToolCall.objects.bulk_create(calls)
     return row
+
+
+def copy_parts(row: Message, call_ids: Mapping[UUID, UUID]) -> list[Any] | None:
+    """The parts of an answer for a copy whose tool calls have other ids: `call_ids`, by those of the original."""
+    if row.parts is None:
+        return None
+    return objects.encode_parts(
+        objects.CallPart(call_ids[part.call]) if isinstance(part, objects.CallPart) else part
+        for part in objects.decode_parts(row.parts)
+        if not isinstance(part, objects.CallPart) or part.call in call_ids
+    )
 
 
 @transaction.atomic

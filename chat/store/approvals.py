@@ -78,7 +78,7 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
         return None
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)
-    Message.objects.filter(run=run_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    Message.objects.filter(run=run_id).update(**ending.written.fields)
     undecided = [call_key(call.id) for call in pending_calls(ending.transcript)]
     ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
         status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_expiry()

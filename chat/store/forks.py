@@ -7,6 +7,7 @@ from django.db import transaction
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
+from .alternatives import copy_parts
 from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
 from .search import index_messages, set_title
 
@@ -57,6 +58,9 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
 def _copy_messages(rows: list[Message], into: Conversation) -> None:
     ids = {row.pk: uuid4() for row in rows}
     run_ids = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
+    in_source = ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id)
+    calls = list(in_source.filter(run__in=list(run_ids)))
+    call_ids = {call.pk: uuid4() for call in calls}
     copies = [
         Message(
             pk=ids[row.pk],
@@ -66,6 +70,7 @@ def _copy_messages(rows: list[Message], into: Conversation) -> None:
             author_id=row.author_id,
             text=row.text,
             thinking=row.thinking,
+            parts=copy_parts(row, call_ids),
             reply_to_id=ids.get(row.reply_to_id) if row.reply_to_id else None,
             created_at=row.created_at,
             edited_at=row.edited_at,
@@ -76,10 +81,8 @@ def _copy_messages(rows: list[Message], into: Conversation) -> None:
     index_messages(copies)
     runs = (_copy_run(row.run, run_ids[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run"))
     Run.objects.bulk_create(runs, batch_size=BATCH_SIZE)
-    calls = []
-    for call in ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id, run__in=list(run_ids)):
-        call.pk, call.run_id = uuid4(), run_ids[call.run_id]
-        calls.append(call)
+    for call in calls:
+        call.pk, call.run_id = call_ids[call.pk], run_ids[call.run_id]
     ToolCall.objects.bulk_create(calls, batch_size=BATCH_SIZE)
     _copy_attachments(ids, into)
 

@@ -57,11 +57,12 @@ def heartbeat(
         fields["seq"] = CaseByPk(Run, "seq", {c.run: c.written.seq for c in checkpoints})
     mine.update(**fields)
     if checkpoints:
-        Message.objects.filter(
-            pk__in=[c.message for c in checkpoints], run__host=host, run__status=Run.Status.RUNNING
-        ).update(
-            text=CaseByPk(Message, "text", {c.message: c.written.text for c in checkpoints}),
-            thinking=CaseByPk(Message, "thinking", {c.message: c.written.thinking for c in checkpoints}),
+        written = {c.message: c.written.fields for c in checkpoints}
+        Message.objects.filter(pk__in=list(written), run__host=host, run__status=Run.Status.RUNNING).update(
+            **{
+                name: CaseByPk(Message, name, {key: fields[name] for key, fields in written.items()})
+                for name in ("text", "thinking", "parts")
+            }
         )
     found = dict(mine.values_list("pk", "stop_requested_at"))
     return HeartbeatResult(mine=set(found), stop=[run_id for run_id, requested_at in found.items() if requested_at])

@@ -65,7 +65,7 @@ def _erase_contents(until: datetime) -> int:
     ToolCall.objects.filter(run__message__in=messages).update(arguments=None, result=None, reason="")
     Run.objects.filter(message__in=messages).update(transcript="", error_message="", error_detail="")
     Passage.objects.filter(message__in=messages).delete()
-    erased += Message.objects.filter(pk__in=messages).update(text="", thinking="")
+    erased += Message.objects.filter(pk__in=messages).update(text="", thinking="", parts=None)
     # The answers that these continued hold the beginning of their text: the next call erases them.
     Message.objects.filter(replaced_by__in=messages, deleted_at=None).update(deleted_at=until - timedelta(seconds=1))
     return erased

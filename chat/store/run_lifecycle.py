@@ -29,11 +29,17 @@ BUSY_RETRY_AFTER = 5.0
 
 
 class Written(Struct, frozen=True):
-    """What a run has published: `text` and `thinking` include its frames up to `seq`."""
+    """What a run has published: `text`, `thinking`, and `parts` include its frames up to `seq`."""
 
     seq: int = 0
     text: str = ""
     thinking: str = ""
+    parts: tuple[objects.Part, ...] = ()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the answer's row."""
+        return {"text": self.text, "thinking": self.thinking, "parts": objects.encode_parts(self.parts)}
 
 
 class Ending(Struct, frozen=True, kw_only=True):

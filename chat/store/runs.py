@@ -94,7 +94,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     if not end_run(run, ending, host=host, status=Run.Status.RUNNING):
         return None
     assert run.message_id is not None  # it was running
-    Message.objects.filter(pk=run.message_id).update(text=ending.written.text, thinking=ending.written.thinking)
+    Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
     index_messages([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
     touch(conversation)
     return read_finished(run_id, next_run=queue_next_run(conversation, "" if ending.leave_next_to_others else host))

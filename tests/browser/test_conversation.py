@@ -182,9 +182,23 @@ def test_a_tool_is_a_line_that_opens_and_an_approval_asks_who_may_decide(
     card.get_by_role("button", name="Approve").click()
     for page in (ada, bob):
         ends(page, "completed")
-        expect(answer(page).locator('[data-part="text"]')).to_contain_text("refunded 2.5 for 7")
+        expect(answer(page).locator('[data-part="text"]').last).to_contain_text("refunded 2.5 for 7")
         expect(answer(page).get_by_text("Used refund")).to_be_visible()
         expect(answer(page)).to_contain_text("approved by ada")
+        in_order = ["Let me see.", "Used look_up", "Used refund", "Result: "]
+        assert_in_order(page, in_order)
+        page.reload()
+        ends(page, "completed")
+        assert_in_order(page, in_order)
+    assert shown(ada) == stored(ada, conversation)[-1]["text"]
+    assert shown(ada).startswith("Let me see. \n\nResult: ")
+
+
+def assert_in_order(page: Page, beginnings: list[str]) -> None:
+    """The parts of the last answer are as many as these, and begin so."""
+    expect(answer(page).locator(".body > *")).to_contain_text(beginnings)
+    texts = answer(page).locator(".body > *").all_inner_texts()
+    assert all(text.strip().startswith(start) for text, start in zip(texts, beginnings, strict=True)), texts
 
 
 def test_what_the_agent_does_is_said_and_a_slow_model_too(start_site: StartSite, sign_in: SignIn) -> None:

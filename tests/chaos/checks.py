@@ -73,7 +73,7 @@ def _view(messages: Iterable[Frame]) -> list[tuple[object, ...]]:
     """What a page shows of messages, for comparison."""
     return [
         (
-            m["seq"], m["id"], m["role"], m["text"], m["thinking"], m["run"] and m["run"]["status"],
+            m["seq"], m["id"], m["role"], m["text"], m["thinking"], m["parts"], m["run"] and m["run"]["status"],
             [(call["id"], call["status"], call["result"]) for call in m["calls"]], m["edited_at"], m["deleted_at"],
         )
         for m in sorted(messages, key=lambda m: m["seq"])

@@ -51,6 +51,8 @@ def test_tool_calls_and_results_stream_between_texts_and_are_stored(
             assert kinds == ["run.delta", *["run.tool"] * 4, "run.delta"]
             assert bob.healed == finished["message"]["text"]
             assert bob.answer["calls"] == finished["message"]["calls"]
+            assert [part["type"] for part in finished["message"]["parts"]] == ["text", "call", "call", "text"]
+            assert bob.healed_parts == finished["message"]["parts"]
 
     scenario(talk)
     assert ToolCall.objects.filter(status="done").count() == 2
@@ -128,7 +130,17 @@ def test_a_run_waits_for_an_approval_then_continues_in_another_process(
             finished = await bob.hear("run.finished")
             assert finished["status"] == "completed"
             assert "refunded 2.5 for 7" in finished["message"]["text"]
-            assert finished["message"]["text"].startswith("Let me see.")
+            assert finished["message"]["text"].startswith("Let me see. \n\nResult: ")
+            looked_up, refunded = (call["id"] for call in finished["message"]["calls"])
+            assert finished["message"]["parts"] == [
+                {"type": "text", "length": len("Let me see. ")},
+                {"type": "call", "call": looked_up},
+                {"type": "call", "call": refunded},
+                {"type": "text", "length": len(finished["message"]["text"]) - len("Let me see. ")},
+            ]
+            stored = [message async for message in Message.objects.filter(role="assistant").values("text", "parts")]
+            assert stored == [{key: finished["message"][key] for key in ("text", "parts")}], "for a reload"
+            assert bob.healed_parts == finished["message"]["parts"]
             call = next(call for call in finished["message"]["calls"] if call["name"] == "refund")
             assert (call["status"], call["decided_by"]["name"], call["arguments"]) == ("done", "ada", changed)
             assert bob.healed == finished["message"]["text"], "the text continues where it stopped"

@@ -70,10 +70,20 @@ class TestCustomAgents:
     def test_empty_fields_of_the_result_are_filled_in(self) -> None:
         call = ToolCall("1", "x", {})
         events = events_of(
-            ScriptedCustomAgent(TextDelta("H"), ThinkingDelta("m"), call, TextDelta("i"), Finish(Result(model="x")))
+            ScriptedCustomAgent(TextDelta("H"), ThinkingDelta("m"), TextDelta("i"), call, Finish(Result(model="x")))
         )
         messages = (Message("assistant", "Hi"),)
         assert finished(events) == Result("Hi", "m", (call,), model="x", messages=messages)
+
+    def test_text_after_a_tool_call_follows_after_a_blank_line(self) -> None:
+        steps = [TextDelta("I look."), ToolCall("1", "x", {}), ToolResult("1", "x", "y"), TextDelta("It "),
+                 TextDelta("rains."), ToolResult("2", "x", "y"), TextDelta("\nSo."), Finish(Result())]  # fmt: skip
+        assert finished(events_of(ScriptedCustomAgent(*steps), "Hello")).text == "I look.\n\nIt rains.\nSo."
+
+    def test_text_follows_what_readers_had_before(self) -> None:
+        steps = [ThinkingDelta("Hm."), TextDelta("Done."), Finish(Result())]
+        events = events_of(ScriptedCustomAgent(*steps), "Hello", before=Result("One moment.", "Let me see."))
+        assert events[:2] == [ThinkingDelta("\n\nHm."), TextDelta("\n\nDone.")]
 
     def test_run_returns_the_result(self) -> None:
         assert asyncio.run(run(ScriptedCustomAgent(TextDelta("Hi"), Finish(Result())), "Hello")).text == "Hi"

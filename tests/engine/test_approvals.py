@@ -65,6 +65,15 @@ def resume_with(
     return asyncio.run(collect())
 
 
+def test_the_text_after_the_decisions_follows_after_a_blank_line() -> None:
+    model, events = paused([TextDelta("Done"), TextDelta("."), Completion("stop")])
+    before = finished(events)
+    decisions: dict[str, Decision] = {"2": Approve(), "3": Reject()}
+    resumed = finished(resume_with(model, [*HISTORY, *before.messages], decisions, before=before))
+    assert before.text + resumed.text == "One moment.\n\nDone."
+    assert resumed.messages[-1].text == "Done.", "the history keeps what the model wrote"
+
+
 def test_a_stream_finishes_with_pending_calls_after_the_other_calls() -> None:
     model, events = paused()
     result = finished(events)

@@ -50,6 +50,7 @@ export function message(seq, fields = {}) {
     deleted_at: null,
     deleted_by: null,
     calls: [],
+    parts: [],
     attachments: [],
     alternatives: [],
     continues: false,

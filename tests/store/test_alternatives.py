@@ -176,8 +176,11 @@ def test_a_continued_answer_keeps_its_tool_calls(people: Any, room: Conversation
     assert begun.message.run is not None
     call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={}, status="done", result="found", decided_by=None)
     store.save_call(begun.message.run.id, HOST, call, "c1")
-    cut = answered(end(begun, "stopped", text="I see"))
+    parts = (objects.TextPart(2), objects.CallPart(call.id), objects.TextPart(3))
+    cut = answered(end(begun, "stopped", written=store.Written(3, "I see", "", parts)))
     started = again(people["ada"], room, cut, continues=True)
+    (copied,) = started.message.calls
+    assert started.message.parts == (objects.TextPart(2), objects.CallPart(copied.id), objects.TextPart(3))
     assert [(c.name, c.result) for c in started.message.calls] == [("look_up", "found")]
     assert started.message.calls[0].id != call.id
     assert "c1" not in started.call_keys, "the model may use its id again"

@@ -30,7 +30,8 @@ def test_a_fork_copies_a_conversation_up_to_a_message_for_one_owner(
     assert started.message.run is not None
     call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={}, status="done", result="found")
     store.save_call(started.message.run.id, HOST, call, "c1")
-    first = end(started, text="Yes")
+    parts = (objects.TextPart(1), objects.CallPart(call.id), objects.TextPart(2))
+    first = end(started, written=store.Written(3, "Yes", "", parts))
     assert first is not None
     assert first.message is not None
     again = store.start_run(store.request_run(people["ada"].pk, room.pk, first.message.id, HOST), HOST)
@@ -55,6 +56,8 @@ def test_a_fork_copies_a_conversation_up_to_a_message_for_one_owner(
     assert why.reply_to == tea.id
     assert yes.run is not None
     assert (yes.run.status, yes.run.usage, yes.calls[0].result) == ("completed", None, "found")
+    assert yes.parts == (objects.TextPart(1), objects.CallPart(yes.calls[0].id), objects.TextPart(2))
+    assert yes.calls[0].id != call.id
     assert (yes.alternatives, yes.shown) == ((), True)
     assert [a.name for a in tea.attachments] == ["notes.txt"]
     assert store.get_attachment(people["bob"].pk, tea.attachments[0].id).file == str(

@@ -9,10 +9,17 @@ from django.utils import timezone
 
 from chat import store
 from chat.models import Conversation, Message, Run
+from chat.protocol import objects
 
 from ..support.store_helpers import HOST, begin, end, post, run_row
 
 pytestmark = pytest.mark.django_db
+
+
+def parts_of(place: int) -> tuple[objects.Part, ...]:
+    """The text came before the thinking, if `place` is odd."""
+    parts = (objects.ThinkingPart(9), objects.TextPart(6))
+    return parts[::-1] if place % 2 else parts
 
 
 def test_checkpoints_of_many_runs_take_two_updates(people: dict[str, Any], django_assert_num_queries: Any) -> None:
@@ -22,13 +29,17 @@ def test_checkpoints_of_many_runs_take_two_updates(people: dict[str, Any], djang
         started.append(begin(people["ada"], room))
     runs = [one.message.run.id for one in started if one.message.run]
     checkpoints = [
-        store.Checkpoint(run, one.message.id, store.Written(place + 1, f"text {place}", f"thought {place}"))
+        store.Checkpoint(
+            run, one.message.id, store.Written(place + 1, f"text {place}", f"thought {place}", parts_of(place))
+        )
         for place, (run, one) in enumerate(zip(runs, started, strict=True))
     ]
     with django_assert_num_queries(5):  # a savepoint, two updates, a look for stops, the end of the savepoint
         store.heartbeat(HOST, runs, checkpoints)
-    stored = Message.objects.filter(role="assistant").order_by("created_at").values_list("text", "thinking", "run__seq")
-    assert list(stored) == [(f"text {n}", f"thought {n}", n + 1) for n in range(5)]
+    stored = Message.objects.filter(role="assistant").order_by("created_at")
+    expected = [(f"text {n}", f"thought {n}", n + 1) for n in range(5)]
+    assert list(stored.values_list("text", "thinking", "run__seq")) == expected
+    assert [objects.Message.of(row).parts for row in stored] == [parts_of(n) for n in range(5)]
 
 
 def test_a_host_that_was_declared_dead_cannot_write(people: dict[str, Any], room: Conversation) -> None:

@@ -51,7 +51,8 @@ def answer(page: Page) -> Locator:
 
 def shown(page: Page) -> str:
     """The Markdown source of the answer shown. How it looks is the subject of test_markdown.py."""
-    return str(answer(page).locator('[data-part="text"]').evaluate("part => part.source"))
+    parts = answer(page).locator('[data-part="text"]')
+    return str(parts.evaluate_all("parts => parts.map((part) => part.source).join('')"))
 
 
 def ends(page: Page, status: str) -> None:

@@ -14,6 +14,8 @@ class Reader:
         self.delta_chars = 0
         self.healed = ""
         """The text of the last run, as it was assembled when the run ended."""
+        self.healed_parts: list[Frame] = []
+        """Its parts, likewise."""
 
         self.forget()
 
@@ -64,7 +66,9 @@ class Reader:
             case "run.finished":
                 self.finished.append(frame)
                 self.runs.pop(frame["run"], None)
-                self.healed = next((m["text"] for m in self.messages.values() if self._of(m, frame["run"])), "")
+                for message in self.messages.values():
+                    if self._of(message, frame["run"]):
+                        self.healed, self.healed_parts = message["text"], message["parts"]
                 if frame["message"] is not None:
                     self._put(frame["message"])
                     return self._hole_before(frame["message"])
@@ -102,14 +106,30 @@ class Reader:
             return [{"type": "run.sync", "run": run}]
         if frame["seq"] == last + 1:
             if call := frame.get("call"):
+                if all(known["id"] != call["id"] for known in message["calls"]):
+                    self._add_part(message, {"type": "call", "call": call["id"]})
                 others = [known for known in message["calls"] if known["id"] != call["id"]]
                 place = next((n for n, known in enumerate(message["calls"]) if known["id"] == call["id"]), len(others))
                 message["calls"] = [*others[:place], call, *others[place:]]
             for part in ("text", "thinking"):
-                message[part] += frame.get(part, "")
-                self.delta_chars += len(frame.get(part, ""))
+                if added := frame.get(part):
+                    message[part] += added
+                    self.delta_chars += len(added)
+                    self._add_part(message, {"type": part, "length": len(added)})
             self.seqs[run] = frame["seq"]
         return []
+
+    @staticmethod
+    def _add_part(message: Frame, part: Frame) -> None:
+        """The rule of "Parts"."""
+        parts = message["parts"]
+        end = len(parts)
+        if message["continues"] and part["type"] == "thinking" and parts and parts[-1]["type"] == "text":
+            end -= 1
+        if part["type"] == "call" or end == 0 or parts[end - 1]["type"] != part["type"]:
+            parts.insert(end, part)
+        else:
+            parts[end - 1] = part | {"length": parts[end - 1]["length"] + part["length"]}
 
     def _hole_before(self, message: Frame) -> list[Frame]:
         seq = message["seq"]

@@ -31,7 +31,7 @@ def end(
     started: store.StartedRun, status: str = "completed", text: str = "Hi", **fields: Any
 ) -> store.FinishedRun | None:
     assert started.message.run is not None
-    ending = store.Ending(status=status, written=store.Written(3, text, ""), **fields)
+    ending = store.Ending(**{"status": status, "written": store.Written(3, text, "")} | fields)
     return store.finish_run(started.message.run.id, HOST, ending)
 
 

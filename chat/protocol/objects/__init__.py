@@ -6,6 +6,7 @@
 from ...engine import Usage
 from .conversations import AgentCard, AgentName, Conversation, Yours
 from .messages import Attachment, Edit, Message
+from .parts import CallPart, Part, TextPart, ThinkingPart, add_part, complete_parts, decode_parts, encode_parts
 from .people import Invitation, Participant, Person, Role, You, person
 from .runs import FAILURES, Call, Failure, Run, usage
 from .search import FoundConversation, FoundMessage, SearchResult
@@ -16,6 +17,7 @@ __all__ = [
     "AgentName",
     "Attachment",
     "Call",
+    "CallPart",
     "Conversation",
     "Edit",
     "Failure",
@@ -23,14 +25,21 @@ __all__ = [
     "FoundMessage",
     "Invitation",
     "Message",
+    "Part",
     "Participant",
     "Person",
     "Role",
     "Run",
     "SearchResult",
+    "TextPart",
+    "ThinkingPart",
     "Usage",
     "You",
     "Yours",
+    "add_part",
+    "complete_parts",
+    "decode_parts",
+    "encode_parts",
     "person",
     "usage",
 ]

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.urls import reverse
 from msgspec import Struct
 
+from .parts import Part, complete_parts, decode_parts
 from .people import Person, person
 from .runs import Call, Run
 
@@ -48,6 +49,7 @@ class Message(Struct, frozen=True):
     deleted_by: Person | None
     attachments: tuple[Attachment, ...]
     calls: tuple[Call, ...]
+    parts: tuple[Part, ...]
     run: Run | None
 
     @classmethod
@@ -58,6 +60,9 @@ class Message(Struct, frozen=True):
         first = row.alternative_of
         # While an answer is made again, it takes the place of the one it retries. Once ended, both are alternatives.
         retries = run.replaces_id if run is not None and run.status in run.ACTIVE else None
+        # Answers have no attachments and users' messages no calls, so neither is read for the other.
+        calls = () if deleted or run is None else tuple(map(Call.of, run.calls.all()))
+        parts = () if deleted or run is None else complete_parts(decode_parts(row.parts), row.text, row.thinking, calls)
         return cls(
             id=row.id,
             conversation=row.conversation_id,
@@ -76,9 +81,9 @@ class Message(Struct, frozen=True):
             edited_at=row.edited_at,
             deleted_at=row.deleted_at,
             deleted_by=person(row.deleted_by),
-            # Answers have no attachments and users' messages no calls, so neither is read for the other.
             attachments=() if deleted or run is not None else tuple(map(Attachment.of, row.attachments.all())),
-            calls=() if deleted or run is None else tuple(map(Call.of, run.calls.all())),
+            calls=calls,
+            parts=tuple(parts),
             run=None if run is None else Run.of(run, answer_deleted=deleted),
         )
 

@@ -468,7 +468,7 @@ test("after any loss the page ends with the stored message", () => {
     const frames = Array.from({ length: 1 + Math.floor(random() * 40) }, (_, index) =>
       random() < 0.2
         ? tool("r", index + 1, call(`c${Math.floor(random() * 3)}`, "running", { result: `${index}` }))
-        : delta("r", index + 1, `${index} `),
+        : delta("r", index + 1, `${index} 🧭`),
     );
     const textOf = (seq) =>
       frames
@@ -480,7 +480,19 @@ test("after any loss the page ends with the stored message", () => {
       for (const frame of frames.slice(0, seq)) if (frame.call) placed.set(frame.call.id, frame.call);
       return [...placed.values()];
     };
-    const row = (seq) => answer(2, "r", { text: textOf(seq), calls: callsOf(seq) }, { seq });
+    const partsOf = (seq) => {
+      const parts = [];
+      const placed = new Set();
+      for (const { text, call } of frames.slice(0, seq)) {
+        if (call) {
+          if (!placed.has(call.id)) parts.push({ type: "call", call: call.id });
+          placed.add(call.id);
+        } else if (parts.at(-1)?.type === "text") parts.at(-1).length += [...text].length;
+        else parts.push({ type: "text", length: [...text].length });
+      }
+      return parts;
+    };
+    const row = (seq) => answer(2, "r", { text: textOf(seq), calls: callsOf(seq), parts: partsOf(seq) }, { seq });
     const checkpoint = (seq) => row(Math.max(0, seq - Math.floor(random() * 8)));
     const hear = (event, seq) => {
       for (const command of sent(apply(page, event))) {
@@ -503,6 +515,7 @@ test("after any loss the page ends with the stored message", () => {
       const reached = page.runs.get("r").seq;
       assert.equal(text(page), textOf(reached), `seed ${seed}, frame ${seq}`);
       assert.deepEqual(page.messages.get("r").calls, callsOf(reached), `seed ${seed}, frame ${seq}`);
+      assert.deepEqual(page.messages.get("r").parts, partsOf(reached), `seed ${seed}, frame ${seq}`);
     }
     const end = row(frames.length);
     if (random() < 0.8) hear(finished(end), frames.length);

@@ -24,7 +24,7 @@ export class MessageList {
   #separators;
   /** @type {Map<string, MessageView>} by key */
   #views = new Map();
-  /** @type {Map<string, "whole"|{text: string, thinking: string}>} what to redraw, or to append, by key */
+  /** @type {Map<string, "whole"|{part: "text"|"thinking", text: string}>} what to redraw, or to append, by key */
   #changed = new Map();
   #frame = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} until the next drawing of growing text */
@@ -91,10 +91,10 @@ export class MessageList {
 
   /** @param {string} key  @param {"text"|"thinking"} part  @param {string} text */
   append(key, part, text) {
-    const changed = this.#changed.get(key) ?? { text: "", thinking: "" };
+    const changed = this.#changed.get(key) ?? { part, text: "" };
     if (changed === "whole") return; // it is drawn from the state, which has the text
-    changed[part] += text;
-    this.#changed.set(key, changed);
+    if (changed.part !== part) return this.put(key);
+    this.#changed.set(key, { part, text: changed.text + text });
     this.#timer ||= setTimeout(() => this.#schedule(), this.#drawnAt + DRAW_EVERY - performance.now());
   }
 
@@ -184,13 +184,10 @@ export class MessageList {
     if (this.#separators.unread) this.scroller.startAt(this.#separators.unread, this.#state.yours?.unread ?? 0);
   }
 
-  /** @param {string} key  @param {{text: string, thinking: string}} added */
-  #grow(key, added) {
-    const view = this.#views.get(key);
+  /** @param {string} key  @param {{part: "text"|"thinking", text: string}} added */
+  #grow(key, { part, text }) {
     const message = this.#state.messages.get(key);
-    for (const part of /** @type {const} */ (["thinking", "text"])) {
-      if (added[part] && message) view?.append(part, added[part], message);
-    }
+    if (message) this.#views.get(key)?.append(part, text, message);
   }
 
   /** @param {string} key */

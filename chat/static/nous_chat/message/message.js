@@ -3,21 +3,18 @@
 
 import { strings } from "../i18n/strings.js";
 import { settle } from "../markdown/idle.js";
-import { MarkdownView } from "../markdown/view.js";
 import { isMine, mayDelete, mayRestore, mayWrite, undoTimeLeft } from "../protocol/permissions.js";
 import { isActive } from "../protocol/reducer.js";
 import { el, textButton } from "../ui/dom.js";
 import { Actions } from "./actions.js";
 import { Alternatives } from "./alternatives.js";
 import { Attachments } from "./attachments.js";
+import { Body } from "./body.js";
 import { Byline } from "./byline.js";
 import { Editor } from "./editor.js";
 import { Outcome } from "./outcome.js";
 import { Pending } from "./pending.js";
 import { Quote } from "./quote.js";
-import { TextView } from "./text.js";
-import { Thinking } from "./thinking.js";
-import { ToolCalls } from "./tool-calls.js";
 import { usageOf } from "./usage.js";
 
 /**
@@ -52,8 +49,6 @@ export class MessageView {
   #message;
   /** @type {Context} */
   #context;
-  /** @type {MarkdownView|TextView|null} */
-  #text = null;
   /** @type {Editor|null} */
   #editor = null;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -68,8 +63,7 @@ export class MessageView {
     this.#views = {
       byline: new Byline(withId(acts.showHistory)),
       quote: new Quote(() => this.#message.reply_to && acts.open(this.#message.reply_to)),
-      thinking: new Thinking(),
-      calls: new ToolCalls(acts.decide),
+      body: new Body(acts.decide),
       pending: new Pending(),
       files: new Attachments(),
       outcome: new Outcome({ retry: withId(acts.retry), continue: withId(acts.continue) }),
@@ -85,24 +79,20 @@ export class MessageView {
     };
     const undo = textButton(strings.undo, withId(acts.restore));
     this.#parts = {
-      text: part("text", "div"),
       undo,
       usage: part("usage", "p"),
       deleted: part("deleted", "p", el("span", {}, strings.deletedMessage), undo),
     };
-    const { byline, quote, thinking, calls, pending, files, outcome, alternatives, actions } = this.#views;
+    const { byline, quote, body, pending, files, outcome, alternatives, actions } = this.#views;
     this.element = el(
       "article",
       {},
       byline.element,
       quote.element,
-      thinking.element,
-      calls.lines,
+      body.element,
       pending.element,
-      this.#parts.text,
       files.element,
       this.#parts.deleted,
-      calls.cards,
       outcome.element,
       el("div", { class: "message-footer" }, alternatives.element, actions.element, this.#parts.usage),
     );
@@ -110,7 +100,7 @@ export class MessageView {
 
   /** How many of its calls await a decision. */
   get approvals() {
-    return this.#views.calls.approvals;
+    return this.#views.body.approvals;
   }
 
   get seq() {
@@ -139,7 +129,7 @@ export class MessageView {
     const before = this.#message;
     this.#message = message;
     this.#context = context;
-    const { you, offered, decisions, quoted } = context;
+    const { you, offered, quoted } = context;
     const { dataset } = this.element;
     dataset.role = message.role;
     if (message.id) dataset.message = message.id;
@@ -148,12 +138,8 @@ export class MessageView {
     this.element.toggleAttribute("data-deleted", message.deleted_at !== null);
     this.element.setAttribute("aria-label", this.#views.byline.update(message, you));
     this.#views.quote.update(message.reply_to, quoted);
-    this.#text ??= new (message.role === "assistant" ? MarkdownView : TextView)(this.#parts.text);
-    this.#text.set(message.text, this.#open);
-    this.#views.thinking.set(message.thinking);
-    this.#views.calls.update(message, you, decisions);
+    this.#updateBody();
     this.#views.files.update(message.attachments);
-    this.#updateProgress();
     const act = this.#views.outcome.update(message, you, offered);
     this.#views.alternatives.update(message, mayWrite(you));
     this.#views.actions.update(this.#offeredActions(act));
@@ -169,9 +155,7 @@ export class MessageView {
   /** @param {"text"|"thinking"} part  @param {string} text  @param {Message} message that includes the text */
   append(part, text, message) {
     this.#message = message;
-    if (part === "text") this.#text?.append(text);
-    else this.#views.thinking.append(text);
-    this.#updateProgress();
+    if (!this.#views.body.append(part, text, message)) this.#updateBody();
   }
 
   /** Focuses the arrow that corresponds to one of another alternative. @param {Element} arrow */
@@ -190,7 +174,7 @@ export class MessageView {
       save: (text, resend) => this.#message.id && this.#acts.edit(this.#message.id, text, resend),
       cancel: () => this.#closeEditor(),
     });
-    if (!this.#editor.element.parentNode) this.#parts.text.after(this.#editor.element);
+    if (!this.#editor.element.parentNode) this.#views.body.element.after(this.#editor.element);
     this.element.toggleAttribute("data-editing", true);
     this.#editor.focus();
   }
@@ -210,12 +194,11 @@ export class MessageView {
     if (focused) this.#acts.leave();
   }
 
-  /** Updates what changes while an answer is being written. */
-  #updateProgress() {
-    const message = this.#message;
-    this.#parts.text.hidden = message.text === "";
-    this.#views.pending.update(message);
-    this.element.toggleAttribute("data-thinking", this.#views.thinking.update(message));
+  #updateBody() {
+    const { body, pending } = this.#views;
+    body.update(this.#message, this.#context.you, this.#context.decisions);
+    pending.update(this.#message);
+    this.element.toggleAttribute("data-thinking", body.thinking);
   }
 
   /** @param {"continue"|"retry"|null} act that the outcome offers already */

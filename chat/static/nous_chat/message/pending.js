@@ -14,8 +14,9 @@ export class Pending {
   }
 
   /** @param {import("../protocol/types.d.ts").Message} message */
-  update({ text, thinking, calls, run }) {
-    const waits = run !== null && isInProgress(run) && text === "" && (thinking === "" || calls.length > 0);
+  update({ parts, run }) {
+    const last = parts.at(-1);
+    const waits = run !== null && isInProgress(run) && (!last || last.type === "call");
     this.element.toggleAttribute("hidden", !waits);
     this.#place.textContent = waits && run.place ? strings.place(run.place) : "";
   }

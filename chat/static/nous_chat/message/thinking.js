@@ -1,37 +1,39 @@
-// A model's thinking: a disclosure whose summary is the last sentence while it streams. Used by message.js.
+// A model's thinking: a disclosure whose summary is the last sentence while it streams. Used by body.js.
 
 import { strings } from "../i18n/strings.js";
-import { isInProgress } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 import { TextView } from "./text.js";
 
 export class Thinking {
   #summary;
   #view;
+  #text = "";
+  #active = false;
 
   constructor() {
     const text = el("div", { class: "thought" });
     this.#summary = el("summary");
     this.#view = new TextView(text);
-    this.element = el("details", { "data-part": "thinking", dir: "auto", hidden: true }, this.#summary, text);
+    this.element = el("details", { "data-part": "thinking", dir: "auto" }, this.#summary, text);
   }
 
-  /** @param {string} text all of it */
-  set(text) {
-    this.#view.set(text);
+  /** @param {string} text all of it  @param {boolean} active true while the model is thinking this */
+  set(text, active) {
+    this.#text = text.replace(/^\n+/, ""); // a blank line divides it from earlier thinking
+    this.#active = active;
+    this.#view.set(this.#text);
+    this.#summarize();
   }
 
   /** @param {string} text added at its end */
   append(text) {
+    this.#text += text;
     this.#view.append(text);
+    this.#summarize();
   }
 
-  /** @param {import("../protocol/types.d.ts").Message} message  @returns {boolean} true while the model is thinking */
-  update({ text, thinking, run }) {
-    const active = thinking !== "" && text === "" && run !== null && isInProgress(run);
-    this.element.toggleAttribute("hidden", thinking === ""); // setting `hidden` would restyle it at each delta
-    if (thinking) this.#summary.textContent = active ? lastSentence(thinking) : strings.thought;
-    return active;
+  #summarize() {
+    this.#summary.textContent = this.#active ? lastSentence(this.#text) : strings.thought;
   }
 }
 

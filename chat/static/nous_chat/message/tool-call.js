@@ -1,5 +1,5 @@
 // One tool call: a line that opens to show arguments and result; while the call awaits a decision, an approval card.
-// What a model or a tool wrote is shown as plain text. Used by tool-calls.js.
+// What a model or a tool wrote is shown as plain text. Used by body.js.
 
 import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";

@@ -1,6 +1,8 @@
 // Reducer of a conversation, by the rules of docs/protocol.md: applies an event to the state and returns what the views
 // and the socket have to do. It has no DOM, clock or network; conversation.js performs the changes.
 
+import { addPart, lengthOf } from "./parts.js";
+
 /** @import { Call, Change, Event, EventOf, Message, Person, Run, RunState, State } from "./types.d.ts" */
 
 const IN_PROGRESS = new Set(["queued", "running"]);
@@ -182,6 +184,7 @@ const handlers = {
         const text = event[part];
         if (!text) continue;
         message[part] += text;
+        message.parts = addPart(message.parts, { type: part, length: lengthOf(text) }, message.continues);
         changes.push({ type: "append", key, part, text });
       }
       return changes;
@@ -194,6 +197,7 @@ const handlers = {
       message.calls = known
         ? message.calls.map((call) => (call.id === event.call.id ? event.call : call))
         : [...message.calls, event.call];
+      if (!known) message.parts = addPart(message.parts, { type: "call", call: event.call.id });
       return [changed(key)];
     });
   },
@@ -347,6 +351,7 @@ const BLANK = {
   edited_at: null,
   deleted_at: null,
   calls: [],
+  parts: [],
   attachments: [],
   alternatives: [],
   run: null,

@@ -73,6 +73,7 @@ export interface Call {
   expires_at: string | null;
   decided_by: Person | null;
 }
+export type Part = { type: "text" | "thinking"; length: number } | { type: "call"; call: string };
 export interface Attachment {
   id: string;
   name: string;
@@ -96,6 +97,8 @@ export interface Message {
   deleted_at: string | null;
   deleted_by?: Person | null;
   calls: Call[];
+  parts: Part[];
+  continues?: boolean;
   attachments: Attachment[];
   alternatives: string[];
   shown?: boolean;

@@ -1,0 +1,124 @@
+// The body of a message: its text, thinking, and tool calls, in the order in which they came. Used by message.js.
+
+import { MarkdownView } from "../markdown/view.js";
+import { sectionsOf } from "../protocol/parts.js";
+import { mayDecide } from "../protocol/permissions.js";
+import { awaitsApproval, isActive, isInProgress } from "../protocol/reducer.js";
+import { el } from "../ui/dom.js";
+import { TextView } from "./text.js";
+import { Thinking } from "./thinking.js";
+import { ToolCallView } from "./tool-call.js";
+
+/** @import { Call, Decision, Message, Run, You } from "../protocol/types.d.ts" */
+
+export class Body {
+  /** How many calls await a decision. */
+  approvals = 0;
+  /** True while the model is thinking. */
+  thinking = false;
+  /** @type {Map<string, Text|Thinking|ToolCallView>} by the key of the section */
+  #views = new Map();
+  #onDecide;
+
+  /** @param {(call: string, decision: Decision) => void} onDecide */
+  constructor(onDecide) {
+    this.#onDecide = onDecide;
+    this.element = el("div", { class: "body" });
+  }
+
+  /**
+   * Moves only the views that are out of place, so that a field keeps its focus.
+   * @param {Message} message
+   * @param {You|null} you
+   * @param {Map<string, string|null>} decisions of the state
+   */
+  update(message, you, decisions) {
+    const { run, role } = message;
+    const sections = sectionsOf(message);
+    const keys = new Set(sections.map(({ key }) => key));
+    for (const [key, view] of this.#views) {
+      if (keys.has(key)) continue;
+      view.element.remove();
+      this.#views.delete(key);
+    }
+    this.approvals = 0;
+    this.thinking = run !== null && isInProgress(run) && sections.at(-1)?.type === "thinking";
+    /** @type {ChildNode|null} */
+    let place = this.element.firstChild;
+    for (const section of sections) {
+      const last = section === sections.at(-1);
+      const view = this.#views.get(section.key) ?? this.#create(section.type, section.key, role);
+      const focused = view.element.matches(":focus-within");
+      if (view.element === place) place = place.nextSibling;
+      else this.element.insertBefore(view.element, place);
+      if (section.type !== "call") {
+        if (view instanceof Thinking) view.set(section.text, last && this.thinking);
+        else if (view instanceof Text) view.set(section.text, last && run !== null && isActive(run));
+      } else if (run && view instanceof ToolCallView) {
+        this.#updateCall(view, section.call, run, mayDecide(run, you), decisions);
+        if (focused && !view.element.matches(":focus-within")) view.focus(); // the focused card is gone
+      }
+    }
+  }
+
+  /** @param {ToolCallView} view  @param {Call} call  @param {Run} run  @param {boolean} mayDecide  @param {Map<string, string|null>} decisions */
+  #updateCall(view, call, run, mayDecide, decisions) {
+    const awaiting = awaitsApproval(call, run);
+    if (awaiting) this.approvals += 1;
+    view.update(call, {
+      active: isActive(run),
+      awaiting,
+      mayDecide,
+      launcher: run.launched_by?.name ?? null,
+      agent: run.agent?.name ?? "",
+      decision: decisions.get(call.id),
+    });
+  }
+
+  /**
+   * Adds to the end of the text or of the thinking. Returns false if that begins a new section.
+   * @param {"text"|"thinking"} type  @param {string} text  @param {Message} message that includes it
+   */
+  append(type, text, message) {
+    const count = message.parts.filter((part) => part.type === type).length;
+    const view = this.#views.get(`${type} ${count - 1}`);
+    if (!view || view instanceof ToolCallView) return false;
+    view.append(text);
+    return true;
+  }
+
+  /** @param {"text"|"thinking"|"call"} type  @param {string} key  @param {Message["role"]} role */
+  #create(type, key, role) {
+    const view =
+      type === "text"
+        ? new Text(role === "assistant")
+        : type === "thinking"
+          ? new Thinking()
+          : new ToolCallView((decision) => this.#onDecide(key, decision));
+    this.#views.set(key, view);
+    return view;
+  }
+}
+
+/** What people wrote, as it is; what agents wrote, as Markdown. */
+class Text {
+  #view;
+
+  /** @param {boolean} markdown */
+  constructor(markdown) {
+    this.element = el("div", { "data-part": "text", dir: "auto", hidden: true });
+    this.#view = new (markdown ? MarkdownView : TextView)(this.element);
+  }
+
+  /** @param {string} text  @param {boolean} open true if more of it may follow */
+  set(text, open) {
+    this.element.hidden = text === "";
+    this.#view.set(text, open);
+  }
+
+  /** @param {string} text */
+  append(text) {
+    this.element.toggleAttribute("hidden", false);
+    this.#view.append(text);
+  }
+}

@@ -1,0 +1,54 @@
+// The parts of an answer (docs/protocol.md, "Parts"): in which order text, thinking, and tool calls came. Pure.
+
+/** @import { Call, Message, Part } from "./types.d.ts" */
+
+/**
+ * Returns the parts with what came next. In an answer that continues another one, thinking after text goes in front of
+ * that text: it must not divide a word or a code block that was cut off in the middle.
+ * @param {Part[]} parts  @param {Part} part  @param {boolean} [continues]  @returns {Part[]}
+ */
+export function addPart(parts, part, continues) {
+  const inFront = continues && part.type === "thinking" && parts.at(-1)?.type === "text";
+  const at = parts.length - (inFront ? 1 : 0);
+  const last = parts[at - 1];
+  if (part.type === "call" || last?.type !== part.type) return parts.toSpliced(at, 0, part);
+  return parts.toSpliced(at - 1, 1, { ...part, length: last.length + part.length });
+}
+
+/** The length of a string in characters (code points), as parts count it. @param {string} text */
+export const lengthOf = (text) => [...text].length;
+
+/**
+ * What to show of a message, in order. The last section of a kind holds all that is left of it. A message without parts
+ * has one text. A section keeps its key while the message grows.
+ *
+ * @typedef {{key: string, type: "text"|"thinking", text: string}|{key: string, type: "call", call: Call}} Section
+ * @param {Message} message  @returns {Section[]}
+ */
+export function sectionsOf({ parts, calls, text, thinking }) {
+  const left = { text, thinking };
+  const count = { text: 0, thinking: 0 };
+  const order = parts.length ? parts : [/** @type {Part} */ ({ type: "text", length: 0 })];
+  /** @type {Section[]} */
+  const sections = [];
+  for (const part of order) {
+    const { type } = part;
+    if (type === "call") {
+      const call = calls.find(({ id }) => id === part.call);
+      if (call) sections.push({ key: call.id, type, call });
+      continue;
+    }
+    const last = part === order.findLast((other) => other.type === type);
+    const [head, rest] = last ? [left[type], ""] : split(left[type], part.length);
+    left[type] = rest;
+    sections.push({ key: `${type} ${count[type]++}`, type, text: head });
+  }
+  return sections;
+}
+
+/** @param {string} text  @param {number} length in code points */
+function split(text, length) {
+  let at = 0;
+  for (; length > 0 && at < text.length; length--) at += Number(text.codePointAt(at)) > 0xffff ? 2 : 1;
+  return [text.slice(0, at), text.slice(at)];
+}
