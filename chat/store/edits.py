@@ -1,5 +1,6 @@
 """Change posted messages: edit (and send again), delete, restore, and list earlier texts."""
 
+from bisect import bisect_left
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -64,7 +65,8 @@ def edit_message(
     if row.author_id != participant.user_id:
         raise Refused(ErrorCode.FORBIDDEN, _("You can only edit your own messages."))
     text = check_text(text, row.attachments.exists())
-    if text != row.text:
+    hidden = _hide_answers(conversation, row) if resend else []
+    if text != row.text or hidden:  # hidden answers stay reachable as those to an earlier version (`list_edits`)
         Edit.objects.create(message=row, text=row.text, edited_by=participant.user)
         _forget_derived_texts(conversation, row, text)
         row.text, row.edited_at = text, timezone.now()
@@ -72,9 +74,8 @@ def edit_message(
         unindex_message(row)
         index_messages([row])
         touch(conversation)
-    hidden, start, responders = [], None, Responders()
+    start, responders = None, Responders()
     if resend:
-        hidden = _hide_answers(conversation, row)
         responders = choose_responders(participant, conversation, text, row.reply_to)
         slugs = responders.allowed or [check_responder(participant, conversation, *responders.forbidden[:1])]
         for slug in slugs[1:]:
@@ -168,11 +169,23 @@ def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> ob
 
 
 def list_edits(user_id: Any, conversation_id: UUID, message_id: UUID) -> list[objects.Edit]:
-    """The last MAX_EDITS earlier texts of a message, oldest first. Raises Refused(NOT_FOUND) if it is deleted."""
+    """The last MAX_EDITS earlier texts of a message, oldest first, each with the answers to it that are hidden now.
+
+    Raises Refused(NOT_FOUND) if the message is deleted.
+    """
     conversation = get_membership(user_id, conversation_id).conversation
     row = _get_message(conversation, message_id)
-    newest = row.edits.select_related("edited_by").order_by("-pk")[:MAX_EDITS]
-    return [objects.Edit.of(edit) for edit in reversed(list(newest))]
+    newest = list(row.edits.select_related("edited_by").order_by("-pk")[: MAX_EDITS + 1])
+    answers = with_related(_superseded_answers(row)).order_by("seq")
+    if len(newest) > MAX_EDITS:
+        answers = answers.filter(created_at__gte=newest.pop().edited_at)
+    edits = newest[::-1]
+    by_version: list[list[Message]] = [[] for _edit in edits]
+    if edits and row.role == Message.Role.USER:
+        for answer in answers:
+            version = bisect_left(edits, answer.created_at, key=lambda edit: edit.edited_at)
+            by_version[min(version, len(edits) - 1)].append(answer)
+    return [objects.Edit.of(edit, found) for edit, found in zip(edits, by_version, strict=True)]
 
 
 def _get_message(conversation: Conversation, message_id: UUID, *, deleted: bool = False) -> Message:

@@ -18,9 +18,7 @@ from chat.protocol.objects import (
     encode_parts,
 )
 
-ONE, TWO = (
-    Call(id=uuid.UUID(int=n), name="look_up", arguments={}, status="done", result="found") for n in (1, 2)
-)
+ONE, TWO = (Call(id=uuid.UUID(int=n), name="look_up", arguments={}, status="done", result="found") for n in (1, 2))
 
 
 def grown(*added: Part, **options: Any) -> list[Part]:
@@ -31,7 +29,8 @@ def grown(*added: Part, **options: Any) -> list[Part]:
 
 
 def test_adjacent_lengths_of_one_kind_are_one_part() -> None:
-    added = [ThinkingPart(2), ThinkingPart(3), TextPart(1), TextPart(1), CallPart(ONE.id), CallPart(TWO.id), TextPart(4)]
+    calls = (CallPart(ONE.id), CallPart(TWO.id))
+    added = (ThinkingPart(2), ThinkingPart(3), TextPart(1), TextPart(1), *calls, TextPart(4))
     expected = [ThinkingPart(5), TextPart(2), CallPart(ONE.id), CallPart(TWO.id), TextPart(4)]
     assert grown(*added) == expected
 
@@ -40,7 +39,7 @@ def test_thinking_does_not_divide_a_text_that_was_cut_off() -> None:
     assert grown(TextPart(3), ThinkingPart(2), ThinkingPart(1), TextPart(4), continues=True) == [
         ThinkingPart(3), TextPart(7)
     ]  # fmt: skip
-    after_a_call = [TextPart(3), CallPart(ONE.id), ThinkingPart(2), TextPart(4)]
+    after_a_call: list[Part] = [TextPart(3), CallPart(ONE.id), ThinkingPart(2), TextPart(4)]
     assert grown(*after_a_call, continues=True) == after_a_call
 
 
@@ -51,7 +50,7 @@ def test_an_answer_without_stored_parts_shows_thinking_then_calls_then_text() ->
 
 
 def test_stored_parts_are_fitted_to_what_is_stored() -> None:
-    stored = [TextPart(3), CallPart(ONE.id), ThinkingPart(9), CallPart(uuid.uuid4()), TextPart(1)]
+    stored: list[Part] = [TextPart(3), CallPart(ONE.id), ThinkingPart(9), CallPart(uuid.uuid4()), TextPart(1)]
     assert complete_parts(stored, "Text and more", "Hm", [ONE, TWO]) == [
         TextPart(3), CallPart(ONE.id), ThinkingPart(2), TextPart(1), CallPart(TWO.id), TextPart(9)
     ]  # fmt: skip
@@ -59,7 +58,9 @@ def test_stored_parts_are_fitted_to_what_is_stored() -> None:
 
 lengths = st.integers(0, 9)
 any_part = st.one_of(
-    st.builds(TextPart, lengths), st.builds(ThinkingPart, lengths), st.sampled_from([CallPart(ONE.id), CallPart(TWO.id)])
+    st.builds(TextPart, lengths),
+    st.builds(ThinkingPart, lengths),
+    st.sampled_from([CallPart(ONE.id), CallPart(TWO.id)]),
 )
 
 

@@ -109,10 +109,48 @@ def test_resending_a_message_hides_its_answers_and_queues_a_run(people: Any, roo
     assert again.message.alternatives == (), "it answers another question"
     end(again, text="Yes, coffee.")
     assert shown(people["bob"], room) == ["Coffee?", "Yes, coffee."]
+    (earlier,) = store.list_edits(people["bob"].pk, room.pk, question.id)
+    assert (earlier.text, [m.text for m in earlier.answers]) == ("Tea?", ["Yes, tea."])
     with refused("conflict"):
         store.choose_alternative(people["ada"].pk, room.pk, started.message.id)
     with refused("not_found"):
         store.delete_message(people["ada"].pk, room.pk, started.message.id)
+
+
+def test_answers_to_earlier_texts_stay_readable(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = post(people["ada"], room, "One").message
+    first = store.start_run(Run.objects.get().pk, HOST)
+    assert first is not None
+    end(first, text="1")
+    other = store.start_run(store.request_run(people["ada"].pk, room.pk, first.message.id, HOST), HOST)
+    assert other is not None
+    end(other, text="another 1")
+    edit(people["ada"], room, question, "One, or rather")
+    for text in ("Two", "Two", "Three"):
+        started = store.start_run(edit(people["ada"], room, question, text, resend=True).start, HOST)  # type: ignore[arg-type]
+        assert started is not None
+        end(started, text=f"an answer to {text}")
+    post(people["ada"], room, "Next")
+    following = store.start_run(Run.objects.get(status="queued").pk, HOST)
+    assert following is not None
+    end(following, text="of the next question")
+
+    listed = store.list_edits(people["bob"].pk, room.pk, question.id)
+    assert [(each.text, [answer.text for answer in each.answers]) for each in listed] == [
+        ("One", ["1", "another 1"]),
+        ("One, or rather", []),
+        ("Two", ["an answer to Two"]),
+        ("Two", ["an answer to Two"]),
+    ], "each under the text that it answers, although the text was sent again unchanged"
+    assert shown(people["bob"], room) == ["Three", "an answer to Three", "Next", "of the next question"]
+    monkeypatch.setattr("chat.store.edits.MAX_EDITS", 2)
+    listed = store.list_edits(people["bob"].pk, room.pk, question.id)
+    assert [len(each.answers) for each in listed] == [1, 1]
+    store.delete_message(people["ada"].pk, room.pk, question.id)
+    hidden = Message.objects.filter(shown=False, role="assistant")
+    assert all(answer.deleted_at for answer in hidden)
 
 
 def test_only_the_last_message_can_be_resent_and_not_during_a_run(people: Any, room: Conversation) -> None:

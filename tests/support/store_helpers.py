@@ -31,7 +31,8 @@ def end(
     started: store.StartedRun, status: str = "completed", text: str = "Hi", **fields: Any
 ) -> store.FinishedRun | None:
     assert started.message.run is not None
-    ending = store.Ending(**{"status": status, "written": store.Written(3, text, "")} | fields)
+    given: dict[str, Any] = {"status": status, "written": store.Written(3, text, "")} | fields
+    ending = store.Ending(**given)
     return store.finish_run(started.message.run.id, HOST, ending)
 
 

@@ -1,5 +1,6 @@
 """Messages, their attachments, and their versions from before each edit."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -89,12 +90,13 @@ class Message(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """The text of a message from before an edit."""
+    """The text of a message from before an edit, and the answers to that text that are hidden since it was sent again."""
 
     text: str
     edited_by: Person | None
     edited_at: datetime
+    answers: tuple[Message, ...]
 
     @classmethod
-    def of(cls, row: "models.Edit") -> Self:
-        return cls(row.text, person(row.edited_by), row.edited_at)
+    def of(cls, row: "models.Edit", answers: "Iterable[models.Message]") -> Self:
+        return cls(row.text, person(row.edited_by), row.edited_at, tuple(map(Message.of, answers)))

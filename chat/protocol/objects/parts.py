@@ -48,7 +48,7 @@ def add_part(parts: list[Part], part: Part, *, continues: bool = False) -> None:
     if isinstance(part, CallPart) or isinstance(last, CallPart) or type(last) is not type(part):
         parts.insert(behind, part)
     else:
-        parts[behind - 1] = type(part)(last.length + part.length)  # type: ignore[union-attr]  # the type of `part`
+        parts[behind - 1] = type(part)(last.length + part.length)
 
 
 def complete_parts(parts: Iterable[Part], text: str, thinking: str, calls: Sequence["Call"]) -> list[Part]:
