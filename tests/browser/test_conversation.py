@@ -252,6 +252,50 @@ def test_arrow_up_corrects_the_last_message_and_all_see_that_it_was(start_site: 
     expect(bob.get_by_role("dialog", name="Edit history")).to_contain_text("Helo")
 
 
+def test_only_the_last_question_can_be_asked_again_and_only_between_answers(
+    start_site: StartSite, sign_in: SignIn, upstream: Upstream
+) -> None:
+    ada, bob, _ = both(start_site(NOUS_CHAT_MODEL="custom:words@n=3,hold=1"), sign_in)
+    again = ada.get_by_role("button", name="Save and ask again")
+    first = ada.locator('article[data-role="user"]').first
+    say(ada, "@assistant First")
+    expect(answer(ada).locator('[data-part="text"]')).to_contain_text("w0")
+    act(first, "Edit")
+    expect(ada.get_by_role("button", name="Save", exact=True)).to_be_visible()
+    expect(again).to_be_hidden()
+    upstream.release()
+    ends(ada, "completed")
+    expect(again).to_be_visible()
+    say(bob, "@assistant Second")
+    expect(again).to_be_hidden()
+    expect(ada.get_by_role("button", name="Save", exact=True)).to_be_visible()
+    expect(answer(ada)).to_have_attribute("data-status", "running")
+    upstream.release()
+    ends(ada, "completed")
+    ada.get_by_role("button", name="Cancel").click()
+    act(first, "Edit")
+    expect(ada.get_by_role("button", name="Save", exact=True)).to_be_visible()
+    expect(again).to_be_hidden()
+
+
+def test_a_quote_follows_the_message_that_it_quotes(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    begin(page)
+    say(page, "Helo")
+    ends(page, "completed")
+    act(person(page), "Reply")
+    say(page, "I mean you")
+    expect(person(page).locator(".quote")).to_contain_text("Helo")
+    ends(page, "completed")
+    first = page.locator('article[data-role="user"]').first
+    act(first, "Edit")
+    page.get_by_role("textbox", name="Edit message").fill("Hello")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(person(page).locator(".quote")).to_contain_text("Hello")
+    act(first, "Delete")
+    expect(person(page).locator(".quote")).not_to_contain_text("Hello")
+
+
 def test_the_last_question_is_changed_and_asked_again(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:echo"), "ada")
     conversation = begin(page)
@@ -265,6 +309,13 @@ def test_the_last_question_is_changed_and_asked_again(start_site: StartSite, sig
     ends(page, "completed")
     expect(page.locator("article")).to_have_count(2)
     assert [message["text"].strip() for message in stored(page, conversation)] == ["Two", "Two"]
+    person(page).get_by_role("button", name="edited").click()
+    earlier = page.get_by_role("dialog", name="Edit history").get_by_role("listitem")
+    expect(earlier).to_have_count(1)
+    expect(earlier.locator(".text")).to_have_text("One")
+    expect(earlier.locator('[data-part="text"]')).to_have_text(re.compile(r"^\s*One\s*$"))
+    inset = "item => item.getBoundingClientRect().left - item.closest('dialog').getBoundingClientRect().left"
+    assert earlier.evaluate(inset) >= 16, "it does not touch the edge"
 
 
 def test_a_deleted_message_leaves_its_place_and_comes_back(start_site: StartSite, sign_in: SignIn) -> None:

@@ -10,6 +10,7 @@ import {
   isShown,
   lastMessage,
   lastOwnMessage,
+  lastQuestion,
   presentPeople,
   totalTokens,
 } from "../../../chat/static/nous_chat/protocol/reducer.js";
@@ -454,6 +455,20 @@ test("conversation.state reveals what was lost at the end", () => {
     { type: "run.sync", run: "r", ref: "sync:r" },
     { type: "run.sync", run: "another", ref: "sync:another" },
   ]);
+});
+
+test("a question can be asked again until somebody writes after it", () => {
+  const page = emptyState();
+  apply(page, snapshot([message(1, { author: ada }), answer(2, "r", {}, { status: "completed" })]));
+  assert.equal(lastQuestion(page)?.id, "m-1");
+  apply(page, { type: "local.message", client_id: "k", text: "More", created_at: null });
+  assert.equal(lastQuestion(page), null, "an unsent message follows it");
+  apply(page, { type: "local.refused", client_id: "k" });
+  assert.equal(lastQuestion(page)?.id, "m-1");
+  apply(page, { type: "message.created", message: message(3) });
+  assert.equal(lastQuestion(page), null);
+  apply(page, { type: "message.deleted", message: message(3, { deleted_at: "2026-11-23T09:30:00Z" }) });
+  assert.equal(lastQuestion(page)?.id, "m-1");
 });
 
 test("an unknown event is ignored", () => {

@@ -18,6 +18,7 @@ import {
   emptyState,
   keyOf,
   lastMessage,
+  lastQuestion,
   messageById,
 } from "../protocol/reducer.js";
 import { Socket } from "../protocol/socket.js";
@@ -294,7 +295,11 @@ export class Conversation {
     const mayRetry = connection === "live" && writer && running === null && !this.#commands.runRequested;
 
     this.#header.show(state);
-    this.#messages.offer(mayRetry && last?.run ? keyOf(state, last) : null);
+    const question = lastQuestion(state);
+    this.#messages.offer(
+      mayRetry && last?.run ? keyOf(state, last) : null,
+      mayRetry && question ? keyOf(state, question) : null,
+    );
     this.#emptyState.show(state, { mayWrite: writer, mayRetry });
     this.#activity.show(Date.now());
     this.#composer.show({ mayWrite: writer, barred, running, placeholder: placeholder(conversation) });

@@ -31,8 +31,8 @@ export class MessageList {
   #timer;
   #drawnAt = -Infinity;
   #newestSeq = 0;
-  /** @type {string|null} key of the answer that can be retried or continued */
-  #offered = null;
+  /** @type {(string|null)[]} keys of the answer that can be retried or continued, and of the question that can be sent again */
+  #offered = [];
   #loading = false;
   /** @type {string|null} id of the alternative that the user has chosen */
   #chosen = null;
@@ -98,11 +98,17 @@ export class MessageList {
     this.#timer ||= setTimeout(() => this.#schedule(), this.#drawnAt + DRAW_EVERY - performance.now());
   }
 
-  /** @param {string|null} key of the answer that can be retried or continued now */
-  offer(key) {
-    if (key === this.#offered) return;
-    for (const each of [this.#offered, key]) if (each) this.put(each);
-    this.#offered = key;
+  /**
+   * @param {string|null} answer key of the answer that can be retried or continued now
+   * @param {string|null} question key of the user's message that can be edited and sent again now
+   */
+  offer(answer, question) {
+    const offered = [answer, question];
+    offered.forEach((key, index) => {
+      const before = this.#offered[index];
+      if (key !== before) for (const each of [before, key]) if (each) this.put(each);
+    });
+    this.#offered = offered;
   }
 
   /** Opens the user's last message for editing. @returns {boolean} false if there is none */
@@ -142,6 +148,7 @@ export class MessageList {
       else this.#grow(key, change);
     }
     this.#changed.clear();
+    whole.push(...this.#repliesTo(whole));
     this.scroller.keepPlace(() => {
       for (const key of whole) this.#update(key);
       if (whole.length) this.#arrange();
@@ -151,6 +158,14 @@ export class MessageList {
     if (this.#state.you && !this.#started) this.#start();
     this.#seek();
     if (focused && !focused.checkVisibility()) this.#refocus(focused);
+  }
+
+  /** Keys of the messages that quote one of these. @param {string[]} keys */
+  #repliesTo(keys) {
+    const { messages } = this.#state;
+    const ids = new Set(keys.map((key) => messages.get(key)?.id));
+    const replies = [...messages].filter(([, { reply_to }]) => reply_to && ids.has(reply_to));
+    return replies.map(([key]) => key).filter((key) => !keys.includes(key));
   }
 
   get #root() {
@@ -203,8 +218,8 @@ export class MessageList {
     const approvals = view.approvals;
     view.update(message, {
       you: this.#state.you,
-      offered: key === this.#offered,
-      resend: message === this.#resendable(),
+      offered: key === this.#offered[0],
+      resend: key === this.#offered[1],
       quoted: messageById(this.#state, message.reply_to),
       decisions: this.#state.decisions,
     });
@@ -213,15 +228,6 @@ export class MessageList {
       this.#newestSeq = message.seq;
       if (!message.author || message.author.id !== this.#state.you?.id) this.scroller.countUnseen();
     }
-  }
-
-  /** The user's last message, if nobody has written after it: the agent can answer another version of it. */
-  #resendable() {
-    const last = lastOwnMessage(this.#state);
-    if (!last) return null;
-    const newer = (/** @type {Message} */ { id, role, seq, deleted_at }) =>
-      id && role === "user" && seq > last.seq && !deleted_at;
-    return [...this.#state.messages.values()].some(newer) ? null : last;
   }
 
   /** Sorts the views by seq (unsent messages come last); moves only those that are out of place. */

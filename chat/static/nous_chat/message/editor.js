@@ -1,5 +1,5 @@
-// The field that replaces the user's own message while it is being edited. If it is the last one, the agent can be asked
-// again with the new text. Used by message.js.
+// The field that replaces the user's own message while it is being edited. If it is the last question and nothing is
+// being answered, the agent can be asked again with the new text. Used by message.js.
 
 import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
@@ -9,21 +9,20 @@ export class Editor {
   #text;
   #problem;
   #buttons;
+  #resend;
+  #save;
   #before;
-  #resends;
   #pending = false;
 
   /**
    * @param {string} text
-   * @param {boolean} last true if the agent can be asked again
    * @param {{save: (text: string, resend: boolean) => void, cancel: () => void}} on
    */
-  constructor(text, last, on) {
+  constructor(text, on) {
     const button = (/** @type {string} */ className, /** @type {string} */ label, /** @type {() => void} */ onclick) =>
       el("button", { type: "button", class: className, onclick }, label);
     this.#on = on;
     this.#before = text;
-    this.#resends = last;
     this.#text = el("textarea", {
       "aria-label": strings.editMessage,
       dir: "auto",
@@ -32,11 +31,9 @@ export class Editor {
     });
     this.#text.value = text;
     this.#problem = el("p", { class: "problem", role: "alert" });
-    this.#buttons = [
-      ...(last ? [button("approve", strings.resend, () => this.#save(true))] : []),
-      button(last ? "reject" : "approve", strings.save, () => this.#save(false)),
-      button("reject", strings.cancel, on.cancel),
-    ];
+    this.#resend = button("approve", strings.resend, () => this.#submit(true));
+    this.#save = button("approve", strings.save, () => this.#submit(false));
+    this.#buttons = [this.#resend, this.#save, button("reject", strings.cancel, on.cancel)];
     this.element = el(
       "div",
       { class: "editor" },
@@ -49,6 +46,13 @@ export class Editor {
   focus() {
     this.#text.focus();
     this.#text.setSelectionRange(this.#text.value.length, this.#text.value.length);
+  }
+
+  /** @param {boolean} on true if the agent can be asked again now */
+  offerResend(on) {
+    if (!on && this.#resend.matches(":focus")) this.#text.focus();
+    this.#resend.hidden = !on;
+    this.#save.className = on ? "reject" : "approve";
   }
 
   /** Shows why the change was refused. @param {string} sentence */
@@ -66,12 +70,12 @@ export class Editor {
     }
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
-      this.#save(this.#resends);
+      this.#submit(!this.#resend.hidden);
     }
   }
 
   /** @param {boolean} resend */
-  #save(resend) {
+  #submit(resend) {
     const text = this.#text.value;
     if (this.#pending) return;
     if (text === this.#before && !resend) return this.#on.cancel();

@@ -150,6 +150,7 @@ export class MessageView {
     this.#parts.usage.title = message.run?.model ?? "";
     if (!this.#open) settle(this.element);
     if (before && before.edited_at !== message.edited_at) this.#closeEditor();
+    this.#editor?.offerResend(context.resend);
   }
 
   /** @param {"text"|"thinking"} part  @param {string} text  @param {Message} message that includes the text */
@@ -170,10 +171,11 @@ export class MessageView {
 
   /** Replaces the text with a field. */
   edit() {
-    this.#editor ??= new Editor(this.#message.text, this.#context.resend, {
+    this.#editor ??= new Editor(this.#message.text, {
       save: (text, resend) => this.#message.id && this.#acts.edit(this.#message.id, text, resend),
       cancel: () => this.#closeEditor(),
     });
+    this.#editor.offerResend(this.#context.resend);
     if (!this.#editor.element.parentNode) this.#views.body.element.after(this.#editor.element);
     this.element.toggleAttribute("data-editing", true);
     this.#editor.focus();

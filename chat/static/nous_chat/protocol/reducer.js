@@ -62,6 +62,14 @@ export function lastOwnMessage(state) {
   return newest(state, ({ author, deleted_at }) => author !== null && author.id === state.you?.id && !deleted_at);
 }
 
+/** The user's last message, if nobody has written after it: agents can answer another version of it. @param {State} state */
+export function lastQuestion(state) {
+  const last = lastOwnMessage(state);
+  const isNewer = (/** @type {Message} */ { role, seq, deleted_at }) =>
+    role === "user" && last !== null && seq > last.seq && !deleted_at; // an unsent one is newer than all
+  return [...state.messages.values()].some(isNewer) ? null : last;
+}
+
 /** Returns false if another alternative is shown instead. @param {State} state  @param {string|null} id */
 export const isShown = (state, id) => !state.hidden.has(id ?? "");
 

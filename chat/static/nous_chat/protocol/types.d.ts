@@ -109,6 +109,8 @@ export interface Edit {
   text: string;
   edited_by: Person | null;
   edited_at: string;
+  /** Those to this text that are hidden now. */
+  answers: Message[];
 }
 export interface Yours {
   role: Role | null;
