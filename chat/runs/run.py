@@ -148,11 +148,11 @@ class LiveRun:
         prompt = started.prompt
         if any(message.images for message in prompt):
             prompt = await asyncio.to_thread(prompts.load_images, prompt)
-        before = _read_before(started)
+        shown = _read_shown(started)
         if started.decisions is None:
-            stream = engine.run_stream(agent, prompt, context=context, before=before)
+            stream = engine.run_stream(agent, prompt, context=context, before=shown)
         else:
-            stream = engine.resume(agent, prompt, started.decisions, context=context, before=before)
+            stream = engine.resume(agent, prompt, started.decisions, context=context, before=shown)
         meter = self._meter
         assert meter is not None
         async with aclosing(stream):
@@ -374,7 +374,7 @@ class LiveRun:
         self._stored_seq = checkpoint.written.seq
 
 
-def _read_before(started: store.StartedRun) -> engine.Result:
+def _read_shown(started: store.StartedRun) -> engine.Result:
     """What readers have of the answer before this stream. A text that was cut off continues without a blank line."""
     message, parts = started.message, started.message.parts
     cut_off = started.decisions is None and parts and isinstance(parts[-1], objects.TextPart)

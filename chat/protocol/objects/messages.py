@@ -90,7 +90,7 @@ class Message(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """The text of a message from before an edit, and the answers to that text that are hidden since it was sent again."""
+    """The text of a message from before an edit, and the answers to it that are hidden since it was sent again."""
 
     text: str
     edited_by: Person | None
