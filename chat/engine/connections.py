@@ -26,6 +26,8 @@ PAUSE_PER_STREAM = 0.0015
 
 MIN_PAUSE, MAX_PAUSE = 0.040, 0.100
 
+_MAX_HEADER = 100 * 1024  # bytes
+
 connection_was_reused: ContextVar[bool] = ContextVar("connection_was_reused", default=False)
 """Becomes True in the context of a request that was sent over a connection opened by an earlier one."""
 
@@ -96,6 +98,9 @@ def _session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=bool(getproxies()),
         trace_configs=[trace],
+        # Proxies put more than aiohttp's 8 KB into one header. This is what curl takes.
+        max_line_size=_MAX_HEADER,
+        max_field_size=_MAX_HEADER,
     )
 
 

@@ -1,14 +1,15 @@
 """Decoder of server-sent events: bytes in, events out. No I/O.
 
-The format is that of the HTML standard (section 9.2.6, "Interpreting an event stream"), with two additions for what
-model servers really send: the last event counts even without its blank line, and a line that is no field of the
-standard becomes an event as well, because some servers report errors in such lines.
+The format is that of the HTML standard (section 9.2.6, "Interpreting an event stream"), with three additions for what
+model servers really send: the last event counts even without its blank line; a line that is no field of the standard
+becomes an event as well, because some servers report errors in such lines; and a byte order mark, NULs or blanks may
+precede any line, from servers that write each event with a writer of its own or send the end of a C string.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_BOM = b"\xef\xbb\xbf"
+_STRAY = b"\xef\xbb\xbf\0 \t"
 _COLON = ord(":")
 
 
@@ -38,7 +39,6 @@ class SSEDecoder:
         self._max_event = max_event
         self._line = bytearray()  # the start of a line that has not ended yet
         self._ended_in_cr = False  # a \n that comes next belongs to that \r
-        self._at_start = True
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
@@ -70,9 +70,6 @@ class SSEDecoder:
         yield from self._interpret(lines)
 
     def _interpret(self, lines: list[bytes]) -> Iterator[ServerSentEvent]:
-        if self._at_start and lines:
-            self._at_start = False
-            lines[0] = lines[0].removeprefix(_BOM)
         for line in lines:
             if not line:
                 if self._data:
@@ -86,7 +83,9 @@ class SSEDecoder:
             else:
                 # An unfinished line is checked in `decode`; one that came in a single chunk must fail just the same.
                 self._check_size(len(line))
-                if line[0] != _COLON:  # a leading colon makes a comment
+                if line[0] in _STRAY:
+                    yield from self._interpret([line.lstrip(_STRAY)])
+                elif line[0] != _COLON:  # a leading colon makes a comment
                     yield from self._other_field(line)
 
     def _other_field(self, line: bytes) -> Iterator[ServerSentEvent]:

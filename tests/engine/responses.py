@@ -34,7 +34,7 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    chunks: Iterable[bytes], make_parser: Callable[[], Parser] = OpenAIParser, max_bytes: int = 8 * 1024 * 1024
+    chunks: Iterable[bytes], make_parser: Callable[[], Parser[Any]] = OpenAIParser, max_bytes: int = 8 * 1024 * 1024
 ) -> Decoded:
     """Decode a body that comes in these chunks. Generated call ids, which are random, become "generated"."""
     parser = make_parser()

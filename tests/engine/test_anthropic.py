@@ -101,6 +101,11 @@ class TestTools:
     def test_missing_arguments_are_an_empty_object(self) -> None:
         decoded = decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json=""), stop("tool_use"))
         assert decoded.calls == [ToolCall("toolu_1", "add", {}, "")]
+        end = event("content_block_stop", index=0)
+        assert decode(BEGIN, self.CALL, end, stop("max_tokens")).calls == [ToolCall("toolu_1", "add", {}, "{}")]
+
+    def test_arguments_that_were_cut_off_before_they_began_are_none(self) -> None:
+        assert decode(BEGIN, self.CALL, stop("max_tokens")).calls == [ToolCall("toolu_1", "add", None, "")]
 
     def test_cut_off_arguments_are_none_and_kept_raw(self) -> None:
         decoded = decode(BEGIN, self.CALL, delta(0, "input_json_delta", partial_json='{"x": "unf'), stop("max_tokens"))
@@ -225,15 +230,15 @@ class TestWhole:
 
 
 @pytest.mark.parametrize("unknown", [
-    event("content_block_start", index=0, content_block=7), event("content_block_start"),
+    event("content_block_start", index=0, content_block=[]), event("content_block_start"),
     event("content_block_delta", index=0, delta={"type": "new_delta", "new": 1}), event("content_block_delta"),
     event("content_block_delta", index=[1], delta={"type": "text_delta"}), delta(99, "signature_delta", signature="x"),
-    event("content_block_delta", index=0, delta={"type": "text_delta", "text": 7}), event("brand_new", x={"y": []}),
-    event("message_start", message=7), event("message_delta", delta=7), event("message_delta", usage=7), PING,
+    event("content_block_delta", index=0, delta={"type": "text_delta", "text": None}), event("brand_new", x={"y": []}),
+    event("message_start", message=[]), event("message_delta", delta=[]), event("message_delta", usage=7), PING,
     start(5, "brand_new_block", x=1), b": comment\n\n", b"data: 7\n\n", b"data:\n\n",
     b"event: ping\ndata: 12:00\n\n", b"hello there\n", b"data: []\n\n", b"data: null\n\n", b"id: 1\n",
 ])  # fmt: skip
-def test_unknown_events_are_ignored(unknown: bytes) -> None:
+def test_empty_and_unknown_events_are_ignored(unknown: bytes) -> None:
     decoded = decode(BEGIN, TEXT, text("a"), unknown, text("b"), stop(), END)
     assert (decoded.text, decoded.finish_reason, decoded.code) == ("ab", "end_turn", None)
 

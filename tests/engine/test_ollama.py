@@ -44,7 +44,7 @@ def test_think_tags_are_split_off() -> None:
 
 
 def test_calls_get_generated_ids() -> None:
-    calls = [{"function": {"name": "add", "arguments": {"x": 1}}}, {"function": {"name": "now"}}, {"function": 7}, 7]
+    calls = [{"function": {"name": "add", "arguments": {"x": 1}}}, {"function": {"name": "now"}}, None, {}]
     decoded = decode(line(tool_calls=calls), DONE)
     assert decoded.calls == [ToolCall("generated", "add", {"x": 1}, '{"x":1}'), ToolCall("generated", "now", {}, "")]
 
@@ -63,8 +63,8 @@ def test_an_error_may_come_in_the_middle() -> None:
     assert (decoded.text, decoded.code) == ("a", "model_not_found")
 
 
-@pytest.mark.parametrize("unknown", [{}, {"message": 7}, line(content=7), line(tool_calls=7), b"\r\n", b"\n\n"])
-def test_unknown_lines_are_ignored(unknown: Any) -> None:
+@pytest.mark.parametrize("unknown", [{}, {"message": []}, line(content=[]), line(tool_calls={}), b"\r\n", b"\n\n"])
+def test_empty_lines_are_ignored(unknown: Any) -> None:
     assert decode(line(content="a"), unknown, line(content="b"), DONE).text == "ab"
 
 

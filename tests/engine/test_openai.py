@@ -55,11 +55,27 @@ def test_a_chunk_may_have_no_choices_and_a_choice_no_delta() -> None:
     assert decode([sse(first, filtered, {"choices": None}, {}, delta(content="a"), STOP)]).text == "a"
 
 
-def test_only_the_first_choice_counts() -> None:
-    other = {"choices": [{"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}]}
-    unnumbered = {"choices": [{"delta": {"content": "!"}}]}
-    decoded = decode([sse(other, delta(content="yes"), other, unnumbered, STOP, other)])
-    assert (decoded.text, decoded.finish_reason) == ("yes!", "stop")
+def choice(index: Any, finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A chunk with a choice of that index."""
+    return {"choices": [{"index": index, "delta": fields, "finish_reason": finish_reason}]}
+
+
+def test_of_several_answers_the_first_counts() -> None:
+    chunks = [
+        choice(0, role="assistant", content=""), choice(1, role="assistant", content=""),
+        choice(0, content="yes"), choice(1, content="no"), choice(1, "length"), choice(None, content="!"),
+    ]  # fmt: skip
+    decoded = decode([sse(*chunks, choice(0, "stop"))])
+    assert (decoded.text, decoded.finish_reason, decoded.code) == ("yes!", "stop", None)
+    assert decode([sse(*chunks)]).code == "bad_response"  # the first has no end: a part may be lost
+
+
+@pytest.mark.parametrize("indices", [(0, 1, 2, 3), (1, 1, 1, 1), ("0", "0", 0, 0.0), (None, 0, None, 0), (7, 2, 9, 4)])
+def test_one_answer_may_come_under_any_indices(indices: tuple[Any, ...]) -> None:
+    texts = ("Wh", "is", "per", "")
+    chunks = [choice(index, content=text) for index, text in zip(indices, texts, strict=True)]
+    decoded = decode([sse(choice(indices[0], role="assistant", content=""), *chunks, choice(indices[3], "stop"))])
+    assert (decoded.text, decoded.finish_reason) == ("Whisper", "stop")
 
 
 def test_copies_of_the_whole_text_next_to_the_delta_are_ignored() -> None:
@@ -94,8 +110,17 @@ class TestUsage:
         assert decode([sse(STOP | {"usage": usage})]).usage == Usage(3, 2, 5, 1, 2)
 
     def test_counts_that_are_not_numbers_are_unknown(self) -> None:
-        usage = {"prompt_tokens": "3", "completion_tokens": True, "total_tokens": 5, "prompt_tokens_details": 7}
-        assert decode([sse(STOP | {"usage": usage})]).usage == Usage(None, None, 5)
+        usage = {"prompt_tokens": "many", "completion_tokens": True, "total_tokens": -5, "prompt_tokens_details": 7}
+        assert decode([sse(STOP | {"usage": usage})]).usage == Usage()
+
+    def test_numbers_in_other_forms_are_counts(self) -> None:
+        usage = {"prompt_tokens": "3", "completion_tokens": 12.0, "total_tokens": "15.0"}
+        assert decode([sse(STOP | {"usage": usage})]).usage == Usage(3, 12, 15)
+
+    def test_a_last_report_of_zero_does_not_undo_the_counts(self) -> None:
+        early = {"prompt_tokens": 1500, "completion_tokens": 1, "total_tokens": 1501}
+        last = {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7}
+        assert decode([sse(STOP | {"usage": early}, {"choices": [], "usage": last})]).usage == Usage(1500, 7, 1507)
 
 
 class TestThinking:
@@ -114,7 +139,7 @@ class TestThinking:
         assert decode([sse(delta(reasoning_details=details), STOP)]).thinking == "Hm!"
 
     def test_encrypted_details_make_no_delta(self) -> None:
-        details = [{"type": "reasoning.encrypted", "data": "gAAAA"}, {"text": None}, 7]
+        details = [{"type": "reasoning.encrypted", "data": "gAAAA"}, {"text": None}, None]
         assert decode([sse(delta(reasoning=None, reasoning_details=details), STOP)]).thinking == ""
 
     def test_content_may_be_a_list_of_parts(self) -> None:
@@ -122,10 +147,11 @@ class TestThinking:
             {"type": "thinking", "thinking": [{"type": "text", "text": "Hm "}, {"type": "text", "text": "so"}]},
             {"type": "text", "text": "Yes"},
             {"type": "reference", "reference_ids": [1]},
-            "what?",
+            None,
+            ", she",
         ]
         decoded = decode([sse(delta(content=parts), delta(content="!"), STOP)])
-        assert decoded.deltas == [ThinkingDelta("Hm so"), TextDelta("Yes"), TextDelta("!")]
+        assert decoded.deltas == [ThinkingDelta("Hm so"), TextDelta("Yes"), TextDelta(", she"), TextDelta("!")]
 
     def test_leading_think_tags_are_split_off(self) -> None:
         decoded = decode([sse(delta(content="<thi"), delta(content="nk>a</think>\n\nb"), STOP)])
@@ -305,20 +331,23 @@ class TestWhole:
             decode([b'{"error": {"message": "Rate limit reached", "type": "rate_limit_error"}}']).code == "rate_limited"
         )
 
-    @pytest.mark.parametrize("body", [b"{}", b'{"ok": true}', b"[]", b'{"choices": [{"mess', b'{"choices": 3}'])
+    @pytest.mark.parametrize("body", [b"{}", b'{"ok": true}', b"[]", b'{"choices": 3}', b'{"a": oops}'])
     def test_another_object_is_a_bad_response(self, body: bytes) -> None:
-        assert decode([body]).code in ("bad_response", "stream_cut")
+        assert decode([body]).code == "bad_response"
+
+    def test_half_an_object_was_cut(self) -> None:
+        assert decode([b'{"choices": [{"mess']).code == "stream_cut"
 
 
 class TestTolerance:
     @pytest.mark.parametrize("chunk", [
-        {"choices": [{"index": 0, "delta": "?"}]}, {"choices": 7}, [], 7, "ping", None, {"choices": [None]},
-        delta(content=7), delta(content={"a": 1}), delta(reasoning=7), delta(reasoning_details={"a": 1}),
-        delta(tool_calls={"a": 1}), delta(tool_calls=[None, {}, {"function": 7}]), delta(refusal=7),
-        delta(tool_calls=[{"index": [1], "function": {"name": 7}}]),
-        {"usage": 7}, {"usage": {}}, {"x_groq": 7}, {"unknown": {"deep": [1, {}]}},
+        [], 7, "ping", None, {"choices": [None]}, {"choices": []}, {"choices": {}}, {"choices": [{"delta": []}]},
+        delta(content=[]), delta(content={}), delta(tool_calls=[None, {}]), delta(tool_calls={}), delta(refusal=[]),
+        delta(reasoning=False, tool_calls=False, refusal=False), delta(reasoning_details={"a": 1}),
+        {"usage": 7}, {"usage": {}}, {"x_groq": 7}, {"unknown": {"deep": [1, {}]}}, {"choices": [{"error": {}}]},
+        {"error": ""}, {"error": {"code": 0, "message": ""}}, {"base_resp": {"status_code": 0, "status_msg": "ok"}},
     ])  # fmt: skip
-    def test_unknown_chunks_are_ignored(self, chunk: Any) -> None:
+    def test_empty_and_unknown_chunks_are_ignored(self, chunk: Any) -> None:
         decoded = decode([sse(delta(content="a"), chunk, delta(content="b"), STOP)])
         assert (decoded.text, decoded.finish_reason, decoded.code) == ("ab", "stop", None)
 
@@ -346,9 +375,10 @@ class TestTolerance:
         body = sse(delta(content="a"), delta(content="b"), STOP).replace(b"\n", b"\r\n")
         assert decode([b": PROCESSING\r\n\r\n" * 17 + body.replace(b"data", b": PROCESSING\r\n\r\ndata")]).text == "ab"
 
-    def test_data_that_is_not_json_is_a_bad_response(self) -> None:
-        decoded = decode([sse(delta(content="a"), b"data: Internal Server Error\n\n", delta(content="b"))])
-        assert (decoded.text, decoded.code) == ("a", "bad_response")
+    def test_data_that_is_broken_json_is_a_bad_response(self) -> None:
+        for broken in (b'{"choices": oops}', b'{"choices": [{"delta": {"content": "b'):
+            decoded = decode([sse(delta(content="a"), b"data: " + broken + b"\n\n", delta(content="c"))])
+            assert (decoded.text, decoded.code) == ("a", "bad_response")
 
     @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])
     def test_deeply_nested_json_is_a_bad_response(self, deep: bytes) -> None:

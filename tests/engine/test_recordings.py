@@ -24,7 +24,7 @@ CASES = {
 }
 ANSWERS = [slug for slug, (meta, _) in CASES.items() if meta["status"] == 200]
 ERROR_RESPONSES = [slug for slug, (meta, _) in CASES.items() if meta["status"] != 200]
-PARSERS: dict[str, type[Parser]] = {
+PARSERS: dict[str, type[Parser[Any]]] = {
     "openai": OpenAIParser,
     "anthropic": AnthropicParser,
     "gemini": GeminiParser,

@@ -73,9 +73,10 @@ def test_the_last_event_counts_without_its_blank_line(end: bytes) -> None:
     assert decode(b"data: x\n\ndata: y" + end) == [("message", b"x"), ("message", b"y")]
 
 
-def test_a_byte_order_mark_is_skipped_at_the_start_only() -> None:
-    body = b"\xef\xbb\xbfdata: x\n\n\xef\xbb\xbfdata: y\n\n"
-    assert decode(body) == byte_by_byte(body) == [("message", b"x"), ("", b"\xef\xbb\xbfdata: y")]
+@pytest.mark.parametrize("stray", [b"\xef\xbb\xbf", b"\0", b" \t"])
+def test_a_byte_order_mark_a_nul_and_blanks_are_skipped_before_a_field(stray: bytes) -> None:
+    body = stray + b"data: x\n\n" + stray + b"data: y\n\n" + stray
+    assert decode(body) == byte_by_byte(body) == [("message", b"x"), ("message", b"y")]
 
 
 def test_a_line_that_is_not_a_field_becomes_an_event() -> None:

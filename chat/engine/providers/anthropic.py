@@ -27,7 +27,22 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
+from .call_pieces import arguments_text, parse_call
+from .errors import find_message
+from .fields import (
+    index_of,
+    is_error,
+    is_failure,
+    items_of,
+    object_of,
+    sum_counts,
+    text_of,
+    token_count,
+    update_counts,
+    word_of,
+)
 from .http_provider import HTTPProvider
+from .lenient_json import read_json
 from .normalize_history import (
     alternate_turns,
     apply_settings,
@@ -38,17 +53,7 @@ from .normalize_history import (
     replay_content,
     split_system,
 )
-from .parser import (
-    DECLINED,
-    Delta,
-    NotJSONError,
-    Parser,
-    any_json,
-    decode_json,
-    parse_tool_call,
-    sum_counts,
-    token_count,
-)
+from .parser import DECLINED, Delta, ForeignDataError, Parser, UnreadableError, fields_of
 from .provider import Completion, Request
 from .schema_transforms import Schema, transform
 
@@ -172,21 +177,20 @@ def _supported(schema: Schema) -> Schema:
     return kept | ({"additionalProperties": False} if is_object else {})
 
 
-# Only the fields that we read. A value of another type than given here does not belong to this wire.
+# Only the fields that we read. Leaf values are Any, and checked where they are used.
 class _Delta(msgspec.Struct):
-    type: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    partial_json: str | None = None
-    signature: str | None = None
+    text: Any = None
+    thinking: Any = None
+    partial_json: Any = None
+    signature: Any = None
     citation: Any = None
     content: Any = None
-    stop_reason: str | None = None
+    stop_reason: Any = None
     stop_details: Any = None
 
 
 class _Event(msgspec.Struct):
-    type: str | None = None
+    type: Any = None
     index: Any = None
     delta: _Delta | None = None
     content_block: Any = None
@@ -198,7 +202,7 @@ class _Event(msgspec.Struct):
 _event_decoder = msgspec.json.Decoder(_Event)
 
 
-class AnthropicParser(Parser):
+class AnthropicParser(Parser[_Event]):
     def __init__(self) -> None:
         super().__init__()
         self._blocks: list[_Block] = []
@@ -209,53 +213,65 @@ class AnthropicParser(Parser):
 
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        if not data or not (event or data.startswith((b"error:", b"{"))):
+        if event == "error":
+            self._fail(data)
             return deltas
-        try:
-            parsed = decode_json(_event_decoder, data.removeprefix(b"error:"))
-        except NotJSONError:
-            if event == "error" or not event:
-                self._fail(data)
-            elif event.startswith(("message", "content_block")):
-                raise
-            return deltas
+        parsed = self._decode(_event_decoder, data) if data else None
         if parsed is None:
             return deltas
-        match parsed.type:
+        match parsed.type or (event if event != "message" else ""):
             case "content_block_delta":
                 if parsed.delta is not None:
                     self._add_delta(parsed.index, parsed.delta, deltas)
             case "content_block_start":
                 self._start_block(parsed.index, parsed.content_block, deltas)
+            case "content_block_stop":
+                number = index_of(parsed.index)
+                for block in self._blocks[-1:] if number is None else filter(None, [self._block_at.get(number)]):
+                    block.complete = True
             case "message_start":
                 self.started = True
-                self._update_usage(parsed.message.get("usage") if isinstance(parsed.message, dict) else None)
+                message = object_of(parsed.message, "message")
+                self._update_usage(message.get("usage"))
+                for index, content in enumerate(items_of(message.get("content"), "content")):
+                    self._start_block(index, content, deltas)
             case "message_delta":
                 self._update_usage(parsed.usage)
                 if parsed.delta is not None and parsed.delta.stop_reason:
                     self._stop(parsed.delta.stop_reason, parsed.delta.stop_details)
             case "message_stop":
                 self.started = self.complete = self.ended = True
+            case "message" if not self.progress:
+                deltas += self.parse_whole(data)
             case "error":
                 self._fail(data)
-            case _ if parsed.error or event == "error":
+            case _ if is_error(parsed.error):
                 self._fail(data)
+            case "":
+                self._check_foreign(data)
         return deltas
 
     def parse_whole(self, body: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        message = decode_json(any_json, body)
-        message = message if isinstance(message, dict) else {}
-        if message.get("error"):
+        message = read_json(body)
+        if not isinstance(message, dict):
+            raise ForeignDataError(message)
+        self.has_halves = True
+        if is_error(message.get("error")):
             self._fail(body)
-        elif isinstance(message.get("content"), list):
+        elif "content" in message:
             self.started = self.complete = True
-            for index, block in enumerate(message["content"]):
-                self._start_block(index, block, deltas)
+            content = message["content"]
+            for index, block in enumerate([content] if isinstance(content, str) else items_of(content, "content")):
+                self._start_block(index, _text(block) if isinstance(block, str) else block, deltas)
+            for started in self._blocks:
+                started.complete = True
             self._update_usage(message.get("usage"))
             self._stop(message.get("stop_reason"), message.get("stop_details"))
+        elif find_message(message):
+            raise ForeignDataError(message)
         else:
-            raise NotJSONError("no answer and no error in it")
+            raise UnreadableError("JSON without an answer")
         return deltas
 
     def tool_calls(self) -> list[ToolCall]:
@@ -264,51 +280,87 @@ class AnthropicParser(Parser):
     def completion(self) -> Completion:
         return Completion(self._stop_reason, _usage(self._usage), self._refusal, self._replay())
 
+    def _coerce(self, chunk: dict[str, Any]) -> _Event:
+        sent = chunk.get("delta")
+        delta = _Delta(text=sent) if isinstance(sent, str) else fields_of(_Delta, sent, "delta")
+        return _Event(**{name: delta if name == "delta" else chunk.get(name) for name in _Event.__struct_fields__})
+
     def _start_block(self, index: object, content: object, deltas: list[Delta]) -> None:
-        if not isinstance(content, dict):
+        block = _Block(object_of(content, "content_block"))
+        if not block.start:
             return
         self.started = True
         self.progress += 1
-        block = _Block(content)
         self._blocks.append(block)
-        if isinstance(index, int):
-            self._block_at[index] = block
+        if (number := index_of(index)) is not None:
+            self._block_at[number] = block
         for field, kind in (("text", TextDelta), ("thinking", ThinkingDelta)):
-            if block.kind == field and (text := content.get(field)) and isinstance(text, str):
+            if block.kind == field and (text := text_of(block.start.get(field), field)):
+                block.start[field] = text
                 deltas.append(kind(text))
 
     def _add_delta(self, index: object, delta: _Delta, deltas: list[Delta]) -> None:
         self.started = True
         self.progress += 1
-        if delta.text:
-            deltas.append(TextDelta(delta.text))
-        elif delta.thinking:
-            deltas.append(ThinkingDelta(delta.thinking))
-        block = self._block_at.get(index) if isinstance(index, int) else None
+        if (text := delta.text) is not None:
+            if type(text) is not str:
+                text = delta.text = text_of(text, "text")
+            if text:
+                deltas.append(TextDelta(text))
+        if (thinking := delta.thinking) is not None:
+            if type(thinking) is not str:
+                thinking = delta.thinking = text_of(thinking, "thinking")
+            if thinking:
+                deltas.append(ThinkingDelta(thinking))
+        block = self._block_at.get(index) if type(index) is int else None
+        if (json := delta.partial_json) is not None:
+            if type(json) is not str:
+                json = delta.partial_json = arguments_text(json)
+            if json and (block is None or "input" not in block.start):
+                block = self._find_call(index)
+        if delta.signature is not None and type(delta.signature) is not str:
+            delta.signature = text_of(delta.signature, "signature")
+        (block or self._find_block(index, delta)).deltas.append(delta)
+
+    def _find_block(self, index: object, delta: _Delta) -> "_Block":
+        """The block of a delta whose index is missing or wrong: the last one, or a new one."""
+        number = index_of(index)
+        block = self._block_at.get(number) if number is not None else None
         if block is not None:
-            block.deltas.append(delta)
+            return block
+        if not self._blocks:
+            self._blocks.append(_Block({"type": "thinking", "thinking": ""} if delta.thinking else _text("")))
+        return self._blocks[-1]
+
+    def _find_call(self, index: object) -> "_Block":
+        """The tool call of arguments whose index is missing or wrong: the last one."""
+        number = index_of(index)
+        block = self._block_at.get(number) if number is not None else None
+        for candidate in filter(None, (block, *reversed(self._blocks))):
+            if "input" in candidate.start:
+                return candidate
+        raise UnreadableError("arguments without a tool call")
 
     def _stop(self, reason: object, details: object) -> None:
         """`pause_turn` and `max_tokens` end the answer as well; the caller decides whether to continue it."""
-        self._stop_reason = reason if isinstance(reason, str) else None
+        self._stop_reason = word_of(reason) or None
         self.complete = True
+        if is_failure(self._stop_reason or ""):
+            self.failure = self._stop_reason or ""
         if reason == "refusal":
             explanation = details.get("explanation") if isinstance(details, dict) else None
             self._refusal = explanation if isinstance(explanation, str) and explanation else DECLINED
 
     def _update_usage(self, usage: object) -> None:
         if isinstance(usage, dict):
-            self._usage = (self._usage or {}) | {key: value for key, value in usage.items() if value is not None}
-
-    def _fail(self, data: bytes) -> None:
-        super()._fail(data.removeprefix(b"error:"))
+            self._usage = update_counts(self._usage, usage, "input_tokens", "output_tokens")
 
     def _replay(self) -> Replay | None:
         """The blocks, if there are others than text and tool calls: the API wants signed thoughts back unchanged, and
         the results of its own tools would be lost otherwise."""
         if not self.complete or all(block.kind in ("text", "tool_use") for block in self._blocks):
             return None
-        return Replay("anthropic", [content for block in self._blocks if (content := block.content())])
+        return self._whole_replay("anthropic", [content for block in self._blocks if (content := block.content())])
 
 
 class _Block:
@@ -316,22 +368,24 @@ class _Block:
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.kind = str(start.get("type"))
+        self.start = start
         self.deltas: list[_Delta] = []
-        self._start = start
+        self.complete = False
 
     def tool_call(self) -> ToolCall:
-        return parse_tool_call(str(self._start.get("id") or ""), str(self._start.get("name") or ""), self._json())
+        identity, name = self.start.get("id"), self.start.get("name")
+        return parse_call(str(identity or ""), str(name or ""), self._json())
 
     def content(self) -> dict[str, Any] | None:
         """The whole block, in the form of a request. None for a block that the API refuses in a request: an empty
         text, or thinking without a signature."""
-        block = dict(self._start)
+        block = dict(self.start)
         for field in ("text", "thinking", "signature"):
             if field in block or any(getattr(delta, field) for delta in self.deltas):
                 block[field] = str(block.get(field) or "") + "".join(getattr(d, field) or "" for d in self.deltas)
         for delta in self.deltas:
             if delta.citation is not None:
-                block["citations"] = [*(block.get("citations") or ()), delta.citation]
+                block["citations"] = [*items_of(block.get("citations"), "citations"), delta.citation]
             if delta.content is not None:
                 block["content"] = delta.content
         if "input" in block:
@@ -341,9 +395,10 @@ class _Block:
         return None if empty or unsigned else block
 
     def _json(self) -> str:
+        """The pieces, or what the block began with. The {} there is a placeholder until the block is complete."""
         raw = "".join(delta.partial_json or "" for delta in self.deltas)
-        initial = self._start.get("input")
-        return raw or (msgspec.json.encode(initial).decode() if initial else "")
+        initial = self.start.get("input")
+        return raw or arguments_text(initial) or ("{}" if self.complete else "")
 
 
 def _usage(sent: dict[str, Any] | None) -> Usage | None:

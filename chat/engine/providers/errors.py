@@ -9,13 +9,19 @@ Error bodies come in these shapes, and as HTML, as plain text, and empty:
     {"error": "<string>"}, {"error": "<string>", "code"}     Ollama, xAI
     {"detail": "<string>"}, {"detail": [{"loc", "msg"}]}     Mistral, FastAPI
     {"message": "<string>" or {"detail"}, "type", "code"}    vLLM, Mistral
+    {"base_resp": {"status_code", "status_msg"}}             MiniMax
+    {"error_code", "error_msg"}, {"code", "msg"}             Baidu, many proxies
+    {"success": false, "errors": [{"code", "message"}]}      Cloudflare
+    any of these in a server-sent event
 """
 
 import email.utils
 import errno
+import math
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import aiohttp
 import httpx
@@ -24,15 +30,18 @@ import msgspec
 from ..exceptions import NOT_SET_UP, ConfigurationError, DeadlineError, EngineError, ProviderError, mask
 from ..i18n import Translatable, _
 from ..limits import Limits
+from ..sse import ServerSentEvent, SSEDecoder
+from .lenient_json import STRAY
 
 _RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout"}
+_LONGEST_WAIT = 7 * 24 * 3600  # seconds; a Retry-After beyond it is a mistake
 _MAX_QUOTE = 600  # characters of a provider's own words in a detail
 
 
 def reader_message(code: str, retry_after: float | None = None) -> Translatable:
     """What readers see for an error code of a provider. `retry_after` is in seconds."""
     if code in ("rate_limited", "overloaded") and retry_after:
-        return _("The model is busy. Try again in %(seconds)s seconds.", seconds=f"{retry_after:g}")
+        return _("The model is busy. Try again in %(seconds)s seconds.", seconds=str(math.ceil(retry_after)))
     return _MESSAGES[code]
 
 
@@ -62,7 +71,7 @@ class ProviderErrors:
         self._key = key
 
     def status(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """A response with an HTTP status other than 200."""
+        """A response with an HTTP status other than 2xx."""
         parsed = _ErrorBody.parse(body)
         retry_after = None
         if status in (429, 503, 529):  # the header means nothing with other statuses
@@ -146,6 +155,15 @@ class ProviderErrors:
         detail = f"{self._model_name} did not answer in its format: it sent {found}. Is the base URL {self._url} right?"
         return self._error("bad_response", detail, 200)
 
+    def failed_end(self, reason: str) -> ProviderError:
+        """The answer ended, and its finish reason says that the server could not go on."""
+        return self._error("server_error", f"{self._model_name} ended its answer with {self._quote(reason, None)}")
+
+    def empty(self, reason: str | None) -> ProviderError:
+        """A complete answer without a text, a tool call or a refusal."""
+        ending = f" Its finish reason was {reason}." if reason else ""
+        return self._error("server_error", f"{self._model_name} ended its answer without a word.{ending}")
+
     def mask(self, text: str) -> str:
         return mask(text, self._key)
 
@@ -225,10 +243,16 @@ class _ErrorBody:
     @classmethod
     def parse(cls, body: bytes) -> "_ErrorBody":
         """The content type cannot be trusted (DeepSeek sends JSON as an octet-stream), so the bytes decide."""
-        try:
-            return cls(msgspec.json.decode(body))
-        except (ValueError, RecursionError):
-            return cls(body.decode("utf-8", "replace"))
+        with suppress(ValueError, RecursionError):
+            return cls(msgspec.json.decode(body.strip(STRAY)))
+        text = body
+        for name, data in _events(body):
+            with suppress(ValueError, RecursionError):
+                parsed = cls(msgspec.json.decode(data))
+                if parsed.message:
+                    return parsed
+            text = data if name else text
+        return cls(text.decode("utf-8", "replace"))
 
     def contains(self, *words: str) -> bool:
         return any(word in self.words for word in words)
@@ -240,7 +264,7 @@ class _ErrorBody:
         self.message = title[1].strip() if title else "" if self.is_html else text
 
     def _read_json(self, error: object) -> None:
-        self.message = _find_message(error)
+        self.message = find_message(error)
         outer = error if isinstance(error, dict) else {}
         inner = outer["error"] if isinstance(outer.get("error"), dict) else outer
         fields = (inner.get("code"), inner.get("type"), inner.get("status"), outer.get("code"))
@@ -256,18 +280,32 @@ class _ErrorBody:
         for detail in details if isinstance(details, list) else ():
             delay = detail.get("retryDelay") if isinstance(detail, dict) else None
             if isinstance(delay, str):
-                self.retry_after = _seconds(delay.removesuffix("s"))
+                self.retry_after = _plausible(_seconds(delay.removesuffix("s")))
 
 
-def _find_message(value: object, depth: int = 0) -> str:
+def _events(body: bytes) -> list[ServerSentEvent]:
+    """The events of a body of server-sent events. Some servers answer in that form with every status."""
+    decoder = SSEDecoder()
+    return [*decoder.decode(body), *decoder.flush()]
+
+
+_MESSAGE_KEYS = ("message", "error", "detail", "msg", "base_resp", "status_msg", "error_msg", "errors", "errorMessage",
+                 "error_description", "Message", "fault", "faultstring")  # fmt: skip
+
+
+def find_message(value: object, depth: int = 0) -> str:
     """The text for people somewhere inside an error; "" if there is none."""
     if isinstance(value, str):
-        return value.strip()
+        text = value.strip()
+        if text.startswith("{") and depth < 4:  # a server behind the server said this
+            with suppress(ValueError, RecursionError):
+                return find_message(msgspec.json.decode(text), depth + 1) or text
+        return text
     if isinstance(value, list):
-        return "; ".join(filter(None, (_find_message(item, depth + 1) for item in value[:5])))
+        return "; ".join(filter(None, (find_message(item, depth + 1) for item in value[:5])))
     if isinstance(value, dict) and depth < 4:
-        for key in ("message", "error", "detail", "msg"):
-            if text := _find_message(value.get(key), depth + 1):
+        for key in _MESSAGE_KEYS:
+            if text := find_message(value.get(key), depth + 1):
                 location = value.get("loc")
                 return f"{'.'.join(map(str, location))}: {text}" if isinstance(location, list) else text
     return ""
@@ -322,9 +360,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     if seconds is None and value:
         try:
             seconds = max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
+        except (ValueError, OverflowError):  # OverflowError: a date or an offset that no calendar has
             return None
-    return seconds
+    return _plausible(seconds)
 
 
 def _seconds(value: str | None) -> float | None:
@@ -333,3 +371,7 @@ def _seconds(value: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds < 1e9 else None
+
+
+def _plausible(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and seconds <= _LONGEST_WAIT else None

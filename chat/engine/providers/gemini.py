@@ -2,15 +2,17 @@
 
     chunk                                     our event
     ----------------------------------------  ----------------------------------------------------------------
-    candidates[0].content.parts[].text        TextDelta; ThinkingDelta if `thought` is true
+    candidates[].content.parts[].text         TextDelta; ThinkingDelta if `thought` is true
     ... .functionCall                         ToolCall at the end; we generate an id if none was sent
     ... .functionCall.partialArgs             collected (Vertex AI, streamFunctionCallArguments)
     ... .thoughtSignature, .executableCode    Completion.replay, with the parts that they belong to
-    candidates[0].finishReason, the last      Completion.finish_reason; Completion.refusal if the answer was blocked
+    candidates[].finishReason, the last       Completion.finish_reason; Completion.refusal if the answer was blocked;
+                                              the stream fails at its end if it names a failure
     promptFeedback.blockReason                the end, Completion.refusal
     usageMetadata, the last                   Completion.usage
     error, also as bare lines                 the stream fails
 
+A request asks for one candidate, so each candidate is a part of it, whatever its index.
 Chunks come as server-sent events or as a JSON array. Nothing marks the end: after a finishReason the body may end.
 Sources: the pages "Generating content", "Function calling", "Thought signatures" and "Structured output" of
 https://ai.google.dev/gemini-api/docs, and "Generate content with the Gemini API" of Vertex AI.
@@ -28,8 +30,24 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
+from .call_pieces import arguments_text, parse_call
+from .fields import (
+    flag_of,
+    is_empty,
+    is_error,
+    is_failure,
+    items_of,
+    object_of,
+    sum_counts,
+    text_of,
+    token_count,
+    total_count,
+    update_counts,
+    word_of,
+)
 from .gemini_schema import to_openapi
 from .http_provider import HTTPProvider
+from .lenient_json import join_halves
 from .normalize_history import (
     alternate_turns,
     apply_settings,
@@ -41,14 +59,7 @@ from .normalize_history import (
     schema_instruction,
     split_system,
 )
-from .parser import (
-    DECLINED,
-    Delta,
-    Parser,
-    generate_call_id,
-    sum_counts,
-    token_count,
-)
+from .parser import DECLINED, Delta, Parser, generate_call_id
 from .provider import Completion, Request, ToolSpec
 
 logger = logging.getLogger("nous_chat.engine")
@@ -188,7 +199,6 @@ class _Content(msgspec.Struct):
 
 class _Candidate(msgspec.Struct):
     content: _Content | None = None
-    index: Any = 0
     finishReason: Any = None  # noqa: N815
     finishMessage: Any = None  # noqa: N815
 
@@ -206,8 +216,9 @@ _NORMAL = {"STOP", "MAX_TOKENS", "1", "2"}  # numbers come with enum-encoding=in
 _BLOCKED = re.compile("SAFETY|PROHIBITED|RECITATION|BLOCKLIST|SPII")
 
 
-class GeminiParser(Parser):
+class GeminiParser(Parser[_Chunk]):
     streams_json = True
+    text_after_end = True  # old models send a finish reason with every chunk
 
     def __init__(self) -> None:
         super().__init__()
@@ -217,16 +228,19 @@ class GeminiParser(Parser):
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
         self._refusal = ""
-        self._bare_error = b""
 
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        if event:
-            if data and not data.startswith(b"[DONE]"):
-                self._add_chunk(data, deltas)
-        elif self._bare_error or data.startswith(b"{"):
-            self._add_bare_line(data)
+        if event == "error":
+            self._fail(data)
+            return deltas
+        chunk = self._decode(_chunk_decoder, data) if data else None
+        if chunk is not None:
+            self._add_chunk(chunk, data, deltas)
         return deltas
+
+    def parse_whole(self, body: bytes) -> list[Delta]:
+        return self.feed("message", body)
 
     def tool_calls(self) -> list[ToolCall]:
         return [call.tool_call() for call in self._calls]
@@ -234,64 +248,75 @@ class GeminiParser(Parser):
     def completion(self) -> Completion:
         return Completion(self._finish_reason, _usage(self._usage), self._refusal, self._replay())
 
-    def _add_chunk(self, data: bytes, deltas: list[Delta]) -> None:
-        chunk = self._decode_chunk(_chunk_decoder, data)
-        if chunk is None:
-            return
+    def _coerce(self, chunk: dict[str, Any]) -> _Chunk:
+        candidates = []
+        for item in items_of(chunk.get("candidates"), "candidates"):
+            candidate = object_of(item, "candidates")
+            content = candidate.get("content")
+            parts = items_of(content.get("parts") if isinstance(content, dict) else content, "parts")
+            reason, message = candidate.get("finishReason"), candidate.get("finishMessage")
+            candidates.append(_Candidate(_Content(parts), reason, message))
+        return _Chunk(candidates, *(chunk.get(field) for field in _Chunk.__struct_fields__[1:]))
+
+    def _add_chunk(self, chunk: _Chunk, data: bytes, deltas: list[Delta]) -> None:
         for candidate in chunk.candidates or ():
-            if not candidate.index:
-                self._add_candidate(candidate, deltas)
+            self._add_candidate(candidate, deltas)
         if isinstance(chunk.usageMetadata, dict):
             self.started = True
             if any(token_count(value) is not None for value in chunk.usageMetadata.values()):
-                self._usage = chunk.usageMetadata
+                counts = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")
+                self._usage = update_counts(self._usage, chunk.usageMetadata, *counts)
         if isinstance(chunk.promptFeedback, dict) and chunk.promptFeedback.get("blockReason"):
             self._block_prompt(chunk.promptFeedback)
-        if chunk.error:
+        if is_error(chunk.error):
             self._fail(data)
-
-    def _add_bare_line(self, line: bytes) -> None:
-        """An error in mid-stream comes as bare JSON over many lines, without `data:`. It may come after a chunk that
-        seemed to be the last, so the answer is incomplete until the error is whole."""
-        self.started = True
-        self.complete = False
-        self._bare_error += line + b"\n"
-        if line.startswith(b"}") or len(self._bare_error) > 65536:
-            self._fail(self._bare_error)
+        elif not (chunk.candidates or chunk.usageMetadata or chunk.promptFeedback):
+            self._check_foreign(data)
 
     def _add_candidate(self, candidate: _Candidate, deltas: list[Delta]) -> None:
         self.started = True
         if candidate.content is not None:
             for part in candidate.content.parts or ():
-                if isinstance(part, dict):
+                if type(part) is dict:
                     self._add_part(part, deltas)
-        reason = candidate.finishReason
-        if reason is not None and reason != "":  # old models send one with every chunk
-            self._finish_reason = str(reason)
-            self.complete = True
-            blocked = _BLOCKED.search(self._finish_reason)
-            if blocked or not (self._parts or self._finish_reason in _NORMAL):
-                logger.info("Gemini ended its answer: %s, %s", self._finish_reason, candidate.finishMessage)
-                if self._parts:
-                    self._refusal = "The model stopped its answer here."
-                else:
-                    self._refusal = DECLINED if blocked else "The model stopped without an answer."
+                elif not is_empty(part):
+                    self._add_part({"text": text_of(part, "parts")}, deltas)
+        if candidate.finishReason is not None:  # old models send one with every chunk
+            self._add_end(word_of(candidate.finishReason), word_of(candidate.finishMessage))
+
+    def _add_end(self, reason: str, message: str) -> None:
+        if reason in ("", "FINISH_REASON_UNSPECIFIED"):
+            return
+        self._finish_reason = reason
+        self.complete = True
+        if is_failure(reason):
+            self.failure = f"{reason} ({message})" if message else reason
+            return
+        blocked = _BLOCKED.search(reason)
+        if blocked or not (self._parts or reason in _NORMAL):
+            logger.info("Gemini ended its answer: %s, %s", reason, message)
+            if self._parts:
+                self._refusal = "The model stopped its answer here."
+            else:
+                self._refusal = DECLINED if blocked else "The model stopped without an answer."
 
     def _add_part(self, part: dict[str, Any], deltas: list[Delta]) -> None:
         self.progress += 1
-        text = part.get("text")
-        if isinstance(text, str):
-            thought = part.get("thought") is True
+        text, sent = part.get("text"), part.get("functionCall")
+        calls = [sent] if isinstance(sent, dict) else [{}] if sent == [] else items_of(sent, "functionCall")
+        if text is not None:
+            if type(text) is not str:
+                text = text_of(text, "text")
+                part = {**part, "text": text}
+            thought = flag_of(part.get("thought"))
             if text:
                 deltas.append(ThinkingDelta(text) if thought else TextDelta(text))
-            if not thought or "thoughtSignature" in part:
-                self._keep_for_replay(part, text)
-            return
-        call = part.get("functionCall")
-        if isinstance(call, dict):
-            self._add_function_call(part, call)
-        else:
-            self._keep_for_replay(part, None)
+            if thought and "thoughtSignature" not in part:
+                return
+        for call in calls:
+            self._add_function_call(part, object_of(call, "functionCall"))
+        if not calls:
+            self._keep_for_replay(part, text)
 
     def _keep_for_replay(self, part: dict[str, Any], text: str | None) -> None:
         """A text without a signature is merged with the one before it."""
@@ -310,8 +335,10 @@ class GeminiParser(Parser):
     def _add_function_call(self, part: dict[str, Any], piece: dict[str, Any]) -> None:
         """A call comes whole, or in pieces: first its name, then bits of its arguments, an empty piece at the end."""
         call = self._calls[-1] if self._calls and self._calls[-1].open else None
+        if call is not None and piece.get("name") not in (None, "", call.received.get("name")):
+            call = None
         if call is None:
-            if not piece.get("name"):
+            if not (piece.get("name") or piece.get("args") or items_of(piece.get("partialArgs"), "partialArgs")):
                 return
             call = _Call()
             self._calls.append(call)
@@ -331,7 +358,7 @@ class GeminiParser(Parser):
         ):
             return None
         self._merge_texts()
-        return Replay("gemini", [part for part in self._parts if part != {"text": ""}])
+        return self._whole_replay("gemini", [part for part in self._parts if part != {"text": ""}])
 
 
 class _Call:
@@ -340,38 +367,48 @@ class _Call:
     def __init__(self) -> None:
         self.open = False
         self.received: dict[str, Any] = {}
+        self._unreadable = ""  # arguments that are no object, or a piece of them that has no place
 
     def add(self, piece: dict[str, Any]) -> None:
         for key in ("id", "name"):
-            if isinstance(piece.get(key), str):
-                self.received.setdefault(key, piece[key])
-        args = piece.get("args")
-        if isinstance(args, dict):
-            self.received["args"] = {**self.received.get("args", {}), **args}
-        partial = piece.get("partialArgs")
-        for part in partial if isinstance(partial, list) else ():
-            if isinstance(part, dict):
-                _set_partial(self.received.setdefault("args", {}), part)
-        self.open = piece.get("willContinue") is True
+            if not is_empty(piece.get(key)):
+                self.received.setdefault(key, text_of(piece[key], key))
+        if not is_empty(piece.get("args")):
+            sent = parse_call("", "", arguments_text(piece["args"]))
+            if sent.arguments is None:
+                self._unreadable = sent.raw
+            else:
+                self.received["args"] = {**self.received.get("args", {}), **sent.arguments}
+        for part in items_of(piece.get("partialArgs"), "partialArgs"):
+            if not _set_partial(self.received.setdefault("args", {}), object_of(part, "partialArgs")):
+                self._unreadable = arguments_text(part)
+        self.open = flag_of(piece.get("willContinue"))
 
     def tool_call(self) -> ToolCall:
+        """The API leaves empty arguments out. A call that is still open was cut off."""
         arguments = self.received.setdefault("args", {})
-        raw = msgspec.json.encode(arguments).decode() if arguments else ""
-        return ToolCall(self.received.get("id") or generate_call_id(), self.received.get("name", ""), arguments, raw)
+        identity, name = self.received.get("id") or generate_call_id(), self.received.get("name", "")
+        raw = self._unreadable or arguments_text(arguments) or "{}"
+        if self._unreadable or self.open:
+            return ToolCall(join_halves(identity), join_halves(name), None, join_halves(raw))
+        return parse_call(identity, name, raw)
 
 
 _STEP = re.compile(r"\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\.?([^.\[\]]+)")
 _VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
 
 
-def _set_partial(root: dict[str, Any], piece: dict[str, Any]) -> None:
+def _set_partial(root: dict[str, Any], piece: dict[str, Any]) -> bool:
     """Apply one item of partialArgs, such as {"jsonPath": "$.a.b[0]", "stringValue": "x"}. A string may come in several
-    pieces with the same path."""
-    path = str(piece.get("jsonPath") or "").removeprefix("$")
-    steps: list[str | int] = [int(n) if n else quoted or name for n, quoted, name in _STEP.findall(path)[:32]]
+    pieces with the same path. False for a value that has no place."""
     key = next((key for key in _VALUES if key in piece), None)
-    if not steps or key is None:
-        return
+    if key is None:
+        return not piece.keys() - {"jsonPath", "willContinue"}
+    path = str(piece.get("jsonPath") or "").removeprefix("$")
+    found = list(_STEP.finditer(path))
+    steps: list[str | int] = [int(step[1]) if step[1] else step[2] or step[3] for step in found]
+    if not 0 < len(steps) <= 32 or "".join(step[0] for step in found) != path:
+        return False
     value = None if key == "nullValue" else piece[key]
     container: Any = root
     for step, following in zip(steps, [*steps[1:], None], strict=True):
@@ -387,7 +424,8 @@ def _set_partial(root: dict[str, Any], piece: dict[str, Any]) -> None:
             container[step] = _append_text(container.get(step), value) if is_last else container.get(step, child)
             container = container[step]
         else:
-            return
+            return False
+    return True
 
 
 def _append_text(text: object, more: object) -> object:
@@ -399,10 +437,12 @@ def _usage(sent: dict[str, Any] | None) -> Usage | None:
     if sent is None:
         return None
     reasoning = token_count(sent.get("thoughtsTokenCount"))
+    input_tokens = token_count(sent.get("promptTokenCount"))
+    output_tokens = sum_counts(token_count(sent.get("candidatesTokenCount")), reasoning)
     return Usage(
-        input_tokens=token_count(sent.get("promptTokenCount")),
-        output_tokens=sum_counts(token_count(sent.get("candidatesTokenCount")), reasoning),
-        total_tokens=token_count(sent.get("totalTokenCount")),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=total_count(token_count(sent.get("totalTokenCount")), input_tokens, output_tokens),
         cached_tokens=token_count(sent.get("cachedContentTokenCount")),
         reasoning_tokens=reasoning,
     )

@@ -46,16 +46,22 @@ class HTTPProvider(ABC):
             response = await exchange.post(url, self.headers(), content)
             if record:
                 record.add_response(response.status_code, response.headers)
-            if response.status_code != 200:
+            if not response.is_success:
                 error_body = await exchange.read_all(64 * 1024)
                 if record:
                     record.add_chunk(error_body)
                 raise self._errors.status(response.status_code, response.headers, error_body)
-            decoder = ResponseDecoder(parser, self._errors)
+            has_results = bool(request.messages) and request.messages[-1].role == "tool"
+            decoder = ResponseDecoder(parser, self._errors, may_be_empty=has_results)
             try:
                 while not decoder.done:
                     progress = parser.progress
-                    chunk = await exchange.read()
+                    try:
+                        chunk = await exchange.read()
+                    except EngineError:
+                        if not parser.complete:
+                            raise
+                        chunk = b""  # a broken or silent connection loses nothing of a complete answer
                     if record:
                         record.add_chunk(chunk)
                     for delta in decoder.decode(chunk):
@@ -66,7 +72,7 @@ class HTTPProvider(ABC):
                 if decoder.error:
                     raise decoder.error
             except EngineError:
-                for delta in parser.flush():
+                for delta in decoder.flush():
                     yield delta
                 yield parser.completion()
                 raise
@@ -84,7 +90,7 @@ class HTTPProvider(ABC):
     def request_body(self, request: Request) -> dict[str, Any]: ...
 
     @abstractmethod
-    def parser(self) -> Parser: ...
+    def parser(self) -> Parser[Any]: ...
 
 
 def _encode(body: dict[str, Any]) -> bytes:

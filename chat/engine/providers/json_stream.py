@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from ..sse import EventTooLongError, ServerSentEvent
-from .parser import NotJSONError
+from .lenient_json import NotJSONError
 
 _OUTSIDE_STRING = re.compile(rb'["{}]')
 _INSIDE_STRING = re.compile(rb'["\\]')
@@ -21,6 +21,11 @@ class JSONStreamDecoder:
         self._depth = 0
         self._in_string = False
         self._escaped = False
+
+    @property
+    def inside(self) -> bool:
+        """True in the middle of an object."""
+        return self._depth > 0
 
     def decode(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The objects that this chunk completes, as events named "message". Raises NotJSONError and EventTooLongError;
@@ -71,6 +76,12 @@ class JSONStreamDecoder:
         self._object += data
         if len(self._object) > self._max_object:
             raise EventTooLongError(f"an object of more than {self._max_object} bytes")
+
+
+def documents(data: bytes) -> list[bytes]:
+    """The objects in `data`, one after another or in an array. Raises NotJSONError if there is anything else."""
+    decoder = JSONStreamDecoder(len(data))
+    return [event.data for event in decoder.decode(data)] + [event.data for event in decoder.flush()]
 
 
 def _check_separators(between: bytes) -> None:

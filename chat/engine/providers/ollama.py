@@ -22,10 +22,23 @@ from ..events import ThinkingDelta, ToolCall
 from ..exceptions import ConfigurationError
 from ..messages import Message
 from ..usage import Usage
+from .call_pieces import arguments_text, parse_call
+from .fields import (
+    flag_of,
+    is_empty,
+    is_error,
+    is_failure,
+    items_of,
+    object_of,
+    sum_counts,
+    text_of,
+    token_count,
+    word_of,
+)
 from .http_provider import HTTPProvider
 from .normalize_history import apply_settings, arguments_of, inline_image, normalize
 from .openai import function_declaration
-from .parser import Delta, Parser, decode_json, generate_call_id, sum_counts, token_count
+from .parser import Delta, ForeignDataError, Parser, fields_of, generate_call_id
 from .provider import Completion, Request
 from .think_tags import ThinkTags
 
@@ -69,16 +82,17 @@ def _message(message: Message) -> dict[str, Any]:
     return converted
 
 
+# Only the fields that we read. Leaf values are Any, and checked where they are used.
 class _Message(msgspec.Struct):
-    content: str | None = None
-    thinking: str | None = None
+    content: Any = None
+    thinking: Any = None
     tool_calls: Any = None
 
 
 class _Line(msgspec.Struct):
     message: _Message | None = None
-    response: str | None = None
-    thinking: str | None = None
+    response: Any = None
+    thinking: Any = None
     done: Any = None
     done_reason: Any = None
     prompt_eval_count: Any = None
@@ -89,7 +103,7 @@ class _Line(msgspec.Struct):
 _line_decoder = msgspec.json.Decoder(_Line)
 
 
-class OllamaParser(Parser):
+class OllamaParser(Parser[_Line]):
     streams_json = True
 
     def __init__(self) -> None:
@@ -101,29 +115,27 @@ class OllamaParser(Parser):
 
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        line = decode_json(_line_decoder, data) if data.startswith(b"{") else None
-        if line is None:
-            return deltas
-        if line.error:
+        if event == "error":
             self._fail(data)
             return deltas
-        self.started |= line.message is not None or line.response is not None or bool(line.done)
-        message = line.message or _Message(line.response, line.thinking)
-        if message.thinking:
-            deltas.append(ThinkingDelta(message.thinking))
-            self.progress += 1
-        if message.content:
-            deltas += self._tags.split(message.content)
-            self.progress += 1
-        for call in message.tool_calls if isinstance(message.tool_calls, list) else ():
-            self._add_call(call)
-        if line.done:
-            self.complete = self.ended = True
-            self._done_reason = str(line.done_reason) if line.done_reason else None
-            input_tokens, output_tokens = token_count(line.prompt_eval_count), token_count(line.eval_count)
-            total = sum_counts(input_tokens, output_tokens)
-            self._usage = None if total is None else Usage(input_tokens, output_tokens, total)
+        line = self._decode(_line_decoder, data) if data else None
+        if line is None:
+            return deltas
+        if is_error(line.error):
+            self._fail(data)
+            return deltas
+        done = line.done is True or flag_of(line.done)
+        if line.message is None and line.response is None and not done:
+            self._check_foreign(data)
+            return deltas
+        self.started = True
+        self._add_message(line.message or _Message(line.response, line.thinking), deltas)
+        if done:
+            self._add_end(line)
         return deltas
+
+    def parse_whole(self, body: bytes) -> list[Delta]:
+        return self.feed("message", body)
 
     def flush(self) -> Sequence[Delta]:
         return self._tags.flush()
@@ -134,12 +146,38 @@ class OllamaParser(Parser):
     def completion(self) -> Completion:
         return Completion(self._done_reason, self._usage)
 
-    def _add_call(self, call: object) -> None:
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict):
-            return
-        sent = function.get("arguments")
-        raw = msgspec.json.encode(sent).decode() if sent else ""
-        arguments = sent if isinstance(sent, dict) else {} if not sent else None
-        self._calls.append(ToolCall(generate_call_id(), str(function.get("name") or ""), arguments, raw))
+    def _coerce(self, chunk: dict[str, Any]) -> _Line:
+        sent = chunk.get("message")
+        if isinstance(sent, str) and "done" not in chunk:
+            raise ForeignDataError(chunk)  # an error that a proxy sent
+        message = _Message(content=sent) if isinstance(sent, str) else fields_of(_Message, sent, "message")
+        return _Line(message, *(chunk.get(field) for field in _Line.__struct_fields__[1:]))
+
+    def _add_message(self, message: _Message, deltas: list[Delta]) -> None:
+        thinking, content = message.thinking, message.content
+        if not is_empty(thinking):
+            deltas.append(ThinkingDelta(text_of(thinking, "thinking")))
+            self._tags.after_thoughts = True
+            self.progress += 1
+        if content is not None and content != "":
+            deltas += self._tags.split(text_of(content, "content"))
+            self.progress += 1
+        if message.tool_calls:
+            for call in items_of(message.tool_calls, "tool_calls"):
+                self._add_call(object_of(call, "tool_calls"))
+
+    def _add_call(self, call: dict[str, Any]) -> None:
+        function = object_of(call.get("function"), "function") or call
+        name, sent = function.get("name"), function.get("arguments")
+        raw = arguments_text(sent) or ("" if sent is None else "{}")
+        self._calls.append(parse_call(generate_call_id(), "" if is_empty(name) else text_of(name, "name"), raw))
         self.progress += 1
+
+    def _add_end(self, line: _Line) -> None:
+        self.complete = self.ended = True
+        self._done_reason = word_of(line.done_reason) or None
+        if is_failure(self._done_reason or ""):
+            self.failure = self._done_reason or ""
+        input_tokens, output_tokens = token_count(line.prompt_eval_count), token_count(line.eval_count)
+        total = sum_counts(input_tokens, output_tokens)
+        self._usage = None if total is None else Usage(input_tokens, output_tokens, total)

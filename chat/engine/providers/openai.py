@@ -2,27 +2,29 @@
 
     chunk                                             our event
     ------------------------------------------------  -----------------------------------------------------------
-    choices[0].delta.content, a string                TextDelta; ThinkingDelta between leading <think> tags
+    choices[].delta.content, a string                 TextDelta; ThinkingDelta between leading <think> tags
     ... a list of parts (Mistral)                     TextDelta for `text` parts, ThinkingDelta for `thinking` parts
-    choices[0].delta.reasoning_content, .reasoning    ThinkingDelta, from the first of the two that is present
-    choices[0].delta.reasoning_details                ThinkingDelta, if neither of the two is present
+    choices[].delta.reasoning_content, .reasoning     ThinkingDelta, from the first of the two that is present
+    choices[].delta.reasoning_details                 ThinkingDelta, if neither of the two is present
     ... from vendors that want them back              Completion.replay, if there is a tool call
-    choices[0].delta.refusal                          Completion.refusal
-    choices[0].delta.tool_calls                       collected; ToolCall at the end
-    choices[0].finish_reason                          Completion.finish_reason, the last that is not null
-    usage, x_groq.usage                               Completion.usage, the last one
-    error; x_groq.error; object "error"               the stream fails, after the rest of the chunk is read
-    event: error; a line `error: {...}`               the same
+    choices[].delta.refusal                           Completion.refusal
+    choices[].delta.tool_calls                        collected (call_pieces.py); ToolCall at the end
+    choices[].message                                 as `delta`, if nothing came before
+    choices[].finish_reason                           Completion.finish_reason, the last that is not null
+    ... and .native_finish_reason (OpenRouter)        the stream fails at its end if either names a failure
+    usage, x_groq.usage                               Completion.usage, the last counts
+    error; choices[].error; x_groq.error; base_resp   the stream fails, after the rest of the chunk is read
+    object "error"; event: error                      the same
     data: [DONE]                                      the end
 
-Other choices than the first, and other fields, are ignored. Sources:
+A request asks for one choice, so each choice is a part of it, whatever its index; of several answers (`n` in the
+settings) the first counts. Other fields are ignored. Sources:
 https://platform.openai.com/docs/api-reference/chat (requests) and .../chat-streaming, OpenRouter's "Reasoning tokens",
 DeepSeek's "Thinking mode", and what servers were seen to send.
 """
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -30,7 +32,23 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Image, Message, Replay
 from ..usage import Usage
+from .call_pieces import CallPieces
+from .fields import (
+    index_of,
+    is_empty,
+    is_error,
+    is_failure,
+    items_of,
+    object_of,
+    text_of,
+    token_count,
+    total_count,
+    update_counts,
+    with_indices,
+    word_of,
+)
 from .http_provider import HTTPProvider
+from .lenient_json import join_halves
 from .normalize_history import (
     apply_settings,
     arguments_of,
@@ -39,7 +57,7 @@ from .normalize_history import (
     replay_content,
     schema_instruction,
 )
-from .parser import Delta, NotJSONError, Parser, decode_json, parse_tool_call, token_count
+from .parser import Delta, Parser, UnreadableError, fields_of
 from .provider import Completion, Request, ToolSpec
 from .schema_transforms import is_strict
 from .think_tags import ThinkTags
@@ -142,6 +160,7 @@ def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
 
 # Only the fields that we read: skipping the others is fast. Fields whose type varies between servers are Any.
 class _Message(msgspec.Struct):
+    role: Any = None
     content: Any = None
     refusal: Any = None
     reasoning_content: Any = None
@@ -151,9 +170,12 @@ class _Message(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    index: Any = 0
     delta: _Message | None = None
+    message: _Message | None = None
     finish_reason: Any = None
+    native_finish_reason: Any = None
+    error: Any = None
+    index: Any = None
 
 
 class _Chunk(msgspec.Struct):
@@ -161,24 +183,14 @@ class _Chunk(msgspec.Struct):
     usage: Any = None
     x_groq: Any = None
     error: Any = None
+    base_resp: Any = None
     object: Any = None
 
 
-class _WholeChoice(_Choice):
-    message: _Message | None = None
-
-
-class _Whole(_Chunk):
-    choices: list[_WholeChoice] | None = None  # type: ignore[assignment]
-
-
 _chunk_decoder = msgspec.json.Decoder(_Chunk)
-_whole_decoder = msgspec.json.Decoder(_Whole)
-
-_FIRST_CHOICE = (0, None, "0")
 
 
-class OpenAIParser(Parser):
+class OpenAIParser(Parser[_Chunk]):
     """`replays` names the field that goes back with a tool call, and only to the vendor of that `name`."""
 
     def __init__(self, name: str = "openai", replays: str = "") -> None:
@@ -188,8 +200,9 @@ class OpenAIParser(Parser):
         self._thoughts: list[str] = []
         self._thought_details: list[dict[str, Any]] = []
         self._tags = ThinkTags()
-        self._calls: list[_Call] = []
-        self._call_at: dict[object, _Call] = {}  # the newest call of each index
+        self._calls = CallPieces()
+        self._index: int | None = None  # of the first choice
+        self._other_indices: set[int] = set()
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
         self._refusal = ""
@@ -198,87 +211,130 @@ class OpenAIParser(Parser):
         deltas: list[Delta] = []
         if data.startswith(b"[DONE]"):
             self.started = self.complete = self.ended = True
-        elif event == "message":
-            if data:
-                self._add_chunk(data, deltas)
+            if self._other_indices and not self._finish_reason:
+                raise UnreadableError("several choices, of which the first has no end")
         elif event == "error":
             self._fail(data)
-        elif event:
-            with suppress(NotJSONError):  # usually a ping; some servers send chunks under other names
-                self._add_chunk(data, deltas)
-        elif data.startswith((b"error:", b'{"error"')):
-            self._fail(data.removeprefix(b"error:"))
+        elif data:
+            chunk = self._decode(_chunk_decoder, data)
+            if chunk is not None:
+                self._add_chunk(chunk, data, deltas)
         return deltas
 
     def parse_whole(self, body: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        answer = decode_json(_whole_decoder, body)
-        if answer is None or not (answer.choices or answer.error or answer.object == "error"):
-            raise NotJSONError("no answer and no error in it")
-        self.started = self.complete = True
-        for choice in answer.choices or ():
-            if choice.index in _FIRST_CHOICE:
-                self._add_choice(choice, choice.message, deltas)
-        self._add_metadata(answer, body)
+        answer = self._decode(_chunk_decoder, body)
+        if answer is not None:
+            self._add_chunk(answer, body, deltas)
+        if not (self.started or self.error):
+            raise UnreadableError("JSON without an answer")
+        self.complete = bool(answer and answer.choices)
         return deltas
 
     def flush(self) -> Sequence[Delta]:
         return self._tags.flush()
 
     def tool_calls(self) -> list[ToolCall]:
-        return [call.tool_call() for call in self._calls]
+        return self._calls.tool_calls()
 
     def completion(self) -> Completion:
-        return Completion(self._finish_reason, _usage(self._usage), self._refusal, self._replay())
+        return Completion(self._finish_reason, _usage(self._usage), join_halves(self._refusal), self._replay())
 
     def _replay(self) -> Replay | None:
         sent = self._thought_details if self._replays == "reasoning_details" else "".join(self._thoughts)
         if not (self._replays and self._calls and self.complete and sent):
             return None
-        return Replay(self._name, {self._replays: sent})
+        return self._whole_replay(self._name, {self._replays: sent})
 
-    def _add_chunk(self, data: bytes, deltas: list[Delta]) -> None:
-        chunk = self._decode_chunk(_chunk_decoder, data)
-        if chunk is None:
-            return
-        self.started = True
-        for choice in chunk.choices or ():
-            if choice.index in _FIRST_CHOICE:
-                self._add_choice(choice, choice.delta, deltas)
-        if chunk.usage or chunk.x_groq or chunk.error or chunk.object == "error":
+    def _coerce(self, chunk: dict[str, Any]) -> _Chunk:
+        if is_error(chunk.get("error")):  # whatever else it holds
+            return _Chunk(error=chunk["error"])
+        choices = [
+            _Choice(
+                _coerce_message(choice.get("delta"), "delta"),
+                _coerce_message(choice.get("message"), "message"),
+                choice.get("finish_reason"),
+                choice.get("native_finish_reason"),
+                choice.get("error"),
+                choice.get("index"),
+            )
+            for choice in (object_of(item, "choices") for item in items_of(chunk.get("choices"), "choices"))
+        ]
+        return _Chunk(choices, *(chunk.get(field) for field in _Chunk.__struct_fields__[1:]))
+
+    def _add_chunk(self, chunk: _Chunk, data: bytes, deltas: list[Delta]) -> None:
+        if chunk.choices:
+            self.started = True
+            for choice in chunk.choices:
+                if choice.index == self._index or not self._is_other(choice):
+                    self._add_choice(choice, deltas)
+        if chunk.usage or chunk.x_groq or chunk.error or chunk.base_resp or chunk.object == "error":
             self._add_metadata(chunk, data)
+        elif not chunk.choices:
+            self._check_foreign(data)
 
-    def _add_choice(self, choice: _Choice, message: _Message | None, deltas: list[Delta]) -> None:
-        if message is not None:
-            self._add_message(message, deltas)
-        if choice.finish_reason:
-            self._finish_reason = str(choice.finish_reason)
+    def _is_other(self, choice: _Choice) -> bool:
+        """Whether a choice is not the first. Only those of several answers (`n`) begin with a role of their own; one
+        answer may come under growing indices, too."""
+        index, message = index_of(choice.index), choice.delta or choice.message
+        if index is None or index == self._index or index in self._other_indices:
+            return index in self._other_indices
+        if self._index is None:
+            self._index = index
+        elif message is not None and message.role:
+            self._other_indices.add(index)
+        return index in self._other_indices
+
+    def _add_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
+        if choice.delta is not None:
+            self._add_message(choice.delta, deltas)
+        if choice.message is not None and not self.progress:  # later it repeats what came in the deltas
+            self._add_message(choice.message, deltas)
+        if choice.finish_reason or choice.native_finish_reason:
+            self._add_end(choice)
+        if choice.error and is_error(choice.error):
+            self.error = {"error": choice.error}
+
+    def _add_end(self, choice: _Choice) -> None:
+        reason, native = word_of(choice.finish_reason), word_of(choice.native_finish_reason)
+        if reason:
+            self._finish_reason = reason
             self.complete = True
+        if is_failure(reason):
+            self.failure = f"{reason} ({native})" if native else reason
+        elif is_failure(native):  # the word of the server behind a router
+            self.failure = native
 
     def _add_message(self, message: _Message, deltas: list[Delta]) -> None:
-        thinking = message.reasoning_content or message.reasoning
+        if message.reasoning_content is not None or message.reasoning is not None or message.reasoning_details:
+            self._add_thinking(message, deltas)
+        content = message.content
+        if type(content) is str:
+            if content:
+                self._add_text(content, deltas)
+        elif content is not None:
+            self._add_content(content, deltas)
+        if message.refusal:
+            self._refusal += text_of(message.refusal, "refusal")
+            self.progress += 1
+        if message.tool_calls:
+            for piece in items_of(with_indices(message.tool_calls), "tool_calls"):
+                self._add_call_piece(object_of(piece, "tool_calls"))
+                self.progress += 1
+
+    def _add_thinking(self, message: _Message, deltas: list[Delta]) -> None:
+        """The first field that is present: the others repeat it."""
+        sent = message.reasoning if is_empty(message.reasoning_content) else message.reasoning_content
+        thinking = "" if is_empty(sent) else text_of(sent, "reasoning")
         if message.reasoning_details:
             details = self._add_details(message.reasoning_details)
             thinking = thinking or details
-        if thinking and isinstance(thinking, str):
+        if thinking:
             deltas.append(ThinkingDelta(thinking))
             self.progress += 1
+            self._tags.after_thoughts = True
             if self._replays:
                 self._thoughts.append(thinking)
-        content = message.content
-        if content:
-            if isinstance(content, str):
-                self._add_text(content, deltas)
-            elif isinstance(content, list):
-                self._add_parts(content, deltas)
-        if message.refusal and isinstance(message.refusal, str):
-            self._refusal += message.refusal
-            self.progress += 1
-        if message.tool_calls and isinstance(message.tool_calls, list):
-            for piece in message.tool_calls:
-                if isinstance(piece, dict):
-                    self._add_call_piece(piece)
-                    self.progress += 1
 
     def _add_text(self, text: str, deltas: list[Delta]) -> None:
         self.progress += 1
@@ -287,84 +343,64 @@ class OpenAIParser(Parser):
         else:
             deltas += self._tags.split(text)
 
-    def _add_parts(self, parts: list[Any], deltas: list[Delta]) -> None:
-        """Mistral's content: {"type": "text", "text": "..."} and {"type": "thinking", "thinking": [parts]}."""
-        for part in parts:
+    def _add_content(self, content: Any, deltas: list[Delta]) -> None:
+        """Content that is no text. Mistral's is a list of parts: {"type": "text", "text": "..."} and {"type":
+        "thinking", "thinking": [parts]}. Parts of other types (references, images) are no text."""
+        if not isinstance(content, list | dict):
+            self._add_text(text_of(content, "content"), deltas)
+            return
+        for part in items_of(content, "content"):
             if not isinstance(part, dict):
-                continue
-            thinking = part.get("thinking")
-            if isinstance(thinking, list):
-                thinking = "".join(str(item.get("text") or "") for item in thinking if isinstance(item, dict))
-            if thinking and isinstance(thinking, str):
-                deltas.append(ThinkingDelta(thinking))
+                self._add_text(text_of(part, "content"), deltas)
+            elif "thinking" in part:
+                if thinking := text_of(part["thinking"], "thinking"):
+                    deltas.append(ThinkingDelta(thinking))
+                    self.progress += 1
+            elif "refusal" in part:
+                self._refusal += text_of(part["refusal"], "refusal")
                 self.progress += 1
-            text = part.get("text")
-            if text and isinstance(text, str):
+            elif ("type" not in part or "text" in part) and (text := text_of(part, "content")):
                 self._add_text(text, deltas)
 
     def _add_details(self, details: object) -> str:
         """The text in OpenRouter's and Snowflake's list of thoughts. Encrypted thoughts count as progress only."""
         texts = []
-        for detail in details if isinstance(details, list) else ():
-            if isinstance(detail, dict):
-                self.progress += 1
-                texts.append(detail.get("text") or detail.get("summary") or "")
-                if self._replays:
-                    _merge_detail(self._thought_details, detail)
-        return "".join(text for text in texts if isinstance(text, str))
+        for item in items_of(details, "reasoning_details"):
+            detail = item if isinstance(item, dict) else {"text": text_of(item, "reasoning_details")}
+            self.progress += 1
+            texts.append(text_of(detail.get("text") or detail.get("summary"), "reasoning_details"))
+            if self._replays:
+                _merge_detail(self._thought_details, detail)
+        return "".join(texts)
 
     def _add_call_piece(self, piece: dict[str, Any]) -> None:
-        """Find the call that a piece belongs to, and add it.
-
-        Servers mark it by `index` (which need not begin at 0), by a new `id`, or not at all: then the piece continues
-        the last call. The id may come once, with every piece, or be "" in later pieces. Some servers give every call
-        the same index, others give every piece another id. So a new id under a known index begins a new call only if
-        the known call is complete.
-        """
-        index, identity, function = piece.get("index"), str(piece.get("id") or ""), piece.get("function")
-        index = index if isinstance(index, (int, str)) else None
-        function = function if isinstance(function, dict) else {}
-        call = self._call_at.get(index)
-        if call and identity and identity != call.id:
-            begins_call = index is None or (function.get("name") and call.is_complete())
-            call = None if begins_call else call
-        if call is None:
-            call = self._call_at[index] = _Call()
-            self._calls.append(call)
-        call.id = call.id or identity
-        call.name = call.name or str(function.get("name") or "")
-        arguments = function.get("arguments")
-        if isinstance(arguments, dict):
-            arguments = msgspec.json.encode(arguments).decode()
-        if isinstance(arguments, str):
-            call.pieces.append(arguments)
+        function = object_of(piece.get("function"), "function") or piece  # some servers leave the frame out
+        identity, name = piece.get("id"), function.get("name")
+        self._calls.add(
+            index_of(piece.get("index")),
+            "" if is_empty(identity) else text_of(identity, "id"),
+            "" if is_empty(name) else text_of(name, "name"),
+            function.get("arguments"),
+        )
 
     def _add_metadata(self, chunk: _Chunk, data: bytes) -> None:
         """The fields outside the choices. Several chunks may carry a growing usage: the last one counts."""
+        self.started = self.started or bool(chunk.usage or chunk.x_groq)
         groq = chunk.x_groq if isinstance(chunk.x_groq, dict) else {}
         usage = chunk.usage or groq.get("usage")
         if usage and isinstance(usage, dict):
-            self._usage = usage
-        if chunk.error or chunk.object == "error":
+            counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+            self._usage = update_counts(self._usage, usage, *counts)
+        if is_error(chunk.error) or is_error(chunk.base_resp) or chunk.object == "error":
             self._fail(data)
-        elif groq.get("error"):
+        elif is_error(groq.get("error")):
             self.error = groq["error"]
 
 
-class _Call:
-    """A tool call and the pieces received of it."""
-
-    def __init__(self) -> None:
-        self.id = ""
-        self.name = ""
-        self.pieces: list[str] = []
-
-    def is_complete(self) -> bool:
-        call = self.tool_call()
-        return bool(call.raw) and call.arguments is not None
-
-    def tool_call(self) -> ToolCall:
-        return parse_tool_call(self.id, self.name, "".join(self.pieces))
+def _coerce_message(sent: object, field: str) -> _Message | None:
+    if isinstance(sent, str):
+        return _Message(content=sent)
+    return None if is_empty(sent) else fields_of(_Message, sent, field)
 
 
 def _merge_detail(kept: list[dict[str, Any]], piece: dict[str, Any]) -> None:
@@ -383,10 +419,11 @@ def _merge_detail(kept: list[dict[str, Any]], piece: dict[str, Any]) -> None:
 def _usage(sent: dict[str, Any] | None) -> Usage | None:
     if sent is None:
         return None
+    input_tokens, output_tokens = token_count(sent.get("prompt_tokens")), token_count(sent.get("completion_tokens"))
     return Usage(
-        input_tokens=token_count(sent.get("prompt_tokens")),
-        output_tokens=token_count(sent.get("completion_tokens")),
-        total_tokens=token_count(sent.get("total_tokens")),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=total_count(token_count(sent.get("total_tokens")), input_tokens, output_tokens),
         cached_tokens=_detail(sent, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(sent, "completion_tokens_details", "reasoning_tokens"),
     )

@@ -1,16 +1,24 @@
 """Base class of the vendors' parsers: server-sent events in, our events out, for one answer. Synchronous, without I/O;
-response_decoder.py calls them. Below it are the helpers that all parsers share."""
+response_decoder.py calls them.
 
-import json
+A parser decodes each chunk strictly, into structs with the fields that it reads, because that is fast. A chunk that
+does not fit is read again by lenient readers (lenient_json.py), and its `_coerce` is the one place that says what a
+value of another type means (fields.py). Leaf values are checked where they are used.
+"""
+
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import msgspec
 
 from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..messages import Replay
+from .errors import find_message
+from .fields import UnreadableError, is_empty, object_of
+from .lenient_json import NotJSONError, join_halves, read_json
 from .provider import Completion
 
 logger = logging.getLogger("nous_chat.engine")
@@ -23,18 +31,25 @@ DECLINED = "The model declined to answer this."
 """The refusal of a model that gives no explanation for readers."""
 
 
-class NotJSONError(ValueError):
-    """A server sent something else where its wire has JSON."""
+class ForeignDataError(ValueError):
+    """A server sent JSON that is no part of an answer on its wire: a status, a ping, an error in a form of its own.
+    `value` is that JSON."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__("no part of an answer")
+        self.value = value
 
 
-class Parser(ABC):
-    """The state of one answer. A vendor's parser implements the abstract methods and sets the attributes.
+class Parser(ABC, Generic[_T]):
+    """The state of one answer. A vendor's parser implements the abstract methods and sets the attributes. `_T` is the
+    struct of its chunks.
 
     `streams_json` is true for wires where a body without server-sent events is a stream of JSON objects, each of which
-    counts as an event.
+    counts as an event. `text_after_end` is true for wires where text may follow a finish reason.
     """
 
     streams_json = False
+    text_after_end = False
 
     def __init__(self) -> None:
         self.progress = 0
@@ -48,14 +63,19 @@ class Parser(ABC):
         """The server has signalled that nothing more will come."""
         self.error: object = None
         """The error that the server reported in the middle of its answer: a JSON object, or text."""
+        self.failure = ""
+        """The finish reason, if it says that the server could not finish its answer."""
+        self.has_halves = False
+        """A chunk was not valid JSON or not valid Unicode, so deltas may begin and end inside a character."""
 
     @abstractmethod
     def feed(self, event: str, data: bytes) -> list[Delta]:
-        """Parse one server-sent event. Ignores what it does not know. Raises NotJSONError."""
+        """Parse one server-sent event. Ignores unknown fields. Raises NotJSONError, UnreadableError and
+        ForeignDataError, before anything of the event has counted."""
 
+    @abstractmethod
     def parse_whole(self, body: bytes) -> list[Delta]:
-        """Parse a whole answer in one JSON object, from a server that does not stream. Raises NotJSONError."""
-        raise NotJSONError("not the form of this wire")
+        """Parse a whole answer in one JSON object, from a server that does not stream. Raises like `feed`."""
 
     def flush(self) -> Sequence[Delta]:
         """The text held back to see what comes after it. Called at the end of every answer; empty the second time."""
@@ -69,65 +89,49 @@ class Parser(ABC):
     def completion(self) -> Completion:
         """How the answer ended, or what is known about that so far."""
 
-    def _decode_chunk(self, decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
-        """`decode_json` that also sees an error in an object of another shape."""
-        chunk = decode_json(decoder, data)
-        if chunk is None:
-            other = decode_json(any_json, data)
-            if isinstance(other, dict) and other.get("error"):
-                self.error = other
-        return chunk
+    @abstractmethod
+    def _coerce(self, chunk: dict[str, Any]) -> _T:
+        """A chunk in which known fields have other types than usual. Raises UnreadableError."""
+
+    def _decode(self, decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
+        """A chunk, None for an empty one. Raises like `feed`."""
+        try:
+            return decoder.decode(data)
+        except (ValueError, RecursionError):
+            pass
+        value = read_json(data)
+        self.has_halves = True
+        if is_empty(value):
+            return None
+        if not isinstance(value, dict):
+            raise ForeignDataError(value)
+        return self._coerce(value)
+
+    def _check_foreign(self, data: bytes) -> None:
+        """Raise ForeignDataError if an object without a part of an answer says something."""
+        value = read_json(data)
+        if find_message(value):
+            raise ForeignDataError(value)
 
     def _fail(self, data: bytes) -> None:
         """The server reported an error: `data` in JSON, or as text."""
         self.started = True
-        text = data.decode("utf-8", "replace")
         try:
-            self.error = decode_json(any_json, data) or text
+            self.error = join_halves(read_json(data)) or data.decode("utf-8", "replace")
         except NotJSONError:
-            self.error = text
+            self.error = data.decode("utf-8", "replace")
+
+    def _whole_replay(self, wire: str, content: Any) -> Replay | None:
+        """A Replay in whole characters. None if its nesting is too deep to send it back."""
+        try:
+            return Replay(wire, join_halves(content) if self.has_halves else content)
+        except RecursionError:
+            return None
 
 
-any_json: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)
-
-
-def decode_json(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
-    """Decode JSON as the vendor's type. None, and a line in the debug log, for valid JSON of another shape. Raises
-    NotJSONError."""
-    try:
-        return _decode_strictly(decoder, data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return _decode_strictly(decoder, _repair(data))
-    except (ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from error
-
-
-def _decode_strictly(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        logger.debug("ignored: %s", error)
-        return None
-
-
-def _repair(data: bytes) -> bytes:
-    """Valid JSON, from JSON that only lenient readers accept: invalid UTF-8, lone surrogates in escapes, bare control
-    characters, NaN. Some servers send these, and all but one character is usable."""
-    loose = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None)
-    text = json.dumps(loose, ensure_ascii=False)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def parse_tool_call(identity: str, name: str, raw: str) -> ToolCall:
-    """A call whose arguments came as text. No text and "null" mean no arguments."""
-    try:
-        arguments = decode_json(any_json, raw.encode()) if raw.strip() else {}
-    except NotJSONError:
-        return ToolCall(identity, name, None, raw)
-    arguments = {} if arguments is None else arguments
-    return ToolCall(identity, name, arguments if isinstance(arguments, dict) else None, raw)
+def fields_of(kind: type[_T], value: object, field: str) -> _T:
+    """The struct of that kind whose fields are all Any, from a JSON object."""
+    return msgspec.convert(object_of(value, field), kind)
 
 
 def generate_call_id() -> str:
@@ -135,12 +139,13 @@ def generate_call_id() -> str:
     return uuid4().hex[:9]
 
 
-def token_count(value: object) -> int | None:
-    """`value` if it is an integer, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def sum_counts(*counts: int | None) -> int | None:
-    """The sum of the known counts, None if none is known. For vendors that send no total."""
-    known = [number for number in counts if number is not None]
-    return sum(known) if known else None
+__all__ = [
+    "DECLINED",
+    "Delta",
+    "ForeignDataError",
+    "NotJSONError",
+    "Parser",
+    "UnreadableError",
+    "fields_of",
+    "generate_call_id",
+]

@@ -51,7 +51,7 @@ class Recording:
 
     def add_response(self, status: int, headers: Mapping[str, str]) -> None:
         self._metadata["status"] = status
-        self._metadata["mode"] = "stream" if status == 200 else "http-error"
+        self._metadata["mode"] = "stream" if 200 <= status < 300 else "http-error"
         self._metadata["headers"] = {
             name.lower(): value for name, value in headers.items() if _RECORDED_HEADERS.fullmatch(name.lower())
         }

@@ -18,7 +18,7 @@ from .parser import Delta, Parser
 from .provider import Completion, Request
 from .response_decoder import ResponseDecoder
 
-PARSERS: dict[str, type[Parser]] = {
+PARSERS: dict[str, type[Parser[Any]]] = {
     "openai": OpenAIParser,
     "anthropic": AnthropicParser,
     "gemini": GeminiParser,
@@ -43,7 +43,7 @@ class ReplayProvider:
 
     async def stream(self, _: Request) -> AsyncGenerator[Delta | Completion, None]:
         status = self._metadata.get("status")
-        if isinstance(status, int) and status != 200:
+        if isinstance(status, int) and not 200 <= status < 300:
             raise self._errors.status(status, self._metadata.get("headers") or {}, self._body)
         parser = PARSERS.get(str(self._metadata.get("wire")), OpenAIParser)()
         decoder = ResponseDecoder(parser, self._errors)

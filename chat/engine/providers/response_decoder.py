@@ -3,35 +3,61 @@
 The content type cannot be trusted, so the first byte decides how the body is read: as server-sent events, as a stream
 of JSON objects (for wires that have one), as a single JSON object (from a server that ignores `stream`), or as HTML
 (from something that is no provider).
+
+Known faults of framing are read as they were meant: several documents in one event, `data:` written twice, events
+without a frame, JSON objects one after another where the wire has one. What is no part of an answer is a heartbeat or a
+status if the answer goes on after it; if it does not, it is the reason why.
 """
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from msgspec.structs import replace
+
+from ..events import TextDelta, ToolCall
 from ..exceptions import EngineError
+from ..messages import LENGTH_FINISH_REASONS
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
-from .errors import ProviderErrors
-from .json_stream import JSONStreamDecoder
-from .parser import Delta, NotJSONError, Parser
+from .errors import ProviderErrors, find_message
+from .json_stream import JSONStreamDecoder, documents
+from .lenient_json import STRAY, CharacterJoiner
+from .parser import Delta, ForeignDataError, NotJSONError, Parser, UnreadableError
 
 logger = logging.getLogger("nous_chat.engine")
 
+# An answer may be empty if its finish reason tells the reader why.
+_EMPTY_ENDS = LENGTH_FINISH_REASONS | {"content_filter", "pause_turn"}
+
 _MAX_BYTES = 8 * 1024 * 1024  # of one event, and of a whole answer as JSON
 _MAX_LEADING_BLANKS = 1024  # bytes in which to look for the first that is no blank
+_REPEATED_FIELD = re.compile(rb"^(data:[ \t]*)+")
 
 
 class ResponseDecoder:
     """Call `decode` with each chunk, and with b"" at the end of the body, until `done`. Then `error` is None, or why
-    the answer failed; the deltas that `decode` returned before are valid in both cases."""
+    the answer failed; the deltas that `decode` returned before are valid in both cases.
 
-    def __init__(self, parser: Parser, errors: ProviderErrors, max_bytes: int = _MAX_BYTES) -> None:
+    After the results of tools a model may have nothing to say: `may_be_empty`. Any other empty answer is an error.
+    """
+
+    def __init__(
+        self, parser: Parser[Any], errors: ProviderErrors, max_bytes: int = _MAX_BYTES, *, may_be_empty: bool = False
+    ) -> None:
         self.done = False
         self.error: EngineError | None = None
         self._parser = parser
         self._errors = errors
         self._max_bytes = max_bytes
+        self._may_be_empty = may_be_empty
         self._events: SSEDecoder | JSONStreamDecoder | None = None  # None until the first byte has decided
         self._undecoded = bytearray()  # the body so far, while there is no `_events`
+        self._bare: JSONStreamDecoder | None = None  # reads JSON that spreads over lines without a frame
+        self._foreign: object = None  # the last data that was no part of an answer, and how far that was then
+        self._foreign_at = 0
+        self._characters = CharacterJoiner()
+        self._has_text = False
         self._debug = logger.isEnabledFor(logging.DEBUG)
 
     def decode(self, chunk: bytes) -> list[Delta]:
@@ -47,16 +73,38 @@ class ResponseDecoder:
         except EventTooLongError:
             self._fail(self._errors.bad_response("one piece of more than 8 MB"))
         except NotJSONError:
-            # At the end of the body it is the first half of something, and the connection was cut.
-            self._fail(self._errors.bad_response("something that is no JSON") if chunk else self._errors.cut_off())
+            if chunk:
+                self._fail(self._errors.bad_response("something that is no JSON"))
+            else:
+                self._end_inside(deltas)
+        except UnreadableError as error:
+            self._fail(self._errors.bad_response(str(error)))
+        except RecursionError:
+            self._fail(self._errors.bad_response("JSON that is nested too deeply"))
         if self.error:
             deltas += self._parser.flush()
-        return deltas
+        if not self._has_text:
+            self._has_text = _has_text(deltas)
+        return self._joined(deltas) if self._parser.has_halves else deltas
+
+    def flush(self) -> list[Delta]:
+        """The text held back, when no more chunks come. Empty the second time."""
+        self.done = True
+        return self._joined(self._parser.flush())
+
+    def _joined(self, deltas: Sequence[Delta]) -> list[Delta]:
+        """The deltas with the halves of characters joined."""
+        joined: list[Delta] = []
+        for delta in deltas:
+            whole = delta if isinstance(delta, ToolCall) else self._characters.join(delta)
+            if whole is not None:
+                joined.append(whole)
+        return [*joined, *self._characters.flush()] if self.done else joined
 
     def _start(self, chunk: bytes, deltas: list[Delta]) -> None:
         """Decide by the first byte that is no blank."""
         self._undecoded += chunk
-        first = bytes(self._undecoded[:_MAX_LEADING_BLANKS]).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        first = bytes(self._undecoded[:_MAX_LEADING_BLANKS]).lstrip(STRAY)[:1]
         if first in (b"{", b"[") and not self._parser.streams_json:
             self._whole(chunk, deltas)
         elif first == b"<":
@@ -70,21 +118,97 @@ class ResponseDecoder:
         """A single JSON object, which can be parsed at the end of the body only."""
         if len(self._undecoded) > self._max_bytes:
             raise EventTooLongError
-        if not chunk:
-            self._log("whole", self._undecoded)
-            deltas += self._parser.parse_whole(bytes(self._undecoded))
+        if chunk:
+            return
+        self._log("whole", self._undecoded)
+        body = bytes(self._undecoded).strip(STRAY)
+        try:
+            deltas += self._parser.parse_whole(body)
             self._check_parser_error()
+        except NotJSONError:
+            stream = JSONStreamDecoder(self._max_bytes)
+            self._parse_events(stream.decode(body), deltas)
+            if not self.done:
+                self._parse_events(stream.flush(), deltas)
+        except ForeignDataError as foreign:
+            self._read_foreign(foreign.value, body, deltas)
 
     def _parse_events(self, events: Iterable[ServerSentEvent], deltas: list[Delta]) -> None:
         for event, data in events:
             self._log(event or "?", data)
-            deltas += self._parser.feed(event, data)
+            if not event:
+                self._feed_line(data.strip(STRAY), deltas)
+            else:
+                self._feed(event, data, deltas)
             self._check_parser_error()
             if self.done:
                 return
             if self._parser.ended:
                 self._finish(deltas)
                 return
+
+    def _feed(self, event: str, data: bytes, deltas: list[Delta]) -> None:
+        try:
+            deltas += self._parser.feed(event, data)
+        except NotJSONError:
+            self._feed_meant(event, data, deltas)
+        except ForeignDataError as foreign:
+            self._read_foreign(foreign.value, data, deltas)
+
+    def _feed_meant(self, event: str, data: bytes, deltas: list[Delta]) -> None:
+        """Data that is no JSON: read it as it was meant, or take it for a heartbeat.
+
+        Broken JSON may have held a part of the answer: raises NotJSONError for half of it, UnreadableError otherwise.
+        """
+        text = _REPEATED_FIELD.sub(b"", data.strip(STRAY))
+        parts = [part for part in text.splitlines() if part.strip(STRAY)]
+        if len(parts) == 1 and text == data and text.startswith((b"{", b"[")) and not text.startswith(b"[DONE]"):
+            parts = documents(text)
+            if len(parts) < 2:
+                raise UnreadableError("something that is no JSON")
+        if len(parts) > 1 or text != data:
+            for part in parts:
+                self._feed(event, part, deltas)
+        elif event == "message" and not text.startswith(b"["):
+            self._note(text.decode("utf-8", "replace"))
+
+    def _feed_line(self, line: bytes, deltas: list[Delta]) -> None:
+        """A line without a frame: an error, or JSON that may spread over many lines. The answer is not complete before
+        that JSON is, whatever came before it."""
+        if self._bare is None:
+            if line.startswith(b"error:"):
+                self._feed("error", line.removeprefix(b"error:").strip(), deltas)
+                return
+            if line.startswith(b"[DONE]"):
+                self._feed("message", line, deltas)
+                return
+            if not line.startswith((b"{", b"[")):
+                if self._parser.started:
+                    self._note(line.decode("utf-8", "replace"))
+                return
+            self._bare = JSONStreamDecoder(self._max_bytes)
+        try:
+            found = list(self._bare.decode(line + b"\n"))
+        except NotJSONError:
+            found = []
+        if not self._bare.inside:
+            self._bare = None
+        for event, data in found:
+            self._feed(event, data, deltas)
+
+    def _read_foreign(self, value: object, data: bytes, deltas: list[Delta]) -> None:
+        """JSON that is no part of an answer."""
+        if value == "[DONE]":
+            self._feed("message", b"[DONE]", deltas)
+        elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            for document in documents(data):
+                self._feed("message", document, deltas)
+        else:
+            self._note(value)
+
+    def _note(self, value: object) -> None:
+        if find_message(value) and not self._parser.complete:
+            self._foreign, self._foreign_at = value, self._parser.progress
 
     def _log(self, event: str, data: bytes | bytearray) -> None:
         if self._debug:
@@ -94,16 +218,46 @@ class ResponseDecoder:
         if self._parser.error is not None:
             self._fail(self._errors.in_stream(self._parser.error))
 
+    def _end_inside(self, deltas: list[Delta]) -> None:
+        """The body ended in the middle of a chunk. After the finish reason that chunk held no text."""
+        if self._parser.complete and not self._parser.text_after_end:
+            self._finish(deltas)
+        else:
+            self._fail(self._errors.cut_off())
+
     def _finish(self, deltas: list[Delta]) -> None:
+        parser = self._parser
         self.done = True
-        if self._parser.complete:
-            deltas += self._parser.flush()
-            deltas += self._parser.tool_calls()
-        elif self._parser.started:
+        if self._foreign is not None and self._foreign_at == parser.progress:
+            self.error = self._errors.in_stream(self._foreign)
+        elif self._bare is not None:
+            self.error = self._errors.cut_off()
+        elif parser.complete:
+            self._end_complete(deltas)
+        elif parser.started:
             self.error = self._errors.cut_off()
         else:
             self.error = self._errors.bad_response("something else" if self._undecoded else "nothing")
 
+    def _end_complete(self, deltas: list[Delta]) -> None:
+        deltas += self._parser.flush()
+        completion, calls = self._parser.completion(), list(self._parser.tool_calls())
+        reason = completion.finish_reason
+        if self._parser.failure:
+            self.error = self._errors.failed_end(self._parser.failure)
+        elif calls:
+            if reason in LENGTH_FINISH_REASONS and not calls[-1].raw:
+                calls[-1] = replace(calls[-1], arguments=None)  # cut off before the first of them
+            deltas += calls
+        elif not (
+            self._has_text or _has_text(deltas) or completion.refusal or self._may_be_empty or reason in _EMPTY_ENDS
+        ):
+            self.error = self._errors.empty(reason)
+
     def _fail(self, error: EngineError) -> None:
         self.done = True
         self.error = error
+
+
+def _has_text(deltas: Iterable[Delta]) -> bool:
+    return any(isinstance(delta, TextDelta) and not delta.text.isspace() for delta in deltas)

@@ -1,5 +1,7 @@
-"""Splits `<think>` tags off an answer: text in, text and thinking out. Some servers leave a model's thoughts in its
-text; the parsers of the OpenAI wire and of Ollama use this."""
+"""Splits `<think>` and `<thought>` tags off an answer: text in, text and thinking out. Some servers leave a model's
+thoughts in its text; the parsers of the OpenAI wire and of Ollama use this.
+
+Sources: DeepSeek's and Qwen's model cards (`<think>`), Google's "OpenAI compatibility", Thinking (`<thought>`)."""
 
 from collections.abc import Callable
 
@@ -7,19 +9,22 @@ from ..events import TextDelta, ThinkingDelta
 
 Deltas = list[TextDelta | ThinkingDelta]
 
-_OPEN, _CLOSE = "<think>", "</think>"
+_TAGS = {"<think>": "</think>", "<thought>": "</thought>"}
 _MAX_LEADING_BLANKS = 1000  # more of them before a tag make it part of the answer
 
 
 class ThinkTags:
     """A state machine with one method per state.
 
-    It acts only on a `<think>` at the beginning of the answer; a tag later in the text stays. The blanks before and
-    after a tag are removed. `done` is true when the rest of the answer is text for certain.
+    It acts only on a tag at the beginning of the answer; a tag later in the text stays. The blanks before and after a
+    tag are removed. `done` is true when the rest of the answer is text for certain. Set `after_thoughts` if thoughts
+    came in a field of their own: then a closing tag at the beginning is left over from them.
     """
 
     def __init__(self) -> None:
         self.done = False
+        self.after_thoughts = False
+        self._close = ""
         self._held = ""  # may turn out to be a part of a tag, or blanks around one
         self._state: Callable[[Deltas], bool] = self._before
 
@@ -43,11 +48,14 @@ class ThinkTags:
     def _before(self, deltas: Deltas) -> bool:
         answer = self._held.lstrip()
         if len(self._held) - len(answer) <= _MAX_LEADING_BLANKS:
-            if answer.startswith(_OPEN):
-                self._held = answer[len(_OPEN) :]
-                self._state = self._opened
-                return True
-            if _OPEN.startswith(answer):
+            closing = _TAGS.values() if self.after_thoughts else ()
+            for tag in (*_TAGS, *closing):
+                if answer.startswith(tag):
+                    self._held = answer[len(tag) :]
+                    self._close = _TAGS.get(tag, "")
+                    self._state = self._opened if self._close else self._closed
+                    return True
+            if any(tag.startswith(answer) for tag in (*_TAGS, *closing)):
                 return False
         self._state = self._text
         return True
@@ -59,12 +67,12 @@ class ThinkTags:
         return bool(self._held)
 
     def _thinking(self, deltas: Deltas) -> bool:
-        thought, tag, rest = self._held.partition(_CLOSE)
+        thought, tag, rest = self._held.partition(self._close)
         if tag:
             self._held = rest
             self._state = self._closed
         else:
-            partial = next((n for n in range(len(_CLOSE) - 1, 0, -1) if thought.endswith(_CLOSE[:n])), 0)
+            partial = next((n for n in range(len(self._close) - 1, 0, -1) if thought.endswith(self._close[:n])), 0)
             end = len(thought) - partial
             thought, self._held = thought[:end], thought[end:]
         if thought:

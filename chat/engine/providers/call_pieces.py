@@ -1,0 +1,185 @@
+"""Puts tool calls together from the pieces in which they are streamed, and reads their arguments."""
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from ..messages import ToolCall
+from .json_stream import JSONStreamDecoder, documents
+from .lenient_json import NotJSONError, join_halves
+
+_any_json = msgspec.json.Decoder(Any)
+
+
+class CallPieces:
+    """The tool calls of one answer on a wire that sends them in pieces.
+
+    Servers mark the pieces of a call by an `index`, by an `id`, by both, or not at all, and some of them wrongly: one
+    index for all calls, another index or another id for each piece, one id for several calls. So the id decides first,
+    then the name, then the index; a piece without any of them continues the last call.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._at_index: dict[int, _Call] = {}  # the newest call of each index
+        self._with_id: dict[str, _Call] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def add(self, index: int | None, identity: str, name: str, sent: object) -> None:
+        """Each may be missing: None, or "". `sent` are the arguments, or a piece of their text."""
+        arguments = arguments_text(sent)
+        call = self._with_id.get(identity) or (None if index is None else self._at_index.get(index))
+        if call is None and self._calls and not identity and (index is None or not name):
+            call = self._calls[-1]
+        if call is None or _begins_another(call, index, identity, name, arguments):
+            call = _Call(index)
+            self._calls.append(call)
+            if index is not None:
+                self._at_index[index] = call
+        if identity:
+            call.id = call.id or identity
+            self._with_id[identity] = call
+        call.name = call.name or name
+        if arguments:
+            call.pieces.append(arguments)
+        elif sent in ({}, []):
+            call.has_object = True
+
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls in their order. Pieces that seemed to be calls of their own go to the call before them; several
+        documents in one text of arguments are as many calls."""
+        calls: list[_Call] = []
+        for call in self._calls:
+            if calls and call.continues(calls[-1]):
+                calls[-1].pieces += call.pieces
+            elif call.id or call.name or call.pieces:
+                calls.append(call)
+        self._calls = calls
+        return [separate for call in calls for separate in _split(parse_call(call.id, call.name, call.raw))]
+
+
+class _Call:
+    """A tool call and the pieces received of it."""
+
+    def __init__(self, index: int | None) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+        self.has_object = False  # {} came as an object, which counts if no text comes
+        self._scanner: JSONStreamDecoder | None = JSONStreamDecoder()  # None if the pieces are no objects
+        self._scanned = 0  # pieces
+        self._documents = 0
+
+    @property
+    def raw(self) -> str:
+        return "".join(self.pieces) or ("{}" if self.has_object else "")
+
+    def is_complete(self) -> bool:
+        """Whether the pieces so far are whole JSON objects."""
+        scanner = self._scan()
+        return scanner is not None and self._documents > 0 and not scanner.inside
+
+    def continues(self, other: "_Call") -> bool:
+        """Whether this is no call of its own but a piece of the one before."""
+        if not self.name:
+            return True
+        if self.name != other.name or not self.pieces or self.is_complete():
+            return False
+        scanner = other._scan()
+        return not other.pieces or (scanner is not None and scanner.inside)
+
+    def _scan(self) -> JSONStreamDecoder | None:
+        """Look at the new pieces, each of them once."""
+        new, self._scanned = self.pieces[self._scanned :], len(self.pieces)
+        try:
+            for piece in new:
+                if self._scanner is not None:
+                    self._documents += len(list(self._scanner.decode(piece.encode("utf-8", "surrogatepass"))))
+        except NotJSONError:
+            self._scanner = None
+        return self._scanner
+
+
+def _begins_another(call: _Call, index: int | None, identity: str, name: str, arguments: str) -> bool:
+    """Whether a piece that id or index seem to assign to this call begins another one. Without a name it never does."""
+    if not (name and call.name):
+        return False
+    if name != call.name:
+        return True
+    if identity and identity == call.id:
+        return index is not None and index != call.index and call.is_complete()
+    return bool((identity and call.id) or arguments) and call.is_complete()
+
+
+def _split(call: ToolCall) -> list[ToolCall]:
+    """A call for each document in the arguments. The same document twice is a repetition by the server, and {} next to
+    another one a placeholder."""
+    if call.arguments is not None or not call.raw.lstrip().startswith("{"):
+        return [call]
+    try:
+        found = dict.fromkeys(document.decode() for document in documents(call.raw.encode()))
+    except NotJSONError:
+        return [call]
+    parsed = [parse_call("", call.name, raw) for raw in found]
+    if any(one.arguments is None for one in parsed):
+        return [call]
+    parsed = [one for one in parsed if one.arguments] or parsed[:1]
+    return [replace(parsed[0], id=call.id), *parsed[1:]]
+
+
+def parse_call(identity: str, name: str, raw: str) -> ToolCall:
+    """A call whose arguments came as text."""
+    whole = join_halves(raw)
+    half_lost = "\ufffd" in whole and "\ufffd" not in raw
+    return ToolCall(join_halves(identity), join_halves(name), None if half_lost else _parse(whole), whole)
+
+
+def arguments_text(sent: object) -> str:
+    """Arguments, or a piece of them, as text. "" for those that are missing or empty; [] is an empty object from
+    PHP."""
+    if isinstance(sent, str):
+        return sent
+    return "" if sent is None or sent in ({}, []) else json.dumps(sent, ensure_ascii=False, separators=(",", ":"))
+
+
+def _parse(raw: str) -> dict[str, Any] | None:
+    """The arguments that a model wrote, None if they are not a JSON object. No text and "null" mean no arguments.
+
+    Nothing is repaired but bare control characters in strings, and a text in which the object was encoded twice: a tool
+    must not run with arguments that nobody wrote.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = _read(raw)
+        if isinstance(value, str):
+            value = _read(value)
+            return value if isinstance(value, dict) else None
+    except (ValueError, RecursionError):
+        return None
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else None
+
+
+def _read(raw: str) -> Any:
+    try:
+        return _any_json.decode(raw)
+    except msgspec.DecodeError:
+        value = json.loads(raw, strict=False, parse_constant=_refuse, parse_float=_finite)
+        msgspec.json.encode(value)  # raises UnicodeEncodeError, a ValueError, for half a character
+        return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return _refuse(number) if value in (float("inf"), float("-inf")) else value
+
+
+def _refuse(number: str) -> float:
+    raise ValueError(f"JSON cannot hold {number}")
