@@ -7,6 +7,7 @@ It publishes what the Coalescer yields and then writes the end that fits.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from itertools import chain, repeat
@@ -17,7 +18,7 @@ from django.db import InterfaceError, OperationalError
 from msgspec.structs import replace
 
 from .. import agents, engine, i18n, store
-from ..concurrency import own_connections
+from ..concurrency import now, own_connections
 from ..models import Run
 from ..protocol import events, objects
 from ..realtime import groups
@@ -29,11 +30,17 @@ logger = logging.getLogger("nous_chat.runs")
 
 T = TypeVar("T")
 
-Publishable = engine.TextDelta | engine.ThinkingDelta | tuple[str, objects.Call]
-"""What one frame carries. A call comes with its key (`store.call_key`)."""
+Publishable = engine.TextDelta | engine.ThinkingDelta | str
+"""What one frame carries: a delta, or the call with this key (`store.call_key`) as it is then."""
 
 MAX_HELD_CHARS = 64 * 1024
 """Backpressure: the provider is read no further while this much text waits to be published."""
+
+MAX_HELD_CALLS = 32
+"""The same for calls. It is also how many calls one unit of work stores."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a cancelled stream task may take to close its connection and its tools. Then the run ends without it."""
 
 PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds before each retry of a unit of work; the last one repeats. For a locked SQLite, a full disk, or a database
@@ -68,8 +75,10 @@ class LiveRun:
         self._calls: dict[str, objects.Call] = {}
         """The tool calls, by their keys (`store.call_key`)."""
         self._published_calls: set[UUID] = set()
-        self._ready: list[Publishable] = []
+        self._ready: deque[Publishable] = deque()
         """Calls, and the deltas before them, that have left the Coalescer but are not published yet."""
+        self._publishing: deque[Publishable] = deque()
+        """What `_flush` has taken of them."""
         self._stored_seq = 0
         self._meter: Meter | None = None
         self._coalescer = engine.Coalescer()
@@ -81,33 +90,69 @@ class LiveRun:
         self._disowned = False
         self._cancelled: str | None = None
         self._cancel_reason: objects.Failure | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._stuck = False
+        """The stream task was cancelled, but does not end."""
+        self._over = False
+        """The end of this part of the run is written, or somebody else writes it."""
+        self._next: UUID | None = None
+        """The run queued after it."""
 
     async def run(self) -> UUID | None:
         """Make the run, from `queued` to its end. Returns the id of the run queued after it, if any.
 
-        Awaited in the run task, `Supervisor._supervise`. What may escape: store.TooManyRuns, before the run has begun,
-        and what the database raises at the end of a shutdown.
+        Awaited in the run task, `Supervisor._supervise`. Raises store.TooManyRuns before the run has begun. Anything
+        else that escapes is unexpected: then the caller must call `fail`.
         """
         started = await self._persist(self._start)
         if started is None:
+            self._over = True
             return None
         self.agent, self.omitted_seq = started.agent, started.omitted_seq
         await self._begin(started)
         self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
         self._stream.add_done_callback(lambda _: self._wake.set())
         if self._cancelled is not None:  # stopped while it was starting
-            self._stream.cancel()
+            self._cancel_stream()
         try:
-            while not self._stream.done():
+            while not (self._stream.done() or self._stuck):
                 await self._wake.wait()
                 self._wake.clear()
                 await self._flush()
             await self._flush()
-            return await self._end(started)
+            await self._end(started)
+            return self._next
         finally:
-            if not self._stream.done():  # something raised; stop reading the provider
+            if self._close_timer is not None:
+                self._close_timer.cancel()
+            if not (self._stream.done() or self._stuck):  # something raised; stop reading the provider
                 self._stream.cancel()
-                await asyncio.wait([self._stream])
+                await asyncio.wait([self._stream], timeout=CLOSE_TIMEOUT)
+
+    async def release(self) -> None:
+        """Leave the run, which has not begun, to other processes."""
+        await self._persist(store.release_runs, self._process.host, [self.id])
+        self._over = True
+
+    async def fail(self) -> UUID | None:
+        """End the run as failed with the code `internal`, with everything received so far, because something has raised
+        that should not. Returns the id of the run queued after it, if any. Nothing escapes.
+        """
+        if self._over:
+            return self._next
+        try:
+            ending = store.Ending(
+                status=Run.Status.FAILED,
+                written=self._received(),
+                error=objects.Failure.from_code("internal"),
+                charged_usage=None if self._meter is None else self._meter.usage,
+                estimated=True,
+                leave_next_to_others=self._process.draining,
+            )
+            await self._finish(store.fail_run, ending)
+        except Exception:
+            logger.exception("The end of run %s could not be written; it will be reaped", self.id)
+        return self._next
 
     def _start(self) -> store.StartedRun | None:
         if self._process.draining:
@@ -119,9 +164,9 @@ class LiveRun:
     async def _begin(self, started: store.StartedRun) -> None:
         """Publish the start. A run that continues, after approvals or a cut-off answer, keeps what it had."""
         message = self._message = started.message
+        self._text, self._thinking, self._parts = [message.text], [message.thinking], list(message.parts)
         self._meter = Meter(started.prompt, started.remaining, started.price)
         self._enforce_budgets()
-        self._text, self._thinking, self._parts = [message.text], [message.thinking], list(message.parts)
         by_id = {call.id: call for call in message.calls}
         self._calls = {key: by_id[pk] for key, pk in started.call_keys.items()}
         self._published_calls = set(by_id)
@@ -135,6 +180,13 @@ class LiveRun:
         """The stream task. Started by `run`, cancelled at most once, by `cancel`. What escapes ends the run with the
         error code `internal`.
         """
+        try:
+            return await self._relay(started)
+        except (SystemExit, GeneratorExit) as error:  # by a site's code; out of a task it would end the event loop
+            raise RuntimeError(f"The agent raised {type(error).__name__}") from error
+
+    async def _relay(self, started: store.StartedRun) -> engine.Finish | engine.Error:
+        """Pass on the agent's events up to the last one, which is returned."""
         loop = asyncio.get_running_loop()
         settings = agents.find(started.agent)
         try:
@@ -143,7 +195,7 @@ class LiveRun:
             return engine.Error(error, engine.Result())
         deps = started.conversation
         if settings.deps:  # only then, because it costs a job in the ORM's thread, for which many runs may wait
-            deps = await self._persist(agents.deps, settings, started.user, started.conversation)
+            deps = await self._persist(agents.deps, settings, started.user, started.conversation, own=False)
         context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
         prompt = started.prompt
         if any(message.images for message in prompt):
@@ -176,6 +228,9 @@ class LiveRun:
                         self._publish_call(event.id, name=event.name, status=status, result=event.text)
                     case engine.Finish() | engine.Error():
                         return event
+                if len(self._ready) > MAX_HELD_CALLS:
+                    self._has_room.clear()
+                    await self._has_room.wait()
                 self._enforce_budgets()
                 if self._cancelled is not None:
                     # Let the cancellation happen here: buffered events come without a pause in which it could.
@@ -187,13 +242,16 @@ class LiveRun:
             self.cancel(Run.Status.FAILED, exceeded)
 
     def _publish_call(self, call_id: str, **changes: Any) -> None:
-        """Publish a new or changed tool call in a frame of its own, after the text before it."""
+        """Publish a new or changed tool call in a frame of its own, after the text before it. If an earlier change is
+        not published yet, one frame carries both.
+        """
         key = store.call_key(call_id)
         call = self._calls.get(key)
         if call is None:
             call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None)
-        self._calls[key] = call = replace(call, **changes)
-        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), (key, call)]
+        self._calls[key] = store.sanitize_call(replace(call, **changes))
+        if key not in self._ready:
+            self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), key]
         self._wake.set()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -213,25 +271,30 @@ class LiveRun:
             self._timer, self._timer_at = None, float("inf")
 
     async def _flush(self) -> None:
-        """Publish what is gathered. A frame that has its number counts as published, even if the layer loses it."""
+        """Publish what is gathered. A frame that has its number counts as published, even if the layer loses it.
+
+        Calls are stored before they are published, so that a reload shows them and a person can decide about them.
+        """
         self._disarm()
         loop = asyncio.get_running_loop()
         if self._process.liveness.frozen(loop.time()):  # another process may have ended this run meanwhile
             self._process.unfrozen.clear()
             await self._process.unfrozen.wait()
-        ready = [*self._ready, *self._coalescer.take(loop.time())]
-        self._ready.clear()
-        for item in ready:
-            if self._disowned:
-                break
-            if isinstance(item, tuple):
-                key, call = item
-                await self._persist(store.save_call, self.id, self._process.host, call, key)
-            self._seq += 1
-            await groups.publish(self._group, self._frame(item))
+        self._ready += self._coalescer.take(loop.time())
+        while self._ready and not self._disowned:
+            while self._ready and len(self._publishing) < MAX_HELD_CALLS:
+                self._publishing.append(self._ready.popleft())
+            # A copy: a call that changes from here on is published again.
+            calls = {key: self._calls[key] for key in self._publishing if isinstance(key, str)}
+            if calls:
+                await self._persist(store.save_calls, self.id, self._process.host, calls)
+            while self._publishing and not self._disowned:
+                item = self._publishing.popleft()
+                await groups.publish(self._group, self._frame(calls[item] if isinstance(item, str) else item))
         self._has_room.set()
 
-    def _frame(self, item: Publishable) -> events.RunDelta | events.RunTool:
+    def _frame(self, item: engine.TextDelta | engine.ThinkingDelta | objects.Call) -> events.RunDelta | events.RunTool:
+        self._seq += 1
         match item:
             case engine.TextDelta(text):
                 self._text.append(text := store.sanitize_text(text))
@@ -241,7 +304,7 @@ class LiveRun:
                 self._thinking.append(text := store.sanitize_text(text))
                 self._add_part(objects.ThinkingPart(len(text)))
                 return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
-            case (_, call):
+            case objects.Call() as call:
                 if call.id not in self._published_calls:
                     self._published_calls.add(call.id)
                     self._add_part(objects.CallPart(call.id))
@@ -251,38 +314,51 @@ class LiveRun:
         assert self._message is not None
         objects.add_part(self._parts, part, continues=self._message.continues)
 
-    async def _end(self, started: store.StartedRun) -> UUID | None:
+    async def _end(self, started: store.StartedRun) -> None:
         """Write and publish the end that fits, or that the run waits for approvals."""
         ending = self._ending(started)
         if ending.awaits_approval:
             waiting = await self._persist(store.await_approval, self.id, self._process.host, ending)
             if waiting is not None and waiting.message is not None:
+                self._over = True
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
                 await groups.publish(self._group, state)
-                return None
+                return
             # Somebody has asked to stop it, or another process owns it by now; then `finish_run` changes nothing.
             ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
-        finished = await self._persist(store.finish_run, self.id, self._process.host, ending)
-        if finished is None:  # another process thought this one dead, and has ended the run
-            return None
-        await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
-        return finished.next
+        await self._finish(store.finish_run, ending)
+
+    async def _finish(
+        self, write: Callable[[UUID, str, store.Ending], store.FinishedRun | None], ending: store.Ending
+    ) -> None:
+        finished = await self._persist(write, self.id, self._process.host, ending)
+        self._over = True
+        if finished is not None:  # else another process thought this one dead, and has ended the run
+            self._next = finished.next
+            await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
 
     def _ending(self, started: store.StartedRun) -> store.Ending:
-        """Derive the run's end from the stream task's. A run that completed before a stop reached it is completed."""
+        """Derive the run's end from the stream task's. A run that completed before a stop reached it is completed.
+
+        Raises RuntimeError if a site's code has cancelled the stream task.
+        """
         assert self._stream is not None
         written, leave_next = self._written(), self._process.draining
         estimate = self._meter.usage if self._meter is not None else None
-        if self._stream.cancelled():
+        bug = None if self._stuck or self._stream.cancelled() else self._stream.exception()
+        if self._stuck or self._stream.cancelled() or (bug is not None and self._cancelled is not None):
+            if self._cancelled is None:
+                raise RuntimeError("The stream task was cancelled, but not by the chat.")
+            if self._stuck or bug is not None:
+                logger.error("Run %s was cancelled, but its agent did not end cleanly", self.id, exc_info=bug)
             return store.Ending(
-                status=self._cancelled or Run.Status.STOPPED,
+                status=self._cancelled,
                 written=written,
                 error=self._cancel_reason,
                 charged_usage=estimate,
                 estimated=True,
                 leave_next_to_others=leave_next or self._cancel_reason is not None,
             )
-        bug = self._stream.exception()
         if bug is not None:
             logger.error("Run %s failed", self.id, exc_info=bug)
             return store.Ending(
@@ -321,15 +397,29 @@ class LiveRun:
         self._thinking = ["".join(self._thinking)]
         return store.Written(self._seq, self._text[0], self._thinking[0], tuple(self._parts))
 
-    async def _persist(self, write: Callable[..., T], *args: Any) -> T:
+    def _received(self) -> store.Written:
+        """What was published, and what still waits to be."""
+        for item in [*self._publishing, *self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]:
+            if not isinstance(item, str):  # calls that were not published are not shown
+                self._frame(item)
+        self._publishing.clear()
+        self._ready.clear()
+        return self._written()
+
+    async def _persist(self, write: Callable[..., T], *args: Any, own: bool = True) -> T:
         """Run a unit of work, with retries while the database is away; meanwhile, unwritten text stays in memory.
 
-        Raises what the database raised if the process ends before it is back.
+        `own` is false for a site's function, which may use databases of its own: it is retried for longer only while
+        the chat's database is away. Raises what the database raised if the process ends before it is back, or if trying
+        again is of no use.
         """
-        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+        for number, pause in enumerate(chain(PAUSES, repeat(PAUSES[-1]))):
             try:
                 return await executor.run(write, *args)
             except (OperationalError, InterfaceError) as error:
+                tried = number >= len(PAUSES) and not self._process.liveness.database_away(now())
+                if not executor.may_recover(error) or (tried and not own):
+                    raise
                 logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._process.given_up.wait(), pause)
@@ -344,7 +434,18 @@ class LiveRun:
             return
         self._cancelled, self._cancel_reason = status, reason
         if self._stream is not None:
-            self._stream.cancel()
+            self._cancel_stream()
+
+    def _cancel_stream(self) -> None:
+        assert self._stream is not None
+        self._stream.cancel()
+        self._close_timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._abandon_stream)
+
+    def _abandon_stream(self) -> None:
+        """The stream task ignores its cancellation, as an agent or a tool of the site may. Go on without it."""
+        assert self._stream is not None
+        self._stuck = not self._stream.done()
+        self._wake.set()
 
     def disown(self) -> None:
         """Another process has ended this run. Publish nothing more, and stop reading the provider."""

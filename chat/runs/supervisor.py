@@ -248,8 +248,12 @@ class Supervisor:
             turn = self._queue.enter(live.id)
             await self._join(group)
             next_run = await self._wait_and_run(live, turn)
-        except Exception:
-            logger.exception("Run %s ended without its end being written; it will be reaped", live.id)
+        except (Exception, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # the event loop is closed without a shutdown
+                raise
+            logger.exception("Run %s failed", live.id)
+            next_run = await live.fail()
         finally:
             if self._runs.get(live.id) is live:
                 del self._runs[live.id]
@@ -275,7 +279,7 @@ class Supervisor:
             if not turn.done():
                 await self._publish_place(live, self._queue.places()[live.id])
             if not await turn:
-                await executor.run(store.release_runs, self._process.host, [live.id])
+                await live.release()
                 return None
             live.place = None
             try:

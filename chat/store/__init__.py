@@ -20,7 +20,7 @@ is not allowed.
 
 from .access import Access, check_access
 from .alternatives import choose_alternative
-from .approvals import CallDecision, await_approval, call_key, decide_call, expire_approvals, save_call
+from .approvals import CallDecision, await_approval, call_key, decide_call, expire_approvals, sanitize_call, save_calls
 from .attachments import AttachmentFile, delete_unsent_attachment, delete_unused_file, get_attachment, upload_attachment
 from .base import PAGE_SIZE
 from .budgets import charge_run, check_run_budgets
@@ -64,7 +64,7 @@ from .read_state import mark_read
 from .retention import erase_expired
 from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
-from .runs import StoredRun, finish_run, get_run, request_run, request_stop
+from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
 from .search import SearchResults, search_conversations
 from .summaries import (
     SummaryInput,
@@ -123,6 +123,7 @@ __all__ = [
     "ensure_owner",
     "erase_expired",
     "expire_approvals",
+    "fail_run",
     "find_conversation",
     "find_first_exchange",
     "find_listing",
@@ -154,8 +155,9 @@ __all__ = [
     "restore_conversation",
     "restore_message",
     "revoke_invitation",
+    "sanitize_call",
     "sanitize_text",
-    "save_call",
+    "save_calls",
     "save_summary",
     "save_title",
     "search_conversations",

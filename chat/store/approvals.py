@@ -1,6 +1,7 @@
 """Tool calls and their approvals: store a call, wait for decisions, decide, expire."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..conf import conf
 from ..engine.approvals import pending_calls
@@ -32,6 +34,9 @@ EXPIRED = gettext_noop("Nobody decided in time.")
 MAX_KEY_CHARS = 200
 """The length of the column `ToolCall.call_id`."""
 
+MAX_NAME_CHARS = 100
+"""The length of the column `ToolCall.name`."""
+
 EXPIRE_AT_ONCE = 20
 """In how many conversations one call of `expire_approvals` expires calls."""
 
@@ -45,18 +50,40 @@ def call_key(call_id: str) -> str:
     return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def save_call(run_id: UUID, host: str, call: objects.Call, key: str) -> None:
-    """Store a new tool call, or its result. Does nothing if the run no longer belongs to `host`."""
+@transaction.atomic
+def save_calls(run_id: UUID, host: str, calls: Mapping[str, objects.Call]) -> None:
+    """Store new tool calls, or their results, by their keys. Does nothing if the run no longer belongs to `host`."""
     if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
         return
-    fields = {
-        "name": sanitize_text(call.name)[:100],
-        "arguments": sanitize_json(call.arguments),
-        "status": call.status,
-        "result": None if call.result is None else sanitize_text(call.result),
-    }
-    new = fields | {"run_id": run_id, "call_id": key}
-    ToolCall.objects.update_or_create(pk=call.id, defaults=fields, create_defaults=new)
+    now = timezone.now()
+    rows = [
+        ToolCall(
+            id=call.id,
+            run_id=run_id,
+            call_id=key,
+            name=call.name,
+            arguments=call.arguments,
+            status=call.status,
+            result=call.result,
+            created_at=now + timedelta(microseconds=number),  # rows are ordered by it
+        )
+        for number, (key, call) in enumerate(calls.items())
+    ]
+    known = set(ToolCall.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
+    ToolCall.objects.bulk_create([row for row in rows if row.pk not in known])
+    ToolCall.objects.bulk_update(
+        [row for row in rows if row.pk in known], ["name", "arguments", "status", "result"], batch_size=100
+    )
+
+
+def sanitize_call(call: objects.Call) -> objects.Call:
+    """A call as its row can hold it."""
+    return replace(
+        call,
+        name=sanitize_text(call.name)[:MAX_NAME_CHARS],
+        arguments=sanitize_json(call.arguments),
+        result=None if call.result is None else sanitize_text(call.result),
+    )
 
 
 @transaction.atomic

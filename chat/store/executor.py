@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +45,30 @@ async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     """
     token = _inside_job.set(True)
     try:
-        result: T = await database_sync_to_async(work)(*args, **kwargs)
+        result: T = await database_sync_to_async(_contain)(work, *args, **kwargs)
         return result
     finally:
         _inside_job.reset(token)
+
+
+def _contain(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work`; make a RuntimeError of what would do harm outside of it. It may call a site's code: its `deps`, its
+    permissions, its signal handlers. A StopIteration cannot leave a thread and would leave the caller waiting for ever
+    (asyncio.Future.set_exception refuses it); a CancelledError would look like a cancellation of the caller; a
+    SystemExit would end the event loop.
+    """
+    try:
+        return work(*args, **kwargs)
+    except (StopIteration, asyncio.CancelledError, SystemExit, GeneratorExit) as error:
+        raise RuntimeError(f"{work.__name__} raised {type(error).__name__}") from error
+
+
+def may_recover(error: OperationalError | InterfaceError) -> bool:
+    """Whether the same work may succeed later: the database is locked, full, or away. False if it refuses the work
+    itself, which some databases report by the same exceptions.
+    """
+    cause = error.__cause__
+    if getattr(cause, "sqlite_errorname", None) == "SQLITE_ERROR":  # a missing table, too many parameters
+        return False
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+    return not state.startswith("54")  # PostgreSQL: "program limit exceeded", such as a row too long for an index

@@ -17,11 +17,8 @@ from ..models import Message, Run
 from ..protocol import objects
 from .base import lock_conversation
 from .bulk import CaseByPk
-from .run_lifecycle import Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
+from .run_lifecycle import HOSTED, Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
 from .search import index_messages
-
-HOSTED = (Run.Status.QUEUED, Run.Status.RUNNING)
-"""The statuses in which a run belongs to a process."""
 
 
 class Checkpoint(Struct, frozen=True):

@@ -24,6 +24,9 @@ from .responders import pop_waiting
 from .search import index_messages
 from .text import sanitize_text
 
+HOSTED = (Run.Status.QUEUED, Run.Status.RUNNING)
+"""The statuses in which a run belongs to a process."""
+
 BUSY_RETRY_AFTER = 5.0
 """Seconds after which a user who was refused by a full queue may try again."""
 

@@ -1,18 +1,21 @@
 """Runs: request one, finish it, stop it, look it up. `run_start` claims it in between."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..models import Message, Run
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
+from .alternatives import create_answer
 from .base import (
     check_can_post,
     lock_conversation,
@@ -22,10 +25,13 @@ from .base import (
     shown_messages,
     touch,
 )
+from .executor import may_recover
 from .responders import check_responder
 from .run_lifecycle import (
+    HOSTED,
     Ending,
     FinishedRun,
+    Written,
     active_runs,
     end_run,
     queue_next_run,
@@ -36,6 +42,8 @@ from .run_lifecycle import (
     stop_run,
 )
 from .search import index_messages
+
+logger = logging.getLogger("nous_chat.store")
 
 SILENT_AFTER = 3.0
 """Seconds without a heartbeat after which a run's process is not expected to respond."""
@@ -84,20 +92,73 @@ def request_run(
 
 @transaction.atomic
 def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
-    """Write the end of a running run and its final text. None if the run no longer belongs to `host`: another process
-    has written its end.
+    """Write the end of a run and its final text. None if the run no longer belongs to `host`: another process has
+    written its end.
     """
     run = Run.objects.filter(pk=run_id).first()
     if run is None:
         return None
     conversation = lock_conversation(run.conversation_id)
-    if not end_run(run, ending, host=host, status=Run.Status.RUNNING):
+    if not end_run(run, ending, host=host, status__in=HOSTED):
         return None
-    assert run.message_id is not None  # it was running
-    Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
-    index_messages([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
+    if run.message_id is not None:  # else it failed before it began
+        Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
+        index_messages([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
     touch(conversation)
     return read_finished(run_id, next_run=queue_next_run(conversation, "" if ending.leave_next_to_others else host))
+
+
+def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
+    """End a queued or running run of `host` that something unexpected has stopped: a bug of ours or of the site, or a
+    row that the database refuses. None if the run no longer belongs to `host`.
+
+    An `ending` with nothing written keeps what is stored. Whatever raised may raise again, such as a signal handler of
+    the site; then only the end and the text are written. Raises OperationalError and InterfaceError if the database is
+    away.
+    """
+    try:
+        return _fail_visibly(run_id, host, ending)
+    except (OperationalError, InterfaceError) as error:
+        if may_recover(error):
+            raise
+        logger.exception("The end of run %s cannot be written; only its text is kept", run_id)
+    except Exception:
+        logger.exception("The end of run %s cannot be written; only its text is kept", run_id)
+    with transaction.atomic():
+        run = Run.objects.filter(pk=run_id).first()
+        ending = _with_text(run_id, ending)
+        if run is None or not end_run(run, ending, host=host, status__in=HOSTED):
+            return None
+        if run.message_id is not None:
+            Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
+    try:
+        with transaction.atomic():
+            next_run = queue_next_run(
+                lock_conversation(run.conversation_id), "" if ending.leave_next_to_others else host
+            )
+    except Exception:
+        logger.exception("The run after %s cannot be queued", run_id)
+        next_run = None
+    return read_finished(run_id, next_run)
+
+
+@transaction.atomic
+def _fail_visibly(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
+    """`finish_run`, for a run that may have no answer yet: people need one to see the error and to retry."""
+    run = Run.objects.select_related("replaces").filter(pk=run_id, host=host, status=Run.Status.QUEUED).first()
+    if run is not None and run.message_id is None:
+        run.message = create_answer(lock_conversation(run.conversation_id), run)
+        Run.objects.filter(pk=run_id).update(message=run.message)
+    return finish_run(run_id, host, _with_text(run_id, ending))
+
+
+def _with_text(run_id: UUID, ending: Ending) -> Ending:
+    """The ending, with the stored text if it has none: the run failed before its process had read that."""
+    run = Run.objects.select_related("message").filter(pk=run_id).first()
+    if ending.written != Written() or run is None or run.message is None:
+        return ending
+    answer = objects.Message.of(run.message)
+    return replace(ending, written=Written(run.seq, answer.text, answer.thinking, answer.parts))
 
 
 @transaction.atomic

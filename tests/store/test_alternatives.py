@@ -175,7 +175,7 @@ def test_a_continued_answer_keeps_its_tool_calls(people: Any, room: Conversation
     begun = begin(people["ada"], room)
     assert begun.message.run is not None
     call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={}, status="done", result="found", decided_by=None)
-    store.save_call(begun.message.run.id, HOST, call, "c1")
+    store.save_calls(begun.message.run.id, HOST, {"c1": call})
     parts = (objects.TextPart(2), objects.CallPart(call.id), objects.TextPart(3))
     cut = answered(end(begun, "stopped", written=store.Written(3, "I see", "", parts)))
     started = again(people["ada"], room, cut, continues=True)

@@ -336,7 +336,7 @@ def test_a_run_with_an_approval_adds_up_its_parts_and_counts_once(people: Any, r
     from chat.protocol import objects
 
     row = objects.Call(id=started.message.id, name="refund", arguments={}, status="running", result=None)
-    store.save_call(started.message.run.id, HOST, row, "c1")
+    store.save_calls(started.message.run.id, HOST, {"c1": row})
     assert store.await_approval(started.message.run.id, HOST, waiting) is not None
     assert Spending.objects.get().tokens == 120
     Run.objects.update(status="running")

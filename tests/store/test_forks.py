@@ -29,7 +29,7 @@ def test_a_fork_copies_a_conversation_up_to_a_message_for_one_owner(
     assert started is not None
     assert started.message.run is not None
     call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={}, status="done", result="found")
-    store.save_call(started.message.run.id, HOST, call, "c1")
+    store.save_calls(started.message.run.id, HOST, {"c1": call})
     parts = (objects.TextPart(1), objects.CallPart(call.id), objects.TextPart(2))
     first = end(started, written=store.Written(3, "Yes", "", parts))
     assert first is not None

@@ -57,7 +57,7 @@ def test_an_erased_answer_loses_its_tool_calls_and_the_answer_it_continued(peopl
     silent = begin(people["ada"], room)  # it says nothing, and looks something up
     assert silent.message.run is not None
     call = objects.Call(id=uuid.uuid4(), name="look_up", arguments={"of": "Secret"}, status="done", result="Secret")
-    store.save_call(silent.message.run.id, HOST, call, "c1")
+    store.save_calls(silent.message.run.id, HOST, {"c1": call})
     end(silent, text="")
     Run.objects.filter(pk=silent.message.run.id).update(transcript="Secret")
     for message in (continued.message, silent.message):
