@@ -197,8 +197,8 @@ def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def browser_path() -> str | None:
-    """The path of Chromium: from PATH, or Playwright's own."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    """The path of Chromium: from PATH, or Playwright's own. The headless shell is preferred: a page costs a third there."""
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
     from playwright.sync_api import sync_playwright

@@ -35,7 +35,8 @@ fork_server = ForkServer()
 """The fork server of this process."""
 
 PORTS = range(10_000, 30_000)  # below the ports that Linux and macOS give to outgoing connections
-_reserved: list[IO[bytes]] = []
+_reserved: list[int] = []
+"""Descriptors of the locked files. The system closes them when this process ends."""
 
 
 def free_port() -> int:
@@ -49,13 +50,13 @@ def free_port() -> int:
     first = os.getpid() * 100  # processes begin their search at different places
     for number in range(len(PORTS)):
         port = PORTS[(first + len(_reserved) + number) % len(PORTS)]
-        file = open(folder / str(port), "wb")  # noqa: SIM115  open, and so locked, until this process ends
+        file = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT)
         with contextlib.suppress(OSError), socket.socket() as probe:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             probe.bind(("127.0.0.1", port))
             _reserved.append(file)
             return port
-        file.close()
+        os.close(file)
     raise RuntimeError(f"no free port in {PORTS}")
 
 
