@@ -69,7 +69,7 @@ coverage: $(VENV)/dev.installed ## which lines the tests run in their own proces
 	  --cov-report=html:var/coverage $(ARGS)
 
 .PHONY: matrix
-matrix: $(VENV)/dev.installed ## `make fast` with each supported Django and each supported Python of this machine; ENDS=1: the two ends
+matrix: $(VENV)/dev.installed ## `make fast` with each supported Django and each supported Python of this machine; ENDS=1: the two ends, without your own
 	@$(BIN)/python -m tests.support.matrix $(if $(ENDS),--ends) -- $(PARALLEL) $(FAST) $(ARGS)
 
 TEMPLATES = $(shell git ls-files '*.html')
