@@ -3,7 +3,7 @@
 from collections import Counter
 
 COUNTERS = (
-    "gaps_total",
+    "syncs_total",
     "frames_withheld",
     "frames_dropped",
     "sockets_resynced",

@@ -197,7 +197,7 @@ def model(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def browser_path() -> str | None:
-    """The path of Chromium: from PATH, or Playwright's own. The headless shell is preferred: a page costs a third there."""
+    """The path of Chromium: from PATH, or Playwright's own. A page costs a third in the headless shell."""
     for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found

@@ -12,7 +12,7 @@ from ..actions.caller import Caller
 from ..concurrency import cancel_and_wait, now
 from ..protocol import commands, events, objects
 from ..protocol.errors import Refused
-from ..realtime import groups
+from ..realtime import groups, layer
 from ..realtime.layer import LayerMessage
 from ..store import executor
 from .base import Closed, Socket
@@ -66,7 +66,7 @@ class ConversationConsumer(Socket):
     async def forward(self, message: LayerMessage) -> None:
         if message["type"] == "roll_call":
             present = {"type": "reader_present", "conversation": self.conversation_id.hex}
-            await groups.send(groups.owner(self.conversation_id), present)
+            await layer.send_to_group(groups.owner(self.conversation_id), present)
         elif message["type"] == "who_is_here":
             self.node.presence.publish_soon(self.conversation_id)
         elif "run" not in message:
@@ -97,7 +97,7 @@ class ConversationConsumer(Socket):
             case commands.ToolDecide():
                 await complete(runs.decide(self._caller, command))
             case commands.RunSync(run=run, ref=ref):
-                metrics.count("gaps_total")
+                metrics.count("syncs_total")
                 await executor.run(store.check_membership, self.user.pk, self.conversation_id)
                 await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):

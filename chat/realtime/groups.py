@@ -37,7 +37,7 @@ def owner(conversation_id: UUID) -> str:
 
 def inbox(user_id: Any) -> str:
     """Every inbox socket of a user."""
-    return f"nous_chat.person.{_digest(user_id)}"
+    return f"nous_chat.inbox.{_digest(user_id)}"
 
 
 def account(user_id: Any) -> str:
@@ -57,14 +57,9 @@ async def publish(group: str, event: events.Event) -> None:
         message |= {"run": event.run.hex, "seq": event.seq}
     elif isinstance(event, events.RunFinished):
         message["over"] = event.run.hex
-    await send(group, message)
+    await layer.send_to_group(group, message)
 
 
 async def reply(channel: str, event: events.Event) -> None:
     """Send an event to one socket, whichever process serves it."""
     await layer.send(channel, {"type": "frame", "text": events.encode(event)})
-
-
-async def send(group: str, message: LayerMessage) -> None:
-    """Send any of the messages above to a group."""
-    await layer.send_to_group(group, message)

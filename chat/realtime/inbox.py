@@ -13,7 +13,7 @@ from .. import store
 from ..concurrency import detached
 from ..protocol import events
 from ..store import executor
-from . import groups
+from . import groups, layer
 
 DELAY = 0.2
 """Seconds for which changes of one conversation are gathered: a message, its run and a short answer are one update."""
@@ -84,7 +84,7 @@ async def _publish_to_inboxes(listing: store.ConversationListing) -> None:
 async def announce_deletion(conversation_id: UUID, deleted: store.DeletedConversation) -> None:
     """Publish `conversation.removed` to the participants, stop the run, and have the sockets re-check their access."""
     if deleted.stop is not None:
-        await groups.send(groups.owner(conversation_id), {"type": "stop", "run": deleted.stop.hex})
+        await layer.send_to_group(groups.owner(conversation_id), {"type": "stop", "run": deleted.stop.hex})
     for user_id in deleted.audience:
         await groups.publish(groups.inbox(user_id), events.ConversationRemoved(conversation=conversation_id))
-    await groups.send(groups.conversation(conversation_id), {"type": "check_access"})
+    await layer.send_to_group(groups.conversation(conversation_id), {"type": "check_access"})

@@ -9,7 +9,7 @@ import logging
 from uuid import UUID
 
 from ..protocol import events, objects
-from . import groups
+from . import groups, layer
 
 logger = logging.getLogger("nous_chat.realtime")
 
@@ -59,7 +59,7 @@ class Presence:
                 for conversation_id in self._due(loop.time()):
                     await self._publish(conversation_id, loop.time())
                 while self._to_ask:
-                    await groups.send(groups.conversation(self._to_ask.pop()), {"type": "who_is_here"})
+                    await layer.send_to_group(groups.conversation(self._to_ask.pop()), {"type": "who_is_here"})
             except Exception:
                 logger.exception("Presence could not be published")
             await asyncio.sleep(INTERVAL)

@@ -17,7 +17,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from ..models import Participant
-from . import groups
+from . import groups, layer
 from .layer import LayerMessage
 
 
@@ -58,9 +58,9 @@ def _send(user_id: Any, message: LayerMessage) -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        async_to_sync(groups.send)(group, message)
+        async_to_sync(layer.send_to_group)(group, message)
     else:
-        task = loop.create_task(groups.send(group, message))
+        task = loop.create_task(layer.send_to_group(group, message))
         _sending.add(task)
         task.add_done_callback(_sending.discard)
 

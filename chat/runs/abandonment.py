@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ..concurrency import detached
 from ..conf import conf
-from ..realtime import groups
+from ..realtime import groups, layer
 
 ROLL_CALL = 1.0
 """Seconds in which a reader has to answer a roll call."""
@@ -68,7 +68,7 @@ class Abandonment:
         while unanswered < 2:  # the layer may lose the question or the answer
             if self._has_reader(conversation_id):
                 return True
-            await groups.send(groups.conversation(conversation_id), {"type": "roll_call"})
+            await layer.send_to_group(groups.conversation(conversation_id), {"type": "roll_call"})
             with suppress(TimeoutError):
                 await asyncio.wait_for(check.present.wait(), ROLL_CALL)
                 return True

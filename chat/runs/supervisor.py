@@ -17,7 +17,7 @@ from ..concurrency import TaskSets, detached, now
 from ..conf import conf
 from ..models import Run
 from ..protocol import events, objects
-from ..realtime import groups, inbox
+from ..realtime import groups, inbox, layer
 from ..realtime.hub import Hub
 from ..realtime.mailbox import Mailbox
 from ..realtime.outages import Outages
@@ -80,7 +80,7 @@ class Supervisor:
     async def stop(self, run_id: UUID, conversation_id: UUID) -> None:
         """Make the owner act on a stop that `store.request_stop` has written."""
         if not self.stop_here(run_id):
-            await groups.send(groups.owner(conversation_id), {"type": "stop", "run": run_id.hex})
+            await layer.send_to_group(groups.owner(conversation_id), {"type": "stop", "run": run_id.hex})
 
     async def sync(self, run_id: UUID, conversation_id: UUID, channel: str, ref: str | None = None) -> None:
         """Send one socket everything so far of a run: from its owner, or from its row if no process owns it.
@@ -100,7 +100,7 @@ class Supervisor:
             await self.reap(conversation_id)
         else:
             request = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref}
-            await groups.send(groups.owner(conversation_id), request)
+            await layer.send_to_group(groups.owner(conversation_id), request)
 
     def reader_left(self, conversation_id: UUID, channel: str) -> None:
         """A socket has left a conversation. The owner of its run, if there is one, checks who still reads it.
@@ -113,7 +113,7 @@ class Supervisor:
             self.reader_left_here(conversation_id, channel)
         else:
             message = {"type": "reader_left", "conversation": conversation_id.hex, "channel": channel}
-            detached(groups.send(groups.owner(conversation_id), message), self._tasks.writing)
+            detached(layer.send_to_group(groups.owner(conversation_id), message), self._tasks.writing)
 
     async def adopt(self) -> None:
         """Start queued runs that no process owns, if somebody reads their conversation here. Called by a socket that

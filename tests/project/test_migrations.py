@@ -3,6 +3,7 @@
 import ast
 import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_regenerated_answers_become_alternatives_and_old_texts_can_be_searched(t
     manage(env, "migrate", "auth", "--verbosity", "0")
     manage(env, "migrate", "nous_chat", "0002", "--verbosity", "0")
     room, question, first, second, third = (uuid.uuid4().hex for _ in range(5))
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         when = {"created_at": NOW, "updated_at": NOW}
         insert(
             db,
@@ -60,7 +61,7 @@ def test_regenerated_answers_become_alternatives_and_old_texts_can_be_searched(t
         insert(db, "nous_chat_participant", conversation_id=room, user_id=1, role="owner", joined_at=NOW)
 
     manage(env, "migrate", "--verbosity", "0")
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         rows = db.execute("SELECT text, alternative_of_id, shown, replaces_id FROM nous_chat_message ORDER BY seq")
         assert rows.fetchall() == [
             ("Tea?", None, 1, None), ("One", first, 0, None), ("Two", first, 0, None), ("Three", first, 1, None),

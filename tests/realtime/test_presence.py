@@ -12,7 +12,7 @@ import pytest
 from chat.consumers import typing_indicator
 from chat.models import Conversation, Participant
 from chat.protocol import objects
-from chat.realtime import groups, presence
+from chat.realtime import groups, layer, presence
 from chat.realtime.mailbox import mailbox
 
 from ..support.client import InProcess, Talker
@@ -65,7 +65,7 @@ def test_a_process_publishes_its_people_when_asked(scenario: Scenario, people: A
             await ada.until(lambda: names(ada) == {"ada"})
             await asyncio.sleep(2 * presence.INTERVAL)
             before = len(ada.of_type("presence"))
-            await groups.send(groups.conversation(room.pk), {"type": "who_is_here"})
+            await layer.send_to_group(groups.conversation(room.pk), {"type": "who_is_here"})
             await ada.hear("presence", before + 1)
 
     scenario(talk)

@@ -10,7 +10,7 @@ from channels.layers import get_channel_layer
 
 from chat import metrics
 from chat.models import Conversation, Message, Participant, Run
-from chat.realtime import groups
+from chat.realtime.layer import send_to_group
 from chat.realtime.mailbox import Away, mailbox
 
 from ..support.client import InProcess, all_said
@@ -218,7 +218,7 @@ def test_nothing_is_left_behind_by_a_mailbox(
         async with asyncio.timeout(30) as limit, mailbox() as box:
             await box.join("somewhere")
             for _ in range(3):
-                await groups.send("somewhere", {"type": "frame", "text": "x"})
+                await send_to_group("somewhere", {"type": "frame", "text": "x"})
             assert (await box.receive())["text"] == "x"
             if reading:
                 await box.receive(), await box.receive()

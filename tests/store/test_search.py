@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -39,7 +40,8 @@ def say(user: Any, room: Conversation, text: str) -> Message:
 def test_this_database_searches_with_an_index(how: str) -> None:
     """Otherwise, the tests below would not test the index."""
     if connection.vendor == "sqlite":
-        options = {row[0] for row in sqlite3.connect(":memory:").execute("PRAGMA compile_options")}
+        with closing(sqlite3.connect(":memory:")) as own:
+            options = {row[0] for row in own.execute("PRAGMA compile_options")}
         assert has_fts5("default") is ("ENABLE_FTS5" in options)
     else:
         with connection.cursor() as cursor:
