@@ -286,9 +286,9 @@ def test_no_vector_runs_loads_or_leaves_anything_that_it_should_not(bench: Page)
 
 def test_no_vector_alone_or_unfinished_does_either(bench: Page) -> None:
     problems = guarded(bench)
-    for vector in hostile.VECTORS:
-        for pieces in ([vector], list(vector)):
-            assert bench.evaluate("pieces => strange(pieces)", pieces) == [], vector
+    for start in range(0, len(hostile.VECTORS), 20):
+        texts = [pieces for vector in hostile.VECTORS[start : start + 20] for pieces in ([vector], list(vector))]
+        assert bench.evaluate("texts => strange(texts)", texts) == []
     bench.wait_for_timeout(500)
     assert problems == []
 

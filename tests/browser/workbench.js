@@ -53,13 +53,21 @@ export function inventory(root) {
   return foreign;
 }
 
-/** Everything forbidden that appears at any moment while a text streams. */
-export async function strange(pieces) {
-  const found = [];
-  const element = draw(pieces, (unfinished) => found.push(...inventory(unfinished)));
-  document.body.append(element);
+/**
+ * The texts during whose streaming anything forbidden appears, with what appeared.
+ * @param {string[][]} texts  each in the pieces in which it arrives
+ */
+export async function strange(texts) {
+  const drawn = texts.map((pieces) => {
+    const found = [];
+    const element = draw(pieces, (unfinished) => found.push(...inventory(unfinished)));
+    document.body.append(element);
+    return { text: pieces.join(""), found, element };
+  });
   await settle();
-  return [...found, ...inventory(element)];
+  const all = drawn.map(({ text, found, element }) => ({ text, found: [...found, ...inventory(element)] }));
+  for (const { element } of drawn) element.remove();
+  return all.filter(({ found }) => found.length);
 }
 
 /** How often a closed block was changed while more text was appended. */
