@@ -8,8 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..support.servers import environment
 from ..support.upstream import Upstream, text
+
+pytestmark = pytest.mark.site
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 KEY = "sk-the-key-of-nous-ask"

@@ -74,6 +74,7 @@ def test_daphne_must_be_listed_before_staticfiles(settings: Any, monkeypatch: py
     assert set(reported()) == {"nous_chat.W008"}
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("redis", [None, URL])
 def test_nousproject_has_no_problems(redis: str | None) -> None:
     servers.manage(servers.environment(REDIS_URL=redis), "check", "--fail-level", "WARNING", "--tag", "nous_chat")

@@ -372,6 +372,7 @@ def play(models: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     play.close()
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
     page: Path, play: Play, models: Upstream, db: None, request: pytest.FixtureRequest

@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import chat.migrations
 
 from ..support.servers import environment, manage
@@ -19,6 +21,7 @@ ALLOWED_REFERENCES = {"0003_content.py": {"chat.models.attachment_storage"}}
 NOW = "2026-11-20 09:30:00"
 
 
+@pytest.mark.site
 def test_regenerated_answers_become_alternatives_and_old_texts_can_be_searched(tmp_path: Path) -> None:
     file = tmp_path / "db.sqlite3"
     env = environment(DATABASE_URL=f"sqlite:///{file}")
