@@ -30,7 +30,7 @@ from .coalesce import Coalescer
 from .connections import connections
 from .custom_agent import CustomAgent, ResumableAgent
 from .discover import find_local_model, model_from_environment
-from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
 from .messages import CONTINUE_PROMPT, LENGTH_FINISH_REASONS, Image, Message, Replay, Result
@@ -65,6 +65,7 @@ __all__ = [
     "Replay",
     "Result",
     "ResumableAgent",
+    "RetryWait",
     "TextDelta",
     "ThinkingDelta",
     "Tool",

@@ -22,7 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 from msgspec.structs import replace
 
 from .approvals import Decision
-from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, EngineError, internal_error
 from .i18n import _
 from .messages import Message, Result
@@ -66,7 +66,7 @@ async def relay(
             if isinstance(event, Finish | Error):
                 end = received.fill_in(event)
                 break
-            if not isinstance(event, TextDelta | ThinkingDelta | ToolCall | ToolResult):
+            if not isinstance(event, TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait):
                 raise TypeError(f"{event!r} is not an event")
             yield received.add(event)
         else:
@@ -113,10 +113,12 @@ class _ReceivedEvents:
         self._calls: list[ToolCall] = []
 
     def add(
-        self, event: TextDelta | ThinkingDelta | ToolCall | ToolResult
-    ) -> TextDelta | ThinkingDelta | ToolCall | ToolResult:
+        self, event: TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait
+    ) -> TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait:
         """Returns the event as readers get it."""
         match event:
+            case RetryWait():
+                return event
             case TextDelta(text):
                 return TextDelta(self._text.add(text))
             case ThinkingDelta(text):

@@ -28,6 +28,14 @@ class ToolResult(msgspec.Struct, frozen=True, tag_field="type", tag="tool_result
     failed: bool = False
 
 
+class RetryWait(msgspec.Struct, frozen=True, tag_field="type", tag="retry_wait"):
+    """The provider asked to wait, or had a problem: the same request follows after this many seconds. `code` is the
+    error's. Shorter waits than a second are not announced."""
+
+    seconds: float
+    code: str
+
+
 class Finish(msgspec.Struct, frozen=True, tag_field="type", tag="finish"):
     """The answer is complete. The last event of a stream."""
 
@@ -41,6 +49,6 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     result: Result
 
 
-__all__ = ["Error", "Event", "Finish", "TextDelta", "ThinkingDelta", "ToolCall", "ToolResult"]
+__all__ = ["Error", "Event", "Finish", "RetryWait", "TextDelta", "ThinkingDelta", "ToolCall", "ToolResult"]
 
-Event = TextDelta | ThinkingDelta | ToolCall | ToolResult | Finish | Error
+Event = TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait | Finish | Error

@@ -7,7 +7,8 @@
     ConfigurationError of a fallback               that model is skipped, with a warning in the log
     ConfigurationError of `Agent.model`            the run fails: the site has to correct its settings
 
-After the first delta nothing is retried, because somebody has read it. A fallback model keeps the rest of the run.
+A wait of a second or more is announced by a RetryWait event. After the first delta nothing is retried, because somebody
+has read it. A fallback model keeps the rest of the run.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from dataclasses import replace
 import msgspec
 
 from .agent import Agent
+from .events import RetryWait
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .i18n import _
 from .limits import Limits
@@ -28,6 +30,9 @@ from .providers.parser import Delta
 from .providers.provider import Completion, Provider, Request
 
 logger = logging.getLogger("nous_chat.engine")
+
+ANNOUNCED_WAIT = 1.0
+"""Seconds. Nobody needs to know of a shorter wait before a retry."""
 
 
 def backoff(attempt: int, retry_after: float | None, jitter: float) -> float:
@@ -73,7 +78,7 @@ class ModelChain:
         self._deadline = deadline
         self._random = random
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion | RetryWait, None]:
         """The events of the first provider that answers. Raises EngineError if none does, or if it breaks off. The
         notes of that error list the failures before it."""
         failures: list[EngineError] = []
@@ -97,6 +102,8 @@ class ModelChain:
                 logger.warning(
                     "%s Retrying in %.1f s, %d of %d.", failure.detail, wait, attempt, self._limits.max_retries
                 )
+                if wait >= ANNOUNCED_WAIT:
+                    yield RetryWait(wait, failure.code)
                 await asyncio.sleep(wait)
                 continue
             attempt = 0

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from .agent import Agent
 from .approvals import Approve, Decision, Reject, check_decisions, pending_calls
 from .custom_agent import CustomAgent, relay
-from .events import Error, Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import EngineError, internal_error
 from .i18n import _
 from .messages import Message, Result
@@ -160,7 +160,7 @@ class _Run:
         message = _("The model used its tools %(count)s times without finishing. Ask for less at once.", count=count)
         raise EngineError(message, "too_many_turns")
 
-    async def _turn(self) -> AsyncGenerator[TextDelta | ThinkingDelta | ToolCall, None]:
+    async def _turn(self) -> AsyncGenerator[TextDelta | ThinkingDelta | ToolCall | RetryWait, None]:
         """One request and the answer to it."""
         builder, agent = self.builder, self.agent
         schema = self.output_type.schema if self.output_type else None
@@ -172,6 +172,8 @@ class _Run:
                 async for event in stream:
                     if isinstance(event, Completion):
                         builder.set_completion(event)
+                    elif isinstance(event, RetryWait):
+                        yield event
                     elif isinstance(event, ToolCall):
                         yield builder.add(builder.with_key(event, self.models.provider.name))
                     else:

@@ -48,6 +48,11 @@ class RunQueued(Event, frozen=True, tag="run.queued"):
     place: int
 
 
+class RunWaiting(Event, frozen=True, tag="run.waiting"):
+    run: UUID
+    retry_in: float
+
+
 class RunStarted(Event, frozen=True, tag="run.started"):
     run: UUID
     message: objects.Message
@@ -178,6 +183,7 @@ AnyEvent = (
     | MessageUpdated
     | MessageDeleted
     | RunQueued
+    | RunWaiting
     | RunStarted
     | RunDelta
     | RunTool

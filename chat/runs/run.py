@@ -30,8 +30,10 @@ logger = logging.getLogger("nous_chat.runs")
 
 T = TypeVar("T")
 
-Publishable = engine.TextDelta | engine.ThinkingDelta | str
-"""What one frame carries: a delta, or the call with this key (`store.call_key`) as it is then."""
+Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | str
+"""What one frame carries: a delta, a wait, or the call with this key (`store.call_key`) as it is then. Only the frame of
+a wait has no number: a client that misses it misses no text.
+"""
 
 MAX_HELD_CHARS = 64 * 1024
 """Backpressure: the provider is read no further while this much text waits to be published."""
@@ -76,9 +78,11 @@ class LiveRun:
         """The tool calls, by their keys (`store.call_key`)."""
         self._published_calls: set[UUID] = set()
         self._ready: deque[Publishable] = deque()
-        """Calls, and the deltas before them, that have left the Coalescer but are not published yet."""
+        """Calls and waits, and the deltas before them, that have left the Coalescer but are not published yet."""
         self._publishing: deque[Publishable] = deque()
         """What `_flush` has taken of them."""
+        self._retry_at: float | None = None
+        """On the loop's clock: when the model is asked again, if the run waits for that."""
         self._stored_seq = 0
         self._meter: Meter | None = None
         self._coalescer = engine.Coalescer()
@@ -209,7 +213,12 @@ class LiveRun:
         assert meter is not None
         async with aclosing(stream):
             async for event in stream:
+                self._retry_at = None
                 match event:
+                    case engine.RetryWait():
+                        self._retry_at = loop.time() + event.seconds
+                        self._ready += [*self._coalescer.take(loop.time()), event]
+                        self._wake.set()
                     case engine.TextDelta() | engine.ThinkingDelta():
                         meter.add_output(len(event.text))
                         self._coalescer.add(event, loop.time())
@@ -293,9 +302,14 @@ class LiveRun:
                 await groups.publish(self._group, self._frame(calls[item] if isinstance(item, str) else item))
         self._has_room.set()
 
-    def _frame(self, item: engine.TextDelta | engine.ThinkingDelta | objects.Call) -> events.RunDelta | events.RunTool:
-        self._seq += 1
+    def _frame(
+        self, item: engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | objects.Call
+    ) -> events.RunDelta | events.RunTool | events.RunWaiting:
+        if not isinstance(item, engine.RetryWait):
+            self._seq += 1
         match item:
+            case engine.RetryWait(seconds):
+                return events.RunWaiting(run=self.id, retry_in=round(seconds, 1))
             case engine.TextDelta(text):
                 self._text.append(text := store.sanitize_text(text))
                 self._add_part(objects.TextPart(len(text)))
@@ -457,7 +471,10 @@ class LiveRun:
         if self._message is None or self._message.run is None:
             return None
         written = self._written()
-        run = replace(self._message.run, seq=written.seq)
+        retry_in = None
+        if self._retry_at is not None:
+            retry_in = round(max(0.0, self._retry_at - asyncio.get_running_loop().time()), 1)
+        run = replace(self._message.run, seq=written.seq, retry_in=retry_in)
         calls = tuple(self._calls.values())
         message = replace(
             self._message, text=written.text, thinking=written.thinking, calls=calls, parts=written.parts, run=run

@@ -184,7 +184,7 @@ def test_sockets_of_a_running_site_use_their_own_language(start_site: Callable[.
     [
         (
             "status@code=429,retry_after=1",
-            "The model is busy. Try again in %(seconds)s seconds.",
+            "The model is busy.",
             "custom asks to wait",
         ),
         (

@@ -13,6 +13,28 @@ from ..support.upstream import text
 Scenario = Callable[..., Any]
 
 
+def test_everybody_is_told_at_once_that_a_busy_model_is_asked_again(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOUS_CHAT_MAX_RETRIES", "1")
+    model("status@code=429,retry_after=2")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            waiting = await ada.hear("run.waiting")
+            assert 2 <= waiting["retry_in"] <= 2.2
+            async with InProcess(people["bob"], room.pk) as late:
+                state = await late.hear("run.state")
+                assert 0 < state["message"]["run"]["retry_in"] <= waiting["retry_in"]
+            finished = await ada.hear("run.finished")
+            assert (finished["error"]["message"], finished["error"]["retry_after"]) == ("The model is busy.", 2)
+            assert finished["message"]["run"]["retry_in"] is None
+            assert len(ada.of_type("run.waiting")) == 1
+
+    scenario(talk)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "chat_settings", "code", "word"),
     [

@@ -94,15 +94,16 @@ def test_a_closed_pipe_ends_the_command_quietly(provider: Upstream) -> None:
 
 
 def test_jsonl_prints_an_error_and_sets_the_exit_code(provider: Upstream) -> None:
-    code, out, _ = ask(provider, "hello", "--model", "custom:status@code=429,retry_after=7", "--jsonl")
+    code, out, err = ask(provider, "hello", "--model", "custom:status@code=429,retry_after=2", "--jsonl")
     assert code == 1
+    assert err.count("The model is busy. Asking again in 2 s ...") == 2
     assert json.loads(out) == {
         "type": "error",
         "code": "rate_limited",
-        "message": "The model is busy. Try again in 7 seconds.",
+        "message": "The model is busy.",
         "detail": "custom asks to wait: Refused with 429.",
         "status": 429,
-        "retry_after": 7.0,
+        "retry_after": 2.0,
         "text": "",
     }
 

@@ -14,6 +14,7 @@ from chat.engine import (
     Event,
     Limits,
     ProviderError,
+    RetryWait,
     TextDelta,
     ThinkingDelta,
     Usage,
@@ -49,6 +50,14 @@ class TestAgain:
             "Busy. Retrying in 0.0 s, 1 of 2.",
             "Busy. Retrying in 0.0 s, 2 of 2.",
         ]
+
+    def test_a_wait_of_a_second_is_announced(self) -> None:
+        model = ScriptedModel([busy(retry_after=1)], [TextDelta("Hi"), Completion("stop")])
+        wait, *rest = events_of(agent_with_retries(model))
+        assert isinstance(wait, RetryWait)
+        assert 1 <= wait.seconds <= 1.1
+        assert wait.code == "overloaded"
+        assert rest[0] == TextDelta("Hi")
 
     def test_each_retry_is_a_new_request_with_the_remaining_time(self) -> None:
         model = ScriptedModel([busy()], [TextDelta("Hi")])

@@ -17,7 +17,6 @@ Error bodies come in these shapes, and as HTML, as plain text, and empty:
 
 import email.utils
 import errno
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -41,7 +40,7 @@ _MAX_QUOTE = 600  # characters of a provider's own words in a detail
 def reader_message(code: str, retry_after: float | None = None) -> Translatable:
     """What readers see for an error code of a provider. `retry_after` is in seconds."""
     if code in ("rate_limited", "overloaded") and retry_after:
-        return _("The model is busy. Try again in %(seconds)s seconds.", seconds=str(math.ceil(retry_after)))
+        return _("The model is busy.")  # when to try again is told in `retry_after`
     return _MESSAGES[code]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand
 
-from ...engine import Agent, Error, Event, Finish, TextDelta, ToolCall, run_stream
+from ...engine import Agent, Error, Event, Finish, RetryWait, TextDelta, ToolCall, run_stream
 from ...engine.providers.recording import Recording, recording
 
 
@@ -61,7 +61,9 @@ class Command(BaseCommand):
             recording.set(tape)
         async with aclosing(run_stream(agent, prompt)) as stream:
             async for event in stream:
-                if jsonl:
+                if isinstance(event, RetryWait):
+                    self.stderr.write(f"The model is busy. Asking again in {event.seconds:.0f} s ...")
+                elif jsonl:
                     self.stdout.write(_line(event))
                 else:
                     self._show(event)

@@ -68,6 +68,9 @@ class Run(Struct, frozen=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    retry_in: float | None = None
+    """Seconds until it asks its model again, which is busy; None if it does not wait for that. Never stored: only the
+    process of the run knows it."""
 
     @classmethod
     def of(cls, row: "models.Run", answer_deleted: bool = False) -> Self:

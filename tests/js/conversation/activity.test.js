@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { activityOf } from "../../../chat/static/nous_chat/conversation/activity.js";
 import { answer, call } from "../wire.js";
 
-const does = (fields = {}, run = {}, silence = 0) => activityOf(answer(2, "r", fields, run), silence);
+const does = (fields = {}, run = {}, silence = 0, wait = 0) => activityOf(answer(2, "r", fields, run), silence, wait);
 
 test("the activity follows the stages of an answer", () => {
   assert.equal(does({}, { status: "queued", place: 3 }), "Assistant is queued, 3rd in line");
@@ -24,6 +24,15 @@ test("a silent model is reported", () => {
   assert.equal(does({}, {}, 12_400), "Assistant: no response from the model for 12 seconds");
   assert.equal(does({ text: "Well" }, {}, 9000), "Assistant: no response from the model for 9 seconds");
   assert.equal(does({ calls: [call("b")] }, {}, 60_000), "Assistant is using send_email", "a tool takes its time");
+});
+
+test("a wait for a busy model is counted down", () => {
+  assert.equal(
+    does({}, {}, 9000, 11_001),
+    "Assistant: the model is busy and is asked again in 12 seconds",
+    "instead of its silence",
+  );
+  assert.equal(does({}, {}, 9000, 0), "Assistant: no response from the model for 9 seconds");
 });
 
 test("places in line are written as ordinals", () => {

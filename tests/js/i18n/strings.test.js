@@ -55,10 +55,10 @@ test("sizes are in KB and MB of 1024, as the server counts them", () => {
   assert.deepEqual(sizes, ["1 byte", "1,023 bytes", "256\u00a0KB", "1.5\u00a0MB"]);
 });
 
-test("a long wait is told in minutes, and not at all for a budget", () => {
+test("a long wait is told in minutes, and not at all if the sentence tells it", () => {
   const refused = (retry_after, code = "rate_limited") => strings.refused({ code, message: "No.", retry_after });
   assert.equal(refused(null), "No.");
   assert.equal(refused(1), "No. Try again in 1 second.");
   assert.equal(refused(600), "No. Try again in 10 minutes.");
-  assert.equal(refused(600, "budget"), "No.");
+  for (const code of ["budget", "busy", "unavailable"]) assert.equal(refused(600, code), "No.");
 });

@@ -39,6 +39,9 @@ test("a failed answer says why and when to try again", () => {
   const { sentence, tone } = ended({ status: "failed", cut_off: true, error: { ...failure, retry_after: 29.2 } });
   assert.equal(sentence, "The model was silent for 60 seconds. Try again in 30 seconds.");
   assert.equal(tone, "bad");
+  const finished_at = new Date(Date.now() - 60_000).toISOString();
+  const old = ended({ status: "failed", cut_off: true, error: { ...failure, retry_after: 29.2 }, finished_at });
+  assert.equal(old.sentence, "The model was silent for 60 seconds.", "that time has passed");
 });
 
 test("the usage of an answer is one line", () => {

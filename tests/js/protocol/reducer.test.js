@@ -457,6 +457,17 @@ test("conversation.state reveals what was lost at the end", () => {
   ]);
 });
 
+test("a busy model is waited for until its answer comes", () => {
+  const page = following(started(answer(2, "r")));
+  assert.deepEqual(apply(page, { type: "run.waiting", run: "r", retry_in: 20, at: 1000 }), []);
+  assert.equal(page.runs.get("r").retryAt, 21_000);
+  apply(page, { ...state(answer(2, "r", {}, { retry_in: 12.5 }), 0), at: 8000 });
+  assert.equal(page.runs.get("r").retryAt, 20_500, "for those who come later");
+  apply(page, delta("r", 1, "a"));
+  assert.equal(page.runs.get("r").retryAt, null);
+  assert.equal(text(page), "a", "the frame has no number");
+});
+
 test("a question can be asked again until somebody writes after it", () => {
   const page = emptyState();
   apply(page, snapshot([message(1, { author: ada }), answer(2, "r", {}, { status: "completed" })]));

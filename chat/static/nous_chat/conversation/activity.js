@@ -26,7 +26,7 @@ export class Activity {
     const active = activeRuns(state);
     for (const id of this.#seen.keys()) if (!active.some(([run]) => run === id)) this.#seen.delete(id);
     const sentences = active.map(([id, run]) =>
-      activityOf(state.messages.get(run.key ?? ""), this.#silence(id, run, now)),
+      activityOf(state.messages.get(run.key ?? ""), this.#silence(id, run, now), (run.retryAt ?? 0) - now),
     );
     if (state.typing.size) sentences.push(strings.typing([...state.typing.values()]));
     const text = sentences.filter(Boolean).join(" · ");
@@ -42,8 +42,13 @@ export class Activity {
   }
 }
 
-/** What an agent is doing. @param {Message|undefined} message the answer  @param {number} silence in ms */
-export function activityOf(message, silence) {
+/**
+ * What an agent is doing.
+ * @param {Message|undefined} message the answer
+ * @param {number} silence in ms
+ * @param {number} wait in ms until a busy model is asked again
+ */
+export function activityOf(message, silence, wait) {
   if (!message?.run) return "";
   const { run, text, thinking, calls } = message;
   const agent = run.agent?.name ?? strings.assistant;
@@ -51,6 +56,7 @@ export function activityOf(message, silence) {
   if (run.status === "awaiting_approval") return strings.doing.asks(agent);
   const call = calls.findLast(({ status }) => status === "running");
   if (call) return strings.doing.uses(agent, call.name);
+  if (wait > 0) return strings.doing.waits(agent, Math.ceil(wait / 1000));
   if (silence >= SLOW) return strings.doing.slow(agent, Math.floor(silence / 1000));
   if (text) return strings.doing.writes(agent);
   return thinking ? strings.doing.thinks(agent) : strings.doing.starts(agent);

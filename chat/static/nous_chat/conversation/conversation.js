@@ -211,7 +211,7 @@ export class Conversation {
 
   /** @param {import("../protocol/types.d.ts").WireEvent} event */
   #receive(event) {
-    if (event.type === "presence") event.at = Date.now();
+    if (event.type === "presence" || event.type === "run.waiting" || event.type === "run.state") event.at = Date.now();
     this.#apply(event);
     if (event.type === "snapshot") this.#handleSnapshot(event.you.id);
     if (event.type === "ack" || event.type === "error") this.#commands.handleReply(event);
@@ -336,6 +336,10 @@ export class Conversation {
     for (const { id, name } of event.type === "run.delta" ? [] : callsAwaitingApproval(this.#state)) {
       if (!this.#announced.has(id)) this.#announcer.say(strings.approvalNeeded(strings.toolAction(name)));
       this.#announced.add(id);
+    }
+    if (event.type === "run.waiting") {
+      const agent = this.#state.messages.get(this.#state.runs.get(event.run)?.key ?? "")?.run?.agent;
+      this.#announcer.say(strings.doing.waits(agent?.name ?? strings.assistant, Math.ceil(event.retry_in)));
     }
     if (event.type === "run.queued") this.#announcer.say(strings.place(event.place));
     if (event.type === "run.started") {

@@ -129,6 +129,14 @@ const translated = () => ({
     /** @param {string} agent */
     asks: (agent) => _("{agent} is waiting for approval", { agent }),
     /** @param {string} agent  @param {number} seconds */
+    waits: (agent, seconds) =>
+      ngettext(
+        "{agent}: the model is busy and is asked again in {count} second",
+        "{agent}: the model is busy and is asked again in {count} seconds",
+        seconds,
+        { agent },
+      ),
+    /** @param {string} agent  @param {number} seconds */
     slow: (agent, seconds) =>
       ngettext(
         "{agent}: no response from the model for {count} second",
@@ -292,9 +300,9 @@ const translated = () => ({
   missing: _("This conversation does not exist, or you have no access to it."),
   reconnectNow: _("Reconnect now"),
   connected: _("Reconnected."),
-  /** Why something was refused, and when to try again; the sentence about a budget says that itself. @param {Pick<Failure, "code"|"message"|"retry_after">} failure */
+  /** Why something was refused, and when to try again. @param {Pick<Failure, "code"|"message"|"retry_after">} failure */
   refused: ({ code, message, retry_after }) =>
-    retry_after && code !== "budget" ? `${message} ${tryAgain(Math.ceil(retry_after))}` : message,
+    retry_after && !SAY_WHEN.has(code) ? `${message} ${tryAgain(Math.ceil(retry_after))}` : message,
   unreachable: _("The server could not be reached."),
 
   // Sidebar.
@@ -427,6 +435,9 @@ function placeInLine(place) {
   };
   return forms[ordinal(place)] ?? _("{place}th in line", { place });
 }
+
+/** The codes of refusals whose sentence says when to try again. */
+const SAY_WHEN = new Set(["budget", "busy", "unavailable"]);
 
 /** @param {number} seconds */
 function tryAgain(seconds) {

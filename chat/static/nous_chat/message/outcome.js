@@ -36,12 +36,15 @@ export function outcomeOf({ text, run }, you) {
 }
 
 /** @param {Run} run  @param {You|null} you */
-function reasonOf({ status, stopped_by, error, usage, tokens }, you) {
+function reasonOf({ status, stopped_by, error, usage, tokens, finished_at }, you) {
   if (status === "stopped" && stopped_by) {
     const name = stopped_by.id === you?.id ? null : stopped_by.name;
     return strings.stoppedBy(name, usage?.output_tokens ?? tokens ?? null);
   }
-  if (error?.message) return strings.refused(error);
+  if (error?.message) {
+    const passed = finished_at ? (Date.now() - Date.parse(finished_at)) / 1000 : 0;
+    return strings.refused({ ...error, retry_after: Math.max(0, (error.retry_after ?? 0) - Math.max(0, passed)) });
+  }
   return strings.ended[/** @type {"stopped"|"failed"|"interrupted"} */ (status)];
 }
 

@@ -179,6 +179,12 @@ const handlers = {
     return [changed(key)];
   },
 
+  /** The model is busy, and is asked again in `retry_in` seconds. `at` is the time of arrival; conversation.js adds it. */
+  "run.waiting"(state, { run, retry_in, at }) {
+    runState(state, run).retryAt = at + retry_in * 1000;
+    return [];
+  },
+
   "run.started"(state, { message }) {
     state.unanswered = null;
     return [...fillGap(state, message.seq), ...store(state, message), ...showAlternative(state, message)];
@@ -211,7 +217,10 @@ const handlers = {
   },
 
   "run.state"(state, event) {
-    runState(state, event.run).outOfSync = false;
+    const run = runState(state, event.run);
+    const retryIn = event.message?.run?.retry_in;
+    run.retryAt = retryIn ? event.at + retryIn * 1000 : null;
+    run.outOfSync = false;
     return event.message ? storeAnswer(state, event.message, event.seq) : [];
   },
 
@@ -390,6 +399,7 @@ function inOrder(state, { run: id, seq }, update) {
     return [sync(id)];
   }
   run.seq = seq;
+  run.retryAt = null;
   return update(message, run.key);
 }
 
@@ -471,7 +481,7 @@ function expectQueued(state, id) {
 /** The state of a run; an unknown run counts as running. @param {State} state  @param {string} id  @returns {RunState} */
 function runState(state, id) {
   let run = state.runs.get(id);
-  if (!run) state.runs.set(id, (run = { status: "running", seq: 0, key: null, outOfSync: false }));
+  if (!run) state.runs.set(id, (run = { status: "running", seq: 0, key: null, outOfSync: false, retryAt: null }));
   return run;
 }
 

@@ -63,6 +63,7 @@ export interface Run {
   created_at?: string;
   started_at?: string | null;
   finished_at?: string | null;
+  retry_in?: number | null;
 }
 export interface Call {
   id: string;
@@ -210,7 +211,8 @@ export type WireEvent =
   | { type: "run.started"; run: string; message: Message }
   | RunDelta
   | RunTool
-  | { type: "run.state"; run: string; seq: number; message: Message | null }
+  | { type: "run.waiting"; run: string; retry_in: number; at: number }
+  | { type: "run.state"; run: string; seq: number; message: Message | null; at: number }
   | { type: "run.finished"; run: string; status: RunStatus; message: Message | null; error: Failure | null }
   | { type: "typing"; user: Person; on: boolean }
   | { type: "participant.joined" | "participant.updated" | "participant.left"; participant: Participant }
@@ -280,6 +282,8 @@ export interface RunState {
   key: string | null;
   /** True after a lost frame: deltas are ignored until `run.state` comes. */
   outOfSync: boolean;
+  /** When the model is asked again, in milliseconds, if it is busy. */
+  retryAt: number | null;
 }
 export type Change =
   /** A message is new, changed as a whole, or gone. */
