@@ -31,8 +31,8 @@ logger = logging.getLogger("nous_chat.runs")
 T = TypeVar("T")
 
 Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | str
-"""What one frame carries: a delta, a wait, or the call with this key (`store.call_key`) as it is then. Only the frame of
-a wait has no number: a client that misses it misses no text.
+"""What one frame carries: a delta, a wait, or the call with this key (`store.call_key`) as it is then. The frame of a
+wait has no number: a client that misses it misses no text.
 """
 
 MAX_HELD_CHARS = 64 * 1024
