@@ -1,4 +1,4 @@
-"""Who does an action, and where: the argument that all actions share."""
+"""Who does an action, and where: the argument of the asynchronous actions (`messages`, `runs`)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

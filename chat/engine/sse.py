@@ -3,13 +3,14 @@
 The format is that of the HTML standard (section 9.2.6, "Interpreting an event stream"), with three additions for what
 model servers really send: the last event counts even without its blank line; a line that is no field of the standard
 becomes an event as well, because some servers report errors in such lines; and a byte order mark, NULs or blanks may
-precede any line, from servers that write each event with a writer of its own or send the end of a C string.
+precede any line. Some servers open a new writer for each event, which begins with a byte order mark; some send the NUL
+that ends a C string.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_STRAY = b"\xef\xbb\xbf\0 \t"
+_IGNORED_AT_START = b"\xef\xbb\xbf\0 \t"
 _COLON = ord(":")
 
 
@@ -41,7 +42,7 @@ class SSEDecoder:
         self._ended_in_cr = False  # a \n that comes next belongs to that \r
         self._name = ""
         self._data: list[bytes] = []
-        self._size = 0
+        self._data_size = 0
 
     def decode(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The events that this chunk completes. The time is linear in the bytes, however small the chunks are.
@@ -76,15 +77,16 @@ class SSEDecoder:
                     data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                     yield ServerSentEvent(self._name or "message", data)
                     self._data = []
-                    self._size = 0
+                    self._data_size = 0
                 self._name = ""
             elif line.startswith(b"data:"):
                 self._append(line, line[6:] if line[5:6] == b" " else line[5:])
             else:
-                # An unfinished line is checked in `decode`; one that came in a single chunk must fail just the same.
+                # `decode` limits a line that has not ended yet. Limit a complete one too, so that the result does not
+                # depend on the chunks.
                 self._check_size(len(line))
-                if line[0] in _STRAY:
-                    yield from self._interpret([line.lstrip(_STRAY)])
+                if line[0] in _IGNORED_AT_START:
+                    yield from self._interpret([line.lstrip(_IGNORED_AT_START)])
                 elif line[0] != _COLON:  # a leading colon makes a comment
                     yield from self._other_field(line)
 
@@ -99,8 +101,8 @@ class SSEDecoder:
 
     def _append(self, line: bytes, data: bytes) -> None:
         self._data.append(data)
-        self._size += len(line)
-        self._check_size(self._size)
+        self._data_size += len(line)
+        self._check_size(self._data_size)
 
     def _check_size(self, size: int) -> None:
         if size > self._max_event:

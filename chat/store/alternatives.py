@@ -24,42 +24,43 @@ from .run_lifecycle import active_runs
 
 
 def create_answer(conversation: Conversation, run: Run) -> Message:
-    """Create the message that a run writes, and hide the answer that it regenerates or continues."""
-    former = run.replaces
-    if former is None:
+    """Create the message that a run writes, and hide the answer that it retries or continues."""
+    replaced = run.replaces
+    if replaced is None:
         return append_message(conversation, role=Message.Role.ASSISTANT)
     if run.continues:
-        return _create_continuation(conversation, run, former)
-    first = former.alternative_of or former
-    if former.alternative_of is None:
-        Message.objects.filter(pk=former.pk).update(alternative_of=former)
+        return _create_continuation(conversation, run, replaced)
+    first = replaced.alternative_of or replaced
+    if replaced.alternative_of is None:
+        Message.objects.filter(pk=replaced.pk).update(alternative_of=replaced)
     Message.objects.filter(alternative_of=first).update(shown=False)
     return append_message(conversation, role=Message.Role.ASSISTANT, alternative_of=first)
 
 
-def _create_continuation(conversation: Conversation, run: Run, former: Message) -> Message:
-    """Begins with the text, the thinking, and the tool calls of the answer that was cut off, and takes its place among
-    the alternatives.
+def _create_continuation(conversation: Conversation, run: Run, replaced: Message) -> Message:
+    """Create a message that begins with the text, the thinking, and the tool calls of the answer that was cut off, and
+    takes its place among the alternatives.
     """
-    calls = list(ToolCall.objects.filter(run__message=former))
+    calls = list(ToolCall.objects.filter(run__message=replaced))
     call_ids = {call.pk: uuid4() for call in calls}
     row = append_message(
         conversation,
         role=Message.Role.ASSISTANT,
-        replaces=former,
-        text=former.text,
-        thinking=former.thinking,
-        parts=copy_parts(former, call_ids),
-        alternative_of=former.alternative_of,
+        replaces=replaced,
+        text=replaced.text,
+        thinking=replaced.thinking,
+        parts=copy_parts(replaced, call_ids),
+        alternative_of=replaced.alternative_of,
     )
-    if former.alternative_of_id == former.pk:  # it was the first alternative, which the others refer to
-        Message.objects.filter(alternative_of=former).update(alternative_of=row)
-        Message.objects.filter(pk=row.pk).update(alternative_of=row)
+    if replaced.alternative_of_id == replaced.pk:  # it was the first alternative, which the others refer to
+        Message.objects.filter(alternative_of=replaced).update(alternative_of=row)  # the new row too
         row.alternative_of = row
-    Message.objects.filter(pk=former.pk).update(shown=False, alternative_of=None)
+    Message.objects.filter(pk=replaced.pk).update(shown=False, alternative_of=None)
     for call in calls:
         # The copy needs its own call_id: the model may use the original one again in this run.
-        call.pk, call.run, call.call_id = call_ids[call.pk], run, str(call.pk)
+        call.call_id = str(call.pk)
+        call.pk = call_ids[call.pk]
+        call.run = run
     ToolCall.objects.bulk_create(calls)
     return row
 
@@ -90,7 +91,8 @@ def choose_alternative(user_id: Any, conversation_id: UUID, message_id: UUID) ->
     if active_runs(conversation_id).filter(same_question).exists():
         raise run_in_progress()
     if not row.shown:
-        if not Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False):
+        hidden = Message.objects.filter(alternative_of=row.alternative_of_id, shown=True).update(shown=False)
+        if not hidden:
             raise Refused(ErrorCode.CONFLICT, _("The question was sent again. This answer belongs to the old one."))
         Message.objects.filter(pk=row.pk).update(shown=True)
         touch(conversation)

@@ -49,20 +49,22 @@ def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:
         raise ConfigurationError(f"There is no key for {name}. Set {variable} and start again.")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError(f"{variable} contains characters that no key has. Copy the key again.")
-    if vendor.wire == "anthropic":
-        return AnthropicProvider(name, model, url, key, variable)
-    if vendor.wire == "gemini":
-        return GeminiProvider(name, model, url, key, variable)
     if name == "ollama" and not url.endswith("/v1"):
         return OllamaProvider(name, model, url, key, variable)
-    return OpenAIProvider(
-        name,
-        model,
-        url,
-        key,
-        variable,
-        limit_field=vendor.limit_field,
-        strict=vendor.strict,
-        replays=vendor.replays,
-        schemas=vendor.schemas,
-    )
+    match vendor.wire:
+        case "anthropic":
+            return AnthropicProvider(name, model, url, key, variable)
+        case "gemini":
+            return GeminiProvider(name, model, url, key, variable)
+        case "openai":
+            return OpenAIProvider(
+                name,
+                model,
+                url,
+                key,
+                variable,
+                limit_field=vendor.limit_field,
+                strict=vendor.strict,
+                replays=vendor.replays,
+                schemas=vendor.schemas,
+            )

@@ -1,9 +1,10 @@
 """Records an exchange with a provider into two files: NAME.sse, the body as it was received, and NAME.json, its
-metadata and the result that it must give. http_provider.py fills it, `nous_ask --record` writes it, replay.py plays it.
+metadata and the result that replaying it must give. http_provider.py fills it, `nous_ask --record` writes it, replay.py
+plays it.
 
 NAME.json holds provider, model, wire ("openai", "anthropic", "gemini", "ollama"), mode ("stream", "http-error"),
 status, headers (only those about the format and rate limits), request (the JSON that was sent), url_path, body_bytes,
-body_sha256, and expected: text, thinking, tool_calls, finish_reason, refusal, usage, error.
+body_sha256, fidelity, verified_by, and expected: text, thinking, tool_calls, finish_reason, refusal, usage, error.
 """
 
 import hashlib
@@ -81,8 +82,8 @@ class Recording:
         return file
 
     def _body(self) -> bytes:
-        """Errors quote keys, also shortened ones, so all that looks like a key is masked. In an answer only the key
-        itself is: a similar string may be a signature."""
+        """Providers quote keys in errors, sometimes shortened, so in an error everything that looks like a key is
+        masked. In an answer only the key itself is: a similar string may be a signature."""
         body = b"".join(self.chunks)
         if self._metadata["status"] != 200:
             return mask(body.decode("utf-8", "surrogateescape"), self._key).encode("utf-8", "surrogateescape")

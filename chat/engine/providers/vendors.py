@@ -2,17 +2,18 @@
 API and differ only in address and key. `provider_for` and discover.py read it."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Vendor(NamedTuple):
     """`default_model` is used if a key is set and no model is named: cheap, fast, and not about to be retired. `local`
-    vendors need no key. OpenAIProvider explains the last four fields."""
+    vendors need no key. `wire` is the format; Ollama's own is chosen by its address (`base_url`). OpenAIProvider
+    explains the last four fields."""
 
     base_url: str
     default_model: str = ""
     local: bool = False
-    wire: str = "openai"
+    wire: Literal["openai", "anthropic", "gemini"] = "openai"
     limit_field: str = "max_tokens"
     strict: bool = False
     replays: str = ""

@@ -136,16 +136,16 @@ export class Composer {
   /**
    * While a run is active, Stop replaces Send; once there is text, both are shown.
    * @param {object} situation
-   * @param {boolean} situation.mayWrite viewers have no field
+   * @param {boolean} situation.mayPost viewers have no field
    * @param {boolean} situation.barred the user was removed; what they have written stays visible
    * @param {Running|null} situation.running
    * @param {string} situation.placeholder
    */
-  show({ mayWrite, barred, running, placeholder }) {
+  show({ mayPost, barred, running, placeholder }) {
     if (!running) this.#mode = null;
     this.#running = running;
-    this.#readOnly.hidden = mayWrite;
-    this.#field.hidden = !mayWrite || (barred && this.text === "");
+    this.#readOnly.hidden = mayPost;
+    this.#field.hidden = !mayPost || (barred && this.text === "");
     this.#text.readOnly = barred;
     this.#attach.hidden = barred;
     this.#text.placeholder = placeholder;

@@ -10,7 +10,7 @@ import { sentenceOf } from "../message/tool-call.js";
 import { Acknowledger } from "../protocol/acknowledge.js";
 import { attempt } from "../protocol/api.js";
 import { Commands } from "../protocol/commands.js";
-import { mayStop, mayWrite } from "../protocol/permissions.js";
+import { mayPost, mayStop } from "../protocol/permissions.js";
 import {
   activeRuns,
   apply,
@@ -129,7 +129,7 @@ export class Conversation {
       el("footer", {}, this.#messages.scroller.button, this.#activity.element, this.#composer.element),
     );
     const dropTarget = new DropTarget(this.element, {
-      allowed: () => mayWrite(this.#state.you),
+      allowed: () => mayPost(this.#state.you),
       files: (files) => this.#composer.attach(files),
     });
     this.element.append(dropTarget.element);
@@ -289,7 +289,7 @@ export class Conversation {
     const { conversation } = state;
     const { name: connection, code } = this.#socket.connection;
     const running = this.#running;
-    const writer = state.you === null || mayWrite(state.you);
+    const writer = state.you === null || mayPost(state.you);
     const barred = code === 4403 || code === 4404;
     const last = lastMessage(state);
     const mayRetry = connection === "live" && writer && running === null && !this.#commands.runRequested;
@@ -300,9 +300,9 @@ export class Conversation {
       mayRetry && last?.run ? keyOf(state, last) : null,
       mayRetry && question ? keyOf(state, question) : null,
     );
-    this.#emptyState.show(state, { mayWrite: writer, mayRetry });
+    this.#emptyState.show(state, { mayPost: writer, mayRetry });
     this.#activity.show(Date.now());
-    this.#composer.show({ mayWrite: writer, barred, running, placeholder: placeholder(conversation) });
+    this.#composer.show({ mayPost: writer, barred, running, placeholder: placeholder(conversation) });
   }
 
   /**

@@ -15,10 +15,10 @@ export class EmptyState {
     this.element = el("div", { class: "empty-state" });
   }
 
-  /** @param {State} state  @param {{mayWrite: boolean, mayRetry: boolean}} options */
-  show({ conversation, messages, unanswered }, { mayWrite, mayRetry }) {
+  /** @param {State} state  @param {{mayPost: boolean, mayRetry: boolean}} options */
+  show({ conversation, messages, unanswered }, { mayPost, mayRetry }) {
     let child = null;
-    if (mayWrite && conversation && messages.size === 0) child = this.#welcome(conversation.agent.starters);
+    if (mayPost && conversation && messages.size === 0) child = this.#welcome(conversation.agent.starters);
     else if (unanswered) child = this.#unanswered(unanswered, mayRetry);
     if ((child?.textContent ?? "") === this.element.textContent) return; // keeps the focus
     this.element.replaceChildren(...(child ? [child] : []));

@@ -3,7 +3,7 @@
 
 import { strings } from "../i18n/strings.js";
 import { settle } from "../markdown/idle.js";
-import { isMine, mayDelete, mayRestore, mayWrite, undoTimeLeft } from "../protocol/permissions.js";
+import { isMine, mayDelete, mayPost, mayRestore, undoTimeLeft } from "../protocol/permissions.js";
 import { isActive } from "../protocol/reducer.js";
 import { el, textButton } from "../ui/dom.js";
 import { Actions } from "./actions.js";
@@ -141,7 +141,7 @@ export class MessageView {
     this.#updateBody();
     this.#views.files.update(message.attachments);
     const act = this.#views.outcome.update(message, you, offered);
-    this.#views.alternatives.update(message, mayWrite(you));
+    this.#views.alternatives.update(message, mayPost(you));
     this.#views.actions.update(this.#offeredActions(act));
     this.#updateDeletion();
     const usage = usageOf(message.run);
@@ -210,7 +210,7 @@ export class MessageView {
     /** @type {Set<import("./actions.js").Action>} */
     const names = new Set();
     if (!id || role === "system" || deleted_at || this.#open) return names;
-    const writer = mayWrite(you);
+    const writer = mayPost(you);
     if (text && navigator.clipboard) names.add("copy");
     if (offered && act !== "retry") names.add("retry");
     if (writer) names.add("reply");

@@ -9,7 +9,7 @@ const APPROVAL_SILENCE = 60_000; // ms; while people consider an approval, few f
 export class Acknowledger {
   #state;
   #send;
-  /** @type {Map<string, {seq: number, at: number}>} by run */
+  /** @type {Map<string, {seq: number, at: number}>} by run: the last seq acknowledged, and when */
   #seen = new Map();
 
   /**
@@ -21,7 +21,7 @@ export class Acknowledger {
     this.#send = send;
   }
 
-  /** Starts over: a new socket has received no acknowledgement. */
+  /** Starts over: on a new socket, the server knows no acknowledgement. */
   reset() {
     this.#seen.clear();
   }

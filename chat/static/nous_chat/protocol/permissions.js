@@ -1,18 +1,24 @@
-// What the user may do, as far as the page can tell, so that only that is offered. The server decides (permissions.py,
-// which a site may replace). Used by the views.
+// Decides which actions the page offers. The server checks again (chat/permissions.py, which a site may replace).
 
 /** @import { Message, Run, You } from "./types.d.ts" */
 
+let undoTime = 600_000; // ms
+
+/** Post messages. @param {You|null} you */
+export const mayPost = (you) => you !== null && you.role !== "viewer";
+
 /** @param {You|null} you */
-export const mayWrite = (you) => you !== null && you.role !== "viewer";
+const isOwnerOrStaff = (you) => you !== null && (you.role === "owner" || you.staff);
 
-/** Approve or reject the calls of a run. @param {Run} run  @param {You|null} you */
-export const mayDecide = (run, you) => mayStop(run, you) && (mayWrite(you) || you?.staff === true);
+/** Approve or reject the calls of a run: who may stop it, except a launcher who is a viewer now.
+ * @param {Run} run  @param {You|null} you */
+export const mayDecide = (run, you) => mayStop(run, you) && (mayPost(you) || isOwnerOrStaff(you));
 
-/** Stop a run. The launcher of a queued run is not known yet. @param {Partial<Run>} run  @param {You|null} you */
+/** Stop a run. While a queued run's launcher is unknown, everybody who may post is offered it.
+ * @param {Partial<Run>} run  @param {You|null} you */
 export function mayStop(run, you) {
-  if (run.launched_by === undefined) return mayWrite(you);
-  return you !== null && (run.launched_by?.id === you.id || you.role === "owner" || you.staff === true);
+  if (run.launched_by === undefined) return mayPost(you);
+  return isOwnerOrStaff(you) || (you !== null && run.launched_by?.id === you.id);
 }
 
 /** Returns true for unsent messages as well: they are always the user's. @param {Message} message  @param {You|null} you */
@@ -20,23 +26,21 @@ export function isMine(message, you) {
   return message.role === "user" && (message.id === null || message.author?.id === you?.id);
 }
 
-let undoTime = 600_000; // ms
-
 /** Sets how long a deletion can be undone. @param {number} seconds */
 export function setUndoSeconds(seconds) {
   undoTime = seconds * 1000;
 }
 
-/** Milliseconds left to undo a deletion. @param {string|null} [deleted_at] ISO 8601; now if left out */
+/** Milliseconds left to undo a deletion. @param {string|null} [deleted_at] ISO 8601; default: just deleted */
 export function undoTimeLeft(deleted_at) {
   const left = undoTime - (deleted_at ? Date.now() - Date.parse(deleted_at) : 0);
   return Math.min(left, 2 ** 31 - 1); // the most that a timer takes
 }
 
 /** Undo the deletion of a message. @param {Message} message  @param {You|null} you */
-export const mayRestore = ({ deleted_by }, you) => mayWrite(you) && deleted_by?.id === you?.id;
+export const mayRestore = ({ deleted_by }, you) => mayPost(you) && deleted_by?.id === you?.id;
 
-/** @param {Message} message  @param {You|null} you */
+/** Delete a message: its author if they may still post, owners, and staff. @param {Message} message  @param {You|null} you */
 export function mayDelete(message, you) {
-  return mayWrite(you) && message.role !== "system" && (isMine(message, you) || you?.role === "owner");
+  return message.role !== "system" && (isOwnerOrStaff(you) || (mayPost(you) && isMine(message, you)));
 }
