@@ -87,16 +87,12 @@ def every_command(room: Conversation) -> dict[str, tuple[str, dict[str, Any]]]:
 def state(room: Conversation) -> Any:
     """The rows of a conversation that a refused command must not change."""
     return (
-        list(
-            Conversation.objects.filter(pk=room.pk).values(
-                "title", "agent", "answers", "mode", "last_seq", "deleted_at"
-            )
-        ),
-        list(Message.objects.filter(conversation=room).values("pk", "text", "shown", "deleted_at")),
-        list(Run.objects.filter(conversation=room).values("pk", "status", "stop_requested_at")),
-        list(ToolCall.objects.filter(run__conversation=room).values("pk", "status")),
-        list(Participant.objects.filter(conversation=room).values("user", "role")),
-        list(Invitation.objects.filter(conversation=room).values("pk")),
+        list(Conversation.objects.filter(pk=room.pk).values()),
+        list(Message.objects.filter(conversation=room).values()),
+        list(Run.objects.filter(conversation=room).values()),
+        list(ToolCall.objects.filter(run__conversation=room).values()),
+        list(Participant.objects.filter(conversation=room).values("user", "role")),  # the rest is each user's own
+        list(Invitation.objects.filter(conversation=room).values()),
     )
 
 

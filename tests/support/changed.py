@@ -1,7 +1,7 @@
 """`python -m tests.support.changed [pytest's arguments]`: run the tests of what has changed since the last commit.
 
-A changed test file runs itself. A module of `chat/LAYER/` runs `tests/LAYER/`, a module of the page runs `tests/js/`.
-Anything else, and a failed guess, is for `make fast`: this is what `make watch` runs while you write.
+A changed test file runs itself. A module of `chat/LAYER/` runs `tests/LAYER/` (or what `TESTS_OF` names), a module of
+the page runs `tests/js/`. Anything else is for `make fast`: this is what `make watch` runs while you write.
 """
 
 import subprocess
@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+TESTS_OF = {"actions": ("consumers", "api"), "models": ("store",)}
+"""The folders that test the layers without a folder of that name."""
 
 
 def changed_files() -> list[Path]:
@@ -33,8 +35,9 @@ def select(files: Iterable[Path]) -> list[str]:
                 found.add(str(file))
             case ("tests", "js", *_) | ("chat", "static", *_):
                 found.add("tests/js")
-            case (("tests" | "chat"), layer, _, *_) if any((ROOT / "tests" / layer).glob("test_*.py")):
-                found.add(f"tests/{layer}")
+            case (("tests" | "chat"), layer, _, *_):
+                folders = TESTS_OF.get(layer, (layer,))
+                found.update(f"tests/{each}" for each in folders if any((ROOT / "tests" / each).glob("test_*.py")))
     return sorted(found)
 
 
@@ -43,7 +46,7 @@ def main() -> int:
     if not any(not argument.startswith("-") for argument in arguments):
         tests = select(changed_files())
         if not tests:
-            print("No test belongs to what has changed.")
+            print("No folder of tests belongs to what has changed: run `make fast`.")
             return 0
         arguments = [*tests, *arguments]
     command = [sys.executable, "-m", "pytest", "-q", "--exitfirst", "--failed-first", *arguments]
