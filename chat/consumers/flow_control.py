@@ -35,7 +35,9 @@ class FlowControl:
         if run != self._run:
             self._reset(run)
         late = bool(self._sent) and now - self._sent[0][2] > PATIENCE
-        if self._behind_since is None and (late or self._outstanding + size > LIMIT):
+        # A reader who has acknowledged everything gets a delta of any size: nothing else would make them acknowledge.
+        full = bool(self._sent) and self._outstanding + size > LIMIT
+        if self._behind_since is None and (late or full):
             self._behind_since = now
         if self.behind:
             return False

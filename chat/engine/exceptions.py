@@ -1,7 +1,7 @@
 """The engine's exceptions. Providers and the runner raise them; run_stream ends a stream with an Error event that holds
 one.
 
-    EngineError                  message, detail, code: internal, too_many_turns, invalid_output
+    EngineError                  message, detail, code: internal, too_many_turns, too_large, invalid_output
     +-- ConfigurationError       configuration: no key, an unknown provider, an invalid model string
     +-- ProviderError            + provider, status, retry_after, retryable
         +-- DeadlineError        connect_timeout, first_token_timeout, idle_timeout, total_timeout
@@ -58,6 +58,8 @@ def internal_error() -> EngineError:
     """A bug in our code or in the site's. The traceback is in the log only."""
     return EngineError(_("Something went wrong on our side. Try again."))
 
+
+TOO_LARGE = _("The model sent more than this site accepts, so the answer was ended. What came before is kept.")
 
 NOT_SET_UP = _("The assistant is not set up correctly. The site's administrator can see why.")
 

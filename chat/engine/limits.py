@@ -19,7 +19,12 @@ class Limits:
     requests, pauses and tools.
 
     `max_turns` is the number of requests in one run, which tools and corrections cause; `max_calls` the number of tool
-    calls made in one turn. `max_retries` is how often a failed request is repeated, and `max_retry_wait` the longest
+    calls made in one turn. More calls are refused, and of more than four times as many the rest is left out; the model
+    is told both. Calls are also refused if their arguments are longer than `max_argument_chars`, together in one turn.
+    An answer ends as failed with the code `too_large` if its text, or its thinking, is longer than `max_text_chars`, or
+    if the provider sends more than `max_bytes` in one response, or 8 MB in one event of it.
+
+    `max_retries` is how often a failed request is repeated, and `max_retry_wait` the longest
     wait that a provider may ask for. `max_corrections` is how often the model may correct an answer that does not match
     its `output_type`.
     """
@@ -31,6 +36,9 @@ class Limits:
     max_output_tokens: int | None = None
     max_turns: int = 10
     max_calls: int = 32
+    max_argument_chars: int = 200_000
+    max_text_chars: int = 2_000_000
+    max_bytes: int = 32 * 1024 * 1024
     max_retries: int = field(default_factory=_max_retries)
     max_retry_wait: float = 20.0
     max_corrections: int = 2

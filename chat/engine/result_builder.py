@@ -110,6 +110,11 @@ class ResultBuilder:
         return turn
 
     @property
+    def turn_calls(self) -> int:
+        """The number of tool calls in this turn so far."""
+        return len(self._turn_calls)
+
+    @property
     def refused(self) -> bool:
         """True if the model declined to answer in this turn."""
         return bool(self._completion.refusal)

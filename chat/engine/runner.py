@@ -16,7 +16,7 @@ from .agent import Agent
 from .approvals import Approve, Decision, Reject, check_decisions, pending_calls
 from .custom_agent import CustomAgent, relay
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
-from .exceptions import EngineError, internal_error
+from .exceptions import TOO_LARGE, EngineError, internal_error
 from .i18n import _
 from .messages import Message, Result
 from .providers.provider import Completion, Request
@@ -100,6 +100,9 @@ class _Run:
         self.history = history
         self.builder = ResultBuilder((call.id for message in history for call in message.tool_calls), before)
         self.tools = ToolRunner(agent.wrapped_tools, context)
+        self.received = {True: 0, False: 0}  # characters of text, and of thinking
+        self.omitted = self.argument_chars = 0  # of the current turn: calls left out, characters of arguments
+        self.too_long: set[str] = set()  # ids of the current turn's calls that have too long arguments
 
     async def stream(self, decisions: Mapping[str, Decision] | None = None) -> AsyncGenerator[Event, None]:
         end: Finish | Error
@@ -134,7 +137,7 @@ class _Run:
             is_last = number == limits.max_turns
             if turn.tool_calls and self.tools.specs:
                 self._keep(turn)
-                refused = {call.id: _TOO_MANY_CALLS for call in turn.tool_calls[limits.max_calls :]}
+                refused = self._refuse_calls(turn.tool_calls)
                 waiting = tuple(c for c in turn.tool_calls if c.id not in refused and self.tools.needs_approval(c))
                 calls = [call for call in turn.tool_calls if call not in waiting]
                 if is_last and not waiting:
@@ -167,6 +170,8 @@ class _Run:
         messages = tuple(self.history)
         request = Request(messages, agent.instructions, agent.limits, agent.settings, self.tools.specs, schema)
         builder.start_turn()
+        self.omitted, self.argument_chars = 0, 0
+        self.too_long.clear()
         try:
             async with aclosing(self.models.stream(request)) as stream:
                 async for event in stream:
@@ -174,12 +179,45 @@ class _Run:
                         builder.set_completion(event)
                     elif isinstance(event, RetryWait):
                         yield event
-                    elif isinstance(event, ToolCall):
-                        yield builder.add(builder.with_key(event, self.models.provider.name))
-                    else:
+                    elif not isinstance(event, ToolCall):
+                        self._check_length(event)
                         yield builder.add(event)
+                    elif (call := self._accept(event)) is not None:
+                        yield builder.add(call)
         finally:
             builder.provider, builder.model = self.models.provider.name, self.models.provider.model
+
+    def _check_length(self, delta: TextDelta | ThinkingDelta) -> None:
+        """Raises EngineError if the answer has become too long."""
+        is_text = isinstance(delta, TextDelta)
+        self.received[is_text] += len(delta.text)
+        if self.received[is_text] > (most := self.agent.limits.max_text_chars):
+            kind = "text" if is_text else "thinking"
+            raise EngineError(
+                TOO_LARGE, "too_large", detail=f"The model wrote more than {most:,} characters of {kind}."
+            )
+
+    def _accept(self, call: ToolCall) -> ToolCall | None:
+        """The call as readers and the history get it, or None for one that is left out."""
+        limits, builder = self.agent.limits, self.builder
+        if builder.turn_calls >= 4 * limits.max_calls:
+            self.omitted += 1
+            return None
+        call = builder.with_key(replace(call, name=call.name[:_MAX_NAME_CHARS]), self.models.provider.name)
+        self.argument_chars += len(call.raw)
+        if self.argument_chars > limits.max_argument_chars:
+            self.too_long.add(call.id)
+            call = replace(call, arguments=None, raw=call.raw[:_MAX_NAME_CHARS])
+        return call
+
+    def _refuse_calls(self, calls: Sequence[ToolCall]) -> dict[str, str]:
+        """The calls of a turn that are not made, by id, with what the model is told about each."""
+        limits = self.agent.limits
+        refused = {call.id: _TOO_MANY_CALLS for call in calls[limits.max_calls :]}
+        refused |= dict.fromkeys(self.too_long, _TOO_LONG % f"{limits.max_argument_chars:,}")
+        if self.omitted:
+            refused[calls[-1].id] += f" {self.omitted:,} more calls were left out."
+        return refused
 
     def _apply_decisions(self, decisions: Mapping[str, Decision]) -> AsyncGenerator[ToolResult, None]:
         """The results of the calls that waited for approval."""
@@ -235,6 +273,9 @@ class _Run:
         self.builder.messages += kept
 
 
+_MAX_NAME_CHARS = 200  # names of tools have up to 64
+
+_TOO_LONG = "Not called: the arguments of the calls in one turn may have %s characters. Write less at once."
 _TOO_MANY_CALLS = "Not called: there were too many calls at once. Ask for it again."
 _TOO_MANY_TURNS = "Not called: this answer has taken too many turns already."
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -26,7 +27,7 @@ from . import prompts
 from .base import lock_conversation, lock_membership
 from .budgets import check_budgets, record_spending
 from .run_lifecycle import Ending, FinishedRun, compute_ending_cost, read_finished, require_host, usage_fields
-from .text import sanitize_json, sanitize_text
+from .text import sanitize_json, sanitize_text, truncate
 
 EXPIRED = gettext_noop("Nobody decided in time.")
 """The reason of a rejection that nobody made."""
@@ -36,6 +37,11 @@ MAX_KEY_CHARS = 200
 
 MAX_NAME_CHARS = 100
 """The length of the column `ToolCall.name`."""
+
+MAX_CALL_CHARS = 256 * 1024
+"""The longest arguments, and the longest result, that people see. The tools of a model have lower limits (`Limits`,
+`max_chars`); custom agents set their own.
+"""
 
 EXPIRE_AT_ONCE = 20
 """In how many conversations one call of `expire_approvals` expires calls."""
@@ -77,12 +83,15 @@ def save_calls(run_id: UUID, host: str, calls: Mapping[str, objects.Call]) -> No
 
 
 def sanitize_call(call: objects.Call) -> objects.Call:
-    """A call as its row can hold it."""
+    """A call as its row and a frame can hold it. Arguments beyond MAX_CALL_CHARS are left out, a result is cut."""
+    arguments = sanitize_json(call.arguments)
+    if arguments is not None and len(msgspec.json.encode(arguments)) > MAX_CALL_CHARS:
+        arguments = None
     return replace(
         call,
         name=sanitize_text(call.name)[:MAX_NAME_CHARS],
-        arguments=sanitize_json(call.arguments),
-        result=None if call.result is None else sanitize_text(call.result),
+        arguments=arguments,
+        result=None if call.result is None else truncate(sanitize_text(call.result), MAX_CALL_CHARS),
     )
 
 

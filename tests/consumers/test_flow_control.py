@@ -12,6 +12,15 @@ def test_everything_is_admitted_while_the_reader_keeps_up() -> None:
         assert not flow.acknowledge(RUN, seq)
 
 
+def test_a_reader_who_is_not_behind_gets_a_frame_of_any_size() -> None:
+    """A withheld first frame would keep them waiting: they have nothing to acknowledge."""
+    flow = FlowControl()
+    assert flow.admit(RUN, 1, 2 * LIMIT, 0.0)
+    assert not flow.admit(RUN, 2, 1, 0.0)
+    assert flow.acknowledge(RUN, 1)
+    assert flow.admit(RUN, 3, 2 * LIMIT, 0.0)
+
+
 def test_a_silent_reader_gets_at_most_the_limit() -> None:
     flow = FlowControl()
     admitted = sum(flow.admit(RUN, seq, 1000, 0.0) for seq in range(1, 2000))

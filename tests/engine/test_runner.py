@@ -344,6 +344,40 @@ class TestLoop:
         events = events_of(model.agent(tools=[add], limits=Limits(max_calls=3)))
         assert [result.failed for result in sorted(results(events), key=lambda r: r.id)] == [False] * 3 + [True] * 2
 
+    def test_calls_far_beyond_the_limit_are_left_out_and_the_model_is_told(self) -> None:
+        model = ScriptedModel([call("add", str(i), x=i, y=i) for i in range(2000)], [TextDelta("ok")])
+        events = events_of(model.agent(tools=[add], limits=Limits(max_calls=3)))
+        assert finished(events).text == "ok"
+        made = results(events)
+        assert (len(made), sum(not result.failed for result in made)) == (12, 3)
+        assert len(finished(events).messages[0].tool_calls) == 12
+        told = [message.text for message in model.requests[1].messages if message.role == "tool"]
+        assert told[-2:] == [
+            "Not called: there were too many calls at once. Ask for it again.",
+            "Not called: there were too many calls at once. Ask for it again. 1,988 more calls were left out.",
+        ]
+
+    def test_arguments_that_are_too_long_are_not_kept_and_their_call_is_not_made(self) -> None:
+        long = ToolCall("2", "shout", {"text": "a" * 900}, '{"text": "' + "a" * 900 + '"}')
+        model = ScriptedModel([call("shout", "1", text="a"), long, call("x" * 5000, "3")], [TextDelta("ok")])
+        events = events_of(model.agent(tools=[shout], limits=Limits(max_argument_chars=500)))
+        assert finished(events).text == "ok"
+        answers = {result.id: result.text for result in results(events)}
+        assert answers["1"] == "A"
+        assert answers["2"].startswith("Not called: the arguments of the calls in one turn may have 500 characters.")
+        kept = finished(events).tool_calls
+        assert kept[1].arguments is None
+        assert max(len(repr(kept_call)) for kept_call in kept) < 1000
+
+    @pytest.mark.parametrize("kind", [TextDelta, ThinkingDelta])
+    def test_an_answer_without_end_is_ended_and_what_came_is_kept(self, kind: Any) -> None:
+        model = ScriptedModel([TextDelta("Hi "), *[kind("word ") for _ in range(100)]])
+        last = failed(events_of(model.agent(limits=Limits(max_text_chars=250))))
+        assert last.error.code == "too_large"
+        assert "What came before is kept" in last.error.message
+        assert last.result.text.startswith("Hi ")
+        assert 240 < len(last.result.text + last.result.thinking) <= 253
+
     def test_a_failure_keeps_the_earlier_turns(self) -> None:
         failure = ProviderError("Too bad.", "overloaded", provider="demo")
         model = ScriptedModel(

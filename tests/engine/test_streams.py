@@ -139,9 +139,21 @@ class TestFailures:
         last = failure(agent(model))
         assert (last.error.code, last.result.text, last.result.usage) == ("stream_cut", text(5), None)
 
-    @pytest.mark.parametrize("model", ["garbage", "page", "endless", "line@size=20000000"])
+    @pytest.mark.parametrize("model", ["garbage", "page"])
     def test_a_response_that_is_no_answer_is_a_bad_response(self, agent: Make, model: str) -> None:
         assert failure(agent(model)).error.code == "bad_response"
+
+    @pytest.mark.parametrize("model", ["endless", "line@size=20000000"])
+    def test_a_line_of_more_than_8_mb_is_too_large(self, agent: Make, model: str) -> None:
+        error = failure(agent(model))
+        assert (error.error.code, error.result.text) == ("too_large", "begun" if model.startswith("line") else "")
+
+    def test_a_response_that_is_too_large_keeps_the_text(self, agent: Make) -> None:
+        error = failure(agent("flowing@delay=1", max_bytes=20_000))
+        assert error.error.code == "too_large"
+        assert "a response of more than 20,000 bytes" in error.error.detail
+        assert text(10_000).startswith(error.result.text)
+        assert len(error.result.text) > 100
 
     def test_an_error_in_mid_stream_keeps_the_text(self, agent: Make) -> None:
         last = failure(agent("fails@n=5"))

@@ -26,7 +26,7 @@ import aiohttp
 import httpx
 import msgspec
 
-from ..exceptions import NOT_SET_UP, ConfigurationError, DeadlineError, EngineError, ProviderError, mask
+from ..exceptions import NOT_SET_UP, TOO_LARGE, ConfigurationError, DeadlineError, EngineError, ProviderError, mask
 from ..i18n import Translatable, _
 from ..limits import Limits
 from ..sse import ServerSentEvent, SSEDecoder
@@ -56,6 +56,7 @@ _MESSAGES = {
     "unreachable": _("The model could not be reached. Try again."),
     "connect_timeout": _("The model could not be reached. Try again."),
     "stream_cut": _("The answer broke off. Try again."),
+    "too_large": TOO_LARGE,
 }
 
 
@@ -148,6 +149,10 @@ class ProviderErrors:
     def cut_off(self) -> ProviderError:
         """The connection ended before the answer did."""
         return self._error("stream_cut", f"{self._model_name} broke off in the middle of its answer.")
+
+    def too_large(self, what: str, most: int) -> ProviderError:
+        """More than `most` bytes. `what` completes the phrase "it sent ... of more than", such as "an event"."""
+        return self._error("too_large", f"{self._model_name} sent {what} of more than {most:,} bytes.")
 
     def bad_response(self, found: str) -> ProviderError:
         """A response with status 200 that is not in the provider's format. `found` completes the phrase "it sent"."""

@@ -71,7 +71,7 @@ class ResponseDecoder:
             if not self.done and not chunk:
                 self._finish(deltas)
         except EventTooLongError:
-            self._fail(self._errors.bad_response("one piece of more than 8 MB"))
+            self._fail(self._errors.too_large("one piece", self._max_bytes))
         except NotJSONError:
             if chunk:
                 self._fail(self._errors.bad_response("something that is no JSON"))

@@ -57,6 +57,7 @@ class Exchange:
         self._response: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._last_read = float("-inf")  # on the loop's clock
+        self._received = 0  # bytes of the body
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,13 +109,16 @@ class Exchange:
             async with asyncio.timeout_at(deadline):
                 chunk = await anext(self._chunks)
             self._last_read = time()
-            return chunk
+            self._received += len(chunk)
         except StopAsyncIteration:
             return b""
         except TimeoutError:
             raise self._errors.deadline(code, self._deadlines.limits) from None
         except _TRANSPORT_ERRORS as error:
             raise self._errors.cut_off() from error
+        if self._received > self._deadlines.limits.max_bytes:
+            raise self._errors.too_large("a response", self._deadlines.limits.max_bytes)
+        return chunk
 
     async def read_all(self, at_most: int) -> bytes:
         """The rest of the body, or its first `at_most` bytes, or what arrives before the connection breaks."""

@@ -62,6 +62,16 @@ async def tools(answer: Answer) -> None:
     await answer.finish("tool_calls")
 
 
+async def calls(answer: Answer) -> None:
+    await answer.begin()
+    await answer.say(["Looking. "])
+    if not answer.results():
+        for index in range(answer.n):
+            function = {"name": "look_up", "arguments": f'{{"order": {index}}}'}
+            await answer.choice({"tool_calls": [{"index": index, "id": f"call_{index}", "function": function}]})
+    await answer.finish("stop" if answer.results() else "tool_calls")
+
+
 async def agent(answer: Answer) -> None:
     await answer.begin()
     if results := answer.results():
@@ -186,7 +196,7 @@ async def status(answer: Answer) -> None:
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        words, flowing, documented, thinking, tools, agent, echo, whole, deaf,
+        words, flowing, documented, thinking, tools, calls, agent, echo, whole, deaf,
         silent, comments, stall, drone, cut, unfinished, garbage,
         page, line, endless, late, fails, status,
     )

@@ -1,0 +1,44 @@
+"""A model that makes 2,000 calls at once neither floods its readers nor keeps a stop waiting."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ..support.client import signed_in
+from ..support.servers import Site
+
+StartSite = Callable[..., Site]
+
+
+@pytest.fixture
+def site(start_site: StartSite) -> Site:
+    return start_site(DJANGO_SETTINGS_MODULE="tests.sites.eager")
+
+
+def test_two_thousand_calls_are_few_frames_and_a_stop_ends_them_at_once(site: Site) -> None:
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation()
+            async with ada.socket(conversation) as peer:
+                await peer.say("Look everything up")
+                finished = await peer.hear("run.finished")
+                assert (finished["status"], finished["message"]["text"]) == ("completed", "Looking. \n\nLooking. ")
+                statuses = [call["status"] for call in finished["message"]["calls"]]
+                assert (statuses.count("done"), statuses.count("failed")) == (32, 96)
+                assert "1,872 more calls were left out" in finished["message"]["calls"][-1]["result"]
+                assert len(peer.of_type("run.tool")) <= 2 * 128
+                assert peer.answer["calls"] == finished["message"]["calls"]
+                assert (await ada.messages(conversation))[-1] == finished["message"]
+
+                await peer.say("Once more")
+                run = (await peer.hear("run.started", 2))["run"]
+                await peer.until(lambda: any(event["run"] == run for event in peer.of_type("run.tool")))
+                began = time.monotonic()
+                await peer.send("run.stop", run=run, ref="stop")
+                assert (await peer.hear("run.finished", 2))["status"] in ("stopped", "completed")
+                assert time.monotonic() - began < 1
+                assert peer.closed is None
+
+    asyncio.run(talk())
