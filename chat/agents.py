@@ -37,6 +37,7 @@ def build(agent: AgentConf) -> engine.Agent | engine.CustomAgent:
         name=agent.name,
         instructions=agent.instructions,
         fallback=agent.fallback,
+        settings=agent.settings,
         tools=tools,
         limits=engine.Limits(
             connect=conf.CONNECT_TIMEOUT,

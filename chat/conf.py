@@ -32,6 +32,9 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instructions: str = ""
     fallback: tuple[str, ...] = ()
     """Models to try next, in order, if a model fails before its first token."""
+    settings: dict[str, Any] = {}
+    """Fields added to the provider's request, such as `{"temperature": 0.2}`; None leaves out a field that is usually
+    sent, such as `{"stream_options": None}`. Models of `fallback` get them only if they belong to the same provider."""
     tools: tuple[str, ...] = ()
     """Dotted paths of functions, plain or decorated with `engine.tool`."""
     deps: str = ""

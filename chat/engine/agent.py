@@ -14,7 +14,8 @@ from .tools import Tool
 class Agent:
     """`model` is "provider:model" (providers/vendors.py lists the providers), or a Provider of your own.
 
-    `settings` are fields added to the provider's request unchanged, such as `{"temperature": 0.2}`. Models of
+    `settings` are fields added to the provider's request unchanged, such as `{"temperature": 0.2}`; None leaves out a
+    field that the engine would send. Models of
     `fallback` get them only if they belong to the same provider, because vendors use different fields.
 
     `tools` are Tools or plain functions. `fallback` are the models to ask, in this order, if the one before fails

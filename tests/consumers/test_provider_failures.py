@@ -8,6 +8,7 @@ import pytest
 from chat.models import Conversation, Run
 
 from ..support.client import InProcess
+from ..support.servers import Upstream
 from ..support.upstream import text
 
 Scenario = Callable[..., Any]
@@ -105,6 +106,23 @@ def test_an_agent_that_is_not_set_up_fails_with_configuration(
             assert (finished["status"], finished["error"]["code"]) == ("failed", "configuration")
 
     scenario(talk)
+
+
+def test_the_settings_of_an_agent_are_in_its_requests(
+    scenario: Scenario, people: Any, room: Conversation, model: Any, upstream: Upstream
+) -> None:
+    settings = {"temperature": 0.2, "stream_options": None}
+    model("words", AGENTS={"assistant": {"settings": settings}})
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            assert (await ada.hear("run.finished"))["status"] == "completed"
+
+    scenario(talk)
+    sent = upstream.last()["body"]
+    assert sent["temperature"] == 0.2
+    assert "stream_options" not in sent
 
 
 def test_a_provider_that_is_down_fails_with_unreachable(

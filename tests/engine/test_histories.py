@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chat.engine import Agent, Result, run, tool
+from chat.engine import Agent, Image, Message, ProviderError, Result, ToolCall, run, tool
 from chat.engine.providers import provider_for
+from chat.engine.providers.provider import Request
 
 from ..support.upstream import Script, Upstream
 from .conftest import KEY
@@ -128,3 +129,110 @@ def test_blocks_go_back_to_anthropic_with_the_fields_that_it_takes(provider: Ups
     for made in calls:
         assert made | {"id": "", "name": ""} == {"type": "tool_use", "id": "", "name": "", "input": {"word": "tide"}}
     assert [made["name"] for made in calls] == ["look_up", "look_up", "_no_such"]
+
+
+SIGNATURE = {"google": {"thought_signature": "U0lHTkFUVVJF"}}
+
+
+def test_a_signature_in_extra_content_goes_back_with_its_call(provider: Upstream) -> None:
+    """Google: "OpenAI compatibility", thought signatures. Only the first of several calls has one."""
+    first = sse(
+        call(0, id="a", name="look_up", arguments='{"word": "a"}', extra_content=SIGNATURE),
+        call(1, id="b", name="look_up", arguments='{"word": "b"}'),
+        delta("tool_calls"),
+    )
+    script = provider.script("signed", first, DONE)
+    assert ask(provider, script).text == "All done."
+    _, turn, *_ = script.requests[1]["messages"]
+    assert [made.get("extra_content") for made in turn["tool_calls"]] == [SIGNATURE, None]
+    assert set(turn) == {"role", "content", "tool_calls"}
+
+
+def test_a_signature_goes_back_to_its_own_vendor_only(provider: Upstream) -> None:
+    first = sse(call(0, id="a", name="look_up", arguments="{}", extra_content=SIGNATURE), delta("tool_calls"))
+    script = provider.script("signed-1", first, DONE)
+    history = ask(provider, script).messages
+    other = provider_for("groq:x", {"GROQ_API_KEY": KEY})
+    assert "extra_content" not in str(other.request_body(Request(history)))  # type: ignore[attr-defined]
+
+
+def test_deepseek_gets_its_field_of_thoughts_with_and_without_thoughts(provider: Upstream) -> None:
+    calls = (call(0, id="a", name="look_up", arguments="{}"), delta("tool_calls"))
+    script = provider.script("thoughts", sse(*calls), sse(delta(reasoning_content="Hm."), *calls), DONE)
+    ask(provider, script, "deepseek")
+    turns = [message for message in script.requests[2]["messages"] if message["role"] == "assistant"]
+    assert [turn["reasoning_content"] for turn in turns] == ["", "Hm."]
+
+
+REFUSED = {"error_code": "BAD_REQUEST", "message": "stream_options: Extra inputs are not permitted"}
+
+
+def test_a_server_that_refuses_stream_options_is_asked_without_them(provider: Upstream) -> None:
+    script = provider.script("refusing", REFUSED, DONE)
+    assert ask(provider, script).text == "All done."
+    assert ask(provider, script).text == "All done."
+    assert ["stream_options" in request for request in script.requests] == [True, False, False], "it is remembered"
+    other = provider.script("another", DONE)
+    ask(provider, other)
+    assert "stream_options" in other.requests[0], "for this model only"
+
+
+def test_another_error_400_is_an_error(provider: Upstream) -> None:
+    script = provider.script("refusing-all", {"error": {"message": "temperature: too hot"}})
+    with pytest.raises(ProviderError) as raised:
+        ask(provider, script)
+    assert (raised.value.code, len(script.requests)) == ("bad_request", 1)
+
+
+def test_a_setting_leaves_a_field_out(provider: Upstream) -> None:
+    script = provider.script("set", DONE)
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": provider.url}
+    asyncio.run(run(Agent(provider_for("openai:set", environ), settings={"stream_options": None}), "Hi"))
+    assert "stream_options" not in script.requests[0]
+
+
+@pytest.mark.parametrize("vendor", ["lmstudio", "llamacpp", "vllm", "sglang", "ollama", "custom", "ollama's own"])
+def test_local_servers_get_user_and_assistant_in_turns(vendor: str) -> None:
+    """Chat templates raise "Conversation roles must alternate user/assistant/user/assistant/..." otherwise."""
+    name = vendor.partition("'")[0]
+    url = "http://127.0.0.1:9" if "own" in vendor else "http://127.0.0.1:9/v1"
+    model: Any = provider_for(f"{name}:m", {f"{name.upper()}_BASE_URL": url})
+    made = ToolCall("c1", "look_up", {})
+    history = [
+        Message("system", "Be kind."),
+        Message("assistant", "Hello."),
+        Message("user", "Hi", name="Ada"),
+        Message("user", "Hi too", name="Bob", images=(Image(data=b"x"),)),
+        Message("user", "So?", name="Ada"),
+        Message("assistant", "One moment."),
+        Message("assistant", "", tool_calls=(made,)),
+        Message("user", "Are you there?"),
+        Message("tool", "a word", name="look_up", call_id="c1"),
+        Message("system", "It is late."),
+        Message("user", "Well?"),
+        Message("assistant", "Yes."),
+        Message("assistant", "No."),
+        Message("user", "Decide."),
+    ]
+    messages = model.request_body(Request(history, "Be brief."))["messages"]
+    roles = [message["role"] for message in messages]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "tool", "user", "assistant", "user"]
+    texts = [content if isinstance(content := message["content"], str) else content[0]["text"] for message in messages]
+    assert texts == [
+        "Be brief.\n\nBe kind.",
+        "(The beginning is left out.)",
+        "Hello.",
+        "Ada: Hi\n\nBob: Hi too\n\nAda: So?",
+        "One moment.",
+        "a word",
+        "Are you there?\n\nSystem: It is late.\n\nWell?",
+        "Yes.\n\nNo.",
+        "Decide.",
+    ]
+    assert messages[4]["tool_calls"]
+
+
+def test_vendors_get_the_messages_of_several_people_apart() -> None:
+    model: Any = provider_for("openai:m", {"OPENAI_API_KEY": KEY})
+    body = model.request_body(Request([Message("user", "Hi", name="Ada"), Message("user", "Hi too", name="Bob")]))
+    assert [message["content"] for message in body["messages"]] == ["Ada: Hi", "Bob: Hi too"]

@@ -168,6 +168,11 @@ class Upstream(Server):
         stats: dict[str, Any] = self._get("/stats")
         return stats
 
+    def last(self) -> dict[str, Any]:
+        """The last request's path, headers and JSON body."""
+        last: dict[str, Any] = self._get("/last")
+        return last
+
     def ended(self) -> dict[str, Any]:
         """Its stats, when no stream is open any more. It notices a little later than the site that one was closed."""
         wait_for(lambda: not self.stats()["active"], 30, "the end of all streams")

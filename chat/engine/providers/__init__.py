@@ -67,4 +67,5 @@ def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:
                 strict=vendor.strict,
                 replays=vendor.replays,
                 schemas=vendor.schemas,
+                alternate=vendor.local,
             )

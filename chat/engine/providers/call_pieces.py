@@ -25,12 +25,14 @@ class CallPieces:
         self._calls: list[_Call] = []
         self._at_index: dict[int, _Call] = {}  # the newest call of each index
         self._with_id: dict[str, _Call] = {}
+        self._extras: list[dict[str, Any]] = []
 
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def add(self, index: int | None, identity: str, name: str, sent: object) -> None:
-        """Each may be missing: None, or "". `sent` are the arguments, or a piece of their text."""
+    def add(self, index: int | None, identity: str, name: str, sent: object, extra: object = None) -> None:
+        """Each may be missing: None, or "". `sent` are the arguments, or a piece of their text; `extra` is what the
+        server wants back with the call, such as a signature."""
         arguments = arguments_text(sent)
         call = self._with_id.get(identity) or (None if index is None else self._at_index.get(index))
         if call is None and self._calls and not identity and (index is None or not name):
@@ -48,6 +50,13 @@ class CallPieces:
             call.pieces.append(arguments)
         elif sent in ({}, []):
             call.has_object = True
+        if isinstance(extra, dict):
+            call.extra |= extra
+
+    def extras(self) -> list[dict[str, Any]]:
+        """What the server wants back with each of the `tool_calls`; {} for most."""
+        self.tool_calls()
+        return self._extras
 
     def tool_calls(self) -> list[ToolCall]:
         """The calls in their order. Pieces that seemed to be calls of their own go to the call before them; several
@@ -59,7 +68,12 @@ class CallPieces:
             elif call.id or call.name or call.pieces:
                 calls.append(call)
         self._calls = calls
-        return [separate for call in calls for separate in _split(parse_call(call.id, call.name, call.raw))]
+        found, self._extras = [], []
+        for call in calls:
+            separate = _split(parse_call(call.id, call.name, call.raw))
+            found += separate
+            self._extras += [call.extra, *({} for _ in separate[1:])]
+        return found
 
 
 class _Call:
@@ -70,6 +84,7 @@ class _Call:
         self.id = ""
         self.name = ""
         self.pieces: list[str] = []
+        self.extra: dict[str, Any] = {}
         self.has_object = False  # {} came as an object, which counts if no text comes
         self._scanner: JSONStreamDecoder | None = JSONStreamDecoder()  # None if the pieces are no objects
         self._scanned = 0  # pieces

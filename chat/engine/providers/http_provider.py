@@ -2,8 +2,10 @@
 vendor's module implements the address, the headers, the request body and the parser."""
 
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -16,6 +18,12 @@ from .provider import Completion, Request
 from .recording import recording
 from .response_decoder import ResponseDecoder
 from .transport import Deadlines, Exchange
+
+logger = logging.getLogger("nous_chat.engine")
+
+
+class _FieldRefusedError(Exception):
+    """The request is to be sent again without a field."""
 
 
 class HTTPProvider(ABC):
@@ -37,9 +45,22 @@ class HTTPProvider(ABC):
         return f"<{type(self).__name__} {self.name}:{self.model}>"
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
-        parser = self.parser()
         deadlines = Deadlines(request.limits)
-        url, content, record = self.url(), _encode(self.request_body(request)), recording.get()
+        body = self.request_body(request)
+        while True:
+            try:
+                async with aclosing(self._exchange(request, body, deadlines)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except _FieldRefusedError as refused:
+                logger.info("%s; asking again without it", refused)
+
+    async def _exchange(
+        self, request: Request, body: dict[str, Any], deadlines: Deadlines
+    ) -> AsyncGenerator[Delta | Completion, None]:
+        parser = self.parser()
+        url, content, record = self.url(), _encode(body), recording.get()
         if record:
             record.add_request(self.name, self.model, self.wire, url, content, self._key)
         async with connections() as client, Exchange(client, deadlines, self._errors) as exchange:
@@ -50,6 +71,8 @@ class HTTPProvider(ABC):
                 error_body = await exchange.read_all(64 * 1024)
                 if record:
                     record.add_chunk(error_body)
+                if response.status_code in (400, 422) and self.drop_refused_field(body, error_body):
+                    raise _FieldRefusedError(f"{self!r} refused a field")
                 raise self._errors.status(response.status_code, response.headers, error_body)
             has_results = bool(request.messages) and request.messages[-1].role == "tool"
             decoder = ResponseDecoder(parser, self._errors, may_be_empty=has_results)
@@ -88,6 +111,11 @@ class HTTPProvider(ABC):
 
     @abstractmethod
     def request_body(self, request: Request) -> dict[str, Any]: ...
+
+    def drop_refused_field(self, body: dict[str, Any], error: bytes) -> bool:
+        """Remove a field that the server has refused, according to its error, and that it can do without. Returns
+        whether there was one: then the request is sent again."""
+        return False
 
     @abstractmethod
     def parser(self) -> Parser[Any]: ...

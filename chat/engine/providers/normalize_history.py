@@ -122,6 +122,26 @@ def alternate_turns(
     return turns
 
 
+def alternate_messages(messages: Sequence[Message], instructions: str) -> tuple[str, list[Message]]:
+    """The instructions, and the normalised messages with the user and the assistant in turns, beginning with the user.
+    For servers that apply the chat template of a model: many templates (Gemma, Mistral) raise an error otherwise."""
+    instructions, rest = split_system(messages, instructions)
+    alternating: list[Message] = []
+    for message in rest:
+        if message.role == "system":
+            message = Message("user", f"System: {message.text}")
+        last = alternating[-1] if alternating else None
+        if last is None and message.role == "assistant":
+            alternating.append(Message("user", "(The beginning is left out.)"))
+        if last is not None and last.role == message.role != "tool" and not last.tool_calls:
+            text = "\n\n".join(filter(str.strip, (last.text_with_name, message.text_with_name)))
+            images = (*last.images, *message.images)
+            alternating[-1] = msgspec.structs.replace(message, text=text, name=None, images=images)
+        else:
+            alternating.append(message)
+    return instructions, alternating
+
+
 def replay_content(message: Message, wire: str) -> Any:
     """The content of the message's Replay if it belongs to this wire, else None."""
     return message.replay.content if isinstance(message.replay, Replay) and message.replay.wire == wire else None
@@ -163,11 +183,13 @@ def schema_instruction(schema: dict[str, Any]) -> str:
 
 
 def apply_settings(body: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """Add the vendor's own fields (`Agent.settings`) to a request; they win over ours. Objects are merged one level
-    deep, and the vendor's own tools are appended to the agent's."""
+    """Add the vendor's own fields (`Agent.settings`) to a request; they win over ours, and None leaves a field out.
+    Objects are merged one level deep, and the vendor's own tools are appended to the agent's."""
     for key, value in settings.items():
         ours = body.get(key)
-        if isinstance(ours, dict) and isinstance(value, dict):
+        if value is None:
+            body.pop(key, None)
+        elif isinstance(ours, dict) and isinstance(value, dict):
             body[key] = ours | value
         elif key == "tools" and isinstance(ours, list) and isinstance(value, list):
             body[key] = [*ours, *value]

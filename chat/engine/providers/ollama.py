@@ -36,7 +36,7 @@ from .fields import (
     word_of,
 )
 from .http_provider import HTTPProvider
-from .normalize_history import apply_settings, arguments_of, inline_image, normalize
+from .normalize_history import alternate_messages, apply_settings, arguments_of, inline_image, normalize
 from .openai import function_declaration
 from .parser import Delta, ForeignDataError, Parser, fields_of, generate_call_id
 from .provider import Completion, Request
@@ -50,9 +50,10 @@ class OllamaProvider(HTTPProvider):
         return f"{self.base_url.removesuffix('/api')}/api/chat"
 
     def request_body(self, request: Request) -> dict[str, Any]:
-        messages = [_message(message) for message in normalize(request.messages, self.name)]
-        if request.instructions:
-            messages.insert(0, {"role": "system", "content": request.instructions})
+        instructions, alternating = alternate_messages(normalize(request.messages, self.name), request.instructions)
+        messages = [_message(message) for message in alternating]
+        if instructions:
+            messages.insert(0, {"role": "system", "content": instructions})
         body: dict[str, Any] = {"model": self.model, "messages": messages, "stream": True}
         if request.limits.max_output_tokens is not None:
             body["options"] = {"num_predict": request.limits.max_output_tokens}

@@ -9,6 +9,7 @@
     ... from vendors that want them back              Completion.replay, if there is a tool call
     choices[].delta.refusal                           Completion.refusal
     choices[].delta.tool_calls                        collected (call_pieces.py); ToolCall at the end
+    ... .extra_content (Gemini's signatures)          Completion.replay
     choices[].message                                 as `delta`, if nothing came before
     choices[].finish_reason                           Completion.finish_reason, the last that is not null
     ... and .native_finish_reason (OpenRouter)        the stream fails at its end if either names a failure
@@ -25,6 +26,7 @@ DeepSeek's "Thinking mode", and what servers were seen to send.
 
 import re
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -50,6 +52,7 @@ from .fields import (
 from .http_provider import HTTPProvider
 from .lenient_json import join_halves
 from .normalize_history import (
+    alternate_messages,
     apply_settings,
     arguments_of,
     inline_image,
@@ -62,12 +65,16 @@ from .provider import Completion, Request, ToolSpec
 from .schema_transforms import is_strict
 from .think_tags import ThinkTags
 
+_without_stream_options: set[tuple[str, str]] = set()
+"""Addresses and models that have refused `stream_options`. All come from the site's settings, so they are few."""
+
 
 class OpenAIProvider(HTTPProvider):
     """`base_url` is the address without `/chat/completions`. `limit_field` is the server's name for the limit on output
     tokens. `strict` is for Mistral, which refuses unknown fields and other forms of call ids, and sends its usage
     without being asked. `replays` names the field of thoughts that the server wants back with a tool call. `schemas`
-    is false for servers that take no JSON Schema for the answer.
+    is false for servers that take no JSON Schema for the answer. `alternate` is for servers that apply the chat
+    template of a model (`alternate_messages`).
     """
 
     wire = "openai"
@@ -84,20 +91,24 @@ class OpenAIProvider(HTTPProvider):
         strict: bool = False,
         replays: str = "",
         schemas: bool = True,
+        alternate: bool = False,
     ) -> None:
         super().__init__(name, model, base_url, key, key_variable)
         self._limit_field = limit_field
         self._strict = strict
         self._replays = replays
         self._schemas = schemas
+        self._alternate = alternate
 
     def url(self) -> str:
         return f"{self.base_url}/chat/completions"
 
     def request_body(self, request: Request) -> dict[str, Any]:
-        instructions = request.instructions
+        instructions, messages = request.instructions, normalize(request.messages, self.name, short_ids=self._strict)
+        if self._alternate:
+            instructions, messages = alternate_messages(messages, instructions)
         body: dict[str, Any] = {"model": self.model, "messages": [], "stream": True}
-        if not self._strict:
+        if not self._strict and (self.base_url, self.model) not in _without_stream_options:
             body["stream_options"] = {"include_usage": True}
         if request.limits.max_output_tokens is not None:
             body[self._limit_field] = request.limits.max_output_tokens
@@ -111,8 +122,15 @@ class OpenAIProvider(HTTPProvider):
                 instructions = f"{instructions}\n\n{schema_instruction(request.output_schema)}".strip()
         if instructions:
             body["messages"].append({"role": "system", "content": instructions})
-        body["messages"] += map(self._message, normalize(request.messages, self.name, short_ids=self._strict))
+        body["messages"] += map(self._message, messages)
         return apply_settings(body, request.settings)
+
+    def drop_refused_field(self, body: dict[str, Any], error: bytes) -> bool:
+        """Some servers refuse `stream_options`, which others need to send their usage. Later requests do without."""
+        if b"stream_options" not in error or body.pop("stream_options", None) is None:
+            return False
+        _without_stream_options.add((self.base_url, self.model))
+        return True
 
     def _message(self, message: Message) -> dict[str, Any]:
         match message.role:
@@ -124,11 +142,13 @@ class OpenAIProvider(HTTPProvider):
             case "assistant" if message.tool_calls:
                 # DeepSeek requires the field in every turn with tool calls, even if there were no thoughts.
                 placeholder = {self._replays: ""} if self._replays == "reasoning_content" else {}
-                return {
-                    "role": "assistant",
-                    "content": message.text or None,
-                    "tool_calls": [_call(call) for call in message.tool_calls],
-                } | (replay_content(message, self.name) or placeholder)
+                replayed = placeholder | (replay_content(message, self.name) or {})
+                extras = chain(replayed.pop("extra_content", ()), repeat({}))
+                calls = [
+                    _call(call) | ({"extra_content": extra} if extra else {})
+                    for call, extra in zip(message.tool_calls, extras, strict=False)
+                ]
+                return {"role": "assistant", "content": message.text or None, "tool_calls": calls} | replayed
         return {"role": message.role, "content": message.text_with_name}
 
     def parser(self) -> "OpenAIParser":
@@ -241,10 +261,14 @@ class OpenAIParser(Parser[_Chunk]):
         return Completion(self._finish_reason, _usage(self._usage), join_halves(self._refusal), self._replay())
 
     def _replay(self) -> Replay | None:
-        sent = self._thought_details if self._replays == "reasoning_details" else "".join(self._thoughts)
-        if not (self._replays and self._calls and self.complete and sent):
+        """`extra_content`, one for each call, is not a field of the turn; `_message` puts it into the calls."""
+        if not (self._calls and self.complete):
             return None
-        return self._whole_replay(self._name, {self._replays: sent})
+        sent = self._thought_details if self._replays == "reasoning_details" else "".join(self._thoughts)
+        content: dict[str, Any] = {self._replays: sent} if self._replays and sent else {}
+        if any(extras := self._calls.extras()):
+            content["extra_content"] = extras
+        return self._whole_replay(self._name, content) if content else None
 
     def _coerce(self, chunk: dict[str, Any]) -> _Chunk:
         if is_error(chunk.get("error")):  # whatever else it holds
@@ -381,6 +405,7 @@ class OpenAIParser(Parser[_Chunk]):
             "" if is_empty(identity) else text_of(identity, "id"),
             "" if is_empty(name) else text_of(name, "name"),
             function.get("arguments"),
+            piece.get("extra_content"),
         )
 
     def _add_metadata(self, chunk: _Chunk, data: bytes) -> None:
