@@ -33,7 +33,7 @@ from .discover import find_local_model, model_from_environment
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .limits import Limits
-from .messages import CONTINUE_PROMPT, LENGTH_FINISH_REASONS, Image, Message, Replay, Result
+from .messages import CONTINUABLE_FINISH_REASONS, CONTINUE_PROMPT, LENGTH_FINISH_REASONS, Image, Message, Replay, Result
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider
 from .runner import resume, run, run_stream
@@ -41,6 +41,7 @@ from .tools import Tool, ToolContext, ToolError, tool
 from .usage import Usage
 
 __all__ = [
+    "CONTINUABLE_FINISH_REASONS",
     "CONTINUE_PROMPT",
     "LENGTH_FINISH_REASONS",
     "Agent",

@@ -21,6 +21,10 @@ missing from some wires and refused by some models."""
 LENGTH_FINISH_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length"})
 """The finish reasons, on all wires, of an answer that reached its length limit. It can be continued."""
 
+CONTINUABLE_FINISH_REASONS = LENGTH_FINISH_REASONS | {"pause_turn"}
+"""The finish reasons of all answers that can be continued. With `pause_turn`, Anthropic interrupts a long turn in which
+its own tools run."""
+
 
 PLAIN_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 """The ids of tool calls that every vendor but Mistral accepts: Anthropic takes these characters only, OpenAI at most 40

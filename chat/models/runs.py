@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..engine import LENGTH_FINISH_REASONS
+from ..engine import CONTINUABLE_FINISH_REASONS
 from .conversations import Conversation
 from .messages import Message
 
@@ -135,7 +135,7 @@ class Run(models.Model):
         """True if it ended before its answer was complete, so that it can be continued."""
         ended = (self.Status.STOPPED, self.Status.FAILED, self.Status.INTERRUPTED)
         return self.status in ended or (
-            self.status == self.Status.COMPLETED and self.finish_reason in LENGTH_FINISH_REASONS
+            self.status == self.Status.COMPLETED and self.finish_reason in CONTINUABLE_FINISH_REASONS
         )
 
 

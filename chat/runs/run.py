@@ -391,6 +391,9 @@ class LiveRun:
             error = objects.Failure(last.error.code, last.error.translated(i18n.in_site_language), retry_after)
         elif result.refusal and not written.text:
             error = objects.Failure("refused", result.refusal)
+        elif not written.text.strip() and not result.pending and result.messages and result.messages[-1].tool_calls:
+            # Calls of tools that the agent does not have, and nothing else.
+            error = objects.Failure.from_code("empty_answer")
         return store.Ending(
             status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
             written=written,

@@ -50,6 +50,7 @@ def test_everybody_is_told_at_once_that_a_busy_model_is_asked_again(
         ("cut@n=5", {}, "stream_cut", ""),
         ("unfinished@n=5", {}, "stream_cut", ""),
         ("garbage", {}, "bad_response", ""),
+        ("words@n=0", {}, "empty_answer", "without a word"),
     ],
 )
 def test_a_provider_failure_ends_the_run_with_a_code_a_sentence_and_the_text_so_far(

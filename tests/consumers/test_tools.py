@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
+from chat.engine import Agent, DemoProvider
+from chat.engine import ToolCall as EngineCall
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.node import node
 
@@ -294,6 +296,25 @@ def test_a_custom_agent_can_be_any_stream_of_events(
             assert finished["message"]["run"]["model"] == "tests.consumers.test_tools.parrot"
 
     scenario(talk)
+
+
+def test_an_answer_of_nothing_but_calls_that_nobody_makes_is_a_failure(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.consumers.test_tools.inventor"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["error"]["code"]) == ("failed", "empty_answer")
+            assert [call["name"] for call in finished["message"]["calls"]] == ["search"]
+
+    scenario(talk)
+
+
+inventor = Agent(DemoProvider("inventor", script=lambda _: [EngineCall("1", "search", {"q": "x"})]))
+"""An agent without tools, whose model calls one."""
 
 
 class Parrot:

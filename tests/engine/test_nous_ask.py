@@ -12,6 +12,7 @@ import pytest
 
 from ..support.servers import environment
 from ..support.upstream import Upstream, text
+from .responses import STOP, delta, sse
 
 pytestmark = pytest.mark.site
 
@@ -54,6 +55,12 @@ def test_the_answer_is_printed(provider: Upstream) -> None:
     assert ask(provider, "hello", "--model", "custom:words@n=5") == (0, text(5) + "\n", "")
 
 
+def test_jsonl_prints_a_refusal(provider: Upstream) -> None:
+    provider.script("refuses", sse(delta(refusal="I cannot."), STOP))
+    code, out, _ = ask(provider, "hello", "--model", "custom:refuses", "--jsonl")
+    assert (code, json.loads(out)["refusal"]) == (0, "I cannot.")
+
+
 def test_jsonl_prints_events_as_lines(provider: Upstream) -> None:
     code, out, err = ask(provider, "hello", "--model", "custom:tools", "--jsonl")
     lines: list[Any] = [json.loads(line) for line in out.splitlines()]
@@ -69,6 +76,7 @@ def test_jsonl_prints_events_as_lines(provider: Upstream) -> None:
             {"id": "call_1", "name": "weather", "arguments": {"city": "Rome"}},
         ],
         "finish_reason": "tool_calls",
+        "refusal": "",
         "usage": {
             "input_tokens": 1,
             "output_tokens": 1,

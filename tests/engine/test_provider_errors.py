@@ -106,6 +106,13 @@ def test_the_words_of_an_error_inside_a_stream_decide_the_code(error: Any, code:
     ({"retry_after": "soon"}, None),
     ({"retry_after": "-1"}, None),
     ({"retry_after": "nan"}, None),
+    ({"retry_after": "Infinity"}, None),
+    ({"retry_after": "1e400"}, None),
+    ({"retry_after": "30, 30"}, None),
+    ({"retry_after": "604801"}, None),
+    ({"retry_after": "Thu, 01 Jan 2099 00:00:00 GMT"}, None),
+    ({"retry_after": "Thu, 01 Jan 2026 00:00:00 +99999999999999"}, None),
+    ({"retry_after": "Mon, 01 Jan 0001 00:00:00 +2359"}, 0),
     ({}, None),
 ])  # fmt: skip
 def test_retry_after_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
@@ -117,6 +124,23 @@ def test_retry_after_may_be_a_date_or_come_in_the_body() -> None:
     assert 90 < (refused(429, retry_after=later).retry_after or 0) <= 100
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"}]
     assert refused(429, {"error": {"code": 429, "message": "Quota", "details": details}}).retry_after == 48
+
+
+def test_readers_are_told_to_wait_for_whole_seconds() -> None:
+    assert refused(429, retry_after="0.2").message == "The model is busy. Try again in 1 seconds."
+    assert refused(429, retry_after="604800").message == "The model is busy. Try again in 604800 seconds."
+
+
+@pytest.mark.parametrize("body", [
+    b'event: error\ndata: {"error":{"message":"The model is overloaded","type":"overloaded_error"}}\n\n',
+    b'data: {"detail": "The model is overloaded"}\n\ndata: [DONE]\n\n',
+    b'{\n  "detail": "The model is overloaded"\n}',
+    b'\xef\xbb\xbf{"message": "The model is overloaded"}',
+    b"event: error\ndata: The model is overloaded\n\n",
+])  # fmt: skip
+def test_an_error_may_come_in_an_event_or_another_form(body: bytes) -> None:
+    error = refused(500, body)
+    assert (error.code, error.detail) == ("overloaded", "openai is overloaded: The model is overloaded.")
 
 
 def test_retry_after_is_ignored_with_other_statuses() -> None:

@@ -1,7 +1,10 @@
 """Streams over real connections: deadlines, failures, closing, and the shared client."""
 
 import asyncio
+import gzip
+import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
@@ -16,9 +19,11 @@ from chat.engine import (
     Finish,
     Limits,
     Message,
+    ProviderError,
     Result,
     TextDelta,
     ThinkingDelta,
+    ToolCall,
     Usage,
     connections,
     run,
@@ -216,6 +221,125 @@ class TestFailures:
 
         with a_server(answer) as port:
             assert ask(Agent(OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1"))).text == "Hi"
+
+
+def chunk(content: str, finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+HALVES = chunk("one "), chunk("two", "stop")
+
+
+class TestAfterTheFinishReason:
+    """What does not come after it is not missed, and without it nothing is complete."""
+
+    def answer(
+        self, body: bytes, head: bytes = b"", *, reset: bool = False, wait: bool = True, **limits: Any
+    ) -> Result:
+        """The answer of a server that sends this body and closes the connection, or keeps it open (`wait=False`)."""
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" + head + b"\r\n" + body)
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        with a_server(answer, wait=wait) as port:
+            model = OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY)
+            return ask(Agent(model, limits=Limits(**limits)))
+
+    @pytest.mark.parametrize(("head", "end"), [
+        (b"content-length: 4000\r\n", b""), (b"transfer-encoding: chunked\r\n", b"0\r\n"),
+    ])  # fmt: skip
+    def test_a_short_body_is_complete(self, head: bytes, end: bytes) -> None:
+        def body(*chunks: bytes) -> bytes:
+            return b"".join(b"%x\r\n%s\r\n" % (len(c), c) if end else c for c in chunks)
+
+        assert self.answer(body(*HALVES), head).text == "one two"
+        with pytest.raises(ProviderError) as error:
+            self.answer(body(HALVES[0]), head)
+        assert error.value.code == "stream_cut"
+
+    def test_a_reset_is_complete(self) -> None:
+        # A reset may overtake what was sent before it, so the answer may also be missing, but never half of it.
+        with suppress(ProviderError):
+            assert self.answer(b"".join(HALVES), reset=True).text == "one two"
+
+    def test_silence_is_complete(self) -> None:
+        assert self.answer(b"".join(HALVES), wait=False, idle=0.2).text == "one two"
+        with pytest.raises(ProviderError) as error:
+            self.answer(HALVES[0], wait=False, idle=0.2)
+        assert error.value.code == "idle_timeout"
+
+    def test_gzip_that_is_cut_off_is_complete(self) -> None:
+        head = b"content-encoding: gzip\r\n"
+        assert self.answer(gzip.compress(b"".join(HALVES))[:-4], head).text == "one two"
+
+    def test_gzip_may_have_several_members(self) -> None:
+        members = b"".join(map(gzip.compress, HALVES))
+        assert self.answer(members, b"content-encoding: gzip\r\n").text == "one two"
+
+    def test_gzip_that_is_none_breaks_the_stream(self) -> None:
+        with pytest.raises(ProviderError) as error:
+            self.answer(b"".join(HALVES), b"content-encoding: gzip\r\n")
+        assert error.value.code == "stream_cut"
+
+
+class TestStatusAndHeaders:
+    def answer(self, status: bytes, head: bytes = b"", body: bytes = b"".join(HALVES)) -> Error | Result:
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 " + status + b"\r\n" + head + b"\r\n" + body)
+
+        with a_server(answer) as port:
+            model = OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY)
+            last = asyncio.run(events_of(Agent(model)))[-1]
+        return last if isinstance(last, Error) else last.result  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("status", [b"200 OK", b"201 Created", b"202 Accepted", b"203 Fine"])
+    def test_every_status_of_success_has_an_answer(self, status: bytes) -> None:
+        answer = self.answer(status)
+        assert isinstance(answer, Result)
+        assert answer.text == "one two"
+
+    def test_no_content_is_a_bad_response(self) -> None:
+        answer = self.answer(b"204 No Content", body=b"")
+        assert isinstance(answer, Error)
+        assert (answer.error.code, "it sent nothing" in answer.error.detail) == ("bad_response", True)
+
+    def test_headers_may_be_long(self) -> None:
+        answer = self.answer(b"200 OK", b"x-model-group: " + b"m" * 60_000 + b"\r\n")
+        assert isinstance(answer, Result)
+
+
+class TestEmptyAnswers:
+    def test_an_empty_answer_is_asked_for_again(self) -> None:
+        answers = iter([chunk("", "stop"), b"".join(HALVES)])
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + next(answers))
+
+        with a_server(answer) as port:
+            model = OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY)
+            assert ask(Agent(model, limits=Limits(max_retries=1))).text == "one two"
+
+    def test_after_the_results_of_tools_an_answer_may_be_empty(self) -> None:
+        call = ToolCall("a", "clock", {})
+        history = [
+            Message("user", "?"),
+            Message("assistant", "", tool_calls=(call,)),
+            Message("tool", "12", call_id="a"),
+        ]
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + chunk("", "stop"))
+
+        with a_server(answer) as port:
+            model = OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY)
+            assert asyncio.run(run(Agent(model), history)).text == ""
 
 
 class TestClosing:

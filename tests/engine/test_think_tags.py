@@ -30,6 +30,8 @@ def split(*pieces: str) -> tuple[str, str]:
     ("\n\n  indented", "", "\n\n  indented"),
     ("The tag <think> begins thoughts</think>.", "", "The tag <think> begins thoughts</think>."),
     ("<thinking>no</thinking>", "", "<thinking>no</thinking>"),
+    ("<thought>Hm</think>, so</thought>Yes", "Hm</think>, so", "Yes"),
+    ("</think>\n\nYes", "", "</think>\n\nYes"),
     ("<b>bold</b>", "", "<b>bold</b>"),
     ("<thi", "", "<thi"),
     ("  ", "", "  "),
@@ -81,3 +83,11 @@ def test_tags_are_split_off_in_lists_of_parts_and_next_to_a_thinking_field() -> 
     parts = [{"type": "text", "text": "<think>b</think>c"}]
     decoded = decode([sse(delta(reasoning="a"), delta(content=parts), STOP)])
     assert (decoded.thinking, decoded.text) == ("ab", "c")
+
+
+@pytest.mark.parametrize("body", ["</think>\n\nHello.", "\n</thought>Hello.", "Hello."])
+def test_a_closing_tag_at_the_start_is_left_over_from_thoughts_in_their_own_field(body: str) -> None:
+    for place in range(len(body) + 1):
+        pieces = [delta(content=body[:place]), delta(content=body[place:])]
+        decoded = decode([sse(delta(reasoning_content="Hm."), *pieces, STOP)])
+        assert (decoded.thinking, decoded.text) == ("Hm.", "Hello.")

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from chat.engine import TextDelta
+from chat.models import Run
 from chat.runs.liveness import Liveness, Process
 from chat.runs.run import LiveRun
 
@@ -29,3 +30,9 @@ def test_a_frame_due_within_a_millisecond_is_scheduled_on_uvloop() -> None:
             return await live._wake.wait()
 
     assert uvloop.run(scenario())
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "pause_turn"])
+def test_an_answer_at_its_limit_or_in_a_pause_can_be_continued(reason: str) -> None:
+    assert Run(status="completed", finish_reason=reason).cut_off
+    assert not Run(status="completed", finish_reason="stop").cut_off

@@ -360,7 +360,11 @@ class AnthropicParser(Parser[_Event]):
         the results of its own tools would be lost otherwise."""
         if not self.complete or all(block.kind in ("text", "tool_use") for block in self._blocks):
             return None
-        return self._whole_replay("anthropic", [content for block in self._blocks if (content := block.content())])
+        blocks = self._blocks
+        if self._stop_reason == "pause_turn":  # Continue asks anew, so a call of the server's own gets no result
+            answered = {block.start.get("tool_use_id") for block in blocks}
+            blocks = [b for b in blocks if not (b.kind.endswith("_tool_use") and b.start.get("id") not in answered)]
+        return self._whole_replay("anthropic", [content for block in blocks if (content := block.content())])
 
 
 class _Block:

@@ -70,7 +70,7 @@ class CallPieces:
         self._calls = calls
         found, self._extras = [], []
         for call in calls:
-            separate = _split(parse_call(call.id, call.name, call.raw))
+            separate = _parse_documents(call.id, call.name, call.raw)
             found += separate
             self._extras += [call.extra, *({} for _ in separate[1:])]
         return found
@@ -131,17 +131,18 @@ def _begins_another(call: _Call, index: int | None, identity: str, name: str, ar
     return bool((identity and call.id) or arguments) and call.is_complete()
 
 
-def _split(call: ToolCall) -> list[ToolCall]:
+def _parse_documents(identity: str, name: str, raw: str) -> list[ToolCall]:
     """A call for each document in the arguments. The same document twice is a repetition by the server, and {} next to
     another one a placeholder."""
-    if call.arguments is not None or not call.raw.lstrip().startswith("{"):
+    call = parse_call(identity, name, raw)
+    if call.arguments is not None or not raw.lstrip().startswith("{") or _has_lost_half(raw):
         return [call]
     try:
-        found = dict.fromkeys(document.decode() for document in documents(call.raw.encode()))
+        found = documents(call.raw.encode())
     except NotJSONError:
         return [call]
-    parsed = [parse_call("", call.name, raw) for raw in found]
-    if any(one.arguments is None for one in parsed):
+    parsed = [parse_call("", call.name, document.decode()) for document in dict.fromkeys(found)]
+    if len(found) < 2 or any(one.arguments is None for one in parsed):
         return [call]
     parsed = [one for one in parsed if one.arguments] or parsed[:1]
     return [replace(parsed[0], id=call.id), *parsed[1:]]
@@ -149,9 +150,13 @@ def _split(call: ToolCall) -> list[ToolCall]:
 
 def parse_call(identity: str, name: str, raw: str) -> ToolCall:
     """A call whose arguments came as text."""
-    whole = join_halves(raw)
-    half_lost = "\ufffd" in whole and "\ufffd" not in raw
-    return ToolCall(join_halves(identity), join_halves(name), None if half_lost else _parse(whole), whole)
+    arguments = None if _has_lost_half(raw) else _parse(join_halves(raw))
+    return ToolCall(join_halves(identity), join_halves(name), arguments, join_halves(raw))
+
+
+def _has_lost_half(raw: str) -> bool:
+    """Whether half of a character never came."""
+    return "\ufffd" not in raw and "\ufffd" in join_halves(raw)
 
 
 def arguments_text(sent: object) -> str:
@@ -186,15 +191,15 @@ def _read(raw: str) -> Any:
     try:
         return _any_json.decode(raw)
     except msgspec.DecodeError:
-        value = json.loads(raw, strict=False, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(raw, strict=False, parse_constant=_reject, parse_float=_finite)
         msgspec.json.encode(value)  # raises UnicodeEncodeError, a ValueError, for half a character
         return value
 
 
 def _finite(number: str) -> float:
     value = float(number)
-    return _refuse(number) if value in (float("inf"), float("-inf")) else value
+    return _reject(number) if value in (float("inf"), float("-inf")) else value
 
 
-def _refuse(number: str) -> float:
+def _reject(number: str) -> float:
     raise ValueError(f"JSON cannot hold {number}")

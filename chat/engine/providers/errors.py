@@ -32,7 +32,7 @@ from ..limits import Limits
 from ..sse import ServerSentEvent, SSEDecoder
 from .lenient_json import STRAY
 
-_RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout"}
+_RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout", "empty_answer"}
 _LONGEST_WAIT = 7 * 24 * 3600  # seconds; a Retry-After beyond it is a mistake
 _MAX_QUOTE = 600  # characters of a provider's own words in a detail
 
@@ -55,6 +55,7 @@ _MESSAGES = {
     "server_error": _("The model had a problem. Try again."),
     "unreachable": _("The model could not be reached. Try again."),
     "connect_timeout": _("The model could not be reached. Try again."),
+    "empty_answer": _("The model gave no answer. Try again."),
     "stream_cut": _("The answer broke off. Try again."),
     "too_large": TOO_LARGE,
 }
@@ -166,7 +167,7 @@ class ProviderErrors:
     def empty(self, reason: str | None) -> ProviderError:
         """A complete answer without a text, a tool call or a refusal."""
         ending = f" Its finish reason was {reason}." if reason else ""
-        return self._error("server_error", f"{self._model_name} ended its answer without a word.{ending}")
+        return self._error("empty_answer", f"{self._model_name} ended its answer without a word.{ending}")
 
     def mask(self, text: str) -> str:
         return mask(text, self._key)
@@ -297,17 +298,20 @@ _MESSAGE_KEYS = ("message", "error", "detail", "msg", "base_resp", "status_msg",
                  "error_description", "Message", "fault", "faultstring")  # fmt: skip
 
 
+_MAX_DEPTH = 8
+
+
 def find_message(value: object, depth: int = 0) -> str:
     """The text for people somewhere inside an error; "" if there is none."""
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith("{") and depth < 4:  # a server behind the server said this
+        if text.startswith("{") and depth < _MAX_DEPTH:  # a server behind the server said this
             with suppress(ValueError, RecursionError):
                 return find_message(msgspec.json.decode(text), depth + 1) or text
         return text
     if isinstance(value, list):
         return "; ".join(filter(None, (find_message(item, depth + 1) for item in value[:5])))
-    if isinstance(value, dict) and depth < 4:
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
         for key in _MESSAGE_KEYS:
             if text := find_message(value.get(key), depth + 1):
                 location = value.get("loc")

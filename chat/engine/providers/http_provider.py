@@ -75,7 +75,8 @@ class HTTPProvider(ABC):
                     raise _FieldRefusedError(f"{self!r} refused a field")
                 raise self._errors.status(response.status_code, response.headers, error_body)
             has_results = bool(request.messages) and request.messages[-1].role == "tool"
-            decoder = ResponseDecoder(parser, self._errors, may_be_empty=has_results)
+            with_parameters = {tool.name for tool in request.tools if tool.schema.get("properties")}
+            decoder = ResponseDecoder(parser, self._errors, may_be_empty=has_results, with_parameters=with_parameters)
             try:
                 while not decoder.done:
                     progress = parser.progress

@@ -11,14 +11,14 @@ status if the answer goes on after it; if it does not, it is the reason why.
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from ..events import TextDelta, ToolCall
 from ..exceptions import EngineError
-from ..messages import LENGTH_FINISH_REASONS
+from ..messages import CONTINUABLE_FINISH_REASONS, LENGTH_FINISH_REASONS
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
 from .errors import ProviderErrors, find_message
 from .json_stream import JSONStreamDecoder, documents
@@ -28,7 +28,7 @@ from .parser import Delta, ForeignDataError, NotJSONError, Parser, UnreadableErr
 logger = logging.getLogger("nous_chat.engine")
 
 # An answer may be empty if its finish reason tells the reader why.
-_EMPTY_ENDS = LENGTH_FINISH_REASONS | {"content_filter", "pause_turn"}
+_EMPTY_ENDS = CONTINUABLE_FINISH_REASONS | {"content_filter"}
 
 _MAX_BYTES = 8 * 1024 * 1024  # of one event, and of a whole answer as JSON
 _MAX_LEADING_BLANKS = 1024  # bytes in which to look for the first that is no blank
@@ -40,10 +40,18 @@ class ResponseDecoder:
     the answer failed; the deltas that `decode` returned before are valid in both cases.
 
     After the results of tools a model may have nothing to say: `may_be_empty`. Any other empty answer is an error.
+    `with_parameters` are the names of the tools that take arguments: a call of one of them without a word of arguments
+    has lost them.
     """
 
     def __init__(
-        self, parser: Parser[Any], errors: ProviderErrors, max_bytes: int = _MAX_BYTES, *, may_be_empty: bool = False
+        self,
+        parser: Parser[Any],
+        errors: ProviderErrors,
+        max_bytes: int = _MAX_BYTES,
+        *,
+        may_be_empty: bool = False,
+        with_parameters: Collection[str] = (),
     ) -> None:
         self.done = False
         self.error: EngineError | None = None
@@ -51,6 +59,7 @@ class ResponseDecoder:
         self._errors = errors
         self._max_bytes = max_bytes
         self._may_be_empty = may_be_empty
+        self._with_parameters = with_parameters
         self._events: SSEDecoder | JSONStreamDecoder | None = None  # None until the first byte has decided
         self._undecoded = bytearray()  # the body so far, while there is no `_events`
         self._bare: JSONStreamDecoder | None = None  # reads JSON that spreads over lines without a frame
@@ -246,9 +255,10 @@ class ResponseDecoder:
         if self._parser.failure:
             self.error = self._errors.failed_end(self._parser.failure)
         elif calls:
-            if reason in LENGTH_FINISH_REASONS and not calls[-1].raw:
-                calls[-1] = replace(calls[-1], arguments=None)  # cut off before the first of them
-            deltas += calls
+            cut_off = calls[-1] if reason in LENGTH_FINISH_REASONS else None
+            for call in calls:
+                lost = call.raw.strip() in ("", "null") and (call is cut_off or call.name in self._with_parameters)
+                deltas.append(replace(call, arguments=None) if lost else call)
         elif not (
             self._has_text or _has_text(deltas) or completion.refusal or self._may_be_empty or reason in _EMPTY_ENDS
         ):

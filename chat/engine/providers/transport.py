@@ -3,6 +3,7 @@ EngineErrors. It knows nothing of the vendors' wires; http_provider.py uses it."
 
 import asyncio
 import logging
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Self
@@ -18,7 +19,9 @@ from .errors import ProviderErrors
 logger = logging.getLogger("nous_chat.engine")
 
 # The exceptions of httpx, and those that its aiohttp transport does not translate.
-_TRANSPORT_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+_TRANSPORT_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError, zlib.error)
+
+_GZIP = zlib.MAX_WBITS | 16
 
 
 class Deadlines:
@@ -82,7 +85,7 @@ class Exchange:
         except _TRANSPORT_ERRORS as error:
             raise self._errors.unreachable(error, limits) from error
         logger.debug("%s answered %s", self._response.url, self._response.status_code)
-        self._chunks = self._response.aiter_bytes()
+        self._chunks = _decompressed(self._response)
         return self._response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -139,3 +142,22 @@ class Exchange:
         if self._response is not None:
             with suppress(*_TRANSPORT_ERRORS):
                 await self._response.aclose()
+
+
+def _decompressed(response: httpx.Response) -> AsyncIterator[bytes]:
+    if response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
+        return _gunzipped(response.aiter_raw())
+    return response.aiter_bytes()
+
+
+async def _gunzipped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A gzip stream is a series of members (RFC 1952, section 2.2). Some proxies compress each event into one of its
+    own; httpx reads the first only."""
+    member = zlib.decompressobj(_GZIP)
+    async for chunk in chunks:
+        while chunk:
+            if member.eof:
+                member = zlib.decompressobj(_GZIP)
+            if data := member.decompress(chunk):
+                yield data
+            chunk = member.unused_data

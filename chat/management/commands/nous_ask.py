@@ -110,6 +110,7 @@ def _line(event: Event) -> str:
                 "thinking": result.thinking,
                 "tool_calls": calls,
                 "finish_reason": result.finish_reason,
+                "refusal": result.refusal,
                 "usage": result.usage,
             }
         case Error(error, result):

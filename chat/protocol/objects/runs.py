@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 FAILURES = {
     "abandoned": gettext_noop("Everyone had left the conversation."),
+    "empty_answer": gettext_noop("The model gave no answer. Try again."),
     "host_lost": gettext_noop("The server restarted during this answer."),
     "internal": gettext_noop("Something went wrong on our side. Try again."),
     "shutdown": gettext_noop("The server restarted during this answer."),
 }
-"""Failures that no provider caused: the sentence for each code."""
+"""Failures that the chat itself finds: the sentence for each code."""
 
 
 class Failure(Struct, frozen=True):

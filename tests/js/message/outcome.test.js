@@ -32,6 +32,8 @@ test("an answer with text can be continued, one without can be retried", () => {
   const limit = ended({ status: "completed", finish_reason: "max_tokens", cut_off: true });
   assert.equal(limit.act, "continue");
   assert.match(limit.sentence, /length limit/);
+  const paused = ended({ status: "completed", finish_reason: "pause_turn", cut_off: true });
+  assert.deepEqual([paused.act, paused.sentence], ["continue", "The model paused here."]);
   assert.deepEqual(ended({ status: "completed", finish_reason: "content_filter" }).act, "retry");
 });
 

@@ -262,6 +262,7 @@ const translated = () => ({
     interrupted: _("The server restarted during this answer."),
   },
   cut: _("The answer reached its length limit."),
+  paused: _("The model paused here."),
   filtered: _("The provider's content filter stopped this answer."),
   continue: _("Continue"),
   stoppedBefore: _("The answer was stopped before it began."),

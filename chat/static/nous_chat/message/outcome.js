@@ -28,7 +28,9 @@ export function outcomeOf({ text, run }, you) {
   if (!run || isActive(run)) return null;
   const { status, finish_reason, cut_off } = run;
   if (status === "completed") {
-    if (cut_off) return { sentence: strings.cut, act: "continue", tone: "" };
+    if (cut_off) {
+      return { sentence: finish_reason === "pause_turn" ? strings.paused : strings.cut, act: "continue", tone: "" };
+    }
     return FILTERED.has(finish_reason ?? "") ? { sentence: strings.filtered, act: "retry", tone: "bad" } : null;
   }
   const act = cut_off && text ? "continue" : "retry";
