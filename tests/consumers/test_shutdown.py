@@ -1,7 +1,6 @@
 """The drain of a process that is about to end: its sockets, its runs, and the run queued next."""
 
 import asyncio
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -48,12 +47,11 @@ def test_the_next_run_in_the_queue_is_left_to_other_processes_during_a_drain(
     drains: list[asyncio.Task[None]] = []
     end = run.LiveRun._end
 
-    async def end_during_drain(live: run.LiveRun, started: store.StartedRun) -> uuid.UUID | None:
-        next_run = await end(live, started)
+    async def end_during_drain(live: run.LiveRun, started: store.StartedRun) -> None:
+        await end(live, started)
         if not drains:
             drains.append(asyncio.create_task(node.current().drain(5)))
             await asyncio.sleep(0.5)
-        return next_run
 
     monkeypatch.setattr(run.LiveRun, "_end", end_during_drain)
 

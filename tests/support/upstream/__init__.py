@@ -9,7 +9,8 @@ It speaks the wires of OpenAI (base URL http://127.0.0.1:PORT/v1), Anthropic, Ge
     documented   n deltas of `chars` characters of `document(n * chars)`, one every `delay`
     thinking     n words of thinking, then n words
     tools        a word, then two tool calls in pieces
-    calls        a word, then n calls of the tool `look_up`; if the question holds results of tools, only the word
+    calls        a word, then n calls of the tool `look_up` whose ids are as long as `chars`; only the word if the
+                 question holds results of tools
     agent        a thought and a tool call; if the question holds results of tools, the results as its words
     echo         the last message's text, word by word
     whole        one JSON object, like a server that does not stream

@@ -68,7 +68,8 @@ async def calls(answer: Answer) -> None:
     if not answer.results():
         for index in range(answer.n):
             function = {"name": "look_up", "arguments": f'{{"order": {index}}}'}
-            await answer.choice({"tool_calls": [{"index": index, "id": f"call_{index}", "function": function}]})
+            identity = f"call_{'x' * answer.chars}{index}"
+            await answer.choice({"tool_calls": [{"index": index, "id": identity, "function": function}]})
     await answer.finish("stop" if answer.results() else "tool_calls")
 
 

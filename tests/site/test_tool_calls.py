@@ -1,4 +1,4 @@
-"""A model that makes 2,000 calls at once neither floods its readers nor keeps a stop waiting."""
+"""Tool calls that are many, or have odd ids, on a whole site."""
 
 import asyncio
 import time
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ..support.client import signed_in
+from ..support.protocol_client import Frame
 from ..support.servers import Site
 
 StartSite = Callable[..., Site]
@@ -17,10 +18,14 @@ def site(start_site: StartSite) -> Site:
     return start_site(DJANGO_SETTINGS_MODULE="tests.sites.eager")
 
 
+def is_waiting(message: Frame) -> bool:
+    return bool(message["run"]) and message["run"]["status"] == "awaiting_approval"
+
+
 def test_two_thousand_calls_are_few_frames_and_a_stop_ends_them_at_once(site: Site) -> None:
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:
-            conversation = await ada.new_conversation()
+            conversation = await ada.new_conversation(agent="eager")
             async with ada.socket(conversation) as peer:
                 await peer.say("Look everything up")
                 finished = await peer.hear("run.finished")
@@ -40,5 +45,25 @@ def test_two_thousand_calls_are_few_frames_and_a_stop_ends_them_at_once(site: Si
                 assert (await peer.hear("run.finished", 2))["status"] in ("stopped", "completed")
                 assert time.monotonic() - began < 1
                 assert peer.closed is None
+
+    asyncio.run(talk())
+
+
+def test_calls_with_long_ids_that_begin_alike_are_decided_one_by_one(site: Site) -> None:
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            conversation = await ada.new_conversation(agent="careful")
+            async with ada.socket(conversation) as peer:
+                await peer.say("Look two things up")
+                await peer.until(lambda: any(is_waiting(message) for message in peer.messages.values()))
+            async with ada.socket(conversation) as peer:
+                await peer.hear("snapshot")
+                first, second = peer.answer["calls"]
+                await peer.send("tool.decide", call=first["id"], decision="approve", ref="yes")
+                await peer.send("tool.decide", call=second["id"], decision="reject", ref="no")
+                assert [(await peer.answered(ref))["type"] for ref in ("yes", "no")] == ["ack", "ack"]
+                finished = await peer.hear("run.finished")
+                assert (finished["status"], finished["message"]["text"]) == ("completed", "Looking. \n\nLooking. ")
+                assert [call["status"] for call in finished["message"]["calls"]] == ["done", "rejected"]
 
     asyncio.run(talk())
