@@ -32,6 +32,8 @@ def build(agent: AgentConf) -> engine.Agent | engine.CustomAgent:
         tools = tuple(import_string(path) for path in agent.tools)
     except ImportError as error:
         raise engine.ConfigurationError(f"The settings name an object that cannot be imported: {error}.") from error
+    if not tools and model_of(agent) in ("demo", "demo:tour"):
+        tools = engine.DEMO_TOOLS
     return engine.Agent(
         model_of(agent),
         name=agent.name,

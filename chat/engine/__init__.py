@@ -18,6 +18,7 @@ coalesce.py           merges many deltas into fewer, larger ones
 usage.py, tokens.py   token counts, and estimates of them
 exceptions.py         EngineError and its subclasses
 i18n.py               translatable messages
+demo_tools.py         the tools of the built-in demo
 discover.py           the default model: from a key in the environment, or a local server
 connections.py        the HTTP client that all runs share
 sse.py                decoder of server-sent events
@@ -29,6 +30,7 @@ from .approvals import Approve, Decision, Reject
 from .coalesce import Coalescer
 from .connections import connections
 from .custom_agent import CustomAgent, ResumableAgent
+from .demo_tools import DEMO_TOOLS
 from .discover import find_local_model, model_from_environment
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
@@ -43,6 +45,7 @@ from .usage import Usage
 __all__ = [
     "CONTINUABLE_FINISH_REASONS",
     "CONTINUE_PROMPT",
+    "DEMO_TOOLS",
     "LENGTH_FINISH_REASONS",
     "Agent",
     "Approve",

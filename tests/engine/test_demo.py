@@ -3,23 +3,33 @@ from typing import Any
 
 import pytest
 
+from chat.conf import Conf
 from chat.engine import (
+    CONTINUE_PROMPT,
+    DEMO_TOOLS,
     Agent,
+    Approve,
     Completion,
+    Decision,
     DemoProvider,
     Error,
     Finish,
     Message,
+    Reject,
     Result,
     TextDelta,
     ThinkingDelta,
+    ToolCall,
     Usage,
+    resume,
     run,
     run_stream,
 )  # fmt: skip
 from chat.engine.providers.demo import Step
 from chat.engine.providers.demo_script import demo_answer
 from chat.engine.providers.provider import Request
+
+from .scripted import events_of, finished
 
 
 def answer_to(text: str) -> list[Any]:
@@ -70,7 +80,7 @@ class TestScript:
 
 
 class TestDemoScript:
-    @pytest.mark.parametrize("question", ["hello", "long", "think", "slow", "code", "error", "usage", ""])
+    @pytest.mark.parametrize("question", ["hello", "long", "think", "slow", "code", "error", "usage", "tour", ""])
     def test_the_first_sentence_introduces_the_demo(self, question: str) -> None:
         assert words(answer_to(question)).startswith("I am the built-in demo, not a model")
 
@@ -79,8 +89,58 @@ class TestDemoScript:
         assert words(answer_to("think about it"), ThinkingDelta)
         assert isinstance(answer_to("Think!")[0], ThinkingDelta)
         assert "```python\n" in words(answer_to("some code"))
-        assert "Stop me" in words(answer_to("What can I try here?"))
-        assert len({words(answer_to(q)) for q in ("x", "long", "think", "slow", "code", "error", "usage")}) == 7
+        questions = ("x", "long", "think", "slow", "code", "error", "usage", "tour", "stream", "poem")
+        assert len({words(answer_to(q)) for q in questions}) == len(questions)
+
+    def test_the_starters_get_what_they_ask_for(self) -> None:
+        tour, explanation, poem = (words(answer_to(starter)) for starter in Conf().AGENTS["assistant"].starters)
+        assert "Stop me" in tour
+        assert all(f"\n{step}. **" in explanation for step in range(1, 7)), "step by step"
+        assert sum(line.startswith("> ") for line in poem.splitlines()) == 8
+
+    def test_the_tour_shows_each_kind_of_content(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(asyncio, "sleep", no_sleep)
+        agent = Agent("demo:tour", tools=DEMO_TOOLS)
+        question = [Message("user", "What can I try here?")]
+        first = finished(events_of(agent, question))
+        assert first.thinking
+        assert [call.name for call in first.tool_calls] == ["current_time", "send_postcard"]
+        assert [call.name for call in first.pending] == ["send_postcard"]
+        assert all(mark in first.text for mark in ("\n| say | to see |\n", "\n$$\n", "```mermaid\n"))
+        (waiting,) = first.pending
+        closings = []
+        for decision in (Approve(), Reject("No stamps.")):
+
+            async def decide(decision: Decision = decision) -> list[Any]:
+                history = [*question, *first.messages]
+                return [event async for event in resume(agent, history, {waiting.id: decision}, before=first)]
+
+            closings.append(finished(asyncio.run(decide())))
+        approved, rejected = (closing.text for closing in closings)
+        assert approved.startswith("\n\nThank you!")
+        assert rejected.startswith("\n\nAs you wish")
+        assert all("Stop me" in text for text in (approved, rejected))
+
+    def test_the_tour_continues_where_it_was_cut_off(self) -> None:
+        specs = [tool.spec for tool in DEMO_TOOLS]
+        question = Message("user", "tour")
+        call = ToolCall("c1", "current_time", {}, "{}")
+        called = Message("assistant", "So far", tool_calls=(call,))
+        result = Message("tool", "noon", name="current_time", call_id="c1")
+
+        def turn(*messages: Message) -> list[Any]:
+            steps = list(demo_answer(Request([question, *messages], tools=specs)))
+            return [step for step in steps if not isinstance(step, float)]
+
+        proceed = Message("user", CONTINUE_PROMPT)
+        whole = turn(called, result)
+        assert isinstance(whole[-1], ToolCall)
+        rest = turn(called, result, Message("assistant", words(whole)[:30]), proceed)
+        assert words(rest) == words(whole)[30:]
+        assert rest[-1] == whole[-1]
+        assert words(turn(called, result, proceed)) == words(whole)
+        both = f"{words(turn())}\n\n{words(whole)[:30]}"
+        assert "Stop me" in words(turn(Message("assistant", both), proceed)), "the calls are not in the history"
 
     def test_the_last_message_of_the_user_is_answered(self) -> None:
         messages = [Message("user", "long"), Message("assistant", "code"), Message("user", "usage")]

@@ -1,9 +1,9 @@
 """The script of the demo, which answers if no key is set: a guided tour, paced like a model. demo.py plays it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from ..events import TextDelta, ThinkingDelta
+from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..exceptions import ProviderError
 from ..i18n import _
 from ..messages import CONTINUE_PROMPT, Message
@@ -13,18 +13,92 @@ _PACE = 1 / 30  # seconds per word
 
 _INTRODUCTION = "I am the built-in demo, not a model: all of my answers were written in advance."
 
-_TOUR = f"""{_INTRODUCTION} But everything around me is real, so try it:
+_GREETING = f"""{_INTRODUCTION} But everything around me is real. Say "tour" for a guided tour, or "long" for an \
+answer long enough to stop, to reload, or to watch in two windows. There is also "think" for thinking, "slow" for a \
+slow model, "code" for a code block, "error" for an answer that fails, and "usage" for how tokens are counted.
+
+To talk to a real model, set a key and restart: OPENAI_API_KEY=... make run. A local Ollama or LM Studio is found \
+without a key.
+"""
+
+_TOUR_THINKING = """The user asks what there is to try. I show one thing after the other: first this thinking, then a \
+tool, a table, a formula, and a diagram, and in the end a tool that needs an approval."""
+
+_TOUR_TOOL = f"""{_INTRODUCTION} But everything around me is real, and this is a tour of it. Above you can open what I \
+thought. Now I look at the clock. That is a tool, and this one may run at once."""
+
+_TOUR_MARKDOWN = r"""The line above is a call: open it to see what the tool said. Answers are written in Markdown, so \
+there can be a table,
+
+| say | to see |
+|---|---|
+| `long` | an answer long enough to stop, to reload, or to watch in two windows |
+| `think` | thinking |
+| `slow` | a slow model |
+| `code` | a code block |
+| `error` | an answer that fails |
+| `usage` | how tokens are counted |
+
+a formula,
+
+$$
+\int_{-\infty}^{\infty} e^{-x^2}\,dx = \sqrt{\pi}
+$$
+
+and a diagram:
+
+```mermaid
+sequenceDiagram
+    You->>Server: a question
+    Server->>Model: the chat so far
+    loop every 40 ms
+        Model-->>Server: a few words
+        Server-->>You: a frame
+    end
+```
+
+A tool that does something asks first. I would like to send you a postcard. You may change it, or say no."""
+
+_TOUR_SENT = "Thank you! The postcard is written, but I only pretend: nothing was sent."
+
+_TOUR_REJECTED = "As you wish: no postcard. A model would be told the reason, if you gave one."
+
+_TOUR_NOT_CALLED = "Here I have no tools, so I can only tell you about them."
+
+_TOUR_END = """Now try the rest yourself:
 
 - Stop me in mid-sentence. The text so far stays.
 - Reload this page while I write. I continue where I was.
 - Open a second window next to this one. Both show the same words at the same time.
 - Invite a second person, and watch each other type.
 
-Say "long" for an answer long enough to try all of that, "think" to see thinking, "slow" for a slow model, "code" \
-for a code block, "error" for an answer that fails, or "usage" for how tokens are counted.
-
 To talk to a real model, set a key and restart: OPENAI_API_KEY=... make run. A local Ollama or LM Studio is found \
 without a key.
+"""
+
+_STREAMING = f"""{_INTRODUCTION} But I know how streaming works, because I am streamed:
+
+1. **You ask.** Your question is stored, and everybody in this chat gets it.
+2. **A run starts.** The server sends the chat so far to the model and keeps the connection open.
+3. **The model answers in pieces.** Each piece, a *delta*, holds a few letters.
+4. **The server gathers them.** About 25 times a second it sends a numbered frame to every window.
+5. **The page appends them.** If a number is missing, it asks for the text so far.
+6. **The text is stored.** Once a second, and as a whole at the end, so that a reload shows the same words.
+
+If you press Stop, the connection to the model is closed at once.
+"""
+
+_POEM = f"""{_INTRODUCTION} This poem was, too:
+
+> The kettle hums; the window turns to grey.
+> I wait for words that are still on their way.
+> They come like rain: one drop, and then a few,
+> and no one hurries them. What would it do?
+>
+> The one who plants a pear tree for its shade
+> has sat in none of it when it was made.
+> So let the cursor blink, the tea go cold:
+> what comes by letters is worth being told.
 """
 
 _THINKING = """The user wants to see thinking. A real model would consider the question here, try an answer, find a \
@@ -85,18 +159,33 @@ _LONG = [
 ]
 
 
-Step = TextDelta | ThinkingDelta | ProviderError | float
+Step = TextDelta | ThinkingDelta | ToolCall | ProviderError | float
+
+_CLOCK = ToolCall("clock", "current_time", {}, "{}")
+_POSTCARD = ToolCall(
+    "postcard",
+    "send_postcard",
+    {"to": "you", "text": "Wish you were here!"},
+    '{"to": "you", "text": "Wish you were here!"}',
+)
 
 
 def demo_answer(request: Request) -> Iterator[Step]:
-    """The answer to the last message, as steps for DemoProvider; after CONTINUE_PROMPT, the rest of a cut-off one."""
-    messages = request.messages
-    if len(messages) > 2 and messages[-1].text == CONTINUE_PROMPT:
-        return _skip(len(messages[-2].text), _answer(messages[:-2]))
-    return _answer(messages)
+    """The next turn, as steps for DemoProvider; after CONTINUE_PROMPT, the rest of one that was cut off."""
+    messages, tools = request.messages, {spec.name for spec in request.tools}
+    if not messages or messages[-1].text != CONTINUE_PROMPT:
+        return _answer(messages, tools)
+    *before, cut_off = messages[:-1]
+    if cut_off.role != "assistant" or cut_off.tool_calls:
+        return _answer(messages[:-1], tools)
+    length = len(cut_off.text)
+    turn = list(_answer(before, tools))
+    if length > sum(len(step.text) for step in turn if isinstance(step, TextDelta)):
+        turn = list(_answer(before, set()))  # it holds later turns, too, whose calls are not in the history
+    return _skip(length, turn)
 
 
-def _skip(length: int, steps: Iterator[Step]) -> Iterator[Step]:
+def _skip(length: int, steps: Iterable[Step]) -> Iterator[Step]:
     """The steps without the first `length` characters, and without the pauses and thoughts before them."""
     for step in steps:
         if isinstance(step, TextDelta) and length:
@@ -105,9 +194,13 @@ def _skip(length: int, steps: Iterator[Step]) -> Iterator[Step]:
             yield step
 
 
-def _answer(messages: Sequence[Message]) -> Iterator[Step]:
-    question = next((message.text for message in reversed(messages) if message.role == "user"), "")
-    keyword = re.search(r"\b(long|think|slow|code|error|usage)", question.lower())
+def _answer(messages: Sequence[Message], tools: Collection[str]) -> Iterator[Step]:
+    """`tools` are the names of those that can be called."""
+    asked = [position for position, m in enumerate(messages) if m.role == "user" and m.text != CONTINUE_PROMPT]
+    question = messages[asked[-1]].text if asked else ""
+    results = {m.name: m for m in messages[asked[-1] :] if m.role == "tool"} if asked else {}
+    keywords = "long|think|slow|code|error|usage|try|tour|tool|approv|table|formula|diagram|stream|poem"
+    keyword = re.search(rf"\b({keywords})", question.lower())
     yield 0.4  # as if reading the question
     match keyword and keyword[1]:
         case "long":
@@ -130,8 +223,34 @@ def _answer(messages: Sequence[Message]) -> Iterator[Step]:
             )
         case "usage":
             yield from _say(_USAGE)
+        case "stream":
+            yield from _say(_STREAMING)
+        case "poem":
+            yield from _say(_POEM)
+        case None:
+            yield from _say(_GREETING)
         case _:
-            yield from _say(_TOUR)
+            yield from _tour(results, tools)
+
+
+def _tour(results: Mapping[str | None, Message], tools: Collection[str]) -> Iterator[Step]:
+    """One turn of the tour, up to its tool call; `results` are those of its calls so far. Without tools, all of it."""
+    if not results:
+        yield from _say(_TOUR_THINKING, kind=ThinkingDelta)
+        yield from _say(_TOUR_TOOL)
+        if _CLOCK.name in tools:
+            yield _CLOCK
+            return
+        yield from _say(f"\n\n{_TOUR_NOT_CALLED}\n\n")
+    if _POSTCARD.name not in results:
+        yield from _say(_TOUR_MARKDOWN)
+        if _POSTCARD.name in tools:
+            yield _POSTCARD
+            return
+        yield from _say("\n\n")
+    else:
+        yield from _say(f"{_TOUR_REJECTED if results[_POSTCARD.name].failed else _TOUR_SENT}\n\n")
+    yield from _say(_TOUR_END)
 
 
 def _say(
