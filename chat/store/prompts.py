@@ -170,7 +170,9 @@ def build_continuation(row: models.Message) -> list[engine.Message]:
 
     The request is a user's message, because not every provider accepts a prompt that ends with the assistant's.
     """
-    answer = decode_transcript(row.run) or ([engine.Message("assistant", row.text)] if row.text else [])
+    answer = decode_transcript(row.run)
+    if not answer or not has_all_results(answer):  # then it is of the time before an approval, and ends too early
+        answer = [engine.Message("assistant", row.text)] if row.text else []
     return [*answer, engine.Message("user", engine.CONTINUE_PROMPT)] if answer else []
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from chat import permissions, store
+from chat import engine, permissions, store
 from chat.models import Conversation, Participant, Run, ToolCall
 from chat.node import node
 from chat.protocol import commands
 
 from ..support.client import InProcess
-from ..support.store_helpers import HOST, post, refused
+from ..support.store_helpers import HOST, end, post, refused
 
 Scenario = Callable[..., Any]
 
@@ -148,6 +148,27 @@ def test_a_site_can_require_a_decision_by_a_second_person(
             await bob.hear("run.finished")
 
     scenario(talk)
+
+
+def test_an_answer_that_is_stopped_after_an_approval_continues_from_its_text(
+    scenario: Scenario, people: Any, room: Conversation, waiting: dict[str, Any]
+) -> None:
+    decision = commands.ToolDecide(call=uuid.UUID(waiting["id"]), decision="approve")
+    decided = store.decide_call(people["bob"].pk, room.pk, decision, HOST)
+    resumed = store.start_run(decided.run, HOST)
+    assert resumed is not None
+    stopped = end(resumed, "stopped", text="Let me see. \n\nResult: refu")
+    assert stopped is not None
+    assert stopped.message is not None
+    again = store.request_run(people["bob"].pk, room.pk, stopped.message.id, HOST, continues=True)
+    started = store.start_run(again, HOST)
+    assert started is not None
+    assert started.decisions is None, "they were made"
+    assert [(m.role, m.text) for m in started.prompt[-2:]] == [
+        ("assistant", "Let me see. \n\nResult: refu"),
+        ("user", engine.CONTINUE_PROMPT),
+    ]
+    assert [call.status for call in started.message.calls] == ["stopped"]
 
 
 def test_the_first_decision_counts_and_the_second_is_refused(
