@@ -39,8 +39,13 @@ def create_answer(conversation: Conversation, run: Run) -> Message:
 
 def _create_continuation(conversation: Conversation, run: Run, replaced: Message) -> Message:
     """Create a message that begins with the text, the thinking, and the tool calls of the answer that was cut off, and
-    takes its place among the alternatives.
+    takes its place among the alternatives. Usage and cost of the run begin with those of the replaced one, so that they
+    are of the whole answer.
     """
+    used = {name: getattr(replaced.run, name) for name in (*objects.Usage.__struct_fields__, "tokens", "cost")}
+    Run.objects.filter(pk=run.pk).update(**used)
+    for name, value in used.items():
+        setattr(run, name, value)
     calls = list(ToolCall.objects.filter(run__message=replaced))
     call_ids = {call.pk: uuid4() for call in calls}
     row = append_message(

@@ -168,14 +168,17 @@ def compute_ending_cost(run: Run, ending: Ending) -> Decimal | None:
 
 
 def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
-    """The columns of a run's usage. Cost and estimated tokens add to what the run took before an approval."""
+    """The columns of a run's usage. Cost and estimated tokens add to what the run took before an approval, and to what
+    the answer took that it continues.
+    """
     usage = ending.usage
     fields: dict[str, Any] = {}
     if usage is not None:
         fields = {name: _clamp_tokens(getattr(usage, name)) for name in objects.Usage.__struct_fields__}
-    if ending.estimated and ending.charged_usage is not None:
-        before = 0 if usage is not None else Coalesce(F("output_tokens"), 0)
-        fields["tokens"] = before + (ending.charged_usage.output_tokens or 0)
+    if ending.charged_usage is not None:
+        # All output, as long as part of it is an estimate; else null. Sums must fit into the column.
+        before = Coalesce(F("tokens"), F("output_tokens"), 0) if ending.estimated else F("tokens")
+        fields["tokens"] = before + min(ending.charged_usage.output_tokens or 0, pricing.MAX_TOKENS // 100)
     if cost is not None:
         fields["cost"] = Coalesce(F("cost"), Decimal(0)) + cost
     return fields

@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import Sum
 
 from chat import engine, store
-from chat.models import Conversation, Message, Participant, Run, ToolCall
+from chat.models import Conversation, Message, Participant, Run, Spending, ToolCall
 from chat.protocol import objects
 from chat.store import prompts
 
@@ -157,6 +159,22 @@ def test_a_continued_answer_can_be_continued_again_and_regenerated(people: Any, 
     assert not other.continues
     with refused("conflict"):
         store.choose_alternative(people["ada"].pk, room.pk, longer.id)
+
+
+def test_a_continued_answer_has_the_usage_of_both_runs(people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"PRICES": {"demo:tour": {"input": 1000, "output": 2000}}, "MODEL": "demo:tour"}
+    known, estimate = engine.Usage(10, 20, 30), engine.Usage(10, 5, 15)
+    cut = answered(end(begin(people["ada"], room), "stopped", charged_usage=estimate, estimated=True))
+    assert cut.run is not None
+    assert (cut.run.usage, cut.run.tokens, cut.run.cost) == (None, 5, Decimal("0.02"))
+    started = again(people["ada"], room, cut, continues=True)
+    middle = answered(end(started, finish_reason="length", usage=known, charged_usage=known))
+    assert middle.run is not None
+    assert (middle.run.usage, middle.run.tokens, middle.run.cost) == (known, 25, Decimal("0.07"))
+    last = again(people["ada"], room, middle, continues=True)
+    assert last.message.run is not None
+    assert last.message.run.usage == known
+    assert Spending.objects.aggregate(cost=Sum("cost"))["cost"] == Decimal("0.07"), "charged once"
 
 
 def test_a_continued_alternative_keeps_its_place(people: Any, room: Conversation) -> None:

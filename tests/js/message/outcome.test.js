@@ -47,7 +47,7 @@ test("a failed answer says why and when to try again", () => {
 });
 
 test("the usage of an answer is one line", () => {
-  const run = answer(
+  const message = answer(
     2,
     "r",
     {},
@@ -59,8 +59,12 @@ test("the usage of an answer is one line", () => {
       started_at: "2026-11-23T09:30:00Z",
       finished_at: "2026-11-23T09:30:02.500Z",
     },
-  ).run;
-  assert.equal(usageOf(run), "gpt-4o:latest · 1,200 in, 34 out, 1,234 tokens · 2.5\u00a0s · $0.0012");
-  assert.equal(usageOf({ ...run, usage: null, cost: null, finished_at: null }), "gpt-4o:latest");
-  assert.equal(usageOf({ ...run, status: "running" }), "");
+  );
+  const used = (fields, others) => usageOf({ ...message, ...others, run: { ...message.run, ...fields } });
+  assert.equal(used(), "gpt-4o:latest · 1,200 in, 34 out, 1,234 tokens · 2.5\u00a0s · $0.0012");
+  assert.equal(used({ usage: null, cost: null, finished_at: null }), "gpt-4o:latest");
+  assert.equal(used({ status: "running" }), "");
+  assert.equal(used({}, { deleted_at: "2026-11-23T09:30:00Z" }), "");
+  const continued = used({ tokens: 84 }, { continues: true });
+  assert.equal(continued, "gpt-4o:latest · 1,200 in, 84 out · $0.0012", "of the whole answer");
 });

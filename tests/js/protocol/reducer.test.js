@@ -159,6 +159,14 @@ test("the end of a run replaces its message, and later frames are ignored", () =
   assert.equal(totalTokens(page), 7);
 });
 
+test("an answer that continues another counts its tokens once", () => {
+  const used = (total_tokens) => ({ status: "completed", usage: { total_tokens } });
+  const page = emptyState();
+  apply(page, snapshot([message(1), answer(2, "a", {}, used(7))]));
+  apply(page, finished(answer(3, "b", { replaces: "m-a", continues: true }, used(20))));
+  assert.equal(totalTokens(page), 20);
+});
+
 test("the end of an unknown run adds its message", () => {
   const page = following();
   assert.deepEqual(shown(apply(page, finished(answer(2, "r", { text: "done" })))), ["r"]);

@@ -61,9 +61,9 @@ export class Uploads {
     }
   }
 
-  /** Removes the files that were sent with a message; failed ones stay. */
+  /** Removes the files after the message was sent, the refused ones too: the user has seen why. */
   clear() {
-    for (const [chip, { attachment }] of this.#uploads) if (attachment) this.#drop(chip);
+    for (const chip of this.#uploads.keys()) this.#drop(chip);
     this.#changed();
   }
 

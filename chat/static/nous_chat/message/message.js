@@ -144,7 +144,7 @@ export class MessageView {
     this.#views.alternatives.update(message, mayPost(you));
     this.#views.actions.update(this.#offeredActions(act));
     this.#updateDeletion();
-    const usage = usageOf(message.run);
+    const usage = usageOf(message);
     this.#parts.usage.hidden = usage === "";
     this.#parts.usage.textContent = usage;
     this.#parts.usage.title = message.run?.model ?? "";

@@ -20,12 +20,12 @@ const FILTERED = new Set([
 
 /**
  * Why an answer is not complete; null if it is, or is still being written.
- * @param {Pick<Message, "text"|"run">} message
+ * @param {Pick<Message, "text"|"run"|"deleted_at">} message
  * @param {You|null} you
  * @returns {{sentence: string, act: "continue"|"retry", tone: ""|"bad"}|null}
  */
-export function outcomeOf({ text, run }, you) {
-  if (!run || isActive(run)) return null;
+export function outcomeOf({ text, run, deleted_at }, you) {
+  if (!run || isActive(run) || deleted_at) return null;
   const { status, finish_reason, cut_off } = run;
   if (status === "completed") {
     if (cut_off) {
@@ -41,7 +41,7 @@ export function outcomeOf({ text, run }, you) {
 function reasonOf({ status, stopped_by, error, usage, tokens, finished_at }, you) {
   if (status === "stopped" && stopped_by) {
     const name = stopped_by.id === you?.id ? null : stopped_by.name;
-    return strings.stoppedBy(name, usage?.output_tokens ?? tokens ?? null);
+    return strings.stoppedBy(name, tokens ?? usage?.output_tokens ?? null);
   }
   if (error?.message) {
     const passed = finished_at ? (Date.now() - Date.parse(finished_at)) / 1000 : 0;

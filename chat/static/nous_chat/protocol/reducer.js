@@ -86,18 +86,21 @@ export function presentPeople({ presence }) {
   return [...people.values()];
 }
 
+/** The runs of all loaded answers; those of an answer that another one continues count in that one. @param {State} state */
+function countedRuns({ messages }) {
+  const all = [...messages.values()];
+  const continued = new Set(all.map(({ continues, replaces }) => (continues ? replaces : null)));
+  return all.filter(({ id }) => !id || !continued.has(id)).map(({ run }) => run);
+}
+
 /** Tokens of all loaded answers. @param {State} state */
 export function totalTokens(state) {
-  let total = 0;
-  for (const message of state.messages.values()) total += message.run?.usage?.total_tokens ?? 0;
-  return total;
+  return countedRuns(state).reduce((total, run) => total + (run?.usage?.total_tokens ?? 0), 0);
 }
 
 /** Cost of all loaded answers, as far as it is known. @param {State} state */
 export function totalCost(state) {
-  let total = 0;
-  for (const message of state.messages.values()) total += Number(message.run?.cost ?? 0);
-  return total;
+  return countedRuns(state).reduce((total, run) => total + Number(run?.cost ?? 0), 0);
 }
 
 /**
