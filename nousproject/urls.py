@@ -7,6 +7,8 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
+from .not_found import page_not_found
+
 HINT = _("Sign in as demo. The password is printed in the terminal that runs the server.")
 
 urlpatterns = [
@@ -19,4 +21,5 @@ urlpatterns = [
     ),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
+    path("<path:path>", page_not_found),
 ]

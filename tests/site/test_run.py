@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -61,6 +62,23 @@ def test_it_prints_the_url_the_login_and_the_model_and_then_works(run: Run) -> N
             assert (await demo.http.get("/admin/")).status_code == 200
 
     asyncio.run(talk())
+
+
+def test_a_wrong_link_shows_the_sites_own_page(run: Run) -> None:
+    async def look() -> None:
+        async with signed_in(run, "demo") as demo:
+            for path in ("/nothing/here", "/chat/nothing/", f"/chat/{uuid4()}/"):
+                found = await demo.http.get(path)
+                assert found.status_code == 404
+                assert "This page does not exist, or it is a conversation that you are not part of." in found.text
+                assert "DEBUG" not in found.text
+            redirect = await demo.http.get("/chat?x=1")
+            assert (redirect.status_code, redirect.headers["location"]) == (301, "/chat/?x=1")
+            changing = await demo.http.get("/accounts/password_change/")
+            assert 'class="card"' in changing.text
+            assert "admin" not in changing.text
+
+    asyncio.run(look())
 
 
 def test_with_a_key_in_the_environment_that_provider_answers(tmp_path: Path) -> None:

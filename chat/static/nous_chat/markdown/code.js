@@ -2,6 +2,7 @@
 // view.js.
 
 import { strings } from "../i18n/strings.js";
+import { copyText } from "../ui/clipboard.js";
 import { el } from "../ui/dom.js";
 import { Colours } from "./colours.js";
 import { Diagram } from "./diagram.js";
@@ -113,21 +114,8 @@ export class CodeView {
   }
 
   async #copyText() {
-    await copy(this.#block.text.replace(/\n$/, ""));
+    await copyText(this.#block.text.replace(/\n$/, ""));
     this.#copy.textContent = strings.copied;
     setTimeout(() => (this.#copy.textContent = strings.copy), COPIED);
   }
-}
-
-/** Copies a text; without HTTPS there is no `navigator.clipboard`. @param {string} text */
-async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const listen = (/** @type {ClipboardEvent} */ event) => {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    event.clipboardData?.setData("text/plain", text);
-  };
-  document.addEventListener("copy", listen, { capture: true, once: true });
-  document.execCommand("copy");
-  document.removeEventListener("copy", listen, { capture: true });
 }

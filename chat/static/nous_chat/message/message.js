@@ -5,6 +5,7 @@ import { strings } from "../i18n/strings.js";
 import { settle } from "../markdown/idle.js";
 import { isMine, mayDelete, mayPost, mayRestore, undoTimeLeft } from "../protocol/permissions.js";
 import { isActive } from "../protocol/reducer.js";
+import { copyText } from "../ui/clipboard.js";
 import { el, textButton } from "../ui/dom.js";
 import { Actions } from "./actions.js";
 import { Alternatives } from "./alternatives.js";
@@ -211,7 +212,7 @@ export class MessageView {
     const names = new Set();
     if (!id || role === "system" || deleted_at || this.#open) return names;
     const writer = mayPost(you);
-    if (text && navigator.clipboard) names.add("copy");
+    if (text) names.add("copy");
     if (offered && act !== "retry") names.add("retry");
     if (writer) names.add("reply");
     if (writer && isMine(this.#message, you) && text) names.add("edit");
@@ -236,7 +237,7 @@ export class MessageView {
   }
 
   #copy() {
-    navigator.clipboard.writeText(this.#message.text).then(
+    copyText(this.#message.text).then(
       () => this.#views.actions.done("copy"),
       () => {},
     );

@@ -1,6 +1,7 @@
 // Invitation links: the owner creates, copies and revokes them. Used by sections.js.
 
 import { strings } from "../i18n/strings.js";
+import { copyText } from "../ui/clipboard.js";
 import { dropDown, el, iconButton } from "../ui/dom.js";
 
 /** @import { Invitation } from "../protocol/types.d.ts" */
@@ -98,10 +99,10 @@ export class Invitations {
   async #copy(field) {
     field.select();
     try {
-      await navigator.clipboard.writeText(field.value);
+      await copyText(field.value);
       this.#status.textContent = strings.linkCopied;
     } catch {
-      // no clipboard without HTTPS; the link is selected
+      // not allowed; the link is selected
       this.#status.textContent = strings.copyYourself;
     }
   }
