@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILURES = {
     "abandoned": gettext_noop("Everyone had left the conversation."),
     "empty_answer": gettext_noop("The model gave no answer. Try again."),
-    "host_lost": gettext_noop("The server restarted during this answer."),
+    "host_lost": gettext_noop("The server restarted during this answer. Its last words may be missing."),
     "internal": gettext_noop("Something went wrong on our side. Try again."),
     "shutdown": gettext_noop("The server restarted during this answer."),
 }
