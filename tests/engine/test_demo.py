@@ -106,7 +106,8 @@ class TestDemoScript:
         assert first.thinking
         assert [call.name for call in first.tool_calls] == ["current_time", "send_postcard"]
         assert [call.name for call in first.pending] == ["send_postcard"]
-        assert all(mark in first.text for mark in ("\n| say | to see |\n", "\n$$\n", "```mermaid\n"))
+        assert all(mark in first.text for mark in ("\n| say | to see |\n", "\n$$\n\\int_{", "```mermaid\n"))
+        assert " so there can be" in first.text
         (waiting,) = first.pending
         closings = []
         for decision in (Approve(), Reject("No stamps.")):

@@ -27,7 +27,7 @@ tool, a table, a formula, and a diagram, and in the end a tool that needs an app
 _TOUR_TOOL = f"""{_INTRODUCTION} But everything around me is real, and this is a tour of it. Above you can open what I \
 thought. Now I look at the clock. That is a tool, and this one may run at once."""
 
-_TOUR_MARKDOWN = r"""The line above is a call: open it to see what the tool said. Answers are written in Markdown, so \
+_TOUR_MARKDOWN = """The line above is a call: open it to see what the tool said. Answers are written in Markdown, so \
 there can be a table,
 
 | say | to see |
@@ -42,10 +42,10 @@ there can be a table,
 a formula,
 
 $$
-\int_{-\infty}^{\infty} e^{-x^2}\,dx = \sqrt{\pi}
+\\int_{-\\infty}^{\\infty} e^{-x^2}\\,dx = \\sqrt{\\pi}
 $$
 
-and a diagram:
+and a diagram, which you see when you press "Diagram":
 
 ```mermaid
 sequenceDiagram
