@@ -10,12 +10,14 @@ from chat.protocol.objects import (
     Call,
     CallPart,
     Part,
+    Section,
     TextPart,
     ThinkingPart,
     add_part,
     complete_parts,
     decode_parts,
     encode_parts,
+    sections_of,
 )
 
 ONE, TWO = (Call(id=uuid.UUID(int=n), name="look_up", arguments={}, status="done", result="found") for n in (1, 2))
@@ -54,6 +56,12 @@ def test_stored_parts_are_fitted_to_what_is_stored() -> None:
     assert complete_parts(stored, "Text and more", "Hm", [ONE, TWO]) == [
         TextPart(3), CallPart(ONE.id), ThinkingPart(2), TextPart(1), CallPart(TWO.id), TextPart(9)
     ]  # fmt: skip
+
+
+def test_sections_hold_what_the_parts_stand_for() -> None:
+    parts: list[Part] = [ThinkingPart(3), TextPart(6), CallPart(ONE.id), TextPart(7)]
+    sections = sections_of(parts, "Hello.\n\nThere", "Hm.", [ONE])
+    assert sections == [Section(thinking="Hm."), Section(text="Hello."), Section(call=ONE), Section(text="There")]
 
 
 lengths = st.integers(0, 9)

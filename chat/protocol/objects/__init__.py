@@ -6,7 +6,18 @@
 from ...engine import Usage
 from .conversations import AgentCard, AgentName, Conversation, Yours
 from .messages import Attachment, Edit, Message
-from .parts import CallPart, Part, TextPart, ThinkingPart, add_part, complete_parts, decode_parts, encode_parts
+from .parts import (
+    CallPart,
+    Part,
+    Section,
+    TextPart,
+    ThinkingPart,
+    add_part,
+    complete_parts,
+    decode_parts,
+    encode_parts,
+    sections_of,
+)
 from .people import Invitation, Participant, Person, Role, You, person
 from .runs import FAILURES, Call, Failure, Run, usage
 from .search import FoundConversation, FoundMessage, SearchResult
@@ -31,6 +42,7 @@ __all__ = [
     "Role",
     "Run",
     "SearchResult",
+    "Section",
     "TextPart",
     "ThinkingPart",
     "Usage",
@@ -41,5 +53,6 @@ __all__ = [
     "decode_parts",
     "encode_parts",
     "person",
+    "sections_of",
     "usage",
 ]

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.urls import reverse
 from msgspec import Struct
 
-from .parts import Part, complete_parts, decode_parts
+from .parts import Part, Section, complete_parts, decode_parts, sections_of
 from .people import Person, person
 from .runs import Call, Run
 
@@ -87,6 +87,11 @@ class Message(Struct, frozen=True):
             parts=tuple(parts),
             run=None if run is None else Run.of(run, answer_deleted=deleted),
         )
+
+    @property
+    def sections(self) -> list[Section]:
+        """What to show of it, in order, for templates."""
+        return sections_of(self.parts, self.text, self.thinking, self.calls) or [Section(text=self.text)]
 
 
 class Edit(Struct, frozen=True):

@@ -73,6 +73,31 @@ def complete_parts(parts: Iterable[Part], text: str, thinking: str, calls: Seque
     return complete
 
 
+class Section(Struct, frozen=True):
+    """A part with what it stands for: a piece of text or of thinking, or a call."""
+
+    text: str = ""
+    thinking: str = ""
+    call: "Call | None" = None
+
+
+def sections_of(parts: Iterable[Part], text: str, thinking: str, calls: Sequence["Call"]) -> list[Section]:
+    """An answer as its parts divide it, which must be complete; without the line breaks around them."""
+    by_id = {call.id: call for call in calls}
+    sections = []
+    for part in parts:
+        match part:
+            case TextPart(length):
+                sections.append(Section(text=text[:length].strip("\n")))
+                text = text[length:]
+            case ThinkingPart(length):
+                sections.append(Section(thinking=thinking[:length].strip("\n")))
+                thinking = thinking[length:]
+            case CallPart(key):
+                sections.append(Section(call=by_id[key]))
+    return sections
+
+
 def decode_parts(stored: Any) -> list[Part]:
     """Parts as the row of a message holds them."""
     return msgspec.convert(stored or [], list[Part])
