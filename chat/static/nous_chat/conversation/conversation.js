@@ -95,7 +95,10 @@ export class Conversation {
         continue: (message) => this.#startRun("continue", message),
         decide: (call, decision) => commands.decide(call, decision),
         reply: ({ id }) => this.#composer.reply(id),
-        edit: (message, text, resend) => commands.edit(message, text, resend),
+        edit: (message, text, resend) => {
+          commands.edit(message, text, resend);
+          if (resend) this.#messages.scroller.toEnd();
+        },
         delete: (message) => commands.delete(message),
         restore: (message) => commands.restore(message),
         choose: (message) => commands.choose(message),
