@@ -1,7 +1,7 @@
 """The engine's exceptions. Providers and the runner raise them; run_stream ends a stream with an Error event that holds
 one.
 
-    EngineError                  message, detail, code: internal, too_many_turns, too_large, invalid_output
+    EngineError                  message, detail, code: internal, too_many_turns, answer_too_large, invalid_output
     +-- ConfigurationError       configuration: no key, an unknown provider, an invalid model string
     +-- ProviderError            + provider, status, retry_after, retryable
         +-- DeadlineError        connect_timeout, first_token_timeout, idle_timeout, total_timeout

@@ -194,7 +194,7 @@ class _Run:
         if self.received[is_text] > (most := self.agent.limits.max_text_chars):
             kind = "text" if is_text else "thinking"
             raise EngineError(
-                TOO_LARGE, "too_large", detail=f"The model wrote more than {most:,} characters of {kind}."
+                TOO_LARGE, "answer_too_large", detail=f"The model wrote more than {most:,} characters of {kind}."
             )
 
     def _accept(self, call: ToolCall) -> ToolCall | None:

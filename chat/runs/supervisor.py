@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from django.db import DataError, IntegrityError
 from msgspec.structs import replace
 
 from .. import metrics, store
@@ -181,9 +182,13 @@ class Supervisor:
         run_ids = list(self._runs)
         written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
         places = {live.id: live.place for live in self._runs.values() if live.place is not None}
-        beat = await executor.run_urgent(
-            store.heartbeat, self._process.host, run_ids, [checkpoint for _, checkpoint in written], places
-        )
+        checkpoints = [checkpoint for _, checkpoint in written]
+        try:
+            beat = await executor.run_urgent(store.heartbeat, self._process.host, run_ids, checkpoints, places)
+        except (DataError, IntegrityError):  # of one run's text; without a heartbeat, all runs would look dead
+            logger.exception("The checkpoints of this heartbeat are not stored")
+            written = []
+            beat = await executor.run_urgent(store.heartbeat, self._process.host, run_ids, [], places)
         for run_id in beat.stop:
             self.stop_here(run_id)
         for run_id in set(run_ids) - beat.mine:

@@ -113,8 +113,8 @@ def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     row that the database refuses. None if the run no longer belongs to `host`.
 
     An `ending` with nothing written keeps what is stored. Whatever raised may raise again, such as a signal handler of
-    the site; then only the end and the text are written. Raises OperationalError and InterfaceError if the database is
-    away.
+    the site; then only the end is written, and the text if the database takes it. Raises OperationalError and
+    InterfaceError if the database is away.
     """
     try:
         return _fail_visibly(run_id, host, ending)
@@ -126,11 +126,15 @@ def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
         logger.exception("The end of run %s cannot be written; only its text is kept", run_id)
     with transaction.atomic():
         run = Run.objects.filter(pk=run_id).first()
-        ending = _with_text(run_id, ending)
+        ending = replace(_with_text(run_id, ending), charged_usage=None)
         if run is None or not end_run(run, ending, host=host, status__in=HOSTED):
             return None
-        if run.message_id is not None:
-            Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
+    next_run = None
+    try:
+        with transaction.atomic():
+            Message.objects.filter(run=run_id).update(**ending.written.fields)
+    except Exception:
+        logger.exception("The text of run %s cannot be written; its last checkpoint is kept", run_id)
     try:
         with transaction.atomic():
             next_run = queue_next_run(
@@ -138,7 +142,6 @@ def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
             )
     except Exception:
         logger.exception("The run after %s cannot be queued", run_id)
-        next_run = None
     return read_finished(run_id, next_run)
 
 

@@ -1,6 +1,7 @@
 """Tool calls and approvals in a conversation: published, stored, decided, and resumed in any process."""
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
+from chat import engine
 from chat.engine import Agent, DemoProvider
 from chat.engine import ToolCall as EngineCall
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.node import node
+from chat.runs.run import MAX_HELD_CALLS
 
 from ..sites import clerk
 from ..support.client import InProcess
@@ -327,6 +330,39 @@ class Parrot:
 
 
 parrot = Parrot()
+
+
+class Restless:
+    """Makes calls without end."""
+
+    async def run_stream(self, messages: Any, *, context: Any) -> Any:
+        for number in itertools.count():
+            yield engine.ToolCall(f"c{number}", "look_up", {"order": number})
+            yield engine.ToolResult(f"c{number}", "look_up", "found")
+
+
+restless = Restless()
+
+
+def test_a_stop_ends_an_agent_that_makes_calls_without_end(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.consumers.test_tools.restless"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            run = (await ada.hear("run.started"))["run"]
+            await ada.hear("run.tool")
+            await ada.send("run.stop", run=run, ref="stop")
+            await ada.answered("stop")
+            frames = len(ada.of_type("run.tool"))
+            finished = await ada.hear("run.finished")
+            assert finished["status"] == "stopped"
+            assert len(ada.of_type("run.tool")) - frames <= 3 * MAX_HELD_CALLS
+            assert len(finished["message"]["calls"]) < 1000
+
+    scenario(talk)
 
 
 def test_an_agent_with_an_unknown_tool_fails_with_configuration(

@@ -373,7 +373,7 @@ class TestLoop:
     def test_an_answer_without_end_is_ended_and_what_came_is_kept(self, kind: Any) -> None:
         model = ScriptedModel([TextDelta("Hi "), *[kind("word ") for _ in range(100)]])
         last = failed(events_of(model.agent(limits=Limits(max_text_chars=250))))
-        assert last.error.code == "too_large"
+        assert last.error.code == "answer_too_large"
         assert "What came before is kept" in last.error.message
         assert last.result.text.startswith("Hi ")
         assert 240 < len(last.result.text + last.result.thinking) <= 253

@@ -151,11 +151,14 @@ class TestFailures:
     @pytest.mark.parametrize("model", ["endless", "line@size=20000000"])
     def test_a_line_of_more_than_8_mb_is_too_large(self, agent: Make, model: str) -> None:
         error = failure(agent(model))
-        assert (error.error.code, error.result.text) == ("too_large", "begun" if model.startswith("line") else "")
+        assert (error.error.code, error.result.text) == (
+            "answer_too_large",
+            "begun" if model.startswith("line") else "",
+        )
 
     def test_a_response_that_is_too_large_keeps_the_text(self, agent: Make) -> None:
         error = failure(agent("flowing@delay=1", max_bytes=20_000))
-        assert error.error.code == "too_large"
+        assert error.error.code == "answer_too_large"
         assert "a response of more than 20,000 bytes" in error.error.detail
         assert text(10_000).startswith(error.result.text)
         assert len(error.result.text) > 100

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import DataError, IntegrityError, connection
 from django.db.models.signals import post_save
 
 from chat import engine, store
@@ -260,6 +260,52 @@ def test_the_database_may_refuse_a_row(
     monkeypatch.setattr(where, name, refuse)
     check(ask(agent))
     assert refused
+
+
+def test_the_database_may_refuse_a_text(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MariaDB does with an emoji in a column of three bytes a character. The end is stored without it."""
+
+    def refuse(written: store.Written) -> Any:
+        raise DataError("Incorrect string value")
+
+    with monkeypatch.context() as patch:
+        finished = ask(
+            "finishes",
+            lambda: patch.setattr(store.Written, "fields", property(refuse)),
+            patch.undo,
+        )
+    check(finished, "")
+
+
+def test_a_checkpoint_that_the_database_refuses_does_not_stop_the_heartbeat(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat, alive = store.heartbeat, threading.Event()
+
+    def refuse(host: str, runs: Any, checkpoints: Any, places: Any = None) -> Any:
+        if checkpoints:
+            raise DataError("Incorrect string value")
+        alive.set()
+        return heartbeat(host, runs, checkpoints, places)
+
+    monkeypatch.setattr(store, "heartbeat", refuse)
+
+    async def wait() -> AsyncIterator[Any]:
+        async with asyncio.timeout(60):
+            while not alive.is_set():
+                await asyncio.sleep(0.05)
+        yield engine.Finish(engine.Result())
+
+    monkeypatch.setitem(AGENTS, "waits for a heartbeat", Saying(wait))
+    monkeypatch.setattr(chosen, "name", "waits for a heartbeat", raising=False)
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hi")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["message"]["text"]) == ("completed", "Hello")
+
+    scenario(talk)
 
 
 @pytest.mark.parametrize("event", ["RunStarted", "RunDelta", "RunTool"])

@@ -57,7 +57,7 @@ _MESSAGES = {
     "connect_timeout": _("The model could not be reached. Try again."),
     "empty_answer": _("The model gave no answer. Try again."),
     "stream_cut": _("The answer broke off. Try again."),
-    "too_large": TOO_LARGE,
+    "answer_too_large": TOO_LARGE,
 }
 
 
@@ -153,7 +153,7 @@ class ProviderErrors:
 
     def too_large(self, what: str, most: int) -> ProviderError:
         """More than `most` bytes. `what` completes the phrase "it sent ... of more than", such as "an event"."""
-        return self._error("too_large", f"{self._model_name} sent {what} of more than {most:,} bytes.")
+        return self._error("answer_too_large", f"{self._model_name} sent {what} of more than {most:,} bytes.")
 
     def bad_response(self, found: str) -> ProviderError:
         """A response with status 200 that is not in the provider's format. `found` completes the phrase "it sent"."""
