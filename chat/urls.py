@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api import attachments, conversations, invitations, messages, participants, search
+from .api import attachments, conversations, invitations, messages, participants, search, token
 from .views import diagram, join, no_script, page
 
 app_name = "nous_chat"
@@ -16,6 +16,7 @@ urlpatterns = [
     path("join/<str:token>/", join.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", diagram.diagram, name="diagram"),
+    path("api/token/", token.token, name="api-token"),
     path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.utils.translation import gettext as _
@@ -30,10 +31,12 @@ def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]
     """
 
     def decorate(view: View) -> View:
+        # Not `login_required`, and exempt from LoginRequiredMiddleware: a redirect to the sign-in page tells a script
+        # nothing.
+        @login_not_required
         @require_http_methods(methods)
         @functools.wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            # Not `login_required`: a redirect to the sign-in page tells a script nothing.
             if not request.user.is_authenticated:
                 return _error_response(Refused(ErrorCode.UNAUTHORIZED, _("Sign in first.")))
             try:

@@ -20,5 +20,5 @@ def nous_chat(context: RequestContext, conversation: models.Conversation) -> dic
         history = read_history(request.user.pk, conversation.pk)
     except Refused:  # not a participant: the page still works, and the element says that there is no access
         history = History()
-    element = element_context(conversation.pk, history, show_list=False)
+    element = element_context(request.user.pk, conversation.pk, history, show_list=False)
     return element | {"csrf_token": context.get("csrf_token", ""), "next": request.get_full_path()}

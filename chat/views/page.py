@@ -13,6 +13,7 @@ from msgspec import Struct
 from .. import i18n, store
 from ..conf import conf
 from ..protocol import objects
+from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
 
 
@@ -32,7 +33,7 @@ def render_page(
             history = read_history(request.user.pk, conversation_id, _before(request))
         except Refused as refused:
             raise Http404(str(refused)) from None
-    context = element_context(conversation_id, history, show_list=True)
+    context = element_context(request.user.pk, conversation_id, history, show_list=True)
     return render(request, "nous_chat/chat.html", context | {"problem": problem, "draft": draft}, status=status)
 
 
@@ -62,7 +63,7 @@ def _before(request: HttpRequest) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) <= 9 else None
 
 
-def element_context(conversation_id: UUID | None, history: History, *, show_list: bool) -> dict[str, Any]:
+def element_context(user_id: Any, conversation_id: UUID | None, history: History, *, show_list: bool) -> dict[str, Any]:
     """The context of `nous_chat/element.html`: addresses, translated strings, and the history."""
     home = reverse("nous_chat:home")
     conversation = history.conversation
@@ -85,6 +86,8 @@ def element_context(conversation_id: UUID | None, history: History, *, show_list
             "words": i18n.catalogue(),
             "currency": conf.CURRENCY,
             "undo": conf.UNDO_SECONDS,
+            "user": str(user_id),
+            "limits": {"message": conf.MAX_MESSAGE_CHARS, "frame": MAX_FRAME_CHARS},
             "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
         },
     }

@@ -143,7 +143,9 @@ def every_url(room: Conversation) -> Iterator[tuple[str, str, dict[str, Any], in
             yield method, reverse(f"nous_chat:{name}", kwargs=given), body, status
 
 
-WITHOUT_CONVERSATION = {"home", "plain", "begin", "join", "attachment", "diagram", "api-search", "api-conversations"}
+WITHOUT_CONVERSATION = {
+    *("home", "plain", "begin", "join", "attachment", "diagram", "api-search", "api-conversations", "api-token")
+}
 
 
 def request(user: Any, method: str, url: str, body: dict[str, Any]) -> Any:
@@ -162,6 +164,27 @@ def test_a_viewer_can_only_read_over_http(people: Any, room: Conversation) -> No
     for method, url, body, status in cases:
         assert request(people["eve"], method, url, body).status_code == status, (method, url, body)
     assert state(room) == before
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["alone", "LoginRequiredMiddleware"])
+def test_who_is_signed_out_gets_401_as_json(settings: Any, people: Any, room: Conversation, guarded: bool) -> None:
+    if guarded:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    cases = [(method, url, body) for method, url, body, _ in every_url(room) if "/api/" in url]
+    more = [reverse(f"nous_chat:{name}") for name in ("api-token", "api-conversations", "api-search")]
+    for method, url, body in cases + [("GET", url, {}) for url in more]:
+        answer = Client().generic(method, url, json.dumps(body), "application/json")
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), (method, url)
+
+
+def test_a_new_token_passes_the_check(people: Any, room: Conversation) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(people["ada"])
+    url = reverse("nous_chat:api-conversations")
+    assert client.post(url, "{}", "application/json").status_code == 403
+    token = client.get(reverse("nous_chat:api-token")).json()
+    assert token["user"] == str(people["ada"].pk)
+    assert client.post(url, "{}", "application/json", headers={"X-CSRFToken": token["csrf"]}).status_code == 201
 
 
 def test_a_foreign_conversation_looks_like_an_unknown_one_over_http(

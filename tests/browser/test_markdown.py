@@ -230,6 +230,38 @@ def test_however_it_is_cut_the_page_ends_the_same(bench: Page) -> None:
     assert different == []
 
 
+def test_a_translator_that_replaces_text_nodes_breaks_nothing(bench: Page) -> None:
+    """Translators put `<font>` elements in the place of text nodes, also of the ones that grow."""
+    text = "First **bold** words and `code`.\n\n- one\n- two\n\n```python\nx = 1\ny = 2\n```\n\nThe end of it."
+    drawn = bench.evaluate(
+        """text => {
+          const untouched = [], translated = [];
+          draw([...text], (element) => untouched.push(element.textContent));
+          draw([...text], (element) => {
+            translated.push(element.textContent);
+            translate(element);
+          });
+          const plain = document.createElement("div");
+          const view = new TextView(plain);
+          for (const character of text) {
+            view.append(character);
+            translate(plain);
+          }
+          return { untouched, translated, plain: plain.textContent };
+        }""",
+        text,
+    )
+    assert drawn["translated"] == drawn["untouched"]
+    assert drawn["plain"] == text
+
+
+def test_what_must_not_be_translated_says_so(page: Page) -> None:
+    part = asked(page, "Words and `code` and $x^2$.\n\n```python\nprint(1)\n```\n\n$$\nx\n$$")
+    for kept in ("p code", ".math >> nth=0", ".code", ".formula"):
+        assert part.locator(kept).evaluate("kept => kept.closest('[translate=no]') !== null"), kept
+    assert part.locator("p").first.evaluate("text => text.translate")
+
+
 def test_of_plain_text_nothing_is_lost_and_nothing_added(bench: Page) -> None:
     texts = [
         "w0 w1 🌊 w2",

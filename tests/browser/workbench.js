@@ -4,6 +4,8 @@
 import { whenIdle } from "/static/nous_chat/markdown/idle.js";
 import { MarkdownView } from "/static/nous_chat/markdown/view.js";
 
+export { TextView } from "/static/nous_chat/message/text.js";
+
 export * from "./documents.js";
 
 /** @param {string[]} pieces  @param {(element: HTMLElement) => void} [look] called after each piece  @returns {HTMLElement} */
@@ -16,6 +18,19 @@ export function draw(pieces, look = () => {}) {
   }
   view.set(pieces.join(""), false);
   return element;
+}
+
+/** Replaces each text node of an element, as translators do. @param {HTMLElement} element */
+export function translate(element) {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  for (const text of texts) {
+    if (text.parentElement?.localName === "font") continue;
+    const font = document.createElement("font");
+    font.textContent = text.data;
+    text.replaceWith(font);
+  }
 }
 
 /** Waits until all idle work (colours, formulas, labels) is done. */
@@ -31,7 +46,7 @@ const TAGS = new Set(
   munderover mtable mtr mtd mstyle mpadded mphantom menclose none merror`.split(/\s+/),
 );
 const ATTRIBUTES = new Set(
-  `class dir lang href rel target title data-host alt src loading decoding referrerpolicy type
+  `class dir lang translate href rel target title data-host alt src loading decoding referrerpolicy type
   disabled checked tabindex role scope start hidden encoding xmlns display fence stretchy separator form mathvariant mathsize
   mathcolor mathbackground minsize maxsize lspace rspace width height depth voffset linethickness columnalign columnspacing
   rowspacing columnlines rowlines accent accentunder displaystyle scriptlevel movablelimits symmetric notation valign

@@ -4,26 +4,33 @@
 
 import { ConnectionBar } from "./conversation/connection-bar.js";
 import { Conversation } from "./conversation/conversation.js";
+import { Fallback } from "./conversation/fallback.js";
 import { setCurrency, setLanguage, strings } from "./i18n/strings.js";
 import { site } from "./markdown/site.js";
 import { Panel } from "./panel/panel.js";
-import { Api } from "./protocol/api.js";
+import { Api, Refused } from "./protocol/api.js";
+import { limits } from "./protocol/commands.js";
 import { setUndoSeconds } from "./protocol/permissions.js";
 import { Socket } from "./protocol/socket.js";
 import { Sidebar } from "./sidebar/sidebar.js";
 import { Switcher } from "./sidebar/switcher.js";
 import { announceIn } from "./ui/announcer.js";
 import { el, iconButton, textButton } from "./ui/dom.js";
+import { leaveToInputMethod } from "./ui/keyboard.js";
 import { Shortcuts } from "./ui/shortcuts.js";
 import { Toast } from "./ui/toast.js";
 
-/** @import { Conversation as ConversationObject, InboxEvent, State } from "./protocol/types.d.ts" */
+/**
+ * @import { Conversation as ConversationObject, InboxEvent, State } from "./protocol/types.d.ts"
+ * @import { Connection } from "./protocol/socket.js"
+ */
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id), `list`
  * (shows the list of conversations), `images` (hosts whose images answers may show, separated by spaces) and `diagram`
  * (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its children
- * holds `words` (a Catalogue of gettext.js), `currency`, `undo` (seconds) and `agents` (all agents of the site).
+ * holds `words` (a Catalogue of gettext.js), `currency`, `undo` (seconds), `agents` (all agents of the site), `user` (id)
+ * and `limits` (of commands.js).
  */
 class NousChat extends HTMLElement {
   static observedAttributes = ["conversation"];
@@ -54,6 +61,8 @@ class NousChat extends HTMLElement {
   #region;
   /** @type {HTMLElement|undefined} */
   #stage;
+  /** @type {Fallback} */
+  #fallback;
 
   // Only with the list.
   /** @type {Sidebar|undefined} */
@@ -107,6 +116,8 @@ class NousChat extends HTMLElement {
     if (setup.words) setLanguage(setup.words);
     if (setup.currency) setCurrency(setup.currency);
     if ("undo" in setup) setUndoSeconds(setup.undo);
+    Object.assign(limits, setup.limits);
+    this.#user = setup.user ?? null;
     site.images = new Set(this.#attribute("images").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
     const shell = el("div", { class: "shell", hidden: true });
@@ -120,8 +131,18 @@ class NousChat extends HTMLElement {
     this.#shortcuts = new Shortcuts();
     this.#toast = new Toast();
     if (this.hasAttribute("list")) this.#buildSidebar(shell);
-    shell.append(this.#stage, this.#panel.element, this.#toast.element, this.#shortcuts.element, this.#region);
-    this.attachShadow({ mode: "open" }).append(style, shell);
+    this.#fallback = new Fallback(this);
+    shell.append(
+      this.#stage,
+      this.#fallback.element,
+      this.#panel.element,
+      this.#toast.element,
+      this.#shortcuts.element,
+      this.#region,
+    );
+    const root = this.attachShadow({ mode: "open" });
+    root.addEventListener("keydown", (event) => leaveToInputMethod(/** @type {KeyboardEvent} */ (event)), true);
+    root.append(style, shell);
   }
 
   /** @param {HTMLElement} shell */
@@ -178,7 +199,7 @@ class NousChat extends HTMLElement {
       heading: this.#sidebar ? "h1" : "h2",
       region: this.#region,
       user: this.#user,
-      onConnection: (name) => (this.dataset.connection = name),
+      onConnection: (connection) => this.#connectionChanged(connection),
       onState: (state) => this.#stateChanged(state),
       onFork: (conversation) => this.#created(conversation),
     });
@@ -212,11 +233,60 @@ class NousChat extends HTMLElement {
     document.title = (unread ? `(${strings.number(unread)}) ` : "") + (open.title || strings.untitled);
   }
 
-  /** While no conversation is open, the connection of the inbox is shown. @param {import("./protocol/socket.js").Connection} connection */
+  /** While no conversation is open, the connection of the inbox is shown. @param {Connection} connection */
   #inboxChanged(connection) {
-    if (this.#conversation) return;
-    this.dataset.connection = connection.name;
+    if (this.getAttribute("conversation")) return;
     this.#bar.show(connection);
+    this.#connectionChanged(connection);
+  }
+
+  /** @param {Connection} connection of the conversation, or of the inbox while none is open */
+  #connectionChanged({ name, code, stuck }) {
+    const wasLive = this.dataset.connection === "live";
+    this.dataset.connection = name;
+    if (name === "live") this.#hideFallback();
+    else if (this.#fallback.expected) this.#showFallback();
+    else if (stuck && !this.#fallback.shown) this.#ask(() => this.dataset.connection === name && this.#showFallback());
+    else if (code === 4401 && wasLive) this.#ask(() => this.#reopen());
+  }
+
+  /**
+   * Asks the server over HTTP whether the network is the reason that no WebSocket opens, or whether the user, whose old
+   * session has ended, is signed in with a new one.
+   * @param {() => void} then called if the server answers this user
+   */
+  async #ask(then) {
+    try {
+      if ((await this.#api.renewToken()) === this.#user) then();
+      else location.reload();
+    } catch (refused) {
+      if (refused instanceof Refused && refused.status === 401) this.#signedOut();
+    }
+  }
+
+  #reopen() {
+    this.#inbox?.reopen();
+    this.#conversation?.reopen();
+  }
+
+  #showFallback() {
+    if (this.#fallback.shown) return;
+    if (!this.#fallback.show(this.#conversation)) return this.#conversation?.blocked();
+    if (this.#stage) this.#stage.hidden = true;
+    this.#api.conversations().then(
+      (page) => this.#sidebar?.apply(page),
+      () => {}, // there is a link to the list
+    );
+  }
+
+  #hideFallback() {
+    this.#fallback.hide();
+    if (this.#stage) this.#stage.hidden = false;
+  }
+
+  #signedOut() {
+    this.#inbox?.end(4401);
+    this.#conversation?.signedOut();
   }
 
   /**
@@ -234,7 +304,7 @@ class NousChat extends HTMLElement {
       this.#created(unused ?? (await this.#api.createConversation()), replace);
       if (!replace) this.#conversation?.focus();
     } catch (refused) {
-      this.#complain(/** @type {import("./protocol/api.js").Refused} */ (refused), replace);
+      this.#complain(/** @type {Refused} */ (refused), replace);
     } finally {
       this.#creating = false;
     }
@@ -247,15 +317,14 @@ class NousChat extends HTMLElement {
     this.#open(conversation.id, { replace });
   }
 
-  /** @param {import("./protocol/api.js").Refused} refused  @param {boolean} replace */
-  #complain({ status, message }, replace) {
-    const sentence = status === 401 ? strings.signedOut : message;
-    if (this.#conversation) return this.#conversation.say(sentence);
+  /** @param {Refused} refused  @param {boolean} replace */
+  #complain({ message }, replace) {
+    if (this.#conversation) return this.#conversation.say(message);
     this.#stage?.replaceChildren(
       el(
         "p",
         { class: "blank" },
-        sentence,
+        message,
         " ",
         textButton(strings.retry, () => this.#create({ replace })),
       ),
@@ -275,6 +344,7 @@ class NousChat extends HTMLElement {
     this.#sidebar?.element.hidePopover(); // on a phone it is a drawer
     const isOpen = id === this.getAttribute("conversation");
     if (isOpen && !message) return;
+    if (this.#fallback.shown) return location.assign(this.#href(id, message)); // the server renders it
     history[replace ? "replaceState" : "pushState"](null, "", this.#href(id, message));
     if (isOpen && message) return this.#conversation?.reveal(message);
     this.#target = message ?? null;
@@ -302,7 +372,7 @@ class NousChat extends HTMLElement {
   #key(event) {
     const inside = (/** @type {string} */ selector) =>
       event.composedPath().some((each) => each instanceof Element && each.matches(selector));
-    if (event.defaultPrevented || event.isComposing || inside("dialog, :popover-open")) return;
+    if (event.defaultPrevented || inside("dialog, :popover-open")) return;
     if (this.shadowRoot?.querySelector("dialog:modal, nav:popover-open")) return; // the focus may be outside of it
     if (event.key === "Escape" && this.#conversation?.stopRun()) event.preventDefault();
     if (event.key === "?" && !inside("input, textarea, select")) this.#shortcuts.show();

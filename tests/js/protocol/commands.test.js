@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Commands } from "../../../chat/static/nous_chat/protocol/commands.js";
+import { Commands, limits } from "../../../chat/static/nous_chat/protocol/commands.js";
 import { apply, emptyState } from "../../../chat/static/nous_chat/protocol/reducer.js";
 import { message, run, snapshot } from "../wire.js";
 
@@ -151,4 +151,104 @@ test("the read position is sent once and never goes back", () => {
   seen.live = true;
   commands.markRead(6);
   assert.equal(seen.sent.at(-1).seq, 6);
+});
+
+test("a text that is too long comes back at once, and nothing behind it waits", () => {
+  Object.assign(limits, { message: 20, frame: 300 });
+  const { commands, state, seen, connect } = page({ live: false });
+  commands.sendMessage({ text: "x".repeat(21), attachments: [file] });
+  assert.deepEqual(seen.returned, [{ text: "x".repeat(21), reply_to: null, attachments: [file] }], "before it is sent");
+  assert.deepEqual(seen.said, ["A message can have up to 20 characters. This one has 21."]);
+  assert.equal(state.messages.size, 0);
+  commands.sendMessage({ text: "😀".repeat(20) });
+  connect();
+  assert.deepEqual(
+    seen.sent.map(({ text }) => text),
+    ["😀".repeat(20)],
+    "characters count, not UTF-16 units",
+  );
+  commands.edit("m-1", "y".repeat(30), false);
+  assert.equal(seen.said.at(-1), "A message can have up to 20 characters. This one has 30.");
+  commands.decide("call", { decision: "approve", arguments: { text: "z".repeat(300) } });
+  assert.equal(state.decisions.get("call"), "This is too long. You can send up to 300 characters.");
+  assert.equal(seen.sent.length, 1);
+  Object.assign(limits, { message: Infinity, frame: Infinity });
+});
+
+test("a text that is too long is not sent from the outbox of an earlier page", () => {
+  const items = new Map();
+  const storage = {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
+  const before = page({ live: false, storage });
+  before.commands.restoreOutbox("1");
+  for (const text of ["x".repeat(30), "behind"]) before.commands.sendMessage({ text });
+  Object.assign(limits, { message: 20 });
+  const { seen, connect } = page({ live: false, storage });
+  connect();
+  assert.deepEqual(
+    seen.sent.map(({ text }) => text),
+    ["behind"],
+  );
+  assert.deepEqual(
+    seen.returned.map(({ text }) => text),
+    ["x".repeat(30)],
+  );
+  Object.assign(limits, { message: Infinity });
+});
+
+test("a message that ends each connection is given up, and the next one is sent", () => {
+  const { commands, seen, connect } = page();
+  for (const text of ["poison", "behind"]) commands.sendMessage({ text });
+  for (let tries = 1; tries < 5; tries += 1) {
+    commands.disconnected(1006);
+    connect();
+  }
+  assert.deepEqual(seen.returned, []);
+  commands.disconnected(1006);
+  assert.deepEqual(
+    seen.returned.map(({ text }) => text),
+    ["poison"],
+  );
+  assert.deepEqual(seen.said, ["This could not be sent. Shorten it, or try again later."]);
+  connect();
+  assert.equal(seen.sent.at(-1).text, "behind");
+  commands.disconnected(1009);
+  assert.equal(seen.returned.at(-1).text, "behind", "the server said that it is too big");
+});
+
+test("a message that was stored before the connection ended is not given up", () => {
+  const { commands, state, seen, last } = page();
+  commands.sendMessage({ text: "hi" });
+  const { client_id } = last();
+  apply(state, {
+    type: "message.created",
+    message: message(2, { client_id, text: "hi", author: { id: "1", name: "a" } }),
+  });
+  for (let tries = 0; tries < 6; tries += 1) commands.disconnected(1006);
+  commands.disconnected(1009);
+  assert.deepEqual([seen.returned, seen.said], [[], []]);
+});
+
+test("a restart of the server does not count against a message", () => {
+  const { commands, seen, connect } = page();
+  commands.sendMessage({ text: "hi" });
+  for (let restarts = 0; restarts < 20; restarts += 1) {
+    commands.disconnected(4012);
+    connect();
+  }
+  assert.deepEqual(seen.returned, []);
+});
+
+test("unsent messages are taken back in their order", () => {
+  const { commands, seen } = page({ live: false });
+  for (const text of ["one", "two"]) commands.sendMessage({ text });
+  commands.withdraw();
+  assert.deepEqual(
+    seen.returned.map(({ text }) => text),
+    ["two", "one"],
+    "each goes before what is in the field",
+  );
 });

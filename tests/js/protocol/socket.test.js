@@ -67,7 +67,7 @@ test("a lone surrogate is replaced, because the server would refuse it", () => {
   assert.deepEqual(last().sent, [sent]);
 });
 
-test("the retry delay doubles up to 30 seconds and is reset once live", () => {
+test("the retry delay doubles up to 30 seconds and is reset once the connection is steady", () => {
   live();
   const waits = [];
   for (let round = 0; round < 9; round += 1) {
@@ -81,8 +81,44 @@ test("the retry delay doubles up to 30 seconds and is reset once live", () => {
     assert.ok(wait >= longest / 2 && wait <= longest, `${wait} in round ${round}`);
   });
   live();
+  mock.timers.tick(5_000);
   last().end(1006);
   assert.ok(socket.connection.retryAt - Date.now() <= 500);
+});
+
+test("a connection that ends after its first snapshot is another failure", () => {
+  const waits = [];
+  for (let round = 0; round < 5; round += 1) {
+    live();
+    last().end(1006);
+    waits.push(socket.connection.retryAt - Date.now());
+    mock.timers.tick(waits.at(-1));
+  }
+  assert.ok(waits[4] >= 4000, `${waits}`);
+});
+
+test("without a connection for 7 seconds the socket is stuck, also while a handshake hangs", () => {
+  mock.timers.tick(6_999);
+  assert.equal(socket.connection.stuck, false);
+  mock.timers.tick(1);
+  assert.deepEqual([socket.connection.name, socket.connection.stuck], ["connecting", true]);
+  mock.timers.tick(13_000);
+  assert.equal(socket.connection.name, "reconnecting", "a handshake that hangs is given up");
+  socket.reconnect();
+  live();
+  assert.equal(socket.connection.stuck, false);
+  last().end(1006);
+  mock.timers.tick(1_000);
+  live();
+  mock.timers.tick(60_000);
+  assert.equal(socket.connection.stuck, false);
+});
+
+test("a socket can be told that all attempts are useless", () => {
+  socket.end(4401);
+  assert.deepEqual([socket.connection.name, socket.connection.code], ["closed", 4401]);
+  mock.timers.tick(3_600_000);
+  assert.deepEqual([opened.length, socket.connection.stuck], [1, false]);
 });
 
 test("a final close code ends all attempts", () => {

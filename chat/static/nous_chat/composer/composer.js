@@ -4,6 +4,7 @@
 import { strings } from "../i18n/strings.js";
 import { authorName, excerptOf } from "../message/quote.js";
 import { el, icon, iconButton, textButton } from "../ui/dom.js";
+import { isTouch, sendsText } from "../ui/keyboard.js";
 import { Mentions } from "./mentions.js";
 import { Uploads } from "./uploads.js";
 
@@ -61,7 +62,7 @@ export class Composer {
     this.#text = el("textarea", {
       rows: "1",
       "aria-label": strings.message,
-      enterkeyhint: "send",
+      enterkeyhint: isTouch() ? "enter" : "send",
       autocomplete: "off",
       dir: "auto",
       oninput: () => this.#changed(),
@@ -133,6 +134,12 @@ export class Composer {
     this.#updateButtons();
   }
 
+  /** Puts a text in the place of what is written. @param {string} text */
+  replace(text) {
+    this.text = text;
+    this.#draftChanged();
+  }
+
   /**
    * While a run is active, Stop replaces Send; once there is text, both are shown.
    * @param {object} situation
@@ -186,7 +193,7 @@ export class Composer {
 
   /** Takes the focus of a button that disappears, except on a phone, where that would open the keyboard. */
   keepFocus() {
-    if (!matchMedia("(pointer: coarse)").matches) this.focus();
+    if (!isTouch()) this.focus();
   }
 
   /** True if nothing has been written, attached or quoted. */
@@ -240,10 +247,9 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const composing = event.isComposing || event.keyCode === 229; // Safari ends a composition before its Enter
-    if (composing || this.#mentions.key(event)) return;
+    if (this.#mentions.key(event)) return;
     if (event.key === "ArrowUp" && this.text === "" && this.#on.editLast()) event.preventDefault();
-    if (event.key !== "Enter" || event.shiftKey) return;
+    if (!sendsText(event)) return;
     event.preventDefault();
     this.element.requestSubmit();
   }
@@ -261,12 +267,14 @@ export class Composer {
     this.#on.send(message);
   }
 
-  /** @param {ClipboardEvent} event */
+  /** Attaches pasted files. Excel and Word also copy a picture of their text, which is not meant. @param {ClipboardEvent} event */
   #paste(event) {
-    const files = event.clipboardData?.files ?? [];
-    if (files.length === 0 || this.#text.readOnly) return;
+    const { clipboardData } = event;
+    if (!clipboardData?.files.length || this.#text.readOnly) return;
+    const formatted = clipboardData.types.some((type) => type === "text/html" || type === "text/rtf");
+    if (formatted && clipboardData.getData("text/plain").trim()) return;
     event.preventDefault();
-    this.attach(files);
+    this.attach(clipboardData.files);
   }
 
   /** @param {HTMLInputElement} picker */

@@ -69,7 +69,7 @@ export class Mentions {
 
   /** @param {KeyboardEvent} event of the field  @returns {boolean} true if the list has handled it */
   key(event) {
-    if (this.element.hidden || event.isComposing) return false;
+    if (this.element.hidden) return false;
     /** @type {Record<string, number>} */
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     const step = steps[event.key];
@@ -99,8 +99,8 @@ export class Mentions {
             onclick: () => this.#insert(index),
           },
           entry.person ? avatar(entry.person) : el("span", { class: "avatar agent" }, icon("spark")),
-          el("span", { class: "name" }, entry.name),
-          entry.person ? null : el("small", {}, `@${entry.handle}`),
+          el("span", { class: "name", translate: "no" }, entry.name),
+          entry.person ? null : el("small", { translate: "no" }, `@${entry.handle}`),
         ),
       ),
     );

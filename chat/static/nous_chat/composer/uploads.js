@@ -93,7 +93,7 @@ export class Uploads {
       "li",
       { class: "file" },
       icon("file"),
-      el("span", { class: "file-name", dir: "auto" }, name),
+      el("span", { class: "file-name", dir: "auto", translate: "no" }, name),
       el("small", { role: "status" }, strings.size(size)),
       el("progress", { max: "1", value: "0", "aria-label": strings.uploading(name) }),
       remove,

@@ -23,13 +23,22 @@ export class ConnectionBar {
     this.element = el("div", { class: "connection-bar", hidden: true }, this.#text, this.#action);
   }
 
-  /** @param {Connection} connection  @param {string} [outage] what the server says about its outages */
-  show(connection, outage = "") {
+  /**
+   * @param {Connection} connection
+   * @param {string} [outage] what the server says about its outages
+   * @param {boolean} [blocked] true if WebSockets cannot pass
+   */
+  show(connection, outage = "", blocked = false) {
     clearInterval(this.#countdown);
     const connected = connection.name === "live" || connection.name === "connecting";
     this.element.hidden = connected && !outage;
     this.element.dataset.tone = connection.name === "closed" ? "bad" : "warn";
     this.#text.textContent = outage;
+    if (blocked) {
+      this.element.hidden = false;
+      this.#text.textContent = strings.noSocketHere;
+      return this.#action.replaceChildren(textButton(strings.reload, () => location.reload()));
+    }
     if (connected) return this.#action.replaceChildren();
     this.#describe(connection);
     if (connection.retryAt !== null) this.#countdown = setInterval(() => this.#describe(connection), 1000);

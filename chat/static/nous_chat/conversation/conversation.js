@@ -47,6 +47,7 @@ export class Conversation {
   #emptyState;
   #composer;
   #activity;
+  #blocked = false;
   /** @type {Set<string>} calls whose approval has been announced */
   #announced = new Set();
   /** @type {ReturnType<typeof setInterval>|undefined} */
@@ -63,7 +64,7 @@ export class Conversation {
    * @param {string} options.heading tag of the title
    * @param {HTMLElement} options.region polite live region for screen readers
    * @param {string|null} options.user id of the user, if it is known already
-   * @param {(name: string) => void} options.onConnection
+   * @param {(connection: import("../protocol/socket.js").Connection) => void} options.onConnection
    * @param {(state: State) => void} options.onState the conversation or its participants have been loaded or changed
    * @param {(conversation: ConversationObject) => void} options.onFork a new conversation branches off from this one
    */
@@ -168,6 +169,32 @@ export class Conversation {
     this.#announcer.say(sentence);
   }
 
+  /** What the user has written and not sent yet. */
+  get text() {
+    this.#commands.withdraw();
+    return this.#composer.text;
+  }
+
+  set text(/** @type {string} */ text) {
+    this.#composer.replace(text);
+  }
+
+  /** Connects again, although the server has closed the socket for good. */
+  reopen() {
+    this.#socket.reopen();
+  }
+
+  /** The user turned out to be signed out. */
+  signedOut() {
+    this.#socket.end(4401);
+  }
+
+  /** WebSockets cannot pass the network, although the server can be reached. */
+  blocked() {
+    this.#blocked = true;
+    this.#showConnection();
+  }
+
   /** Goes to a message. @param {string} id */
   reveal(id) {
     this.#messages.reveal(id);
@@ -263,8 +290,10 @@ export class Conversation {
     const before = this.element.dataset.connection ?? "connecting";
     this.element.dataset.connection = name;
     if (code === 4404) this.element.removeAttribute("data-loading");
+    if (name === "live") this.#blocked = false;
     this.#showConnection();
-    this.#options.onConnection(name);
+    if (before === "live" && name === "reconnecting") this.#commands.disconnected(code ?? 1006);
+    this.#options.onConnection(connection);
     this.#refresh();
     if (name === before || (name === "live" && before === "connecting")) return;
     this.#announcer.say(name === "live" ? strings.connected : connectionText(connection));
@@ -284,7 +313,7 @@ export class Conversation {
 
   #showConnection() {
     const outages = [...this.#state.outages.values()].join(" ");
-    this.#messages.scroller.keepPlace(() => this.#bar.show(this.#socket.connection, outages));
+    this.#messages.scroller.keepPlace(() => this.#bar.show(this.#socket.connection, outages, this.#blocked));
   }
 
   #refresh() {

@@ -300,11 +300,24 @@ const translated = () => ({
   removed: _("You are no longer in this conversation."),
   missing: _("This conversation does not exist, or you have no access to it."),
   reconnectNow: _("Reconnect now"),
+  noSocket: _("This network blocks live updates. You can read and write here. To see new messages, reload the page."),
+  noSocketHere: _("This network blocks live updates. Reload the page to read and write without them."),
+  reload: _("Reload"),
   connected: _("Reconnected."),
   /** Why something was refused, and when to try again. @param {Pick<Failure, "code"|"message"|"retry_after">} failure */
   refused: ({ code, message, retry_after }) =>
     retry_after && !SAY_WHEN.has(code) ? `${message} ${tryAgain(Math.ceil(retry_after))}` : message,
   unreachable: _("The server could not be reached."),
+  unexpected: _("The server's answer could not be read. Reload the page."),
+  /** @param {number} most  @param {number} length */
+  messageTooLong: (most, length) =>
+    _("A message can have up to {most} characters. This one has {length}.", {
+      most: integer(most),
+      length: integer(length),
+    }),
+  /** @param {number} most */
+  tooLong: (most) => _("This is too long. You can send up to {most} characters.", { most: integer(most) }),
+  gaveUp: _("This could not be sent. Shorten it, or try again later."),
 
   // Sidebar.
   number: integer,

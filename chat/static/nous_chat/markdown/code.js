@@ -19,12 +19,15 @@ export class CodeView {
   #pre;
   #copy;
   #fold;
+  /** @type {Colours} */
   #colours;
   #read = 0; // characters of the text that are in lines
   #lines = 0;
   /** @type {{plain: Text, lengths: number[]}[]} the text node with the lines not highlighted yet, and the lengths of all */
   #chunks = [];
   #tail = new Text(); // the line whose end has not come
+  /** @type {HTMLElement|null} where the tail stands */
+  #tailPlace = null;
 
   /** @param {import("./blocks.js").Code} block */
   constructor(block) {
@@ -42,20 +45,40 @@ export class CodeView {
     const diagram = language.toLowerCase() === "mermaid" ? new Diagram(() => block.text) : null;
     this.element = el(
       "div",
-      { class: "code", dir: "ltr" },
+      { class: "code", dir: "ltr", translate: "no" },
       el("div", { class: "title" }, el("span", { class: "language" }, language), diagram?.button, wrap, this.#copy),
       diagram?.element,
       this.#pre,
       this.#fold,
     );
     this.#pre.addEventListener("scroll", () => this.#pre.scrollTop > 0 && this.#unfold()); // find-in-page scrolls it
-    this.#colours = new Colours(language, (line, nodes) => this.#paint(line, nodes));
+    this.#begin();
+  }
+
+  #begin() {
+    /** @type {Colours} */
+    const colours = new Colours(
+      this.#block.language,
+      (line, nodes) => colours === this.#colours && this.#paint(line, nodes),
+    );
+    this.#colours = colours;
+    this.#pre.replaceChildren();
+    this.#chunks = [];
+    this.#lines = this.#read = 0;
+    this.#tailPlace = null;
     this.tip = this.#addChunk();
+  }
+
+  /** True if something else, such as a translator, has replaced nodes of the last lines. */
+  get #replaced() {
+    const { plain } = this.#chunks[this.#chunks.length - 1];
+    return plain.parentNode !== this.tip || (this.#tailPlace !== null && this.#tail.parentNode !== this.#tailPlace);
   }
 
   /** @param {string} more of the line whose end has not come */
   update(more = "") {
     const { text, open } = this.#block;
+    if (this.#replaced) this.#begin();
     for (let end = 0; (end = text.indexOf("\n", this.#read)) >= 0; this.#read = end + 1)
       this.#addLine(text.slice(this.#read, end));
     this.#showTail(text.slice(this.#read) + more);
@@ -90,6 +113,7 @@ export class CodeView {
 
   /** @param {string} line */
   #showTail(line) {
+    this.#tailPlace = line ? this.tip : null;
     if (!line) return this.#tail.remove();
     const shown = line.length > LONGEST_TAIL ? `${line.slice(0, LONGEST_TAIL)} …` : line;
     const data = this.#lines ? `\n${shown}` : shown;

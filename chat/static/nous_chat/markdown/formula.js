@@ -18,7 +18,7 @@ let loading = null;
  * @param {boolean} display true for a formula on its own line
  */
 export function formula(text, source, display) {
-  const element = el("span", { class: display ? "math display" : "math", dir: "ltr" }, source);
+  const element = el("span", { class: display ? "math display" : "math", dir: "ltr", translate: "no" }, source);
   if (text.length <= LONGEST) whenIdle(() => void draw(element, text, source, display));
   return element;
 }

@@ -36,6 +36,8 @@ export class Prose {
    * @param {boolean} [options.open] true if the text may grow
    */
   show(text, { more = "", open = false } = {}) {
+    // Something else, such as a translator, may have replaced nodes: then what is here is not what was drawn.
+    if (this.#nodes.some(({ node }) => node.parentNode !== this.#element)) this.#clear();
     while (text.length - this.#done > PIECE) {
       const end = endOfPiece(text, this.#done);
       this.#draw(text.slice(this.#done, end));
@@ -48,10 +50,14 @@ export class Prose {
 
   /** Reads the text again, because more labels are defined. */
   refresh() {
+    this.#clear();
+    this.show(this.#text);
+  }
+
+  #clear() {
     this.#element.replaceChildren();
     this.#done = 0;
     this.#nodes = [];
-    this.show(this.#text);
   }
 
   /** @param {string} text  @param {boolean} [open] */
@@ -88,7 +94,7 @@ function nodeOf(span) {
     case "text":
       return document.createTextNode(span.text);
     case "code":
-      return el("code", { dir: "ltr" }, span.text);
+      return el("code", { dir: "ltr", translate: "no" }, span.text);
     case "math":
       return formula(span.text, span.source, span.display);
     case "link":

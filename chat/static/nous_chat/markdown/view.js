@@ -204,23 +204,28 @@ class ContainerView {
 }
 
 class DocumentView extends ContainerView {
+  /** @type {HTMLElement[]} */
+  #sections = [];
+
   /** @param {HTMLElement} element  @param {number} index */
   place(element, index) {
-    const { children } = this.element;
     const section = Math.floor(index / SECTION);
-    if (!children[section]) {
-      const before = children[section - 1];
+    if (!this.#sections[section]) {
+      const before = this.#sections[section - 1];
       if (before) settle(before);
-      this.element.append(el("div", { class: "section" }));
+      this.#sections[section] = el("div", { class: "section" });
+      this.element.append(this.#sections[section]);
     }
-    children[section].append(element);
+    this.#sections[section].append(element);
   }
 
   /** @param {HTMLElement} element */
   displace(element) {
-    const section = element.parentElement;
+    const last = this.#sections[this.#sections.length - 1];
     element.remove();
-    if (!section?.firstChild) section?.remove();
+    if (last.firstChild) return;
+    last.remove();
+    this.#sections.pop();
   }
 }
 
@@ -288,6 +293,7 @@ class FormulaView {
     this.block = block;
     this.tip = this.element = el("div", {
       class: "formula",
+      translate: "no",
       tabindex: "0",
       role: "region",
       "aria-label": strings.formula,

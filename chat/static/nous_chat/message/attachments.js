@@ -30,7 +30,7 @@ function linkTo({ name, size, url, image }) {
   else
     link.append(
       icon("file"),
-      el("span", { class: "file-name", dir: "auto" }, name),
+      el("span", { class: "file-name", dir: "auto", translate: "no" }, name),
       el("small", {}, strings.size(size)),
     );
   return link;

@@ -43,7 +43,7 @@ export class Byline {
         strings.edited,
       );
     const waiting = unsent && el("span", { class: "unsent" }, icon("clock"), strings.unsent);
-    const parts = [picture, el("span", { class: "name" }, name), edited, waiting || time];
+    const parts = [picture, el("span", { class: "name", translate: "no" }, name), edited, waiting || time];
     this.element.replaceChildren(...parts.filter((part) => part instanceof Node));
     return name;
   }

@@ -3,6 +3,7 @@
 
 import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
+import { sendsText } from "../ui/keyboard.js";
 
 export class Editor {
   #on;
@@ -63,12 +64,11 @@ export class Editor {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Escape") {
       event.stopPropagation(); // this Escape does not stop an answer
       this.#on.cancel();
     }
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (sendsText(event)) {
       event.preventDefault();
       this.#submit(!this.#resend.hidden);
     }

@@ -7,8 +7,10 @@ const BLOCK_LENGTH = 2000;
 
 export class TextView {
   #element;
-  /** @type {Text|null} the last block's text node */
-  #tail = null;
+  /** @type {HTMLElement|null} the last block, if it may grow */
+  #block = null;
+  #tail = new Text();
+  #from = 0; // where the last block begins in the text
   #text = "";
 
   /** @param {HTMLElement & {source?: string}} element its textContent and its `source` are always exactly the text */
@@ -18,15 +20,17 @@ export class TextView {
 
   /** @param {string} text */
   append(text) {
-    this.#text = this.#element.source = this.#text + text;
+    const before = this.#text;
+    this.#text = this.#element.source = before + text;
+    this.#repair(before);
     let rest = text;
     while (rest) {
-      this.#tail ??= this.#element.appendChild(document.createElement("div")).appendChild(new Text());
+      this.#block ??= this.#addBlock(this.#text.length - rest.length);
       const end = rest.indexOf("\n", Math.max(0, BLOCK_LENGTH - this.#tail.length));
       this.#tail.appendData(end < 0 ? rest : rest.slice(0, end));
       if (end < 0) return;
       this.#element.append("\n");
-      this.#tail = null;
+      this.#block = null;
       rest = rest.slice(end + 1);
     }
   }
@@ -35,8 +39,25 @@ export class TextView {
   set(text) {
     if (text.startsWith(this.#text)) return this.append(text.slice(this.#text.length));
     this.#element.replaceChildren();
-    this.#tail = null;
+    this.#block = null;
     this.#text = "";
     this.append(text);
+  }
+
+  /** @param {number} from */
+  #addBlock(from) {
+    this.#from = from;
+    this.#tail = new Text();
+    const block = document.createElement("div");
+    block.append(this.#tail);
+    this.#element.append(block);
+    return block;
+  }
+
+  /** Fills the last block again if something else, such as a translator, has replaced its text node. @param {string} text */
+  #repair(text) {
+    if (!this.#block || this.#tail.parentNode === this.#block) return;
+    this.#tail = new Text(text.slice(this.#from));
+    this.#block.replaceChildren(this.#tail);
   }
 }

@@ -90,5 +90,8 @@ function partsOf({ name, status, decided_by }) {
 
 /** A label and a text that scrolls. @param {string} label  @param {string} text */
 function block(label, text) {
-  return [el("p", {}, label), el("pre", { tabindex: "0", role: "group", "aria-label": label, dir: "auto" }, text)];
+  return [
+    el("p", {}, label),
+    el("pre", { tabindex: "0", role: "group", "aria-label": label, dir: "auto", translate: "no" }, text),
+  ];
 }

@@ -9,13 +9,19 @@ import { strings } from "../i18n/strings.js";
 export class Refused extends Error {
   /**
    * @param {number} [status] HTTP status, 0 if there was no response
-   * @param {{message?: string}|null} [body] of the response
+   * @param {{message?: string, code?: string}|null} [body] of the response; null if it is not JSON
    */
   constructor(status = 0, body = null) {
-    super(body?.message || strings.unreachable);
+    const own = body?.message || (status ? strings.unexpected : strings.unreachable);
+    super(status === 401 ? strings.signedOut : own);
     this.status = status;
+    /** Django refuses a missing or old CSRF token in its own words; our refusals have a code. */
+    this.oldToken = status === 403 && !body?.code;
   }
 }
+
+/** Status of a request that something else than the chat has redirected: to a page for signing in. */
+const SIGNED_OUT = 401;
 
 /**
  * Does something that the server may refuse; if it does, shows the reason.
@@ -47,10 +53,10 @@ export class Api {
 
   /**
    * The conversations that changed before a time, newest first.
-   * @param {string} before ISO 8601
+   * @param {string} [before] ISO 8601; now if left out
    * @returns {Promise<{conversations: Conversation[], more: boolean}>}
    */
-  conversations(before) {
+  conversations(before = "") {
     return this.request("GET", `conversations/?${new URLSearchParams({ before })}`);
   }
 
@@ -134,18 +140,38 @@ export class Api {
     return this.#fetch(method, this.#base + path, body);
   }
 
-  /** @param {string} method  @param {string} url  @param {object} [body] */
-  async #fetch(method, url, body) {
+  /**
+   * @param {string} method  @param {string} url  @param {object} [body]  @param {boolean} [renewed] the token is new
+   * @returns {Promise<any>}
+   */
+  async #fetch(method, url, body, renewed = false) {
     const headers = { "X-CSRFToken": this.#csrf, ...(body && { "Content-Type": "application/json" }) };
+    const json = body && JSON.stringify(body);
+    /** @type {Response} */
     let response;
     try {
-      response = await fetch(url, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+      response = await fetch(url, { method, headers, body: json, cache: "no-store", redirect: "manual" });
     } catch {
       throw new Refused();
     }
-    const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Refused(response.status, answer);
-    return answer;
+    if (response.type === "opaqueredirect") throw new Refused(SIGNED_OUT);
+    const empty = response.status === 204 || (method === "HEAD" && response.ok);
+    const answer = empty ? {} : await response.json().catch(() => null);
+    if (response.ok && answer !== null && typeof answer === "object") return answer;
+    const refused = new Refused(response.status, answer);
+    if (!refused.oldToken || renewed) throw refused;
+    await this.renewToken();
+    return this.#fetch(method, url, body, true);
+  }
+
+  /**
+   * Fetches a new CSRF token: signing in, in another tab, makes the page's token invalid.
+   * @returns {Promise<string>} the id of the user who is signed in
+   */
+  async renewToken() {
+    const { csrf, user } = await this.#fetch("GET", `${this.#base}token/`, undefined, true);
+    this.#csrf = csrf;
+    return user;
   }
 
   /**
@@ -156,22 +182,30 @@ export class Api {
    * @returns {{done: Promise<Attachment>, abort: () => void}} `done` rejects with `Refused`
    */
   upload(conversation, file, onProgress) {
-    const request = new XMLHttpRequest();
-    const form = new FormData();
-    form.append("file", file, file.name || "file");
-    const done = new Promise((resolve, reject) => {
-      request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
-      request.onerror = request.onabort = () => reject(new Refused());
-      request.onload = () => {
-        const { response: answer, status } = request;
-        if (status === 201) resolve(answer);
-        else reject(new Refused(status, answer));
-      };
+    const url = new URL(`${this.#base}conversations/${conversation}/attachments/`, location.href).href;
+    let request = new XMLHttpRequest();
+    const send = () =>
+      new Promise((resolve, reject) => {
+        const form = new FormData();
+        form.append("file", file, file.name || "file");
+        request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+        request.onerror = request.onabort = () => reject(new Refused());
+        request.onload = () => {
+          const { response: answer, status } = request;
+          if (status === 201 && answer) resolve(answer);
+          else reject(new Refused(request.responseURL === url ? status : SIGNED_OUT, answer));
+        };
+        request.open("POST", url);
+        request.setRequestHeader("X-CSRFToken", this.#csrf);
+        request.responseType = "json";
+        request.send(form);
+      });
+    const done = send().catch(async (refused) => {
+      if (!refused.oldToken) throw refused;
+      await this.renewToken();
+      request = new XMLHttpRequest();
+      return send();
     });
-    request.open("POST", `${this.#base}conversations/${conversation}/attachments/`);
-    request.setRequestHeader("X-CSRFToken", this.#csrf);
-    request.responseType = "json";
-    request.send(form);
     return { done, abort: () => request.abort() };
   }
 }

@@ -10,6 +10,12 @@ import { activeRuns } from "./reducer.js";
  * @typedef {Exclude<Extract<Command, {ref: string}>, {type: "run.start" | "history.load" | "read" | "run.sync"}>} Kept
  */
 
+const TOO_BIG = 1009; // close code of RFC 6455: a frame was too long
+const MOST_TRIES = 5; // connections that may end while a command waits for its answer; then the server cannot take it
+
+/** What the server accepts, in characters. nous-chat.js sets it. */
+export const limits = { message: Infinity, frame: Infinity };
+
 export class Commands {
   /** True while a request for an answer is on its way. */
   runRequested = false;
@@ -17,6 +23,8 @@ export class Commands {
   #on;
   #outbox;
   #lastRead = 0;
+  /** @type {Map<string, number>} how often a command was sent on this and earlier connections, by ref */
+  #tries = new Map();
 
   /**
    * @param {string} conversation id
@@ -55,8 +63,8 @@ export class Commands {
       ...(reply_to && { reply_to }),
       ...(attachments.length && { attachments }),
     };
-    this.#post(command);
     this.#showUnsent(command);
+    this.#post(command);
   }
 
   /** Stops the active run. @returns {boolean} false if there is none */
@@ -68,8 +76,8 @@ export class Commands {
 
   /** @param {string} call  @param {Decision} decision */
   decide(call, decision) {
-    this.#post({ type: "tool.decide", call, ...decision, ref: `decide:${call}` });
     this.#on.apply({ type: "local.decision", call, refusal: null });
+    this.#post({ type: "tool.decide", call, ...decision, ref: `decide:${call}` });
   }
 
   /** Requests an answer to the last message, or another version of an answer. @param {string} [message] the answer */
@@ -127,7 +135,30 @@ export class Commands {
   /** Sends what is waiting; called when a socket is live. */
   flush() {
     this.runRequested = false;
-    for (const command of this.#outbox.commands) if (this.#isNext(command)) this.#send(command);
+    for (const command of this.#outbox.commands.filter((each) => this.#isNext(each))) this.#send(command);
+  }
+
+  /**
+   * The connection was lost. A command that ends each connection would be sent for ever and hold up those behind it, so
+   * it is given up.
+   * @param {number} code the close code
+   */
+  disconnected(code) {
+    if (code === 1012 || code > 4011) return this.#tries.clear(); // the server's own decision (docs/protocol.md)
+    for (const [ref, tries] of this.#tries) {
+      const command = this.#outbox.get(ref);
+      const stored = command?.type === "message.send" && this.#state.messages.get(command.client_id)?.id;
+      if (stored) this.#settle(ref);
+      else if (code === TOO_BIG || tries >= MOST_TRIES) this.#giveUp(ref, strings.gaveUp);
+    }
+  }
+
+  /** Takes the unsent messages back: they go into the composer. */
+  withdraw() {
+    for (const message of this.#outbox.messages.reverse()) {
+      this.#outbox.settle(message.ref);
+      this.#giveBack(message);
+    }
   }
 
   /** @param {Ack|ErrorEvent} event */
@@ -181,13 +212,28 @@ export class Commands {
   /** Sends a command that must arrive. @param {Kept} command */
   #post(command) {
     this.#outbox.add(command);
-    if (this.#state.you && this.#isNext(command)) this.#send(command);
+    if (this.#fits(command) && this.#state.you && this.#isNext(command)) this.#send(command);
   }
 
   /** The wire names files by their ids. @param {Kept} command */
   #send(command) {
+    if (!this.#fits(command)) return;
     const attachments = command.type === "message.send" && command.attachments;
-    this.#on.send(attachments ? { ...command, attachments: attachments.map(({ id }) => id) } : command);
+    const frame = attachments ? { ...command, attachments: attachments.map(({ id }) => id) } : command;
+    if (this.#on.send(frame)) this.#tries.set(command.ref, (this.#tries.get(command.ref) ?? 0) + 1);
+  }
+
+  /** Gives up a command that is too long: the server would not read it, or even close the socket. @param {Kept} command */
+  #fits(command) {
+    const length = "text" in command ? [...command.text].length : 0;
+    if (length > limits.message) this.#giveUp(command.ref, strings.messageTooLong(limits.message, length));
+    else if (JSON.stringify(command).length > limits.frame) this.#giveUp(command.ref, strings.tooLong(limits.frame));
+    return this.#outbox.has(command.ref);
+  }
+
+  /** @param {string} ref  @param {string} message why */
+  #giveUp(ref, message) {
+    this.#handleError({ type: "error", ref, code: "too_large", message, retry_after: null });
   }
 
   /** Messages are sent one at a time, or one that is sent again would overtake later ones. @param {Kept} command */
@@ -198,6 +244,7 @@ export class Commands {
   /** Forgets an answered command and sends the next message. @param {string|null} ref */
   #settle(ref) {
     const command = this.#outbox.settle(ref);
+    this.#tries.delete(ref ?? "");
     const [next] = this.#outbox.messages;
     if (command?.type === "message.send" && next) this.#send(next);
     return command;

@@ -9,6 +9,9 @@ const LONGEST_WAIT = 30_000;
 const CROWDED_WAIT = 30_000;
 const PING_EVERY = 25_000;
 const PONG_WITHIN = 8_000;
+const OPEN_WITHIN = 20_000; // some networks swallow a WebSocket's handshake
+const SUSPECT_AFTER = 7_000; // without a connection: it may be one that WebSockets cannot pass
+const STEADY_AFTER = 5_000; // a connection that ends before is another failure
 
 /** Close codes of a restarting server; daphne cannot send the first. */
 const RESTART = new Set([1012, 4012]);
@@ -23,6 +26,7 @@ const FINAL = new Set([4401, 4403, 4404]);
  * @property {number|null} code     the last close code
  * @property {boolean} restarting   true if the server is restarting
  * @property {number|null} retryAt  time of the next attempt, in ms since 1970; null while one is running
+ * @property {boolean} stuck        true if there has been no connection for SUSPECT_AFTER
  */
 
 export class Socket {
@@ -34,8 +38,10 @@ export class Socket {
   #failures = 0;
   /** @type {number|null} seconds that a restarting server asked the page to wait */
   #restartSeconds = null;
-  /** @type {Record<"retry"|"ping"|"pong", ReturnType<typeof setTimeout>|undefined>} */
-  #timers = { retry: undefined, ping: undefined, pong: undefined };
+  /** @type {Partial<Record<"retry"|"ping"|"pong"|"open"|"steady", ReturnType<typeof setTimeout>>>} */
+  #timers = {};
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #suspicion;
   #networkChanged = () => (navigator.onLine ? this.reconnect() : this.#ping());
   #visibilityChanged = () => document.visibilityState === "visible" && this.#ping();
 
@@ -50,7 +56,7 @@ export class Socket {
     this.#onEvent = onEvent;
     this.#onConnection = onConnection;
     /** @type {Connection} */
-    this.connection = { name: "connecting", code: null, restarting: false, retryAt: null };
+    this.connection = { name: "connecting", code: null, restarting: false, retryAt: null, stuck: false };
   }
 
   open() {
@@ -64,6 +70,7 @@ export class Socket {
     removeEventListener("online", this.#networkChanged);
     removeEventListener("offline", this.#networkChanged);
     document.removeEventListener("visibilitychange", this.#visibilityChanged);
+    clearTimeout(this.#suspicion);
     this.#release();
   }
 
@@ -76,6 +83,17 @@ export class Socket {
     if (this.connection.name !== "live" || !this.#socket) return false;
     this.#socket.send(JSON.stringify(command, (_, value) => value?.toWellFormed?.() ?? value));
     return true;
+  }
+
+  /** Ends all attempts: something else than the socket has learned that they are useless. @param {number} code close code */
+  end(code) {
+    this.#release();
+    this.#become("closed", { code });
+  }
+
+  /** Connects again after the server has closed the socket for good. */
+  reopen() {
+    if (this.connection.name === "closed") this.#connect();
   }
 
   /** Reconnects now instead of at `connection.retryAt`. */
@@ -91,6 +109,7 @@ export class Socket {
     const socket = (this.#socket = new WebSocket(this.#url));
     socket.onmessage = ({ data }) => this.#receive(parseJson(data));
     socket.onclose = ({ code }) => this.#closed(code);
+    this.#timers.open = setTimeout(() => this.#closed(1006), OPEN_WITHIN);
   }
 
   /** Drops the current socket; it triggers no more callbacks. */
@@ -106,7 +125,8 @@ export class Socket {
   #receive(event) {
     clearTimeout(this.#timers.pong);
     if (this.connection.name !== "live") {
-      this.#failures = 0;
+      clearTimeout(this.#timers.open);
+      this.#timers.steady = setTimeout(() => (this.#failures = 0), STEADY_AFTER);
       this.#restartSeconds = null;
       this.#become("live");
       this.#timers.ping = setTimeout(() => this.#ping(), PING_EVERY);
@@ -126,23 +146,24 @@ export class Socket {
 
   /** @param {number} code */
   #closed(code) {
+    if (FINAL.has(code)) return this.end(code);
     this.#release();
-    if (FINAL.has(code)) return this.#become("closed", { code });
     if (RESTART.has(code)) this.#restartSeconds ??= RESTART_SECONDS;
-    const wait = this.#retryDelay(code);
+    const restarts = this.connection.name === "live" && this.#restartSeconds !== null;
+    const wait = restarts ? this.#restartDelay : this.#retryDelay(code);
     this.#failures += 1;
     this.#become(this.#waiting(), { code, retryAt: Date.now() + wait });
     this.#timers.retry = setTimeout(() => this.#connect(), wait);
   }
 
-  /**
-   * Milliseconds until the next attempt: what the server asked for, else exponential backoff. The jitter keeps all
-   * browsers from coming back at once.
-   * @param {number} code
-   */
+  /** Milliseconds until the next attempt, as the server asked. The jitter keeps all browsers from coming back at once. */
+  get #restartDelay() {
+    return ((this.#restartSeconds ?? 0) + Math.random() / 2) * 1000;
+  }
+
+  /** Milliseconds until the next attempt: exponential backoff, with jitter. @param {number} code */
   #retryDelay(code) {
     const jitter = 0.5 + Math.random() / 2;
-    if (this.#restartSeconds !== null && this.#failures === 0) return (this.#restartSeconds + 1 - jitter) * 1000;
     if (code === 4429) return CROWDED_WAIT * jitter;
     return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures) * jitter;
   }
@@ -153,7 +174,17 @@ export class Socket {
 
   /** @param {Connection["name"]} name  @param {{code?: number|null, retryAt?: number|null}} [fields] */
   #become(name, { code = null, retryAt = null } = {}) {
-    this.connection = { name, code, restarting: this.#restartSeconds !== null, retryAt };
+    const over = name === "live" || name === "closed";
+    if (over) clearTimeout(this.#suspicion);
+    if (over) this.#suspicion = undefined;
+    else this.#suspicion ??= setTimeout(() => this.#suspect(), SUSPECT_AFTER);
+    const stuck = !over && this.connection.stuck;
+    this.connection = { name, code, restarting: this.#restartSeconds !== null, retryAt, stuck };
+    this.#onConnection(this.connection);
+  }
+
+  #suspect() {
+    this.connection = { ...this.connection, stuck: true };
     this.#onConnection(this.connection);
   }
 }

@@ -11,7 +11,7 @@ import { ConversationList } from "./conversation-list.js";
 import { Search } from "./search.js";
 
 /**
- * @import { Conversation, InboxEvent, Yours } from "../protocol/types.d.ts"
+ * @import { Conversation, Yours } from "../protocol/types.d.ts"
  * @import { MenuItem } from "../ui/menu.js"
  */
 
@@ -73,7 +73,7 @@ export class Sidebar {
     this.#theme.stop();
   }
 
-  /** Applies an event of the inbox. @param {InboxEvent} event */
+  /** Applies an event of the inbox, or a page of conversations. @param {Parameters<ConversationList["apply"]>[0]} event */
   apply(event) {
     this.#list.apply(event);
   }

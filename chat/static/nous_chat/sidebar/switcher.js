@@ -82,7 +82,6 @@ export class Switcher {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.isComposing) return;
     if (event.key === "ArrowDown") this.#select(this.#selected + 1);
     else if (event.key === "ArrowUp") this.#select(this.#selected - 1);
     else if (event.key === "Enter") this.#run(this.#selected);

@@ -120,7 +120,7 @@ export function avatar(person) {
     .slice(0, 2)
     .map((part) => [...part][0])
     .join("");
-  const element = el("span", { class: "avatar", "aria-hidden": "true" }, initials.toUpperCase());
+  const element = el("span", { class: "avatar", "aria-hidden": "true", translate: "no" }, initials.toUpperCase());
   let hue = 0;
   for (const character of String(person.id)) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
   element.style.setProperty("--hue", String((hue * 47) % 360));

@@ -7,7 +7,7 @@ import { el } from "./dom.js";
 export class Shortcuts {
   constructor() {
     const rows = strings.shortcuts.map(([keys, action]) =>
-      el("div", {}, el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, action)),
+      el("div", {}, el("dt", {}, ...keys.map((key) => el("kbd", { translate: "no" }, key))), el("dd", {}, action)),
     );
     this.element = dialog(strings.shortcutsTitle, "shortcuts", el("dl", {}, ...rows));
   }
