@@ -230,6 +230,60 @@ def test_however_it_is_cut_the_page_ends_the_same(bench: Page) -> None:
     assert different == []
 
 
+def test_tags_of_the_closed_list_are_what_they_are(page: Page) -> None:
+    part = asked(
+        page,
+        "| Step | What |\n|---|---|\n| 1 | Open<br>Check<br/>Close |\n| 2 | H<sub>2</sub>O and x<sup>2</sup> |\n\n"
+        "Press <kbd>Ctrl</kbd>.\n\n<details><summary>More *of* it</summary>\n\nHidden **text**.\n\n"
+        "</details>\n\nAfter.",
+    )
+    expect(part.locator("td br")).to_have_count(2)
+    expect(part.locator("sub")).to_have_text("2")
+    expect(part.locator("sup")).to_have_text("2")
+    expect(part.locator("kbd")).to_have_text("Ctrl")
+    expect(part.locator("details strong")).to_be_hidden()
+    part.locator("summary").click()
+    expect(part.locator("details strong")).to_be_visible()
+    expect(part.locator("summary em")).to_have_text("of")
+    expect(part.locator("details ~ p")).to_have_text("After.")
+    assert "<" not in str(part.text_content())
+
+
+def test_footnotes_have_links_both_ways(page: Page) -> None:
+    part = asked(
+        page,
+        "Water boils[^1] at sea[^note], [^none].\n\n"
+        + "Line.\n\n" * 40
+        + "[^1]: Celsius.\n[^note]: By `definition`.\n\nEnd.",
+    )
+    references = part.locator(".reference a")
+    expect(references).to_have_count(2)
+    first, second = references.all()
+    expect(first).to_have_accessible_name("Footnote 1")
+    second.click()
+    note = part.locator(".footnote").last
+    expect(note).to_be_focused()
+    expect(note).to_be_in_viewport()
+    expect(note.locator("p")).to_have_text("By definition.")
+    note.locator(".number").click()
+    expect(second).to_be_focused()
+    expect(second).to_be_in_viewport()
+    assert "[^none]" in str(part.text_content())
+
+
+def test_urls_in_peoples_messages_are_links(page: Page) -> None:
+    text = "See https://example.org/a_b?c=d. <b>はhttps://example.org了</b>\n javascript:alert(1)"
+    asked(page, text)
+    said = page.locator('article[data-role="user"] [data-part="text"]')
+    assert said.text_content() == text
+    links = said.get_by_role("link")
+    assert [link.get_attribute("href") for link in links.all()] == [
+        "https://example.org/a_b?c=d",
+        "https://example.org/",
+    ]
+    expect(links.first).to_have_attribute("rel", "noopener noreferrer")
+
+
 def test_a_translator_that_replaces_text_nodes_breaks_nothing(bench: Page) -> None:
     """Translators put `<font>` elements in the place of text nodes, also of the ones that grow."""
     text = "First **bold** words and `code`.\n\n- one\n- two\n\n```python\nx = 1\ny = 2\n```\n\nThe end of it."

@@ -41,7 +41,7 @@ export async function settle() {
 }
 
 const TAGS = new Set(
-  `p h3 h4 h5 h6 ul ol li blockquote hr div span table thead tbody tr th td pre code button input a em
+  `p h3 h4 h5 h6 ul ol li blockquote hr div span details summary sub sup kbd table thead tbody tr th td pre code button input a em
   strong s br img math semantics annotation mrow mi mo mn ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder
   munderover mtable mtr mtd mstyle mpadded mphantom menclose none merror`.split(/\s+/),
 );
@@ -60,7 +60,8 @@ export function inventory(root) {
     if (!TAGS.has(node.localName)) foreign.push(node.localName);
     for (const { name, value } of node.attributes) {
       const known = ATTRIBUTES.has(name) || name.startsWith("aria-");
-      const leads = name === "href" && !(node.localName === "a" && /^(https?|mailto):/.test(value));
+      const leads =
+        name === "href" && !(node.localName === "a" && /^(https?:|mailto:|#(note|reference)-\d+$)/.test(value));
       const loads = name === "src" && !/^https?:\/\/allowed\.example\//.test(value);
       if (!known || leads || loads) foreign.push(`${node.localName} ${name}="${value}"`);
     }

@@ -84,6 +84,54 @@ test("a list has its start number, its tasks, and whether blank lines separate i
     assert.equal(read(tight)[0].loose, false, tight);
 });
 
+reads("$$\na = b\n\nc = d\n$$\n\nText.", "math(a = b\n\nc = d\n)", "paragraph(Text.)");
+reads(
+  "$$\na = b\n\nThis is text, the end is missing.",
+  "math(a = b\n)",
+  "paragraph(This is text, the end is missing.)",
+);
+reads(
+  "\\[\n\\begin{aligned}\np &= q \\\\\n\nr &= s\n\\end{aligned}\n\\]\nx",
+  "math(\\begin{aligned}\np &= q \\\\\n\nr &= s\n\\end{aligned}\n)",
+  "paragraph(x)",
+);
+reads(
+  "```markdown\n# T\n```bash\nls\n```\nThen.\n```\nAfter.",
+  "code:markdown(# T\n```bash\nls\n```\nThen.\n)",
+  "paragraph(After.)",
+);
+reads("```python\n# T\n```bash\nls\n```\nThen.", "code:python(# T\n```bash\nls\n)", "paragraph(Then.)");
+reads("````md\n```\na\n```\n````\nb", "code:md(```\na\n```\n)", "paragraph(b)");
+reads(
+  "a\n<details><summary>More</summary>\n\n- b\n\n</details>\nc",
+  "paragraph(a)",
+  "details(list(item(paragraph(b))))",
+  "paragraph(c)",
+);
+reads("<details open>\n<summary>More</summary>\na\n</details> b", "details(paragraph(a))", "paragraph(b)");
+reads("<details><summary>More</summary>a</details>\nb", "details(paragraph(a))", "paragraph(b)");
+reads(
+  "<details>\n```\n</details>\n```\n<details>\na\n</details>\nb\n</details>\nc",
+  "details(code(</details>\n) details(paragraph(a)) paragraph(b))",
+  "paragraph(c)",
+);
+reads("</details>\n<details onclick=x>", "paragraph(</details>\n<details onclick=x>)");
+reads(
+  "a[^1]\n\n[^1]: b\n[^2]: c\n\n    d\n\ne",
+  "paragraph(a[^1])",
+  "footnote(paragraph(b))",
+  "footnote(paragraph(c) paragraph(d))",
+  "paragraph(e)",
+);
+
+test("details know their summary, wherever it stands", () => {
+  for (const text of ["<details><summary> A *b* </summary>\nc", "<details>\n\n<summary>A *b*</summary>c\n</details>"]) {
+    const blocks = new Blocks();
+    blocks.push(text);
+    assert.equal(blocks.root.children[0].summary, "A *b*");
+  }
+});
+
 test("a table has the alignment of its columns", () => {
   assert.deepEqual(read("a|b|c|d\n-|:-|-:|:-:")[0].align, ["", "left", "right", "center"]);
 });
@@ -93,9 +141,10 @@ test("a label is defined once, by a line that is not shown", () => {
   blocks.push('[One  two]: <https://a.org> "T"\n[one two]: https://b.org\ntext\n[c]: https://c.org\n\n[^d]: note\n');
   assert.deepEqual(brief(shape(blocks.root).children), [
     "paragraph(text\n[c]: https://c.org)",
-    "paragraph([^d]: note)",
+    "footnote(paragraph(note))",
   ]);
-  assert.deepEqual({ ...blocks.definitions }, { "ONE TWO": { href: "https://a.org", title: "T" } });
+  const labels = { "ONE TWO": { href: "https://a.org", title: "T" }, "^D": { href: "", title: "" } };
+  assert.deepEqual({ ...blocks.definitions }, labels);
 });
 
 test("the tree does not depend on how the text is cut", () => {

@@ -76,6 +76,20 @@ const OTHER = [
   "e\u0301",
   "مرحبا",
   "[x](javascript:alert(1))",
+  "<details><summary>More *of* it</summary>",
+  "<details>",
+  "<summary>Title</summary>",
+  "</details>",
+  "<details><summary>a</summary>b</details>",
+  "a<br>b H<sub>2</sub>O <kbd>x</kbd> <sup>",
+  "[^1]: note",
+  "[^two]:\n\n    note",
+  "see[^1] and[^two] and [^none]",
+  "```markdown",
+  "```md\n```py\n```",
+  "\\[\na\n\nb",
+  "**「引用」**です https://a.example了",
+  "$n$th for $5 or $6",
 ];
 
 export class Random {

@@ -17,7 +17,7 @@ export class Fallback {
     this.#host = host;
     this.#conversation = host.getAttribute("conversation");
     const reload = textButton(strings.reload, () => location.reload());
-    const notice = el("p", { class: "connection-bar", role: "status" }, strings.noSocket, " ", reload);
+    const notice = el("p", { class: "fallback-notice", role: "status" }, strings.noSocket, " ", reload);
     this.element = el("div", { class: "fallback", hidden: true }, notice, el("slot"));
   }
 

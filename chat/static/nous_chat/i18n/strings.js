@@ -234,6 +234,10 @@ const translated = () => ({
   unfold: (count) => ngettext("Show {count} line", "Show all {count} lines", count),
   table: _("Table"),
   formula: _("Formula"),
+  /** @param {number} number */
+  footnote: (number) => _("Footnote {number}", { number: integer(number) }),
+  /** @param {number} number */
+  backToText: (number) => _("Footnote {number}: back to the text", { number: integer(number) }),
   done: _("Done"),
   toDo: _("To do"),
   /** @param {string} alt */

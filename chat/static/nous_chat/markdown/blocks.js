@@ -7,7 +7,7 @@
  * @typedef {Container|Leaf} Block  `open`: it may still change. Only the last child of an open block is open
  *
  * @typedef {object} Container
- * @property {"document"|"quote"|"list"|"item"} type
+ * @property {"document"|"quote"|"list"|"item"|"details"|"footnote"} type
  * @property {boolean} open
  * @property {Block[]} children      of a list: items only
  * @property {boolean} [ordered]     of a list
@@ -15,12 +15,15 @@
  * @property {string} [marker]       of a list: what its items begin with
  * @property {boolean} [loose]       of a list: blank lines stand between its parts
  * @property {boolean|null} [task]   of an item: done, not done, or null for no task
- * @property {number} [width]        of an item: columns by which its lines are indented
+ * @property {number} [width]        of an item or a footnote: columns by which its lines are indented
+ * @property {string} [summary]      of details; "" if it is not known yet
+ * @property {string} [label]        of a footnote, as a key of `definitions`
  *
  * @typedef {Prose|Code|Formula|Table|Rule} Leaf
  * @typedef {{type: "paragraph"|"heading", open: boolean, text: string, level?: number}} Prose  `level` 1 to 6
- * @typedef {{type: "code", open: boolean, text: string, language: string, verbatim: true, fence?: string, indent?: number}} Code
- *   `language` is the first word after the fence; each line of `text` has its "\n"
+ * @typedef {{type: "code", open: boolean, text: string, language: string, verbatim: true, fence?: string, indent?: number, nested?: number}} Code
+ *   `language` is the first word after the fence; each line of `text` has its "\n"; `nested` is how many fences are open in
+ *   it, if it is Markdown
  * @typedef {{type: "math", open: boolean, text: string, verbatim: true, fence: string, indent: number}} Formula
  * @typedef {{type: "table", open: boolean, align: (""|"left"|"center"|"right")[], rows: string[][]}} Table  the header first
  * @typedef {{type: "rule", open: boolean}} Rule
@@ -32,6 +35,7 @@
  * @property {true} [verbatim]
  * @property {string} [fence]
  * @property {number} indent
+ * @property {number} [nested]
  * @property {Table["align"]} align
  * @property {string[][]} rows
  *
@@ -42,6 +46,9 @@
  * @property {string} [text]         of the leaf
  * @property {string} [verbatim]     a line of code or of a formula
  * @property {boolean} [ends]        the code or formula ends in it
+ * @property {number} [nests]        1 or -1: a fence in a block of Markdown begins or ends
+ * @property {string} [summary]      of the innermost details
+ * @property {boolean} [closes]      the containers that it opens end in it
  * @property {boolean} [blank]
  * @property {boolean} [continues]   it continues the open paragraph
  * @property {string} [row]          of the open table
@@ -64,6 +71,13 @@ const FORMULA = /^(?:\$\$(?!\$)|\\\[)/;
 /** @type {Record<string, string>} */
 const FORMULA_END = { $$: "$$", "\\[": "\\]" };
 const RULE = /^(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$/;
+/** Languages of code in which models nest fences of the same length. */
+const NESTING = /^(?:markdown|md|mdx)$/i;
+const DETAILS = /^<details(?:[ \t]+open)?>[ \t]*/i;
+const DETAILS_END = /^<\/details>[ \t]*/i;
+const SUMMARY = /^<summary>(.*?)<\/summary>[ \t]*/i;
+const FOOTNOTE = /^\[\^([^\]\s]{1,100})\]:[ \t]*/;
+const LONGEST_FORMULA = 3000; // characters, after which a blank line ends it
 const UNDERLINE = /^(?:=+|-+)[ \t]*$/;
 const HEADING = /^(#{1,6})(?:[ \t]+|$)/;
 const HEADING_END = /(?:^|[ \t]+)#+[ \t]*$/;
@@ -74,7 +88,8 @@ const DEFINITION =
   /^\[(?!\^)((?:[^[\]\\]|\\.){1,999})\]:[ \t]*(<[^<>]*>|[^\s<]\S*)(?:[ \t]+("[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*$/;
 
 /** An unfinished line that may still become anything. It is shown once that is decided, some milliseconds later. */
-const UNDECIDED = /^(?:[-+*_=#>|:~$`\\[\]()! \t]*|\d{1,9}[.)]?[ \t]*|\[[ xX]\]?[ \t]*|\[[^\]]*\]:.*|\|.*)$/;
+const UNDECIDED =
+  /^(?:[-+*_=#>|:~$`\\[\]()! \t]*|\d{1,9}[.)]?[ \t]*|\[[ xX]\]?[ \t]*|\[[^\]]*\]:.*|\[\^[^\]]*\]?|\|.*|<\/?(?:[a-z]{0,7}|(?:details|summary)\b.*))$/i;
 
 export class Blocks {
   /** @type {Container} */
@@ -153,7 +168,7 @@ export class Blocks {
   #plan(line) {
     const long = this.#long;
     const open = this.#open;
-    const leaf = this.#leaf;
+    let leaf = /** @type {OpenLeaf|null} */ (this.#leaf);
     let rest = line;
     let column = 0;
     const skip = (/** @type {number} */ columns) => {
@@ -173,7 +188,7 @@ export class Blocks {
     let depth = 1;
     for (; depth < open.length; depth++) {
       const { type, width = 0, children } = open[depth];
-      if (type === "list") continue;
+      if (type === "list" || type === "details") continue;
       const indent = indentOf(rest, column);
       if (type === "quote") {
         if (indent > 3 || rest.trimStart()[0] !== ">") break;
@@ -187,23 +202,53 @@ export class Blocks {
 
     if (all && leaf?.verbatim && continues(leaf, rest, indentOf(rest, column))) {
       const indent = Math.min(indentOf(rest, column), leaf.fence ? leaf.indent : 4);
+      const verbatim = withoutIndent(rest, column, indent);
+      const nests = long ? 0 : nesting(leaf, rest);
+      if (nests) return { depth, verbatim, nests };
       const end = !long && leaf.fence ? endOf(leaf, rest) : null;
-      return { depth, verbatim: end ?? withoutIndent(rest, column, indent), ends: end !== null };
+      return { depth, verbatim: end ?? verbatim, ends: end !== null };
     }
     if (isBlank(rest)) return { depth, starts: [], blank: true };
 
+    const details = open.findLastIndex(({ type }, i) => type === "details" && i < depth);
+    const [ending] = (!long && details > 0 && DETAILS_END.exec(rest.trimStart())) || [];
+    if (ending) {
+      depth = details;
+      leaf = null;
+      rest = rest.trimStart().slice(ending.length);
+      if (isBlank(rest)) return { depth, starts: [] };
+    }
+
     /** @type {Container[]} */
     const starts = [];
+    /** @type {string|undefined} */
+    let summary;
+    let closes = false;
     /** A list holds only items, so anything else ends it. @param {Partial<Plan>} plan  @returns {Plan} */
     const found = (plan) => {
       const outside = open[depth - 1].type === "list" && starts[0]?.type !== "item";
-      return { depth: outside ? depth - 1 : depth, starts, ...plan };
+      return {
+        depth: outside ? depth - 1 : depth,
+        starts,
+        closes,
+        summary: starts.length ? undefined : summary,
+        ...plan,
+      };
     };
     while (depth + starts.length < DEEPEST) {
       const indent = indentOf(rest, column);
       const text = rest.trimStart();
       const first = starts.length === 0;
       const interrupts = all && first && leaf?.type === "paragraph";
+      const innermost = starts.at(-1) ?? open[depth - 1];
+      const titled = !summary && !long && innermost.summary === "" && !innermost.children.length && SUMMARY.exec(text);
+      if (titled) {
+        summary = titled[1].trim();
+        if (!first) innermost.summary = summary;
+        rest = text.slice(titled[0].length);
+        if (isBlank(rest)) return found({ blank: true });
+        continue;
+      }
       if (indent > 3) {
         if (first && leaf?.type === "paragraph") break;
         return found({ leaf: indentedCode(), verbatim: withoutIndent(rest, column, 4) });
@@ -214,6 +259,23 @@ export class Blocks {
         if (isBlank(rest)) return found({ blank: true });
         continue;
       }
+      const [tag] = (!long && DETAILS.exec(text)) || [];
+      if (tag) {
+        starts.push({ type: "details", open: true, children: [], summary: "" });
+        rest = text.slice(tag.length);
+        const end = rest.search(/<\/details>[ \t]*$/i);
+        if (end >= 0) rest = rest.slice(0, end);
+        if (end >= 0) closes = true;
+        if (isBlank(rest)) return found({ blank: true });
+        continue;
+      }
+      const note = long ? null : FOOTNOTE.exec(text);
+      if (note) {
+        starts.push({ type: "footnote", open: true, children: [], label: keyOf(`^${note[1]}`), width: 4 });
+        rest = text.slice(note[0].length);
+        if (isBlank(rest)) return found({ blank: true });
+        continue;
+      }
       const [opening = "", signs] = HEADING.exec(text) ?? [];
       if (signs) {
         const title = text.slice(opening.length);
@@ -221,7 +283,7 @@ export class Blocks {
       }
       const block = long ? null : (fencedCode(text, indent) ?? formula(text, indent));
       if (block) return found({ leaf: block });
-      if (!long && interrupts && leaf.text.length <= SHORT) {
+      if (!long && interrupts && leaf && leaf.text.length <= SHORT) {
         if (UNDERLINE.test(text)) return { depth, underline: text[0] === "=" ? 1 : 2 };
         if (isHeader(leaf.text, text)) return { depth, delimiters: text };
       }
@@ -261,18 +323,25 @@ export class Blocks {
     this.#closeTo(plan.depth);
     if (!plan.starts) return this.#verbatim(plan);
     this.#closeLeaf();
+    if (plan.summary !== undefined) this.#innermost.summary = plan.summary;
     for (const [i, start] of plan.starts.entries()) this.#add(start, apart && i === 0);
     if (plan.blank) this.#blank = plan.starts.length === 0 && this.#innermost.type !== "quote";
     if (plan.definition) this.#define(plan.definition);
-    if (!plan.leaf) return;
-    if (plan.text !== undefined && "text" in plan.leaf) plan.leaf.text = plan.text;
-    this.#add(plan.leaf, apart && plan.starts.length === 0);
+    if (plan.leaf) this.#addLeaf(plan.leaf, plan, apart && plan.starts.length === 0);
+    if (plan.closes) this.#closeTo(plan.depth);
+  }
+
+  /** @param {Leaf} leaf  @param {Plan} plan  @param {boolean} apart */
+  #addLeaf(leaf, plan, apart) {
+    if (plan.text !== undefined && "text" in leaf) leaf.text = plan.text;
+    this.#add(leaf, apart);
     if (plan.verbatim !== undefined) this.#verbatim(plan);
   }
 
   /** @param {Plan} plan */
-  #verbatim({ verbatim, ends = false }) {
+  #verbatim({ verbatim, ends = false, nests = 0 }) {
     const leaf = /** @type {OpenLeaf} */ (this.#leaf);
+    if (nests) leaf.nested = (leaf.nested ?? 0) + nests;
     if (!ends || verbatim) leaf.text += this.#long ? verbatim : `${verbatim}\n`;
     if (ends) this.#closeLeaf();
   }
@@ -299,8 +368,10 @@ export class Blocks {
 
   /** @param {RegExpExecArray} definition */
   #define([, label, address, title]) {
-    const key = label.trim().replace(/\s+/g, " ").toLowerCase().toUpperCase(); // CommonMark: labels are case-insensitive
-    this.definitions[key] ??= { href: address.replace(/^<(.*)>$/, "$1"), title: title ? title.slice(1, -1) : "" };
+    this.definitions[keyOf(label)] ??= {
+      href: address.replace(/^<(.*)>$/, "$1"),
+      title: title ? title.slice(1, -1) : "",
+    };
   }
 
   /** @param {Block} block  @param {boolean} [apart] a blank line stands before it */
@@ -311,6 +382,7 @@ export class Blocks {
       if (parent.type === "item") this.#open[this.#open.length - 2].loose = true;
     }
     place(block, parent);
+    if (block.type === "footnote") this.definitions[block.label ?? ""] ??= { href: "", title: "" };
     if ("children" in block) this.#open.push(block);
     else if (block.open) this.#leaf = /** @type {OpenLeaf} */ (block);
   }
@@ -329,12 +401,16 @@ export class Blocks {
   #closeLeaf() {
     if (!this.#leaf) return;
     this.#leaf.open = false;
-    if (this.#leaf.type === "code" && !this.#leaf.fence) this.#leaf.text = this.#leaf.text.replace(/\n+$/, "\n");
+    const { type, fence } = this.#leaf;
+    if (type === "math" || (type === "code" && !fence)) this.#leaf.text = this.#leaf.text.replace(/\n+$/, "\n");
     this.#leaf = null;
   }
 }
 
 // --- Blocks
+
+/** The key of a label: CommonMark's labels are case-insensitive. @param {string} label */
+const keyOf = (label) => label.trim().replace(/\s+/g, " ").toLowerCase().toUpperCase();
 
 /** @returns {Prose} */
 const paragraph = (text = "") => ({ type: "paragraph", open: true, text });
@@ -347,16 +423,21 @@ const indentedCode = () => ({ type: "code", open: true, verbatim: true, language
 function fencedCode(line, indent) {
   const match = FENCE.exec(line);
   if (!match) return null;
-  const info = (match[2] ?? match[4]).trim();
-  return {
-    type: "code",
-    open: true,
-    verbatim: true,
-    language: info.split(/[\s{,]/)[0],
-    text: "",
-    fence: match[1] ?? match[3],
-    indent,
-  };
+  const language = (match[2] ?? match[4]).trim().split(/[\s{,]/)[0];
+  const nested = NESTING.test(language) ? 0 : undefined;
+  return { type: "code", open: true, verbatim: true, language, text: "", fence: match[1] ?? match[3], indent, nested };
+}
+
+/**
+ * What a line of Markdown code is to the fences in it: 1 if one begins, -1 if one ends, else 0. By CommonMark it could not
+ * contain fences of its own length, but models write them, and the rest of the answer would be read inside out.
+ * @param {OpenLeaf} leaf  @param {string} line
+ */
+function nesting({ nested, fence = "" }, line) {
+  const match = nested === undefined ? null : FENCE.exec(line.trim());
+  if (!match?.[0].startsWith(fence)) return 0;
+  if ((match[2] ?? match[4]).trim()) return 1;
+  return nested ? -1 : 0;
 }
 
 /**
@@ -394,12 +475,25 @@ function place(block, parent) {
 }
 
 /**
- * Returns true if a line belongs to the open code or formula; a blank line ends a formula.
- * @param {Pick<OpenLeaf, "type"|"fence">} leaf  @param {string} line  @param {number} indent
+ * Returns true if a line belongs to the open code or formula. A formula whose end is missing ends at a blank line before
+ * running text.
+ * @param {Pick<OpenLeaf, "type"|"fence"|"text">} leaf  @param {string} line  @param {number} indent
  */
-function continues({ type, fence }, line, indent) {
-  if (isBlank(line)) return type === "code";
+function continues({ type, fence, text }, line, indent) {
+  if (type === "math" && /\n\s*$/.test(text.slice(-200).replace(/\n$/, ""))) {
+    if (text.length > LONGEST_FORMULA || isProse(line)) return false;
+  }
+  if (isBlank(line)) return type === "code" || type === "math";
   return Boolean(fence) || indent > 3;
+}
+
+/** Returns true if a line cannot be part of a formula. @param {string} line */
+function isProse(line) {
+  const words = line.replace(/\\[a-z]+[ \t]*(?:\{[^}]*\})?/gi, "");
+  if (/^[ \t]*(?:#{1,6}[ \t]|```|~~~)/.test(line)) return true;
+  return /(?:\p{L}{2,}[ ,;:]+){2}\p{L}{2,}|\p{L}{3,}[.!?:]$|\p{scx=Han}{4,}|^[^\\\d=+*/<>^_&{}|]*\p{L}{3}[^\\\d=+*/<>^_&{}|]*$/u.test(
+    words,
+  );
 }
 
 /** The part of a line before the end of the code or formula; null if it does not end. @param {Pick<OpenLeaf, "type"|"fence">} leaf  @param {string} line */

@@ -1,8 +1,8 @@
-// Inline Markdown: turns a block's text into a tree of spans. markdown-it parses it; raw HTML stays text, no HTML is
-// produced. It has no DOM. Used by prose.js.
+// Inline Markdown: turns a block's text into a tree of spans. markdown-it parses it. Raw HTML stays text, but for a closed
+// list of tags without attributes, which become spans; no HTML is produced. It has no DOM. Used by prose.js.
 
-import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
 import remend from "../vendor/remend/remend.js";
+import { parser } from "./links.js";
 
 /**
  * @typedef {import("../vendor/markdown-it/markdown-it.js").Token} Token
@@ -10,13 +10,14 @@ import remend from "../vendor/remend/remend.js";
  *   | {type: "math", text: string, source: string, display: boolean}
  *   | {type: "image", text: string, href: string}
  *   | {type: "link", href: string, children: Span[]}
- *   | {type: "em"|"strong"|"s", children: Span[]}
+ *   | {type: "note", label: string, children: Span[]}
+ *   | {type: "em"|"strong"|"s"|"sub"|"sup"|"kbd", children: Span[]}
  *   | {type: "br"}} Span
  */
 
-const parser = new MarkdownIt("default", { html: false, linkify: true, maxNesting: 20 });
-parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 parser.inline.ruler.before("escape", "math", math);
+parser.inline.ruler.before("autolink", "tag", tag);
+parser.inline.State.prototype.scanDelims = scanDelims;
 
 /** @type {[string, string, boolean][]} opening mark, closing mark, display */
 const FORMULAS = [
@@ -25,8 +26,15 @@ const FORMULAS = [
   ["\\(", "\\)", false],
   ["$", "$", false],
 ];
-/** @type {Record<string, "em"|"strong"|"s">} */
-const PAIRS = { em_open: "em", strong_open: "strong", s_open: "s" };
+/** @type {Record<string, "em"|"strong"|"s"|"sub"|"sup"|"kbd">} */
+const PAIRS = { em_open: "em", strong_open: "strong", s_open: "s", sub_open: "sub", sup_open: "sup", kbd_open: "kbd" };
+const TAG = /<(?:(br)[ \t]*\/?|(sub|sup|kbd))>/iy;
+const TAG_BEGINNING = /<(?:\/?(?:b|br|s|su|sub|sup|k|kb|kbd)?)?[ \t]*\/?$/i;
+
+const SPACE = /\s/;
+const PUNCTUATION = /[\p{P}\p{S}]/u;
+const CJK =
+  /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{scx=Bopomofo}\ufe10-\ufe1f\ufe30-\ufe6f\uff00-\uffef]/u;
 const MEND = {
   linkMode: "text-only",
   comparisonOperators: false,
@@ -43,7 +51,8 @@ const MEND = {
  * @returns {Span[]}
  */
 export function inline(text, definitions, unfinished = false) {
-  const [{ children }] = parser.parseInline(unfinished ? remend(text, MEND) : text, { references: definitions });
+  const source = unfinished ? remend(text.replace(TAG_BEGINNING, ""), MEND) : text;
+  const [{ children }] = parser.parseInline(source, { references: definitions, unfinished });
   /** @type {Span[][]} */
   const open = [[]];
   for (const token of children ?? []) {
@@ -70,6 +79,8 @@ function spanOf(token) {
   if (type === "math") return { type: "math", text: content, ...token.meta };
   const src = token.attrGet("src") ?? "";
   if (type === "image") return { type: "image", text: content || src, href: src };
+  const note = type === "link_open" && token.meta?.label?.startsWith("^") && token.meta.label;
+  if (note) return { type: "note", label: note, children: [] };
   if (type === "link_open") return { type: "link", href: token.attrGet("href") ?? "", children: [] };
   return type in PAIRS ? { type: PAIRS[type], children: [] } : { type: "text", text: content };
 }
@@ -86,7 +97,10 @@ function math(state, silent) {
   const end = src.indexOf(closing, begin);
   const text = src.slice(begin, end);
   if (end < 0 || !text.trim() || /\n[ \t]*\n/.test(text)) return false;
-  if (opening === "$" && (/^\s|[\s\\]$/.test(text) || /\w/.test(src[end + 1] ?? "") || /\w/.test(src[pos - 1] ?? "")))
+  if (
+    opening === "$" &&
+    (/^\s|[\s\\]$/.test(text) || /\w/.test(src[pos - 1] ?? "") || !mayEnd(text, src.slice(end + 1)))
+  )
     return false;
   if (!silent) {
     const token = state.push("math", "", 0);
@@ -95,4 +109,81 @@ function math(state, silent) {
   }
   state.pos = end + closing.length;
   return true;
+}
+
+/**
+ * Returns true if a formula in single `$` may end before this text: `$n$th` and `$2^n$s` are formulas, `$5 or$6` and the
+ * amounts in `$5到$x$` are not.
+ * @param {string} formula  @param {string} after
+ */
+function mayEnd(formula, after) {
+  if (!/^\w/.test(after)) return true;
+  return /^[a-z]{1,3}(?![\w^$\\])/.test(after) && !/[\s\u0080-\uffff]|^[\d.,]+[a-z]*\W*$/i.test(formula);
+}
+
+/**
+ * A rule for markdown-it: `<br>`, and `<sub>`, `<sup>` and `<kbd>` with their closing tags.
+ * @param {import("../vendor/markdown-it/markdown-it.js").StateInline} state  @param {boolean} silent
+ */
+function tag(state, silent) {
+  const { src, pos, posMax, env } = state;
+  TAG.lastIndex = pos;
+  const [found, br, given = ""] = TAG.exec(src) ?? [];
+  if (!found || pos + found.length > posMax) return false;
+  if (br) {
+    if (!silent) state.push("hardbreak", "br", 0);
+    state.pos += found.length;
+    return true;
+  }
+  const name = given.toLowerCase();
+  const begin = pos + found.length;
+  let end = closingTag(src.slice(0, posMax), name, begin);
+  if (end < 0 && !env.unfinished) return false;
+  if (end < 0) end = posMax;
+  if (!silent) {
+    state.push(`${name}_open`, name, 1);
+    state.pos = begin;
+    state.posMax = end;
+    state.md.inline.tokenize(state);
+    state.push(`${name}_close`, name, -1);
+  }
+  state.posMax = posMax;
+  state.pos = Math.min(posMax, end + name.length + 3);
+  return true;
+}
+
+/** Where the closing tag of an open one begins; -1 if there is none. @param {string} src  @param {string} name  @param {number} from */
+function closingTag(src, name, from) {
+  let depth = 1;
+  for (const { 0: found, index } of src.slice(from).matchAll(new RegExp(`</?${name}>`, "gi"))) {
+    depth += found[1] === "/" ? -1 : 1;
+    if (depth === 0) return from + index;
+  }
+  return -1;
+}
+
+/**
+ * How a run of `*`, `_` or `~` may open and close emphasis. CommonMark's rules count on spaces between words; as in the
+ * amendment that markdown-cjk-friendly proposes, Chinese, Japanese and Korean need none next to punctuation.
+ * @this {import("../vendor/markdown-it/markdown-it.js").StateInline}
+ * @param {number} start  @param {boolean} canSplitWord
+ */
+function scanDelims(start, canSplitWord) {
+  const { src, posMax } = this;
+  let end = start;
+  while (end < posMax && src[end] === src[start]) end += 1;
+  const before = [...src.slice(Math.max(0, start - 2), start)].at(-1) ?? " ";
+  const after = end < posMax ? String.fromCodePoint(src.codePointAt(end) ?? 32) : " ";
+  const flanks = (/** @type {string} */ near, /** @type {string} */ far) => {
+    if (SPACE.test(near)) return false;
+    const apart = SPACE.test(far) || PUNCTUATION.test(far) || CJK.test(far);
+    return !PUNCTUATION.test(near) || CJK.test(near) || apart;
+  };
+  const left = flanks(after, before);
+  const right = flanks(before, after);
+  return {
+    can_open: left && (canSplitWord || !right || PUNCTUATION.test(before)),
+    can_close: right && (canSplitWord || !left || PUNCTUATION.test(after)),
+    length: end - start,
+  };
 }

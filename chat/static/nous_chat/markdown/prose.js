@@ -7,14 +7,17 @@ import { formula } from "./formula.js";
 import { inline } from "./inline.js";
 import { isAllowedImage, safeUrl } from "./site.js";
 
-/** @import { Span } from "./inline.js" */
+/**
+ * @import { Span } from "./inline.js"
+ * @typedef {{definitions: Record<string, {href: string, title: string}>, notes: import("./footnotes.js").Notes}} Shared
+ */
 
 /** A text of more characters is split at the end of a line or sentence in the second half; the pieces are read separately. */
 const PIECE = 4000;
 
 export class Prose {
   #element;
-  #definitions;
+  #shared;
   #done = 0; // characters in finished pieces
   /** @type {{key: string, node: HTMLElement|Text}[]} nodes of the last piece, with their spans as JSON */
   #nodes = [];
@@ -22,11 +25,11 @@ export class Prose {
 
   /**
    * @param {HTMLElement} element
-   * @param {Record<string, {href: string, title: string}>} definitions of blocks.js; they may grow
+   * @param {Shared} shared by the blocks of one text; the definitions of blocks.js may grow
    */
-  constructor(element, definitions) {
+  constructor(element, shared) {
     this.#element = element;
-    this.#definitions = definitions;
+    this.#shared = shared;
   }
 
   /**
@@ -62,7 +65,7 @@ export class Prose {
 
   /** @param {string} text  @param {boolean} [open] */
   #draw(text, open = false) {
-    const spans = inline(open ? text : text.trimEnd(), this.#definitions, open);
+    const spans = inline(open ? text : text.trimEnd(), this.#shared.definitions, open);
     const keys = spans.map((span) => JSON.stringify(span));
     let same = 0;
     while (same < keys.length && keys[same] === this.#nodes[same]?.key) same += 1;
@@ -75,7 +78,8 @@ export class Prose {
       same += 1;
     }
     for (const { node } of this.#nodes.splice(same)) node.remove();
-    for (let i = same; i < spans.length; i++) this.#nodes.push({ key: keys[i], node: nodeOf(spans[i]) });
+    for (let i = same; i < spans.length; i++)
+      this.#nodes.push({ key: keys[i], node: nodeOf(spans[i], this.#shared.notes) });
     this.#element.append(...this.#nodes.slice(same).map(({ node }) => node));
   }
 }
@@ -88,8 +92,9 @@ function endOfPiece(text, from) {
   return from + PIECE / 2 + end - (splits ? 1 : 0);
 }
 
-/** @param {Span} span  @returns {HTMLElement|Text} */
-function nodeOf(span) {
+/** @param {Span} span  @param {Shared["notes"]} notes  @returns {HTMLElement|Text} */
+function nodeOf(span, notes) {
+  const children = "children" in span ? span.children.map((child) => nodeOf(child, notes)) : [];
   switch (span.type) {
     case "text":
       return document.createTextNode(span.text);
@@ -98,18 +103,26 @@ function nodeOf(span) {
     case "math":
       return formula(span.text, span.source, span.display);
     case "link":
-      return link(span.href, span.children.map(nodeOf));
+      return link(span.href, children);
+    case "note":
+      return footnote(span.label, children, notes);
     case "image":
       return image(span);
     case "br":
       return el("br");
     default:
-      return el(span.type, {}, ...span.children.map(nodeOf));
+      return el(span.type, { translate: span.type === "kbd" && "no" }, ...children);
   }
 }
 
+/** A reference to a footnote. `[text][^1]` is one as well, behind its text. @param {string} label  @param {(HTMLElement|Text)[]} children  @param {Shared["notes"]} notes */
+function footnote(label, children, notes) {
+  const reference = notes.reference(label);
+  return children[0]?.textContent?.startsWith("^") ? reference : el("span", {}, ...children, reference);
+}
+
 /** A link, followed by its host, unless its text says where it goes. @param {string} href  @param {(Node|string)[]} children */
-function link(href, children) {
+export function link(href, children) {
   const url = safeUrl(href);
   if (!url) return el("span", {}, ...children);
   const a = el("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", title: url.href }, ...children);

@@ -6,6 +6,7 @@ import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { Blocks } from "./blocks.js";
 import { CodeView } from "./code.js";
+import { Notes } from "./footnotes.js";
 import { formula } from "./formula.js";
 import { settle, whenIdle } from "./idle.js";
 import { Prose } from "./prose.js";
@@ -119,11 +120,12 @@ class Shared {
   /** @param {Blocks["definitions"]} definitions */
   constructor(definitions) {
     this.definitions = definitions;
+    this.notes = new Notes();
   }
 
   /** Fills an element whose text will not change. @param {HTMLElement} element  @param {string} text */
   fill(element, text) {
-    const prose = new Prose(element, this.definitions);
+    const prose = new Prose(element, this);
     prose.show(text);
     this.await(prose, text);
     return element;
@@ -194,8 +196,11 @@ class ContainerView {
 
   /** Shows what becomes known of a list or an item only after its beginning. */
   #mark() {
-    const { type, loose = false, task = null } = this.block;
+    const { type, loose = false, task = null, summary } = this.block;
     if (type === "list") this.element.toggleAttribute("data-loose", loose);
+    if (summary && this.element.firstElementChild?.localName !== "summary") {
+      this.element.prepend(this.#shared.fill(el("summary"), summary));
+    }
     if (type !== "item" || task === null || this.element.dataset.task) return;
     this.element.dataset.task = "true";
     const label = task ? strings.done : strings.toDo;
@@ -229,6 +234,16 @@ class DocumentView extends ContainerView {
   }
 }
 
+/** A footnote: its number leads back to the text. */
+class FootnoteView extends ContainerView {
+  /** @param {Container} block  @param {Shared} shared */
+  constructor(block, shared) {
+    super(block, shared);
+    this.element.classList.add("footnote");
+    this.element.prepend(shared.notes.backlink(block.label ?? "", this.element));
+  }
+}
+
 class ProseView {
   #shared;
   #prose;
@@ -238,7 +253,7 @@ class ProseView {
     this.block = block;
     this.#shared = shared;
     this.tip = this.element = elementOf(block);
-    this.#prose = new Prose(this.element, shared.definitions);
+    this.#prose = new Prose(this.element, shared);
   }
 
   /** @param {Guess|null} [guess] */
@@ -348,12 +363,13 @@ const VIEWS = {
   math: FormulaView,
   code: CodeBlockView,
   rule: RuleView,
+  footnote: FootnoteView,
 };
 
 /** @param {Block} block  @param {Shared} shared */
 const viewOf = (block, shared) => new (VIEWS[block.type] ?? ContainerView)(block, shared);
 
-const TAGS = { quote: "blockquote", item: "li", paragraph: "p", document: "div" };
+const TAGS = { quote: "blockquote", item: "li", paragraph: "p", document: "div", details: "details", footnote: "div" };
 
 /** @param {Container|ProseBlock} block  @returns {HTMLElement} */
 function elementOf(block) {

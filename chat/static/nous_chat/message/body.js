@@ -107,7 +107,7 @@ class Text {
   /** @param {boolean} markdown */
   constructor(markdown) {
     this.element = el("div", { "data-part": "text", dir: "auto", hidden: true });
-    this.#view = new (markdown ? MarkdownView : TextView)(this.element);
+    this.#view = markdown ? new MarkdownView(this.element) : new TextView(this.element, { links: true });
   }
 
   /** @param {string} text  @param {boolean} open true if more of it may follow */

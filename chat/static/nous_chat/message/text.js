@@ -1,5 +1,9 @@
-// Plain text that grows: users' messages and thinking. Answers are shown by markdown/view.js, which has the same
-// interface. Called at most once per animation frame.
+// Plain text that grows: users' messages and thinking. In people's messages, URLs become links. Answers are shown by
+// markdown/view.js, which has the same interface. Called at most once per animation frame.
+
+import { findLinks } from "../markdown/links.js";
+import { link } from "../markdown/prose.js";
+import { el } from "../ui/dom.js";
 
 // A block ends at the next line end after this many characters, so that appending never lays out more than the last
 // block, however long the text is. The line end itself stands between the blocks: invisible, but copied.
@@ -12,10 +16,15 @@ export class TextView {
   #tail = new Text();
   #from = 0; // where the last block begins in the text
   #text = "";
+  #links;
 
-  /** @param {HTMLElement & {source?: string}} element its textContent and its `source` are always exactly the text */
-  constructor(element) {
+  /**
+   * @param {HTMLElement & {source?: string}} element its textContent and its `source` are always exactly the text
+   * @param {{links?: boolean}} [options] `links`: URLs become links; such a text is set, it does not grow
+   */
+  constructor(element, { links = false } = {}) {
     this.#element = element;
+    this.#links = links;
   }
 
   /** @param {string} text */
@@ -37,11 +46,25 @@ export class TextView {
 
   /** Shows a text and keeps the nodes of its beginning, if that is shown already. @param {string} text */
   set(text) {
+    if (this.#links) return this.#setWithLinks(text);
     if (text.startsWith(this.#text)) return this.append(text.slice(this.#text.length));
     this.#element.replaceChildren();
     this.#block = null;
     this.#text = "";
     this.append(text);
+  }
+
+  /** @param {string} text */
+  #setWithLinks(text) {
+    if (text === this.#text) return;
+    this.#text = this.#element.source = text;
+    let from = 0;
+    const nodes = findLinks(text).flatMap(({ start, end, url }) => {
+      const before = text.slice(from, start);
+      from = end;
+      return [before, link(url, [text.slice(start, end)])];
+    });
+    this.#element.replaceChildren(el("div", {}, ...nodes, text.slice(from)));
   }
 
   /** @param {number} from */
