@@ -5,6 +5,7 @@ makes no more calls.
 """
 
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
@@ -100,7 +101,7 @@ class _Run:
         self.history = history
         self.builder = ResultBuilder((call.id for message in history for call in message.tool_calls), before)
         self.tools = ToolRunner(agent.wrapped_tools, context)
-        self.received = {True: 0, False: 0}  # characters of text, and of thinking
+        self.received: Counter[type[TextDelta | ThinkingDelta]] = Counter()  # characters
         self.omitted = self.argument_chars = 0  # of the current turn: calls left out, characters of arguments
         self.too_long: set[str] = set()  # ids of the current turn's calls that have too long arguments
 
@@ -180,22 +181,29 @@ class _Run:
                     elif isinstance(event, RetryWait):
                         yield event
                     elif not isinstance(event, ToolCall):
-                        self._check_length(event)
-                        yield builder.add(event)
+                        delta, is_whole = self._cut(event)
+                        if is_whole or delta.text:
+                            yield builder.add(delta)
+                        if not is_whole:
+                            raise self._too_long(event)
                     elif (call := self._accept(event)) is not None:
                         yield builder.add(call)
         finally:
             builder.provider, builder.model = self.models.provider.name, self.models.provider.model
 
-    def _check_length(self, delta: TextDelta | ThinkingDelta) -> None:
-        """Raises EngineError if the answer has become too long."""
-        is_text = isinstance(delta, TextDelta)
-        self.received[is_text] += len(delta.text)
-        if self.received[is_text] > (most := self.agent.limits.max_text_chars):
-            kind = "text" if is_text else "thinking"
-            raise EngineError(
-                TOO_LARGE, "answer_too_large", detail=f"The model wrote more than {most:,} characters of {kind}."
-            )
+    def _cut(self, delta: TextDelta | ThinkingDelta) -> tuple[TextDelta | ThinkingDelta, bool]:
+        """The delta, or as much of it as an answer may have, and whether that is all."""
+        kind = type(delta)
+        rest = self.agent.limits.max_text_chars - self.received[kind]
+        self.received[kind] += len(delta.text)
+        return (delta, True) if len(delta.text) <= rest else (kind(delta.text[:rest]), False)
+
+    def _too_long(self, delta: TextDelta | ThinkingDelta) -> EngineError:
+        kind = "text" if isinstance(delta, TextDelta) else "thinking"
+        most = self.agent.limits.max_text_chars
+        return EngineError(
+            TOO_LARGE, "answer_too_large", detail=f"The model wrote more than {most:,} characters of {kind}."
+        )
 
     def _accept(self, call: ToolCall) -> ToolCall | None:
         """The call as readers and the history get it, or None for one that is left out."""

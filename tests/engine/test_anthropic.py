@@ -365,7 +365,10 @@ class TestRequest:
             Message("assistant", "", tool_calls=call, replay=mine),
             Message("assistant", "b", replay=other),
         )
-        assert sent[1]["content"] == [{"type": "thinking", "thinking": "", "signature": "s"}]
+        assert sent[1]["content"] == [
+            {"type": "thinking", "thinking": "", "signature": "s"},
+            {"type": "tool_use", "id": "a", "name": "one", "input": {}},
+        ]
         assert sent[3]["content"] == [{"type": "text", "text": "b"}]
 
     def test_tools_and_an_output_schema_are_sent(self) -> None:

@@ -2,11 +2,15 @@
 vendors, take back."""
 
 import asyncio
+import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chat.engine import Agent, Image, Message, ProviderError, Result, ToolCall, run, tool
+from chat.engine import Agent, Image, Message, ProviderError, Replay, Result, ToolCall, run, tool
 from chat.engine.providers import provider_for
 from chat.engine.providers.provider import Request
 
@@ -236,3 +240,90 @@ def test_vendors_get_the_messages_of_several_people_apart() -> None:
     model: Any = provider_for("openai:m", {"OPENAI_API_KEY": KEY})
     body = model.request_body(Request([Message("user", "Hi", name="Ada"), Message("user", "Hi too", name="Bob")]))
     assert [message["content"] for message in body["messages"]] == ["Ada: Hi", "Bob: Hi too"]
+
+
+# --- Any history, on any wire
+
+IDS = st.sampled_from(["", "a", "b", "A", "functions.f:0", "x" * 300, "call\x001", "toolu_1", "abcDEF123", "é"])
+CALLS = st.builds(
+    lambda key, name, arguments, sent, vendor: ToolCall(key, name, arguments, "", sent, vendor if sent else ""),
+    IDS,
+    st.sampled_from(["look_up", "", "no such", "f<|x|>", "2", "n" * 99]),
+    st.sampled_from([None, {}, {"word": "a"}]),
+    IDS,
+    st.sampled_from(["openai", "mistral", "anthropic", "gemini", "lmstudio"]),
+)
+TEXTS = st.sampled_from(["", " ", "Hi", "So?\n"])
+REPLAYS = st.sampled_from(
+    [
+        None,
+        Replay("anthropic", [{"type": "thinking", "thinking": "Hm.", "signature": "s", "x": 1}, {"type": "tool_use"}]),
+        Replay("gemini", [{"functionCall": {"id": "q", "name": "z"}, "thoughtSignature": "s", "x": 1}]),
+        Replay("openai", {"extra_content": [SIGNATURE]}),
+    ]
+)
+MESSAGES = st.one_of(
+    st.builds(lambda role, text, name: Message(role, text, name=name), st.sampled_from(["user", "system"]), TEXTS,
+              st.sampled_from([None, "Ada"])),
+    st.builds(lambda text, calls, replay: Message("assistant", text, tool_calls=tuple(calls), replay=replay), TEXTS,
+              st.lists(CALLS, max_size=3), REPLAYS),
+    st.builds(lambda identity, text: Message("tool", text, name="look_up", call_id=identity), IDS, TEXTS),
+)  # fmt: skip
+
+
+def requested(vendor: str, history: list[Message]) -> Any:
+    environ = {f"{vendor.upper()}_API_KEY": KEY}
+    model: Any = provider_for(f"{vendor}:m", environ)
+    return model.request_body(Request(history))
+
+
+def check_calls(turns: list[tuple[list[tuple[str, str]], list[str]]], form: str = "(?s).+") -> None:
+    """Each turn's calls (id and name) have one result each, in the same order."""
+    for calls, answered in turns:
+        ids = [identity for identity, _ in calls]
+        assert answered == ids
+        assert len(set(ids)) == len(ids)
+        assert all(re.fullmatch(form, identity) for identity in ids)
+        assert all(re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}", name) for _, name in calls)
+
+
+@given(st.lists(MESSAGES, max_size=8), st.sampled_from(["openai", "mistral", "lmstudio"]))
+def test_any_history_makes_a_request_that_servers_of_openais_wire_accept(history: list[Message], vendor: str) -> None:
+    messages = requested(vendor, history)["messages"]
+    turns: list[tuple[list[tuple[str, str]], list[str]]] = []
+    for before, message in zip([None, *messages], messages, strict=False):
+        if calls := message.get("tool_calls"):
+            turns.append(([(made["id"], made["function"]["name"]) for made in calls], []))
+        if message["role"] == "tool":
+            assert before is not None
+            assert before["role"] == "tool" or before.get("tool_calls")
+            turns[-1][1].append(message["tool_call_id"])
+        if vendor == "lmstudio" and before is not None and message["role"] != "tool":
+            assert before["role"] != message["role"], "roles alternate"
+    own = any(made.provider == vendor for message in history for made in message.tool_calls)
+    check_calls(turns, "(?s).+" if own else "[a-zA-Z0-9]{9}" if vendor == "mistral" else "[a-zA-Z0-9_-]{1,40}")
+
+
+@given(st.lists(MESSAGES, max_size=8))
+def test_any_history_makes_a_request_that_anthropic_accepts(history: list[Message]) -> None:
+    messages = requested("anthropic", history)["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2) + ["user"]
+    turns = []
+    for message, following in pairwise(messages):
+        uses = [block for block in message["content"] if block["type"] == "tool_use"]
+        assert all(set(use) == {"type", "id", "name", "input"} for use in uses)
+        found = [block["tool_use_id"] for block in following["content"] if block["type"] == "tool_result"]
+        if message["role"] == "assistant":
+            turns.append(([(use["id"], use["name"]) for use in uses], found))
+    check_calls(turns)
+
+
+@given(st.lists(MESSAGES, max_size=8))
+def test_any_history_makes_a_request_that_gemini_accepts(history: list[Message]) -> None:
+    contents = requested("gemini", history)["contents"]
+    assert [content["role"] for content in contents] == ["user", "model"] * (len(contents) // 2) + ["user"]
+    for content, following in pairwise(contents):
+        made = [part["functionCall"] for part in content["parts"] if "functionCall" in part]
+        answered = [part["functionResponse"] for part in following["parts"] if "functionResponse" in part]
+        if content["role"] == "model":
+            assert [(call.get("id"), call["name"]) for call in made] == [(a.get("id"), a["name"]) for a in answered]

@@ -376,7 +376,11 @@ class TestLoop:
         assert last.error.code == "answer_too_large"
         assert "What came before is kept" in last.error.message
         assert last.result.text.startswith("Hi ")
-        assert 240 < len(last.result.text + last.result.thinking) <= 253
+        assert len(last.result.text if kind is TextDelta else last.result.thinking) == 250
+
+    def test_a_delta_that_is_too_long_is_cut(self) -> None:
+        last = failed(events_of(ScriptedModel([TextDelta("a" * 300)]).agent(limits=Limits(max_text_chars=250))))
+        assert (last.error.code, last.result.text) == ("answer_too_large", "a" * 250)
 
     def test_a_failure_keeps_the_earlier_turns(self) -> None:
         failure = ProviderError("Too bad.", "overloaded", provider="demo")

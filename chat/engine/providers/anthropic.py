@@ -136,15 +136,18 @@ _FIELDS = {
 def _replayed_blocks(message: Message, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The blocks of a Replay as the API takes them back, with the calls of the normalised history (`calls`, as blocks).
     Empty if there is no Replay of Anthropic."""
+    replayed = replay_content(message, "anthropic")
+    if not replayed:
+        return []
     blocks, rest = [], iter(calls)
-    for block in replay_content(message, "anthropic") or ():
+    for block in replayed:
         if block.get("type") == "tool_use":
             call = next(rest, None)
             if call is not None:  # else one of too many calls, which the runner has dropped
                 blocks.append(call | only(block, "caller"))
         else:
             blocks.append(only(block, *_FIELDS.get(str(block.get("type")), tuple(block))))
-    return blocks
+    return [*blocks, *rest]
 
 
 def _text(text: str) -> dict[str, Any]:

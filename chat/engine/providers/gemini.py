@@ -143,8 +143,8 @@ def _with_gemini_ids(messages: list[Message]) -> list[Message]:
     known: set[str] = set()
     changed = []
     for message in messages:
-        for part in _replayed_parts(message):
-            known.add(part.get("functionCall", {}).get("id"))
+        if message.tool_calls:  # its results come next
+            known = {part.get("functionCall", {}).get("id") for part in _replayed_parts(message)}
         if message.role == "tool" and message.call_id not in known:
             message = msgspec.structs.replace(message, call_id="")
         changed.append(message)
@@ -154,8 +154,11 @@ def _with_gemini_ids(messages: list[Message]) -> list[Message]:
 def _replayed_parts(message: Message) -> list[dict[str, Any]]:
     """The parts of a Replay as Gemini takes them back: with the ids, names and arguments of the normalised history, and
     without fields that a proxy has added, which the API refuses. Empty if there is no Replay of Gemini."""
+    replayed = replay_content(message, "gemini")
+    if not replayed:
+        return []
     parts, calls = [], iter(message.tool_calls)
-    for part in replay_content(message, "gemini") or ():
+    for part in replayed:
         if "functionCall" in part:
             call = next(calls, None)
             if call is None:  # one of too many calls, which the runner has dropped
@@ -167,7 +170,7 @@ def _replayed_parts(message: Message) -> list[dict[str, Any]]:
             parts.append(only(part, "text", "thought", "thoughtSignature"))
         else:
             parts.append(part)
-    return parts
+    return [*parts, *({"functionCall": {"name": call.name, "args": arguments_of(call)}} for call in calls)]
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def normalize(messages: Sequence[Message], provider: str, *, short_ids: bool = F
             if not identity or call.provider != provider or identity in received:
                 identity = _unique_id(call.id, used_ids, _SHORT_ID if short_ids else PLAIN_ID)
             received.add(identity)
+            used_ids.add(identity)
             calls.append(msgspec.structs.replace(call, id=identity, name=name))
             result = next((result for result in unmatched if _belongs(result, call)), None)
             if result is None:
