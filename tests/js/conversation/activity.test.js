@@ -10,12 +10,20 @@ test("the activity follows the stages of an answer", () => {
   assert.equal(does({}, { status: "queued", place: 3 }), "Assistant is queued, 3rd in line");
   assert.equal(does({}, { status: "queued" }), "Assistant is about to answer");
   assert.equal(does(), "Assistant is about to answer");
-  assert.equal(does({ thinking: "hm" }), "Assistant is thinking");
+  const [thinking, text, called] = [
+    { type: "thinking", length: 2 },
+    { type: "text", length: 4 },
+    { type: "call", call: "a" },
+  ];
+  assert.equal(does({ parts: [thinking] }), "Assistant is thinking");
   assert.equal(
-    does({ thinking: "hm", calls: [call("a", "done"), call("b", "running", { name: "search_orders" })] }),
+    does({ parts: [thinking], calls: [call("a", "done"), call("b", "running", { name: "search_orders" })] }),
     "Assistant is using search_orders",
   );
-  assert.equal(does({ thinking: "hm", text: "Well" }), "Assistant is writing");
+  assert.equal(does({ parts: [thinking, text] }), "Assistant is writing");
+  const calls = [call("a", "done")];
+  assert.equal(does({ parts: [thinking, text, called], calls }), "Assistant is about to answer", "the model goes on");
+  assert.equal(does({ parts: [thinking, text, called, thinking], calls }), "Assistant is thinking", "once more");
   assert.equal(does({}, { status: "awaiting_approval" }), "Assistant is waiting for approval");
 });
 

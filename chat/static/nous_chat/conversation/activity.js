@@ -50,7 +50,7 @@ export class Activity {
  */
 export function activityOf(message, silence, wait) {
   if (!message?.run) return "";
-  const { run, text, thinking, calls } = message;
+  const { run, parts, calls } = message;
   const agent = run.agent?.name ?? strings.assistant;
   if (run.status === "queued") return run.place ? strings.doing.queued(agent, run.place) : strings.doing.starts(agent);
   if (run.status === "awaiting_approval") return strings.doing.asks(agent);
@@ -58,6 +58,7 @@ export function activityOf(message, silence, wait) {
   if (call) return strings.doing.uses(agent, call.name);
   if (wait > 0) return strings.doing.waits(agent, Math.ceil(wait / 1000));
   if (silence >= SLOW) return strings.doing.slow(agent, Math.floor(silence / 1000));
-  if (text) return strings.doing.writes(agent);
-  return thinking ? strings.doing.thinks(agent) : strings.doing.starts(agent);
+  const last = parts.at(-1)?.type;
+  if (last === "text") return strings.doing.writes(agent);
+  return last === "thinking" ? strings.doing.thinks(agent) : strings.doing.starts(agent);
 }

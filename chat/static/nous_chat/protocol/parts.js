@@ -29,17 +29,18 @@ export function sectionsOf({ parts, calls, text, thinking }) {
   const left = { text, thinking };
   const count = { text: 0, thinking: 0 };
   const order = parts.length ? parts : [/** @type {Part} */ ({ type: "text", length: 0 })];
+  const last = new Map(order.map((part) => [part.type, part]));
+  const byId = new Map(calls.map((call) => [call.id, call]));
   /** @type {Section[]} */
   const sections = [];
   for (const part of order) {
     const { type } = part;
     if (type === "call") {
-      const call = calls.find(({ id }) => id === part.call);
+      const call = byId.get(part.call);
       if (call) sections.push({ key: call.id, type, call });
       continue;
     }
-    const last = part === order.findLast((other) => other.type === type);
-    const [head, rest] = last ? [left[type], ""] : split(left[type], part.length);
+    const [head, rest] = part === last.get(type) ? [left[type], ""] : split(left[type], part.length);
     left[type] = rest;
     sections.push({ key: `${type} ${count[type]++}`, type, text: head });
   }
