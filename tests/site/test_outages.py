@@ -111,14 +111,14 @@ def test_while_the_database_is_away_answers_go_on_commands_are_refused_at_once_a
                     await goes_on(socket)
                 await notice(socket, "database_back")
                 upstream.release()
-                finished = await socket.hear("run.finished")
-                assert finished["message"]["text"] == all_said(finished)
+                answer = await socket.ended_answer()
+                assert answer["text"] == all_said(answer["run"])
                 await socket.until(lambda: len(socket.of_type("snapshot")) > 1)
                 await socket.say("And now?", ref="back")
                 assert (await socket.answered("back"))["type"] == "ack"
             stored = await ada.messages(conversation)
             assert [m["text"] for m in stored if m["role"] == "user"] == ["Hello", "And now?"]
-            assert stored[1]["text"] == finished["message"]["text"]
+            assert stored[1]["text"] == answer["text"]
 
     asyncio.run(talk())
 
@@ -157,11 +157,11 @@ def test_postgresql_is_gone_for_ten_seconds_or_says_nothing_for_as_long(
                         await ten_seconds
                         await asyncio.to_thread(upstream.release)
                     await notice(socket, "database_back")
-                    finished = await socket.hear("run.finished")
-                    assert (finished["status"], finished["message"]["text"]) == ("completed", all_said(finished))
+                    answer = await socket.ended_answer()
+                    assert (answer["run"]["status"], answer["text"]) == ("completed", all_said(answer["run"]))
                     await socket.say("And now?", ref="back")
                     assert (await socket.answered("back"))["type"] == "ack"
-                assert (await ada.messages(conversation))[1]["text"] == finished["message"]["text"]
+                assert (await ada.messages(conversation))[1]["text"] == answer["text"]
 
     asyncio.run(talk())
 
@@ -201,8 +201,8 @@ def test_while_the_disk_is_full_answers_go_on_and_are_stored_when_there_is_room(
                     await asyncio.sleep(1)
                     assert not socket.finished, "its end cannot be written yet"
                 await notice(socket, "database_back")
-                finished = await socket.hear("run.finished")
-                assert (finished["status"], finished["message"]["text"]) == ("completed", whole)
+                answer = await socket.ended_answer()
+                assert (answer["run"]["status"], answer["text"]) == ("completed", whole)
             assert (await ada.messages(conversation))[-1]["text"] == whole
 
     asyncio.run(talk())
@@ -223,7 +223,7 @@ def test_a_command_that_meets_a_database_which_begins_to_hang_is_answered_soon(s
                 await notice(socket, "database_back")
                 await socket.say("Hello", client_id=client_id, ref="2")
                 assert (await socket.answered("2"))["type"] == "ack"
-                await socket.hear("run.finished")
+                await socket.ended_answer()
             assert [m["role"] for m in await ada.messages(conversation)] == ["user", "assistant"], "said once"
 
     asyncio.run(talk())
@@ -253,8 +253,8 @@ def test_after_an_outage_of_the_database_no_process_takes_the_living_runs_of_ano
             await asyncio.sleep(3)  # heartbeats, and looks for runs that were left behind
             upstream.release()
             for socket in sockets:
-                finished = await socket.hear("run.finished")
-                assert (finished["status"], finished["message"]["text"]) == ("completed", all_said(finished))
+                answer = await socket.ended_answer()
+                assert (answer["run"]["status"], answer["text"]) == ("completed", all_said(answer["run"]))
 
     asyncio.run(talk())
 

@@ -65,6 +65,20 @@ class Talker(Reader):
         await self.until(lambda: len(self.of_type(name)) >= number, seconds)
         return self.of_type(name)[number - 1]
 
+    async def ended_answer(self, seconds: float = 60) -> Frame:
+        """Wait until the run of the newest answer has ended; returns the answer. After an outage the server sends a new
+        snapshot, which may hold the end of the run in place of its `run.finished`.
+        """
+
+        def ended() -> Frame | None:
+            answers = [message for message in self.messages.values() if message["run"]]
+            newest = max(answers, key=lambda message: message["seq"], default=None)
+            active = newest is None or newest["run"]["status"] in ("queued", "running", "awaiting_approval")
+            return None if active else newest
+
+        answer: Frame = await self.until(ended, seconds)
+        return answer
+
     async def answered(self, ref: str, seconds: float = 60) -> Frame:
         """Wait for the event that answers the command with that ref."""
         frame: Frame = await self.until(lambda: next((e for e in self.events if e.get("ref") == ref), None), seconds)
