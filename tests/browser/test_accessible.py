@@ -39,6 +39,26 @@ def answering(page: Page) -> None:
     expect(answer(page).locator('[data-part="text"]')).not_to_be_empty()
 
 
+def touring(page: Page) -> None:
+    """Thinking, text, a tool, a table, a formula, a diagram, and an approval, in this order."""
+    begin(page)
+    say(page, "What can I try here?")
+    expect(page.get_by_role("button", name="Approve")).to_be_visible(timeout=60_000)
+    kinds = answer(page).locator(".body > *").evaluate_all("parts => parts.map((part) => part.dataset.part)")
+    assert kinds == ["thinking", "text", "tool-call", "text", "tool-call"]
+
+
+def versions(page: Page) -> None:
+    answered(page)
+    page.get_by_role("textbox", name="Message").press("ArrowUp")
+    page.get_by_role("textbox", name="Edit message").fill("usage")
+    page.get_by_role("button", name="Save and ask again").click()
+    expect(answer(page)).to_contain_text("A token is a piece of a word.")
+    ends(page, "completed")
+    page.get_by_role("button", name="edited").click()
+    expect(page.get_by_role("dialog", name="Edit history").locator(".hljs-keyword").first).to_be_visible()
+
+
 def menu(page: Page) -> None:
     begin(page)
     open_list(page)
@@ -85,6 +105,16 @@ def not_invited(page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
 
 
+def wrong_link(page: Page) -> None:
+    page.goto("/nothing/here/")
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+
+
+def changing_password(page: Page) -> None:
+    page.goto("/accounts/password_change/")
+    expect(page.get_by_role("button", name="Change password")).to_be_visible()
+
+
 def plain(page: Page) -> None:
     conversation = begin(page)
     say(page, "code")
@@ -101,9 +131,9 @@ def plain_list(page: Page) -> None:
 
 
 STATES = {
-    "the conversation": [empty, answered, answering, panel],
-    "the list and dialogs": [menu, keys, switcher, found],
-    "pages without the chat": [invited, not_invited, plain, plain_list],
+    "the conversation": [empty, answered, answering, touring, panel],
+    "the list and dialogs": [menu, keys, switcher, found, versions],
+    "pages without the chat": [invited, not_invited, wrong_link, changing_password, plain, plain_list],
 }
 
 

@@ -157,6 +157,37 @@ def thinking(window: Window) -> None:
 
 
 @state
+def tour(window: Window) -> None:
+    window.begin()
+    window.say("What can I try here?")
+    window.ends("awaiting_approval")
+    window.page.get_by_role("log").evaluate("log => log.scrollTo(0, 0)")
+
+
+@state
+def edit_history(window: Window) -> None:
+    window.begin()
+    window.say("code")
+    window.ends()
+    window.page.keyboard.press("ArrowUp")
+    window.page.get_by_role("textbox", name="Edit message").fill("usage")
+    window.page.get_by_role("button", name="Save and ask again").click()
+    expect(window.answer).to_contain_text("A token is a piece of a word.")
+    window.ends()
+    window.page.get_by_role("button", name="edited").click()
+
+
+@state
+def wrong_link(window: Window) -> None:
+    window.page.goto("/nothing/here/")
+
+
+@state
+def password(window: Window) -> None:
+    window.page.goto("/accounts/password_change/")
+
+
+@state
 def stopped(window: Window) -> None:
     window.begin()
     window.say("long")
