@@ -201,6 +201,22 @@ def assert_in_order(page: Page, beginnings: list[str]) -> None:
     assert all(text.strip().startswith(start) for text, start in zip(texts, beginnings, strict=True)), texts
 
 
+def test_the_wait_for_a_busy_model_is_counted_down_and_told_once_when_it_fails(
+    start_site: StartSite, sign_in: SignIn
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:status@code=429,retry_after=5", NOUS_CHAT_MAX_RETRIES="1")
+    page = sign_in(site, "ada")
+    begin(page)
+    say(page, "Hello")
+    wait = "Assistant: the model is busy and is asked again in"
+    expect(page.locator(".activity")).to_have_text(re.compile(rf"{wait} [56] seconds"))
+    page.reload()
+    expect(page.locator(".activity")).to_have_text(re.compile(rf"{wait} \d seconds?"))
+    ends(page, "failed")
+    sentence = re.compile(r"^The model is busy\. Try again in \d seconds?\.")
+    expect(answer(page).locator('[data-part="outcome"]')).to_have_text(sentence)
+
+
 def test_what_the_agent_does_is_said_and_a_slow_model_too(start_site: StartSite, sign_in: SignIn) -> None:
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:stall@n=3"), "ada")
     begin(page)
