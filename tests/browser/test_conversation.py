@@ -367,6 +367,8 @@ def test_a_message_is_copied_over_plain_http_too(start_site: StartSite, sign_in:
     page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
     page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     begin(page)
+    page.reload()
+    live(page)
     say(page, "Hello")
     ends(page, "completed")
     act(answer(page), "Copy")

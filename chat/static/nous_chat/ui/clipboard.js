@@ -1,8 +1,11 @@
-// Copies a text, over plain HTTP too, where browsers have no `navigator.clipboard`.
+// Copies a text. Over plain HTTP browsers have no `navigator.clipboard`, and they may refuse it; then the older way is
+// tried.
 
 /** Rejects if the browser does not allow it. @param {string} text */
 export async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  try {
+    return await navigator.clipboard.writeText(text);
+  } catch {}
   const listen = (/** @type {ClipboardEvent} */ event) => {
     event.preventDefault();
     event.stopImmediatePropagation();
