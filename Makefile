@@ -109,8 +109,9 @@ words: $(VENV)/dev.installed ## take new words into the translations and compile
 	$(BIN)/python manage.py compilemessages --ignore .venv
 
 .PHONY: chaos
-chaos: $(VENV)/test.installed ## the hypothesis tests with fresh examples, then SEEDS (20) schedules of faults from SEED (1) on, or a soak of SOAK seconds
+chaos: $(VENV)/test.installed ## the hypothesis tests with fresh examples, INPUTS (100,000) changed answers, then SEEDS (20) schedules of faults from SEED (1) on, or a soak of SOAK seconds
 	@HYPOTHESIS_PROFILE=fresh $(BIN)/python -m pytest -q $(PARALLEL) -m hypothesis tests
+	@$(BIN)/python -m tests.chaos.wires --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1)
 	@$(BIN)/python -m tests.chaos $(if $(SOAK),--soak $(SOAK),--seeds $(or $(SEEDS),20) --seed $(or $(SEED),1)) $(ARGS)
 
 .PHONY: format

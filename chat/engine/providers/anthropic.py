@@ -31,6 +31,7 @@ from .call_pieces import arguments_text, parse_call
 from .errors import find_message
 from .fields import (
     index_of,
+    is_empty,
     is_error,
     is_failure,
     items_of,
@@ -38,6 +39,7 @@ from .fields import (
     sum_counts,
     text_of,
     token_count,
+    unreadable,
     update_counts,
     word_of,
 )
@@ -222,7 +224,7 @@ class AnthropicParser(Parser[_Event]):
         parsed = self._decode(_event_decoder, data) if data else None
         if parsed is None:
             return deltas
-        match parsed.type or (event if event != "message" else ""):
+        match parsed.type if type(parsed.type) is str else _kind(parsed.type, event):
             case "content_block_delta":
                 if parsed.delta is not None:
                     self._add_delta(parsed.index, parsed.delta, deltas)
@@ -365,9 +367,19 @@ class AnthropicParser(Parser[_Event]):
             return None
         blocks = self._blocks
         if self._stop_reason == "pause_turn":  # Continue asks anew, so a call of the server's own gets no result
-            answered = {block.start.get("tool_use_id") for block in blocks}
+            answered = [block.start.get("tool_use_id") for block in blocks]
             blocks = [b for b in blocks if not (b.kind.endswith("_tool_use") and b.start.get("id") not in answered)]
         return self._whole_replay("anthropic", [content for block in blocks if (content := block.content())])
+
+
+def _kind(sent: object, event: str) -> str:
+    """The type of an event that is no text: missing, or in an array."""
+    if is_empty(sent):
+        return "" if event == "message" else event
+    words = items_of(sent, "type")
+    if len(words) == 1 and isinstance(words[0], str):
+        return words[0]
+    raise unreadable("type", sent)
 
 
 class _Block:
@@ -405,7 +417,7 @@ class _Block:
         """The pieces, or what the block began with. The {} there is a placeholder until the block is complete."""
         raw = "".join(delta.partial_json or "" for delta in self.deltas)
         initial = self.start.get("input")
-        return raw or arguments_text(initial) or ("{}" if self.complete else "")
+        return raw or arguments_text(initial) or ("{}" if self.complete and initial in ({}, []) else "")
 
 
 def _usage(sent: dict[str, Any] | None) -> Usage | None:

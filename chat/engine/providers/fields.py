@@ -35,7 +35,7 @@ def text_of(value: object, field: str) -> str:
         for key in ("text", "value", "content"):
             if key in value:
                 return text_of(value[key], field)
-        if _is_numbered(value):
+        if is_numbered(value):
             return text_of(list(value.values()), field)
     raise unreadable(field, value)
 
@@ -45,7 +45,7 @@ def items_of(value: object, field: str) -> list[Any]:
     if is_empty(value):
         return []
     if isinstance(value, dict):
-        value = list(value.values()) if _is_numbered(value) else [value]
+        value = list(value.values()) if is_numbered(value) else [value]
     if isinstance(value, list):
         return [item for item in value if not is_empty(item)]
     raise unreadable(field, value)
@@ -53,17 +53,20 @@ def items_of(value: object, field: str) -> list[Any]:
 
 def with_indices(value: object) -> object:
     """An object with the keys "0", "1" as an array whose items know their index. Other values as they are."""
-    if not isinstance(value, dict) or not _is_numbered(value):
+    if not isinstance(value, dict) or not is_numbered(value):
         return value
     return [{"index": key, **item} if isinstance(item, dict) else item for key, item in value.items()]
 
 
 def object_of(value: object, field: str) -> dict[str, Any]:
-    """An object, {} for an empty value."""
-    if isinstance(value, dict):
+    """An object, {} for an empty value. An array of one object is that object."""
+    if isinstance(value, dict) and not is_numbered(value):
         return value
-    if is_empty(value):
+    items = items_of(value, field)
+    if not items:
         return {}
+    if len(items) == 1 and isinstance(items[0], dict) and not is_numbered(items[0]):
+        return items[0]
     raise unreadable(field, value)
 
 
@@ -71,8 +74,8 @@ def word_of(value: object) -> str:
     """A finish reason, "" for none. Some servers send {"type": "stop"}, a list of one, a number, or the text "null"."""
     if isinstance(value, dict):
         value = next((value[key] for key in ("type", "reason", "value") if value.get(key)), value)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    if isinstance(value, list):
+        value = next(iter(items_of(value, "finish_reason")), "")
     if is_empty(value) or value in ("null", "None"):
         return ""
     return value if isinstance(value, str) else json.dumps(value)
@@ -151,5 +154,6 @@ def unreadable(field: str, value: object) -> UnreadableError:
     return UnreadableError(f"'{field}' as {kinds.get(type(value), 'null')}")
 
 
-def _is_numbered(value: dict[str, Any]) -> bool:
-    return all(key.isdecimal() for key in value)
+def is_numbered(value: dict[str, Any]) -> bool:
+    """Whether an object has the keys of an array. {} has none."""
+    return bool(value) and all(key.isdecimal() for key in value)

@@ -152,7 +152,7 @@ class OllamaParser(Parser[_Line]):
         if isinstance(sent, str) and "done" not in chunk:
             raise ForeignDataError(chunk)  # an error that a proxy sent
         message = _Message(content=sent) if isinstance(sent, str) else fields_of(_Message, sent, "message")
-        return _Line(message, *(chunk.get(field) for field in _Line.__struct_fields__[1:]))
+        return _Line(None if is_empty(sent) else message, *(chunk.get(field) for field in _Line.__struct_fields__[1:]))
 
     def _add_message(self, message: _Message, deltas: list[Delta]) -> None:
         thinking, content = message.thinking, message.content

@@ -222,6 +222,7 @@ class OpenAIParser(Parser[_Chunk]):
         self._tags = ThinkTags()
         self._calls = CallPieces()
         self._index: int | None = None  # of the first choice
+        self._has_role = False  # the first choice
         self._other_indices: set[int] = set()
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
@@ -303,9 +304,10 @@ class OpenAIParser(Parser[_Chunk]):
         index, message = index_of(choice.index), choice.delta or choice.message
         if index is None or index == self._index or index in self._other_indices:
             return index in self._other_indices
+        has_role = message is not None and bool(message.role)
         if self._index is None:
-            self._index = index
-        elif message is not None and message.role:
+            self._index, self._has_role = index, has_role
+        elif has_role and (self._has_role or self.progress):
             self._other_indices.add(index)
         return index in self._other_indices
 

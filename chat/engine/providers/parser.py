@@ -17,7 +17,7 @@ import msgspec
 from ..events import TextDelta, ThinkingDelta, ToolCall
 from ..messages import Replay
 from .errors import find_message
-from .fields import UnreadableError, is_empty, object_of
+from .fields import UnreadableError, is_empty, is_numbered, object_of
 from .lenient_json import NotJSONError, join_halves, read_json
 from .provider import Completion
 
@@ -108,8 +108,10 @@ class Parser(ABC, Generic[_T]):
         return self._coerce(value)
 
     def _check_foreign(self, data: bytes) -> None:
-        """Raise ForeignDataError if an object without a part of an answer says something."""
+        """Raise ForeignDataError if an object without a part of an answer holds chunks, or says something."""
         value = read_json(data)
+        if isinstance(value, dict) and is_numbered(value):
+            raise ForeignDataError(list(value.values()))
         if find_message(value):
             raise ForeignDataError(value)
 

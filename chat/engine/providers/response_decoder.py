@@ -9,9 +9,11 @@ without a frame, JSON objects one after another where the wire has one. What is 
 status if the answer goes on after it; if it does not, it is the reason why.
 """
 
+import json
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,7 +24,7 @@ from ..messages import CONTINUABLE_FINISH_REASONS, LENGTH_FINISH_REASONS
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
 from .errors import ProviderErrors, find_message
 from .json_stream import JSONStreamDecoder, documents
-from .lenient_json import STRAY, CharacterJoiner
+from .lenient_json import STRAY, CharacterJoiner, read_json
 from .parser import Delta, ForeignDataError, NotJSONError, Parser, UnreadableError
 
 logger = logging.getLogger("nous_chat.engine")
@@ -136,11 +138,14 @@ class ResponseDecoder:
             self._check_parser_error()
         except NotJSONError:
             stream = JSONStreamDecoder(self._max_bytes)
-            self._parse_events(stream.decode(body), deltas)
+            try:
+                self._parse_events(stream.decode(body), deltas)
+            except NotJSONError as error:
+                raise UnreadableError("something that is no JSON") from error
             if not self.done:
                 self._parse_events(stream.flush(), deltas)
         except ForeignDataError as foreign:
-            self._read_foreign(foreign.value, body, deltas)
+            self._read_foreign(foreign.value, deltas)
 
     def _parse_events(self, events: Iterable[ServerSentEvent], deltas: list[Delta]) -> None:
         for event, data in events:
@@ -162,7 +167,7 @@ class ResponseDecoder:
         except NotJSONError:
             self._feed_meant(event, data, deltas)
         except ForeignDataError as foreign:
-            self._read_foreign(foreign.value, data, deltas)
+            self._read_foreign(foreign.value, deltas)
 
     def _feed_meant(self, event: str, data: bytes, deltas: list[Delta]) -> None:
         """Data that is no JSON: read it as it was meant, or take it for a heartbeat.
@@ -177,7 +182,8 @@ class ResponseDecoder:
                 raise UnreadableError("something that is no JSON")
         if len(parts) > 1 or text != data:
             for part in parts:
-                self._feed(event, part, deltas)
+                if not self._parser.ended:
+                    self._feed(event, part, deltas)
         elif event == "message" and not text.startswith(b"["):
             self._note(text.decode("utf-8", "replace"))
 
@@ -191,6 +197,11 @@ class ResponseDecoder:
             if line.startswith(b"[DONE]"):
                 self._feed("message", line, deltas)
                 return
+            if line.startswith((b"{", b"[", b'"')):
+                with suppress(NotJSONError):
+                    read_json(line)
+                    self._feed("message", line, deltas)
+                    return
             if not line.startswith((b"{", b"[")):
                 if self._parser.started:
                     self._note(line.decode("utf-8", "replace"))
@@ -205,13 +216,17 @@ class ResponseDecoder:
         for event, data in found:
             self._feed(event, data, deltas)
 
-    def _read_foreign(self, value: object, data: bytes, deltas: list[Delta]) -> None:
-        """JSON that is no part of an answer."""
-        if value == "[DONE]":
-            self._feed("message", b"[DONE]", deltas)
-        elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
-            for document in documents(data):
-                self._feed("message", document, deltas)
+    def _read_foreign(self, value: object, deltas: list[Delta]) -> None:
+        """JSON that is no chunk of the wire: chunks in an array, a chunk that was encoded twice, or no part of an
+        answer."""
+        if isinstance(value, list):
+            for item in value:
+                if not isinstance(item, dict):
+                    self._read_foreign(item, deltas)
+                elif not self._parser.ended:
+                    self._feed("message", json.dumps(item).encode(), deltas)
+        elif isinstance(value, str) and value.startswith(("{", "[")):
+            self._feed("message", value.encode("utf-8", "surrogatepass"), deltas)
         else:
             self._note(value)
 
