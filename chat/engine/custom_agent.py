@@ -11,8 +11,8 @@ is a line break already. The last event is Finish or Error. Its Result is kept a
 text, thinking, tool_calls and messages are filled in from the events.
 
 A stream that ends without Finish or Error, raises, or yields something else is turned into an Error. Closing the outer
-stream closes yours, in the task that reads it: clean up in `finally`. For approvals, finish with `pending` calls and
-add a method `resume`. adapters/pydantic_ai.py is an example.
+stream closes yours, in the task that reads it: clean up in `finally`. For approvals, finish with `pending` calls, each
+of which was an event and is in `messages`, and add a method `resume`. adapters/pydantic_ai.py is an example.
 """
 
 import logging

@@ -115,10 +115,12 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)
     Message.objects.filter(run=run_id).update(**ending.written.fields)
-    undecided = [call_key(call.id) for call in pending_calls(ending.transcript)]
-    ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
+    undecided = {call_key(call.id) for call in pending_calls(ending.transcript)}
+    waiting = ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
         status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_expiry()
     )
+    if not undecided or waiting != len(undecided):  # a custom agent's mistake; nobody could ever decide
+        raise LookupError("Some calls that await approval have come without a ToolCall event, or not in the messages.")
     return read_finished(run_id)
 
 

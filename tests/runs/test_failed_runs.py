@@ -63,6 +63,18 @@ async def wait_for_approval() -> AsyncIterator[Any]:
     yield engine.Finish(engine.Result(messages=(turn,), pending=(CALL,)))
 
 
+async def wait_for_nothing() -> AsyncIterator[Any]:
+    yield engine.TextDelta(" you")
+    yield CALL
+    yield engine.Finish(engine.Result(pending=(CALL,)))  # but no message with it
+
+
+async def wait_without_event() -> AsyncIterator[Any]:
+    yield engine.TextDelta(" you")
+    turn = engine.Message("assistant", "Hello you", tool_calls=(CALL,))
+    yield engine.Finish(engine.Result(messages=(turn,), pending=(CALL,)))
+
+
 async def odd_arguments() -> AsyncIterator[Any]:
     yield engine.TextDelta(" you")
     yield engine.ToolCall("c1", "look_up", {"order": object()})
@@ -73,6 +85,8 @@ AGENTS: dict[str, Any] = {
     "finishes": Saying(finish),
     "calls": Saying(call_and_finish),
     "waits": Saying(wait_for_approval),
+    "waits for nothing": Saying(wait_for_nothing),
+    "waits without an event": Saying(wait_without_event),
     "odd arguments": Saying(odd_arguments),
     **{type(error).__name__: raising(error) for error in (
         ValueError("no"), StopIteration(), SystemExit(3), GeneratorExit(), asyncio.CancelledError(),
@@ -140,6 +154,11 @@ def check(finished: Any, text: str = "Hello you") -> None:
     "agent", ["ValueError", "StopIteration", "SystemExit", "GeneratorExit", "CancelledError", "odd arguments"]
 )
 def test_an_agent_may_raise_anything(ask: Any, agent: str) -> None:
+    check(ask(agent))
+
+
+@pytest.mark.parametrize("agent", ["waits for nothing", "waits without an event"])
+def test_a_run_does_not_wait_for_a_decision_that_nobody_can_make(ask: Any, agent: str) -> None:
     check(ask(agent))
 
 
