@@ -126,9 +126,10 @@ def test_retry_after_may_be_a_date_or_come_in_the_body() -> None:
     assert refused(429, {"error": {"code": 429, "message": "Quota", "details": details}}).retry_after == 48
 
 
-def test_readers_are_told_to_wait_for_whole_seconds() -> None:
-    assert refused(429, retry_after="0.2").message == "The model is busy. Try again in 1 seconds."
-    assert refused(429, retry_after="604800").message == "The model is busy. Try again in 604800 seconds."
+def test_a_busy_model_says_when_to_try_again_only_once() -> None:
+    """`retry_after` says when, and clients show it. Without it, the sentence says so itself."""
+    assert refused(429, retry_after="0.2").message == "The model is busy."
+    assert refused(429).message == "The model is busy. Try again a little later."
 
 
 @pytest.mark.parametrize("body", [
