@@ -81,7 +81,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
 
     In a stream and a history, `id` is a short key that is unique there: the provider's id, or one of ours if that is
     missing, used already, or not made of at most 40 letters, digits, _ and -. Then `provider_id` is what the provider
-    sent, and `provider` its name: only that provider gets it back (normalize_history.py).
+    sent, and `model` is the model that sent it, as provider:model: it alone gets it back (normalize_history.py).
     """
 
     id: str
@@ -89,7 +89,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call"):
     arguments: dict[str, Any] | None
     raw: str = ""
     provider_id: str = ""
-    provider: str = ""
+    model: str = ""
 
     @property
     def received_id(self) -> str:

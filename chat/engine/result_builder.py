@@ -85,8 +85,8 @@ class ResultBuilder:
                 self._calls.append(event)
         return event
 
-    def with_key(self, call: ToolCall, provider: str) -> ToolCall:
-        """The call of a provider with a key as its id (ToolCall). Our keys have nine letters and digits, the only form
+    def with_key(self, call: ToolCall, model: str) -> ToolCall:
+        """The call of a model (provider:model) with a key as its id (ToolCall). Our keys have nine letters and digits, the only form
         that Mistral accepts, like everybody else. Keys differ in more than case, which some databases ignore."""
         key = call.id
         while not PLAIN_ID.fullmatch(key) or key.casefold() in self._used_keys:
@@ -94,7 +94,7 @@ class ResultBuilder:
         self._used_keys.add(key.casefold())
         if key == call.id or not call.id:
             return replace(call, id=key)
-        return replace(call, id=key, provider_id=call.id, provider=provider)
+        return replace(call, id=key, provider_id=call.id, model=model)
 
     def set_completion(self, completion: Completion) -> None:
         """How the turn ended. After retries, the last completion counts."""

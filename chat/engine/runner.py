@@ -211,7 +211,8 @@ class _Run:
         if builder.turn_calls >= 4 * limits.max_calls:
             self.omitted += 1
             return None
-        call = builder.with_key(replace(call, name=call.name[:_MAX_NAME_CHARS]), self.models.provider.name)
+        provider = self.models.provider
+        call = builder.with_key(replace(call, name=call.name[:_MAX_NAME_CHARS]), f"{provider.name}:{provider.model}")
         self.argument_chars += len(call.raw)
         if self.argument_chars > limits.max_argument_chars:
             self.too_long.add(call.id)

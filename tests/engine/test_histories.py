@@ -246,7 +246,7 @@ def test_vendors_get_the_messages_of_several_people_apart() -> None:
 
 IDS = st.sampled_from(["", "a", "b", "A", "functions.f:0", "x" * 300, "call\x001", "toolu_1", "abcDEF123", "é"])
 CALLS = st.builds(
-    lambda key, name, arguments, sent, vendor: ToolCall(key, name, arguments, "", sent, vendor if sent else ""),
+    lambda key, name, arguments, sent, vendor: ToolCall(key, name, arguments, "", sent, f"{vendor}:m" if sent else ""),
     IDS,
     st.sampled_from(["look_up", "", "no such", "f<|x|>", "2", "n" * 99]),
     st.sampled_from([None, {}, {"word": "a"}]),
@@ -300,7 +300,7 @@ def test_any_history_makes_a_request_that_servers_of_openais_wire_accept(history
             turns[-1][1].append(message["tool_call_id"])
         if vendor == "lmstudio" and before is not None and message["role"] != "tool":
             assert before["role"] != message["role"], "roles alternate"
-    own = any(made.provider == vendor for message in history for made in message.tool_calls)
+    own = any(made.model == f"{vendor}:m" for message in history for made in message.tool_calls)
     check_calls(turns, "(?s).+" if own else "[a-zA-Z0-9]{9}" if vendor == "mistral" else "[a-zA-Z0-9_-]{1,40}")
 
 

@@ -74,13 +74,15 @@ def test_repeated_missing_and_invalid_ids_are_replaced_consistently() -> None:
 
 def test_the_provider_that_sent_an_id_gets_it_back() -> None:
     sent = [("functions.add:0", "k1"), ("a\x00" + "b" * 300, "k2"), ("functions.add:0", "k3")]
-    calls = tuple(ToolCall(key, "add", {}, "", identity, "kimi") for identity, key in sent)
+    calls = tuple(ToolCall(key, "add", {}, "", identity, "custom:kimi") for identity, key in sent)
     history = [Message("assistant", "", tool_calls=calls), result("k3"), result("k2"), result("k1")]
-    assert ids(normalize(history, "kimi"))[0] == ("functions.add:0", "a\x00" + "b" * 300, "k3"), "once in a turn"
-    assert [message.call_id for message in normalize(history, "kimi")[1:]] == list(ids(normalize(history, "kimi"))[0])
-    assert ids(normalize(history, "openai"))[0] == ("k1", "k2", "k3"), "and no other"
+    assert ids(normalize(history, "custom:kimi"))[0] == ("functions.add:0", "a\x00" + "b" * 300, "k3"), "once in a turn"
+    assert [message.call_id for message in normalize(history, "custom:kimi")[1:]] == list(
+        ids(normalize(history, "custom:kimi"))[0]
+    )
+    assert ids(normalize(history, "custom:other"))[0] == ("k1", "k2", "k3"), "and no other"
     later = [*history, *history]
-    assert ids(normalize(later, "kimi"))[4][:2] == ids(normalize(later, "kimi"))[0][:2], "in each turn"
+    assert ids(normalize(later, "custom:kimi"))[4][:2] == ids(normalize(later, "custom:kimi"))[0][:2], "in each turn"
 
 
 @pytest.mark.parametrize(("name", "valid"), [

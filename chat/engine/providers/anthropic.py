@@ -78,7 +78,7 @@ class AnthropicProvider(HTTPProvider):
         system, messages = split_system(request.messages, request.instructions)
         blocks = [
             (message.role == "assistant", block)
-            for message in normalize(messages, self.name)
+            for message in normalize(messages, self.provider_and_model)
             for block in _blocks(message)
         ]
         thinking = request.settings.get("thinking")

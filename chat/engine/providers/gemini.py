@@ -91,7 +91,7 @@ class GeminiProvider(HTTPProvider):
         instructions, messages = split_system(request.messages, request.instructions)
         parts = [
             (message.role == "assistant", part)
-            for message in _with_gemini_ids(normalize(messages, self.name))
+            for message in _with_gemini_ids(normalize(messages, self.provider_and_model))
             for part in self._parts(message)
         ]
         body: dict[str, Any] = {

@@ -42,7 +42,11 @@ class HTTPProvider(ABC):
         self._errors = ProviderErrors(name, model, self.base_url, key_variable, key)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}:{self.model}>"
+        return f"<{type(self).__name__} {self.provider_and_model}>"
+
+    @property
+    def provider_and_model(self) -> str:
+        return f"{self.name}:{self.model}"
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion, None]:
         deadlines = Deadlines(request.limits)

@@ -26,12 +26,12 @@ _SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")  # Mistral's
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 
 
-def normalize(messages: Sequence[Message], provider: str, *, short_ids: bool = False) -> list[Message]:
-    """A history for the provider of that name. Puts one result for each call right behind its turn, in the order of the
-    calls, and drops empty messages.
+def normalize(messages: Sequence[Message], model: str, *, short_ids: bool = False) -> list[Message]:
+    """A history for that model (provider:model). Puts one result for each call right behind its turn, in the order of
+    the calls, and drops empty messages.
 
-    The provider gets the ids back that it sent, whatever they are: Moonshot's models expect their `functions.name:0`,
-    and some proxies hide a signature in the id. Other ids become unique, and of a form that the vendor accepts
+    The model gets the ids back that it sent, whatever they are: Moonshot's models expect their `functions.name:0`, and
+    some proxies hide a signature in the id. Other ids become unique, and of a form that the vendor accepts
     (`short_ids`: Mistral's); each always becomes the same. Names that no tool can have become similar ones that vendors
     accept.
     """
@@ -45,10 +45,10 @@ def normalize(messages: Sequence[Message], provider: str, *, short_ids: bool = F
             continue
         unmatched = _results_of(messages, position)
         calls, results = [], []
-        received: set[str] = set()  # the ids that the provider gets back in this turn
+        received: set[str] = set()  # the ids that the model gets back in this turn
         for call in message.tool_calls:
             identity, name = call.provider_id, _tool_name(call.name)
-            if not identity or call.provider != provider or identity in received:
+            if not identity or call.model != model or identity in received:
                 identity = _unique_id(call.id, used_ids, _SHORT_ID if short_ids else PLAIN_ID)
             received.add(identity)
             used_ids.add(identity)

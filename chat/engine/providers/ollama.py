@@ -50,7 +50,9 @@ class OllamaProvider(HTTPProvider):
         return f"{self.base_url.removesuffix('/api')}/api/chat"
 
     def request_body(self, request: Request) -> dict[str, Any]:
-        instructions, alternating = alternate_messages(normalize(request.messages, self.name), request.instructions)
+        instructions, alternating = alternate_messages(
+            normalize(request.messages, self.provider_and_model), request.instructions
+        )
         messages = [_message(message) for message in alternating]
         if instructions:
             messages.insert(0, {"role": "system", "content": instructions})

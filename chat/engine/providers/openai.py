@@ -104,7 +104,10 @@ class OpenAIProvider(HTTPProvider):
         return f"{self.base_url}/chat/completions"
 
     def request_body(self, request: Request) -> dict[str, Any]:
-        instructions, messages = request.instructions, normalize(request.messages, self.name, short_ids=self._strict)
+        instructions, messages = (
+            request.instructions,
+            normalize(request.messages, self.provider_and_model, short_ids=self._strict),
+        )
         if self._alternate:
             instructions, messages = alternate_messages(messages, instructions)
         body: dict[str, Any] = {"model": self.model, "messages": [], "stream": True}
