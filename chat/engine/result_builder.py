@@ -86,8 +86,9 @@ class ResultBuilder:
         return event
 
     def with_key(self, call: ToolCall, model: str) -> ToolCall:
-        """The call of a model (provider:model) with a key as its id (ToolCall). Our keys have nine letters and digits, the only form
-        that Mistral accepts, like everybody else. Keys differ in more than case, which some databases ignore."""
+        """The call of a model (provider:model) with a key as its id (ToolCall). Our keys have nine letters and digits,
+        the only form that Mistral accepts, like everybody else. Keys differ in more than case, which some databases
+        ignore."""
         key = call.id
         while not PLAIN_ID.fullmatch(key) or key.casefold() in self._used_keys:
             key = uuid.uuid4().hex[:9]
