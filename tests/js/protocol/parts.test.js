@@ -59,6 +59,18 @@ test("sections keep their keys while an answer grows, and the last one holds wha
   );
 });
 
+test("without parts, thinking and calls come before the text", () => {
+  const old = answer(2, "r", { text: "Text", thinking: "Hm", calls: [call("x")] });
+  assert.deepEqual(
+    sectionsOf(old).map(({ key, text }) => [key, text]),
+    [
+      ["thinking 0", "Hm"],
+      ["x", undefined],
+      ["text 0", "Text"],
+    ],
+  );
+});
+
 test("a user's message is one text", () => {
   assert.deepEqual(sectionsOf(message(1)), [{ key: "text 0", type: "text", text: "text 1" }]);
 });

@@ -19,8 +19,8 @@ export function addPart(parts, part, continues) {
 export const lengthOf = (text) => [...text].length;
 
 /**
- * What to show of a message, in order. The last section of a kind holds all that is left of it. A message without parts
- * has one text. A section keeps its key while the message grows.
+ * What to show of a message, in order. The last section of a kind holds all that is left of it. Messages of users have no
+ * parts, nor have those of a server that is older than this page. A section keeps its key while the message grows.
  *
  * @typedef {{key: string, type: "text"|"thinking", text: string}|{key: string, type: "call", call: Call}} Section
  * @param {Message} message  @returns {Section[]}
@@ -28,7 +28,7 @@ export const lengthOf = (text) => [...text].length;
 export function sectionsOf({ parts, calls, text, thinking }) {
   const left = { text, thinking };
   const count = { text: 0, thinking: 0 };
-  const order = parts.length ? parts : [/** @type {Part} */ ({ type: "text", length: 0 })];
+  const order = parts.length ? parts : partsOf(thinking, calls);
   const last = new Map(order.map((part) => [part.type, part]));
   const byId = new Map(calls.map((call) => [call.id, call]));
   /** @type {Section[]} */
@@ -45,6 +45,14 @@ export function sectionsOf({ parts, calls, text, thinking }) {
     sections.push({ key: `${type} ${count[type]++}`, type, text: head });
   }
   return sections;
+}
+
+/** @param {string} thinking  @param {Call[]} calls  @returns {Part[]} */
+function partsOf(thinking, calls) {
+  /** @type {Part[]} */
+  const parts = calls.map(({ id }) => ({ type: "call", call: id }));
+  if (thinking) parts.unshift({ type: "thinking", length: 0 });
+  return [...parts, { type: "text", length: 0 }];
 }
 
 /** @param {string} text  @param {number} length in code points */
