@@ -67,7 +67,7 @@ export class Approval {
   /** @param {(decision: Decision) => void} onDecide */
   constructor(onDecide) {
     this.#onDecide = onDecide;
-    this.#title = el("h3", { dir: "auto" });
+    this.#title = el("strong", { dir: "auto" });
     this.#request = el("p", { dir: "auto" });
     this.#terms = el("p", { dir: "auto" });
     this.#text = el("textarea", {
@@ -94,15 +94,11 @@ export class Approval {
       "div",
       { class: "controls" },
       this.#buttons[0],
-      el("div", { class: "rejection" }, this.#reason, this.#buttons[1]),
+      el("form", { class: "rejection", onsubmit: (event) => this.#reject(event) }, this.#reason, this.#buttons[1]),
     );
     this.element = el(
-      "form",
-      {
-        class: "approval",
-        role: "group",
-        onsubmit: (event) => this.#reject(event),
-      },
+      "div",
+      { class: "approval", role: "group" },
       icon("tool"),
       this.#title,
       this.#request,
