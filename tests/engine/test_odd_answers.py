@@ -454,3 +454,38 @@ def test_halves_in_arguments_and_thoughts_are_joined_and_a_lost_half_makes_argum
     assert decoded.thinking == "🌊"
     check(decoded, {"calls": [("f", {"word": "🌊"})]})
     assert decode([sse(chunks[0], call(arguments='"}'), STOP)]).calls[0].arguments is None
+
+
+@pytest.mark.parametrize("beat", [b"data: 12:00\n\n", sse({"message": "Counting tokens"}, done=False)])
+def test_a_heartbeat_before_the_finish_reason_is_none_of_the_answer(beat: bytes) -> None:
+    check(decode_however("openai", sse(A, beat, STOP)), {"text": "a", "finish_reason": "stop"})
+    assert decode([sse(A, beat)]).code == "server_error"  # without a finish reason it is the last that was said
+
+
+@pytest.mark.parametrize("words", [b"Rate limit exceeded", b"upstream timed out", b'{"detail": "The worker failed"}'])
+def test_an_error_before_the_finish_reason_fails_the_answer(words: bytes) -> None:
+    decoded = decode_however("openai", sse(A, b"data: " + words + b"\n\n", STOP))
+    assert (decoded.text, decoded.code) == ("a", "rate_limited" if b"Rate" in words else "server_error")
+
+
+def test_a_body_of_another_kind_is_quoted() -> None:
+    decoded = decode_however("openai", b"upstream connect error sk-the-key-itself\nreset\n")
+    assert decoded.code == "bad_response"
+    assert "it sent something else: upstream connect error ***." in decoded.detail
+
+
+@pytest.mark.parametrize(("wire", "body"), [
+    ("openai", sse(delta(content="a"), one(finish_reason="st\ud83c"), done=False)),
+    ("openai", sse(delta(refusal="no \ud83c"), STOP)),
+    ("openai", sse(delta(content="a"), {"error": {"message": "no \ud83c"}})),
+    ("openai", sse(delta(content="a"), {"detail": "no \ud83c"})),
+    ("openai", sse(call(id="\ud83c", name="\ud83c", arguments="{}"), STOP)),
+    ("anthropic", events(block(type="tool_use", id="\ud83c", name="\ud83c", input={"x": "\ud83c"}), stopped("\ud83c"))),
+    ("gemini", gemini({"text": "a"}, finish="MALFORMED \ud83c")),
+    ("ollama", ollama({"content": "a\ud83c"}, done_reason="\ud83c")),
+])  # fmt: skip
+def test_half_a_character_anywhere_leaves_text_that_can_be_stored(wire: str, body: bytes) -> None:
+    decoded = decode_however(wire, body)
+    calls = [text for made in decoded.calls for text in (made.id, made.name, made.raw)]
+    for text in (decoded.text, decoded.finish_reason or "", decoded.refusal, decoded.detail, *calls):
+        text.encode()

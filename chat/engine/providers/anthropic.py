@@ -44,7 +44,7 @@ from .fields import (
     word_of,
 )
 from .http_provider import HTTPProvider
-from .lenient_json import read_json
+from .lenient_json import join_halves, read_json
 from .normalize_history import (
     alternate_turns,
     apply_settings,
@@ -354,7 +354,7 @@ class AnthropicParser(Parser[_Event]):
             self.failure = self._stop_reason or ""
         if reason == "refusal":
             explanation = details.get("explanation") if isinstance(details, dict) else None
-            self._refusal = explanation if isinstance(explanation, str) and explanation else DECLINED
+            self._refusal = join_halves(explanation) if isinstance(explanation, str) and explanation else DECLINED
 
     def _update_usage(self, usage: object) -> None:
         if isinstance(usage, dict):

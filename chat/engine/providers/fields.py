@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from .lenient_json import join_halves
+
 
 class UnreadableError(ValueError):
     """A server sent something that its wire does not have. The text completes the phrase "it sent"."""
@@ -78,7 +80,7 @@ def word_of(value: object) -> str:
         value = next(iter(items_of(value, "finish_reason")), "")
     if is_empty(value) or value in ("null", "None"):
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    return join_halves(value) if isinstance(value, str) else json.dumps(value)
 
 
 def flag_of(value: object) -> bool:

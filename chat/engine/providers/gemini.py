@@ -271,7 +271,7 @@ class GeminiParser(Parser[_Chunk]):
                 self._usage = update_counts(self._usage, chunk.usageMetadata, *counts)
         if isinstance(chunk.promptFeedback, dict) and chunk.promptFeedback.get("blockReason"):
             self._block_prompt(chunk.promptFeedback)
-        if is_error(chunk.error):
+        if chunk.error and is_error(chunk.error):
             self._fail(data)
         elif not (chunk.candidates or chunk.usageMetadata or chunk.promptFeedback):
             self._check_foreign(data)
@@ -306,20 +306,20 @@ class GeminiParser(Parser[_Chunk]):
     def _add_part(self, part: dict[str, Any], deltas: list[Delta]) -> None:
         self.progress += 1
         text, sent = part.get("text"), part.get("functionCall")
-        calls = [sent] if isinstance(sent, dict) else [{}] if sent == [] else items_of(sent, "functionCall")
         if text is not None:
             if type(text) is not str:
                 text = text_of(text, "text")
                 part = {**part, "text": text}
-            thought = flag_of(part.get("thought"))
+            thought = "thought" in part and flag_of(part["thought"])
             if text:
                 deltas.append(ThinkingDelta(text) if thought else TextDelta(text))
             if thought and "thoughtSignature" not in part:
                 return
-        for call in calls:
-            self._add_function_call(part, object_of(call, "functionCall"))
-        if not calls:
+        if not sent and not isinstance(sent, dict | list):
             self._keep_for_replay(part, text)
+            return
+        for call in [sent] if isinstance(sent, dict) else [{}] if sent == [] else items_of(sent, "functionCall"):
+            self._add_function_call(part, object_of(call, "functionCall"))
 
     def _keep_for_replay(self, part: dict[str, Any], text: str | None) -> None:
         """A text without a signature is merged with the one before it."""

@@ -124,7 +124,7 @@ class OllamaParser(Parser[_Line]):
         line = self._decode(_line_decoder, data) if data else None
         if line is None:
             return deltas
-        if is_error(line.error):
+        if line.error and is_error(line.error):
             self._fail(data)
             return deltas
         done = line.done is True or flag_of(line.done)
@@ -158,12 +158,12 @@ class OllamaParser(Parser[_Line]):
 
     def _add_message(self, message: _Message, deltas: list[Delta]) -> None:
         thinking, content = message.thinking, message.content
-        if not is_empty(thinking):
+        if thinking is not None and not is_empty(thinking):
             deltas.append(ThinkingDelta(text_of(thinking, "thinking")))
             self._tags.after_thoughts = True
             self.progress += 1
         if content is not None and content != "":
-            deltas += self._tags.split(text_of(content, "content"))
+            deltas += self._tags.split(content if type(content) is str else text_of(content, "content"))
             self.progress += 1
         if message.tool_calls:
             for call in items_of(message.tool_calls, "tool_calls"):

@@ -24,7 +24,7 @@ from ..messages import CONTINUABLE_FINISH_REASONS, LENGTH_FINISH_REASONS
 from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
 from .errors import ProviderErrors, find_message
 from .json_stream import JSONStreamDecoder, documents
-from .lenient_json import STRAY, CharacterJoiner, read_json
+from .lenient_json import STRAY, CharacterJoiner, join_halves, read_json
 from .parser import Delta, ForeignDataError, NotJSONError, Parser, UnreadableError
 
 logger = logging.getLogger("nous_chat.engine")
@@ -34,6 +34,11 @@ _EMPTY_ENDS = CONTINUABLE_FINISH_REASONS | {"content_filter"}
 
 _MAX_BYTES = 8 * 1024 * 1024  # of one event, and of a whole answer as JSON
 _MAX_LEADING_BLANKS = 1024  # bytes in which to look for the first that is no blank
+_TROUBLE = re.compile(
+    r"error|fail|exceed|limit|time.?out|timed out|unavailable|denied|invalid|quota|busy|overload|abort|refused"
+    r"|not found",
+    re.IGNORECASE,
+)
 _REPEATED_FIELD = re.compile(rb"^(data:[ \t]*)+")
 
 
@@ -67,6 +72,7 @@ class ResponseDecoder:
         self._bare: JSONStreamDecoder | None = None  # reads JSON that spreads over lines without a frame
         self._foreign: object = None  # the last data that was no part of an answer, and how far that was then
         self._foreign_at = 0
+        self._unknown = ""  # the first line of a body that is not of this wire
         self._characters = CharacterJoiner()
         self._has_text = False
         self._debug = logger.isEnabledFor(logging.DEBUG)
@@ -203,8 +209,11 @@ class ResponseDecoder:
                     self._feed("message", line, deltas)
                     return
             if not line.startswith((b"{", b"[")):
+                text = line.decode("utf-8", "replace")
                 if self._parser.started:
-                    self._note(line.decode("utf-8", "replace"))
+                    self._note(text)
+                else:
+                    self._unknown = self._unknown or text[:200]
                 return
             self._bare = JSONStreamDecoder(self._max_bytes)
         try:
@@ -240,7 +249,7 @@ class ResponseDecoder:
 
     def _check_parser_error(self) -> None:
         if self._parser.error is not None:
-            self._fail(self._errors.in_stream(self._parser.error))
+            self._fail(self._errors.in_stream(join_halves(self._parser.error)))
 
     def _end_inside(self, deltas: list[Delta]) -> None:
         """The body ended in the middle of a chunk. After the finish reason that chunk held no text."""
@@ -252,8 +261,8 @@ class ResponseDecoder:
     def _finish(self, deltas: list[Delta]) -> None:
         parser = self._parser
         self.done = True
-        if self._foreign is not None and self._foreign_at == parser.progress:
-            self.error = self._errors.in_stream(self._foreign)
+        if self._foreign is not None and self._foreign_at == parser.progress and self._explains_end(deltas):
+            self.error = self._errors.in_stream(join_halves(self._foreign))
         elif self._bare is not None:
             self.error = self._errors.cut_off()
         elif parser.complete:
@@ -261,7 +270,15 @@ class ResponseDecoder:
         elif parser.started:
             self.error = self._errors.cut_off()
         else:
-            self.error = self._errors.bad_response("something else" if self._undecoded else "nothing")
+            found = f"something else: {self._unknown}" if self._unknown else "something else"
+            self.error = self._errors.bad_response(found if self._undecoded else "nothing")
+
+    def _explains_end(self, deltas: list[Delta]) -> bool:
+        """Whether the foreign data after the last piece of the answer is why the answer ended. Before a finish reason
+        that says otherwise it is a heartbeat, unless it speaks of an error."""
+        has_text = self._has_text or _has_text(deltas)
+        well = has_text and self._parser.complete and self._parser.completion().finish_reason is not None
+        return not well or bool(_TROUBLE.search(find_message(self._foreign)))
 
     def _end_complete(self, deltas: list[Delta]) -> None:
         deltas += self._parser.flush()
