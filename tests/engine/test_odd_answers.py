@@ -339,6 +339,7 @@ FRAMES: dict[str, tuple[str, bytes]] = {
         b"\xef\xbb\xbf" + json.dumps(one(message={"content": "ab"}, finish_reason="stop"), indent=2).encode(),
     ),
     "a heartbeat that is no JSON": ("openai", sse(A, b"data: 2024-04-07 20:20:50\n\n", B, STOP)),
+    "a heartbeat in brackets": ("openai", sse(A, b"data: [heartbeat]\n\n", B, STOP)),
     "a heartbeat that is a status": ("openai", sse({"message": "Loading"}, A, {"detail": "Still here"}, B, STOP)),
     "a named event": ("openai", sse(A, b'event: status\ndata: {"message": "Searching"}\n\n', B, STOP)),
     "no data before the end": ("openai", sse(A, b"data:\n\ndata: \n\n", B, STOP)),
@@ -457,7 +458,7 @@ def test_halves_in_arguments_and_thoughts_are_joined_and_a_lost_half_makes_argum
 
 
 @pytest.mark.parametrize("beat", [b"data: 12:00\n\n", sse({"message": "Counting tokens"}, done=False)])
-def test_a_heartbeat_before_the_finish_reason_is_none_of_the_answer(beat: bytes) -> None:
+def test_a_heartbeat_before_the_finish_reason_does_not_fail_the_answer(beat: bytes) -> None:
     check(decode_however("openai", sse(A, beat, STOP)), {"text": "a", "finish_reason": "stop"})
     assert decode([sse(A, beat)]).code == "server_error"  # without a finish reason it is the last that was said
 

@@ -4,9 +4,9 @@ The content type cannot be trusted, so the first byte decides how the body is re
 of JSON objects (for wires that have one), as a single JSON object (from a server that ignores `stream`), or as HTML
 (from something that is no provider).
 
-Known faults of framing are read as they were meant: several documents in one event, `data:` written twice, events
-without a frame, JSON objects one after another where the wire has one. What is no part of an answer is a heartbeat or a
-status if the answer goes on after it; if it does not, it is the reason why.
+Known faults of framing are read as they were meant: several documents in one event, `data:` written twice, JSON objects
+without a frame or one after another. Other data is a heartbeat or a status if the answer continues after it. If the
+answer does not continue, the data says why.
 """
 
 import json
@@ -34,11 +34,13 @@ _EMPTY_ENDS = CONTINUABLE_FINISH_REASONS | {"content_filter"}
 
 _MAX_BYTES = 8 * 1024 * 1024  # of one event, and of a whole answer as JSON
 _MAX_LEADING_BLANKS = 1024  # bytes in which to look for the first that is no blank
+# Words of an error, in data that is no part of an answer.
 _TROUBLE = re.compile(
     r"error|fail|exceed|limit|time.?out|timed out|unavailable|denied|invalid|quota|busy|overload|abort|refused"
     r"|not found",
     re.IGNORECASE,
 )
+_JSON = re.compile(rb'\{|\[\s*[\[{"]')  # the beginning of an object, or of an array with more than plain words
 _REPEATED_FIELD = re.compile(rb"^(data:[ \t]*)+")
 
 
@@ -47,8 +49,8 @@ class ResponseDecoder:
     the answer failed; the deltas that `decode` returned before are valid in both cases.
 
     After the results of tools a model may have nothing to say: `may_be_empty`. Any other empty answer is an error.
-    `with_parameters` are the names of the tools that take arguments: a call of one of them without a word of arguments
-    has lost them.
+    `with_parameters` are the names of the tools that take arguments. If a call of one of them has no arguments at all,
+    not even {}, they were lost, and become None.
     """
 
     def __init__(
@@ -182,7 +184,7 @@ class ResponseDecoder:
         """
         text = _REPEATED_FIELD.sub(b"", data.strip(STRAY))
         parts = [part for part in text.splitlines() if part.strip(STRAY)]
-        if len(parts) == 1 and text == data and text.startswith((b"{", b"[")) and not text.startswith(b"[DONE]"):
+        if len(parts) == 1 and text == data and _JSON.match(text):
             parts = documents(text)
             if len(parts) < 2:
                 raise UnreadableError("something that is no JSON")
@@ -190,7 +192,7 @@ class ResponseDecoder:
             for part in parts:
                 if not self._parser.ended:
                     self._feed(event, part, deltas)
-        elif event == "message" and not text.startswith(b"["):
+        elif event == "message" and not (text.startswith(b"[DONE]") or b"[DONE]".startswith(text)):
             self._note(text.decode("utf-8", "replace"))
 
     def _feed_line(self, line: bytes, deltas: list[Delta]) -> None:
