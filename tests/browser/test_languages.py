@@ -86,7 +86,7 @@ def test_what_the_server_says_to_a_german_page_is_german(start_site: StartSite, 
     page.get_by_role("textbox", name="Nachricht").fill("x" * 32_001)
     page.keyboard.press("Enter")
     expect(page.locator(".notice")).to_contain_text(
-        "Eine Nachricht kann höchstens 32.000 Zeichen lang sein. Diese hat 32.001."
+        "Eine Nachricht darf bis zu 32.000 Zeichen haben. Diese hat 32.001."
     )
     page.get_by_role("button", name="Personen und Einstellungen").click()
     page.get_by_role("textbox", name="Benutzername").fill("nobody")

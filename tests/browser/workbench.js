@@ -107,9 +107,16 @@ function time(text, times) {
 }
 
 /**
- * Three pairs of times: for the small text, drawn as many times as the large one is longer, and for the large one. They
- * are taken in turn, so that a busy machine slows both alike.
+ * Pairs of times, if the large text takes more than `factor` times as long as the small one drawn as many times as the
+ * large one is longer; none if it does not. Tries three times, so that a busy machine alone proves nothing.
  */
-export function compare(small, large) {
-  return Array.from({ length: 3 }, () => [time(small, Math.round(large.length / small.length)), time(large, 1)]);
+export function slower(small, large, factor) {
+  const times = [];
+  for (let i = 0; i < 3; i++) {
+    const many = time(small, Math.round(large.length / small.length));
+    const one = time(large, 1);
+    if (one <= factor * many + 100) return [];
+    times.push([many, one]);
+  }
+  return times;
 }
