@@ -231,6 +231,11 @@ ENDS: dict[str, tuple[str, bytes, dict[str, Any]]] = {
             "quotes": "MALFORMED_FUNCTION_CALL (Malformed function call: print(x",
         },
     ),
+    "Gemini's end for an unknown reason": (
+        "gemini",
+        gemini({"text": "Let me"}, finish="OTHER"),
+        {"text": "Let me", "code": "server_error", "quotes": "OTHER"},
+    ),
     "Ollama's failure": ("ollama", ollama({"content": "a"}, done_reason="error"), {"code": "server_error"}),
     "nothing": (
         "openai",
@@ -490,3 +495,11 @@ def test_half_a_character_anywhere_leaves_text_that_can_be_stored(wire: str, bod
     calls = [text for made in decoded.calls for text in (made.id, made.name, made.raw)]
     for text in (decoded.text, decoded.finish_reason or "", decoded.refusal, decoded.detail, *calls):
         text.encode()
+
+
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+def test_json_without_an_answer_is_quoted(wire: str) -> None:
+    decoded = decode_however(wire, b'{"data": {"ok": false, "key": "sk-the-key-itself"}}')
+    assert decoded.code == "bad_response"
+    assert 'JSON without an answer: {"data": {"ok": false, "key": "***"}}' in decoded.detail
+    assert len(decode([b'{"data": "' + b"x" * 5000 + b'"}'], PARSERS[wire]).detail) < 500

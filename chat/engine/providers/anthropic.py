@@ -55,7 +55,7 @@ from .normalize_history import (
     replay_content,
     split_system,
 )
-from .parser import DECLINED, Delta, ForeignDataError, Parser, UnreadableError, fields_of
+from .parser import DECLINED, Delta, ForeignDataError, Parser, UnreadableError, fields_of, without_answer
 from .provider import Completion, Request
 from .schema_transforms import Schema, transform
 
@@ -276,7 +276,7 @@ class AnthropicParser(Parser[_Event]):
         elif find_message(message):
             raise ForeignDataError(message)
         else:
-            raise UnreadableError("JSON without an answer")
+            raise UnreadableError(without_answer(body))
         return deltas
 
     def tool_calls(self) -> list[ToolCall]:

@@ -295,7 +295,7 @@ def _events(body: bytes) -> list[ServerSentEvent]:
 
 
 _MESSAGE_KEYS = ("message", "error", "detail", "msg", "base_resp", "status_msg", "error_msg", "errors", "errorMessage",
-                 "error_description", "Message", "fault", "faultstring")  # fmt: skip
+                 "error_description", "Message", "Error", "reason", "fault", "faultstring")  # fmt: skip
 
 
 _MAX_DEPTH = 8

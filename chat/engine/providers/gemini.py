@@ -216,6 +216,7 @@ class _Chunk(msgspec.Struct):
 _chunk_decoder = msgspec.json.Decoder(_Chunk)
 
 _NORMAL = {"STOP", "MAX_TOKENS", "1", "2"}  # numbers come with enum-encoding=int
+_BROKEN_OFF = {"OTHER", "LANGUAGE", "IMAGE_OTHER"}  # after the beginning of an answer; before it the model declined
 _BLOCKED = re.compile("SAFETY|PROHIBITED|RECITATION|BLOCKLIST|SPII")
 
 
@@ -292,7 +293,7 @@ class GeminiParser(Parser[_Chunk]):
             return
         self._finish_reason = reason
         self.complete = True
-        if is_failure(reason):
+        if is_failure(reason) or (self._parts and reason in _BROKEN_OFF):
             self.failure = f"{reason} ({message})" if message else reason
             return
         blocked = _BLOCKED.search(reason)

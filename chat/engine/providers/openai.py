@@ -60,7 +60,7 @@ from .normalize_history import (
     replay_content,
     schema_instruction,
 )
-from .parser import Delta, Parser, UnreadableError, fields_of
+from .parser import Delta, Parser, UnreadableError, fields_of, without_answer
 from .provider import Completion, Request, ToolSpec
 from .schema_transforms import is_strict
 from .think_tags import ThinkTags
@@ -251,7 +251,7 @@ class OpenAIParser(Parser[_Chunk]):
         if answer is not None:
             self._add_chunk(answer, body, deltas)
         if not (self.started or self.error):
-            raise UnreadableError("JSON without an answer")
+            raise UnreadableError(without_answer(body))
         self.complete = bool(answer and answer.choices)
         return deltas
 

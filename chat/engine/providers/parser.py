@@ -27,6 +27,8 @@ Delta = TextDelta | ThinkingDelta | ToolCall
 
 _T = TypeVar("_T")
 
+_MAX_QUOTE = 200  # characters of a body in an error
+
 DECLINED = "The model declined to answer this."
 """The refusal of a model that gives no explanation for readers."""
 
@@ -136,6 +138,12 @@ def fields_of(kind: type[_T], value: object, field: str) -> _T:
     return msgspec.convert(object_of(value, field), kind)
 
 
+def without_answer(body: bytes) -> str:
+    """What a body of JSON without an answer is called in an error."""
+    text = body.decode("utf-8", "replace")
+    return f"JSON without an answer: {text[:_MAX_QUOTE]}{'…' if len(text) > _MAX_QUOTE else ''}"
+
+
 def generate_call_id() -> str:
     """An id for a call that came without one. Nine letters and digits, the only form that every vendor accepts."""
     return uuid4().hex[:9]
@@ -150,4 +158,5 @@ __all__ = [
     "UnreadableError",
     "fields_of",
     "generate_call_id",
+    "without_answer",
 ]
