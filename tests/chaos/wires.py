@@ -481,7 +481,7 @@ class Reference:
 
     def _message(self, message: dict[str, Any]) -> None:
         self.texts += texts_in(message.get("content"))
-        if message.get("refusal") is not False:
+        if message.get("refusal"):  # 0 is none
             self.texts += texts_in(message.get("refusal"))
         thoughts = [message.get(name) for name in ("reasoning_content", "reasoning")]
         self.texts += texts_in(

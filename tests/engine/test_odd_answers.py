@@ -12,6 +12,7 @@ from chat.engine.providers.replay import PARSERS
 
 from .responses import STOP, Decoded, call, cut_everywhere, decode, delta, sse
 
+A, B = delta(content="a"), delta(content="b")
 TIDE, MOON = {"word": "tide"}, {"word": "moon"}
 
 
@@ -286,6 +287,11 @@ ERRORS: dict[str, tuple[str, bytes, str]] = {
         sse(delta(content="a"), {"code": "Throttling", "message": "Quota exceeded"}),
         "Quota exceeded",
     ),
+    "an error in an array after a finish reason": (
+        "openai",
+        json.dumps([A, STOP, {"error": {"message": "Gone"}}]).encode(),
+        "failed: Gone.",
+    ),
     "a list of errors": ("openai", b'{"success": false, "errors": [{"message": "No account"}]}', "No account"),
     "an error in an error": (
         "openai",
@@ -321,7 +327,6 @@ ERRORS: dict[str, tuple[str, bytes, str]] = {
     "an event for Ollama": ("ollama", b'event: error\ndata: {"error": "Gone"}\n\n', "Gone"),
 }
 
-A, B = delta(content="a"), delta(content="b")
 FRAMES: dict[str, tuple[str, bytes]] = {
     "a byte order mark before each event": (
         "openai",

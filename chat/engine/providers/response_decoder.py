@@ -143,7 +143,6 @@ class ResponseDecoder:
         body = bytes(self._undecoded).strip(STRAY)
         try:
             deltas += self._parser.parse_whole(body)
-            self._check_parser_error()
         except NotJSONError:
             stream = JSONStreamDecoder(self._max_bytes)
             try:
@@ -154,6 +153,8 @@ class ResponseDecoder:
                 self._parse_events(stream.flush(), deltas)
         except ForeignDataError as foreign:
             self._read_foreign(foreign.value, deltas)
+        if not self.done:
+            self._check_parser_error()
 
     def _parse_events(self, events: Iterable[ServerSentEvent], deltas: list[Delta]) -> None:
         for event, data in events:
