@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
+from ..graphemes import cut
 from .conversations import Conversation
 
 
@@ -106,7 +107,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.seq}: {_('(deleted)') if self.deleted_at else self.text[:60]}"
+        return f"{self.seq}: {_('(deleted)') if self.deleted_at else cut(self.text, 60)}"
 
 
 class Edit(models.Model):
@@ -125,7 +126,7 @@ class Edit(models.Model):
         ordering = ["message", "pk"]
 
     def __str__(self) -> str:
-        return f"{self.edited_at:%Y-%m-%d %H:%M}: {self.text[:60]}"
+        return f"{self.edited_at:%Y-%m-%d %H:%M}: {cut(self.text, 60)}"
 
 
 def attachment_storage() -> Storage:

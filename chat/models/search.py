@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from ..graphemes import cut
 from .conversations import Conversation
 from .messages import Message
 
@@ -32,4 +33,4 @@ class Passage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text[:60]
+        return cut(self.text, 60)

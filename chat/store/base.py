@@ -3,6 +3,7 @@
 Each function runs inside its caller's transaction. Functions that return a query set are named for what is in it.
 """
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -96,6 +97,20 @@ def prompt_messages(conversation_id: UUID) -> QuerySet[Message]:
     return rows.select_related("reply_to__author", "reply_to__run").defer(
         "reply_to__thinking", "reply_to__run__transcript"
     )
+
+
+def read_by_seq(rows: QuerySet[Message], size: int) -> Iterator[Message]:
+    """Rows that are ordered by `seq` or `-seq`, read `size` at a time.
+
+    Not by `iterator()`: outside a transaction, its cursor on the server does not survive a pooler that lends
+    connections for one transaction at a time, such as PgBouncer.
+    """
+    key = "seq__lt" if "-seq" in rows.query.order_by else "seq__gt"
+    page = list(rows[: size + 1])
+    while len(page) > size:
+        yield from page[:size]
+        page = list(rows.filter(**{key: page[size - 1].seq})[: size + 1])
+    yield from page
 
 
 def with_related(rows: QuerySet[Message]) -> QuerySet[Message]:

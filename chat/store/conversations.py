@@ -26,7 +26,7 @@ from .text import normalize_title
 MAX_LISTED = 200
 """How many conversations one list holds."""
 
-_RUN_STATUS = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE).values("status")
+_ACTIVE_RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE)
 _WRITERS = (
     Participant.objects.filter(conversation=OuterRef("pk"))
     .exclude(role=Participant.Role.VIEWER)
@@ -50,7 +50,7 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
             set_title(row, title, Conversation.TitleFrom.PERSON)
             row.save(update_fields=["title", "title_from"])
         Participant.objects.create(conversation=row, user=user, role=Participant.Role.OWNER)
-    return objects.Conversation.of(row, run=None, writers=1)
+    return objects.Conversation.of(row, run=None, responder=None, writers=1)
 
 
 def list_conversations(user_id: Any, before: datetime | None = None) -> tuple[list[objects.Conversation], bool]:
@@ -109,11 +109,16 @@ def get_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversatio
 
 def _with_list_fields() -> QuerySet[Conversation]:
     rows = Conversation.objects.filter(deleted_at=None)
-    return rows.annotate(run_status=Subquery(_RUN_STATUS), writers=Coalesce(Subquery(_WRITERS), 0))
+    return rows.annotate(
+        run_status=Subquery(_ACTIVE_RUN.values("status")),
+        run_agent=Subquery(_ACTIVE_RUN.values("agent")),
+        writers=Coalesce(Subquery(_WRITERS), 0),
+    )
 
 
 def _make_object(row: Any, state: objects.Yours | None = None) -> objects.Conversation:
-    return objects.Conversation.of(row, run=row.run_status, writers=row.writers, yours=state)
+    run, agent = row.run_status, row.run_agent
+    return objects.Conversation.of(row, run=run, responder=agent, writers=row.writers, yours=state)
 
 
 def read_snapshot(user_id: Any, conversation_id: UUID) -> events.Snapshot:
@@ -123,12 +128,18 @@ def read_snapshot(user_id: Any, conversation_id: UUID) -> events.Snapshot:
     everyone = list(Participant.objects.filter(conversation=conversation_id).select_related("user"))
     writers = sum(row.role != Participant.Role.VIEWER for row in everyone)
     runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
-    run_status = next((run.status for run in runs), None)
+    active = runs[0] if runs else None
     messages, more = read_page(conversation_id, before=None, limit=PAGE_SIZE)
     state = list_states(Participant.objects.filter(pk=participant.pk))[conversation_id, participant.user_id]
     return events.Snapshot(
         you=objects.You(me.user.id, me.user.name, me.role, getattr(participant.user, "is_staff", False)),
-        conversation=objects.Conversation.of(participant.conversation, run=run_status, writers=writers, yours=state),
+        conversation=objects.Conversation.of(
+            participant.conversation,
+            run=active and active.status,
+            responder=active and active.agent.slug,
+            writers=writers,
+            yours=state,
+        ),
         participants=[objects.Participant.of(row) for row in everyone],
         messages=messages,
         more=more,

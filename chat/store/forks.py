@@ -52,7 +52,7 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
         conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
     )
     state = objects.Yours(Participant.Role.OWNER, 0, len(rows), False, False)
-    return objects.Conversation.of(copy, run=None, writers=1, yours=state)
+    return objects.Conversation.of(copy, run=None, responder=None, writers=1, yours=state)
 
 
 def _copy_messages(rows: list[Message], into: Conversation) -> None:

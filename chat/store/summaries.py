@@ -11,12 +11,13 @@ from msgspec import Struct
 from .. import agents
 from ..conf import conf
 from ..engine.tokens import CHARS_PER_TOKEN
+from ..graphemes import cut
 from ..models import Conversation, Message, Run
 from ..protocol.objects import Person
 from . import prompts
-from .base import lock_conversation, prompt_messages
+from .base import lock_conversation, prompt_messages, read_by_seq
 from .search import set_title
-from .text import TITLE_CHARS, one_line, sanitize_text, truncate
+from .text import TITLE_CHARS, normalize_title, one_line, sanitize_text, truncate
 
 MAX_EXCHANGE_CHARS = 2000
 """How much of the question, and how much of the answer, a title is made from."""
@@ -51,7 +52,7 @@ def find_first_exchange(conversation_id: UUID) -> Exchange | None:
     question = questions.order_by("seq").first()
     if question is None or not answer.text:
         return None
-    text = f"Question: {question.text[:MAX_EXCHANGE_CHARS]}\n\nAnswer: {answer.text[:MAX_EXCHANGE_CHARS]}"
+    text = f"Question: {cut(question.text, MAX_EXCHANGE_CHARS)}\n\nAnswer: {cut(answer.text, MAX_EXCHANGE_CHARS)}"
     return Exchange(text, answer.seq, read_at)
 
 
@@ -59,7 +60,7 @@ def clean_title(text: str) -> str:
     """The first line of a model's answer without quotes and markup; empty if nothing remains."""
     lines = [line for line in sanitize_text(text).strip().splitlines() if line.strip()]
     title = one_line(lines[0]).strip(QUOTES).rstrip(".").strip() if lines else ""
-    return truncate(title, TITLE_CHARS)
+    return normalize_title(truncate(title, TITLE_CHARS))
 
 
 @transaction.atomic
@@ -95,15 +96,15 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
         return None
     read_at = _wait_for_changes(conversation_id)
     budget = agents.find(agent).history_tokens or conf.HISTORY_TOKENS
-    newest_first = prompt_messages(conversation_id).order_by("-seq").iterator(chunk_size=50)
+    newest_first = read_by_seq(prompt_messages(conversation_id).order_by("-seq"), 50)
     until = prompts.build_prompt(newest_first, budget // 2, agent).omitted_seq or omitted_seq
     max_chars = budget * CHARS_PER_TOKEN
     chars = 0
     lines: list[str] = []
     rows = prompt_messages(conversation_id).exclude(role=Message.Role.SYSTEM)
     rows = rows.filter(seq__gt=conversation.summary_seq, seq__lte=until)
-    for row in rows.order_by("seq").iterator(chunk_size=50):
-        line = f"{_speaker_name(row)}: {row.text}"[:max_chars]
+    for row in read_by_seq(rows.order_by("seq"), 50):
+        line = cut(f"{_speaker_name(row)}: {row.text}", max_chars)
         chars += len(line)
         if chars > max_chars and lines:
             until = row.seq - 1  # the next round covers the rest
@@ -119,7 +120,7 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
 def save_summary(conversation_id: UUID, source: SummaryInput, summary: str) -> bool:
     """Store a summary. Returns False if there is another by now, or a message that it covers was changed or deleted."""
     conversation = lock_conversation(conversation_id)
-    summary = sanitize_text(summary.strip())[:MAX_SUMMARY_CHARS]
+    summary = cut(sanitize_text(summary.strip()), MAX_SUMMARY_CHARS)
     if conversation.summary_seq != source.since or not summary or _was_changed(conversation, source):
         return False
     conversation.summary, conversation.summary_seq = summary, source.until

@@ -3,9 +3,16 @@
 from typing import Any
 
 import msgspec
+import regex
+
+from ..graphemes import cut
 
 TITLE_CHARS = 60
 """The length of titles that are made from a text. People may write longer ones."""
+
+
+_INVISIBLE = regex.compile(r"[\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800\s]*")
+"""Blanks, control and zero-width characters; U+2800 is a Braille cell without dots."""
 
 
 def sanitize_text(text: str) -> str:
@@ -25,14 +32,15 @@ def one_line(text: str) -> str:
 
 def truncate(text: str, limit: int) -> str:
     """At most `limit` characters, with an ellipsis at the end if something was cut."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return text if len(text) <= limit else cut(text, limit - 1).rstrip() + "…"
 
 
 def normalize_title(text: str) -> str:
-    """A title that a user wrote, as one line; empty if it is blank."""
-    return one_line(sanitize_text(text))
+    """A title that a user wrote, as one line; empty if nothing of it can be seen."""
+    title = one_line(sanitize_text(text))
+    return "" if _INVISIBLE.fullmatch(title) else title
 
 
 def make_title(text: str) -> str:
     """The title of a conversation that begins with this message: its first words."""
-    return truncate(one_line(text), TITLE_CHARS)
+    return normalize_title(truncate(one_line(text), TITLE_CHARS))

@@ -82,6 +82,17 @@ def test_a_rare_word_is_found_by_the_index_and_not_by_a_scan(people: Any, room: 
         ("Straße", "STRASSE"),
         ("see snake_case and e-mail@example.org", "case example"),
         ("日本語のテキスト", "テキスト"),
+        (
+            "\u0e01\u0e33\u0e25\u0e31\u0e07\u0e42\u0e2b\u0e25\u0e14",
+            "\u0e42\u0e2b\u0e25\u0e14",
+        ),  # Thai: "load" in "is loading"
+        ("\u0e9e\u0eb2\u0eaa\u0eb2\u0ea5\u0eb2\u0ea7", "\u0ea5\u0eb2\u0ea7"),  # Lao: "Lao" in "the Lao language"
+        (
+            "\u1797\u17b6\u179f\u17b6\u1781\u17d2\u1798\u17c2\u179a",
+            "\u1781\u17d2\u1798\u17c2\u179a",
+        ),  # the same in Khmer
+        ("\u1019\u103c\u1014\u103a\u1019\u102c\u1005\u102c", "\u1005\u102c"),  # Burmese
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928"),  # Hindi: a prefix that ends before a virama
         ("don't panic", "don't"),
         ("x" * 100, "x" * 100),
     ],
@@ -92,6 +103,21 @@ def test_words_are_found_by_their_prefix(people: Any, room: Conversation, text: 
     assert [result.excerpt[:9] for result in found if result.message] == [text[:9]]
     assert len(found) == 2 or len(query) > 64, "and the title that was made of it"
     assert texts(people["bob"], query + " nowhere") == []
+
+
+def test_another_order_of_the_same_letters_is_not_found(people: Any, room: Conversation) -> None:
+    say(people["ada"], room, "\u0e01\u0e33\u0e25\u0e31\u0e07\u0e42\u0e2b\u0e25\u0e14")
+    assert texts(people["ada"], "\u0e14\u0e25\u0e2b") == []
+
+
+def test_a_match_is_whole_letters() -> None:
+    part, matches = fulltext.make_excerpt("x cafe\u0301s " * 3, ["cafe"])
+    assert [part[a:b] for a, b in matches] == ["cafe\u0301"] * 3
+    family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
+    for shift in range(8):
+        part, matches = fulltext.make_excerpt("x" * shift + family * 100 + " needle " + family * 100, ["needle"])
+        assert [part[a:b] for a, b in matches] == ["needle"]
+        assert part.strip("…x").replace(family, "").strip() == "needle"
 
 
 def test_finished_answers_are_found_and_running_ones_are_not(people: Any, room: Conversation) -> None:
@@ -241,7 +267,8 @@ def test_excerpts_are_short_and_mark_the_matches() -> None:
 def test_an_excerpt_marks_only_matches(text: str, query: str) -> None:
     part, matches = fulltext.make_excerpt(text, fulltext.parse_query(query))
     for a, b in matches:
-        assert any(word[0] in fulltext.fold(part[a:b]) for word in fulltext.parse_query(query))
+        found = fulltext.split_words(part[a:b])
+        assert any(each.startswith(word) for each in found for word in fulltext.parse_query(query))
 
 
 @pytest.mark.parametrize("place", [0, 99_000, 199_000])

@@ -377,3 +377,23 @@ def test_deleted_and_edited_messages_drop_the_summary(people: Any, room: Convers
     assert not store.save_summary(room.pk, under_way, "It is 1234."), "deleted while it was being made"
     Message.objects.filter(pk=secret.id).update(deleted_at=timezone.now() - timedelta(days=1))
     assert not store.save_summary(room.pk, under_way, "  "), "nothing is no summary"
+
+
+def test_no_cursor_on_the_server_is_left_open(
+    people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler that lends connections for one transaction (PgBouncer) drops it between two reads."""
+    settings.NOUS_CHAT = {"HISTORY_TOKENS": 200}
+    Message.objects.bulk_create(
+        Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"line {seq} " * 5)
+        for seq in range(1, 121)
+    )
+
+    def no_cursor() -> None:
+        raise AssertionError("a cursor on the server")
+
+    monkeypatch.setattr(connection, "chunked_cursor", no_cursor)
+    found = store.find_summary_input(room.pk, "assistant", 60)
+    assert found is not None
+    lines = [line for line in found.text.split("\n") if "line " in line]
+    assert [line.split()[2] for line in lines] == [str(seq) for seq in range(1, len(lines) + 1)]

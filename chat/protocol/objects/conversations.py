@@ -58,6 +58,8 @@ class Conversation(Struct, frozen=True):
     mode: str
     last_seq: int
     running: bool
+    answering: AgentName | None
+    """The agent of the active run."""
     awaiting_approval: bool
     url: str
     websocket: str
@@ -66,8 +68,16 @@ class Conversation(Struct, frozen=True):
     yours: Yours | None
 
     @classmethod
-    def of(cls, row: "models.Conversation", *, run: str | None, writers: int, yours: Yours | None = None) -> Self:
-        """`run` is the status of the active run; `writers` is how many participants can write."""
+    def of(
+        cls,
+        row: "models.Conversation",
+        *,
+        run: str | None,
+        responder: str | None,
+        writers: int,
+        yours: Yours | None = None,
+    ) -> Self:
+        """`run` is the status of the active run, `responder` its agent; `writers` how many participants can write."""
         cards = tuple(map(AgentCard.of, row.agents))
         return cls(
             id=row.id,
@@ -78,6 +88,7 @@ class Conversation(Struct, frozen=True):
             mode=row.mode,
             last_seq=row.last_seq,
             running=run is not None,
+            answering=AgentName(responder, agents.find(responder).name) if responder else None,
             awaiting_approval=run == "awaiting_approval",
             url=reverse("nous_chat:conversation", args=[row.id]),
             websocket=f"{conf.WEBSOCKET_URL}{row.id}/",

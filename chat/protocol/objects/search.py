@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import reverse
 from msgspec import Struct
 
-from ...fulltext import make_excerpt
+from ...fulltext import make_excerpt, strip_markdown
 from .people import Person, person
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ class SearchResult(Struct, frozen=True):
     @classmethod
     def of(cls, row: "models.Passage", words: list[str]) -> Self:
         conversation, message = row.conversation, row.message
-        part, matches = make_excerpt(conversation.title if message is None else message.text, words)
+        text = conversation.title if message is None else message.text
+        part, matches = make_excerpt(text, words)
+        if message is not None and message.role == "assistant":
+            plain, places = make_excerpt(strip_markdown(text), words)
+            if places or not matches:  # else the words are in what Markdown does not show, such as an address
+                part, matches = plain, places
         url = reverse("nous_chat:conversation", args=[conversation.id])
         return cls(
             id=row.pk,

@@ -16,7 +16,7 @@ import { Sidebar } from "./sidebar/sidebar.js";
 import { Switcher } from "./sidebar/switcher.js";
 import { announceIn } from "./ui/announcer.js";
 import { el, iconButton, textButton } from "./ui/dom.js";
-import { leaveToInputMethod } from "./ui/keyboard.js";
+import { isTouch, leaveToInputMethod } from "./ui/keyboard.js";
 import { Shortcuts } from "./ui/shortcuts.js";
 import { Toast } from "./ui/toast.js";
 
@@ -39,7 +39,7 @@ class NousChat extends HTMLElement {
   #conversation = null;
   /** @type {string|null} id of the user */
   #user = null;
-  /** @type {string|null} the message to go to in the conversation that is opened next */
+  /** @type {[message: string, words: string[]]|null} where to go in the conversation that is opened next */
   #target = null;
   #creating = false;
   #navigated = () => this.#openFromAddress(location);
@@ -86,7 +86,8 @@ class NousChat extends HTMLElement {
         onConnection: (connection) => this.#inboxChanged(connection),
       });
       this.#inbox.open();
-      this.#target = messageIn(location);
+      const message = messageIn(location);
+      this.#target = message ? [message, []] : null;
     }
     this.#mount(this.getAttribute("conversation"));
   }
@@ -150,7 +151,7 @@ class NousChat extends HTMLElement {
     const sidebar = new Sidebar(
       { api: this.#api, href: (id, message) => this.#href(id, message) },
       {
-        open: (id, message) => this.#open(id, { message }),
+        open: (id, message, words) => this.#open(id, { message, words }),
         create: () => this.#create(),
         showShortcuts: () => this.#shortcuts.show(),
         deleted: (id) => id === this.getAttribute("conversation") && this.#openAnother(),
@@ -171,7 +172,8 @@ class NousChat extends HTMLElement {
       class: "icon-button menu",
       popovertarget: "conversations",
     });
-    shell.append(sidebar.element, this.#switcher.element);
+    const skip = textButton(strings.skipToField, () => this.#conversation?.focus(), { class: "skip" });
+    shell.append(skip, sidebar.element, this.#switcher.element);
   }
 
   /** Shows a conversation; null shows none. @param {string|null} id */
@@ -185,7 +187,9 @@ class NousChat extends HTMLElement {
     if (this.#menuButton) this.#conversation.addLeadingButton(this.#menuButton);
     this.#conversation.addTrailingButton(this.#panel.button);
     this.#conversation.start();
-    if (this.#target) this.#conversation.reveal(this.#target);
+    if (this.#target) this.#conversation.reveal(...this.#target);
+    else if (this.#sidebar && !isTouch() && !this.shadowRoot?.activeElement?.matches("input, textarea, [open]"))
+      this.#conversation.focus();
     this.#target = null;
   }
 
@@ -247,7 +251,11 @@ class NousChat extends HTMLElement {
     if (name === "live") this.#hideFallback();
     else if (this.#fallback.expected) this.#showFallback();
     else if (stuck && !this.#fallback.shown) this.#ask(() => this.dataset.connection === name && this.#showFallback());
-    else if (code === 4401 && wasLive) this.#ask(() => this.#reopen());
+    else if (code === 4401 && wasLive) {
+      this.#ask(() => {
+        for (const socket of this.#sockets) socket.reopen();
+      });
+    }
   }
 
   /**
@@ -260,13 +268,12 @@ class NousChat extends HTMLElement {
       if ((await this.#api.renewToken()) === this.#user) then();
       else location.reload();
     } catch (refused) {
-      if (refused instanceof Refused && refused.status === 401) this.#signedOut();
+      if (refused instanceof Refused && refused.status === 401) for (const socket of this.#sockets) socket.end(4401);
     }
   }
 
-  #reopen() {
-    this.#inbox?.reopen();
-    this.#conversation?.reopen();
+  get #sockets() {
+    return [this.#inbox, this.#conversation?.socket].filter((socket) => socket !== undefined);
   }
 
   #showFallback() {
@@ -282,11 +289,6 @@ class NousChat extends HTMLElement {
   #hideFallback() {
     this.#fallback.hide();
     if (this.#stage) this.#stage.hidden = false;
-  }
-
-  #signedOut() {
-    this.#inbox?.end(4401);
-    this.#conversation?.signedOut();
   }
 
   /**
@@ -339,15 +341,15 @@ class NousChat extends HTMLElement {
     return true;
   }
 
-  /** @param {string} id  @param {{message?: string, replace?: boolean}} [options] `message` to go to */
-  #open(id, { message, replace = false } = {}) {
+  /** @param {string} id  @param {{message?: string, words?: string[], replace?: boolean}} [options] `message` to go to, and the words to mark in it */
+  #open(id, { message, words = [], replace = false } = {}) {
     this.#sidebar?.element.hidePopover(); // on a phone it is a drawer
     const isOpen = id === this.getAttribute("conversation");
     if (isOpen && !message) return;
     if (this.#fallback.shown) return location.assign(this.#href(id, message)); // the server renders it
     history[replace ? "replaceState" : "pushState"](null, "", this.#href(id, message));
-    if (isOpen && message) return this.#conversation?.reveal(message);
-    this.#target = message ?? null;
+    if (isOpen && message) return this.#conversation?.reveal(message, words);
+    this.#target = message ? [message, words] : null;
     this.setAttribute("conversation", id);
   }
 
@@ -378,9 +380,9 @@ class NousChat extends HTMLElement {
     if (event.key === "?" && !inside("input, textarea, select")) this.#shortcuts.show();
   }
 
-  /** Ctrl+K works wherever the focus is; Escape also where nothing has it, as on a page that has just loaded. @param {KeyboardEvent} event */
+  /** Ctrl+K works wherever the focus is; the other keys also where nothing has it. @param {KeyboardEvent} event */
   #keyAnywhere(event) {
-    if (event.key === "Escape" && event.target === document.body) this.#key(event);
+    if (event.target === document.body) this.#key(event);
     if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     event.preventDefault();
     this.#switcher?.show();

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { inline } from "../../../chat/static/nous_chat/markdown/inline.js";
-import { findLinks } from "../../../chat/static/nous_chat/markdown/links.js";
+import { findLinks, inline } from "../../../chat/static/nous_chat/markdown/inline.js";
 
 /** Spans in one line: `strong(a)`, `link(https://a.org: a)`, `math(x)`. */
 function brief(spans) {

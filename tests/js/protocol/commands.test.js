@@ -170,7 +170,7 @@ test("a text that is too long comes back at once, and nothing behind it waits", 
   commands.edit("m-1", "y".repeat(30), false);
   assert.equal(seen.said.at(-1), "A message can have up to 20 characters. This one has 30.");
   commands.decide("call", { decision: "approve", arguments: { text: "z".repeat(300) } });
-  assert.equal(state.decisions.get("call"), "This is too long. You can send up to 300 characters.");
+  assert.equal(state.decisions.get("call"), "This could not be sent. Shorten it, or try again later.");
   assert.equal(seen.sent.length, 1);
   Object.assign(limits, { message: Infinity, frame: Infinity });
 });

@@ -2,7 +2,7 @@
 // focus stays in the field. Used by composer.js.
 
 import { strings } from "../i18n/strings.js";
-import { avatar, el, icon } from "../ui/dom.js";
+import { avatar, el } from "../ui/dom.js";
 
 const MOST_OPTIONS = 8;
 
@@ -98,7 +98,7 @@ export class Mentions {
             onmousedown: (event) => event.preventDefault(), // keeps the focus in the field
             onclick: () => this.#insert(index),
           },
-          entry.person ? avatar(entry.person) : el("span", { class: "avatar agent" }, icon("spark")),
+          avatar(entry.person ?? { slug: entry.handle, name: entry.name }),
           el("span", { class: "name", translate: "no" }, entry.name),
           entry.person ? null : el("small", { translate: "no" }, `@${entry.handle}`),
         ),

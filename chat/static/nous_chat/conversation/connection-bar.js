@@ -36,7 +36,7 @@ export class ConnectionBar {
     this.#text.textContent = outage;
     if (blocked) {
       this.element.hidden = false;
-      this.#text.textContent = strings.noSocketHere;
+      this.#text.textContent = strings.noSocket;
       return this.#action.replaceChildren(textButton(strings.reload, () => location.reload()));
     }
     if (connected) return this.#action.replaceChildren();

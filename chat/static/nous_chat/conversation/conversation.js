@@ -179,14 +179,8 @@ export class Conversation {
     this.#composer.replace(text);
   }
 
-  /** Connects again, although the server has closed the socket for good. */
-  reopen() {
-    this.#socket.reopen();
-  }
-
-  /** The user turned out to be signed out. */
-  signedOut() {
-    this.#socket.end(4401);
+  get socket() {
+    return this.#socket;
   }
 
   /** WebSockets cannot pass the network, although the server can be reached. */
@@ -195,9 +189,9 @@ export class Conversation {
     this.#showConnection();
   }
 
-  /** Goes to a message. @param {string} id */
-  reveal(id) {
-    this.#messages.reveal(id);
+  /** Goes to a message. @param {string} id  @param {string[]} words to mark in it */
+  reveal(id, words) {
+    this.#messages.reveal(id, words);
   }
 
   /** Adds a button before the title. @param {HTMLElement} element */

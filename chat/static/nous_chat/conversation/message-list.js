@@ -5,6 +5,7 @@ import { strings } from "../i18n/strings.js";
 import { MessageView } from "../message/message.js";
 import { isShown, keyOf, lastOwnMessage, messageById } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
+import { markWords } from "./marks.js";
 import { Scroller } from "./scroll.js";
 import { Separators } from "./separators.js";
 
@@ -36,7 +37,7 @@ export class MessageList {
   #loading = false;
   /** @type {string|null} id of the alternative that the user has chosen */
   #chosen = null;
-  /** @type {{id: string, pages: number}|null} a message to go to, and how many pages may be loaded for it */
+  /** @type {{id: string, words: string[], pages: number}|null} a message to go to, what to mark in it, and how many pages may be loaded for it */
   #target = null;
   #started = false;
 
@@ -252,9 +253,9 @@ export class MessageList {
     this.#separators.end();
   }
 
-  /** Goes to a message; older messages are loaded until it is found. @param {string} id */
-  reveal(id) {
-    this.#target = { id, pages: MOST_PAGES };
+  /** Goes to a message; older messages are loaded until it is found. @param {string} id  @param {string[]} [words] to mark in it */
+  reveal(id, words = []) {
+    this.#target = { id, words, pages: MOST_PAGES };
     this.#schedule();
   }
 
@@ -263,9 +264,12 @@ export class MessageList {
     /** @type {HTMLElement|null} */
     const element = this.#column.querySelector(`[data-message="${CSS.escape(this.#target.id)}"]`);
     if (!element && this.#state.more && this.#target.pages--) return this.#load();
+    const { words } = this.#target;
     this.#target = null;
     if (!element) return;
     this.scroller.scrollTo(element);
+    const found = markWords(element, words);
+    if (found) requestAnimationFrame(() => this.scroller.scrollToRange(found)); // its place is known once it is laid out
     element.setAttribute("tabindex", "-1");
     element.focus({ preventScroll: true }); // the user asked to go there
     element.toggleAttribute("data-found", true);

@@ -76,6 +76,14 @@ export class Scroller {
     this.#scrolled();
   }
 
+  /** Scrolls so that a range of text is in the middle. @param {Range} range */
+  scrollToRange(range) {
+    range.startContainer.parentElement?.scrollIntoView({ block: "nearest" }); // it may scroll inside of a block
+    const { top, height } = this.#viewport.getBoundingClientRect();
+    this.#viewport.scrollTop += range.getBoundingClientRect().top - top - height / 2;
+    this.#scrolled();
+  }
+
   /** True if the user sees the end. */
   get atEnd() {
     return this.#following;
@@ -122,7 +130,8 @@ export class Scroller {
   }
 
   #pin() {
-    this.#viewport.scrollTop = this.#viewport.scrollHeight;
+    // An empty conversation begins with its greeting, also where there is no room for all of it.
+    this.#viewport.scrollTop = this.#column.querySelector("article") ? this.#viewport.scrollHeight : 0;
     this.#top = this.#viewport.scrollTop;
   }
 

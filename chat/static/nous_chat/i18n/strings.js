@@ -236,8 +236,6 @@ const translated = () => ({
   formula: _("Formula"),
   /** @param {number} number */
   footnote: (number) => _("Footnote {number}", { number: integer(number) }),
-  /** @param {number} number */
-  backToText: (number) => _("Footnote {number}: back to the text", { number: integer(number) }),
   done: _("Done"),
   toDo: _("To do"),
   /** @param {string} alt */
@@ -304,8 +302,7 @@ const translated = () => ({
   removed: _("You are no longer in this conversation."),
   missing: _("This conversation does not exist, or you have no access to it."),
   reconnectNow: _("Reconnect now"),
-  noSocket: _("This network blocks live updates. You can read and write here. To see new messages, reload the page."),
-  noSocketHere: _("This network blocks live updates. Reload the page to read and write without them."),
+  noSocket: _("This network blocks live updates. To see new messages, reload the page."),
   reload: _("Reload"),
   connected: _("Reconnected."),
   /** Why something was refused, and when to try again. @param {Pick<Failure, "code"|"message"|"retry_after">} failure */
@@ -319,8 +316,6 @@ const translated = () => ({
       most: integer(most),
       length: integer(length),
     }),
-  /** @param {number} most */
-  tooLong: (most) => _("This is too long. You can send up to {most} characters.", { most: integer(most) }),
   gaveUp: _("This could not be sent. Shorten it, or try again later."),
 
   // Sidebar.
@@ -366,6 +361,7 @@ const translated = () => ({
   },
   moreResults: _("Show more"),
   switchTo: _("Switch conversation"),
+  skipToField: _("Skip to the message field"),
   theme: _("Theme"),
   themes: { system: _("System"), light: _("Light"), dark: _("Dark") },
   shortcutsTitle: _("Keyboard shortcuts"),

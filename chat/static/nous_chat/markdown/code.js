@@ -1,6 +1,7 @@
 // A block of code that grows line by line: language, Wrap, Copy, and folding. It is highlighted in idle time. Used by
 // view.js.
 
+import { cut } from "../i18n/graphemes.js";
 import { strings } from "../i18n/strings.js";
 import { copyText } from "../ui/clipboard.js";
 import { el } from "../ui/dom.js";
@@ -115,7 +116,7 @@ export class CodeView {
   #showTail(line) {
     this.#tailPlace = line ? this.tip : null;
     if (!line) return this.#tail.remove();
-    const shown = line.length > LONGEST_TAIL ? `${line.slice(0, LONGEST_TAIL)} …` : line;
+    const shown = line.length > LONGEST_TAIL ? `${cut(line, LONGEST_TAIL)} …` : line;
     const data = this.#lines ? `\n${shown}` : shown;
     if (this.#tail.data !== data) this.#tail.data = data;
     if (this.#tail.parentNode !== this.tip) this.tip.append(this.#tail);

@@ -36,7 +36,7 @@ export class Notes {
         class: "number",
         href: `#reference-${entry.number}`,
         role: "doc-backlink",
-        "aria-label": strings.backToText(entry.number),
+        "aria-label": strings.footnote(entry.number),
         onclick: (event) => go(event, entry.references.find((each) => each.isConnected) ?? null),
       },
       `${entry.number}.`,

@@ -1,8 +1,8 @@
 // Inline Markdown: turns a block's text into a tree of spans. markdown-it parses it. Raw HTML stays text, but for a closed
-// list of tags without attributes, which become spans; no HTML is produced. It has no DOM. Used by prose.js.
+// list of tags without attributes, which become spans; no HTML is produced. It has no DOM. Used by prose.js and, for URLs in plain text, by message/text.js.
 
+import MarkdownIt from "../vendor/markdown-it/markdown-it.js";
 import remend from "../vendor/remend/remend.js";
-import { parser } from "./links.js";
 
 /**
  * @typedef {import("../vendor/markdown-it/markdown-it.js").Token} Token
@@ -15,6 +15,16 @@ import { parser } from "./links.js";
  *   | {type: "br"}} Span
  */
 
+const parser = new MarkdownIt("default", { html: false, linkify: true, maxNesting: 20 });
+
+const { linkify } = parser;
+const LETTER = /[\p{L}\p{N}]/u;
+const LATIN = /[\p{Script=Latin}\p{N}]/u;
+const ASCII = /[!-~]/;
+
+linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
+const schemaAt = linkify.testSchemaAt.bind(linkify);
+linkify.testSchemaAt = (text, schema, from) => schemaAt(text.slice(0, endOfUrl(text, from)), schema, from);
 parser.inline.ruler.before("escape", "math", math);
 parser.inline.ruler.before("autolink", "tag", tag);
 parser.inline.State.prototype.scanDelims = scanDelims;
@@ -186,4 +196,36 @@ function scanDelims(start, canSplitWord) {
     can_close: right && (canSplitWord || !left || PUNCTUATION.test(after)),
     length: end - start,
   };
+}
+
+/**
+ * Where a URL ends at the latest: before a letter of another script that directly follows a Latin letter or a digit, and
+ * before punctuation of another script. `/wiki/日本語` is whole, `example.org了解` is not.
+ * @param {string} text  @param {number} from
+ */
+function endOfUrl(text, from) {
+  let latin = false;
+  let at = from;
+  for (const character of text.slice(from, from + 2000)) {
+    const letter = LETTER.test(character) || /\p{M}/u.test(character);
+    const other = letter && !LATIN.test(character) && !/\p{M}/u.test(character);
+    if ((other && latin) || (!letter && !ASCII.test(character))) break;
+    latin = letter && !other;
+    at += character.length;
+  }
+  return at;
+}
+
+/** The bare URLs in a text. @param {string} text  @returns {{start: number, end: number, url: string}[]} */
+export function findLinks(text) {
+  const found = [];
+  let end = 0;
+  for (const { index } of text.matchAll(/https?:\/\//gi)) {
+    if (index < end) continue;
+    const match = linkify.matchAtStart(text.slice(index, index + 4000));
+    if (!match) continue;
+    end = index + match.lastIndex;
+    found.push({ start: index, end, url: match.url });
+  }
+  return found;
 }

@@ -1,6 +1,7 @@
 // Running text: of a paragraph, a heading or a table cell. Nodes that are still right are kept, so that appending is cheap
 // and a selection survives. It sets no HTML, ids or styles. Used by view.js.
 
+import { cut } from "../i18n/graphemes.js";
 import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { formula } from "./formula.js";
@@ -87,9 +88,8 @@ export class Prose {
 /** Depends only on the text before the end, so it does not matter how much has arrived. @param {string} text  @param {number} from */
 function endOfPiece(text, from) {
   const half = text.slice(from + PIECE / 2, from + PIECE);
-  const end = Math.max(half.lastIndexOf("\n"), half.lastIndexOf(". ")) + 1 || half.lastIndexOf(" ") + 1 || half.length;
-  const splits = end === half.length && /[\ud800-\udbff]$/.test(half); // a surrogate pair
-  return from + PIECE / 2 + end - (splits ? 1 : 0);
+  const end = Math.max(half.lastIndexOf("\n"), half.lastIndexOf(". ")) + 1 || half.lastIndexOf(" ") + 1;
+  return from + PIECE / 2 + (end || cut(half, half.length - 1).length); // its last letter may go on behind it
 }
 
 /** @param {Span} span  @param {Shared["notes"]} notes  @returns {HTMLElement|Text} */

@@ -19,15 +19,13 @@ export class Byline {
 
   /** @param {Message} message  @param {You|null} you  @returns {string} the name */
   update(message, you) {
-    const { role, author, created_at, edited_at, unsent } = message;
+    const { role, author, run, created_at, edited_at, unsent } = message;
     const name = isMine(message, you) ? strings.you : nameOf(message);
-    const shown = [name, created_at, edited_at, unsent].join();
+    const shown = [name, run?.agent?.slug, created_at, edited_at, unsent].join();
     if (shown === this.#shown) return name;
     this.#shown = shown;
-    const picture =
-      role === "user"
-        ? avatar(author ?? you ?? { id: "", name })
-        : el("span", { class: "avatar agent" }, icon("spark"));
+    const agent = run?.agent ?? { slug: "", name };
+    const picture = avatar(role === "user" ? (author ?? you ?? { id: "", name }) : agent);
     const time =
       created_at && el("time", { datetime: created_at, title: strings.date(created_at) }, strings.time(created_at));
     const edited =

@@ -1,5 +1,6 @@
 // The line above a reply: who wrote the original message, and how it begins. A click goes there. Used by message.js.
 
+import { cut } from "../i18n/graphemes.js";
 import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
 
@@ -15,7 +16,7 @@ export function excerptOf(message) {
     .slice(0, LENGTH * 2)
     .replace(/[*#_`>\s]+/g, " ")
     .trim();
-  return text.slice(0, LENGTH) || message.attachments.map(({ name }) => name).join(", ");
+  return cut(text, LENGTH) || message.attachments.map(({ name }) => name).join(", ");
 }
 
 /** @param {Message|null} message */

@@ -1,7 +1,7 @@
 // Plain text that grows: users' messages and thinking. In people's messages, URLs become links. Answers are shown by
 // markdown/view.js, which has the same interface. Called at most once per animation frame.
 
-import { findLinks } from "../markdown/links.js";
+import { findLinks } from "../markdown/inline.js";
 import { link } from "../markdown/prose.js";
 import { el } from "../ui/dom.js";
 

@@ -227,7 +227,7 @@ export class Commands {
   #fits(command) {
     const length = "text" in command ? [...command.text].length : 0;
     if (length > limits.message) this.#giveUp(command.ref, strings.messageTooLong(limits.message, length));
-    else if (JSON.stringify(command).length > limits.frame) this.#giveUp(command.ref, strings.tooLong(limits.frame));
+    else if (JSON.stringify(command).length > limits.frame) this.#giveUp(command.ref, strings.gaveUp);
     return this.#outbox.has(command.ref);
   }
 

@@ -131,6 +131,7 @@ export interface Conversation {
   mode: Mode;
   last_seq: number;
   running: boolean;
+  answering: { slug: string; name: string } | null;
   awaiting_approval: boolean;
   url: string;
   updated_at: string;

@@ -23,7 +23,7 @@ export class Search {
    * @param {object} on
    * @param {(query: Record<string, string>) => Promise<{results: SearchResult[], more: boolean}>} on.search
    * @param {(conversation: string, message?: string) => string} on.href
-   * @param {(conversation: string, message?: string) => void} on.open
+   * @param {(conversation: string, message?: string, words?: string[]) => void} on.open
    * @param {(searching: boolean) => void} on.change the results replace the list, or give way to it
    * @param {(sentence: string) => void} on.say for screen readers
    */
@@ -108,13 +108,14 @@ export class Search {
   #item(result) {
     const { id, conversation, message } = result;
     const excerpt = highlight(result.excerpt, result.matches);
+    const words = excerpt.filter((part) => part instanceof HTMLElement).map((part) => part.textContent ?? "");
     const title = conversation.title || strings.untitled;
     const meta = message && [message.author?.name, strings.when(message.created_at)].filter(Boolean).join(" · ");
     const link = el(
       "a",
       {
         href: this.#on.href(conversation.id, message?.id),
-        onclick: (event) => opensHere(event) && this.#on.open(conversation.id, message?.id),
+        onclick: (event) => opensHere(event) && this.#on.open(conversation.id, message?.id, words),
       },
       el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a matching title is the excerpt
       message && el("span", { class: "meta" }, meta),
@@ -126,15 +127,18 @@ export class Search {
 
 /**
  * @param {string} text
- * @param {[number, number][]} matches start and end of each match, in order
+ * @param {[number, number][]} matches start and end of each match in Unicode characters, in order
  * @returns {(string|HTMLElement)[]}
  */
 export function highlight(text, matches) {
+  const characters = [...text];
+  const slice = (/** @type {number} */ start, /** @type {number} */ end = characters.length) =>
+    characters.slice(start, end).join("");
   const parts = [];
   let from = 0;
   for (const [start, end] of matches) {
-    parts.push(text.slice(from, start), el("mark", {}, text.slice(start, end)));
+    parts.push(slice(from, start), el("mark", {}, slice(start, end)));
     from = end;
   }
-  return [...parts, text.slice(from)].filter((part) => part !== "");
+  return [...parts, slice(from)].filter((part) => part !== "");
 }

@@ -28,7 +28,7 @@ export class Sidebar {
    * @param {import("../protocol/api.js").Api} options.api
    * @param {(id: string, message?: string) => string} options.href
    * @param {object} on
-   * @param {(id: string, message?: string) => void} on.open
+   * @param {(id: string, message?: string, words?: string[]) => void} on.open
    * @param {() => void} on.create
    * @param {() => void} on.showShortcuts
    * @param {(id: string) => boolean} on.deleted called when the user has deleted a conversation; returns true if it was open

@@ -1,5 +1,7 @@
 // Creates elements: the building blocks of every view.
 
+import { firstLetter } from "../i18n/graphemes.js";
+
 /** @typedef {string|number|boolean|null|undefined|((event: any) => unknown)} Attribute */
 
 /**
@@ -51,7 +53,6 @@ const ICONS = {
   screen: "M3 4.5h14v9h-14zM7.5 16.5h5M10 13.5v3",
   search: "M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l3.5 3.5",
   send: "M10 15.5v-11M5.5 9l4.5-4.5l4.5 4.5",
-  spark: "M10 3c.6 4.2 2.8 6.4 7 7c-4.2.6-6.4 2.8-7 7c-.6-4.2-2.8-6.4-7-7c4.2-.6 6.4-2.8 7-7z",
   stop: "M6.5 6.5h7v7h-7z",
   sun: "M10 7a3 3 0 1 0 0 6a3 3 0 0 0 0-6M10 2.5v1.5M10 16v1.5M2.5 10h1.5M16 10h1.5M4.7 4.7l1 1M14.3 14.3l1 1M4.7 15.3l1-1M14.3 5.7l1-1",
   tool: "M13.2 3.9a3.9 3.9 0 0 0-4.7 5.2l-4.6 4.6a1.7 1.7 0 0 0 2.4 2.4l4.6-4.6a3.9 3.9 0 0 0 5.2-4.7l-2.4 2.4l-2.3-.6l-.6-2.3z",
@@ -112,17 +113,19 @@ export function opensHere(event) {
   return true;
 }
 
-/** Initials on a colour that depends on the person's id. @param {{id: string, name: string}} person */
-export function avatar(person) {
-  const initials = person.name
+/** Initials on a colour that depends on the id of the person, or on the slug of the agent. @param {{id: string, name: string}|{slug: string, name: string}} who */
+export function avatar(who) {
+  const agent = "slug" in who;
+  const initials = who.name
     .split(/[\s._-]+/)
     .filter(Boolean)
     .slice(0, 2)
-    .map((part) => [...part][0])
+    .map(firstLetter)
     .join("");
-  const element = el("span", { class: "avatar", "aria-hidden": "true", translate: "no" }, initials.toUpperCase());
+  const className = agent ? "avatar agent" : "avatar";
+  const element = el("span", { class: className, "aria-hidden": "true", translate: "no" }, initials.toUpperCase());
   let hue = 0;
-  for (const character of String(person.id)) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
+  for (const character of agent ? who.slug : String(who.id)) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
   element.style.setProperty("--hue", String((hue * 47) % 360));
   return element;
 }
