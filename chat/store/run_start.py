@@ -18,7 +18,7 @@ from ..protocol import objects
 from . import prompts
 from .alternatives import create_answer
 from .approvals import call_key
-from .base import PAGE_SIZE, lock_conversation, prompt_messages, read_by_seq
+from .base import PAGE_SIZE, lock_conversation, prompt_messages
 from .budgets import read_remaining
 from .pricing import RemainingBudget, find_price
 from .prompt_files import read_files_for_prompt
@@ -94,7 +94,7 @@ def _describe_start(run: Run, answer: Message, conversation: Conversation) -> St
     budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
     earlier = prompt_messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
     prompt = prompts.build_prompt(
-        read_by_seq(earlier, PAGE_SIZE),
+        earlier.iterator(chunk_size=PAGE_SIZE),
         budget - sum(map(estimate_tokens, transcript)),
         run.agent,
         read_files_for_prompt(conversation.id, answer.seq, budget * CHARS_PER_TOKEN // 2),

@@ -122,7 +122,10 @@ class NousChat extends HTMLElement {
     site.images = new Set(this.#attribute("images").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
     const shell = el("div", { class: "shell", hidden: true });
-    const show = () => (shell.hidden = false);
+    const show = () => {
+      shell.hidden = false;
+      this.#focusField();
+    };
     const style = el("link", { rel: "stylesheet", href: this.getAttribute("stylesheet"), onload: show, onerror: show });
     this.#api = new Api(this.#attribute("api"), this.#attribute("csrf"));
     this.#region = el("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
@@ -188,9 +191,14 @@ class NousChat extends HTMLElement {
     this.#conversation.addTrailingButton(this.#panel.button);
     this.#conversation.start();
     if (this.#target) this.#conversation.reveal(...this.#target);
-    else if (this.#sidebar && !isTouch() && !this.shadowRoot?.activeElement?.matches("input, textarea, [open]"))
-      this.#conversation.focus();
+    else this.#focusField();
     this.#target = null;
+  }
+
+  /** Not where that would open a phone's keyboard, interrupt typing elsewhere, or take the focus from a site's own page. */
+  #focusField() {
+    const elsewhere = this.shadowRoot?.activeElement?.matches("input, textarea, [open]");
+    if (this.#sidebar && !isTouch() && !elsewhere) this.#conversation?.focus();
   }
 
   /** @param {string} id */
