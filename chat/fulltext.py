@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import filterfalse
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from .graphemes import cluster_at, cut
 

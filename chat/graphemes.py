@@ -1,6 +1,6 @@
 """Where a text may be cut: between grapheme clusters (UAX #29), so that no emoji, flag, or accented letter breaks."""
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 _CLUSTER = regex.compile(r"\X")
 

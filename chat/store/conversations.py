@@ -135,8 +135,8 @@ def read_snapshot(user_id: Any, conversation_id: UUID) -> events.Snapshot:
         you=objects.You(me.user.id, me.user.name, me.role, getattr(participant.user, "is_staff", False)),
         conversation=objects.Conversation.of(
             participant.conversation,
-            run=active and active.status,
-            responder=active and active.agent.slug,
+            run=active.status if active else None,
+            responder=active.agent.slug if active else None,
             writers=writers,
             yours=state,
         ),

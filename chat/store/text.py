@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-import regex
+import regex  # type: ignore[import-untyped]
 
 from ..graphemes import cut
 

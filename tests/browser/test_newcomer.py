@@ -91,18 +91,21 @@ def test_a_search_result_opens_at_its_word_and_marks_it(parrot: Site, sign_in: S
     assert page.evaluate(marked) == ["needle", "needle"]
 
 
-def test_the_greeting_and_the_starters_can_be_read_at_200_percent(parrot: Site, sign_in: SignIn) -> None:
-    page = sign_in(parrot, "ada", viewport={"width": 640, "height": 360})
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (320, 180)], ids=["200 %", "400 %"])
+def test_the_greeting_and_the_starters_can_be_read_zoomed_in(
+    parrot: Site, sign_in: SignIn, width: int, height: int
+) -> None:
+    page = sign_in(parrot, "ada", viewport={"width": width, "height": height})
     begin(page)
-    log = page.get_by_role("log").bounding_box()
-    first = page.locator(".greeting")
+    first = page.locator(".starter" if height < 280 else ".greeting").first
     expect(first).to_be_in_viewport(ratio=0.9)
-    box_of = first.bounding_box()
-    assert log
-    assert box_of
-    assert box_of["y"] >= log["y"], "it is under the header"
-    page.locator(".starter").last.scroll_into_view_if_needed()
-    expect(page.locator(".starter").last).to_be_in_viewport()
+    header, place = page.locator(".conversation-header").bounding_box(), first.bounding_box()
+    assert header
+    assert place
+    assert place["y"] >= header["y"] + header["height"], "it is under the header"
+    for text in (page.locator(".greeting"), page.locator(".starter").last):
+        text.scroll_into_view_if_needed()
+        expect(text).to_be_in_viewport(ratio=0.9)
 
 
 def test_the_list_names_the_agent_that_answers_and_each_has_its_picture(start_site: StartSite, sign_in: SignIn) -> None:

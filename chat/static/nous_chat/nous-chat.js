@@ -198,7 +198,7 @@ class NousChat extends HTMLElement {
   /** Not where that would open a phone's keyboard, interrupt typing elsewhere, or take the focus from a site's own page. */
   #focusField() {
     const elsewhere = this.shadowRoot?.activeElement?.matches("input, textarea, [open]");
-    if (this.#sidebar && !isTouch() && !elsewhere) this.#conversation?.focus();
+    if (this.#sidebar && !isTouch() && !elsewhere) this.#conversation?.focus({ preventScroll: true });
   }
 
   /** @param {string} id */
@@ -312,7 +312,7 @@ class NousChat extends HTMLElement {
           !title && !last_seq && (id !== this.getAttribute("conversation") || this.#conversation?.empty),
       );
       this.#created(unused ?? (await this.#api.createConversation()), replace);
-      if (!replace) this.#conversation?.focus();
+      if (!replace) this.#conversation?.focus({ preventScroll: true });
     } catch (refused) {
       this.#complain(/** @type {Refused} */ (refused), replace);
     } finally {

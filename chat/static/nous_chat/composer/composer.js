@@ -187,8 +187,9 @@ export class Composer {
     this.#sentence.textContent = sentence ?? "";
   }
 
-  focus() {
-    this.#text.focus();
+  /** @param {FocusOptions} [options] */
+  focus(options) {
+    this.#text.focus(options);
   }
 
   /** Takes the focus of a button that disappears, except on a phone, where that would open the keyboard. */

@@ -154,8 +154,9 @@ export class Conversation {
     clearTimeout(this.#typingTimer);
   }
 
-  focus() {
-    this.#composer.focus();
+  /** Focuses the message field. @param {FocusOptions} [options] */
+  focus(options) {
+    this.#composer.focus(options);
   }
 
   /** True if it has no messages; the list of conversations learns of a message a moment later. */
