@@ -118,10 +118,10 @@ export class ConversationRow {
 
   #showMeta() {
     const { running, answering, awaiting_approval, updated_at, agent } = this.conversation;
-    const { name } = answering ?? agent;
     const names = [...this.#typing.values()].map(({ name }) => name);
     this.#meta.toggleAttribute("data-busy", names.length > 0 || running);
     let text = strings.when(updated_at);
+    const name = (answering ?? agent)?.name;
     if (running) text = awaiting_approval ? strings.doing.asks(name) : strings.answering(name);
     if (names.length) text = strings.typing(names);
     this.#meta.textContent = text;
