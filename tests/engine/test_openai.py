@@ -99,6 +99,10 @@ class TestUsage:
     def test_usage_may_come_in_groqs_own_field(self) -> None:
         assert decode([sse(STOP | {"x_groq": {"id": "r", "usage": USAGE}})]).usage == Usage(3, 2, 5)
 
+    def test_usage_may_come_in_the_choice(self) -> None:
+        (choice,) = STOP["choices"]
+        assert decode([sse({"choices": [choice | {"usage": USAGE}]})]).usage == Usage(3, 2, 5)
+
     def test_usage_may_be_missing(self) -> None:
         assert decode([sse(STOP | {"usage": None, "x_groq": {"id": "r"}})]).usage is None
 

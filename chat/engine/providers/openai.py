@@ -13,10 +13,10 @@
     choices[].message                                 as `delta`, if nothing came before
     choices[].finish_reason                           Completion.finish_reason, the last that is not null
     ... and .native_finish_reason (OpenRouter)        the stream fails at its end if either names a failure
-    usage, x_groq.usage                               Completion.usage, the last counts
+    usage, x_groq.usage, choices[].usage (Moonshot)   Completion.usage, the last counts
     error; choices[].error; x_groq.error; base_resp   the stream fails, after the rest of the chunk is read
     object "error"; event: error                      the same
-    data: [DONE]                                      the end
+    data: [DONE], also in small letters               the end
 
 A request asks for one choice, so each choice is a part of it, whatever its index; of several answers (`n` in the
 settings) the first counts. Other fields are ignored. Sources:
@@ -199,6 +199,7 @@ class _Choice(msgspec.Struct):
     native_finish_reason: Any = None
     error: Any = None
     index: Any = None
+    usage: Any = None
 
 
 class _Chunk(msgspec.Struct):
@@ -233,7 +234,7 @@ class OpenAIParser(Parser[_Chunk]):
 
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
-        if data.startswith(b"[DONE]"):
+        if data.startswith((b"[DONE]", b"[done]")):
             self.started = self.complete = self.ended = True
             if self._other_indices and not self._finish_reason:
                 raise UnreadableError("several choices, of which the first has no end")
@@ -285,6 +286,7 @@ class OpenAIParser(Parser[_Chunk]):
                 choice.get("native_finish_reason"),
                 choice.get("error"),
                 choice.get("index"),
+                choice.get("usage"),
             )
             for choice in (object_of(item, "choices") for item in items_of(chunk.get("choices"), "choices"))
         ]
@@ -323,6 +325,8 @@ class OpenAIParser(Parser[_Chunk]):
             self._add_end(choice)
         if choice.error and is_error(choice.error):
             self.error = {"error": choice.error}
+        if choice.usage:
+            self._add_usage(choice.usage)
 
     def _add_end(self, choice: _Choice) -> None:
         reason, native = word_of(choice.finish_reason), word_of(choice.native_finish_reason)
@@ -414,17 +418,20 @@ class OpenAIParser(Parser[_Chunk]):
         )
 
     def _add_metadata(self, chunk: _Chunk, data: bytes) -> None:
-        """The fields outside the choices. Several chunks may carry a growing usage: the last one counts."""
+        """The fields outside the choices."""
         self.started = self.started or bool(chunk.usage or chunk.x_groq)
         groq = chunk.x_groq if isinstance(chunk.x_groq, dict) else {}
-        usage = chunk.usage or groq.get("usage")
-        if usage and isinstance(usage, dict):
-            counts = ("prompt_tokens", "completion_tokens", "total_tokens")
-            self._usage = update_counts(self._usage, usage, *counts)
+        self._add_usage(chunk.usage or groq.get("usage"))
         if is_error(chunk.error) or is_error(chunk.base_resp) or chunk.object == "error":
             self._fail(data)
         elif is_error(groq.get("error")):
             self.error = groq["error"]
+
+    def _add_usage(self, usage: object) -> None:
+        """Several chunks may carry a growing usage: the last one counts."""
+        if usage and isinstance(usage, dict):
+            counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+            self._usage = update_counts(self._usage, usage, *counts)
 
 
 def _coerce_message(sent: object, field: str) -> _Message | None:
