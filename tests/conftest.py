@@ -125,7 +125,7 @@ def start_site(database: Database, upstream: Upstream) -> Iterator[Callable[...,
 
 @pytest.fixture
 def stop_after() -> Iterator[Callable[[Server], Any]]:
-    """Stop a server when the test ends: `other = stop_after(site.beside())`."""
+    """Stop a server when the test ends: `other = stop_after(site.second_process())`."""
     kept: list[Server] = []
 
     def keep(server: Any) -> Any:

@@ -205,7 +205,7 @@ def test_a_foreign_conversation_looks_like_an_unknown_one_over_the_socket(
         results = []
         for address in (foreign.pk, uuid.uuid4(), "nonsense"):
             async with InProcess(people["eve"], address) as eve:
-                results.append((await eve.shut(), eve.events))
+                results.append((await eve.wait_closed(), eve.events))
         assert results == [(4404, [])] * 3
 
     scenario(talk)

@@ -113,7 +113,7 @@ class Reader:
 
 async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Room:
     """Measure it. Each process serves half of the sockets, and the senders alternate between the processes."""
-    other = await asyncio.to_thread(target.site.beside)
+    other = await asyncio.to_thread(target.site.second_process)
     seats = target.room[:sockets]
     addresses = [f"ws://127.0.0.1:{port}/ws/chat/{seats[0]['conversation']}/" for port in (target.port, other.port)]
     readers = [Reader(addresses[place % 2], seat["cookie"]) for place, seat in enumerate(seats)]

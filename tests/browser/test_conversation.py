@@ -880,7 +880,7 @@ def test_signed_out_in_another_tab_is_told_and_the_draft_stays(start_site: Start
     box(page).fill("Half a thought")
     run_in(site, "from django.contrib.sessions.models import Session; Session.objects.all().delete()")
     site.kill()
-    with servers.running(site.again()):  # reconnecting notices at once; an open socket, within a minute
+    with servers.running(site.restarted()):  # reconnecting notices at once; an open socket, within a minute
         expect(page.locator(".connection-bar")).to_contain_text("You are signed out. What you wrote is kept.")
     expect(box(page)).to_have_value("Half a thought")
     expect(page.locator(".connection-bar").get_by_role("link", name="Sign in")).to_have_attribute(
@@ -897,7 +897,7 @@ def test_a_restart_is_told_with_a_countdown(start_site: StartSite, sign_in: Sign
         re.compile(r"The server is restarting\. Reconnecting( in \d+ seconds?\.|…)")
     )
     site.process.wait(60)
-    with servers.running(site.again()):
+    with servers.running(site.restarted()):
         live(page)
         expect(page.locator(".connection-bar")).to_be_hidden()
         say(page, "Back again")

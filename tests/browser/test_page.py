@@ -115,7 +115,7 @@ def test_a_connection_that_breaks_is_shown_comes_back_and_loses_nothing(start_si
     expect(page.locator("nous-chat")).to_have_attribute("data-connection", re.compile("reconnecting|offline"))
     say(page, "Sent while away")
     expect(page.locator('article[data-role="user"]')).to_contain_text("Sent while away")
-    again = site.again()
+    again = site.restarted()
     with servers.running(again):
         live(page)
         ends(page, "completed")
@@ -130,7 +130,7 @@ def test_what_a_dead_server_was_writing_is_marked_and_can_be_made_again(start_si
     say(page, "Hello")
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w100 ")
     site.kill()
-    with servers.running(site.again()):
+    with servers.running(site.restarted()):
         ends(page, "interrupted")
         assert shown(page) == stored(page, conversation)[-1]["text"]
         expect(page.get_by_role("button", name="Retry")).to_be_visible()
@@ -140,7 +140,7 @@ def test_two_people_see_each_other_and_the_same_answer(
     start_site: StartSite, sign_in: SignIn, stop_after: Callable[[Any], Any], redis: str
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL="custom:words@n=150,delay=20", REDIS_URL=redis)
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
     ada, bob = sign_in(site, "ada"), sign_in(other, "bob")
     conversation = begin(ada)
     add_participant(site, conversation, "bob")

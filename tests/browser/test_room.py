@@ -21,7 +21,7 @@ def test_three_people_in_two_processes(
     start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn, upstream: Upstream
 ) -> None:
     one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL="custom:words@n=200,delay=20,hold=100")
-    two = stop_after(one.beside())
+    two = stop_after(one.second_process())
     ada, bob, eve = sign_in(one, "ada"), sign_in(two, "bob"), sign_in(two, "eve")
     everybody = (ada, bob, eve)
     conversation = made(ada, "Together")

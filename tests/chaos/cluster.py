@@ -69,7 +69,7 @@ class Cluster:
         async with process.lock:
             await asyncio.to_thread(process.site.stop if gracefully else process.site.kill)
             await asyncio.sleep(after)
-            process.site = await asyncio.to_thread(process.site.again)
+            process.site = await asyncio.to_thread(process.site.restarted)
             process.memory = 0.0
             await process.query("loss", self.loss)
 

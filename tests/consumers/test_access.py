@@ -22,7 +22,7 @@ def test_a_foreign_conversation_closes_like_one_that_does_not_exist(
 
     async def talk() -> None:
         async with InProcess(people["eve"], conversation_id) as eve:
-            assert await eve.shut() == 4404
+            assert await eve.wait_closed() == 4404
             assert eve.events == []
 
     scenario(talk)
@@ -32,7 +32,7 @@ def test_an_anonymous_user_gets_close_code_4401(scenario: Scenario, room: Conver
     async def talk() -> None:
         for address in (room.pk, ""):
             async with InProcess(AnonymousUser(), address) as nobody:
-                assert await nobody.shut() == 4401
+                assert await nobody.wait_closed() == 4401
 
     scenario(talk)
 

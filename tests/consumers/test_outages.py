@@ -23,7 +23,7 @@ def test_a_socket_that_cannot_be_served_closes_with_a_code_that_every_server_can
     async def talk() -> None:
         monkeypatch.setattr(base, "mailbox", fail)
         async with InProcess(people["ada"], room.pk) as ada:
-            assert await ada.shut() == 4011
+            assert await ada.wait_closed() == 4011
 
     scenario(talk)
 
@@ -41,7 +41,7 @@ def test_a_socket_that_cannot_join_its_groups_is_told_that_the_layer_is_away(
             await ada.hear("snapshot")
             monkeypatch.setattr(InMemoryChannelLayer, "group_add", hang)
             async with InProcess(people["ada"], room.pk) as late:
-                assert await late.shut() == 4011
+                assert await late.wait_closed() == 4011
                 assert [event["code"] for event in late.events] == ["layer_away"]
 
     scenario(talk)

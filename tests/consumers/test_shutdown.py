@@ -27,10 +27,10 @@ def test_a_drain_closes_sockets_refuses_new_ones_and_interrupts_long_runs(
             await ada.say("Hello")
             await ada.hear("run.delta", 2)
             draining = asyncio.create_task(node.current().drain(0.3))
-            assert await ada.shut() == 1012
+            assert await ada.wait_closed() == 1012
             assert ada.events[-1]["type"] == "closing"
             async with InProcess(people["bob"], room.pk) as bob:
-                assert await bob.shut() == 1012
+                assert await bob.wait_closed() == 1012
             await draining
 
     scenario(talk)
@@ -62,7 +62,7 @@ def test_the_next_run_in_the_queue_is_left_to_other_processes_during_a_drain(
             await ada.say("And then?", mode="queue", ref="queued")
             assert (await ada.answered("queued"))["type"] == "ack"
             upstream.release()
-            assert await ada.shut() == 1012
+            assert await ada.wait_closed() == 1012
             await drains[0]
 
     scenario(talk)

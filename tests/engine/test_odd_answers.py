@@ -354,7 +354,7 @@ FRAMES: dict[str, tuple[str, bytes]] = {
     "a named event": ("openai", sse(A, b'event: status\ndata: {"message": "Searching"}\n\n', B, STOP)),
     "no data before the end": ("openai", sse(A, b"data:\n\ndata: \n\n", B, STOP)),
     "[DONE] as a JSON text": ("openai", sse(A, B, b'data: "[DONE]"\n\n', done=False)),
-    "[DONE] in small letters": ("openai", sse(A, B, b'data: [done]\n\n', done=False)),
+    "[DONE] in small letters": ("openai", sse(A, B, b"data: [done]\n\n", done=False)),
     "Anthropic's events as JSON lines": (
         "anthropic",
         lines(block(type="text", text="a"), piece(text="b"), stopped(), {"type": "message_stop"}),

@@ -196,7 +196,7 @@ def test_people_of_another_process_are_shown_until_it_crashes(start_site: Callab
     from ..support.client import signed_in
 
     site = start_site(REDIS_URL=redis)
-    other = site.beside()
+    other = site.second_process()
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada, signed_in(site, "bob") as bob:

@@ -36,7 +36,7 @@ def two_processes(database: Any, redis: str) -> Iterator[tuple[Site, Site]]:
     """Two processes of one site."""
     url = database.copy()
     site = Site(servers.environment(DATABASE_URL=url, REDIS_URL=redis, REDIS_PREFIX=os.urandom(4).hex()))
-    other = site.beside()
+    other = site.second_process()
     with servers.running(site, other):
         yield site, other
 
@@ -57,7 +57,7 @@ def test_signing_out_closes_the_sockets_of_that_session_in_every_process(two_pro
                     await socket.hear("snapshot")
                 await ada.sign_out()
                 for socket in (here, there, inbox):
-                    assert await socket.shut() == 4401
+                    assert await socket.wait_closed() == 4401
                 await another.send("ping", ref="1")
                 assert (await another.answered("1"))["type"] == "pong"
 
@@ -86,7 +86,7 @@ def test_a_change_in_any_process_closes_the_sockets_of_a_user_who_lost_access(
             async with ada.socket(conversation) as owner, bob.socket(conversation) as member:
                 await member.hear("snapshot")
                 await asyncio.to_thread(run_code, site, code)
-                assert await member.shut() == closed
+                assert await member.wait_closed() == closed
                 await owner.send("ping", ref="1")
                 assert (await owner.answered("1"))["type"] == "pong"
 
@@ -129,11 +129,11 @@ def test_a_change_without_a_signal_is_noticed_at_the_next_re_check(
                 case "removed":
                     await participants.adelete()
                     hub.watch(due)
-                    assert await bob.shut() == 4403
+                    assert await bob.wait_closed() == 4403
                 case "deactivated":
                     await type(people["bob"]).objects.filter(pk=people["bob"].pk).aupdate(is_active=False)
                     hub.watch(due)
-                    assert await bob.shut() == 4401
+                    assert await bob.wait_closed() == 4401
                 case "lowered":
                     await participants.aupdate(role="viewer")
                     hub.watch(due)

@@ -19,7 +19,7 @@ async def ask(person: Person, method: str, path: str, status: int, **body: Any) 
     return answer.json() if answer.content else None
 
 
-def told(reader: Socket, **fields: Any) -> Callable[[], Any]:
+def shows(reader: Socket, **fields: Any) -> Callable[[], Any]:
     """Whether a `conversation.updated` has come with these fields, in the conversation or in `yours`."""
 
     def heard() -> bool:
@@ -33,7 +33,7 @@ def test_what_one_does_on_one_process_reaches_the_others_on_another(
     start_site: StartSite, stop_after: Callable[[Site], Site], redis: str
 ) -> None:
     one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL="custom:words@n=5", NOUS_CHAT_TITLE_MODEL="custom:words@n=2")
-    two = stop_after(one.beside())
+    two = stop_after(one.second_process())
 
     async def talk() -> None:
         async with signed_in(one, "ada") as ada, signed_in(one, "bob") as bob, signed_in(one, "eve") as eve:
@@ -58,15 +58,15 @@ def test_what_one_does_on_one_process_reaches_the_others_on_another(
                 assert first["text"] == text(5)
 
                 # a title by a model, unread counts, reading, renaming
-                await list_of_bob.until(told(list_of_bob, title="w0 w1", unread=2))
+                await list_of_bob.until(shows(list_of_bob, title="w0 w1", unread=2))
                 await bob_there.send("read", seq=first["seq"])
-                await list_of_bob.until(told(list_of_bob, title="w0 w1", unread=0))
+                await list_of_bob.until(shows(list_of_bob, title="w0 w1", unread=0))
                 await ask(ada, "PATCH", at, 200, title="Cats")
                 for reader in (bob_there, list_of_bob, list_of_eve):
-                    await reader.until(told(reader, title="Cats"))
+                    await reader.until(shows(reader, title="Cats"))
                 await ask(bob, "PATCH", at, 200, pinned=True)
-                await list_of_bob.until(told(list_of_bob, pinned=True))
-                assert not told(list_of_eve, pinned=True)()
+                await list_of_bob.until(shows(list_of_bob, pinned=True))
+                assert not shows(list_of_eve, pinned=True)()
                 await ask(bob, "PATCH", at, 403, title="Dogs")
 
                 # alternatives
@@ -94,7 +94,7 @@ def test_what_one_does_on_one_process_reaches_the_others_on_another(
                 # gone for all, and back
                 await ask(bob, "DELETE", at, 403)
                 await ask(ada, "DELETE", at, 204)
-                assert await bob_there.shut() == await ada_here.shut() == 4403
+                assert await bob_there.wait_closed() == await ada_here.wait_closed() == 4403
                 for reader in (list_of_bob, list_of_eve):
                     assert (await reader.hear("conversation.removed"))["conversation"] == room
                 assert (await bob.http.get(f"/chat/api/{at}messages/")).status_code == 404

@@ -36,7 +36,7 @@ def test_what_waited_when_a_process_ended_is_answered_by_another(
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, how: signal.Signals
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **tuned(DRAIN_SECONDS=1, HOST_TIMEOUT=5))
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:
@@ -78,12 +78,12 @@ def test_what_waited_in_the_only_process_is_answered_when_it_is_back_and_somebod
                 assert (await two.hear("run.queued"))["place"] == 1
                 site.process.send_signal(signal.SIGTERM)
                 for socket in (one, two):
-                    await socket.shut()
+                    await socket.wait_closed()
             return [first, second]
 
     first, second = asyncio.run(begin())
     site.process.wait(60)
-    again = site.again()
+    again = site.restarted()
     with servers.running(again):
 
         async def look() -> None:
@@ -116,14 +116,14 @@ def test_sigterm_under_uvicorn_lets_an_answer_finish_and_sends_browsers_away(
                 await socket.say("Hello")
                 await socket.hear("run.delta", 3)
                 site.process.send_signal(signal.SIGTERM)
-                assert await socket.shut() == 1012
+                assert await socket.wait_closed() == 1012
             return conversation
 
     with servers.running(site):
         conversation = asyncio.run(talk())
         upstream.release()
         site.process.wait(60)
-    stored = last_message(site.again(), conversation)
+    stored = last_message(site.restarted(), conversation)
     assert (stored["run"]["status"], stored["text"]) == ("completed", text(upstream.stats()["words"]))
 
 
@@ -138,13 +138,13 @@ def test_sigterm_under_uvicorn_interrupts_what_takes_too_long_and_keeps_its_text
                 await socket.say("Hello")
                 await socket.hear("run.delta", 3)
                 site.process.send_signal(signal.SIGTERM)
-                await socket.shut()
+                await socket.wait_closed()
                 return conversation, socket.answer["text"]
 
     with servers.running(site):
         conversation, seen = asyncio.run(talk())
         site.process.wait(60)
-    stored = last_message(site.again(), conversation)
+    stored = last_message(site.restarted(), conversation)
     assert (stored["run"]["status"], stored["run"]["error"]["code"]) == ("interrupted", "shutdown")
     assert stored["text"].startswith(seen)
     assert text(10_000).startswith(stored["text"])
@@ -154,7 +154,7 @@ def test_the_command_takes_what_dead_processes_left_and_nothing_of_the_living(
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
-    dying = stop_after(site.beside())
+    dying = stop_after(site.second_process())
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:

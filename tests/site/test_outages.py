@@ -233,7 +233,7 @@ def test_after_an_outage_of_the_database_no_process_takes_the_living_runs_of_ano
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, upstream: Upstream
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
-    others = [stop_after(site.beside()) for _ in range(2)]
+    others = [stop_after(site.second_process()) for _ in range(2)]
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada, contextlib.AsyncExitStack() as open_sockets:
@@ -263,7 +263,7 @@ def test_a_process_that_stood_still_and_was_declared_dead_publishes_nothing_more
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, upstream: Upstream
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **tuned(HOST_TIMEOUT=5))
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:
@@ -294,7 +294,7 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
     start_site: StartSite, stop_after: Callable[[Any], Any], own_redis: Server, upstream: Upstream
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL="custom:told", REDIS_URL=address(own_redis))
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:
@@ -340,7 +340,7 @@ def test_redis_restarts_in_the_middle_of_answers_and_everybody_ends_with_the_sto
     start_site: StartSite, stop_after: Callable[[Any], Any], own_redis: Server, upstream: Upstream
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=address(own_redis))
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:

@@ -188,7 +188,7 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_
             assert (await ada.answered("again"))["type"] == "pong"
             for _ in range(40):
                 await ada.send("ping")
-            assert await ada.shut() == 4429
+            assert await ada.wait_closed() == 4429
 
     scenario(talk)
 

@@ -35,7 +35,7 @@ def test_three_people_two_processes_two_agents(
     start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, upstream: Upstream
 ) -> None:
     one = start_site(REDIS_URL=redis, **SETTINGS)
-    two = stop_after(one.beside())
+    two = stop_after(one.second_process())
 
     async def talk() -> None:
         async with signed_in(one, "ada") as ada, signed_in(one, "bob") as bob, signed_in(two, "eve") as eve:
@@ -108,7 +108,7 @@ def test_three_people_two_processes_two_agents(
                     assert (await viewer.hear("participant.updated"))["participant"]["role"] == "owner"
                     await ask(ada, "DELETE", f"{at}participants/{mine['eve']}/", 403)
                     await ask(bob, "DELETE", f"{at}participants/{mine['eve']}/", 204)
-                    assert await viewer.shut() == 4403
+                    assert await viewer.wait_closed() == 4403
                     assert (await list_of_eve.hear("conversation.removed"))["conversation"] == room
                     await here.until(lambda: names(here) == {"ada", "bob"})
                     await ask(eve, "GET", at, 404)
@@ -141,7 +141,7 @@ def test_a_budget_holds_over_processes(start_site: StartSite, stop_after: Callab
         NOUS_CHAT_MODEL="custom:words@n=2000,delay=2",
         NOUS_CHAT='{"BUDGETS": [{"per": "user", "tokens": 200}]}',
     )
-    two = stop_after(one.beside())
+    two = stop_after(one.second_process())
 
     async def talk() -> None:
         async with signed_in(one, "ada") as ada:

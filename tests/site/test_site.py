@@ -155,7 +155,7 @@ def test_two_people_on_two_processes_see_the_same_stream(
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, upstream: Upstream
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis)
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada, signed_in(site, "bob") as bob:
@@ -182,7 +182,7 @@ def test_stop_and_sync_reach_the_owner_from_another_process(
     start_site: StartSite, stop_after: Callable[[Any], Any], redis: str, upstream: Upstream
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL=FLOWING, REDIS_URL=redis, **WITHOUT_TICKS)
-    other = stop_after(site.beside())
+    other = stop_after(site.second_process())
     aborted = upstream.ended()["aborted"]
 
     async def talk() -> None:
@@ -219,7 +219,7 @@ def test_what_a_killed_process_was_writing_is_kept_and_marked(start_site: StartS
                 return conversation, checkpoint
 
     conversation, checkpoint = asyncio.run(begin())
-    again = site.again()
+    again = site.restarted()
     with servers.running(again):
 
         async def look() -> None:
@@ -251,13 +251,13 @@ def test_sigterm_lets_an_answer_finish_and_tells_browsers_to_come_back(
                 site.process.send_signal(signal.SIGTERM)
                 closing = await socket.hear("closing")
                 assert closing["reconnect_in"] > 0
-                assert await socket.shut() == 4012, "daphne"
+                assert await socket.wait_closed() == 4012, "daphne"
             return conversation
 
     conversation = asyncio.run(talk())
     upstream.release()
     site.process.wait(60)
-    stored = last_message(site.again(), conversation)
+    stored = last_message(site.restarted(), conversation)
     assert (stored["run"]["status"], stored["text"]) == ("completed", text(upstream.stats()["words"]))
 
 

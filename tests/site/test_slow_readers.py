@@ -182,7 +182,7 @@ def test_a_frame_that_is_too_long_is_refused_and_one_that_is_far_too_long_is_not
                 )
                 assert (await socket.answered("2"))["type"] == "pong", "64 Ki characters, whatever they take in bytes"
                 await socket.transmit("x" * 300_000)
-                assert await socket.shut() in (1006, 1009)
+                assert await socket.wait_closed() in (1006, 1009)
             peer = Raw(ada, conversation)
             before = memory(site)
             peer.connection.sendall(b"\x81\xff" + (2**32).to_bytes(8, "big") + bytes(4))

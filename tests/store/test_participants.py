@@ -232,7 +232,7 @@ def test_joins_and_departures_are_published_and_removed_users_are_disconnected(
                 await eve.say("May I?", ref="x")
                 assert (await eve.answered("x"))["code"] == "forbidden"
                 await change(store.remove_participant, int(theirs["id"]))
-                assert await eve.shut() == 4403
+                assert await eve.wait_closed() == 4403
             assert (await bob.hear("participant.left"))["participant"]["id"] == theirs["id"]
             assert (await inbox.hear("conversation.removed"))["conversation"] == str(room.pk)
             async with InProcess(people["eve"], room.pk) as late:

@@ -84,7 +84,7 @@ class Talker(Reader):
         frame: Frame = await self.until(lambda: next((e for e in self.events if e.get("ref") == ref), None), seconds)
         return frame
 
-    async def shut(self, seconds: float = 60) -> int:
+    async def wait_closed(self, seconds: float = 60) -> int:
         """Wait until the server closes; returns the close code."""
         async with asyncio.timeout(seconds):
             while self.closed is None:

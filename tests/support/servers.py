@@ -357,11 +357,11 @@ class Site(Server):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def beside(self) -> "Site":
+    def second_process(self) -> "Site":
         """A second process of the same site."""
         return Site(self.env, command=self._command)
 
-    def again(self) -> "Site":
+    def restarted(self) -> "Site":
         """The same address after this process has ended."""
         return Site(self.env, self.port, self._command)
 
