@@ -618,7 +618,7 @@ def test_a_draft_keeps_its_files_and_what_it_answers(start_site: StartSite, sign
     page.reload()
     live(page)
     expect(box(page)).to_have_value("Like these")
-    assert page.evaluate("document.activeElement.tagName") in ("BODY", "HTML"), "a page that loads takes no focus"
+    expect(box(page)).to_be_focused()
     expect(page.locator(".replying")).to_contain_text("Replying to ada: Which colour?")
     expect(page.locator('.uploads li[data-state="there"]')).to_have_count(2)
     until(page, lambda: asked.count("fetch HEAD") == 2, "that the server is asked for both")

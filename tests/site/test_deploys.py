@@ -27,7 +27,7 @@ class Uvicorn(Site):
         command = [sys.executable, "-m", "uvicorn", *options, "nousproject.asgi:application"]
         Server.__init__(self, command, port, env)
 
-    def again(self) -> "Uvicorn":
+    def restarted(self) -> "Uvicorn":
         return Uvicorn(self.env, self.port)
 
 
