@@ -101,3 +101,14 @@ def production_site(database: Database, upstream: Upstream, static_files: Path) 
             return site
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def parrot(database: Database, upstream: Upstream) -> Iterator[Site]:
+    """A site whose agent says what it is told: `words@n=3` for three words."""
+    env = servers.environment(
+        DATABASE_URL=database.copy(), NOUS_CHAT_MODEL="custom:told", CUSTOM_BASE_URL=f"{upstream.url}/v1"
+    )
+    site = Site(env)
+    with servers.running(site):
+        yield site

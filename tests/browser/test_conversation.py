@@ -14,6 +14,7 @@ from tests.support.page import (
     StartSite,
     answer,
     begin,
+    box,
     ends,
     fill,
     live,
@@ -44,10 +45,6 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c4944415408d763f8ffff3f0005fe02fea7356b2d0000000049454e44ae426082"
 )
-
-
-def box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Message")
 
 
 def person(page: Page) -> Locator:

@@ -1,31 +1,14 @@
 """How text gets into the page and out of it: input methods, the clipboard, phones."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support import servers
-from tests.support.page import SignIn, answer, begin, ends, live, made, row, say
+from tests.support.page import SignIn, answer, begin, box, ends, live, made, row, say
 from tests.support.servers import Site, Upstream
 
 pytestmark = pytest.mark.browser
-
-
-def box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Message")
-
-
-@pytest.fixture(scope="module")
-def parrot(database: servers.Database, upstream: Upstream) -> Iterator[Site]:
-    """A site whose agent says what it is told: `words@n=3` for three words."""
-    env = servers.environment(
-        DATABASE_URL=database.copy(), NOUS_CHAT_MODEL="custom:told", CUSTOM_BASE_URL=f"{upstream.url}/v1"
-    )
-    site = Site(env)
-    with servers.running(site):
-        yield site
 
 
 # --- Input methods

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.support import servers
-from tests.support.page import SignIn, answer, begin, ends, fill, live, made, row, say, stored, until
+from tests.support.page import SignIn, answer, begin, box, ends, fill, live, made, row, say, stored, until
 from tests.support.servers import Site, Upstream
 
 pytestmark = pytest.mark.browser
@@ -18,10 +18,6 @@ pytestmark = pytest.mark.browser
 NOTICE = ".composer .notice"
 SIGNED_OUT = "You are signed out. What you wrote is kept."
 BLOCKED = "This network blocks live updates."
-
-
-def box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Message")
 
 
 @pytest.fixture(scope="module")

@@ -1,30 +1,14 @@
 """What a newcomer does first: type, look for keys, search, zoom, ask two agents."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
-from tests.support import servers
-from tests.support.page import SLOW, SignIn, StartSite, answer, begin, ends, fill, live, made, posting, row, say
-from tests.support.servers import Site, Upstream
+from tests.support.page import SLOW, SignIn, StartSite, answer, begin, box, ends, fill, live, made, posting, row, say
+from tests.support.servers import Site
 
 pytestmark = pytest.mark.browser
-
-
-def box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Message")
-
-
-@pytest.fixture(scope="module")
-def parrot(database: servers.Database, upstream: Upstream) -> Iterator[Site]:
-    env = servers.environment(
-        DATABASE_URL=database.copy(), NOUS_CHAT_MODEL="custom:told", CUSTOM_BASE_URL=f"{upstream.url}/v1"
-    )
-    site = Site(env)
-    with servers.running(site):
-        yield site
 
 
 def test_typing_goes_into_the_field_from_the_beginning(parrot: Site, sign_in: SignIn) -> None:

@@ -39,10 +39,14 @@ def live(page: Page) -> None:
     expect(page.locator("nous-chat")).to_have_attribute("data-connection", "live")
 
 
+def box(page: Page) -> Locator:
+    """The message field."""
+    return page.get_by_role("textbox", name="Message")
+
+
 def say(page: Page, what: str) -> None:
-    box = page.get_by_role("textbox", name="Message")
-    box.fill(what)
-    box.press("Enter")
+    box(page).fill(what)
+    box(page).press("Enter")
 
 
 def answer(page: Page) -> Locator:
@@ -89,7 +93,7 @@ def types(page: Page, seen: Locator) -> None:
     """Type until the typing indicator is visible elsewhere. It disappears when typing pauses."""
 
     def more() -> bool:
-        page.get_by_role("textbox", name="Message").press("x")
+        box(page).press("x")
         return seen.is_visible()
 
     until(page, more, "that somebody types")

@@ -366,7 +366,7 @@ class AnthropicParser(Parser[_Event]):
         if not self.complete or all(block.kind in ("text", "tool_use") for block in self._blocks):
             return None
         blocks = self._blocks
-        if self._stop_reason == "pause_turn":  # Continue asks anew, so a call of the server's own gets no result
+        if self._stop_reason == "pause_turn":  # Continue is a new request: a call of the server gets no result
             answered = [block.start.get("tool_use_id") for block in blocks]
             blocks = [b for b in blocks if not (b.kind.endswith("_tool_use") and b.start.get("id") not in answered)]
         return self._whole_replay("anthropic", [content for block in blocks if (content := block.content())])

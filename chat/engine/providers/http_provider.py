@@ -23,7 +23,7 @@ logger = logging.getLogger("nous_chat.engine")
 
 
 class _FieldRefusedError(Exception):
-    """The request is to be sent again without a field."""
+    """Send the request again without a field."""
 
 
 class HTTPProvider(ABC):
