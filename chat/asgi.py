@@ -1,18 +1,24 @@
 """The ASGI application of a site with the chat: `application(get_asgi_application())` in its asgi.py."""
 
+import logging
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import OriginValidator
-from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
 from .routing import websocket_urlpatterns
+
+logger = logging.getLogger("nous_chat.consumers")
 
 
 def application(http: Any) -> ProtocolTypeRouter:
@@ -31,22 +37,46 @@ def websocket() -> Any:
     )
 
 
-class SameOrigin(OriginValidator):  # type: ignore[misc]  # channels has no types
-    """Accepts sockets from pages of ALLOWED_HOSTS only: the browser sends its cookies whichever site's page opens one.
+class SameOrigin:
+    """Refuses sockets of other sites' pages with HTTP 403: a browser sends its cookies whichever page opens the socket.
 
-    A client without an Origin header is not a browser (RFC 6455, 4.1: browsers MUST send it), so no foreign page is
-    using it.
+    The rule is Django's for forms: the page's origin is the scheme, host, and port to which the request was sent, which
+    ALLOWED_HOSTS must contain, or it is in CSRF_TRUSTED_ORIGINS. A client without an Origin header is not a browser
+    (RFC 6455, 4.1: browsers MUST send it), so no foreign page is using it.
     """
 
     def __init__(self, app: Any) -> None:
-        # Not AllowedHostsOriginValidator, which accepts no client without an Origin.
-        hosts = settings.ALLOWED_HOSTS
-        if settings.DEBUG and not hosts:
-            hosts = ["localhost", "127.0.0.1", "[::1]"]
-        super().__init__(app, hosts)
+        self._app = app
+        self._csrf = CsrfViewMiddleware(lambda _: HttpResponse())
 
-    def valid_origin(self, parsed_origin: Any) -> bool:
-        return parsed_origin is None or bool(self.validate_origin(parsed_origin))
+    async def __call__(
+        self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        if self._is_allowed(scope):
+            await self._app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    def _is_allowed(self, scope: dict[str, Any]) -> bool:
+        scheme = "https" if scope.get("scheme") == "wss" else "http"
+        request = ASGIRequest(
+            {"method": "GET", "path": "/", "scheme": scheme} | {n: scope.get(n) for n in ("headers", "server")},
+            BytesIO(),
+        )
+        try:
+            address = f"{request.scheme}://{request.get_host()}"
+        except DisallowedHost as error:
+            logger.warning("Refused a socket. %s", error)
+            return False
+        if "HTTP_ORIGIN" not in request.META or self._csrf._origin_verified(request):  # type: ignore[attr-defined]
+            return True
+        logger.warning(
+            "Refused a socket of a page at %a, because the request was sent to %a. If that page is yours, the proxy "
+            "must pass Host and X-Forwarded-Proto on for sockets too (docs/troubleshooting.md, HTTP 403).",
+            request.META["HTTP_ORIGIN"],
+            address,
+        )
+        return False
 
 
 async def lifespan(

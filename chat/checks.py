@@ -6,7 +6,6 @@ nous_chat.W003  in-memory channel layer with DEBUG off
 nous_chat.E004  no channel layer
 nous_chat.E005  channels_redis.core with redis-py 8 and no socket_timeout
 nous_chat.W006  Redis channel layer without a prefix
-nous_chat.W007  "*" in ALLOWED_HOSTS
 nous_chat.W008  daphne after django.contrib.staticfiles
 nous_chat.W009  SQLite without WAL or immediate transactions
 nous_chat.W010  no ASGI_APPLICATION
@@ -115,14 +114,6 @@ def _times_out(config: dict[str, Any]) -> bool:
 @register("nous_chat")
 def check_serving(**_: Any) -> list[CheckMessage]:
     problems: list[CheckMessage] = []
-    if "*" in settings.ALLOWED_HOSTS:
-        problems.append(
-            Warning(
-                '"*" in ALLOWED_HOSTS lets pages of any site open sockets with the cookies of their visitors.',
-                hint="List the host names of this site.",
-                id="nous_chat.W007",
-            )
-        )
     installed = [config.name for config in apps.get_app_configs()]
     static = "django.contrib.staticfiles"
     if "daphne" in installed and static in installed and installed.index("daphne") > installed.index(static):

@@ -29,6 +29,7 @@ def install() -> None:
 
 def _server_class() -> type:
     from daphne.server import Server  # importing it installs Twisted's reactor
+    from twisted.internet.interfaces import ISSLTransport
 
     class BoundedServer(Server):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -37,6 +38,8 @@ def _server_class() -> type:
             super().__init__(*args, **options)
 
         def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+            # daphne names the scheme of requests only; without it, chat/asgi.py would refuse pages over TLS.
+            scope.setdefault("scheme", "wss" if ISSLTransport.providedBy(protocol.transport) else "ws")
             queue = super().create_application(protocol, scope)
             if queue is None or scope["type"] != "websocket":
                 return queue

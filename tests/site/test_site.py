@@ -106,7 +106,8 @@ def test_a_page_of_another_site_cannot_open_a_socket(start_site: StartSite) -> N
             return closed.rcvd.code
         return 0
 
-    assert asyncio.run(connect("https://evil.example")) == 403
+    for origin in ("https://evil.example", f"https://127.0.0.1:{site.port}", "http://127.0.0.1:1"):
+        assert asyncio.run(connect(origin)) == 403
     assert asyncio.run(connect(f"http://127.0.0.1:{site.port}")) == 4401
 
 
