@@ -6,8 +6,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_safe
 
 
+@require_safe
 @xframe_options_sameorigin
 def diagram(request: HttpRequest) -> HttpResponse:
     """Mermaid runs in this frame, because its input is untrusted: the frame has no origin of its own and no network

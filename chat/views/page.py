@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 from msgspec import Struct
 
 from .. import i18n, store
@@ -17,6 +18,7 @@ from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
 
 
+@require_safe
 @login_required
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
     """The list of conversations, and the open conversation if there is one."""

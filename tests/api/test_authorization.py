@@ -1,0 +1,82 @@
+"""Every address of the chat, with every method, as every kind of user: the table in tests/support/authorization.py."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+
+from chat import urls
+
+from ..support.authorization import (
+    ADDRESSES,
+    BODIES,
+    KWARGS,
+    METHODS,
+    READERS,
+    ROLES,
+    SECRET,
+    VARIANTS,
+    World,
+    build_world,
+    digest,
+    read_table,
+    writes,
+)
+
+TABLE = read_table(ADDRESSES)
+NAMES = {pattern.name: pattern for pattern in urls.urlpatterns}
+
+
+@pytest.fixture(autouse=True)
+def unhurried(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rate limit, files in a folder of the test, and one connection, also for asynchronous views."""
+    settings.NOUS_CHAT = {"COMMAND_RATE": 10_000, "COMMAND_BURST": 10_000}
+    settings.MEDIA_ROOT = tmp_path
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
+def test_every_address_is_in_the_table() -> None:
+    assert {name.partition(":")[0] for name, _ in TABLE} == set(NAMES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_everybody_gets_the_answers_of_the_table(role: str) -> None:
+    world = build_world(role)
+    client = Client(raise_request_exception=False)
+    if role != "anonymous":
+        client.force_login(world.users[role], backend="django.contrib.auth.backends.ModelBackend")
+    before, wrong = digest(), []
+    for row, method in sorted({(name, method) for name in NAMES for method in METHODS} | set(TABLE)):
+        expected = TABLE[row, method][role] if (row, method) in TABLE else "405"
+        with transaction.atomic():
+            with writes() as written:
+                answer = request(client, world, row, method, role)
+            changed = bool(written) and digest() != before
+            transaction.set_rollback(True)
+        status = "login" if answer.get("Location", "").startswith("/accounts/login/") else str(answer.status_code)
+        found = status + "+" * changed
+        if found != expected:
+            wrong.append(f"{row} {method}: {found} instead of {expected}")
+        if role not in READERS and row != "join" and "+" not in found and SECRET.encode() in answer.content:
+            wrong.append(f"{row} {method}: shows what only participants may read")
+    assert not wrong, "\n".join(wrong)
+
+
+def request(client: Client, world: World, row: str, method: str, role: str) -> Any:
+    name = row.partition(":")[0]
+    kwargs: dict[str, Any] = {}
+    for argument in NAMES[name].pattern.converters:
+        kwargs |= KWARGS[argument](world, role)
+    if row in VARIANTS:
+        kwargs |= VARIANTS[row](world, role)
+    url = reverse(f"nous_chat:{name}", kwargs=kwargs)
+    if name == "api-search":
+        url += f"?q={SECRET}"
+    body = BODIES[row, method](world, role) if (row, method) in BODIES else {}
+    if "form" in body:
+        return client.post(url, body["form"])
+    return client.generic(method, url, json.dumps(body), "application/json")

@@ -1,0 +1,261 @@
+"""Who may do what: one conversation with everybody around it, and the expected answer to each request and command.
+
+The tables are the rules. tests/api/test_authorization.py sends every request of `ADDRESSES`, and
+tests/consumers/test_authorization.py every command of `COMMANDS`; both fail if an address, a method, or a command of the
+chat is not in its table. A cell is the expected answer; with a `+`, it must change the database, without, it must not.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.core.files.base import ContentFile
+from django.db import connection, models
+from django.utils import timezone
+
+from chat import store
+from chat.models import Attachment, Conversation, Invitation, Message, Participant, Removal, Run, ToolCall
+
+from .store_helpers import begin, end
+
+SECRET = "Sesame"
+"""In the title, in the texts, and in the file: nobody who cannot read the conversation may get it."""
+
+ROLES = ("anonymous", "stranger", "viewer", "member", "owner", "removed", "deleted", "deactivated", "staff")
+"""The columns. `stranger`: not in the conversation. `removed`: was a member. `deleted`: the owner of the conversation,
+which is deleted. `deactivated`: a member whose account is. `staff`: not in the conversation, without permissions.
+"""
+
+READERS = {"viewer", "member", "owner"}
+
+ADDRESSES = """
+                                 anonymous stranger viewer member owner removed deleted deactivated staff
+home                     GET     login     200      200    200    200   200     200     login       200
+home                     HEAD    login     200      200    200    200   200     200     login       200
+conversation             GET     login     404      200    200    200   404     404     login       404
+conversation             HEAD    login     404      200    200    200   404     404     login       404
+say                      POST    login     404      403    302+   302+  404     404     login       404
+plain                    GET     login     200      200    200    200   200     200     login       200
+begin                    POST    login     302+     302+   302+   302+  302+    302+    login       302+
+join                     GET     login     200      200    200    200   403     404     login       200
+join                     HEAD    login     200      200    200    200   403     404     login       200
+join                     POST    login     302+     302    302    302   403     404     login       302+
+attachment               GET     401       404      200    200    200   404     404     401         404
+attachment               HEAD    401       404      200    200    200   404     404     401         404
+attachment               DELETE  401       404      404    404    404   404     404     401         404
+attachment:unsent        GET     401       404      404    404    200   404     404     401         404
+attachment:unsent        HEAD    401       404      404    404    200   404     404     401         404
+attachment:unsent        DELETE  401       404      404    404    204+  404     204+    401         404
+diagram                  GET     200       200      200    200    200   200     200     200         200
+diagram                  HEAD    200       200      200    200    200   200     200     200         200
+api-token                GET     401       200      200    200    200   200     200     401         200
+api-search               GET     401       200      200    200    200   200     200     401         200
+api-participants         GET     401       404      200    200    200   404     404     401         404
+api-participants         POST    401       404      403    403    201+  404     404     401         404
+api-participant          PATCH   401       404      403    403    200+  404     404     401         404
+api-participant          DELETE  401       404      403    403    204+  404     404     401         404
+api-participant:owner    PATCH   401       404      403    403    409   404     404     401         404
+api-participant:owner    DELETE  401       404      403    403    409   404     404     401         404
+api-participant:self     DELETE  401       404      204+   204+   409   404     404     401         404
+api-participant:self     PATCH   401       404      403    403    409   404     404     401         404
+api-invitations          GET     401       404      403    403    200   404     404     401         404
+api-invitations          POST    401       404      403    403    201+  404     404     401         404
+api-invitation           DELETE  401       404      403    403    204+  404     404     401         404
+api-conversations        GET     401       200      200    200    200   200     200     401         200
+api-conversations        POST    401       201+     201+   201+   201+  201+    201+    401         201+
+api-conversation         GET     401       404      200    200    200   404     404     401         404
+api-conversation         PATCH   401       404      403    403    200+  404     404     401         404
+api-conversation:agents  PATCH   401       404      403    403    200+  404     404     401         404
+api-conversation:own     PATCH   401       404      200+   200+   200+  404     404     401         404
+api-conversation         DELETE  401       404      403    403    204+  404     404     401         404
+api-restore              POST    401       404      200    200    200   404     200+    401         404
+api-fork                 POST    401       404      403    201+   201+  404     404     401         404
+api-messages             GET     401       404      200    200    200   404     404     401         404
+api-edits                GET     401       404      200    200    200   404     404     401         404
+api-attachments          POST    401       404      403    201+   201+  404     404     401         404
+"""
+"""Addresses by their names in chat/urls.py, some with a variant after a colon. Every other method is a 405."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+
+COMMANDS = """
+                  viewer     member     owner      removed    deleted    deactivated
+message.send      forbidden  ack+       ack+       not_found  not_found  not_found
+message.edit      forbidden  forbidden  ack+       not_found  not_found  not_found
+message.choose    forbidden  conflict   conflict   not_found  not_found  not_found
+message.delete    forbidden  forbidden  ack+       not_found  not_found  not_found
+message.restore   forbidden  ack        ack+       not_found  not_found  not_found
+run.start         forbidden  conflict   conflict   not_found  not_found  not_found
+run.sync          run.state  run.state  run.state  not_found  not_found  not_found
+run.ack           ack        ack        ack        ack        ack        ack
+tool.decide       forbidden  forbidden  ack+       not_found  not_found  not_found
+history.load      history.page history.page history.page not_found not_found not_found
+read              ack        ack        ack        ack        ack        ack
+typing            forbidden  ack        ack        not_found  not_found  not_found
+ping              pong       pong       pong       pong       pong       pong
+run.stop          forbidden  forbidden  ack+       not_found  not_found  not_found
+"""
+"""Commands on a conversation's socket: the answering event, or the code of the error. The last three columns lose their
+access while they are connected, without any signal that would close the socket. The others are not let in at all.
+"""
+
+CLOSE_CODES = {"anonymous": 4401, "stranger": 4404, "staff": 4404, "removed": 4404, "deleted": 4404}
+"""The answer to a socket of a conversation, for roles that are not let in. A deactivated user is anonymous to Django."""
+
+
+def read_table(table: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """The rows of a table by their first columns, as {role: cell}."""
+    head, *lines = (line.split() for line in table.strip().splitlines())
+    rows = {tuple(line[: -len(head)]): dict(zip(head, line[-len(head) :], strict=True)) for line in lines}
+    assert len(rows) == len(lines), "a row stands twice in the table"
+    return rows
+
+
+@dataclass
+class World:
+    """A conversation, and users by role. `deleted` is the role of the owner if the conversation is deleted."""
+
+    room: Conversation
+    users: dict[str, Any]
+    question: Message
+    run: Run
+    calls: list[ToolCall]
+    invitation: Invitation
+    token: str
+    sent: Attachment
+    unsent: Attachment
+
+    def participant(self, role: str) -> int:
+        """The id of a role's membership; an unknown id for those who have none."""
+        row = Participant.objects.filter(conversation=self.room, user=self.users[role].pk or 0).first()
+        return row.pk if row else 10**9
+
+
+def build_world(role: str) -> World:
+    """The world in which `role` acts."""
+    create = get_user_model().objects.create_user
+    names = set(ROLES) - {"anonymous", "deleted", "staff"}
+    users: dict[str, Any] = {name: create(name, password="x") for name in sorted(names)}
+    users |= {"anonymous": AnonymousUser(), "deleted": users["owner"], "newcomer": create("newcomer")}
+    users["staff"] = create("staff", password="x", is_staff=True)
+    get_user_model().objects.filter(username="deactivated").update(is_active=False)
+    users["deactivated"].refresh_from_db()
+    owner = users["owner"]
+    room = Conversation.objects.get(pk=store.create_conversation(owner, SECRET).id)
+    started = begin(owner, room, f"{SECRET}?")
+    end(started, text=f"{SECRET}!")
+    question = Message.objects.get(conversation=room, role="user")
+    store.edit_message(owner.pk, room.pk, question.pk, f"{SECRET}? Please.", False, "here")
+    Conversation.objects.filter(pk=room.pk).update(answers="off")
+    for name, member in (("viewer", "viewer"), ("member", "member"), ("deactivated", "member")):
+        Participant.objects.create(conversation=room, user=users[name], role=member)
+    Removal.objects.create(conversation=room, user=users["removed"])
+    Run.objects.filter(conversation=room).update(status="awaiting_approval", launched_by=owner)
+    run = Run.objects.get(conversation=room)
+    calls = [
+        ToolCall.objects.create(run=run, call_id=str(number), name=SECRET, status="awaiting_approval")
+        for number in range(2)
+    ]
+    invitation = store.create_invitation(owner.pk, room.pk, "member", 3600, None)
+    files = [
+        Attachment.objects.create(
+            conversation=room,
+            uploaded_by=owner,
+            message=message,
+            name=SECRET,
+            type="text/plain",
+            size=6,
+            file=ContentFile(SECRET.encode(), name="file"),
+        )
+        for message in (question, None)
+    ]
+    if role == "deleted":
+        Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now())
+    row = Invitation.objects.get(conversation=room)
+    return World(room, users, question, run, calls, row, invitation.token, files[0], files[1])
+
+
+Fields = Callable[[World, str], dict[str, Any]]
+
+KWARGS: dict[str, Fields] = {
+    "conversation_id": lambda world, role: {"conversation_id": world.room.pk},
+    "message_id": lambda world, role: {"message_id": world.question.pk},
+    "invitation_id": lambda world, role: {"invitation_id": world.invitation.pk},
+    "token": lambda world, role: {"token": world.token},
+    "participant_id": lambda world, role: {
+        "participant_id": world.participant("deactivated")  # somebody else, for every role
+    },
+    "attachment_id": lambda world, role: {"attachment_id": world.sent.pk},
+}
+"""For each argument in the addresses, an id of the conversation."""
+
+VARIANTS: dict[str, Fields] = {
+    "attachment:unsent": lambda world, role: {"attachment_id": world.unsent.pk},
+    "api-participant:owner": lambda world, role: {"participant_id": world.participant("owner")},
+    "api-participant:self": lambda world, role: {"participant_id": world.participant(role)},
+}
+"""Other ids than those of KWARGS."""
+
+BODIES: dict[tuple[str, str], Fields] = {
+    ("say", "POST"): lambda world, role: {"form": {"text": "Hello", "client_id": str(uuid.uuid4())}},
+    ("api-attachments", "POST"): lambda world, role: {"form": {"file": ContentFile(b"text", name="a.txt")}},
+    ("api-participants", "POST"): lambda world, role: {"username": "newcomer"},
+    ("api-participant", "PATCH"): lambda world, role: {"role": "viewer"},
+    ("api-participant:owner", "PATCH"): lambda world, role: {"role": "viewer"},
+    ("api-participant:self", "PATCH"): lambda world, role: {"role": "member" if role == "viewer" else "viewer"},
+    ("api-conversation", "PATCH"): lambda world, role: {"title": "Mine"},
+    ("api-conversation:agents", "PATCH"): lambda world, role: {"agents": ["assistant"], "answers": "always"},
+    ("api-conversation:own", "PATCH"): lambda world, role: {"pinned": True},
+    ("api-fork", "POST"): lambda world, role: {"message": str(world.question.pk)},
+}
+"""A valid body for each row that needs one, as JSON or as a `form`."""
+
+
+def fields_of_commands(world: World) -> dict[str, dict[str, Any]]:
+    """Valid fields for each command."""
+    asked, run = str(world.question.pk), str(world.run.pk)
+    return {
+        "message.send": {"client_id": str(uuid.uuid4()), "text": "Hello"},
+        "message.edit": {"message": asked, "text": "Changed"},
+        "message.delete": {"message": asked},
+        "message.restore": {"message": asked},
+        "message.choose": {"message": str(world.run.message_id)},
+        "run.start": {},
+        "run.stop": {"run": run},
+        "run.sync": {"run": run},
+        "run.ack": {"run": run, "seq": 1},
+        "tool.decide": {"call": str(world.calls[0].pk), "decision": "reject"},
+        "history.load": {"before": 100},
+        "read": {"seq": 1},
+        "typing": {"on": True},
+        "ping": {},
+    }
+
+
+@contextmanager
+def writes() -> Iterator[list[str]]:
+    """Collects the statements that write. Without any, there is no need of a `digest`, which takes longer."""
+    written: list[str] = []
+
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.lstrip("(").startswith(("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")):
+            written.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(record):
+        yield written
+
+
+def digest() -> dict[str, list[str]]:
+    """All rows of all tables."""
+    tables: list[type[models.Model]] = apps.get_models(include_auto_created=True)
+    return {
+        str(table._meta.label): sorted(map(repr, table._base_manager.values_list()))
+        for table in tables
+        if table._meta.managed
+    }
