@@ -1,9 +1,9 @@
 """Admins of conversations, with their participants, and of messages, with edits and attachments."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Attachment, Conversation, Edit, Message, Participant
 from ..store.search import set_title
-from .readonly import ReadOnly
+from .base import ReadOnly, Undeleted
 
 
 class ParticipantInline(admin.TabularInline):
@@ -26,10 +26,11 @@ class ParticipantInline(admin.TabularInline):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(admin.ModelAdmin):
+class ConversationAdmin(Undeleted):
+    undeleted: ClassVar = {"deleted_at": None}
     list_display = ["__str__", "agent", "message_count", "created_at", "updated_at"]
     list_filter = ["agent", "updated_at"]
-    search_fields = ["id", "title", "messages__text"]
+    search_fields = ["id", "title"]
     date_hierarchy = "created_at"
     inlines = [ParticipantInline]
     fields = ["id", "title", "agent", "mode", "created_at", "updated_at", "messages_link"]
@@ -37,10 +38,19 @@ class ConversationAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         rows: QuerySet[Conversation] = super().get_queryset(request)
-        # A subquery, because a search joins the matching messages and would count only those.
-        messages = Message.objects.filter(conversation=OuterRef("pk")).order_by().values("conversation")
-        counts = Subquery(messages.annotate(count=Count("pk")).values("count"))
+        messages = Message.objects.filter(conversation=OuterRef("pk"), deleted_at=None).order_by()
+        counts = Subquery(messages.values("conversation").annotate(count=Count("pk")).values("count"))
         return rows.annotate(message_count=Coalesce(counts, 0))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str
+    ) -> tuple[QuerySet[Conversation], bool]:
+        """Conversations by id, title, and messages. Not by `search_fields`, which would find deleted messages."""
+        found, repeats = super().get_search_results(request, queryset, search_term)
+        messages = Message.objects.filter(deleted_at=None)
+        for word in search_term.split():
+            messages = messages.filter(text__icontains=word)
+        return queryset.filter(Q(pk__in=found.values("pk")) | Q(pk__in=messages.values("conversation"))), repeats
 
     @admin.display(description=_("messages"), ordering="message_count")
     def message_count(self, row: Any) -> int:
@@ -78,7 +88,8 @@ class AttachmentInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnly, admin.ModelAdmin):
+class MessageAdmin(ReadOnly, Undeleted):
+    undeleted: ClassVar = {"deleted_at": None, "conversation__deleted_at": None}
     list_display = ["seq", "conversation", "role", "author", "excerpt", "status", "created_at"]
     list_display_links = ["seq", "excerpt"]
     list_filter = ["role", "run__status", "created_at"]
@@ -86,17 +97,11 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ["text"]
     ordering = ["conversation", "seq"]
     inlines = [EditInline, AttachmentInline]
-
-    def get_exclude(self, request: HttpRequest, obj: Message | None = None) -> list[str]:
-        """Hide the text of deleted messages: staff do not read what a user took back."""
-        return ["client_id", *(["text", "thinking"] if obj is not None and obj.deleted_at else [])]
-
-    def get_inlines(self, request: HttpRequest, obj: Message | None) -> list[Any]:
-        return [] if obj is None or obj.deleted_at else list(self.inlines)
+    exclude = ["client_id"]
 
     @admin.display(description=_("text"))
     def excerpt(self, row: Message) -> str:
-        return str(_("(deleted)")) if row.deleted_at else Truncator(row.text).chars(120)
+        return Truncator(row.text).chars(120)
 
     @admin.display(description=_("run"))
     def status(self, row: Message) -> str:

@@ -1,12 +1,11 @@
 """Admins of runs, with their tool calls, and of spending."""
 
-from typing import Any
+from typing import ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from ..models import Run, Spending, ToolCall
-from .readonly import ReadOnly
+from .base import ReadOnly, Undeleted
 
 
 class ToolCallInline(ReadOnly, admin.TabularInline):
@@ -17,7 +16,8 @@ class ToolCallInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly, admin.ModelAdmin):
+class RunAdmin(ReadOnly, Undeleted):
+    undeleted: ClassVar = {"message__deleted_at": None, "conversation__deleted_at": None}
     list_display = [
         "created_at",
         "conversation",
@@ -35,22 +35,13 @@ class RunAdmin(ReadOnly, admin.ModelAdmin):
     date_hierarchy = "created_at"
     inlines = [ToolCallInline]
 
-    def get_exclude(self, request: HttpRequest, obj: Run | None = None) -> list[str]:
-        """Hide what quotes a deleted answer."""
-        return ["transcript", "error_message", "error_detail"] if _is_deleted(obj) else []
-
-    def get_inlines(self, request: HttpRequest, obj: Run | None) -> list[Any]:
-        return [] if _is_deleted(obj) else list(self.inlines)
-
-
-def _is_deleted(run: Run | None) -> bool:
-    return run is not None and run.message is not None and run.message.deleted_at is not None
-
 
 @admin.register(Spending)
 class SpendingAdmin(ReadOnly, admin.ModelAdmin):
+    """What was spent stays, also of deleted conversations, but not their titles."""
+
     list_display = ["day", "user", "conversation", "runs", "tokens", "cost"]
     list_filter = ["day"]
     list_select_related = ["user", "conversation"]
-    search_fields = ["conversation__id", "conversation__title"]
+    search_fields = ["conversation__id"]
     date_hierarchy = "day"

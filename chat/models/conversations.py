@@ -78,7 +78,7 @@ class Conversation(models.Model):
         ordering = ["-updated_at"]
 
     def __str__(self) -> str:
-        return self.title or str(_("New conversation"))
+        return str(_("(deleted)")) if self.deleted_at else self.title or str(_("New conversation"))
 
     @property
     def agents(self) -> list[str]:

@@ -126,7 +126,7 @@ class Edit(models.Model):
         ordering = ["message", "pk"]
 
     def __str__(self) -> str:
-        return f"{self.edited_at:%Y-%m-%d %H:%M}: {cut(self.text, 60)}"
+        return f"{self.edited_at:%Y-%m-%d %H:%M}"  # no text: the message may be deleted
 
 
 def attachment_storage() -> Storage:
@@ -164,7 +164,7 @@ class Attachment(models.Model):
         indexes = [models.Index(fields=["file"], name="nous_chat_attachment_file")]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.type}, {self.created_at:%Y-%m-%d %H:%M}"  # no name: the message may be deleted
 
     @property
     def is_image(self) -> bool:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from chat import store
-from chat.models import Conversation, Message, Participant, Run, ToolCall
+from chat.models import Attachment, Conversation, Message, Participant, Run, Spending, ToolCall
 
 
 @pytest.fixture
@@ -59,31 +59,108 @@ def test_messages_and_runs_cannot_be_added_or_changed(admin_client: Client, hist
     assert message.text == "<b>Hello</b>"
 
 
-def test_the_edit_history_is_shown_unless_the_message_is_deleted(
-    admin_client: Client, history: Conversation, people: Any
-) -> None:
+def test_the_edit_history_is_shown(admin_client: Client, history: Conversation, people: Any) -> None:
     message = Message.objects.get(role="user")
     store.edit_message(people["ada"].pk, history.pk, message.pk, "Goodbye", False, "here")
-    url = reverse("admin:nous_chat_message_change", args=[message.pk])
-    page = admin_client.get(url).content.decode()
+    page = admin_client.get(reverse("admin:nous_chat_message_change", args=[message.pk])).content.decode()
     assert "Goodbye" in page
     assert "&lt;b&gt;Hello" in page
-    store.delete_message(people["ada"].pk, history.pk, message.pk)
-    for hidden in (url, reverse("admin:nous_chat_message_changelist")):
-        page = admin_client.get(hidden).content.decode()
-        assert "Goodbye" not in page
-        assert "&lt;b&gt;Hello" not in page
 
 
-def test_a_run_does_not_show_a_deleted_answer(admin_client: Client, history: Conversation, people: Any) -> None:
-    run = Run.objects.get()
-    assert run.message is not None
-    Run.objects.update(transcript="They said Sesame", error_message="Not Sesame", error_detail="Nor Sesame")
-    ToolCall.objects.create(run=run, call_id="c", name="look_up", result="Sesame")
-    url = reverse("admin:nous_chat_run_change", args=[run.pk])
-    assert admin_client.get(url).content.decode().count("Sesame") == 4
-    store.delete_message(people["ada"].pk, history.pk, run.message.pk)
-    assert "Sesame" not in admin_client.get(url).content.decode()
+@pytest.fixture
+def kept(people: dict[str, Any]) -> Conversation:
+    """A conversation of which nothing is deleted. Without it, the admin would be empty."""
+    kept = store.create_conversation(people["ada"], "Kept")
+    store.post_message(people["ada"].pk, kept.id, "Kept", None, None, "here")
+    return Conversation.objects.get(pk=kept.id)
+
+
+@pytest.fixture
+def secret(history: Conversation, people: Any) -> Conversation:
+    """The words "Sesame" and "sesame.txt" wherever a conversation can have them."""
+    question, answer = Message.objects.filter(conversation=history).order_by("seq")
+    for text in ("Sesame before", "Sesame"):
+        store.edit_message(people["ada"].pk, history.pk, question.pk, text, False, "here")
+    Message.objects.filter(pk=answer.pk).update(text="Sesame", thinking="Sesame")
+    runs = Run.objects.filter(conversation=history)
+    runs.update(transcript="Sesame", error_message="Sesame", error_detail="Sesame")
+    ToolCall.objects.create(run=runs.get(), call_id="c", name="look_up", result="Sesame")
+    Attachment.objects.create(conversation=history, message=question, name="sesame.txt", type="text/plain", size=1)
+    changes = store.ConversationChanges(title="Sesame")
+    store.change_conversation(people["ada"].pk, history.pk, changes)
+    return history
+
+
+def delete_messages(secret: Conversation, ada: Any) -> None:
+    store.change_conversation(ada.pk, secret.pk, store.ConversationChanges(title="Plans"))
+    for message in Message.objects.filter(conversation=secret):
+        store.delete_message(ada.pk, secret.pk, message.pk)
+
+
+def delete_conversation(secret: Conversation, ada: Any) -> None:
+    store.delete_conversation(ada.pk, secret.pk)
+
+
+LOOKUPS = {
+    "conversation": ["q={}", "title__startswith={}", "summary__contains={}"],
+    "message": ["q={}", "text__startswith={}", "thinking__contains={}", "deleted_at__isnull=False&text={}"],
+    "run": ["q={}", "transcript__contains={}", "error_message={}", "error_detail={}"],
+    "spending": ["q={}"],
+}
+
+
+@pytest.mark.parametrize("delete", [delete_messages, delete_conversation])
+def test_the_admin_neither_shows_nor_finds_what_is_deleted(
+    admin_client: Client, kept: Conversation, secret: Conversation, people: Any, delete: Any
+) -> None:
+    rows = {
+        "conversation": [secret.pk],
+        "message": Message.objects.filter(conversation=secret).values_list("pk", flat=True),
+        "run": Run.objects.filter(conversation=secret).values_list("pk", flat=True),
+        "spending": Spending.objects.values_list("pk", flat=True),
+    }
+    Spending.objects.create(day="2026-01-01", user=people["ada"], conversation=secret)
+    urls = [
+        reverse(f"admin:nous_chat_{name}_{page}", args=[pk])
+        for name, pks in rows.items()
+        for pk in pks
+        for page in ("change", "history", "delete")
+    ]
+    lists = {name: reverse(f"admin:nous_chat_{name}_changelist") for name in rows}
+    urls += [*lists.values(), f"{lists['message']}?conversation__id__exact={secret.pk}", reverse("admin:index")]
+    urls += [f"{url}?{order}" for url in lists.values() for order in ("o=1.2.3", "o=-2", "_popup=1", "all=")]
+    urls += [reverse(f"admin:{people['ada']._meta.app_label}_user_delete", args=[people["ada"].pk])]
+    form = {"title": "Sesame", "mode": "queue", "participants-TOTAL_FORMS": "0", "participants-INITIAL_FORMS": "0"}
+    assert admin_client.post(reverse("admin:nous_chat_conversation_change", args=[secret.pk]), form).status_code == 302
+    shown = "".join(page(admin_client, url) for url in urls)
+    assert shown.lower().count("sesame") > 20, "before"
+
+    delete(secret, people["ada"])
+    for url in urls:
+        assert "sesame" not in page(admin_client, url).lower(), url
+    for name, queries in LOOKUPS.items():
+        for query in queries:
+            right, wrong = (results(admin_client, f"{lists[name]}?{query.format(word)}") for word in ("Sesame", "Xyz"))
+            assert right == wrong, (name, query)
+
+
+def test_messages_that_are_not_deleted_are_counted_and_found(
+    admin_client: Client, secret: Conversation, people: Any
+) -> None:
+    url = reverse("admin:nous_chat_conversation_changelist")
+    store.delete_message(people["ada"].pk, secret.pk, Message.objects.get(conversation=secret, role="user").pk)
+    store.change_conversation(people["ada"].pk, secret.pk, store.ConversationChanges(title="Plans"))
+    (row,) = admin_client.get(url, {"q": "sesame"}).context["cl"].result_list
+    assert (row.pk, row.message_count) == (secret.pk, 1)
+
+
+def page(client: Client, url: str) -> str:
+    return client.get(url, follow=True).content.decode()
+
+
+def results(client: Client, url: str) -> Any:
+    answer = client.get(url)
+    return answer.status_code, [row.pk for row in answer.context["cl"].result_list] if answer.context else None
 
 
 def test_staff_can_rename_a_conversation_and_add_participants(

@@ -28,7 +28,7 @@ from ..support.authorization import (
 )
 
 TABLE = read_table(ADDRESSES)
-NAMES = {pattern.name: pattern for pattern in urls.urlpatterns}
+NAMES = {str(pattern.name): pattern for pattern in urls.urlpatterns}
 
 
 @pytest.fixture(autouse=True)
