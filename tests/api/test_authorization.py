@@ -1,6 +1,7 @@
 """Every address of the chat, with every method, as every kind of user: the table in tests/support/authorization.py."""
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,42 @@ def test_everybody_gets_the_answers_of_the_table(role: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def request(client: Client, world: World, row: str, method: str, role: str) -> Any:
-    name = row.partition(":")[0]
+def test_an_id_that_is_not_ones_own_looks_like_an_unknown_one() -> None:
+    """The answers are the same to the letter, so nobody learns what exists."""
+    world = build_world("stranger")
+    client = Client()
+    client.force_login(world.users["stranger"])
+    for (row, method), cells in TABLE.items():
+        if cells["stranger"] == "404" and row.startswith(("api-", "attachment")):
+            kwargs = address(world, row, "stranger")
+            unknown = {name: uuid.uuid4() if isinstance(value, uuid.UUID) else 10**9 for name, value in kwargs.items()}
+            answers = [request(client, world, row, method, "stranger", given).content for given in (kwargs, unknown)]
+            assert answers[0] == answers[1], (row, method)
+
+
+def test_a_middleware_that_asks_for_a_login_changes_no_endpoint(settings: Any) -> None:
+    """A redirect to the sign-in page would tell a script nothing."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    world = build_world("anonymous")
+    for (row, method), cells in TABLE.items():
+        if cells["anonymous"] == "401" and method != "HEAD":
+            answer = request(Client(), world, row, method, "anonymous")
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), (row, method)
+
+
+def address(world: World, row: str, role: str) -> dict[str, Any]:
+    """The arguments of a row's address."""
     kwargs: dict[str, Any] = {}
-    for argument in NAMES[name].pattern.converters:
+    for argument in NAMES[row.partition(":")[0]].pattern.converters:
         kwargs |= KWARGS[argument](world, role)
-    if row in VARIANTS:
-        kwargs |= VARIANTS[row](world, role)
-    url = reverse(f"nous_chat:{name}", kwargs=kwargs)
+    return kwargs | (VARIANTS[row](world, role) if row in VARIANTS else {})
+
+
+def request(
+    client: Client, world: World, row: str, method: str, role: str, kwargs: dict[str, Any] | None = None
+) -> Any:
+    name = row.partition(":")[0]
+    url = reverse(f"nous_chat:{name}", kwargs=kwargs or address(world, row, role))
     if name == "api-search":
         url += f"?q={SECRET}"
     body = BODIES[row, method](world, role) if (row, method) in BODIES else {}

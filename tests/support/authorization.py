@@ -1,8 +1,9 @@
 """Who may do what: one conversation with everybody around it, and the expected answer to each request and command.
 
 The tables are the rules. tests/api/test_authorization.py sends every request of `ADDRESSES`, and
-tests/consumers/test_authorization.py every command of `COMMANDS`; both fail if an address, a method, or a command of the
-chat is not in its table. A cell is the expected answer; with a `+`, it must change the database, without, it must not.
+tests/consumers/test_authorization.py every command of `COMMANDS`; both fail if an address, a method, or a command of
+the chat is not in its table. A cell is the expected answer; with a `+`, it must change the database, without, it must
+not.
 """
 
 import uuid
@@ -105,7 +106,7 @@ access while they are connected, without any signal that would close the socket.
 """
 
 CLOSE_CODES = {"anonymous": 4401, "stranger": 4404, "staff": 4404, "removed": 4404, "deleted": 4404}
-"""The answer to a socket of a conversation, for roles that are not let in. A deactivated user is anonymous to Django."""
+"""The answer to a socket of a conversation, for roles that are not let in. Django signs deactivated users out."""
 
 
 def read_table(table: str) -> dict[tuple[str, ...], dict[str, str]]:
