@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.http import HttpResponse
 from django.utils.translation import get_language, override
 
 from .protocol.errors import Refused
@@ -15,6 +16,7 @@ from .protocol.errors import Refused
 logger = logging.getLogger("nous_chat.node")
 
 T = TypeVar("T")
+View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponse]])
 
 
 class TaskSets:
@@ -82,3 +84,12 @@ def own_connections() -> Iterator[None]:
         yield
     finally:
         connections.close_all()
+
+
+def outside_transaction(view: View) -> View:
+    """Exempt an asynchronous view from ATOMIC_REQUESTS: Django refuses the two together. Its units of work are
+    transactions of their own, and what they have committed is published before the response.
+    """
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view

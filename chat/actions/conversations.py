@@ -1,7 +1,7 @@
 """Create, change, delete, restore, and fork conversations, then tell everyone whose list shows them.
 
-Synchronous. Called by the HTTP endpoints and the form without JavaScript. Each function raises Refused, and then has
-changed nothing.
+Called by the HTTP endpoints and the form without JavaScript. Each function raises Refused, and then has changed
+nothing.
 """
 
 from typing import Any
@@ -10,41 +10,41 @@ from uuid import UUID
 from .. import store
 from ..protocol import objects
 from ..realtime import inbox
-from .after_commit import after_commit
+from ..store import executor
 
 
-def create(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
+async def create(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
     """Create a conversation that `user` owns. `agent` is a slug; None means the site's default agent."""
-    created = store.create_conversation(user, title, agent)
-    after_commit(inbox.announce_to, [user.pk], created.id)
+    created = await executor.run_request(store.create_conversation, user, title, agent)
+    await inbox.announce_to([user.pk], created.id)
     return created
 
 
-def change(user_id: Any, conversation_id: UUID, changes: store.ConversationChanges) -> objects.Conversation:
+async def change(user_id: Any, conversation_id: UUID, changes: store.ConversationChanges) -> objects.Conversation:
     """Change its settings, or the user's own pin and archive. Returns the conversation as this user has it now."""
-    changed = store.change_conversation(user_id, conversation_id, changes)
+    changed = await executor.run_request(store.change_conversation, user_id, conversation_id, changes)
     if changes.common:
-        after_commit(inbox.announce, conversation_id)
+        await inbox.announce(conversation_id)
     else:  # pins and the archive are the user's own
-        after_commit(inbox.announce_to, [user_id], conversation_id)
+        await inbox.announce_to([user_id], conversation_id)
     return changed
 
 
-def delete(user_id: Any, conversation_id: UUID) -> None:
+async def delete(user_id: Any, conversation_id: UUID) -> None:
     """Delete it for everyone. For UNDO_SECONDS it can be restored."""
-    deleted = store.delete_conversation(user_id, conversation_id)
-    after_commit(inbox.announce_deletion, conversation_id, deleted)
+    deleted = await executor.run_request(store.delete_conversation, user_id, conversation_id)
+    await inbox.announce_deletion(conversation_id, deleted)
 
 
-def restore(user_id: Any, conversation_id: UUID) -> objects.Conversation:
+async def restore(user_id: Any, conversation_id: UUID) -> objects.Conversation:
     """Undo the deletion. Restoring a conversation that is not deleted changes nothing."""
-    restored = store.restore_conversation(user_id, conversation_id)
-    after_commit(inbox.announce, conversation_id)
+    restored = await executor.run_request(store.restore_conversation, user_id, conversation_id)
+    await inbox.announce(conversation_id)
     return restored
 
 
-def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
+async def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """Copy everything up to a message into a new conversation that this user owns alone."""
-    copy = store.fork_conversation(user_id, conversation_id, message_id)
-    after_commit(inbox.announce, copy.id)
+    copy = await executor.run_request(store.fork_conversation, user_id, conversation_id, message_id)
+    await inbox.announce(copy.id)
     return copy

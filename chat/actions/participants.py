@@ -1,6 +1,6 @@
 """Add and remove participants, change roles, and join by invitation, then tell the conversation and everyone's list.
 
-Synchronous. Called by the HTTP endpoints and the join page. Each function raises Refused, and then has changed nothing.
+Called by the HTTP endpoints and the join page. Each function raises Refused, and then has changed nothing.
 """
 
 from collections.abc import Callable
@@ -10,34 +10,34 @@ from uuid import UUID
 from .. import store
 from ..protocol import events, objects
 from ..realtime import groups, inbox
-from .after_commit import after_commit
+from ..store import executor
 
 
-def add(user_id: Any, conversation_id: UUID, username: str, role: str) -> objects.Participant:
+async def add(user_id: Any, conversation_id: UUID, username: str, role: str) -> objects.Participant:
     """Add the user of that name. Returns the new participant."""
-    change = store.add_participant(user_id, conversation_id, username, role)
-    after_commit(publish, conversation_id, change)
+    change = await executor.run_request(store.add_participant, user_id, conversation_id, username, role)
+    await publish(conversation_id, change)
     return change.joined[0]
 
 
-def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> objects.Participant:
+async def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> objects.Participant:
     """Change a role, or transfer ownership. Returns the participant with the new role."""
-    change = store.change_role(user_id, conversation_id, participant_id, role)
-    after_commit(publish, conversation_id, change)
+    change = await executor.run_request(store.change_role, user_id, conversation_id, participant_id, role)
+    await publish(conversation_id, change)
     return change.updated[0]
 
 
-def remove(user_id: Any, conversation_id: UUID, participant_id: int) -> None:
+async def remove(user_id: Any, conversation_id: UUID, participant_id: int) -> None:
     """Remove a participant, or leave the conversation oneself."""
-    change = store.remove_participant(user_id, conversation_id, participant_id)
-    after_commit(publish, conversation_id, change)
+    change = await executor.run_request(store.remove_participant, user_id, conversation_id, participant_id)
+    await publish(conversation_id, change)
 
 
-def join(user: Any, token: str) -> UUID:
+async def join(user: Any, token: str) -> UUID:
     """Join with an invitation link. Returns the id of the conversation, even if the user is in it already."""
-    joined = store.join_conversation(user, token)
+    joined = await executor.run_request(store.join_conversation, user, token)
     if joined.change is not None:
-        after_commit(publish, joined.conversation, joined.change)
+        await publish(joined.conversation, joined.change)
     return joined.conversation
 
 

@@ -11,6 +11,7 @@ from ..conf import conf
 from ..i18n import format_size
 from ..models import attachment_storage
 from ..protocol.errors import ErrorCode, Refused
+from ..store.executor import run_request
 from .endpoint import endpoint, json_response
 
 HEADERS = {
@@ -23,7 +24,7 @@ HEADERS = {
 
 
 @endpoint("POST")
-def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+async def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     file = request.FILES.get("file")
     if file is None:
         raise Refused(ErrorCode.INVALID, "Send the file as the field `file` of a multipart form.")
@@ -31,22 +32,28 @@ def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
     if file.size is None or file.size > largest:
         raise Refused(ErrorCode.TOO_LARGE, _("Files can be up to %(size)s.") % {"size": format_size(largest)})
-    return json_response(201, store.upload_attachment(request.user, conversation_id, file.name or "", file.read()))
+    name, content = file.name or "", file.read()
+    return json_response(201, await run_request(store.upload_attachment, request.user, conversation_id, name, content))
 
 
 @endpoint("GET", "HEAD", "DELETE", rate_limited=False)
-def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
+async def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
     if request.method == "DELETE":
-        store.delete_unsent_attachment(request.user.pk, attachment_id)
+        await run_request(store.delete_unsent_attachment, request.user.pk, attachment_id)
         return HttpResponse(status=204)
-    found = store.get_attachment(request.user.pk, attachment_id)
-    try:
-        with attachment_storage().open(found.file) as file:
-            content = file.read()
-    except FileNotFoundError:
-        raise Refused(ErrorCode.NOT_FOUND, _("This file no longer exists.")) from None
+    found = await run_request(store.get_attachment, request.user.pk, attachment_id)
+    content = await run_request(_read_file, found.file)
     is_image = found.type.startswith("image/")
     content_type = found.type if is_image else f"{found.type}; charset=utf-8"
     disposition = content_disposition_header(not is_image, found.name)
     headers = HEADERS | ({"Content-Disposition": disposition} if disposition else {})
     return HttpResponse(content, content_type=content_type, headers=headers)
+
+
+def _read_file(name: str) -> bytes:
+    try:
+        with attachment_storage().open(name) as file:
+            content: bytes = file.read()
+            return content
+    except FileNotFoundError:
+        raise Refused(ErrorCode.NOT_FOUND, _("This file no longer exists.")) from None

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from .. import store
 from ..actions import conversations as actions
 from ..protocol import objects
+from ..store.executor import run_request
 from .endpoint import endpoint, json_body, json_response, query_time
 
 
@@ -27,32 +28,31 @@ class Conversations(Struct, frozen=True):
 
 
 @endpoint("GET", "POST")
-def conversations(request: HttpRequest) -> HttpResponse:
+async def conversations(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
-        return json_response(
-            200, Conversations(*store.list_conversations(request.user.pk, query_time(request, "before")))
-        )
+        before = query_time(request, "before")
+        return json_response(200, Conversations(*await run_request(store.list_conversations, request.user.pk, before)))
     new = json_body(request, NewConversation)
-    return json_response(201, actions.create(request.user, new.title, new.agent))
+    return json_response(201, await actions.create(request.user, new.title, new.agent))
 
 
 @endpoint("GET", "PATCH", "DELETE")
-def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+async def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return json_response(200, store.get_conversation(request.user.pk, conversation_id))
+        return json_response(200, await run_request(store.get_conversation, request.user.pk, conversation_id))
     if request.method == "DELETE":
-        actions.delete(request.user.pk, conversation_id)
+        await actions.delete(request.user.pk, conversation_id)
         return HttpResponse(status=204)
     changes = json_body(request, store.ConversationChanges)
-    return json_response(200, actions.change(request.user.pk, conversation_id, changes))
+    return json_response(200, await actions.change(request.user.pk, conversation_id, changes))
 
 
 @endpoint("POST")
-def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    return json_response(200, actions.restore(request.user.pk, conversation_id))
+async def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    return json_response(200, await actions.restore(request.user.pk, conversation_id))
 
 
 @endpoint("POST")
-def fork(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+async def fork(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     message_id = json_body(request, Fork).message
-    return json_response(201, actions.fork(request.user.pk, conversation_id, message_id))
+    return json_response(201, await actions.fork(request.user.pk, conversation_id, message_id))

@@ -1,32 +1,40 @@
 """The decorator of the JSON endpoints, and readers for their bodies and query parameters."""
 
 import functools
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
 from .. import ratelimit
+from ..concurrency import outside_transaction
 from ..i18n import format_size
-from ..protocol.errors import ErrorCode, Refused
+from ..node import node
+from ..protocol.errors import ErrorCode, Refused, database_unavailable
+from ..store.executor import run_request
+
+logger = logging.getLogger("nous_chat.api")
 
 MAX_BODY = 64 * 1024
 
-View = Callable[..., HttpResponse]
+View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 T = TypeVar("T")
 
 
 def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]:
-    """Decorator of a synchronous view for signed-in users. If the view raises Refused, that becomes a JSON response.
+    """Decorator of an asynchronous view for signed-in users. If it raises Refused, that becomes a JSON response.
 
+    The view gets `request.user` loaded, and finishes even if the client goes: it may have written something.
     `rate_limited=False` is for what a page requests many times at once, such as its pictures.
     """
 
@@ -35,20 +43,35 @@ def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]
         # nothing.
         @login_not_required
         @require_http_methods(methods)
+        @outside_transaction
         @functools.wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not request.user.is_authenticated:
-                return _error_response(Refused(ErrorCode.UNAUTHORIZED, _("Sign in first.")))
-            try:
-                if rate_limited:
-                    ratelimit.check(request.user.pk)
-                return view(request, *args, **kwargs)
-            except Refused as refused:
-                return _error_response(refused)
+        async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            responding = _respond(functools.partial(view, request, *args, **kwargs), request, rate_limited)
+            return await node.current().tasks.run_to_completion(responding)
 
         return wrapped
 
     return decorate
+
+
+async def _respond(
+    view: Callable[[], Awaitable[HttpResponse]], request: HttpRequest, rate_limited: bool
+) -> HttpResponse:
+    try:
+        if not await run_request(_is_signed_in, request):
+            raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
+        if rate_limited:
+            ratelimit.check(request.user.pk)
+        return await view()
+    except Refused as refused:
+        return _error_response(refused)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database did not answer: %s", error)
+        return _error_response(database_unavailable())
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    return bool(request.user.is_authenticated)  # loads the user, who is lazy
 
 
 def json_body(request: HttpRequest, kind: type[T]) -> T:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from .. import store
 from ..protocol import objects
+from ..store.executor import run_request
 from .endpoint import endpoint, json_body, json_response
 
 DAY = 24 * 60 * 60
@@ -26,15 +27,19 @@ class Invitations(Struct, frozen=True):
 
 
 @endpoint("GET", "POST")
-def invitations(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+async def invitations(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return json_response(200, Invitations(store.list_invitations(request.user.pk, conversation_id)))
+        return json_response(
+            200, Invitations(await run_request(store.list_invitations, request.user.pk, conversation_id))
+        )
     new = json_body(request, NewInvitation)
-    created = store.create_invitation(request.user.pk, conversation_id, new.role, new.expires_in, new.max_uses)
+    created = await run_request(
+        store.create_invitation, request.user.pk, conversation_id, new.role, new.expires_in, new.max_uses
+    )
     return json_response(201, created)
 
 
 @endpoint("DELETE")
-def invitation(request: HttpRequest, conversation_id: UUID, invitation_id: UUID) -> HttpResponse:
-    store.revoke_invitation(request.user.pk, conversation_id, invitation_id)
+async def invitation(request: HttpRequest, conversation_id: UUID, invitation_id: UUID) -> HttpResponse:
+    await run_request(store.revoke_invitation, request.user.pk, conversation_id, invitation_id)
     return HttpResponse(status=204)

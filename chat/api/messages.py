@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from .. import store
 from ..protocol import objects
+from ..store.executor import run_request
 from .endpoint import endpoint, json_response, query_int
 
 
@@ -20,12 +21,14 @@ class Edits(Struct, frozen=True):
 
 
 @endpoint("GET")
-def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+async def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     before = query_int(request, "before", 1, 2**31 - 1)
     limit = query_int(request, "limit", 1, 100) or store.PAGE_SIZE
-    return json_response(200, Messages(*store.list_messages(request.user.pk, conversation_id, before, limit)))
+    return json_response(
+        200, Messages(*await run_request(store.list_messages, request.user.pk, conversation_id, before, limit))
+    )
 
 
 @endpoint("GET")
-def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
-    return json_response(200, Edits(store.list_edits(request.user.pk, conversation_id, message_id)))
+async def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    return json_response(200, Edits(await run_request(store.list_edits, request.user.pk, conversation_id, message_id)))

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from .. import store
 from ..actions import participants as actions
 from ..protocol import objects
+from ..store.executor import run_request
 from .endpoint import endpoint, json_body, json_response
 
 
@@ -26,17 +27,19 @@ class Participants(Struct, frozen=True):
 
 
 @endpoint("GET", "POST")
-def participants(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+async def participants(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "GET":
-        return json_response(200, Participants(store.list_participants(request.user.pk, conversation_id)))
+        return json_response(
+            200, Participants(await run_request(store.list_participants, request.user.pk, conversation_id))
+        )
     new = json_body(request, NewParticipant)
-    return json_response(201, actions.add(request.user.pk, conversation_id, new.username, new.role))
+    return json_response(201, await actions.add(request.user.pk, conversation_id, new.username, new.role))
 
 
 @endpoint("PATCH", "DELETE")
-def participant(request: HttpRequest, conversation_id: UUID, participant_id: int) -> HttpResponse:
+async def participant(request: HttpRequest, conversation_id: UUID, participant_id: int) -> HttpResponse:
     if request.method == "DELETE":
-        actions.remove(request.user.pk, conversation_id, participant_id)
+        await actions.remove(request.user.pk, conversation_id, participant_id)
         return HttpResponse(status=204)
     role = json_body(request, NewRole).role
-    return json_response(200, actions.change_role(request.user.pk, conversation_id, participant_id, role))
+    return json_response(200, await actions.change_role(request.user.pk, conversation_id, participant_id, role))

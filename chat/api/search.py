@@ -4,12 +4,13 @@ from django.http import HttpRequest, HttpResponse
 
 from .. import store
 from ..protocol.errors import ErrorCode, Refused
+from ..store.executor import run_request
 from .endpoint import endpoint, json_response, query_int
 
 
 @endpoint("GET")
-def search(request: HttpRequest) -> HttpResponse:
+async def search(request: HttpRequest) -> HttpResponse:
     if "q" not in request.GET:
         raise Refused(ErrorCode.INVALID, "`q` is required: the text to search for.")
     before = query_int(request, "before", 1, 2**63 - 1)
-    return json_response(200, store.search_conversations(request.user.pk, request.GET["q"], before))
+    return json_response(200, await run_request(store.search_conversations, request.user.pk, request.GET["q"], before))

@@ -7,7 +7,7 @@ from .endpoint import endpoint, json_response
 
 
 @endpoint("GET")
-def token(request: HttpRequest) -> HttpResponse:
+async def token(request: HttpRequest) -> HttpResponse:
     """Signing in replaces the token, so a page in another tab has an invalid one. It also tells a page that the server
     is there although no WebSocket opens.
     """

@@ -15,14 +15,14 @@ from uuid import UUID
 
 from channels.consumer import AsyncConsumer
 from django.db import DatabaseError, InterfaceError, OperationalError
-from django.utils.translation import activate, gettext_noop, override
+from django.utils.translation import activate, override
 from django.utils.translation import gettext as _
 
 from .. import i18n, metrics, store
 from ..concurrency import cancel_and_wait, now
 from ..node import node
 from ..protocol import commands, events, objects
-from ..protocol.errors import ErrorCode, Refused
+from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..ratelimit import too_many_requests
 from ..realtime import groups
 from ..realtime.layer import LayerMessage
@@ -45,11 +45,6 @@ DROP_AFTER = 30.0
 
 RECHECK_EVERY = 60.0
 """How often, in seconds, a socket re-checks that its user still has access."""
-
-RETRY_AFTER = 2.0
-"""Seconds that a client is asked to wait while the database is away."""
-
-UNAVAILABLE = gettext_noop("The server cannot save or load anything right now. Try again soon.")
 
 
 class Closed(Exception):
@@ -254,15 +249,15 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 await self.handle(command)
         except Refused as refused:
             metrics.count("commands_refused")
-            await self._refuse(refused.ref or ref, refused.code, str(refused), refused.retry_after)
+            await self._refuse(ref, refused)
         except (OperationalError, InterfaceError, TimeoutError) as error:
             logger.warning("The database did not answer: %s", error)
-            await self._refuse(ref, ErrorCode.UNAVAILABLE, _(UNAVAILABLE), RETRY_AFTER)
+            await self._refuse(ref, database_unavailable())
         except Closed:
             raise
         except Exception:
             logger.exception("A command failed")
-            await self._refuse(ref, ErrorCode.INTERNAL, _(objects.FAILURES["internal"]))
+            await self._refuse(ref, Refused(ErrorCode.INTERNAL, _(objects.FAILURES["internal"])))
 
     def _check_rate(self, command: commands.AnyCommand) -> None:
         """Raises Refused if the user sends too many commands, Closed if they do not slow down."""
@@ -279,10 +274,13 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         """Raises Refused if the database is known to be away. Commands that the page sends by itself pass."""
         passing = (commands.RunAck, commands.Ping, commands.Typing)
         if "database" in self.node.outages.away and not isinstance(command, passing):
-            raise Refused(ErrorCode.UNAVAILABLE, _(UNAVAILABLE), retry_after=RETRY_AFTER)
+            raise database_unavailable()
 
-    async def _refuse(self, ref: str | None, code: ErrorCode, message: str, retry_after: float | None = None) -> None:
-        await self.answer(events.Error(ref=ref, code=code, message=message, retry_after=retry_after))
+    async def _refuse(self, ref: str | None, refused: Refused) -> None:
+        ref = refused.ref or ref
+        await self.answer(
+            events.Error(ref=ref, code=refused.code, message=str(refused), retry_after=refused.retry_after)
+        )
 
     # --- Sending
 

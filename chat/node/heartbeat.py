@@ -93,7 +93,7 @@ class Heartbeat:
             self._housekeeping = detached(self._housekeep(started), self._tasks.writing)
 
     async def _housekeep(self, at: float) -> None:
-        """Housekeeping after a heartbeat: reap orphaned runs, expire approvals, write read markers, adopt runs.
+        """Housekeeping after a heartbeat: reap orphaned runs, expire approvals, adopt runs, write read markers.
 
         Started by `_beat`, which does not wait for it, never cancelled; what the database raises is logged.
         """
@@ -102,8 +102,8 @@ class Heartbeat:
             if at >= self._expire_at:
                 self._expire_at = at + EXPIRE_EVERY
                 await self._supervisor.expire_approvals()
-            await self._read_markers.write(self._inboxes.due)
             await self._supervisor.adopt()
+            await self._read_markers.write(self._inboxes.due)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("After a heartbeat: %s", error)
 

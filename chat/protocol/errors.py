@@ -2,6 +2,11 @@
 
 from enum import StrEnum
 
+from django.utils.translation import gettext as _
+
+RETRY_AFTER = 2.0
+"""Seconds that a client is asked to wait while the database is away."""
+
 
 class ErrorCode(StrEnum):
     """Why a command or a request was refused (docs/protocol.md, "Error codes of commands")."""
@@ -51,3 +56,12 @@ class Refused(Exception):
     def __init__(self, code: ErrorCode, message: str, ref: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.ref, self.retry_after = code, message, ref, retry_after
+
+
+def database_unavailable() -> Refused:
+    """The refusal of what the database does not answer in time."""
+    return Refused(
+        ErrorCode.UNAVAILABLE,
+        _("The server cannot save or load anything right now. Try again soon."),
+        retry_after=RETRY_AFTER,
+    )

@@ -47,11 +47,10 @@ class Inboxes:
         """
         await asyncio.sleep(CROWD_DELAY if conversation_id in self._crowded else DELAY)
         self.due.discard(conversation_id)
-        with suppress(DatabaseError, InterfaceError):  # inboxes load new snapshots when the database is back
-            if await announce(conversation_id) > CROWD:
-                self._crowded.add(conversation_id)
-            else:
-                self._crowded.discard(conversation_id)
+        if await announce(conversation_id) > CROWD:
+            self._crowded.add(conversation_id)
+        else:
+            self._crowded.discard(conversation_id)
 
 
 async def announce(conversation_id: UUID) -> int:
@@ -59,7 +58,7 @@ async def announce(conversation_id: UUID) -> int:
 
     Returns the number of participants.
     """
-    listing = await executor.run(store.find_listing, conversation_id)
+    listing = await _find_listing(conversation_id)
     if listing is None:
         return 0
     event = events.ConversationUpdated(conversation=listing.conversation)
@@ -70,9 +69,18 @@ async def announce(conversation_id: UUID) -> int:
 
 async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:
     """Publish `conversation.updated` to the inboxes of some users only, because it has changed for them alone."""
-    listing = await executor.run(store.find_listing, conversation_id, user_ids)
+    listing = await _find_listing(conversation_id, user_ids)
     if listing is not None:
         await _publish_to_inboxes(listing)
+
+
+async def _find_listing(
+    conversation_id: UUID, user_ids: Collection[Any] | None = None
+) -> store.ConversationListing | None:
+    """None also if the database is away: the change is committed, and inboxes load new snapshots when it is back."""
+    with suppress(DatabaseError, InterfaceError):
+        return await executor.run(store.find_listing, conversation_id, user_ids)
+    return None
 
 
 async def _publish_to_inboxes(listing: store.ConversationListing) -> None:

@@ -4,6 +4,7 @@ In a large conversation everybody reads a message in the same second, and hundre
 rest.
 """
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
@@ -31,13 +32,19 @@ class ReadMarkers:
 
         Called after each heartbeat, and at shutdown. Raises what the database raises; nothing is lost then.
         """
-        for conversation_id in list(self._unwritten):
-            read = self._unwritten.pop(conversation_id)
-            try:
-                moved = await executor.run(store.mark_read, conversation_id, read)
-            except (DatabaseError, InterfaceError):
-                for user_id, seq in read.items():
-                    self.note(conversation_id, user_id, seq)
-                raise
-            if moved and conversation_id not in already_due:
-                await inbox.announce_to(moved, conversation_id)
+        # At the same time, because a row that somebody has locked takes its time.
+        work = [self._write(conversation_id, already_due) for conversation_id in self._unwritten]
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _write(self, conversation_id: UUID, already_due: Collection[UUID]) -> None:
+        read = self._unwritten.pop(conversation_id)
+        try:
+            moved = await executor.run(store.mark_read, conversation_id, read)
+        except (DatabaseError, InterfaceError):
+            for user_id, seq in read.items():
+                self.note(conversation_id, user_id, seq)
+            raise
+        if moved and conversation_id not in already_due:
+            await inbox.announce_to(moved, conversation_id)

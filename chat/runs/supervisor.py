@@ -6,8 +6,9 @@ process that is.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
 from django.db import DataError, IntegrityError
@@ -25,7 +26,7 @@ from ..realtime.outages import Outages
 from ..store import executor
 from . import postprocess
 from .abandonment import Abandonment
-from .liveness import Process
+from .liveness import TICK, Process
 from .run import LiveRun
 from .run_queue import RunQueue
 
@@ -35,6 +36,10 @@ NO_SOCKET = "no socket"
 """Launcher of runs started from the no-JavaScript form. There is no socket to watch, so such runs are never treated as
 abandoned.
 """
+
+
+SILENT_TICKS = 2.5
+"""Ticks for which a process sees a run unchanged and unlocked before it reaps it."""
 
 
 class Supervisor:
@@ -48,6 +53,8 @@ class Supervisor:
         self._mailbox: Mailbox | None = None
         self._runs: dict[UUID, LiveRun] = {}
         self._queue = RunQueue()
+        self._silent: dict[UUID, tuple[datetime, float]] = {}
+        """Runs whose process is silent: their last heartbeat, and since when this process has seen it unchanged."""
         self._reserved = 0
         self._abandonment = Abandonment(hub.has_reader, outages.layer_away, self._stop_abandoned, tasks.watching)
         self._postprocess = postprocess.Postprocessor()
@@ -98,7 +105,6 @@ class Supervisor:
         elif stored.message is not None and (stored.silent or stored.run.status == Run.Status.AWAITING_APPROVAL):
             state = events.RunState(run=run_id, seq=stored.run.seq, message=stored.message, ref=ref)
             await self._hub.reply(channel, state)
-            await self.reap(conversation_id)
         else:
             request = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref}
             await layer.send_to_group(groups.owner(conversation_id), request)
@@ -204,15 +210,23 @@ class Supervisor:
             if live is not None and self._is_waiting(live) and live.place != place:  # it may have begun meanwhile
                 await self._publish_place(live, place)
 
-    async def reap(self, conversation_id: UUID | None = None) -> None:
+    async def reap(self) -> None:
         """End the runs of dead processes and tell their readers. Does nothing until this process has been in touch with
         the database long enough to judge others.
+
+        A run has to be silent for some more ticks: if its row was locked, its process can write a heartbeat only now.
         """
-        if self._process.liveness.may_reap(now()):
-            for finished in await reap_and_publish(conversation_id):
-                logger.warning("Run %s was left behind by its process", finished.run.id)
-                metrics.count("runs_reaped")
-                self._inboxes.changed(finished.run.conversation)
+        if not self._process.liveness.may_reap(now()):
+            self._silent.clear()
+            return
+        found = await executor.run(store.find_silent_runs)
+        seen = {run: self._silent.get(run, (heartbeat_at, now())) for run, heartbeat_at in found.items()}
+        self._silent = {run: sight for run, sight in seen.items() if sight[0] == found[run]}
+        dead = [run for run, (_, since) in self._silent.items() if now() - since >= SILENT_TICKS * TICK]
+        for finished in await reap_and_publish(dead):
+            logger.warning("Run %s was left behind by its process", finished.run.id)
+            metrics.count("runs_reaped")
+            self._inboxes.changed(finished.run.conversation)
 
     async def expire_approvals(self) -> None:
         """Reject the tool calls that nobody decided on in time. Their runs continue."""
@@ -335,9 +349,9 @@ class Supervisor:
         return [live for live in self._runs.values() if live.conversation_id == conversation_id]
 
 
-async def reap_and_publish(conversation_id: UUID | None = None) -> list[store.FinishedRun]:
-    """End the runs of dead processes, in one conversation or in all, and publish their ends. Returns them."""
-    reaped = await executor.run(store.reap_runs, conversation_id)
+async def reap_and_publish(run_ids: Collection[UUID]) -> list[store.FinishedRun]:
+    """End these runs of dead processes, and publish their ends. Returns them."""
+    reaped = await executor.run(store.reap_runs, run_ids) if run_ids else []
     for finished in reaped:
         group = groups.conversation(finished.run.conversation)
         await groups.publish(group, events.RunFinished.of(finished.run, finished.message))

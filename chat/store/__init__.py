@@ -40,7 +40,16 @@ from .conversations import (
 from .deletion import DeletedConversation, delete_conversation, restore_conversation
 from .edits import Edited, delete_message, edit_message, list_edits, restore_message
 from .forks import fork_conversation
-from .heartbeats import Checkpoint, HeartbeatResult, adopt_runs, heartbeat, ping_database, reap_runs, release_runs
+from .heartbeats import (
+    Checkpoint,
+    HeartbeatResult,
+    adopt_runs,
+    find_silent_runs,
+    heartbeat,
+    ping_database,
+    reap_runs,
+    release_runs,
+)
 from .invitations import (
     InvitationPreview,
     Joined,
@@ -127,6 +136,7 @@ __all__ = [
     "find_conversation",
     "find_first_exchange",
     "find_listing",
+    "find_silent_runs",
     "find_state",
     "find_summary_input",
     "finish_run",

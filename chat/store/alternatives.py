@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -21,6 +20,7 @@ from .base import (
     touch,
 )
 from .run_lifecycle import active_runs
+from .unit_of_work import unit_of_work
 
 
 def create_answer(conversation: Conversation, run: Run) -> Message:
@@ -81,7 +81,7 @@ def copy_parts(row: Message, call_ids: Mapping[UUID, UUID]) -> list[Any] | None:
     )
 
 
-@transaction.atomic
+@unit_of_work()
 def choose_alternative(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """Show this alternative instead of the current one, to everyone and to models."""
     participant = lock_membership(user_id, conversation_id)

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,6 +27,7 @@ from .base import lock_conversation, lock_membership
 from .budgets import check_budgets, record_spending
 from .run_lifecycle import Ending, FinishedRun, compute_ending_cost, read_finished, require_host, usage_fields
 from .text import sanitize_json, sanitize_text, truncate
+from .unit_of_work import skip_if_locked, unit_of_work
 
 EXPIRED = gettext_noop("Nobody decided in time.")
 """The reason of a rejection that nobody made."""
@@ -56,7 +56,7 @@ def call_key(call_id: str) -> str:
     return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@transaction.atomic
+@unit_of_work()
 def save_calls(run_id: UUID, host: str, calls: Mapping[str, objects.Call]) -> None:
     """Store new tool calls, or their results, by their keys. Does nothing if the run no longer belongs to `host`."""
     if not Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING).exists():
@@ -95,7 +95,7 @@ def sanitize_call(call: objects.Call) -> objects.Call:
     )
 
 
-@transaction.atomic
+@unit_of_work()
 def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """Pause a run until people have decided on its pending calls. None if it no longer belongs to `host`, or somebody
     has asked to stop it.
@@ -140,7 +140,7 @@ class CallDecision(Struct, frozen=True):
     start: bool
 
 
-@transaction.atomic
+@unit_of_work()
 def decide_call(user_id: Any, conversation_id: UUID, command: ToolDecide, host: str | None) -> CallDecision:
     """Approve or reject a tool call. The last decision of a run queues it for `host`."""
     participant = lock_membership(user_id, conversation_id)
@@ -173,10 +173,14 @@ def expire_approvals(host: str) -> list[tuple[UUID, CallDecision]]:
     """
     late = ToolCall.objects.filter(status=ToolCall.Status.AWAITING_APPROVAL, expires_at__lt=timezone.now())
     conversations = list(late.values_list("run__conversation", flat=True).distinct()[:EXPIRE_AT_ONCE])
-    return [(key, decision) for key in conversations for decision in _expire_calls(key, late, host)]
+    decided = []
+    for conversation in conversations:
+        with skip_if_locked("Conversation", conversation):
+            decided += [(conversation, decision) for decision in _expire_calls(conversation, late, host)]
+    return decided
 
 
-@transaction.atomic
+@unit_of_work()
 def _expire_calls(conversation_id: UUID, late: QuerySet[ToolCall], host: str) -> list[CallDecision]:
     lock_conversation(conversation_id)
     decisions = []

@@ -15,6 +15,7 @@ from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
+from .unit_of_work import locking
 
 PAGE_SIZE = 50
 
@@ -60,7 +61,8 @@ def count_writers(conversation_id: UUID) -> int:
 
 def lock_conversation(conversation_id: UUID) -> Conversation:
     """The row, locked until the transaction ends: everything that orders messages or runs takes this lock first."""
-    return Conversation.objects.select_for_update().get(pk=conversation_id)
+    with locking(conversation_id):
+        return Conversation.objects.select_for_update().get(pk=conversation_id)
 
 
 def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
@@ -69,7 +71,8 @@ def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
     The membership is read under the lock: a user who was removed, or whose role changed, while this waited for the lock
     must not act with the old role.
     """
-    Conversation.objects.select_for_update().filter(pk=conversation_id).first()
+    with locking(conversation_id):
+        Conversation.objects.select_for_update().filter(pk=conversation_id).first()
     return get_membership(user_id, conversation_id)
 
 

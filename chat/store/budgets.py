@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -25,6 +24,7 @@ from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import pricing
 from .base import lock_conversation
+from .unit_of_work import unit_of_work
 
 
 def check_budgets(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
@@ -154,7 +154,7 @@ def check_run_budgets(run_id: UUID) -> list[pricing.RemainingBudget]:
     return check_budgets(run.launched_by, run.conversation)
 
 
-@transaction.atomic
+@unit_of_work()
 def charge_run(run_id: UUID, model: str, usage: engine.Usage) -> None:
     """Charge a run's launcher for the title or the summary that `model` (`provider:model`) made after the run."""
     run = Run.objects.get(pk=run_id)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 from msgspec import UNSET, Struct, UnsetType
 
@@ -17,6 +16,7 @@ from .base import get_membership, lock_membership
 from .conversations import find_conversation
 from .search import set_title
 from .text import normalize_title
+from .unit_of_work import unit_of_work
 
 MAX_TITLE_CHARS = 200
 
@@ -41,7 +41,7 @@ class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
         return any(value is not UNSET for value in (self.title, self.mode, self.answers, self.agents))
 
 
-@transaction.atomic
+@unit_of_work()
 def change_conversation(user_id: Any, conversation_id: UUID, changes: ConversationChanges) -> objects.Conversation:
     """Change a conversation, and return it as this user has it. Raises Refused; nothing has changed then."""
     participant = (lock_membership if changes.common else get_membership)(user_id, conversation_id)

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
@@ -22,6 +21,7 @@ from .read_state import list_states, with_unread
 from .run_lifecycle import active_runs
 from .search import set_title
 from .text import normalize_title
+from .unit_of_work import unit_of_work
 
 MAX_LISTED = 200
 """How many conversations one list holds."""
@@ -44,7 +44,7 @@ def create_conversation(user: Any, title: str = "", agent: str | None = None) ->
             ErrorCode.INVALID,
             _("There is no such agent. Choose one of: %(known)s.") % {"known": ", ".join(sorted(conf.AGENTS))},
         )
-    with transaction.atomic():
+    with unit_of_work():
         row = Conversation.objects.create(agent=agent or agents.default_slug())
         if title := normalize_title(title):
             set_title(row, title, Conversation.TitleFrom.PERSON)

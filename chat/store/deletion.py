@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -17,6 +16,7 @@ from ..protocol.errors import ErrorCode, Refused
 from .base import conversation_not_found, lock_membership
 from .conversations import find_conversation
 from .run_lifecycle import active_runs, stop_run
+from .unit_of_work import unit_of_work
 
 
 class DeletedConversation(Struct, frozen=True):
@@ -26,7 +26,7 @@ class DeletedConversation(Struct, frozen=True):
     stop: UUID | None
 
 
-@transaction.atomic
+@unit_of_work()
 def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversation:
     """Hide it from everyone, and stop its run. It can be restored within UNDO_SECONDS."""
     participant = lock_membership(user_id, conversation_id)
@@ -41,7 +41,7 @@ def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversat
     return DeletedConversation(list(audience), to_stop)
 
 
-@transaction.atomic
+@unit_of_work()
 def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation:
     """Undo a deletion, as an owner. Changes nothing if the conversation is not deleted."""
     rows = Participant.objects.select_related("user", "conversation")

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -33,6 +32,7 @@ from .responders import Responders, add_waiting, check_responder, choose_respond
 from .run_lifecycle import active_runs, queue_run
 from .search import index_messages, set_title, unindex_message
 from .text import make_title
+from .unit_of_work import unit_of_work
 
 MAX_EDITS = 100
 """How many earlier texts of a message are listed: there is no limit on edits, and each text can be long."""
@@ -50,7 +50,7 @@ class Edited(Struct, frozen=True):
     refused: Refused | None = None
 
 
-@transaction.atomic
+@unit_of_work()
 def edit_message(
     user_id: Any, conversation_id: UUID, message_id: UUID, text: str, resend: bool, host: str | None
 ) -> Edited:
@@ -98,7 +98,7 @@ def _hide_answers(conversation: Conversation, row: Message) -> list[objects.Mess
     return [objects.Message.of(answer) for answer in answers]
 
 
-@transaction.atomic
+@unit_of_work()
 def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """Delete a message; its place stays. Deleting it twice changes nothing.
 
@@ -146,7 +146,7 @@ def _title_may_contain(row: Message, conversation: Conversation) -> bool:
     return first_answer is None or row.seq <= first_answer
 
 
-@transaction.atomic
+@unit_of_work()
 def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Message:
     """Undo a deletion: only for the user who deleted the message, within UNDO_SECONDS."""
     participant = lock_membership(user_id, conversation_id)

@@ -1,54 +1,155 @@
-"""The ORM's thread and its queue: how code on the event loop runs a unit of work from `store`.
+"""How code on the event loop runs a unit of work from `store`: in threads of the chat's own, each with a database
+connection of its own.
 
-Everything that runs on the event loop goes through here. Views, which run in threads, call the store directly.
+Nothing that others do with the site's connections can hold up the chat: no request waits for a connection that a unit
+of work has, and no unit of work waits for one that a request has. Pages that only read call the store directly, in
+their request's thread.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
+from asgiref.sync import AsyncToSync, sync_to_async
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .unit_of_work import is_lock_timeout
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 IN_FLIGHT = 2
-"""Jobs in flight: the one the thread is running plus the next, so the thread never idles waiting for the event loop."""
+"""Jobs in flight in the queue: the one its thread is running plus the next, so the thread never idles waiting for the
+event loop.
+"""
 
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+REQUEST_THREADS = 4
+"""How many units of work of HTTP requests run at the same time. Further ones wait for a thread."""
+
+CONNECTIONS = 1 + 1 + REQUEST_THREADS
+"""How many connections to each database a process opens here: for the queue, for urgent work, and for requests."""
+
+SQLITE_TIMEOUT = 0.5
+"""Seconds that work in the queue waits for SQLite's one write lock before it lets others pass, and tries again."""
+
+LOCK_PAUSES = (0.05, 0.1, 0.2, 0.4, *[0.5] * 6)
+"""Seconds between two attempts at a unit of work that needs a row which somebody else has locked. Less in all than
+`COMMAND_TIMEOUT` of the sockets.
+"""
 
 _inside_job: ContextVar[bool] = ContextVar("inside_job", default=False)
 """True inside a job that re-entered the event loop: a site's `deps`, or a signal handler using `async_to_sync`. Such a
-call skips the queue; waiting behind its own job would deadlock.
+call runs in its job's thread; waiting behind its own job would deadlock.
 """
 
 
+class Threads:
+    """Threads that keep their own database connections. They start with the first job."""
+
+    def __init__(self, name: str, number: int) -> None:
+        self._pool = ThreadPoolExecutor(number, f"nous-chat-{name}", _open_own_connections)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` here. Raises what `work` raises; see `_contain`.
+
+        If synchronous code waits for this event loop (a test client, a command, WSGI), `work` runs in its thread,
+        because it may have a transaction open.
+        """
+        if _inside_job.get() or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors:
+            return await sync_to_async(_contain)(work, *args, **kwargs)
+        token = _inside_job.set(True)
+        try:
+            call = sync_to_async(_contain_here, thread_sensitive=False, executor=self._pool)
+            return await call(work, *args, **kwargs)
+        finally:
+            _inside_job.reset(token)
+
+
+def _open_own_connections() -> None:
+    for alias in connections:
+        connections[alias] = _own_connection(connections.create_connection(alias))
+
+
+def _own_connection(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
+    """Make this new connection independent of the site's pool: opened when it is needed, and kept."""
+    settings = connection.settings_dict = connection.settings_dict.copy()
+    options = settings["OPTIONS"] = dict(settings["OPTIONS"])
+    if options.pop("pool", None):  # which has no persistent connections
+        settings |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    if connection.vendor == "sqlite":
+        options["timeout"] = min(SQLITE_TIMEOUT, options.get("timeout", SQLITE_TIMEOUT))
+    return connection
+
+
+_queue_thread = Threads("queue", 1)
+_urgent_thread = Threads("urgent", 1)
+_request_threads = Threads("request", REQUEST_THREADS)
+
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
 async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` in the ORM's thread, after everything queued before it. Raises what `work` raises."""
-    if _inside_job.get():
-        return await run_urgent(work, *args, **kwargs)
-    loop = asyncio.get_running_loop()
-    if (queue := _queues.get(loop)) is None:
-        queue = _queues[loop] = asyncio.Semaphore(IN_FLIGHT)
-    async with queue:
-        return await run_urgent(work, *args, **kwargs)
+    """Run `work` after everything queued before it, one unit of work at a time. For sockets and runs.
+
+    More threads would not help: their Python would hold up the event loop and its streams.
+    """
+    return await _with_retries(_run_queued, work, *args, **kwargs)
 
 
 async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` ahead of the whole queue.
+    """Run `work` without waiting for the queue, whatever it is doing.
 
     For heartbeats, because a late one makes the process look dead or the database look away, and for stops, because
     they reduce the load.
     """
-    token = _inside_job.set(True)
+    return await _with_retries(_urgent_thread.run, work, *args, **kwargs)
+
+
+async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work` for an HTTP request, beside the queue: lists, searches, forks and files take their time."""
+    return await _with_retries(_request_threads.run, work, *args, **kwargs)
+
+
+async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    if _inside_job.get():
+        return await _queue_thread.run(work, *args, **kwargs)
+    loop = asyncio.get_running_loop()
+    if (queue := _queues.get(loop)) is None:
+        queue = _queues[loop] = asyncio.Semaphore(IN_FLIGHT)
+    async with queue:
+        return await _queue_thread.run(work, *args, **kwargs)
+
+
+async def _with_retries(
+    run_once: Callable[..., Awaitable[T]], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Try again while somebody else holds a lock that `work` needs; meanwhile, others have their turn."""
+    for pause in LOCK_PAUSES:
+        try:
+            return await run_once(work, *args, **kwargs)
+        except OperationalError as error:
+            if not is_lock_timeout(error):
+                raise
+        await asyncio.sleep(pause)
+    return await run_once(work, *args, **kwargs)
+
+
+async def release_connection() -> None:
+    """Give the connection of this request's thread back to the site's pool before the request waits for other work."""
+    await sync_to_async(close_old_connections)()
+
+
+def _contain_here(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work` in one of our threads: with connections that are usable, and no older than the site allows."""
+    close_old_connections()
     try:
-        result: T = await database_sync_to_async(_contain)(work, *args, **kwargs)
-        return result
+        return _contain(work, *args, **kwargs)
     finally:
-        _inside_job.reset(token)
+        close_old_connections()
 
 
 def _contain(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

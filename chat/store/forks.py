@@ -3,13 +3,12 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
-
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
 from .alternatives import copy_parts
 from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
 from .search import index_messages, set_title
+from .unit_of_work import unit_of_work
 
 MAX_MESSAGES = 2000
 """How many messages a fork copies, the newest: on SQLite, the copying blocks every other writer."""
@@ -20,7 +19,7 @@ FILES_AT_ONCE = 10
 """How many files' rows are in memory at a time: each can hold TEXT_BYTES, and a conversation thousands of them."""
 
 
-@transaction.atomic
+@unit_of_work()
 def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """A new conversation that the user owns alone, with the shown messages up to this one, at most MAX_MESSAGES.
 

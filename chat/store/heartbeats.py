@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Case, F, When
+from django.db import connection
+from django.db.models import Case, F, Model, QuerySet, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -19,6 +19,9 @@ from .base import lock_conversation
 from .bulk import CaseByPk
 from .run_lifecycle import HOSTED, Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
 from .search import index_messages
+from .unit_of_work import skip_if_locked, unit_of_work
+
+T = TypeVar("T", bound=Model)
 
 
 class Checkpoint(Struct, frozen=True):
@@ -36,26 +39,29 @@ class HeartbeatResult(Struct, frozen=True):
     stop: list[UUID]
 
 
-@transaction.atomic
+@unit_of_work()
 def heartbeat(
     host: str, runs: Sequence[UUID], checkpoints: Sequence[Checkpoint], places: Mapping[UUID, int] | None = None
 ) -> HeartbeatResult:
     """Keep a host's runs alive, and store the text of running ones and the `places` of queued ones: one UPDATE of runs
-    and one of messages, however many there are. Runs that belong to another host by now are left alone.
+    and one of messages, however many there are. Runs that belong to another host by now are left alone, and so are rows
+    that somebody has locked: one of them must not make all runs look dead.
 
     The result says which runs to stop, so a stop takes effect even if the channel layer lost its message.
     """
     mine = Run.objects.filter(pk__in=runs, host=host, status__in=HOSTED)
+    free = list(_lock_free(mine).values_list("pk", flat=True))
     fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if places:
         place = CaseByPk(Run, "place", places)
         fields["place"] = Case(When(status=Run.Status.QUEUED, then=place), default=F("place"))
     if checkpoints:
         fields["seq"] = CaseByPk(Run, "seq", {c.run: c.written.seq for c in checkpoints})
-    mine.update(**fields)
+    Run.objects.filter(pk__in=free).update(**fields)
     if checkpoints:
-        written = {c.message: c.written.fields for c in checkpoints}
-        Message.objects.filter(pk__in=list(written), run__host=host, run__status=Run.Status.RUNNING).update(
+        written = {c.message: c.written.fields for c in checkpoints if c.run in free}
+        messages = Message.objects.filter(pk__in=list(written), run__status=Run.Status.RUNNING)
+        Message.objects.filter(pk__in=list(_lock_free(messages).values_list("pk", flat=True))).update(
             **{
                 name: CaseByPk(Message, name, {key: fields[name] for key, fields in written.items()})
                 for name in ("text", "thinking", "parts")
@@ -65,32 +71,59 @@ def heartbeat(
     return HeartbeatResult(mine=set(found), stop=[run_id for run_id, requested_at in found.items() if requested_at])
 
 
+def _lock_free(rows: QuerySet[T]) -> QuerySet[T]:
+    """Lock those of these rows that nobody else has locked. No transaction waits for the other rows."""
+    skip = connection.features.has_select_for_update_skip_locked
+    return rows.order_by("pk").select_for_update(skip_locked=skip, of=("self",), no_key=True)
+
+
 def ping_database() -> None:
     """Raises the database's error if it does not respond."""
     Run.objects.exists()
 
 
-def reap_runs(conversation_id: UUID | None = None) -> list[FinishedRun]:
-    """Take the runs of silent processes, in one conversation or everywhere: running ones end as `interrupted` and keep
-    their text, queued ones become free for another process. Returns those that ended.
+@unit_of_work()
+def find_silent_runs() -> dict[UUID, datetime]:
+    """Runs whose process has been silent for HOST_TIMEOUT, with their last heartbeats. Those that somebody has locked
+    are left out: their process cannot write a heartbeat either.
+    """
+    silent = _silent_runs()
+    return dict(_lock_free(silent).values_list("pk", "heartbeat_at"))
+
+
+def _silent_runs() -> QuerySet[Run]:
+    return Run.objects.filter(status__in=HOSTED, heartbeat_at__lt=_silent_since()).exclude(host="")
+
+
+def _silent_since() -> datetime:
+    return timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
+
+
+def reap_runs(run_ids: Collection[UUID]) -> list[FinishedRun]:
+    """Take these runs if their processes are still silent: running ones end as `interrupted` and keep their text,
+    queued ones become free for another process. Returns those that ended.
 
     The caller must know that living processes had time for a heartbeat: after an outage of the database all look dead.
     """
-    silent_since = timezone.now() - timedelta(seconds=conf.HOST_TIMEOUT)
-    stale = Run.objects.filter(status__in=HOSTED, heartbeat_at__lt=silent_since).exclude(host="")
-    if conversation_id is not None:
-        stale = stale.filter(conversation=conversation_id)
     reaped = []
-    for run_id, conversation, status in stale.values_list("pk", "conversation", "status"):
-        if status == Run.Status.QUEUED:
-            stale.filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
-        elif ended := _interrupt_run(run_id, conversation, silent_since):
-            reaped.append(ended)
+    for run_id, conversation, status in (
+        _silent_runs().filter(pk__in=run_ids).values_list("pk", "conversation", "status")
+    ):
+        with skip_if_locked("Run", run_id):
+            if status == Run.Status.QUEUED:
+                _release_silent_run(run_id)
+            elif ended := _interrupt_run(run_id, conversation):
+                reaped.append(ended)
     return reaped
 
 
-@transaction.atomic
-def _interrupt_run(run_id: UUID, conversation_id: UUID, silent_since: datetime) -> FinishedRun | None:
+@unit_of_work()
+def _release_silent_run(run_id: UUID) -> None:
+    _silent_runs().filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
+
+
+@unit_of_work()
+def _interrupt_run(run_id: UUID, conversation_id: UUID) -> FinishedRun | None:
     conversation = lock_conversation(conversation_id)
     run = select_runs().select_related("message", "replaces").get(pk=run_id)
     ending = Ending(
@@ -100,7 +133,7 @@ def _interrupt_run(run_id: UUID, conversation_id: UUID, silent_since: datetime) 
         charged_usage=_estimate_usage(run),
         estimated=True,
     )
-    if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=silent_since):
+    if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=_silent_since()):
         return None
     if run.message is not None:
         index_messages([run.message])
@@ -116,23 +149,20 @@ def _estimate_usage(run: Run) -> engine.Usage:
     return engine.Usage(None, tokens, tokens)
 
 
+@unit_of_work()
 def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
     """Assign queued runs without a process to `host`: the oldest first, at most `limit`, of these conversations or of
     all. Returns their ids, each with the id of its conversation.
     """
-    free = Run.objects.filter(status=Run.Status.QUEUED, host="").order_by("created_at")
+    free = Run.objects.filter(status=Run.Status.QUEUED, host="")
     if conversations is not None:
         free = free.filter(conversation__in=conversations)
-    return [
-        (run_id, conversation)
-        for run_id, conversation in free.values_list("pk", "conversation")[:limit]
-        # The condition again: another process may have adopted the run meanwhile.
-        if Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, host="").update(
-            host=host, heartbeat_at=timezone.now()
-        )
-    ]
+    adopted = list(_lock_free(free).order_by("created_at").values_list("pk", "conversation")[:limit])
+    Run.objects.filter(pk__in=[run_id for run_id, _ in adopted]).update(host=host, heartbeat_at=timezone.now())
+    return adopted
 
 
+@unit_of_work()
 def release_runs(host: str, runs: Collection[UUID]) -> None:
     """Free the queued ones of these runs of `host`, so that any process can adopt them."""
     Run.objects.filter(pk__in=runs, host=host, status=Run.Status.QUEUED).update(host="", place=None)

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -23,12 +22,13 @@ from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import get_membership, lock_conversation, lock_membership
 from .participants import ParticipantChange, create_participant
+from .unit_of_work import unit_of_work
 
 MAX_VALID = 50
 """How many valid links one conversation can have."""
 
 
-@transaction.atomic
+@unit_of_work()
 def create_invitation(
     user_id: Any, conversation_id: UUID, role: str, expires_in: int, max_uses: int | None
 ) -> objects.Invitation:
@@ -56,7 +56,7 @@ def list_invitations(user_id: Any, conversation_id: UUID) -> list[objects.Invita
     return [objects.Invitation.of(row, _make_token(row.id)) for row in rows]
 
 
-@transaction.atomic
+@unit_of_work()
 def revoke_invitation(user_id: Any, conversation_id: UUID, invitation_id: UUID) -> None:
     _check_can_invite(lock_membership(user_id, conversation_id))
     if not Invitation.objects.filter(conversation=conversation_id, pk=invitation_id).delete()[0]:
@@ -100,7 +100,7 @@ class Joined(Struct, frozen=True):
     change: ParticipantChange | None
 
 
-@transaction.atomic
+@unit_of_work()
 def join_conversation(user: Any, token: str) -> Joined:
     """Join with a link. Raises Refused as `preview_invitation` does, or if the conversation is full."""
     conversation = lock_conversation(_get_invitation(user.pk, token).conversation_id)

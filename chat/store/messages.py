@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +21,7 @@ from .responders import Responders, add_waiting, check_responder, choose_respond
 from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, stop_run
 from .search import index_messages, set_title
 from .text import make_title, sanitize_text
+from .unit_of_work import unit_of_work
 
 
 class Posted(Struct, frozen=True):
@@ -38,7 +38,7 @@ class Posted(Struct, frozen=True):
     """Why agents that the message addresses do not answer."""
 
 
-@transaction.atomic
+@unit_of_work()
 def post_message(
     user_id: Any,
     conversation_id: UUID,

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
 from django.db.models import Case, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +17,7 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import append_message, check_can_post, get_membership, lock_membership
+from .unit_of_work import unit_of_work
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
 
@@ -48,7 +48,7 @@ def list_typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list
     return found if len(found) <= most else []
 
 
-@transaction.atomic
+@unit_of_work()
 def add_participant(user_id: Any, conversation_id: UUID, username: str, role: str) -> ParticipantChange:
     """Add a user by name, as a member or a viewer."""
     mine = lock_membership(user_id, conversation_id)
@@ -85,7 +85,7 @@ def create_participant(conversation: Conversation, user: Any, role: str, notice:
     )
 
 
-@transaction.atomic
+@unit_of_work()
 def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: str) -> ParticipantChange:
     """Make a participant a member or a viewer. With role `owner`, an owner transfers ownership and becomes a member."""
     mine = lock_membership(user_id, conversation_id)
@@ -117,7 +117,7 @@ def change_role(user_id: Any, conversation_id: UUID, participant_id: int, role: 
     return ParticipantChange(notice=notice, updated=[objects.Participant.of(each) for each in changed])
 
 
-@transaction.atomic
+@unit_of_work()
 def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int) -> ParticipantChange:
     """Remove a participant, or leave. The last owner can do neither.
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from ..models import Conversation, Message, Participant
 from ..permissions import policy
 from ..protocol import objects
+from .unit_of_work import unit_of_work
 
 # The partial index `nous_chat_message_counts` has the same condition.
 _UNREAD = (
@@ -39,7 +39,7 @@ def list_states(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], o
     return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if can_see(row)}
 
 
-@transaction.atomic
+@unit_of_work()
 def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
     """Store the last message that each user has read, by user id. Returns the users whose marker moved.
 

@@ -2,13 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from ..conf import conf
 from ..models import Attachment, Conversation, Edit, Message, Passage, Run, ToolCall
 from .attachments import UNSENT_LIFETIME
+from .unit_of_work import skip_if_locked, unit_of_work
 
 BATCH_SIZE = 100
 """How many rows of each kind one call of `erase_expired` takes, so that no other writer waits long for it."""
@@ -43,7 +43,7 @@ def _erase_conversations(until: datetime) -> int:
     for pk in expired.values_list("pk", flat=True)[:BATCH_SIZE]:
         if erased >= BATCH_SIZE:
             return erased
-        with transaction.atomic():
+        with skip_if_locked("Conversation", pk), unit_of_work():
             messages = Message.objects.filter(conversation=pk).values_list("pk", flat=True)
             erased += Message.objects.filter(pk__in=list(messages[: BATCH_SIZE - erased])).delete()[0]
             if erased >= BATCH_SIZE:
@@ -52,7 +52,7 @@ def _erase_conversations(until: datetime) -> int:
     return erased
 
 
-@transaction.atomic
+@unit_of_work()
 def _erase_contents(until: datetime) -> int:
     """Erase what deleted messages contain, and unsent files. The rows of messages stay: their place is shown."""
     deleted = Message.objects.filter(deleted_at__lt=until)

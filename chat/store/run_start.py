@@ -22,6 +22,7 @@ from .base import PAGE_SIZE, lock_conversation, prompt_messages
 from .budgets import read_remaining
 from .pricing import RemainingBudget, find_price
 from .prompt_files import read_files_for_prompt
+from .unit_of_work import unit_of_work
 
 
 class TooManyRuns(Exception):
@@ -54,7 +55,7 @@ class StartedRun(Struct, frozen=True):
     price: Price | None = None
 
 
-@transaction.atomic
+@unit_of_work()
 def start_run(run_id: UUID, host: str) -> StartedRun | None:
     """Claim a queued run for `host`. None if it was stopped, or belongs to another host by now. Raises TooManyRuns.
 

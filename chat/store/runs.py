@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -42,6 +42,7 @@ from .run_lifecycle import (
     stop_run,
 )
 from .search import index_messages
+from .unit_of_work import unit_of_work
 
 logger = logging.getLogger("nous_chat.store")
 
@@ -49,7 +50,7 @@ SILENT_AFTER = 3.0
 """Seconds without a heartbeat after which a run's process is not expected to respond."""
 
 
-@transaction.atomic
+@unit_of_work()
 def request_run(
     user_id: Any,
     conversation_id: UUID,
@@ -90,7 +91,7 @@ def request_run(
     return queue_run(conversation, slug, participant.user_id, host, replaces=replaces, continues=continues).id
 
 
-@transaction.atomic
+@unit_of_work()
 def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """Write the end of a run and its final text. None if the run no longer belongs to `host`: another process has
     written its end.
@@ -124,19 +125,19 @@ def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
         logger.exception("The end of run %s cannot be written; only its text is kept", run_id)
     except Exception:
         logger.exception("The end of run %s cannot be written; only its text is kept", run_id)
-    with transaction.atomic():
+    with unit_of_work():
         run = Run.objects.filter(pk=run_id).first()
         ending = replace(_with_text(run_id, ending), charged_usage=None)
         if run is None or not end_run(run, ending, host=host, status__in=HOSTED):
             return None
     next_run = None
     try:
-        with transaction.atomic():
+        with unit_of_work():
             Message.objects.filter(run=run_id).update(**ending.written.fields)
     except Exception:
         logger.exception("The text of run %s cannot be written; its last checkpoint is kept", run_id)
     try:
-        with transaction.atomic():
+        with unit_of_work():
             next_run = queue_next_run(
                 lock_conversation(run.conversation_id), "" if ending.leave_next_to_others else host
             )
@@ -145,7 +146,7 @@ def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     return read_finished(run_id, next_run)
 
 
-@transaction.atomic
+@unit_of_work()
 def _fail_visibly(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """`finish_run`, for a run that may have no answer yet: people need one to see the error and to retry."""
     run = Run.objects.select_related("replaces").filter(pk=run_id, host=host, status=Run.Status.QUEUED).first()
@@ -164,7 +165,7 @@ def _with_text(run_id: UUID, ending: Ending) -> Ending:
     return replace(ending, written=Written(run.seq, answer.text, answer.thinking, answer.parts))
 
 
-@transaction.atomic
+@unit_of_work()
 def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = "") -> FinishedRun | None:
     """Stop a run. Returns it if it ended here, because no process was working on it; the next run is queued for `host`
     then. None if its process still has to stop it.

@@ -3,7 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from msgspec import Struct
@@ -18,6 +17,7 @@ from . import prompts
 from .base import lock_conversation, prompt_messages, read_by_seq
 from .search import set_title
 from .text import TITLE_CHARS, normalize_title, one_line, sanitize_text, truncate
+from .unit_of_work import unit_of_work
 
 MAX_EXCHANGE_CHARS = 2000
 """How much of the question, and how much of the answer, a title is made from."""
@@ -63,7 +63,7 @@ def clean_title(text: str) -> str:
     return normalize_title(truncate(title, TITLE_CHARS))
 
 
-@transaction.atomic
+@unit_of_work()
 def save_title(conversation_id: UUID, exchange: Exchange, title: str) -> bool:
     """Set a title. Returns False if a user has set one meanwhile, or changed or deleted a message it was made from."""
     rows = Conversation.objects.select_for_update().filter(pk=conversation_id, deleted_at=None)
@@ -116,7 +116,7 @@ def find_summary_input(conversation_id: UUID, agent: str, omitted_seq: int) -> S
     return SummaryInput(so_far + "Conversation:\n" + "\n\n".join(lines), conversation.summary_seq, until, read_at)
 
 
-@transaction.atomic
+@unit_of_work()
 def save_summary(conversation_id: UUID, source: SummaryInput, summary: str) -> bool:
     """Store a summary. Returns False if there is another by now, or a message that it covers was changed or deleted."""
     conversation = lock_conversation(conversation_id)
@@ -128,7 +128,7 @@ def save_summary(conversation_id: UUID, source: SummaryInput, summary: str) -> b
     return True
 
 
-@transaction.atomic
+@unit_of_work()
 def _wait_for_changes(conversation_id: UUID) -> datetime:
     """Take the conversation lock, then return the time: earlier edits are visible to the reads that follow, later ones
     are caught by `_was_changed`.

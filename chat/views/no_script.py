@@ -16,10 +16,12 @@ from .. import ratelimit, store
 from ..actions import conversations as conversation_actions
 from ..actions import messages
 from ..actions.caller import Caller
+from ..concurrency import outside_transaction
 from ..node import node
 from ..protocol import commands, events
 from ..protocol.errors import ErrorCode, Refused
 from ..runs.supervisor import NO_SOCKET
+from ..store import executor
 from . import page
 
 
@@ -32,17 +34,22 @@ def conversations(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@outside_transaction
 @login_required
-def create_conversation(request: HttpRequest) -> HttpResponse:
+async def create_conversation(request: HttpRequest) -> HttpResponse:
     """The form of the list. Leads to the new conversation."""
+    user = await request.auser()
+    await executor.release_connection()
     try:
-        ratelimit.check(request.user.pk)
+        ratelimit.check(user.pk)
     except Refused as refused:
         return HttpResponse(str(refused), status=refused.code.http_status, content_type="text/plain")
-    return redirect(conversation_actions.create(request.user).url)
+    created = await node.current().tasks.run_to_completion(conversation_actions.create(user))
+    return redirect(created.url)
 
 
 @require_POST
+@outside_transaction
 @login_required
 async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """The form of a conversation. Leads to the address in `next`, or to the conversation.
@@ -51,6 +58,7 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
     """
     # Asynchronous, because the answer runs as a task of this process's event loop.
     user = await request.auser()
+    await executor.release_connection()
     text = request.POST.get("text", "").replace("\r\n", "\n")
     command = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = node.current()

@@ -19,7 +19,7 @@ from chat.protocol import objects
 from chat.protocol.errors import Refused
 
 from ..support.client import InProcess, signed_in
-from ..support.store_helpers import HOST, begin, post
+from ..support.store_helpers import HOST, begin, post, reap
 
 GERMAN, ENGLISH = "language=de", "language=en"
 NO_TEXT = {GERMAN: "Eine Nachricht darf nicht leer sein.", ENGLISH: "A message can't be empty."}
@@ -137,7 +137,7 @@ def test_stored_messages_are_in_the_sites_language(people: Any, room: Conversati
         assert objects.Failure.from_code("abandoned").message == "Everyone had left the conversation."
         begin(people["ada"], room)
         Run.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
-        (reaped,) = store.reap_runs(room.pk)
+        (reaped,) = reap()
     assert reaped.run.error is not None
     assert reaped.run.error.message.startswith("The server restarted during this answer.")
 

@@ -74,8 +74,6 @@ def unmarked_sentences(source: str) -> list[str]:
             case "Refused":
                 code = ast.unparse(node.args[0])
                 sentence, for_clients = node.args[1], code in ("ErrorCode.BAD_JSON", "ErrorCode.UNKNOWN_COMMAND")
-            case "_refuse":
-                sentence, for_clients = node.args[2], False
             case "Notice":
                 sentence, for_clients = given["message"], False
             case "Closing":

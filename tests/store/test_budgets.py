@@ -17,7 +17,7 @@ from chat.runs.meter import Meter
 from chat.store import pricing
 
 from ..support.client import InProcess
-from ..support.store_helpers import HOST, begin, end, post, refused
+from ..support.store_helpers import HOST, begin, end, post, reap, refused
 from ..support.upstream import text
 
 Scenario = Callable[..., Any]
@@ -314,7 +314,7 @@ def test_text_by_a_dead_process_is_charged(people: Any, room: Conversation, sett
     written = store.Checkpoint(started.message.run.id, started.message.id, store.Written(4, "x" * 400, ""))
     store.heartbeat(HOST, [started.message.run.id], [written])
     Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
-    (reaped,) = store.reap_runs()
+    (reaped,) = reap()
     assert (reaped.run.status, reaped.run.tokens) == ("interrupted", 100)
     assert Spending.objects.get().tokens == 100
 

@@ -11,7 +11,7 @@ from chat import store
 from chat.models import Conversation, Message, Run
 from chat.protocol import objects
 
-from ..support.store_helpers import HOST, begin, end, post, run_row
+from ..support.store_helpers import HOST, begin, end, post, reap, run_row
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def test_checkpoints_of_many_runs_take_two_updates(people: dict[str, Any], djang
         )
         for place, (run, one) in enumerate(zip(runs, started, strict=True))
     ]
-    with django_assert_num_queries(5):  # a savepoint, two updates, a look for stops, the end of the savepoint
+    with django_assert_num_queries(7):  # a savepoint, two locks, two updates, a look for stops, the savepoint's end
         store.heartbeat(HOST, runs, checkpoints)
     stored = Message.objects.filter(role="assistant").order_by("created_at")
     expected = [(f"text {n}", f"thought {n}", n + 1) for n in range(5)]
@@ -48,14 +48,14 @@ def test_a_host_that_was_declared_dead_cannot_write(people: dict[str, Any], room
     run_id = started.message.run.id
     store.heartbeat(HOST, [run_id], [store.Checkpoint(run_id, started.message.id, store.Written(1, "Ha", ""))])
     Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
-    (reaped,) = store.reap_runs()
+    (reaped,) = reap()
     assert (reaped.run.status, reaped.run.seq) == ("interrupted", 1)
     assert reaped.run.error is not None
     assert reaped.run.error.code == "host_lost"
     store.heartbeat(HOST, [run_id], [store.Checkpoint(run_id, started.message.id, store.Written(9, "Late", ""))])
     assert end(started) is None
     assert Message.objects.get(pk=started.message.id).text == "Ha"
-    assert store.reap_runs() == []
+    assert reap() == []
 
 
 def silence_all_hosts() -> None:
@@ -66,7 +66,7 @@ def test_waiting_messages_are_answered_after_a_run_is_reaped(people: dict[str, A
     begin(people["ada"], room)
     post(people["bob"], room, "and I?")
     silence_all_hosts()
-    (reaped,) = store.reap_runs()
+    (reaped,) = reap()
     following = run_row(reaped.next)
     assert (following.launched_by, following.host) == (people["bob"], "")
     assert store.adopt_runs("other", 10) == [(following.pk, room.pk)]
@@ -88,10 +88,10 @@ def test_waiting_messages_are_answered_by_another_process_after_a_shutdown(
 def test_a_queued_run_of_a_dead_process_can_be_adopted(people: dict[str, Any], room: Conversation) -> None:
     run_id = post(people["ada"], room).start
     silence_all_hosts()
-    assert store.reap_runs() == []
+    assert reap() == []
     run = run_row(run_id)
     assert (run.status, run.host) == ("queued", "")
-    assert store.reap_runs() == [], "nobody's silence is meant"
+    assert reap() == [], "nobody's silence is meant"
     assert store.adopt_runs("other", 10) == [(run_id, room.pk)]
 
 
@@ -119,10 +119,10 @@ def test_a_heartbeat_returns_its_hosts_runs_and_stores_their_places(people: dict
     store.heartbeat(HOST, [run_id], [], {run_id: 3})
     assert Run.objects.get(pk=run_id).place is None, "it has begun meanwhile"
     silence_all_hosts()
-    store.reap_runs()
+    reap()
     assert store.heartbeat(HOST, [run_id], []).mine == set()
 
 
 def test_a_living_run_is_not_reaped(people: dict[str, Any], room: Conversation) -> None:
     begin(people["ada"], room)
-    assert store.reap_runs() == []
+    assert reap() == []

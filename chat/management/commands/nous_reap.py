@@ -10,9 +10,11 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand
 
+from ... import store
 from ...conf import conf
 from ...realtime import inbox
 from ...runs import supervisor
+from ...store import executor
 
 
 class Command(BaseCommand):
@@ -32,7 +34,7 @@ class Command(BaseCommand):
 
 
 async def _reap() -> int:
-    reaped = await supervisor.reap_and_publish()
+    reaped = await supervisor.reap_and_publish(await executor.run(store.find_silent_runs))
     for finished in reaped:
         await inbox.announce(finished.run.conversation)
     return len(reaped)

@@ -1,0 +1,101 @@
+"""The transaction of a unit of work, which never waits long: for a row that somebody has locked, or for a statement.
+
+Whoever locks a row, an open transaction in a shell or a process that is frozen, holds up the work on this row only.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+
+logger = logging.getLogger("nous_chat.store")
+
+LOCK_TIMEOUT = 50
+"""Milliseconds that a statement waits for a lock: longer than a transaction of another process takes, and so short that
+the queue hardly notices. `executor` then lets others pass, and tries again.
+"""
+
+STATEMENT_TIMEOUT = 5_000
+"""Milliseconds that a statement may take in all."""
+
+IDLE_TIMEOUT = 15_000
+"""Milliseconds after which PostgreSQL ends a transaction whose process does nothing, such as a frozen one."""
+
+PROBE_EVERY = 0.25
+"""Seconds between two attempts to lock a conversation that somebody else holds. Meanwhile, work on it does not reach
+the database.
+"""
+
+_POSTGRESQL_LIMITS = (
+    f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}; SET LOCAL statement_timeout = {STATEMENT_TIMEOUT}; "
+    f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT}"
+)
+
+_LOCK_STATES = {"55P03", "40P01"}
+"""PostgreSQL's "lock not available" and "deadlock detected"."""
+
+
+@contextmanager
+def unit_of_work() -> Iterator[None]:
+    """A transaction with the limits above: `@unit_of_work()`, or `with unit_of_work():`. Raises OperationalError.
+
+    Inside another transaction it is a savepoint, and the limits are the other one's. SQLite has one lock, for all
+    writers; there the limit is `timeout` of the connection.
+    """
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost and connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(_POSTGRESQL_LIMITS)  # one round trip
+        yield
+
+
+def is_lock_timeout(error: OperationalError) -> bool:
+    """Whether the work failed only because somebody else holds a lock. Its transaction has written nothing."""
+    if isinstance(error, ConversationLocked):
+        return True
+    cause = error.__cause__
+    if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return True
+    return getattr(cause, "sqlstate", None) in _LOCK_STATES
+
+
+@contextmanager
+def skip_if_locked(what: str, pk: object) -> Iterator[None]:
+    """Around work on one of many rows: if somebody else holds a lock that it needs, leave it for the next round."""
+    try:
+        yield
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        logger.info("%s %s is locked by somebody else; the next round tries again", what, pk)
+
+
+class ConversationLocked(OperationalError):
+    """Somebody else holds this conversation's row, and it is too early to try again."""
+
+
+_probe_at: dict[UUID, float] = {}
+"""Conversations that somebody else holds, and when to try again, by `time.monotonic`. Of all threads; a race between
+two of them costs one more attempt.
+"""
+
+
+@contextmanager
+def locking(conversation_id: UUID) -> Iterator[None]:
+    """Around the statement that locks a conversation's row. Raises ConversationLocked, or what the database raises."""
+    now = time.monotonic()
+    if _probe_at.get(conversation_id, 0) > now:
+        raise ConversationLocked(f"Conversation {conversation_id} is locked by somebody else.")
+    if conversation_id in _probe_at:
+        _probe_at[conversation_id] = now + PROBE_EVERY
+    try:
+        yield
+    except OperationalError as error:
+        if is_lock_timeout(error):
+            _probe_at[conversation_id] = time.monotonic() + PROBE_EVERY
+        raise
+    _probe_at.pop(conversation_id, None)
