@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,25 +9,12 @@ import pytest
 
 from ..support import servers
 from ..support.client import all_said, last_message, signed_in
-from ..support.servers import Server, Site, Upstream
+from ..support.servers import Site, Upstream, Uvicorn
 from ..support.upstream import text
 from .test_outages import tuned
 
 StartSite = Callable[..., Site]
 FLOWING = "custom:flowing"
-
-
-class Uvicorn(Site):
-    """The same site under uvicorn."""
-
-    def __init__(self, env: dict[str, str], port: int | None = None) -> None:
-        self.env, port = env, port or servers.free_port()
-        options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-        command = [sys.executable, "-m", "uvicorn", *options, "nousproject.asgi:application"]
-        Server.__init__(self, command, port, env)
-
-    def restarted(self) -> "Uvicorn":
-        return Uvicorn(self.env, self.port)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])

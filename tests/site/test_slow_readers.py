@@ -14,8 +14,7 @@ import pytest
 from chat.consumers.flow_control import LIMIT
 
 from ..support.client import Person, signed_in
-from ..support.servers import Site
-from .test_deploys import Uvicorn
+from ..support.servers import Site, Uvicorn
 from .test_outages import tuned
 
 StartSite = Callable[..., Site]

@@ -19,7 +19,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from .fork_server import Forked, ForkServer
 
@@ -347,23 +347,41 @@ class Site(Server):
         command: tuple[str, ...] = NOUSPROJECT,
         plain: bool = False,
     ) -> None:
-        self.env, self._command = env, command
+        self.env, self._command, self._plain = env, command, plain
         port = port or free_port()
-        module, *application = command
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0"]
-        super().__init__([sys.executable, "-m", module, *options, *application], port, env, plain)
+        super().__init__([sys.executable, "-m", *self._arguments(port, *command)], port, env, plain)
+
+    def _arguments(self, port: int, module: str, *application: str) -> list[str]:
+        return [module, "--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0", *application]
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def second_process(self) -> "Site":
+    def second_process(self) -> Self:
         """A second process of the same site."""
-        return Site(self.env, command=self._command)
+        return type(self)(self.env, command=self._command, plain=self._plain)
 
-    def restarted(self) -> "Site":
+    def restarted(self) -> Self:
         """The same address after this process has ended."""
-        return Site(self.env, self.port, self._command)
+        return type(self)(self.env, self.port, self._command, self._plain)
+
+
+class Uvicorn(Site):
+    """A uvicorn process of a site. `command` is the application."""
+
+    def __init__(
+        self,
+        env: dict[str, str],
+        port: int | None = None,
+        command: tuple[str, ...] = ("nousproject.asgi:application",),
+        plain: bool = False,
+    ) -> None:
+        super().__init__(env, port, command, plain)
+
+    def _arguments(self, port: int, module: str, *application: str) -> list[str]:
+        options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--ws-max-size", "262144"]
+        return ["uvicorn", *options, module, *application]
 
 
 @contextlib.contextmanager
