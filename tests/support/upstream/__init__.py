@@ -11,6 +11,8 @@ It speaks the wires of OpenAI (base URL http://127.0.0.1:PORT/v1), Anthropic, Ge
     tools        a word, then two tool calls in pieces
     calls        a word, then n calls of the tool `look_up` whose ids are as long as `chars`; only the word if the
                  question holds results of tools
+    pieces       a word, then a call of `look_up` whose arguments come in n pieces of `chars` characters; only the word
+                 if the question holds results of tools
     agent        a thought and a tool call; if the question holds results of tools, the results as its words
     echo         the last message's text, word by word
     whole        one JSON object, like a server that does not stream
@@ -25,6 +27,7 @@ It speaks the wires of OpenAI (base URL http://127.0.0.1:PORT/v1), Anthropic, Ge
     page         a web page
     line         one line of `size` bytes, in an event of its own
     endless      bytes without a line end, for ever
+    bomb         gzip that becomes `size` bytes of comments, a thousand times its own size
     late         n words and finish_reason, then nothing, not even the end of the body
     fails        an error object after n words
     status       the HTTP status `code`, with an error body, and `retry_after` if it is given

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 
 from .texts import document, text, word
@@ -70,6 +71,17 @@ async def calls(answer: Answer) -> None:
             function = {"name": "look_up", "arguments": f'{{"order": {index}}}'}
             identity = f"call_{'x' * answer.chars}{index}"
             await answer.choice({"tool_calls": [{"index": index, "id": identity, "function": function}]})
+    await answer.finish("stop" if answer.results() else "tool_calls")
+
+
+async def pieces(answer: Answer) -> None:
+    await answer.begin()
+    await answer.say(["Looking. "])
+    if not answer.results():
+        function = {"name": "look_up", "arguments": '{"order": "'}
+        await answer.choice({"tool_calls": [{"index": 0, "id": "call_0", "type": "function", "function": function}]})
+        for piece in ["1" * answer.chars] * answer.n + ['"}']:
+            await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
     await answer.finish("stop" if answer.results() else "tool_calls")
 
 
@@ -173,6 +185,18 @@ async def endless(answer: Answer) -> None:
         await asyncio.sleep(0)
 
 
+async def bomb(answer: Answer) -> None:
+    packing = zlib.compressobj(9, wbits=31)
+    comment = b": " + b"x" * 1022 + b"\n\n"
+    head = packing.compress(comment) + packing.flush(zlib.Z_FULL_FLUSH)
+    block = packing.compress(comment * 1024) + packing.flush(zlib.Z_FULL_FLUSH)  # needs nothing of what came before
+    await answer.begin(encoding="gzip")
+    await answer.raw(head)
+    for _ in range(answer.size // (1024 * len(comment))):
+        await answer.raw(block)
+    await answer.end()
+
+
 async def late(answer: Answer) -> None:
     await answer.begin()
     await answer.say_words()
@@ -197,8 +221,8 @@ async def status(answer: Answer) -> None:
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        words, flowing, documented, thinking, tools, calls, agent, echo, whole, deaf,
+        words, flowing, documented, thinking, tools, calls, pieces, agent, echo, whole, deaf,
         silent, comments, stall, drone, cut, unfinished, garbage,
-        page, line, endless, late, fails, status,
+        page, line, endless, bomb, late, fails, status,
     )
 }  # fmt: skip

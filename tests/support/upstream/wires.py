@@ -25,8 +25,9 @@ class Answer:
         self.retry_after = options.get("retry_after")
         self.words = 0
 
-    async def begin(self, content_type: str = "text/event-stream") -> None:
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n"
+    async def begin(self, content_type: str = "text/event-stream", encoding: str = "identity") -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-encoding: {encoding}\r\n"
+        head += "transfer-encoding: chunked\r\n\r\n"
         await self.connection.write(head.encode())
         await self.connection.pause(self.first)
 
@@ -107,8 +108,8 @@ class AnthropicAnswer(Answer):
         await self.raw(b"event: %s\n" % kind.encode())
         await self.data({"type": kind, **fields})
 
-    async def begin(self, content_type: str = "text/event-stream") -> None:
-        await super().begin(content_type)
+    async def begin(self, content_type: str = "text/event-stream", encoding: str = "identity") -> None:
+        await super().begin(content_type, encoding)
         usage = {"input_tokens": self.asked(), "cache_read_input_tokens": 0, "output_tokens": 1}
         await self.event("message_start", message={"role": "assistant", "content": [], "usage": usage})
 
