@@ -114,6 +114,10 @@ chaos: $(VENV)/test.installed ## the hypothesis tests with fresh examples, INPUT
 	@$(BIN)/python -m tests.chaos.wires --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1)
 	@$(BIN)/python -m tests.chaos $(if $(SOAK),--soak $(SOAK),--seeds $(or $(SEEDS),20) --seed $(or $(SEED),1)) $(ARGS)
 
+.PHONY: abuse
+abuse: $(VENV)/test.installed ## attack the site at full size while a bystander is measured; ATTACKS="pings forks" selects, ARGS=--all for every configuration
+	@$(BIN)/python -m tests.abuse $(ATTACKS) $(ARGS)
+
 .PHONY: format
 format: $(VENV)/dev.installed node_modules/.installed ## let the formatters lay out Python, scripts, styles, templates
 	$(BIN)/ruff check --fix .
