@@ -172,12 +172,17 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     IMAGE_BYTES: int = 5 * 1024 * 1024
     """The largest image that can be attached, in bytes."""
+    IMAGE_PIXELS: int = 25_000_000
+    """The largest image that can be attached, as width times height. A browser needs four bytes or more for each pixel.
+    All frames of an animation together may have ten times as many."""
 
     TEXT_BYTES: int = 256 * 1024
     """The largest text file that can be attached, in bytes."""
 
     ATTACHMENTS_PER_MESSAGE: int = 10
     """How many files a message can carry."""
+    STORAGE_BYTES_PER_USER: int | None = 1024 * 1024 * 1024
+    """How many bytes of files one user may have stored; None means any number."""
 
     CONNECT_TIMEOUT: float = 10.0
     """How long the provider may take to accept a connection."""

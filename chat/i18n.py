@@ -7,7 +7,7 @@ The page's strings are in `static/nous_chat/i18n/strings.js` (gettext's domain `
 used. A site adds a language, or rewords a string, with catalogues in its own LOCALE_PATHS.
 """
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,12 @@ def format_size(size: int) -> str:
     unit, name = (1024 * 1024, "MB") if size >= 1024 * 1024 else (1024, "KB")
     rounded = (Decimal(size) / unit).quantize(Decimal("0.1"))
     return f"{format_number(int(rounded) if rounded == int(rounded) else rounded)} {name}"
+
+
+def format_millions(value: int) -> str:
+    """A number in millions, with at most one decimal place, rounded up: 25, or 25.1 for everything above it."""
+    rounded = (Decimal(value) / 1_000_000).quantize(Decimal("0.1"), ROUND_CEILING)
+    return format_number(int(rounded) if rounded == int(rounded) else rounded)
 
 
 def catalogue() -> dict[str, Any] | None:

@@ -161,7 +161,10 @@ class Attachment(models.Model):
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
         ordering = ["created_at", "pk"]
-        indexes = [models.Index(fields=["file"], name="nous_chat_attachment_file")]
+        indexes = [
+            models.Index(fields=["file"], name="nous_chat_attachment_file"),
+            models.Index(fields=["uploaded_by", "file", "size"], name="nous_chat_attachment_storage"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type}, {self.created_at:%Y-%m-%d %H:%M}"  # no name: the message may be deleted

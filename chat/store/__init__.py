@@ -10,6 +10,7 @@ is not allowed.
     conversations, conversation_settings, deletion, forks     a conversation as a whole
     participants, invitations, access, read_state             the people in it
     messages, edits, alternatives, attachments, search        what they write
+    quotas                                                    how much of it they may store
     responders, mentions                                      which agents answer
     runs, run_start, run_lifecycle, heartbeats, approvals     answers, from queued to their end
     prompts, prompt_files, summaries                          what models are sent

@@ -17,11 +17,13 @@ from django.utils.translation import ngettext
 from msgspec import Struct
 
 from ..conf import conf
-from ..i18n import format_size
+from ..i18n import format_millions, format_size
+from ..images import InvalidImage, clean_image, detect_image_type
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership
+from .quotas import check_new_file
 from .text import sanitize_text
 
 MAX_UNSENT = 50
@@ -31,64 +33,96 @@ UNSENT_LIFETIME = timedelta(days=1)
 MAX_NAME_CHARS = 200
 TEXT_TYPE = "text/plain"
 
-# The image formats that models accept and browsers show, by their first bytes: a file name proves nothing.
-SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
+ANIMATION_FACTOR = 10
+"""How many times IMAGE_PIXELS all frames of an animation together may have."""
+
 CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
 def upload_attachment(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
     """Store a file for a message that will be sent later. Raises Refused."""
-    participant = get_membership(user.pk, conversation_id)
-    check_can_post(participant)
-    kind = detect_type(content)
-    if kind == TEXT_TYPE and len(content) > conf.TEXT_BYTES:
-        raise Refused(
-            ErrorCode.TOO_LARGE, _("Text files can be up to %(size)s.") % {"size": format_size(conf.TEXT_BYTES)}
-        )
-    if kind != TEXT_TYPE and len(content) > conf.IMAGE_BYTES:
-        raise Refused(
-            ErrorCode.TOO_LARGE, _("Pictures can be up to %(size)s.") % {"size": format_size(conf.IMAGE_BYTES)}
-        )
-    if not content:
-        raise Refused(ErrorCode.EMPTY, _("The file is empty."))
-    text = decode_text(content) if kind == TEXT_TYPE else ""
-    if Attachment.objects.filter(uploaded_by=user, message=None).count() >= MAX_UNSENT:
-        raise Refused(
-            ErrorCode.CONFLICT,
-            _("You have uploaded %(count)s files without sending them. Send them, or wait a day.")
-            % {"count": MAX_UNSENT},
-        )
-    # Outside a transaction, because the storage may be remote and slow.
-    stored = attachment_storage().save(f"nous_chat/{uuid.uuid4().hex}", ContentFile(content))
-    try:
-        row = Attachment.objects.create(
+    check_can_post(get_membership(user.pk, conversation_id))
+    kind = detect_image_type(content) or TEXT_TYPE
+    _check_size(kind, len(content))
+    text = ""
+    if kind == TEXT_TYPE:
+        text = decode_text(content)
+    else:
+        content = _clean_image(content, kind)
+    row = _create_unsent(
+        Attachment(
             conversation_id=conversation_id,
             uploaded_by=user,
-            file=stored,
+            file=f"nous_chat/{uuid.uuid4().hex}",
             name=_clean_name(name),
             type=kind,
             size=len(content),
             text=text,
         )
+    )
+    try:
+        # Outside a transaction, because the storage may be remote and slow. After the row exists, so that the limits
+        # hold before anything is stored, and a file that a crash leaves behind is erased with the row.
+        stored = attachment_storage().save(str(row.file.name), ContentFile(content))
+        if stored != row.file.name:  # a storage may choose another name
+            row.file.name = stored
+            row.save(update_fields=["file"])
     except BaseException:
-        attachment_storage().delete(stored)
+        row.delete()
         raise
     return objects.Attachment.of(row)
 
 
-def detect_type(content: bytes) -> str:
-    """The media type by the first bytes: of an image, or TEXT_TYPE for everything else."""
-    for signature, kind in SIGNATURES:
-        if content.startswith(signature):
-            return kind
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    return TEXT_TYPE
+def _check_size(kind: str, size: int) -> None:
+    if not size:
+        raise Refused(ErrorCode.EMPTY, _("The file is empty."))
+    if kind == TEXT_TYPE and size > conf.TEXT_BYTES:
+        raise Refused(
+            ErrorCode.TOO_LARGE, _("Text files can be up to %(size)s.") % {"size": format_size(conf.TEXT_BYTES)}
+        )
+    if kind != TEXT_TYPE and size > conf.IMAGE_BYTES:
+        raise Refused(
+            ErrorCode.TOO_LARGE, _("Pictures can be up to %(size)s.") % {"size": format_size(conf.IMAGE_BYTES)}
+        )
+
+
+def _clean_image(content: bytes, kind: str) -> bytes:
+    """The image without metadata. Raises Refused if it is damaged, or takes too much memory or time to draw."""
+    try:
+        image = clean_image(content, kind)
+    except InvalidImage:
+        raise Refused(ErrorCode.INVALID, _("This picture is damaged. Save it again, or choose another one.")) from None
+    pixels = image.width * image.height
+    if pixels > conf.IMAGE_PIXELS:
+        raise Refused(
+            ErrorCode.TOO_LARGE,
+            _("Pictures can have up to %(most)s megapixels. This one has %(size)s. Make it smaller first.")
+            % {"most": format_millions(conf.IMAGE_PIXELS), "size": format_millions(pixels)},
+        )
+    if image.frames > 1 and pixels * image.frames > ANIMATION_FACTOR * conf.IMAGE_PIXELS:
+        raise Refused(
+            ErrorCode.TOO_LARGE,
+            _("All frames of an animation can have up to %(most)s megapixels together. These have %(size)s.")
+            % {
+                "most": format_millions(ANIMATION_FACTOR * conf.IMAGE_PIXELS),
+                "size": format_millions(pixels * image.frames),
+            },
+        )
+    return image.content
+
+
+@transaction.atomic
+def _create_unsent(row: Attachment) -> Attachment:
+    """Save a new row, if its user has room for it. Raises Refused."""
+    check_new_file(row.uploaded_by_id, row.size)  # locks the user, so that parallel uploads are counted as well
+    if Attachment.objects.filter(uploaded_by=row.uploaded_by_id, message=None).count() >= MAX_UNSENT:
+        raise Refused(
+            ErrorCode.CONFLICT,
+            _("You have uploaded %(count)s files without sending them. Send them, or wait a day.")
+            % {"count": MAX_UNSENT},
+        )
+    row.save(force_insert=True)
+    return row
 
 
 def decode_text(content: bytes) -> str:

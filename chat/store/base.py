@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
+from django.db import connections
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -74,6 +76,15 @@ def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
     with locking(conversation_id):
         Conversation.objects.select_for_update().filter(pk=conversation_id).first()
     return get_membership(user_id, conversation_id)
+
+
+def lock_user(user_id: Any) -> None:
+    """Lock a user's row until the transaction ends: for limits on what one user has in all conversations. Rows that
+    refer to the user can be inserted meanwhile.
+    """
+    rows = get_user_model()._base_manager.filter(pk=user_id)
+    no_key = connections[rows.db].features.has_select_for_no_key_update
+    rows.select_for_update(no_key=no_key).values_list("pk").first()
 
 
 def append_message(conversation: Conversation, **fields: Any) -> Message:

@@ -7,6 +7,7 @@ from ..models import Attachment, Conversation, Message, Participant, Run, ToolCa
 from ..protocol import objects
 from .alternatives import copy_parts
 from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
+from .quotas import check_copied_files
 from .search import index_messages, set_title
 from .unit_of_work import unit_of_work
 
@@ -23,7 +24,8 @@ FILES_AT_ONCE = 10
 def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """A new conversation that the user owns alone, with the shown messages up to this one, at most MAX_MESSAGES.
 
-    The message itself is included even if another alternative is shown. Copied attachments share the original's file.
+    The message itself is included even if another alternative is shown. Copied attachments share the original's file,
+    and count for this user as well (STORAGE_BYTES_PER_USER), because the copy keeps the file. Raises Refused.
     """
     participant = get_membership(user_id, conversation_id)
     check_can_post(participant)
@@ -46,7 +48,8 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     if source.title:
         set_title(copy, source.title, source.title_from)
         copy.save(update_fields=["title", "title_from"])
-    _copy_messages(rows, copy)
+    ids = _copy_messages(rows, copy)
+    _copy_attachments(ids, copy, participant.user)
     Participant.objects.create(
         conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
     )
@@ -54,7 +57,8 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     return objects.Conversation.of(copy, run=None, responder=None, writers=1, yours=state)
 
 
-def _copy_messages(rows: list[Message], into: Conversation) -> None:
+def _copy_messages(rows: list[Message], into: Conversation) -> dict[UUID, UUID]:
+    """Returns the ids of the copies by those of the originals."""
     ids = {row.pk: uuid4() for row in rows}
     run_ids = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
     in_source = ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id)
@@ -83,7 +87,7 @@ def _copy_messages(rows: list[Message], into: Conversation) -> None:
     for call in calls:
         call.pk, call.run_id = call_ids[call.pk], run_ids[call.run_id]
     ToolCall.objects.bulk_create(calls, batch_size=BATCH_SIZE)
-    _copy_attachments(ids, into)
+    return ids
 
 
 def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
@@ -94,13 +98,17 @@ def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
     return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})
 
 
-def _copy_attachments(message_ids: dict[UUID, UUID], into: Conversation) -> None:
-    keys = list(Attachment.objects.filter(message__in=list(message_ids)).values_list("pk", flat=True))
+def _copy_attachments(message_ids: dict[UUID, UUID], into: Conversation, user: Any) -> None:
+    originals = Attachment.objects.filter(message__in=list(message_ids))
+    if not (keys := list(originals.values_list("pk", flat=True))):
+        return
+    check_copied_files(user.pk, originals)
     for start in range(0, len(keys), FILES_AT_ONCE):
         files = list(Attachment.objects.filter(pk__in=keys[start : start + FILES_AT_ONCE]))
         for file in files:
             assert file.message_id is not None
             file.pk, file.conversation, file.message_id = uuid4(), into, message_ids[file.message_id]
+            file.uploaded_by = user
         Attachment.objects.bulk_create(files)
         for file in files:
             file.text = ""  # a row and its file refer to each other: without this, the texts stay until a gc pass

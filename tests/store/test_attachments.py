@@ -12,9 +12,10 @@ from django.test import Client
 from chat import store
 from chat.models import Attachment, Conversation, Message, Participant, attachment_storage
 
+from ..support.pictures import gif, jpeg, png, webp
 from ..support.store_helpers import post, refused
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+PNG = png(40, 40)
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +36,9 @@ def files(folder: Path) -> int:
     ("content", "kind"),
     [
         (PNG, "image/png"),
-        (b"\xff\xd8\xff\xe0" + bytes(20), "image/jpeg"),
-        (b"GIF89a" + bytes(20), "image/gif"),
-        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (jpeg(), "image/jpeg"),
+        (gif(), "image/gif"),
+        (webp(), "image/webp"),
         ("Grüße\r\n\tund 日本".encode(), "text/plain"),
         (b"\xef\xbb\xbfwith a mark", "text/plain"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "text/plain"),
