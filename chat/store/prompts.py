@@ -1,6 +1,8 @@
 """Build a model's prompt from rows, within a token budget; store and read the transcripts of runs."""
 
+import json
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from uuid import UUID
@@ -18,6 +20,8 @@ logger = logging.getLogger("nous_chat.store")
 
 STORAGE_PREFIX = "storage:"
 """The beginning of an image's URL until `load_images` has read it from the storage."""
+
+BACKTICKS = re.compile("`+")
 
 MAX_REPLY_CHARS = 120
 """How much of a message a reply to it quotes."""
@@ -117,13 +121,18 @@ def _quote(text: str) -> str:
 
 
 def _describe_file(file: models.Attachment) -> str:
+    """What a model is told of a file. Its text stands in a fence that no line of it can close, and its name in quotes
+    (as JSON, so that nothing in it can end them): both are what a user chose, and models take them for what they seem.
+    """
+    name = json.dumps(file.name, ensure_ascii=False)
     if file.is_image:
-        return f"(A picture is attached that you cannot see: {file.name})"
+        return f"(A picture is attached that you cannot see: {name})"
     if not file.text:
-        return f"(A file was attached that is no longer shown: {file.name})"
-    fence = "````" if "```" in file.text else "```"
+        return f"(A file was attached that is no longer shown: {name})"
+    longest = max(map(len, BACKTICKS.findall(file.text)), default=0)
+    fence = "`" * max(3, longest + 1)
     cut = f"\n(Cut: the file has {file.size:,} bytes.)" if len(file.text) < file.length else ""  # type: ignore[attr-defined]
-    return f"Attached file {file.name}:\n{fence}\n{file.text}\n{fence}{cut}"
+    return f"Attached file {name}:\n{fence}\n{file.text}\n{fence}{cut}"
 
 
 def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:
