@@ -23,12 +23,12 @@ class Bucket:
         self._tokens = float(conf.COMMAND_BURST)
         self._then: float | None = None
 
-    def take(self, now: float) -> float:
-        """Take a token. Returns 0, or the seconds to wait if there is none."""
+    def take(self, now: float, cost: float = 1.0) -> float:
+        """Take a token, or what the request costs. Returns 0, or the seconds to wait if there is not enough."""
         gained = 0.0 if self._then is None else (now - self._then) * conf.COMMAND_RATE
-        tokens = min(self._tokens + gained, conf.COMMAND_BURST) - 1
+        tokens = min(self._tokens + gained, conf.COMMAND_BURST) - cost
         self._then, self._tokens = now, max(tokens, -conf.COMMAND_BURST - 1.0)
-        return 0.0 if self._tokens >= 0 else (1 - self._tokens) / conf.COMMAND_RATE
+        return 0.0 if self._tokens >= 0 else (cost - self._tokens) / conf.COMMAND_RATE
 
     @property
     def exhausted(self) -> bool:
@@ -60,22 +60,32 @@ class RequestBuckets:
         self._by_user: OrderedDict[Any, Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, user_id: Any, now: float) -> float:
-        """Take a token of this user's. Returns 0, or the seconds to wait if there is none."""
+    def take(self, user_id: Any, now: float, cost: float = 1.0) -> float:
+        """Take a token of this user's, or `cost`. Returns 0, or the seconds to wait if there is not enough."""
         with self._lock:
             bucket = self._by_user.setdefault(user_id, Bucket())
             self._by_user.move_to_end(user_id)
             if len(self._by_user) > self.MAX_USERS:
                 self._by_user.popitem(last=False)
-            return bucket.take(now)
+            return bucket.take(now, cost)
 
+
+FILE_COST = 0.25
+"""What a request for a file takes from the bucket of files: a page full of pictures is loaded at once."""
 
 _requests = RequestBuckets()
+_files = RequestBuckets()
 
 
 def check(user_id: Any) -> None:
     """Count an HTTP request of this user. Raises Refused if there were too many."""
     if wait := _requests.take(user_id, time.monotonic()):
+        raise too_many_requests(wait)
+
+
+def check_file(user_id: Any) -> None:
+    """Count a request of this user for a file, apart from other requests. Raises Refused if there were too many."""
+    if wait := _files.take(user_id, time.monotonic(), FILE_COST):
         raise too_many_requests(wait)
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
-from .. import store
+from .. import ratelimit, store
 from ..conf import conf
 from ..i18n import format_size
 from ..models import attachment_storage
@@ -36,7 +36,7 @@ async def attachments(request: HttpRequest, conversation_id: UUID) -> HttpRespon
     return json_response(201, await run_request(store.upload_attachment, request.user, conversation_id, name, content))
 
 
-@endpoint("GET", "HEAD", "DELETE", rate_limited=False)
+@endpoint("GET", "HEAD", "DELETE", count=ratelimit.check_file)
 async def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
     if request.method == "DELETE":
         await run_request(store.delete_unsent_attachment, request.user.pk, attachment_id)

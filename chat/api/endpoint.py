@@ -31,11 +31,11 @@ View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 T = TypeVar("T")
 
 
-def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]:
+def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> Callable[[View], View]:
     """Decorator of an asynchronous view for signed-in users. If it raises Refused, that becomes a JSON response.
 
     The view gets `request.user` loaded, and finishes even if the client goes: it may have written something.
-    `rate_limited=False` is for what a page requests many times at once, such as its pictures.
+    `count` counts the request by the user's primary key, and raises Refused if there were too many.
     """
 
     def decorate(view: View) -> View:
@@ -46,7 +46,7 @@ def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]
         @outside_transaction
         @functools.wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            responding = _respond(functools.partial(view, request, *args, **kwargs), request, rate_limited)
+            responding = _respond(functools.partial(view, request, *args, **kwargs), request, count)
             return await node.current().tasks.run_to_completion(responding)
 
         return wrapped
@@ -55,13 +55,12 @@ def endpoint(*methods: str, rate_limited: bool = True) -> Callable[[View], View]
 
 
 async def _respond(
-    view: Callable[[], Awaitable[HttpResponse]], request: HttpRequest, rate_limited: bool
+    view: Callable[[], Awaitable[HttpResponse]], request: HttpRequest, count: Callable[[Any], None]
 ) -> HttpResponse:
     try:
         if not await run_request(_is_signed_in, request):
             raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
-        if rate_limited:
-            ratelimit.check(request.user.pk)
+        count(request.user.pk)
         return await view()
     except Refused as refused:
         return _error_response(refused)

@@ -13,12 +13,14 @@ from ..concurrency import outside_transaction
 from ..node import node
 from ..protocol.errors import ErrorCode, Refused
 from ..store import executor
+from .rate_limit import rate_limited
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @outside_transaction
 @login_required
+@rate_limited
 async def join(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows what the invitation is to, POST accepts it. If it is refused, the page shows the reason: 404 for an
     invalid link, 403 for a user who was removed from the conversation, 409 for a full one.

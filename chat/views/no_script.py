@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from .. import ratelimit, store
+from .. import store
 from ..actions import conversations as conversation_actions
 from ..actions import messages
 from ..actions.caller import Caller
@@ -23,10 +23,12 @@ from ..protocol.errors import ErrorCode, Refused
 from ..runs.supervisor import NO_SOCKET
 from ..store import executor
 from . import page
+from .rate_limit import rate_limited
 
 
 @require_GET
 @login_required
+@rate_limited
 def conversations(request: HttpRequest) -> HttpResponse:
     """The user's conversations as links, and a button that creates one."""
     newest, more = store.list_conversations(request.user.pk, None)
@@ -36,14 +38,11 @@ def conversations(request: HttpRequest) -> HttpResponse:
 @require_POST
 @outside_transaction
 @login_required
+@rate_limited
 async def create_conversation(request: HttpRequest) -> HttpResponse:
     """The form of the list. Leads to the new conversation."""
     user = await request.auser()
     await executor.release_connection()
-    try:
-        ratelimit.check(user.pk)
-    except Refused as refused:
-        return HttpResponse(str(refused), status=refused.code.http_status, content_type="text/plain")
     created = await node.current().tasks.run_to_completion(conversation_actions.create(user))
     return redirect(created.url)
 
@@ -51,6 +50,7 @@ async def create_conversation(request: HttpRequest) -> HttpResponse:
 @require_POST
 @outside_transaction
 @login_required
+@rate_limited
 async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """The form of a conversation. Leads to the address in `next`, or to the conversation.
 
@@ -64,7 +64,6 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
     here = node.current()
     caller = Caller(here, user.pk, conversation_id, NO_SOCKET, _ignore)
     try:
-        ratelimit.check(user.pk)
         await here.open()
         posted = await here.tasks.run_to_completion(messages.post(caller, command))
     except Refused as refused:

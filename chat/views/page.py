@@ -16,10 +16,12 @@ from ..conf import conf
 from ..protocol import objects
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
+from .rate_limit import rate_limited
 
 
 @require_safe
 @login_required
+@rate_limited
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
     """The list of conversations, and the open conversation if there is one."""
     return render_page(request, conversation_id)

@@ -1,5 +1,6 @@
 """Rate limits of commands and requests, per user."""
 
+import uuid
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ def low_rate(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A low rate, buckets that no other test has used, and a clock that stands still."""
     settings.NOUS_CHAT = {"COMMAND_RATE": 2.0, "COMMAND_BURST": 5}
     monkeypatch.setattr(ratelimit, "_requests", ratelimit.RequestBuckets())
+    monkeypatch.setattr(ratelimit, "_files", ratelimit.RequestBuckets())
     monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: 1.0))
 
 
@@ -77,3 +79,53 @@ def test_posts_of_the_form_without_javascript_count_as_well(client: Any, people:
     assert client.post(f"/chat/{room.id}/say/", {"text": "Hello"}).status_code == 429
     assert client.post("/chat/begin/").status_code == 429
     assert (Message.objects.count(), Conversation.objects.count()) == (0, 1)
+
+
+@pytest.mark.parametrize("page", ["", "plain/", "join/nothing/", "{room}/"])
+def test_pages_count_as_well_and_the_refusal_is_a_page(client: Any, people: Any, page: str) -> None:
+    client.force_login(people["ada"])
+    address = f"/chat/{page}".format(room=store.create_conversation(people["ada"]).id)
+    answers = [client.get(address) for _ in range(6)]
+    assert [answer.status_code for answer in answers].count(429) == 1
+    assert answers[-1].status_code == 429
+    assert int(answers[-1]["Retry-After"]) >= 1
+    assert "Wait" in answers[-1].text
+    assert "</html>" in answers[-1].text
+    client.force_login(people["bob"])
+    assert client.get("/chat/").status_code == 200, "each user has a bucket of their own"
+
+
+def test_links_cannot_be_tried_at_any_rate(client: Any, people: Any) -> None:
+    client.force_login(people["ada"])
+    assert [client.post(f"/chat/join/{number}/").status_code for number in range(6)] == [404] * 5 + [429]
+
+
+def test_a_message_that_is_not_posted_is_on_the_page(client: Any, people: Any) -> None:
+    client.force_login(people["ada"])
+    room = store.create_conversation(people["ada"])
+    while client.get("/chat/plain/").status_code == 200:
+        pass
+    refused = client.post(f"/chat/{room.id}/say/", {"text": "A <long> message"})
+    assert refused.status_code == 429
+    assert "A &lt;long&gt; message</textarea>" in refused.text
+
+
+def test_files_have_a_bucket_of_their_own_that_takes_a_page_of_pictures(client: Any, people: Any) -> None:
+    client.force_login(people["ada"])
+    answers = [client.get(f"/chat/attachments/{uuid.uuid4()}/").status_code for _ in range(21)]
+    assert answers == [404] * 20 + [429]
+    assert client.get("/chat/api/conversations/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_requests_without_a_session_ask_no_database(client: Any, django_assert_num_queries: Any) -> None:
+    room = uuid.uuid4()
+    for path, status in (
+        ("", 302),
+        (f"{room}/", 302),
+        ("join/x/", 302),
+        ("api/token/", 401),
+        (f"attachments/{room}/", 401),
+    ):
+        with django_assert_num_queries(0):
+            assert client.get(f"/chat/{path}").status_code == status, path
