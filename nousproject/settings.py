@@ -67,7 +67,8 @@ TEMPLATES = [
 
 # DATABASE_URL chooses the database. SQLite gets WAL and transactions that take the write lock when they begin, so that
 # concurrent writers wait instead of failing. PostgreSQL gets a pool, so that no request waits for a new connection, and
-# short timeouts, so that nothing hangs on a server that is gone.
+# timeouts, so that nothing hangs on a server that is gone, on a lock, or on a query. The pool is for pages and the
+# admin: the chat's units of work have connections of their own (chat/store/executor.py).
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
@@ -78,7 +79,12 @@ DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / '
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"] |= {"OPTIONS": SQLITE_OPTIONS, "CONN_MAX_AGE": None}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    SERVER_OPTIONS = {"pool": {"timeout": 5}, "connect_timeout": 3, "tcp_user_timeout": 10_000}
+    SERVER_OPTIONS = {
+        "pool": {"min_size": 1, "max_size": 10, "timeout": 5},
+        "connect_timeout": 3,
+        "tcp_user_timeout": 10_000,
+        "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+    }
     DATABASES["default"]["OPTIONS"] = SERVER_OPTIONS | DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 

@@ -1,0 +1,101 @@
+"""Passwords are checked one at a time: checking one is slow by design, and takes a whole core.
+
+Without this, thirty people who sign in at once take the processor from every stream, and the database's connections
+from every request.
+"""
+
+import asyncio
+import functools
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from time import monotonic
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
+"""How many passwords a process checks at the same time."""
+
+MAX_WAITING = 30
+"""How many requests may wait for that. Further ones are refused."""
+
+ATTEMPTS = 20
+"""How many attempts in a row a process accepts for one username."""
+
+ATTEMPT_EVERY = 5.0
+"""Seconds after which one more attempt is accepted."""
+
+MAX_NAMES = 10_000
+"""How many usernames are remembered: the last ones."""
+
+
+class Gate:
+    """Lets requests that check a password pass. One per event loop, because it waits there, without a thread."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def enter(self, view: Callable[[], HttpResponseBase]) -> HttpResponseBase | None:
+        """Run `view` in a thread when it is its turn. None if too many wait already."""
+        if self._waiting >= MAX_WAITING:
+            return None
+        self._waiting += 1
+        try:
+            async with self._free:
+                return await sync_to_async(view)()
+        finally:
+            self._waiting -= 1
+
+
+class Attempts:
+    """A token bucket for each username: ATTEMPTS, one more every ATTEMPT_EVERY seconds."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str, now: float) -> float:
+        """Count an attempt. Returns 0, or the seconds to wait."""
+        tokens, then = self._names.pop(name, (float(ATTEMPTS), now))
+        tokens = min(ATTEMPTS, tokens + (now - then) / ATTEMPT_EVERY)
+        allowed = tokens >= 1
+        self._names[name] = (tokens - 1 if allowed else tokens, now)
+        if len(self._names) > MAX_NAMES:
+            self._names.popitem(last=False)
+        return 0.0 if allowed else (1 - tokens) * ATTEMPT_EVERY
+
+
+_gates: "WeakKeyDictionary[asyncio.AbstractEventLoop, Gate]" = WeakKeyDictionary()
+_attempts = Attempts()
+
+
+def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
+    """Wrap a synchronous view whose POST requests check or hash a password. What is too much gets 429."""
+
+    @functools.wraps(view)
+    async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        call = functools.partial(view, request, *args, **kwargs)
+        if request.method != "POST":
+            return await sync_to_async(call)()
+        name = request.POST.get(get_user_model().USERNAME_FIELD) or request.POST.get("username", "")
+        wait = _attempts.take(name[:150].casefold(), monotonic()) if name else 0.0
+        if not wait:
+            gate = _gates.setdefault(asyncio.get_running_loop(), Gate())
+            if (response := await gate.enter(call)) is not None:
+                return response
+        return await sync_to_async(_refuse)(request, wait or ATTEMPT_EVERY)
+
+    return wrapped
+
+
+def _refuse(request: HttpRequest, wait: float) -> HttpResponse:
+    response = render(request, "429.html", {"seconds": math.ceil(wait)}, status=429)
+    response["Retry-After"] = str(math.ceil(wait))
+    return response
