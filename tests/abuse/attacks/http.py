@@ -3,11 +3,20 @@
 import asyncio
 import secrets
 import uuid
+import zlib
 
 from ..attackers import Answers, Arena, attack, gather, raw_connection, read_status, request_head
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + (8).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00" + bytes(4)
-"""The beginning of a picture of 8 x 8 pixels. Nothing decodes the rest."""
+
+def picture(size: int) -> bytes:
+    """A PNG of 8 x 8 pixels that is so many bytes long. Its structure is valid; nobody decodes its data."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+    header = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", (8).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00")
+    end = chunk(b"IEND", b"")
+    return header + chunk(b"IDAT", bytes(size - len(header) - len(end) - 12)) + end
 
 
 def multipart(content: bytes, name: str = "a.png") -> tuple[str, bytes]:
@@ -67,7 +76,7 @@ async def bad_hosts(arena: Arena) -> Answers:
 async def uploads_of_strangers(arena: Arena) -> Answers:
     """Ten people who are not signed in upload 50 MB each, at once."""
     room = arena.cast.attackers[0].conversation
-    kind, body = multipart(PNG + bytes(arena.size(50 * 2**20)))
+    kind, body = multipart(picture(arena.size(50 * 2**20)))
 
     async def upload(number: int) -> None:
         path = f"/chat/api/conversations/{room}/attachments/"
@@ -103,7 +112,7 @@ async def uploads_beyond_the_quota(arena: Arena) -> Answers:
 @attack("201, 409, 413, 429", "201, 413")
 async def large_uploads(arena: Arena) -> Answers:
     """Two users upload 20 pictures of 5 MB and 20 of 30 MB, ten at a time."""
-    contents = (PNG + bytes(5 * 2**20 - len(PNG)), PNG + bytes(30 * 2**20))
+    contents = (picture(5 * 2**20), picture(30 * 2**20))
     people = arena.attackers(2)
 
     def upload(number: int) -> object:
@@ -119,8 +128,8 @@ async def large_uploads(arena: Arena) -> Answers:
 async def slow_downloads(arena: Arena) -> Answers:
     """100 connections ask for a picture of 5 MB and read 4 KB of it a second."""
     person = arena.attackers(1)[0]
-    picture = {"file": ("a.png", PNG + bytes(5 * 2**20 - len(PNG)))}
-    created = await person.api("POST", f"conversations/{person.room}/attachments/", files=picture)
+    files = {"file": ("a.png", picture(5 * 2**20))}
+    created = await person.api("POST", f"conversations/{person.room}/attachments/", files=files)
     assert created.status_code == 201, created.text
     cookie = f"sessionid={person.http.cookies['sessionid']}"
     head = request_head("GET", f"/chat/attachments/{created.json()['id']}/", cookie)
