@@ -8,6 +8,7 @@ COUNTERS = (
     "frames_dropped",
     "sockets_resynced",
     "sockets_too_slow",
+    "sockets_rate_limited",
     "commands_refused",
     "commands_rate_limited",
     "runs_reaped",

@@ -2,7 +2,6 @@
 
 import threading
 import time
-import weakref
 from collections import OrderedDict
 from typing import Any
 
@@ -11,9 +10,13 @@ from django.utils.translation import gettext as _
 from .conf import conf
 from .protocol.errors import ErrorCode, Refused
 
+MAX_NEW_SOCKETS = 25
+"""How many sockets a user may open at once if they do nothing else: a browser with a dozen tabs, after a restart."""
+
 
 class Bucket:
-    """A token bucket: holds up to COMMAND_BURST tokens, gains COMMAND_RATE a second, and each command takes one.
+    """A token bucket: holds up to COMMAND_BURST tokens, gains COMMAND_RATE a second. Each command takes one token, each
+    new socket more (`take_socket`).
 
     Clients that ignore refusals run into debt; at a debt as large as the bucket it is `exhausted`. The caller passes
     the time in.
@@ -30,21 +33,31 @@ class Bucket:
         self._then, self._tokens = now, max(tokens, -conf.COMMAND_BURST - 1.0)
         return 0.0 if self._tokens >= 0 else (cost - self._tokens) / conf.COMMAND_RATE
 
+    def take_socket(self, now: float) -> float:
+        """Take the tokens of a new socket, whose snapshot costs as much as many commands."""
+        return self.take(now, conf.COMMAND_BURST / MAX_NEW_SOCKETS)
+
     @property
     def exhausted(self) -> bool:
         return self._tokens < -conf.COMMAND_BURST
 
 
 class Buckets:
-    """The buckets of connected users, by primary key. All sockets of a user in this process share one."""
+    """The buckets of users with sockets, by primary key. All sockets of a user in this process share one.
+
+    It outlives the sockets, or closing them would be a way to a full one. This keeps the MAX_USERS who connected last.
+    """
+
+    MAX_USERS = 10_000
 
     def __init__(self) -> None:
-        # Weak: the sockets hold the bucket, and the last one to close frees it.
-        self._by_user: weakref.WeakValueDictionary[Any, Bucket] = weakref.WeakValueDictionary()
+        self._by_user: OrderedDict[Any, Bucket] = OrderedDict()
 
     def of(self, user_id: Any) -> Bucket:
-        if (bucket := self._by_user.get(user_id)) is None:
-            bucket = self._by_user[user_id] = Bucket()
+        bucket = self._by_user.setdefault(user_id, Bucket())
+        self._by_user.move_to_end(user_id)
+        if len(self._by_user) > self.MAX_USERS:
+            self._by_user.popitem(last=False)
         return bucket
 
 

@@ -43,6 +43,11 @@ STALLED_AFTER = 3.0
 DROP_AFTER = 30.0
 """Seconds without the client taking anything, after which its socket is closed."""
 
+REFUSED_FOR = 2.0
+"""Seconds that a socket beyond the rate limit is kept waiting before it is closed. A client that opens another one at
+once would otherwise cost as much as one that is served.
+"""
+
 RECHECK_EVERY = 60.0
 """How often, in seconds, a socket re-checks that its user still has access."""
 
@@ -87,6 +92,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             if not self.user.is_authenticated:
                 raise Closed(4401)
             self._bucket = self.node.buckets.of(self.user.pk)
+            if self._bucket.take_socket(now()):
+                metrics.count("sockets_rate_limited")
+                await asyncio.sleep(REFUSED_FOR)
+                raise Closed(4429)
             await self.node.open()
             await self._serve()
         except Closed as closed:

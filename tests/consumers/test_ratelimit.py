@@ -1,13 +1,17 @@
 """Rate limits of commands and requests, per user."""
 
 import uuid
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chat import ratelimit, store
+from chat.consumers import base
 from chat.models import Conversation, Message
+
+from ..support.client import InProcess
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +43,14 @@ def test_a_bucket_is_exhausted_after_many_refusals_and_recovers_after_a_wait() -
     assert not bucket.exhausted
 
 
-def test_the_sockets_of_a_user_share_one_bucket_until_the_last_closes() -> None:
+def test_the_sockets_of_a_user_share_one_bucket_which_outlives_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratelimit.Buckets, "MAX_USERS", 2)
     buckets = ratelimit.Buckets()
-    ada, bob = buckets.of("ada"), buckets.of("bob")
-    assert buckets.of("ada") is ada
-    assert bob is not ada
-    ada.take(0.0)
-    del ada
-    assert buckets.of("ada").take(0.0) == 0.0
+    assert [buckets.of("ada").take(0.0) for _ in range(5)] == [0.0] * 5
+    assert buckets.of("ada").take(0.0) > 0
+    assert buckets.of("bob").take(0.0) == 0.0
+    assert buckets.of("eve").take(0.0) == 0.0
+    assert len(buckets._by_user) == 2
 
 
 def test_http_requests_have_a_bucket_per_user_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,3 +133,26 @@ def test_requests_without_a_session_ask_no_database(client: Any, django_assert_n
     ):
         with django_assert_num_queries(0):
             assert client.get(f"/chat/{path}").status_code == status, path
+
+
+def test_who_opens_too_many_sockets_is_refused_and_nobody_else(
+    scenario: Callable[..., Any],
+    people: Any,
+    room: Conversation,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.NOUS_CHAT = {"COMMAND_RATE": 0.0001}
+    monkeypatch.setattr(ratelimit, "MAX_NEW_SOCKETS", 2)
+    monkeypatch.setattr(base, "REFUSED_FOR", 0.0)
+
+    async def connect() -> None:
+        for _ in range(2):
+            async with InProcess(people["ada"], room.pk) as peer:
+                assert peer.snapshot
+        async with InProcess(people["ada"], room.pk) as peer:
+            assert await peer.wait_closed() == 4429
+        async with InProcess(people["bob"], room.pk) as peer:
+            assert peer.snapshot
+
+    scenario(connect)
