@@ -17,6 +17,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx
 import msgspec
@@ -56,12 +57,15 @@ class Report(msgspec.Struct):
 
 
 class Bystander:
-    """One user with a streamed answer in one conversation, and messages in another."""
+    """One user with a streamed answer in one conversation, and messages in another. A friend of theirs opens sockets
+    there; one user alone would soon open too many.
+    """
 
     def __init__(self, port: int, cast: Cast) -> None:
         self._seat, self._streams = cast.bystander, cast.streams
         self._address = f"ws://127.0.0.1:{port}/ws/chat/"
         self._person = client(Remote(port), cast.bystander, timeout=60)
+        self._friend = client(Remote(port), cast.friend, timeout=60)
         self._tally = Tally()
         self._tally.recording = True
         self._waiting: dict[object, tuple[str, float]] = {}
@@ -106,10 +110,10 @@ class Bystander:
         silence = now - self._heard
         overdue = [(silence - number / RATE) * 1000 for number in range(int(silence * RATE))] if silence > 0.5 else []
         samples["delta"] = [*self._tally.lags, *overdue]
-        trouble, acknowledged = list(self._trouble), set(self._acknowledged)
+        acknowledged = set(self._acknowledged)
         if missing := acknowledged - await self._stored(acknowledged):
-            trouble.append(f"{len(missing)} acknowledged messages are not stored")
-        return Report(samples, trouble, len(acknowledged))
+            self._trouble.append(f"{len(missing)} acknowledged messages are not stored")
+        return Report(samples, list(self._trouble), len(acknowledged))
 
     # --- What it does
 
@@ -194,7 +198,7 @@ class Bystander:
         await self._socket.answered(ref)
 
     async def _open(self) -> None:
-        async with self._person.socket(self._seat.conversation) as socket:
+        async with self._friend.socket(self._seat.conversation) as socket:
             await socket.hear("snapshot")
 
     async def _get(self, path: str) -> None:
@@ -206,16 +210,25 @@ class Bystander:
         before = ""
         while not wanted <= found:
             path = f"/chat/api/conversations/{self._seat.conversation}/messages/?limit=100{before}"
-            answer = await self._person.http.get(path)
-            if answer.status_code != 200:
-                self._trouble.append(f"messages: status {answer.status_code}")
-                break
-            page = answer.json()
+            page = await self._load(path)
+            if page is None:
+                self._trouble.append("the messages cannot be loaded")
+                return wanted
             found |= {message["id"] for message in page["messages"]}
             if not page["more"]:
                 break
             before = f"&before={page['messages'][0]['seq']}"
         return found & wanted
+
+    async def _load(self, path: str) -> Any:
+        """The JSON at an address, after some attempts, because an attack can have left a queue. None if all fail."""
+        for _ in range(20):
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await self._person.http.get(path)
+                if answer.status_code == 200:
+                    return answer.json()
+            await asyncio.sleep(0.5)
+        return None
 
 
 async def main() -> None:

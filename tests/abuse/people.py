@@ -32,6 +32,9 @@ class Cast(msgspec.Struct):
     """The people of a run."""
 
     bystander: Seat
+    friend: Seat
+    """Another participant of the bystander's conversation."""
+
     streams: list[str]
     """The conversations in which the bystander reads streams."""
 
@@ -72,6 +75,7 @@ def create_cast(attackers: int, crowd: int, history: int) -> Cast:
     password = make_password(PASSWORD)  # once: it is made to be slow
     accounts = [users.create(username=f"account{i}", password=password).username for i in range(30)]
     bystander = seat("bystander")
+    friend = seat("friend", conversation=bystander.conversation)
     streams = [_stream(users.get(username="bystander")) for _ in range(STREAMS)]
     chief = seat("crowd0")
     others = [seat(f"crowd{i}", conversation=chief.conversation) for i in range(1, crowd)]
@@ -86,6 +90,7 @@ def create_cast(attackers: int, crowd: int, history: int) -> Cast:
     Conversation.objects.filter(pk=owner.conversation).update(last_seq=history)
     return Cast(
         bystander=bystander,
+        friend=friend,
         streams=streams,
         attackers=[seat(f"attacker{i}", MODEL, "always") for i in range(attackers)],
         accounts=accounts,

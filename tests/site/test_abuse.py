@@ -23,7 +23,6 @@ SCALES = {
     "call_in_pieces": 4,
     "gzip_bomb": 10,
     "pings": 100,
-    "bad_hosts": 100,
 }
 """Attacks, and the parts of their full size that are still enough for the answer they must get."""
 
