@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.translation import get_language, override
 
 from .protocol.errors import Refused
@@ -16,7 +16,7 @@ from .protocol.errors import Refused
 logger = logging.getLogger("nous_chat.node")
 
 T = TypeVar("T")
-View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponse]])
+View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponseBase]])
 
 
 class TaskSets:

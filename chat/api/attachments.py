@@ -1,8 +1,11 @@
 """HTTP endpoints: upload, download, and discard attachments. The rules are in store/attachments.py."""
 
+from typing import Self
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.core.files.base import File
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
@@ -11,7 +14,7 @@ from ..conf import conf
 from ..i18n import format_size
 from ..models import attachment_storage
 from ..protocol.errors import ErrorCode, Refused
-from ..store.executor import run_request
+from ..store.executor import run_request, run_storage
 from .endpoint import endpoint, json_response
 
 HEADERS = {
@@ -21,6 +24,10 @@ HEADERS = {
     "Cache-Control": "private, max-age=3600",
 }
 """Users upload anything. Browsers may show or save a file, but must never run what is in it."""
+
+
+CHUNK = 64 * 1024
+"""How many bytes of a file are in memory at a time, for each reader."""
 
 
 @endpoint("POST")
@@ -33,27 +40,54 @@ async def attachments(request: HttpRequest, conversation_id: UUID) -> HttpRespon
     if file.size is None or file.size > largest:
         raise Refused(ErrorCode.TOO_LARGE, _("Files can be up to %(size)s.") % {"size": format_size(largest)})
     name, content = file.name or "", file.read()
-    return json_response(201, await run_request(store.upload_attachment, request.user, conversation_id, name, content))
+    return json_response(201, await run_storage(store.upload_attachment, request.user, conversation_id, name, content))
 
 
 @endpoint("GET", "HEAD", "DELETE", count=ratelimit.check_file)
-async def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
+async def attachment(request: HttpRequest, attachment_id: UUID) -> HttpResponseBase:
     if request.method == "DELETE":
         await run_request(store.delete_unsent_attachment, request.user.pk, attachment_id)
         return HttpResponse(status=204)
     found = await run_request(store.get_attachment, request.user.pk, attachment_id)
-    content = await run_request(_read_file, found.file)
+    file, size = await run_storage(_open, found.file)
     is_image = found.type.startswith("image/")
     content_type = found.type if is_image else f"{found.type}; charset=utf-8"
-    disposition = content_disposition_header(not is_image, found.name)
-    headers = HEADERS | ({"Content-Disposition": disposition} if disposition else {})
-    return HttpResponse(content, content_type=content_type, headers=headers)
+    headers = HEADERS | {"Content-Length": str(size)}
+    if disposition := content_disposition_header(not is_image, found.name):
+        headers["Content-Disposition"] = disposition
+    if request.method == "HEAD":
+        await run_storage(file.close)
+        return HttpResponse(content_type=content_type, headers=headers)
+    return StreamingHttpResponse(FileChunks(file), content_type=content_type, headers=headers)
 
 
-def _read_file(name: str) -> bytes:
+def _open(name: str) -> "tuple[File[bytes], int]":
+    """A file in the storage, and its size."""
     try:
-        with attachment_storage().open(name) as file:
-            content: bytes = file.read()
-            return content
+        file = attachment_storage().open(name)
+        return file, file.size
     except FileNotFoundError:
         raise Refused(ErrorCode.NOT_FOUND, _("This file no longer exists.")) from None
+
+
+class FileChunks:
+    """An open file as an asynchronous iterator: the next piece is read when the server has sent the one before.
+
+    Not FileResponse: under ASGI, Django reads a synchronous iterator to its end before it sends anything.
+    """
+
+    def __init__(self, file: "File[bytes]") -> None:
+        self._file = file
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk: bytes = await run_storage(self._file.read, CHUNK)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    def close(self) -> None:
+        """Called by the response when it is closed, also if the client has gone."""
+        self._file.close()

@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, RawPostDataException
+from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
@@ -27,7 +28,7 @@ logger = logging.getLogger("nous_chat.api")
 
 MAX_BODY = 64 * 1024
 
-View = Callable[..., Coroutine[Any, Any, HttpResponse]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 T = TypeVar("T")
 
 
@@ -45,7 +46,7 @@ def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> C
         @require_http_methods(methods)
         @outside_transaction
         @functools.wraps(view)
-        async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             responding = _respond(functools.partial(view, request, *args, **kwargs), request, count)
             return await node.current().tasks.run_to_completion(responding)
 
@@ -55,8 +56,8 @@ def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> C
 
 
 async def _respond(
-    view: Callable[[], Awaitable[HttpResponse]], request: HttpRequest, count: Callable[[Any], None]
-) -> HttpResponse:
+    view: Callable[[], Awaitable[HttpResponseBase]], request: HttpRequest, count: Callable[[Any], None]
+) -> HttpResponseBase:
     try:
         if not await run_request(_is_signed_in, request):
             raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))

@@ -28,14 +28,37 @@ def install() -> None:
 
 
 def _server_class() -> type:
-    from daphne.server import Server  # importing it installs Twisted's reactor
+    from daphne import server  # importing it installs Twisted's reactor
+    from daphne.http_protocol import HTTPFactory, WebRequest
     from twisted.internet.interfaces import ISSLTransport
 
-    class BoundedServer(Server):  # type: ignore[misc]
+    class Request(WebRequest):  # type: ignore[misc]
+        outflow: Outflow
+
+        def handle_exception(self, exception: BaseException) -> None:
+            """If a response breaks off, end the connection. daphne would start another response: that fails, and with
+            it the loop that looks after all applications.
+            """
+            if self._response_started:
+                self.channel.transport.abortConnection()
+            else:
+                super().handle_exception(exception)
+
+    class Factory(HTTPFactory):  # type: ignore[misc]
+        def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  Twisted's name
+            protocol = super().buildProtocol(addr)
+            protocol.requestFactory = Request
+            return protocol
+
+    class BoundedServer(server.Server):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             for name in ("websocket_max_message_size", "websocket_max_frame_size"):
                 options[name] = min(options.get(name, MAX_FRAME_BYTES), MAX_FRAME_BYTES)
             super().__init__(*args, **options)
+
+        def run(self) -> None:
+            server.HTTPFactory = Factory  # daphne has no other way to choose it
+            super().run()
 
         def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
             # daphne names the scheme of requests only; without it, chat/asgi.py would refuse pages over TLS.
@@ -43,20 +66,40 @@ def _server_class() -> type:
             queue = super().create_application(protocol, scope)
             if queue is None or scope["type"] != "websocket":
                 return queue
-            protocol.outflow = Outflow(protocol.transport)
+            protocol.transport.unregisterProducer()  # the one of the HTTP request that became this socket
+            protocol.outflow = Outflow()
+            protocol.transport.registerProducer(protocol.outflow, True)
             return Inflow(queue, protocol.transport)
 
         async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-            if message["type"] != "websocket.send":
-                await super().handle_reply(protocol, message)
-                return
+            match message["type"]:
+                case "websocket.send":
+                    await self._send_frame(protocol, message)
+                case "http.response.body":
+                    await self._send_body(protocol, message)
+                case _:
+                    await super().handle_reply(protocol, message)
+
+        async def _send_frame(self, protocol: Any, message: dict[str, Any]) -> None:
             protocol.maxMessagePayloadSize = 0  # or autobahn would silently drop long frames that we send
             try:
                 await super().handle_reply(protocol, message)
             finally:
                 protocol.maxMessagePayloadSize = self.websocket_max_message_size
-            if not protocol.outflow.open.is_set():
-                await protocol.outflow.open.wait()
+            await protocol.outflow.wait()
+
+        async def _send_body(self, protocol: Any, message: dict[str, Any]) -> None:
+            if protocol.finished or protocol.channel is None:
+                return
+            more = message.get("more_body", False)
+            if more and protocol.producer is None:
+                protocol.outflow = Outflow()
+                protocol.registerProducer(protocol.outflow, True)
+            elif not more and protocol.producer is not None:
+                protocol.unregisterProducer()
+            await super().handle_reply(protocol, message)
+            if more:
+                await protocol.outflow.wait()
 
     return BoundedServer
 
@@ -66,21 +109,24 @@ class Outflow:
     when there is room again.
     """
 
-    def __init__(self, transport: Any) -> None:
-        self.open = asyncio.Event()
-        self.open.set()
-        transport.unregisterProducer()  # the one of the HTTP request that became this socket
-        transport.registerProducer(self, True)
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def wait(self) -> None:
+        """Return when there is room, or the client is gone."""
+        if not self._open.is_set():
+            await self._open.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's names
-        self.open.clear()
+        self._open.clear()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        self.open.set()
+        self._open.set()
 
     def stopProducing(self) -> None:  # noqa: N802
         """The client is gone, so nothing may wait for it."""
-        self.open.set()
+        self._open.set()
 
 
 class Inflow:

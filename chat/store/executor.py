@@ -30,8 +30,11 @@ event loop.
 REQUEST_THREADS = 4
 """How many units of work of HTTP requests run at the same time. Further ones wait for a thread."""
 
-CONNECTIONS = 1 + 1 + REQUEST_THREADS
-"""How many connections to each database a process opens here: for the queue, for urgent work, and for requests."""
+STORAGE_THREADS = 4
+"""How many files are read or written at the same time. Further ones wait for a thread: the storage may be slow."""
+
+CONNECTIONS = 1 + 1 + REQUEST_THREADS + STORAGE_THREADS
+"""How many connections to each database a process opens here: for the queue, urgent work, requests, and uploads."""
 
 SQLITE_TIMEOUT = 0.5
 """Seconds that work in the queue waits for SQLite's one write lock before it lets others pass, and tries again."""
@@ -88,6 +91,7 @@ def _own_connection(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
 _queue_thread = Threads("queue", 1)
 _urgent_thread = Threads("urgent", 1)
 _request_threads = Threads("request", REQUEST_THREADS)
+_storage_threads = Threads("storage", STORAGE_THREADS)
 
 _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -110,8 +114,13 @@ async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` for an HTTP request, beside the queue: lists, searches, forks and files take their time."""
+    """Run `work` for an HTTP request, beside the queue: lists, searches, and forks take their time."""
     return await _with_retries(_request_threads.run, work, *args, **kwargs)
+
+
+async def run_storage(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work` that reads or writes a file, apart from everything else: a storage that hangs holds up files only."""
+    return await _with_retries(_storage_threads.run, work, *args, **kwargs)
 
 
 async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -13,7 +13,7 @@ from chat import store
 from chat.models import Attachment, Conversation, Message, Participant, attachment_storage
 
 from ..support.pictures import gif, jpeg, png, webp
-from ..support.store_helpers import post, refused
+from ..support.store_helpers import post, read_body, refused
 
 PNG = png(40, 40)
 
@@ -166,7 +166,7 @@ def test_files_are_uploaded_and_downloaded_over_http(
     assert client.post(address, {"file": SimpleUploadedFile("cat.png", PNG)}).status_code == 413
 
     served = client.get(made["url"])
-    assert (served.status_code, served.content) == (200, PNG)
+    assert (served.status_code, read_body(served)) == (200, PNG)
     assert served["Content-Type"] == "image/png"
     assert served["Content-Disposition"].startswith("inline")
     assert served["X-Content-Type-Options"] == "nosniff"
@@ -179,6 +179,7 @@ def test_text_files_are_never_served_as_html(client: Client, people: Any, room: 
     client.force_login(people["ada"])
     page = upload(people["ada"], room, b"<script>alert(1)</script>", "index.html")
     served = client.get(page.url)
+    assert read_body(served) == b"<script>alert(1)</script>"
     assert served["Content-Type"] == "text/plain; charset=utf-8"
     assert served["Content-Disposition"].startswith("attachment")
 
@@ -188,7 +189,7 @@ def test_a_file_is_served_to_users_who_can_read_its_message(client: Client, peop
     client.force_login(people["bob"])
     assert client.get(made.url).status_code == 404, "it is not sent yet"
     message = post(people["ada"], room, attachments=[made.id]).message
-    assert client.get(made.url).status_code == 200
+    assert read_body(client.get(made.url)) == PNG
     client.force_login(people["eve"])
     refusal = client.get(made.url)
     nothing = client.get(f"/chat/attachments/{uuid.uuid4()}/")

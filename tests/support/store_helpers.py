@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
 
 from chat import store
@@ -53,6 +54,17 @@ def state_of(user: Any, room: Conversation) -> objects.Yours:
     state = store.get_conversation(user.pk, room.pk).yours
     assert state is not None
     return state
+
+
+def read_body(response: Any) -> bytes:
+    """The body of a test client's response. Files come as an asynchronous stream."""
+
+    async def read() -> bytes:
+        return b"".join([chunk async for chunk in response])
+
+    body: bytes = async_to_sync(read)() if response.streaming else response.content
+    response.close()
+    return body
 
 
 def somebody_waits() -> bool:
