@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Awaitable, Callable
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
+from channels.auth import AuthMiddleware
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import CookieMiddleware, SessionMiddleware
+from django.contrib.auth import get_user
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
@@ -17,6 +20,7 @@ from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
 from .routing import websocket_urlpatterns
+from .store import executor
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -30,11 +34,8 @@ def websocket() -> Any:
     """The chat's sockets alone, for a site that routes sockets of its own as well."""
     daphne.install()
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
-    return SameOrigin(
-        AuthMiddlewareStack(
-            URLRouter([path(prefix, URLRouter(websocket_urlpatterns)), path("<path:other>", UnknownConsumer.as_asgi())])
-        )
-    )
+    sockets = [path(prefix, URLRouter(websocket_urlpatterns)), path("<path:other>", UnknownConsumer.as_asgi())]
+    return SameOrigin(CookieMiddleware(SessionMiddleware(Authentication(URLRouter(sockets)))))
 
 
 class SameOrigin:
@@ -77,6 +78,14 @@ class SameOrigin:
             address,
         )
         return False
+
+
+class Authentication(AuthMiddleware):  # type: ignore[misc]  # channels has no types
+    """Finds the session's user. In a thread of the chat's own, because channels would wait for the site's pool."""
+
+    async def resolve_scope(self, scope: dict[str, Any]) -> None:
+        request: Any = SimpleNamespace(session=scope["session"])  # all that it reads of a request
+        scope["user"]._wrapped = await executor.run_request(get_user, request)
 
 
 async def lifespan(

@@ -15,7 +15,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -27,7 +26,7 @@ MAX_WAITING = 30
 """How many requests may wait for that. Further ones are refused."""
 
 ATTEMPTS = 20
-"""How many attempts in a row a process accepts for one username."""
+"""How many attempts in a row may fail for one username, in one process."""
 
 ATTEMPT_EVERY = 5.0
 """Seconds after which one more attempt is accepted."""
@@ -71,6 +70,10 @@ class Attempts:
             self._names.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) * ATTEMPT_EVERY
 
+    def succeeded(self, name: str) -> None:
+        """The last attempt was right: none of them counts any more."""
+        self._names.pop(name, None)
+
 
 _gates: "WeakKeyDictionary[asyncio.AbstractEventLoop, Gate]" = WeakKeyDictionary()
 _attempts = Attempts()
@@ -84,11 +87,13 @@ def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[
         call = functools.partial(view, request, *args, **kwargs)
         if request.method != "POST":
             return await sync_to_async(call)()
-        name = request.POST.get(get_user_model().USERNAME_FIELD) or request.POST.get("username", "")
-        wait = _attempts.take(name[:150].casefold(), monotonic()) if name else 0.0
+        name = request.POST.get("username", "")[:150].casefold()  # the name of Django's form, whatever the user model
+        wait = _attempts.take(name, monotonic()) if name else 0.0
         if not wait:
             gate = _gates.setdefault(asyncio.get_running_loop(), Gate())
             if (response := await gate.enter(call)) is not None:
+                if response.status_code == 302:
+                    _attempts.succeeded(name)
                 return response
         return await sync_to_async(_refuse)(request, wait or ATTEMPT_EVERY)
 
