@@ -111,14 +111,15 @@ def _describe_start(run: Run, answer: Message, conversation: Conversation) -> St
         user=run.launched_by,
         conversation=conversation,
         transcript=transcript,
-        decisions={call_id: _read_decision(calls[call_key(call_id)]) for call_id in decided} if decided else None,
+        decisions={key: _read_decision(calls.get(call_key(key))) for key in decided} if decided else None,
         call_keys={key: call.id for key, call in calls.items()},
         remaining=remaining,
         price=find_price(run.model),
     )
 
 
-def _read_decision(call: ToolCall) -> engine.Decision:
-    if call.status == ToolCall.Status.REJECTED:
-        return engine.Reject(call.reason)
-    return engine.Approve(call.arguments if call.changed else None)
+def _read_decision(call: ToolCall | None) -> engine.Decision:
+    """What the row of a call says. Only an approval makes the call: anything unexpected counts as a rejection."""
+    if call is not None and call.status == ToolCall.Status.RUNNING and call.decided_at is not None:
+        return engine.Approve(call.arguments if call.changed else None)
+    return engine.Reject(call.reason if call is not None else "")

@@ -13,7 +13,9 @@ from chat import engine, permissions, store
 from chat.models import Conversation, Participant, Run, ToolCall
 from chat.node import node
 from chat.protocol import commands
+from chat.store import executor
 
+from ..sites import clerk
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, end, post, refused
 
@@ -169,6 +171,99 @@ def test_an_answer_that_is_stopped_after_an_approval_continues_from_its_text(
         ("user", engine.CONTINUE_PROMPT),
     ]
     assert [call.status for call in started.message.calls] == ["stopped"]
+
+
+@pytest.fixture
+def refunds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The orders that were refunded."""
+    made: list[int] = []
+
+    async def refund(order: int, amount: float) -> str:
+        made.append(order)
+        return "refunded"
+
+    monkeypatch.setattr(clerk.refund, "function", refund)
+    return made
+
+
+@pytest.mark.parametrize("status", [*(s for s in ToolCall.Status.values if s != "rejected"), "no row"])
+def test_only_an_approval_makes_the_call(
+    people: Any, room: Conversation, waiting: dict[str, Any], refunds: list[int], scenario: Scenario, status: str
+) -> None:
+    """Nobody has decided, whatever the row of the call says, and the run is queued all the same."""
+    calls = ToolCall.objects.filter(pk=waiting["id"])
+    calls.update(status=status) if status != "no row" else calls.delete()
+    Run.objects.update(status="queued", host="")
+
+    async def resume() -> None:
+        async with InProcess(people["bob"], room.pk) as bob:
+            answer = await bob.ended_answer()
+            assert answer["run"]["status"] == "completed"
+            assert "Result: A person refused this call" in answer["text"]
+
+    scenario(resume)
+    assert refunds == []
+
+
+@pytest.mark.parametrize("partly_approved", [False, True])
+@pytest.mark.parametrize("then", ["continue", "retry", "post", "send again", "fork and continue"])
+def test_after_a_stop_nothing_makes_a_call_that_awaited_approval(
+    scenario: Scenario, people: Any, room: Conversation, refunds: list[int], then: str, partly_approved: bool
+) -> None:
+    question = "ids that differ in case" if partly_approved else "refund"  # two calls, or one
+
+    async def stop() -> dict[str, Any]:
+        async with InProcess(people["ada"], room.pk) as ada:
+            client_id = await ada.say(question)
+            calls = (await ada.hear("run.state"))["message"]["calls"]
+            for call in calls[1:]:
+                await ada.send("tool.decide", call=call["id"], decision="approve", ref="yes")
+                await ada.answered("yes")
+            await ada.send("run.stop", run=ada.answer["run"]["id"])
+            answer = await ada.ended_answer()
+            assert answer["run"]["status"] == "stopped"
+            assert {call["status"] for call in answer["calls"]} == {"stopped"}
+            for call in calls:
+                await ada.send("tool.decide", call=call["id"], decision="approve", ref=call["id"])
+                assert (await ada.answered(call["id"]))["code"] == "conflict"
+            return {"answer": answer, "question": next(m for m in ada.messages.values() if m["client_id"] == client_id)}
+
+    async def go_on() -> None:
+        where = room.pk
+        if then == "fork and continue":
+            copy = await executor.run(
+                store.fork_conversation, people["ada"].pk, room.pk, uuid.UUID(stopped["answer"]["id"])
+            )
+            where = copy.id
+        async with InProcess(people["ada"], where) as ada:
+            answer = _newest(ada)
+            match then:
+                case "retry":
+                    await ada.send("run.start", message=answer["id"])
+                case "post":
+                    await ada.say("thanks")
+                case "send again":
+                    await ada.send("message.edit", message=stopped["question"]["id"], text="thanks", resend=True)
+                case _:
+                    await ada.send("run.start", message=answer["id"], **{"continue": True})
+            ends = {"completed", "awaiting_approval"}
+            await ada.until(lambda: _status(ada) in ends and _newest(ada)["id"] != answer["id"])
+            assert _status(ada) == ("awaiting_approval" if then == "retry" else "completed")
+
+    stopped: dict[str, Any] = scenario(stop)
+    scenario(go_on)
+    assert refunds == []
+    assert not Run.objects.filter(status__in=("queued", "running")).exists()
+
+
+def _newest(peer: InProcess) -> dict[str, Any]:
+    """The newest answer, or else the first message."""
+    return max(peer.messages.values(), key=lambda message: (message["run"] is not None, message["seq"]))
+
+
+def _status(peer: InProcess) -> str | None:
+    run = _newest(peer)["run"]
+    return run and run["status"]
 
 
 def test_the_first_decision_counts_and_the_second_is_refused(
