@@ -22,6 +22,13 @@ MIN_PREFIX_CHARS = 3
 MAX_INDEXED_CHARS = 200_000
 """PostgreSQL refuses a tsvector of more than a megabyte."""
 
+FOLDED_AT_ONCE = 64
+
+MAX_GROWTH, MIN_GROWTH = 4, 100
+"""A folded text has at most MAX_GROWTH times the characters, and MIN_GROWTH more. In Korean it has three times as many;
+one Arabic ligature becomes 18, but nobody writes a text of nothing else.
+"""
+
 MAX_EXCERPTED_CHARS = 200_000
 EXCERPT_CHARS = 180
 LEAD_CHARS = 60
@@ -40,11 +47,19 @@ _PAIR = regex.compile("u(0e[0-9a-f]{2}|10[0-9a-f]{2}|17[89a-f][0-9a-f])")
 
 
 def fold(text: str) -> str:
-    """Remove case and accents. The result can be longer or shorter than `text`."""
+    """Remove case and accents. The result can be shorter than `text`, or longer within MAX_GROWTH."""
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(filterfalse(unicodedata.combining, apart))
+    # Piece by piece: to normalize a run of accents takes quadratic time. The result is the same, since an order of
+    # accents is all that the characters of a text can change in each other (UAX #15, "Canonical Ordering Algorithm").
+    pieces, left = [], MAX_GROWTH * len(text) + MIN_GROWTH
+    for start in range(0, len(text), FOLDED_AT_ONCE):
+        apart = unicodedata.normalize("NFKD", text[start : start + FOLDED_AT_ONCE].casefold())
+        pieces.append("".join(filterfalse(unicodedata.combining, apart))[:left])
+        left -= len(pieces[-1])
+        if left <= 0:
+            break
+    return "".join(pieces)
 
 
 def split_words(text: str) -> list[str]:
@@ -71,8 +86,8 @@ def _as_written(word: str) -> str:
 
 
 def make_index_text(text: str) -> str:
-    """What the index stores for a text: its words, separated by spaces."""
-    return " ".join(split_words(text))[:MAX_INDEXED_CHARS]
+    """What the index stores for a text: its words, separated by spaces. Of a very long text, those at the beginning."""
+    return " ".join(split_words(text[:MAX_INDEXED_CHARS]))[:MAX_INDEXED_CHARS]
 
 
 def parse_query(query: str) -> list[str]:
@@ -87,12 +102,13 @@ def is_prefix(word: str) -> bool:
 
 _MARKS = [
     (re.compile(r"^[ \t]*(?:```|~~~).*$|^[ \t|:-]+$", re.MULTILINE), ""),
-    (re.compile(r"!?\[([^\]\n]*)\]\([^)\s]*(?:[ \t]+\"[^\"\n]*\")?\)"), r"\1"),
+    (re.compile(r"!?\[([^][\n]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:[ \t]+\"[^\"\n]*\")?\)"), r"\1"),
     (re.compile(r"^[ \t]*(?:>[ \t]*)+|^[ \t]*(?:#{1,6}|[-+*])[ \t]+", re.MULTILINE), ""),
-    (re.compile(r"</?(?:br|sub|sup|kbd|details|summary)[ \t]*/?>|\[\^[^\]\s]*\]:?", re.IGNORECASE), " "),
-    (re.compile(r"\*+|`+|~~|\$\$|(?<!\w)_+|_+(?!\w)"), ""),
-    (re.compile(r"[ \t]*\|[ \t]*"), " "),
+    (re.compile(r"</?(?:br|sub|sup|kbd|details|summary)[ \t]*/?>|\[\^[^][\s]*\]:?", re.IGNORECASE), " "),
+    (re.compile(r"\*+|`+|~~|\$\$|(?<!\w)_+|(?<!_)_+(?!\w)"), ""),
+    (re.compile(r"(?:(?<![ \t])[ \t]+)?\|[ \t]*"), " "),
 ]
+"""Each pattern stops where a match of its own could begin, so that all take linear time."""
 
 
 def strip_markdown(text: str) -> str:
@@ -163,4 +179,4 @@ def _find_matches(text: str, wanted: tuple[str, ...]) -> list[tuple[int, int]]:
         for start, end in _match(run[0], wanted):
             a, b = run.start() + start, run.start() + end
             found.append((a, b) if places is None else (places[a], places[b - 1] + 1))
-    return found
+    return list(dict.fromkeys(found))  # a ligature can hold several words

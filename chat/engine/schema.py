@@ -41,15 +41,17 @@ def convert(value: Any, kind: Any) -> Any:
         raise SchemaMismatch(_with_path_first(str(error))) from None
 
 
-_ERROR = re.compile(r"^(?P<problem>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_PATH = re.compile(r" - at `(?:key in )?\$\.?")
 
 
 def _with_path_first(message: str) -> str:
     """ "Expected `int`, got `str` - at `$.days`" as "days: Expected ...", because models look for the name of a
     field."""
-    found = _ERROR.match(message)
-    assert found is not None
-    return f"{found['path']}: {found['problem']}." if found["path"] else f"{found['problem']}."
+    found = _PATH.search(message)
+    if found is None or not message.endswith("`"):
+        return f"{message}."
+    problem, path = message[: found.start()], message[found.end() : -1]
+    return f"{path}: {problem}." if path else f"{problem}."
 
 
 def _simplify(node: Any) -> Any:

@@ -65,13 +65,13 @@ def correction_prompt(problem: SchemaMismatch) -> str:
     return f"That answer does not fit. {problem} Answer again, with the whole JSON object and nothing else."
 
 
-_FENCED = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.DOTALL)
+_OPENING_FENCE = re.compile(r"```[a-zA-Z]*\s*")
 
 
 def _without_fence(text: str) -> str:
     """Some models put their JSON into a Markdown code block."""
-    found = _FENCED.match(text)
-    return found["inside"] if found else text
+    first, _, rest = text.strip().partition("\n")
+    return rest.removesuffix("```") if _OPENING_FENCE.fullmatch(first) and rest.endswith("```") else text
 
 
 _TYPES: dict[str, tuple[type, ...]] = {

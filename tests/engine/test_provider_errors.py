@@ -89,6 +89,8 @@ def test_the_status_or_the_words_decide_the_code(status: int, message: str, code
     ({"error": {"type": "invalid_request_error", "message": "?"}}, "bad_request"),
     ({"error": {"message": "?", "code": 429}}, "rate_limited"),
     ({"error": {"message": "?", "status_code": 400}}, "bad_request"),
+    ({"error": {"message": "?", "code": "9" * 5000}}, "server_error"),
+    ({"error": {"message": "?", "code": "\N{SUPERSCRIPT TWO}"}}, "server_error"),
     ({"error": {"message": "Rate limit reached"}}, "rate_limited"),
     ({"error": {"message": "failed to decode"}}, "server_error"),
     ("", "server_error"),

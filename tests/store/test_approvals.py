@@ -261,9 +261,9 @@ def _newest(peer: InProcess) -> dict[str, Any]:
     return max(peer.messages.values(), key=lambda message: (message["run"] is not None, message["seq"]))
 
 
-def _status(peer: InProcess) -> str | None:
+def _status(peer: InProcess) -> str:
     run = _newest(peer)["run"]
-    return run and run["status"]
+    return str(run["status"]) if run else ""
 
 
 def test_the_first_decision_counts_and_the_second_is_refused(

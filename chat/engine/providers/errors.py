@@ -35,6 +35,8 @@ from .lenient_json import STRAY
 _RETRYABLE = {"rate_limited", "overloaded", "server_error", "unreachable", "connect_timeout", "empty_answer"}
 _LONGEST_WAIT = 7 * 24 * 3600  # seconds; a Retry-After beyond it is a mistake
 _MAX_QUOTE = 600  # characters of a provider's own words in a detail
+_MAX_WORDS = 64 * 1024  # characters of an error in which to look for what it is about
+_STATUS = re.compile("[45][0-9]{2}")
 
 
 def reader_message(code: str, retry_after: float | None = None) -> Translatable:
@@ -235,6 +237,7 @@ class _ErrorBody:
 
     def __init__(self, error: object) -> None:
         self.is_html = False
+        self.words = self.message = ""
         self.status: int | None = None
         self.retry_after: float | None = None
         if isinstance(error, list) and error:
@@ -243,7 +246,7 @@ class _ErrorBody:
             self._read_text(error.strip())
         else:
             self._read_json(error)
-        self.words += f" {self.message.lower()}"
+        self.words = f"{self.words} {self.message.lower()}"[:_MAX_WORDS]
 
     @classmethod
     def parse(cls, body: bytes) -> "_ErrorBody":
@@ -263,7 +266,6 @@ class _ErrorBody:
         return any(word in self.words for word in words)
 
     def _read_text(self, text: str) -> None:
-        self.words = ""
         self.is_html = text.startswith("<")
         title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE) if self.is_html else None
         self.message = title[1].strip() if title else "" if self.is_html else text
@@ -275,7 +277,7 @@ class _ErrorBody:
         fields = (inner.get("code"), inner.get("type"), inner.get("status"), outer.get("code"))
         self.words = " ".join(str(field).lower() for field in fields if field)
         for number in (inner.get("status_code"), inner.get("code"), inner.get("status")):
-            if str(number).isdigit() and 400 <= int(str(number)) < 600:
+            if _STATUS.fullmatch(str(number)):
                 self.status = int(str(number))
                 break
         metadata = inner.get("metadata")

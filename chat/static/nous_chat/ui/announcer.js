@@ -9,10 +9,10 @@ const SENTENCE_END = /[.!?…](?=\s)|[。！？\n]/g;
 export function plainText(markdown) {
   return markdown
     .replace(/^[ \t]*(?:```|~~~).*$|^[ \t|:-]+$/gm, "")
-    .replace(/!?\[([^\]\n]*)\]\([^)\s]*\)/g, "$1")
+    .replace(/!?\[([^[\]\n]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)/g, "$1")
     .replace(/^[ \t]*(?:>[ \t]*)+|^[ \t]*(?:#{1,6}|[-+*])[ \t]+/gm, "")
-    .replace(/\*+|`+|~~|\$\$|(?<!\w)_+|_+(?!\w)/g, "")
-    .replace(/[ \t]*\|[ \t]*/g, " ");
+    .replace(/\*+|`+|~~|\$\$|(?<!\w)_+|(?<!_)_+(?!\w)/g, "")
+    .replace(/(?:(?<![ \t])[ \t]+)?\|[ \t]*/g, " ");
 }
 
 /** Adds a sentence to a live region. @param {HTMLElement} region  @param {string} sentence */
