@@ -50,6 +50,8 @@ def test_everybody_is_told_at_once_that_a_busy_model_is_asked_again(
         ("cut@n=5", {}, "stream_cut", ""),
         ("unfinished@n=5", {}, "stream_cut", ""),
         ("garbage", {}, "bad_response", ""),
+        ("page", {}, "bad_response", "http://127.0.0.1"),
+        ("fails", {}, "server_error", ""),
         ("words@n=0", {}, "empty_answer", "without a word"),
     ],
 )
@@ -75,6 +77,7 @@ def test_a_provider_failure_ends_the_run_with_a_code_a_sentence_and_the_text_so_
             assert (finished["status"], error["code"]) == ("failed", code)
             assert error["message"].endswith((".", "?"))
             assert "0123456789" not in str(finished), "the key is never shown"
+            assert "127.0.0.1" not in str(ada.events), "nor where the provider is"
             if "retry_after" in behaviour:
                 assert error["retry_after"] == 7
             if "n=5" in behaviour:
@@ -135,5 +138,7 @@ def test_a_provider_that_is_down_fails_with_unreachable(
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             assert (await ada.hear("run.finished"))["error"]["code"] == "unreachable"
+            assert "127.0.0.1" not in str(ada.events)
 
     scenario(talk)
+    assert "127.0.0.1:1" in Run.objects.get().error_detail, "staff can see which address it was"

@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from ..connections import connections
 from ..exceptions import ConfigurationError, EngineError
 from .errors import ProviderErrors
+from .key_filter import KeyFilter
 from .parser import Delta, Parser
 from .provider import Completion, Request
 from .recording import recording
@@ -80,6 +82,7 @@ class HTTPProvider(ABC):
                 raise self._errors.status(response.status_code, response.headers, error_body)
             has_results = bool(request.messages) and request.messages[-1].role == "tool"
             with_parameters = {tool.name for tool in request.tools if tool.schema.get("properties")}
+            keys = KeyFilter(self._key)
             decoder = ResponseDecoder(parser, self._errors, may_be_empty=has_results, with_parameters=with_parameters)
             try:
                 while not decoder.done:
@@ -92,7 +95,7 @@ class HTTPProvider(ABC):
                         chunk = b""  # a broken or silent connection loses nothing of a complete answer
                     if record:
                         record.add_chunk(chunk)
-                    for delta in decoder.decode(chunk):
+                    for delta in keys.feed(decoder.decode(chunk)):
                         yield delta
                     if parser.progress != progress:
                         # Only after the deltas: the time that the reader takes for them does not count as silence.
@@ -100,12 +103,17 @@ class HTTPProvider(ABC):
                 if decoder.error:
                     raise decoder.error
             except EngineError:
-                for delta in decoder.flush():
+                for delta in chain(keys.feed(decoder.flush()), keys.flush()):
                     yield delta
-                yield parser.completion()
+                yield keys.mask(parser.completion())
                 raise
+            finally:
+                if record:
+                    record.key_in_pieces |= keys.found_in_pieces
+            for delta in keys.flush():
+                yield delta
             await exchange.drain()
-            yield parser.completion()
+            yield keys.mask(parser.completion())
 
     @abstractmethod
     def url(self) -> str: ...

@@ -33,11 +33,13 @@ class Recording:
         self._metadata: dict[str, Any] = {}
         self.chunks: list[bytes] = []
         """The body, in the chunks in which it was read."""
+        self.key_in_pieces = False
+        """The answer contains the key in several pieces, which cannot be masked in the body."""
         self._key = ""
 
     def add_request(self, provider: str, model: str, wire: str, url: str, body: bytes, key: str) -> None:
         self._key = key
-        self.chunks = []
+        self.chunks, self.key_in_pieces = [], False
         parts = urlsplit(url)
         self._metadata = {
             "provider": provider,
@@ -62,9 +64,11 @@ class Recording:
 
     def write(self, path: Path, result: Result, error: EngineError | None = None) -> Path:
         """Write both files, named after `path`. Returns the path of the body. Raises OSError, and ValueError if nothing
-        was recorded."""
+        was recorded, or if the key cannot be masked."""
         if self._metadata.get("status") is None:
             raise ValueError("nothing was sent over HTTP, or nothing came back")
+        if self.key_in_pieces:
+            raise ValueError("the answer contains the key, in pieces that cannot be masked")
         name = path.with_suffix("") if path.suffix in (".sse", ".json") else path
         body = self._body()
         metadata = self._metadata | {
