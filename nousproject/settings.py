@@ -127,7 +127,9 @@ STATIC_ROOT = DATA_DIR / "static"
 MEDIA_ROOT = DATA_DIR / "media"  # attachments; has no URL of its own, chat/api/attachments.py serves them
 STATICFILES_DIRS = [BASE_DIR / "static"]
 if not DEBUG:
-    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+    # After the middlewares that add security headers, which static files get as well. There is none for
+    # Cross-Origin-Resource-Policy: the sandboxed frame of diagrams, which has no origin, loads scripts from here.
+    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "nousproject.static.HashedStaticFiles"},
@@ -141,10 +143,19 @@ if not DEBUG:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "chat.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"nous_chat": {"level": os.environ.get("LOG_LEVEL", "INFO")}},
+    "loggers": {
+        "nous_chat": {"level": os.environ.get("LOG_LEVEL", "INFO")},
+        "django": {"handlers": []},  # without Django's own handler, which prints everything once more with DEBUG
+    },
 }
 
 NOUS_CHAT: dict[str, object] = {"TITLE_MODEL": os.environ.get("NOUS_CHAT_TITLE_MODEL", "agent")}

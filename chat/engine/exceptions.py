@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 
 from .i18n import Translatable, _
+from .printable import one_line
 
 _SECRET = re.compile(
     r"""(?ix)
@@ -41,7 +42,7 @@ class EngineError(Exception):
     def __init__(self, message: str | Translatable, code: str = "internal", *, detail: str = "") -> None:
         self._message = message
         self.message = self.translated(str)
-        self.detail = mask(detail) or self.message
+        self.detail = one_line(mask(detail)) or self.message
         self.code = code
         super().__init__(self.detail)
 

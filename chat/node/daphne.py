@@ -1,4 +1,5 @@
-"""What daphne lacks: bounded buffers in both directions (`install`), and a shutdown that waits (`drain_at_shutdown`).
+"""What daphne lacks: bounded buffers in both directions, an access log without secrets (`install`), and a shutdown that
+waits (`drain_at_shutdown`).
 
 Without this, daphne buffers in memory whatever an application sends (its issue 170), and whatever a browser sends until
 the application reads it. uvicorn bounds both by itself, and has the ASGI lifespan.
@@ -10,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..conf import conf
+from ..logs import loggable_path
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..runs.liveness import Process
 
@@ -70,6 +72,11 @@ def _server_class() -> type:
             protocol.outflow = Outflow()
             protocol.transport.registerProducer(protocol.outflow, True)
             return Inflow(queue, protocol.transport)
+
+        def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+            if "path" in details:
+                details = details | {"path": loggable_path(details["path"])}
+            super().log_action(protocol, action, details)
 
         async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
             match message["type"]:

@@ -278,8 +278,10 @@ def test_the_page_works_as_it_is_served_on_the_internet(
     modules = [line for line in loaded if line.endswith(".js")]
     assert len(modules) > 5
     assert all(re.match(r"(200|304) .*\.[0-9a-f]{8}\.js$", line) for line in modules), "all by their hashed names"
-    kept = page.request.get(modules[0].split()[1]).headers["cache-control"]
-    assert "immutable" in kept, "browsers do not ask for it again"
-    headers = page.request.get("/chat/").headers
-    assert "default-src 'self'" in headers["content-security-policy"]
+    module = page.request.get(modules[0].split()[1]).headers
+    assert "immutable" in module["cache-control"], "browsers do not ask for it again"
+    for headers in (module, page.request.get("/chat/").headers):
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin", "an invitation link is told to no other site"
     assert page.request.get("/chat/nothing/").status == 404

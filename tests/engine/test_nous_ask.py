@@ -1,14 +1,18 @@
 """`manage.py nous_ask` as a process."""
 
+import contextlib
 import json
+import logging
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from ..support.servers import environment
 from ..support.upstream import Upstream, text
@@ -183,3 +187,36 @@ def test_ctrl_c_closes_the_stream(provider: Upstream) -> None:
     assert process.returncode == 130
     assert err.strip() == ""
     wait_until_closed(provider, before)
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07ok\x9b31m\u202e\r\x7f"
+"""Writes to the clipboard, and colours, hides, and reorders what follows."""
+
+
+@pytest.fixture
+def engine_log() -> Iterator[None]:
+    """Undo what --debug does to the engine's logger."""
+    logger = logging.getLogger("nous_chat.engine")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(before[0])
+    logger.propagate, logger.handlers = before[1], before[2]
+
+
+@pytest.mark.usefixtures("engine_log")
+@pytest.mark.parametrize("options", [[], ["--jsonl"], ["--debug"]], ids=["plain", "jsonl", "debug"])
+def test_nothing_from_a_provider_can_control_a_terminal(
+    provider: Upstream, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    monkeypatch.setenv("CUSTOM_BASE_URL", provider.url)
+    raw = json.dumps({"error": {"message": HOSTILE}}, ensure_ascii=False).replace("\\u001b", "\x1b")
+    provider.script("hostile", sse(delta(content=HOSTILE), delta(refusal=HOSTILE), STOP))
+    provider.script("fails", sse(delta(content="A"), f"data: {raw}\n\n".encode()))
+    for model in ("hostile", "fails"):
+        with contextlib.suppress(SystemExit):
+            call_command("nous_ask", "hello", "--model", f"custom:{model}", *options)
+        out, err = capfd.readouterr()
+        assert "ok" in out + err
+        assert all(character.isprintable() or character == "\n" for character in out + err)
+        if options == ["--jsonl"] and model == "hostile":
+            assert json.loads(out.splitlines()[0])["text"] == HOSTILE, "the JSON is the same"

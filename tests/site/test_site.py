@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -302,3 +303,20 @@ def add_participant(site: Site, conversation: str, name: str, role: str = "membe
         f"c.objects.filter(pk='{conversation}').update(answers='always');"
         f"p.objects.create(conversation_id='{conversation}', user=u().objects.get(username='{name}'), role='{role}')",
     )
+
+
+def test_the_logs_of_the_server_hold_neither_tokens_nor_search_words(
+    database: Any, stop_after: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    access, log = tmp_path / "access.log", tmp_path / "server.log"
+    env = servers.environment(DATABASE_URL=database.copy(), SERVER_LOG=str(log))
+    site = stop_after(Site(env, command=("nousproject.server", "--access-log", str(access))))
+    with servers.running(site), httpx.Client(base_url=site.url, trust_env=False) as http:
+        assert http.get("/chat/join/SECRET/").status_code == 302
+        assert http.post("/chat/join/SECRET/").status_code == 403
+        assert http.get("/chat/api/search/?q=SECRET").status_code == 401
+        assert http.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert access.read_text().count('"GET /chat/join/***/"') == 1
+    assert "Invalid HTTP_HOST header: 'evil.example'" in log.read_text()
+    assert "SECRET" not in access.read_text() + log.read_text()
+    assert "Traceback" not in log.read_text()

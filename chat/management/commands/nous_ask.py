@@ -1,6 +1,8 @@
 """`manage.py nous_ask "prompt"`: ask a model in the terminal, without a site, database, or browser.
 
-For trying a model and its key, and for seeing what a provider really sends.
+For trying a model and its key, and for seeing what a provider really sends. Control characters are written out, in a
+terminal and in a pipe: what is piped into a file is often shown in a terminal later. `--jsonl` and `--record` keep what
+they mean.
 """
 
 import argparse
@@ -17,7 +19,9 @@ import msgspec
 from django.core.management.base import BaseCommand
 
 from ...engine import Agent, Error, Event, Finish, RetryWait, TextDelta, ToolCall, run_stream
+from ...engine.printable import printable
 from ...engine.providers.recording import Recording, recording
+from ...logs import LineFormatter
 
 
 class Command(BaseCommand):
@@ -83,11 +87,11 @@ class Command(BaseCommand):
     def _show(self, event: Event) -> None:
         match event:
             case TextDelta(text):
-                self.stdout.write(text, ending="")
+                self.stdout.write(printable(text), ending="")
             case Finish(result):
                 self.stdout.write("")
                 if result.refusal:
-                    self.stderr.write(result.refusal)
+                    self.stderr.write(printable(result.refusal))
             case Error(error):
                 self.stdout.write("")
                 self.stderr.write(error.detail)
@@ -123,7 +127,7 @@ def _line(event: Event) -> str:
                 "retry_after": getattr(error, "retry_after", None),
                 "text": result.text,
             }
-    return msgspec.json.encode(flat).decode()
+    return printable(msgspec.json.encode(flat).decode())
 
 
 def _default_model() -> str:
@@ -136,7 +140,7 @@ def _show_raw_events() -> None:
     """Print the engine's debug log on stderr, each line with the seconds since now."""
     start = time.time()
 
-    class Seconds(logging.Formatter):
+    class Seconds(LineFormatter):
         def format(self, record: logging.LogRecord) -> str:
             return f"{record.created - start:8.3f}  {super().format(record)}"
 
