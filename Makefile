@@ -131,6 +131,10 @@ lock: $(VENV)/dev.installed ## resolve requirements/*.in into *.txt, with hashes
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 
+.PHONY: audit
+audit: ## known vulnerabilities of all locked packages and vendored libraries; fails without an answer from the network
+	@$(PYTHON) requirements/audit.py
+
 .PHONY: release
 release: $(VENV)/dev.installed ## build the wheel, check it and try it in an empty project; publishes nothing
 	@$(BIN)/python .ci/release.py
