@@ -62,14 +62,19 @@ class Threads:
         If synchronous code waits for this event loop (a test client, a command, WSGI), `work` runs in its thread,
         because it may have a transaction open.
         """
-        if _inside_job.get() or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors:
-            return await sync_to_async(_contain)(work, *args, **kwargs)
+        if _inside_job.get() or _has_synchronous_caller():
+            call = sync_to_async(_contain)
+        else:
+            call = sync_to_async(_contain_here, thread_sensitive=False, executor=self._pool)
         token = _inside_job.set(True)
         try:
-            call = sync_to_async(_contain_here, thread_sensitive=False, executor=self._pool)
             return await call(work, *args, **kwargs)
         finally:
             _inside_job.reset(token)
+
+
+def _has_synchronous_caller() -> bool:
+    return asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
 
 
 def _open_own_connections() -> None:
@@ -149,7 +154,8 @@ async def _with_retries(
 
 async def release_connection() -> None:
     """Give the connection of this request's thread back to the site's pool before the request waits for other work."""
-    await sync_to_async(close_old_connections)()
+    if not _has_synchronous_caller():
+        await sync_to_async(close_old_connections)()
 
 
 def _contain_here(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

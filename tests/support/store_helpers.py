@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import connection
+from django.core.signals import request_finished
+from django.db import close_old_connections, connection
 
 from chat import store
 from chat.models import Conversation, Run
@@ -63,7 +64,9 @@ def read_body(response: Any) -> bytes:
         return b"".join([chunk async for chunk in response])
 
     body: bytes = async_to_sync(read)() if response.streaming else response.content
+    request_finished.disconnect(close_old_connections)  # as the client does: the connection holds a transaction
     response.close()
+    request_finished.connect(close_old_connections)
     return body
 
 
