@@ -14,6 +14,13 @@ MAX_NEW_SOCKETS = 25
 """How many sockets a user may open at once if they do nothing else: a browser with a dozen tabs, after a restart."""
 
 
+FRAMES_PER_COMMAND = 10
+"""How many frames a user may send for each command of their limit. A tab acknowledges once a second what it reads."""
+
+CHARS_PER_COMMAND = 32 * 1024
+"""How many characters their frames may hold for each command of their limit."""
+
+
 class Bucket:
     """A token bucket: holds up to COMMAND_BURST tokens, gains COMMAND_RATE a second. Each command takes one token, each
     new socket more (`take_socket`).
@@ -33,13 +40,29 @@ class Bucket:
         self._then, self._tokens = now, max(tokens, -conf.COMMAND_BURST - 1.0)
         return 0.0 if self._tokens >= 0 else (cost - self._tokens) / conf.COMMAND_RATE
 
+    @property
+    def exhausted(self) -> bool:
+        return self._tokens < -conf.COMMAND_BURST
+
+
+class SocketBucket(Bucket):
+    """The bucket of a user's sockets, and two more for their frames, whatever these hold: by number, and by length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames, self._chars = Bucket(), Bucket()
+
     def take_socket(self, now: float) -> float:
         """Take the tokens of a new socket, whose snapshot costs as much as many commands."""
         return self.take(now, conf.COMMAND_BURST / MAX_NEW_SOCKETS)
 
-    @property
-    def exhausted(self) -> bool:
-        return self._tokens < -conf.COMMAND_BURST
+    def take_frame(self, now: float, chars: int) -> bool:
+        """Count a frame before it is parsed. Returns False if there were too many, or too long ones: a client that
+        follows the protocol never comes near that, so there is no refusal to wait after.
+        """
+        too_many = self._frames.take(now, 1 / FRAMES_PER_COMMAND)
+        too_long = self._chars.take(now, chars / CHARS_PER_COMMAND)
+        return not (too_many or too_long)
 
 
 class Buckets:
@@ -51,10 +74,10 @@ class Buckets:
     MAX_USERS = 10_000
 
     def __init__(self) -> None:
-        self._by_user: OrderedDict[Any, Bucket] = OrderedDict()
+        self._by_user: OrderedDict[Any, SocketBucket] = OrderedDict()
 
-    def of(self, user_id: Any) -> Bucket:
-        bucket = self._by_user.setdefault(user_id, Bucket())
+    def of(self, user_id: Any) -> SocketBucket:
+        bucket = self._by_user.setdefault(user_id, SocketBucket())
         self._by_user.move_to_end(user_id)
         if len(self._by_user) > self.MAX_USERS:
             self._by_user.popitem(last=False)
@@ -102,5 +125,5 @@ def check_file(user_id: Any) -> None:
         raise too_many_requests(wait)
 
 
-def too_many_requests(wait: float) -> Refused:
-    return Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), retry_after=wait)
+def too_many_requests(wait: float, ref: str | None = None) -> Refused:
+    return Refused(ErrorCode.RATE_LIMITED, _("Too many requests. Wait a moment."), ref, retry_after=wait)

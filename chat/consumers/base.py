@@ -245,14 +245,20 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 return
-            await self._handle_frame(message.get("text"))
+            await self._handle_frame(message)
+            # The server may have received thousands of frames already, and neither taking the next one nor answering it
+            # has to wait for anything: let other sockets have their turn.
+            await asyncio.sleep(0)
 
-    async def _handle_frame(self, frame: str | None) -> None:
+    async def _handle_frame(self, message: dict[str, Any]) -> None:
+        frame: str | None = message.get("text")
+        if not self._bucket.take_frame(now(), len(frame if frame is not None else message["bytes"])):
+            metrics.count("sockets_rate_limited")
+            raise Closed(4429)
         ref = None
         try:
-            command = commands.parse(frame)
+            command = self._parse(frame)
             ref = command.ref
-            self._check_rate(command)
             self._check_database(command)
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self.handle(command)
@@ -268,16 +274,23 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             logger.exception("A command failed")
             await self._refuse(ref, Refused(ErrorCode.INTERNAL, _(objects.FAILURES["internal"])))
 
-    def _check_rate(self, command: commands.AnyCommand) -> None:
-        """Raises Refused if the user sends too many commands, Closed if they do not slow down."""
-        if isinstance(command, commands.RunAck):  # the page sends these by itself
-            return
-        wait = self._bucket.take(now())
-        if wait:
+    def _parse(self, frame: str | None) -> commands.AnyCommand:
+        """Raises Refused if the frame is no command, or if the user sends too many; Closed if they do not slow down."""
+        try:
+            command = commands.parse(frame)
+        except Refused as refused:
+            self._take_token(refused.ref)
+            raise
+        if not isinstance(command, commands.RunAck):  # the page sends these by itself; `take_frame` limits them
+            self._take_token(command.ref)
+        return command
+
+    def _take_token(self, ref: str | None) -> None:
+        if wait := self._bucket.take(now()):
             metrics.count("commands_rate_limited")
             if self._bucket.exhausted:
                 raise Closed(4429)
-            raise too_many_requests(wait)
+            raise too_many_requests(wait, ref)
 
     def _check_database(self, command: commands.AnyCommand) -> None:
         """Raises Refused if the database is known to be away. Commands that the page sends by itself pass."""

@@ -1,5 +1,6 @@
 """Rate limits of commands and requests, per user."""
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -156,3 +157,107 @@ def test_who_opens_too_many_sockets_is_refused_and_nobody_else(
             assert peer.snapshot
 
     scenario(connect)
+
+
+Scenario = Callable[..., Any]
+
+
+@pytest.mark.parametrize("inbox", [False, True], ids=["conversation", "inbox"])
+@pytest.mark.parametrize(
+    ("frame", "answer"),
+    [
+        ("{", "bad_json"),
+        (b"x", "bad_json"),
+        ("[" * 70_000, "too_large"),
+        ('{"type": "nothing", "ref": "x"}', "unknown_command"),
+        ('{"type": "run.stop", "ref": "x"}', "invalid"),
+        ('{"type": "ping", "ref": "x"}', "pong"),
+    ],
+    ids=["no JSON", "binary", "long", "unknown", "invalid", "ping"],
+)
+def test_every_frame_counts_whatever_it_holds(
+    scenario: Scenario, people: Any, room: Conversation, frame: str | bytes, answer: str, inbox: bool
+) -> None:
+    async def flood() -> None:
+        async with InProcess(people["ada"], "" if inbox else room.pk) as ada:
+            for _ in range(50):
+                await (ada.transmit(frame) if isinstance(frame, str) else ada.transmit_bytes(frame))
+            assert await ada.wait_closed() == 4429
+            answers = [event.get("code", "pong") for event in ada.events if event["type"] in ("error", "pong")]
+            assert 2 <= answers.count(answer) <= 5, "as many as the bucket holds"
+            assert len(answers) <= 11, "and no more than as many refusals"
+            assert set(answers) <= {answer, "rate_limited"}
+            if "ref" in str(frame):
+                assert {event["ref"] for event in ada.of_type("error")} <= {"x"}
+
+    scenario(flood)
+
+
+def test_acknowledgements_have_a_limit_of_their_own(scenario: Scenario, people: Any, room: Conversation) -> None:
+    async def flood(number: int, ref: str) -> InProcess:
+        async with InProcess(people["ada"], room.pk) as ada:
+            for _ in range(number):
+                await ada.send("run.ack", run=str(uuid.uuid4()), seq=1, ref=ref)
+            await ada.until(lambda: len(ada.of_type("ack")) >= min(number, 45))
+            if number > 60:
+                await ada.wait_closed()
+        return ada
+
+    peer = scenario(flood, 40, "x")
+    assert (peer.closed, len(peer.of_type("ack")), peer.of_type("error")) == (None, 40, [])
+    peer = scenario(flood, 100, "x")
+    assert peer.closed == 4429
+    assert len(peer.of_type("ack")) <= 55, "ten for each of COMMAND_BURST, and those gained meanwhile"
+
+
+def test_the_characters_of_frames_count_before_they_are_parsed(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    async def flood() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            for _ in range(4):
+                await ada.transmit("[" * 60_000)
+            assert await ada.wait_closed() == 4429
+            assert len(ada.of_type("error")) == 2, "160 Ki characters at once, at this rate"
+
+    scenario(flood)
+
+
+def test_a_flood_lets_other_sockets_have_their_turn(scenario: Scenario, people: Any, room: Conversation) -> None:
+    """Neither the frames, which have arrived already, nor the answers make the socket wait."""
+
+    async def flood() -> None:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with InProcess(people["ada"], room.pk) as ada:
+            for _ in range(30):
+                await ada.send("run.ack", run=str(uuid.uuid4()), seq=1, ref="x")
+            other = asyncio.create_task(others())
+            await ada.until(lambda: len(ada.of_type("ack")) == 30)
+            other.cancel()
+        assert turns >= 30
+
+    scenario(flood)
+
+
+def test_pages_in_many_tabs_stay_far_below_the_limits(settings: Any) -> None:
+    """What the page sends by itself: an acknowledgement a second while it reads a stream, a ping every 20 seconds. A
+    hundred tabs do that, and their user writes and scrolls as fast as people can.
+    """
+    settings.NOUS_CHAT = {}
+    bucket = ratelimit.SocketBucket()
+    for second in range(120):
+        for tab in range(100):
+            assert bucket.take_frame(second + tab / 100, 90), "run.ack"
+            if second % 20 == tab % 20:
+                assert bucket.take_frame(second + tab / 100, 20)
+                assert bucket.take(second + tab / 100) == 0, "ping"
+        for _ in range(5):
+            assert bucket.take_frame(second + 1, 32_000)
+            assert bucket.take(second + 1) == 0
