@@ -22,6 +22,7 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             command.reply_to,
             command.agent,
             attachments=command.attachments,
+            words=await store.extract_words(command.text),
         )
         await caller.reply(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
         await caller.explain(command.ref, posted.refused)
@@ -50,6 +51,7 @@ async def edit(caller: Caller, command: commands.MessageEdit) -> None:
             command.text,
             command.resend,
             host,
+            words=await store.extract_words(command.text),
         )
         await caller.reply(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
         await caller.explain(command.ref, edited.refused)

@@ -153,7 +153,7 @@ class LiveRun:
                 estimated=True,
                 leave_next_to_others=self._process.draining,
             )
-            await self._finish(store.fail_run, ending)
+            await self._finish(store.fail_run, await _index(ending))
         except Exception:
             logger.exception("The end of run %s could not be written; it will be reaped", self.id)
         return self._next
@@ -330,7 +330,7 @@ class LiveRun:
 
     async def _end(self, started: store.StartedRun) -> None:
         """Write and publish the end that fits, or that the run waits for approvals."""
-        ending = self._ending(started)
+        ending = await _index(self._ending(started))
         if ending.awaits_approval:
             waiting = await self._persist(store.await_approval, self.id, self._process.host, ending)
             if waiting is not None and waiting.message is not None:
@@ -493,6 +493,11 @@ class LiveRun:
     def stored(self, checkpoint: store.Checkpoint) -> None:
         """The database has taken a checkpoint."""
         self._stored_seq = checkpoint.written.seq
+
+
+async def _index(ending: store.Ending) -> store.Ending:
+    """The ending with the words of its text, for the search."""
+    return replace(ending, words=await store.extract_words(ending.written.text))
 
 
 def _read_shown(started: store.StartedRun) -> engine.Result:

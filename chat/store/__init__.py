@@ -75,7 +75,7 @@ from .retention import erase_expired
 from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
-from .search import SearchResults, search_conversations
+from .search import SearchResults, extract_words, search_conversations
 from .summaries import (
     SummaryInput,
     clean_title,
@@ -133,6 +133,7 @@ __all__ = [
     "ensure_owner",
     "erase_expired",
     "expire_approvals",
+    "extract_words",
     "fail_run",
     "find_conversation",
     "find_first_exchange",

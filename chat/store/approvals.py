@@ -26,6 +26,7 @@ from . import prompts
 from .base import lock_conversation, lock_membership
 from .budgets import check_budgets, record_spending
 from .run_lifecycle import Ending, FinishedRun, compute_ending_cost, read_finished, require_host, usage_fields
+from .search import index_message
 from .text import sanitize_json, sanitize_text, truncate
 from .unit_of_work import skip_if_locked, unit_of_work
 
@@ -115,6 +116,8 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)
     Message.objects.filter(run=run_id).update(**ending.written.fields)
+    answer = Message(pk=run.message_id, conversation_id=run.conversation_id, text=ending.written.text)
+    index_message(answer, ending.words)
     undecided = {call_key(call.id) for call in pending_calls(ending.transcript)}
     waiting = ToolCall.objects.filter(run=run_id, call_id__in=undecided).update(
         status=ToolCall.Status.AWAITING_APPROVAL, expires_at=_expiry()

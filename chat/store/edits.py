@@ -30,7 +30,7 @@ from .base import (
 from .messages import check_text
 from .responders import Responders, add_waiting, check_responder, choose_responders
 from .run_lifecycle import active_runs, queue_run
-from .search import index_messages, set_title, unindex_message
+from .search import index_message, set_title
 from .text import make_title
 from .unit_of_work import unit_of_work
 
@@ -52,9 +52,15 @@ class Edited(Struct, frozen=True):
 
 @unit_of_work()
 def edit_message(
-    user_id: Any, conversation_id: UUID, message_id: UUID, text: str, resend: bool, host: str | None
+    user_id: Any,
+    conversation_id: UUID,
+    message_id: UUID,
+    text: str,
+    resend: bool,
+    host: str | None,
+    words: str | None = None,
 ) -> Edited:
-    """Change a user's own message and keep its earlier text.
+    """Change a user's own message and keep its earlier text. `words` are as for `post_message`.
 
     With `resend`, which only the last user message allows, the answers to it are hidden and a run is queued for `host`.
     """
@@ -71,8 +77,7 @@ def edit_message(
         _forget_derived_texts(conversation, row, text)
         row.text, row.edited_at = text, timezone.now()
         row.save(update_fields=["text", "edited_at"])
-        unindex_message(row)
-        index_messages([row])
+        index_message(row, words)
         touch(conversation)
     start, responders = None, Responders()
     if resend:
@@ -103,7 +108,8 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
     """Delete a message; its place stays. Deleting it twice changes nothing.
 
     Deleting a question also deletes the hidden answers to its earlier texts, and deleting part of the first exchange
-    replaces a title that a model made from it.
+    replaces a title that a model made from it. Its words stay in the search index until the text is erased; no search
+    reads them.
     """
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
@@ -114,7 +120,6 @@ def delete_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> obj
         raise Refused(ErrorCode.CONFLICT, _("This answer is in progress. Stop it first."))
     if row.deleted_at is None:
         _forget_derived_texts(conversation, row)
-        unindex_message(row)
         row.deleted_at, row.deleted_by = timezone.now(), participant.user
         row.save(update_fields=["deleted_at", "deleted_by"])
         if row.role == Message.Role.USER:
@@ -161,7 +166,6 @@ def restore_message(user_id: Any, conversation_id: UUID, message_id: UUID) -> ob
         raise Refused(ErrorCode.CONFLICT, _("It is too late to restore this message."))
     row.deleted_at = row.deleted_by = None
     row.save(update_fields=["deleted_at", "deleted_by"])
-    index_messages([row])
     if not conversation.title and row.role == Message.Role.USER:
         _retitle(conversation, row.text)
     touch(conversation)

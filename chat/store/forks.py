@@ -8,7 +8,7 @@ from ..protocol import objects
 from .alternatives import copy_parts
 from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
 from .quotas import check_copied_files
-from .search import index_messages, set_title
+from .search import copy_index, set_title
 from .unit_of_work import unit_of_work
 
 MAX_MESSAGES = 2000
@@ -81,7 +81,7 @@ def _copy_messages(rows: list[Message], into: Conversation) -> dict[UUID, UUID]:
         for seq, row in enumerate(rows, 1)
     ]
     Message.objects.bulk_create(copies, batch_size=BATCH_SIZE)
-    index_messages(copies)
+    copy_index(into, ids, BATCH_SIZE)
     runs = (_copy_run(row.run, run_ids[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run"))
     Run.objects.bulk_create(runs, batch_size=BATCH_SIZE)
     for call in calls:

@@ -13,12 +13,13 @@ from msgspec import Struct
 from .. import engine
 from ..conf import conf
 from ..engine.tokens import CHARS_PER_TOKEN
+from ..fulltext import make_index_text
 from ..models import Message, Run
 from ..protocol import objects
 from .base import lock_conversation
 from .bulk import CaseByPk
 from .run_lifecycle import HOSTED, Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
-from .search import index_messages
+from .search import index_message
 from .unit_of_work import skip_if_locked, unit_of_work
 
 T = TypeVar("T", bound=Model)
@@ -122,8 +123,14 @@ def _release_silent_run(run_id: UUID) -> None:
     _silent_runs().filter(pk=run_id, status=Run.Status.QUEUED).update(host="", place=None)
 
 
-@unit_of_work()
 def _interrupt_run(run_id: UUID, conversation_id: UUID) -> FinishedRun | None:
+    text = Message.objects.filter(run=run_id).values_list("text", flat=True).first()
+    words = make_index_text(text or "")  # before the transaction, which others wait for
+    return _end_interrupted_run(run_id, conversation_id, words)
+
+
+@unit_of_work()
+def _end_interrupted_run(run_id: UUID, conversation_id: UUID, words: str) -> FinishedRun | None:
     conversation = lock_conversation(conversation_id)
     run = select_runs().select_related("message", "replaces").get(pk=run_id)
     ending = Ending(
@@ -136,7 +143,7 @@ def _interrupt_run(run_id: UUID, conversation_id: UUID) -> FinishedRun | None:
     if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=_silent_since()):
         return None
     if run.message is not None:
-        index_messages([run.message])
+        index_message(run.message, words)
     return read_finished(run_id, next_run=queue_next_run(conversation, ""))
 
 

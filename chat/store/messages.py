@@ -19,7 +19,7 @@ from .base import append_message, check_can_post, lock_membership, shown_message
 from .read_state import advance_last_read
 from .responders import Responders, add_waiting, check_responder, choose_responders
 from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, stop_run
-from .search import index_messages, set_title
+from .search import index_message, set_title
 from .text import make_title, sanitize_text
 from .unit_of_work import unit_of_work
 
@@ -49,12 +49,14 @@ def post_message(
     reply_to: UUID | None = None,
     agent: str | None = None,
     attachments: Sequence[UUID] = (),
+    words: str | None = None,
 ) -> Posted:
     """Store a message, and queue a run for `host` if it asks an agent. Posting a `client_id` again changes nothing.
 
     `agent` is the slug of an agent to ask; without it, the text and the conversation's settings decide. While another
     run is active, the agent waits and `finish_run` queues it. `mode` "interrupt" also stops that run, which is the
-    default for a run of the same agent that the same user launched.
+    default for a run of the same agent that the same user launched. `words` is what the search index holds of the text
+    (`extract_words`).
     """
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
@@ -85,7 +87,7 @@ def post_message(
         client_id=client_id,
         reply_to=replied,
     )
-    index_messages([row])
+    index_message(row, words)
     attach_files(row, attachments)
     advance_last_read(conversation, participant.user_id, row.seq)
     posted = Posted(objects.Message.of(row), refused=responders.refused)

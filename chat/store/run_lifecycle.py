@@ -21,7 +21,6 @@ from . import pricing, prompts
 from .base import shown_messages
 from .budgets import record_spending
 from .responders import pop_waiting
-from .search import index_messages
 from .text import sanitize_text
 
 HOSTED = (Run.Status.QUEUED, Run.Status.RUNNING)
@@ -50,6 +49,8 @@ class Ending(Struct, frozen=True, kw_only=True):
 
     status: str
     written: Written = Written()
+    words: str | None = None
+    """What the search index holds of the text (`extract_words`)."""
     usage: engine.Usage | None = None
     """Tokens of the whole run as the provider counted them, None if it did not."""
     charged_usage: engine.Usage | None = None
@@ -124,10 +125,7 @@ def stop_run(run: Run, user_id: Any) -> bool:
     """Mark a run to be stopped, and end it at once if no process is working on it. Returns True if it has ended."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
-    if not end_run(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL)):
-        return False
-    index_messages(Message.objects.filter(run=run.pk))
-    return True
+    return end_run(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
 
 
 def end_run(run: Run, ending: Ending, **where: Any) -> bool:

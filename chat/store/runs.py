@@ -41,7 +41,7 @@ from .run_lifecycle import (
     select_runs,
     stop_run,
 )
-from .search import index_messages
+from .search import index_message
 from .unit_of_work import unit_of_work
 
 logger = logging.getLogger("nous_chat.store")
@@ -104,7 +104,8 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
         return None
     if run.message_id is not None:  # else it failed before it began
         Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
-        index_messages([Message(pk=run.message_id, conversation=conversation, text=ending.written.text)])
+        answer = Message(pk=run.message_id, conversation=conversation, text=ending.written.text)
+        index_message(answer, ending.words)
     touch(conversation)
     return read_finished(run_id, next_run=queue_next_run(conversation, "" if ending.leave_next_to_others else host))
 
@@ -162,7 +163,7 @@ def _with_text(run_id: UUID, ending: Ending) -> Ending:
     if ending.written != Written() or run is None or run.message is None:
         return ending
     answer = objects.Message.of(run.message)
-    return replace(ending, written=Written(run.seq, answer.text, answer.thinking, answer.parts))
+    return replace(ending, written=Written(run.seq, answer.text, answer.thinking, answer.parts), words=None)
 
 
 @unit_of_work()

@@ -1,8 +1,10 @@
 """Full-text search: index titles and messages, and find those that a user may see."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from django.db import connections, router
 from django.db.models import Q, QuerySet, TextField, Value
@@ -17,21 +19,38 @@ from ..protocol import objects
 
 PAGE_SIZE = 20
 
+SHORT_TEXT = 2000
+"""Characters of a text whose words are found in less time than starting a thread for it takes."""
 
-def index_messages(rows: Iterable[Message]) -> None:
-    """Index messages by their current text, inside the caller's transaction."""
-    passages = [
-        Passage(conversation_id=row.conversation_id, message=row, text=text)
-        for row in rows
-        if (text := fulltext.make_index_text(row.text))
-    ]
+
+async def extract_words(text: str) -> str:
+    """What the index will hold of a text. A long one is processed in a thread of its own, because it takes a while:
+    neither the event loop nor the queue of the database waits for it.
+    """
+    if len(text) <= SHORT_TEXT:
+        return fulltext.make_index_text(text)
+    return await asyncio.to_thread(fulltext.make_index_text, text)
+
+
+def index_message(row: Message, words: str | None = None) -> None:
+    """Index a message, inside the caller's transaction. `words` are those of its text (`extract_words`); without them
+    they are found here, which is for short texts.
+    """
+    text = fulltext.make_index_text(row.text) if words is None else words
+    if not text:
+        Passage.objects.filter(message=row).delete()
+        return
+    passage = Passage(conversation_id=row.conversation_id, message=row, text=text)
+    Passage.objects.bulk_create([passage], update_conflicts=True, unique_fields=["message"], update_fields=["text"])
+
+
+def copy_index(into: Conversation, ids: Mapping[UUID, UUID], batch_size: int) -> None:
+    """Index copies of messages like the originals. `ids` are those of the copies, by those of the originals."""
+    indexed = Passage.objects.filter(message__in=list(ids)).values_list("message", "text")
     Passage.objects.bulk_create(
-        passages, update_conflicts=True, unique_fields=["message"], update_fields=["text"], batch_size=500
+        (Passage(conversation=into, message_id=ids[key], text=text) for key, text in indexed if key is not None),
+        batch_size=batch_size,
     )
-
-
-def unindex_message(row: Message) -> None:
-    Passage.objects.filter(message=row).delete()
 
 
 def set_title(conversation: Conversation, title: str, source: str) -> None:

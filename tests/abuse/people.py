@@ -86,7 +86,8 @@ def create_cast(attackers: int, crowd: int, history: int) -> Cast:
         for i in range(1, history + 1)
     ]
     Message.objects.bulk_create(rows, batch_size=500)
-    store.search.index_messages(rows)
+    for row in rows:
+        store.search.index_message(row)
     Conversation.objects.filter(pk=owner.conversation).update(last_seq=history)
     return Cast(
         bystander=bystander,

@@ -16,7 +16,7 @@ from chat import fulltext, store
 from chat.models import Conversation, Message, Participant, Passage
 from chat.store.search import has_fts5
 
-from ..support.store_helpers import HOST, begin, end, post
+from ..support.store_helpers import HOST, begin, end, index, post
 
 pytestmark = pytest.mark.django_db
 
@@ -52,13 +52,11 @@ def test_this_database_searches_with_an_index(how: str) -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's planner")
 def test_a_rare_word_is_found_by_the_index_and_not_by_a_scan(people: Any, room: Conversation, how: str) -> None:
     """The planner must not scan passages from the newest until a page is full."""
-    from chat.store.search import index_messages
-
     Message.objects.bulk_create(
         Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"word{seq} " * 20)
         for seq in range(1, 2001)
     )
-    index_messages(Message.objects.all())
+    index(Message.objects.all())
     with connection.cursor() as cursor:
         # What earlier tests took back still waits there, and makes the index look costly.
         cursor.execute("SELECT gin_clean_pending_list('nous_chat_search')")
@@ -173,9 +171,7 @@ def test_results_come_in_pages_newest_first(client: Client, people: Any, room: C
         Message(conversation=room, seq=seq, role="user", author=people["ada"], text=f"number {seq}")
         for seq in range(1, 46)
     )
-    from chat.store.search import index_messages
-
-    index_messages(Message.objects.order_by("seq"))
+    index(Message.objects.order_by("seq"))
     client.force_login(people["bob"])
     seen: list[int] = []
     before: dict[str, Any] = {}
@@ -190,11 +186,9 @@ def test_results_come_in_pages_newest_first(client: Client, people: Any, room: C
 def test_a_search_costs_the_same_number_of_queries_at_any_size(
     people: Any, room: Conversation, django_assert_num_queries: Any
 ) -> None:
-    from chat.store.search import index_messages
-
     for _ in range(20):
         other = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
-        index_messages(
+        index(
             Message.objects.bulk_create(
                 Message(conversation=other, seq=seq, role="user", author=people["ada"], text="needle") for seq in (1, 2)
             )

@@ -120,11 +120,11 @@ def made(page: Page, title: str) -> str:
 def fill(site: Site, conversation: str, texts: Sequence[str], role: str = "user") -> None:
     """Fill a conversation with messages numbered 1, 2, 3 ..., and index them for search."""
     code = (
-        "from chat.models import Message, Conversation; from chat.store.search import index_messages;"
+        "from chat.models import Message, Conversation; from tests.support.store_helpers import index;"
         f"Conversation.objects.filter(pk={conversation!r}).update(last_seq={len(texts)});"
         f"of = {{'conversation_id': {conversation!r}, 'role': {role!r}}};"
         f"said = enumerate({list(texts)!r}, start=1);"
-        "index_messages(Message.objects.bulk_create(Message(**of, seq=seq, text=text) for seq, text in said))"
+        "index(Message.objects.bulk_create(Message(**of, seq=seq, text=text) for seq, text in said))"
     )
     manage(site.env, "shell", "-v0", "-c", code)
 

@@ -1,6 +1,7 @@
 """Helpers for tests of the store: post a message, start and end its run, expect a refusal."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from django.core.signals import request_finished
 from django.db import close_old_connections, connection
 
 from chat import store
-from chat.models import Conversation, Run
+from chat.models import Conversation, Message, Run
 from chat.protocol import objects
 from chat.protocol.errors import Refused
+from chat.store.search import index_message
 
 HOST = "here:1:a"
 
@@ -36,6 +38,12 @@ def end(
     given: dict[str, Any] = {"status": status, "written": store.Written(3, text, "")} | fields
     ending = store.Ending(**given)
     return store.finish_run(started.message.run.id, HOST, ending)
+
+
+def index(rows: Iterable[Message]) -> None:
+    """Index messages that were created without the store's functions."""
+    for row in rows:
+        index_message(row)
 
 
 def run_row(run_id: uuid.UUID | None) -> Run:
