@@ -180,7 +180,7 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_
                 await ada.send("ping", ref=str(number))
             refused = await ada.answered("11")
             assert (refused["code"], refused["retry_after"] > 0) == ("rate_limited", True)
-            assert (await ada.answered("9"))["type"] == "pong"
+            assert (await ada.answered("8"))["type"] == "pong", "opening the socket took a part of a token"
             await bob.send("ping", ref="1")
             assert (await bob.answered("1"))["type"] == "pong", "it is a person's, not everybody's"
             clock += refused["retry_after"] + 0.001  # floats
