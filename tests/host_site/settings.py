@@ -49,6 +49,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL",
     }
+DATABASES["default"]["ATOMIC_REQUESTS"] = True  # as many sites have it
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 AUTH_USER_MODEL = "accounts.Member"
 LOGIN_URL = "/enter/"
