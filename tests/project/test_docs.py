@@ -152,6 +152,14 @@ def test_the_default_of_every_setting_is_documented() -> None:
             assert float(said) == default if not isinstance(default, str) else said == default, name
 
 
+def test_the_limits_of_the_security_page_are_the_defaults() -> None:
+    defaults = dict(zip(conf.Conf.__struct_fields__, conf.Conf.__struct_defaults__, strict=True))
+    said = re.findall(r"`([A-Z_]+) = (\d+)`", section("docs/security.md", "## Limits"))
+    assert {"COMMAND_RATE", "MAX_RUNS", "STORAGE_BYTES_PER_USER"} <= {name for name, _ in said}
+    for name, value in said:
+        assert float(value) == defaults[name], name
+
+
 def test_every_environment_variable_is_documented() -> None:
     reading = r'(?:environ(?:\.get|\.setdefault)?[\[(]|flag\(|words\(|listed\()"([A-Z_]+)"'
     files = [*(ROOT / "nousproject").glob("*.py"), *CHAT.rglob("*.py")]
