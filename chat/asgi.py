@@ -19,6 +19,7 @@ from django.urls import path
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
+from .node.http import bounded
 from .routing import websocket_urlpatterns
 from .store import executor
 
@@ -27,7 +28,7 @@ logger = logging.getLogger("nous_chat.consumers")
 
 def application(http: Any) -> ProtocolTypeRouter:
     """Route HTTP requests to `http`, sockets and the server's lifespan to the chat."""
-    return ProtocolTypeRouter({"http": http, "websocket": websocket(), "lifespan": lifespan})
+    return ProtocolTypeRouter({"http": bounded(http), "websocket": websocket(), "lifespan": lifespan})
 
 
 def websocket() -> Any:

@@ -13,9 +13,10 @@ from .. import ratelimit, store
 from ..conf import conf
 from ..i18n import format_size
 from ..models import attachment_storage
+from ..node.http import MAX_BODY
 from ..protocol.errors import ErrorCode, Refused
 from ..store.executor import run_request, run_storage
-from .endpoint import endpoint, json_response
+from .endpoint import body_length, endpoint, json_response
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -32,13 +33,13 @@ CHUNK = 64 * 1024
 
 @endpoint("POST")
 async def attachments(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    file = request.FILES.get("file")
-    if file is None:
-        raise Refused(ErrorCode.INVALID, "Send the file as the field `file` of a multipart form.")
     # The limit depends on the type, which the store finds by reading the file. This keeps it from reading a huge one.
     largest = max(conf.IMAGE_BYTES, conf.TEXT_BYTES)
-    if file.size is None or file.size > largest:
+    file = request.FILES.get("file")
+    if (body_length(request) - MAX_BODY if file is None else file.size or 0) > largest:
         raise Refused(ErrorCode.TOO_LARGE, _("Files can be up to %(size)s.") % {"size": format_size(largest)})
+    if file is None:
+        raise Refused(ErrorCode.INVALID, "Send the file as the field `file` of a multipart form.")
     name, content = file.name or "", file.read()
     return json_response(201, await run_storage(store.upload_attachment, request.user, conversation_id, name, content))
 

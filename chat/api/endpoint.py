@@ -21,12 +21,11 @@ from .. import ratelimit
 from ..concurrency import outside_transaction
 from ..i18n import format_size
 from ..node import node
+from ..node.http import MAX_BODY
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..store.executor import run_request
 
 logger = logging.getLogger("nous_chat.api")
-
-MAX_BODY = 64 * 1024
 
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 T = TypeVar("T")
@@ -77,7 +76,7 @@ def _is_signed_in(request: HttpRequest) -> bool:
 def json_body(request: HttpRequest, kind: type[T]) -> T:
     """The request's body, decoded and validated as `kind`; an empty body counts as `{}`. Raises Refused."""
     try:
-        if len(request.body) > MAX_BODY:
+        if body_length(request) > MAX_BODY or len(request.body) > MAX_BODY:
             raise RequestDataTooBig
         return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
@@ -88,6 +87,12 @@ def json_body(request: HttpRequest, kind: type[T]) -> T:
         ) from None
     except (RawPostDataException, msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused(ErrorCode.BAD_JSON, "The body of the request is not valid JSON.") from None
+
+
+def body_length(request: HttpRequest) -> int:
+    """The length of the body as its sender announced it. A body that is too long is not read (`node/http.py`)."""
+    announced: str = request.META.get("CONTENT_LENGTH") or ""
+    return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 
 def query_int(request: HttpRequest, name: str, low: int, high: int) -> int | None:

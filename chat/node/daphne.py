@@ -8,12 +8,15 @@ the application reads it. uvicorn bounds both by itself, and has the ASGI lifesp
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
 from ..conf import conf
 from ..logs import loggable_path
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..runs.liveness import Process
+from .http import find_limit, may_be_long
 
 MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
 """The longest frame in UTF-8. A longer one is not read; the connection closes with 1009."""
@@ -33,9 +36,56 @@ def _server_class() -> type:
     from daphne import server  # importing it installs Twisted's reactor
     from daphne.http_protocol import HTTPFactory, WebRequest
     from twisted.internet.interfaces import ISSLTransport
+    from twisted.web.http import HTTPChannel
 
     class Request(WebRequest):  # type: ignore[misc]
+        """A request whose application starts with the headers, and gets the body as it comes, if the body is long and
+        sent to the chat: so that `node/http.py` decides what is read. daphne receives all others whole first.
+        """
+
         outflow: Outflow
+        streams = False
+        drops_body = False
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._parsePOSTFormSubmission = False  # Twisted would read forms, with their files, for itself
+
+        def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's names
+            """The headers are complete."""
+            self.content = BytesIO()
+            if self.requestHeaders.hasHeader(b"Upgrade"):
+                self.drops_body = True  # what is kept of it would be fed to the socket
+            elif may_be_long(length) and isinstance(self.channel, HTTPChannel) and self._is_for_chat():
+                self.streams = True
+                self.queued = True  # keeps the channel on this request until its body has ended
+                super().requestReceived(self.channel._command, self.channel._path, self.channel._version)
+            else:
+                super().gotLength(length)
+
+        def _is_for_chat(self) -> bool:
+            try:
+                path = unquote(self.channel._path.partition(b"?")[0].decode("ascii"))
+            except UnicodeDecodeError:
+                return False
+            return find_limit(path, self.server.root_path) is not None
+
+        def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+            if not self.streams and not self.drops_body:
+                super().handleContentChunk(data)
+            elif self.streams and not self.finished and self.application_queue is not None:
+                self.application_queue.put_nowait({"type": "http.request", "body": data, "more_body": True})
+
+        def requestReceived(self, *line: bytes) -> None:  # noqa: N802
+            """The body is complete."""
+            if not self.streams:
+                super().requestReceived(*line)
+                return
+            self.queued = False
+            if self.finished:
+                self._cleanup()
+            elif self.application_queue is not None:
+                self.application_queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})
 
         def handle_exception(self, exception: BaseException) -> None:
             """If a response breaks off, end the connection. daphne would start another response: that fails, and with
@@ -67,7 +117,7 @@ def _server_class() -> type:
             scope.setdefault("scheme", "wss" if ISSLTransport.providedBy(protocol.transport) else "ws")
             queue = super().create_application(protocol, scope)
             if queue is None or scope["type"] != "websocket":
-                return queue
+                return Upload(queue, protocol.transport) if getattr(protocol, "streams", False) else queue
             protocol.transport.unregisterProducer()  # the one of the HTTP request that became this socket
             protocol.outflow = Outflow()
             protocol.transport.registerProducer(protocol.outflow, True)
@@ -139,22 +189,37 @@ class Outflow:
 class Inflow:
     """Read backpressure. Wraps the application's queue, and stops reading from the browser while the queue is long."""
 
+    most = MAX_WAITING
+
     def __init__(self, queue: "asyncio.Queue[Any]", transport: Any) -> None:
         self._queue, self._transport, self._paused = queue, transport, False
 
     def put_nowait(self, message: Any) -> None:
         self._queue.put_nowait(message)
-        if self._queue.qsize() > MAX_WAITING and not self._paused:
+        if self._queue.qsize() > self.most and not self._paused:
             self._paused = True
             self._transport.pauseProducing()
             self._resume_when_short()
 
     def _resume_when_short(self) -> None:
-        if self._queue.qsize() > MAX_WAITING // 2:
+        if self._queue.qsize() > self.most // 2:
             asyncio.get_running_loop().call_later(0.05, self._resume_when_short)
         else:
             self._paused = False
             self._transport.resumeProducing()
+
+
+class Upload(Inflow):
+    """The same for a request's body that is passed on as it comes, in pieces of up to 64 KiB."""
+
+    most = 4
+    _begun = False
+
+    def put_nowait(self, message: Any) -> None:
+        if not self._begun and message["type"] == "http.request":
+            self._begun = True  # daphne's empty body: when the application starts, nothing has been received
+            return
+        super().put_nowait(message)
 
 
 def drain_at_shutdown(process: Process, drain: Callable[[float], Coroutine[Any, Any, None]]) -> None:

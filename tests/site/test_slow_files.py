@@ -1,12 +1,15 @@
 """Readers of files who do not read cost a bounded amount of memory, and hold up nobody."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
+from ..support import servers
 from ..support.client import Person, signed_in
 from ..support.pictures import png, png_chunk
 from ..support.servers import Site, Uvicorn
@@ -76,3 +79,36 @@ def test_slow_readers_of_the_largest_file_do_not_hold_it_in_memory(site: Site) -
                 connection.close()
 
     asyncio.run(talk())
+
+
+@pytest.mark.skipif(
+    not os.environ.get("DATABASE_URL", "").startswith("postgres"), reason="only PostgreSQL has a pool of connections"
+)
+def test_slow_readers_of_a_page_hold_no_database_connection(site: Site) -> None:
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            room = await ada.new_conversation()
+            # Directly, and 4.5 MB, which is more than the system buffers.
+            add = (
+                "from chat.models import Message; Message.objects.bulk_create(Message(conversation_id="
+                f"'{room}', seq=seq, role='user', text='\\u20ac' * 30_000) for seq in range(1, 51))"
+            )
+            await asyncio.to_thread(servers.manage, site.env, "shell", "-c", add)
+            stalled = [request(ada, f"/chat/{room}/") for _ in range(20)]
+            for connection in stalled:
+                await asyncio.to_thread(connection.recv, 1)
+            assert (await ada.http.get("/chat/plain/", timeout=20)).status_code == 200
+            for connection in stalled:
+                connection.close()
+
+    asyncio.run(talk())
+
+
+def test_a_broken_response_ends_its_connection(start_site: StartSite, stop_after: Callable[[Any], Any]) -> None:
+    """Twice: the first one used to end daphne's loop that looks after all applications."""
+    started = start_site()
+    started.stop()
+    site = stop_after(Site(started.env, command=("daphne", "tests.sites.breaking:application")))
+    for _ in range(2):
+        with httpx.Client() as client, pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            client.get(f"{site.url}/breaks/", timeout=60)

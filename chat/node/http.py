@@ -1,0 +1,163 @@
+"""Bounds for HTTP requests, as ASGI middleware around the site's application (`bounded`).
+
+Django reads a request's body whole before it knows who sent it or which view it is for: into memory, and from
+FILE_UPLOAD_MAX_MEMORY_SIZE on into a temporary file. For the chat's own URLs, this middleware decides what it may read.
+What it leaves out, nobody reads: Django gets an empty or a cut body, and the view refuses it as it would have refused
+the whole one. Requests to all other URLs pass unchanged.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+from weakref import WeakValueDictionary
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.handlers.asgi import ASGIRequest
+from django.urls import Resolver404, resolve
+from django.utils.translation import get_language_from_path, override
+
+from ..conf import conf
+from ..store import executor
+
+MAX_BODY = 64 * 1024
+"""The longest body of a request that is neither an upload nor a form, in bytes."""
+
+FORM_BYTES_PER_CHAR = 12
+"""A character can be four bytes in UTF-8, each of them escaped as `%F0` in a form."""
+
+UPLOADS_AT_ONCE = 4
+"""How many long bodies of one user a process reads at the same time. Further ones wait unread."""
+
+NOTHING = -1
+"""The limit of a body that is not read at all."""
+
+LONG_RESPONSE = 64 * 1024
+"""Responses beyond this many bytes do not fit into the server's buffer, so they may wait for their reader."""
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+ASGIApplication = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+_uploads: "WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Any], asyncio.Semaphore]" = WeakValueDictionary()
+
+
+def bounded(application: ASGIApplication) -> ASGIApplication:
+    """The application with bodies of the chat's requests bounded, and without waiting for slow readers while it holds a
+    database connection.
+    """
+
+    async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        async def send_released(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start" and _is_long(message):
+                await executor.release_connection()
+            await send(message)
+
+        limit = find_limit(scope["path"], scope.get("root_path", "")) if may_be_long(read_length(scope)) else None
+        if limit is None:
+            await application(scope, receive, send_released)
+        else:
+            body = await _open_body(scope, receive, limit)
+            try:
+                await application(scope, body.receive, send_released)
+            finally:
+                body.close()
+
+    return wrapped
+
+
+def may_be_long(length: int | None) -> bool:
+    """Whether a body of this length, None if it comes in chunks, needs a limit."""
+    return length is None or length > MAX_BODY
+
+
+def find_limit(path: str, root_path: str = "") -> int | None:
+    """How many bytes a body may have that is sent to this path; None if the path is not one of the chat's."""
+    path = path.removeprefix(root_path)
+    language = get_language_from_path(path)  # for sites whose URLs begin with one (i18n_patterns)
+    try:
+        with override(language or settings.LANGUAGE_CODE):
+            match = resolve(path)
+    except Resolver404:
+        return None
+    if "nous_chat" not in match.app_names:
+        return None
+    if match.url_name == "api-attachments":
+        return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
+    if match.url_name == "say":
+        return FORM_BYTES_PER_CHAR * conf.MAX_MESSAGE_CHARS + MAX_BODY
+    return MAX_BODY
+
+
+def read_length(scope: dict[str, Any]) -> int | None:
+    """The length that a request's headers announce; None for a body in chunks, 0 if there is none."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return None
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0
+
+
+async def _open_body(scope: dict[str, Any], receive: Receive, limit: int) -> "Body":
+    """What the application may read of a body that is long or of unknown length."""
+    length = read_length(scope)
+    if length is None:
+        return Body(receive, min(limit, MAX_BODY))  # Django understands no multipart form without a length
+    if length > limit:
+        return Body(receive, NOTHING)
+    user = await executor.run_request(_find_user, scope)
+    if user is None:
+        return Body(receive, NOTHING)
+    key = asyncio.get_running_loop(), user
+    if (slots := _uploads.get(key)) is None:
+        slots = _uploads[key] = asyncio.Semaphore(UPLOADS_AT_ONCE)
+    await slots.acquire()
+    return Body(receive, limit, slots)
+
+
+def _find_user(scope: dict[str, Any]) -> Any:
+    """The primary key of the user whose session cookie the request carries; None if nobody is signed in."""
+    request = ASGIRequest(scope, BytesIO())
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    return get_user(request).pk  # None for AnonymousUser
+
+
+class Body:
+    """Hands the application at most `limit` bytes of a body and a little more, so that it sees that there are too many.
+    Drops the rest as it comes.
+    """
+
+    def __init__(self, receive: Receive, limit: int, slots: asyncio.Semaphore | None = None) -> None:
+        self._receive, self._left, self._slots = receive, limit, slots
+        self._ended = False
+
+    async def receive(self) -> dict[str, Any]:
+        if not self._ended and self._left < 0:
+            self._ended = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                self.close()
+                return message
+            if not self._ended:
+                break
+        self._left -= len(message.get("body", b""))
+        if self._left < 0 or not message.get("more_body", False):
+            self._ended = True
+            self.close()
+        return {**message, "more_body": not self._ended}
+
+    def close(self) -> None:
+        """The body is read: the user's next one may begin."""
+        if self._slots is not None:
+            self._slots.release()
+            self._slots = None
+
+
+def _is_long(start: dict[str, Any]) -> bool:
+    length = {name.lower(): value for name, value in start.get("headers", ())}.get(b"content-length", b"")
+    return not length.isdigit() or int(length) > LONG_RESPONSE
