@@ -46,6 +46,11 @@ def test_many_who_create_conversations_at_once_are_all_served_and_announced(star
     asyncio.run(talk())
 
 
+async def rename(person: Person, conversation: str) -> httpx.Response:
+    address = f"/chat/api/conversations/{conversation}/"
+    return await person.http.patch(address, json={"title": "Renamed"}, headers=person.csrf)
+
+
 @contextlib.contextmanager
 def held(site: Site, *rows: tuple[str, str]) -> Iterator[None]:
     """Lock rows, given as table and id, from outside of the site, as a transaction in a shell does."""
@@ -94,6 +99,10 @@ def test_a_locked_conversation_stops_neither_the_others_nor_the_process(
                     assert await say(sockets[free], f"free {number}") == "ack"
                     await asyncio.sleep(0.1)
                 assert await refused == "unavailable"
+                renamed = await rename(ada, locked)
+                assert (renamed.status_code, renamed.json()["code"]) == (503, "unavailable")
+                assert int(renamed.headers["Retry-After"]) > 0
+                assert (await rename(ada, free)).status_code == 200
             await asyncio.sleep(4)  # now the other process could take the run for abandoned
             assert not watching.of_type("run.finished")
             assert await say(sockets[locked], "later") == "ack"
