@@ -1,10 +1,9 @@
 """JSON endpoints: conversations (docs/protocol.md, "HTTP")."""
 
-from typing import Annotated
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from .. import store
 from ..actions import conversations as actions
@@ -14,7 +13,7 @@ from .endpoint import endpoint, json_body, json_response, query_time
 
 
 class NewConversation(Struct, frozen=True, forbid_unknown_fields=True):
-    title: Annotated[str, Meta(max_length=200)] = ""
+    title: str = ""
     agent: str | None = None
 
 

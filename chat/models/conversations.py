@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+MAX_TITLE_CHARS = 200
+
 
 class Conversation(models.Model):
     """Participants, agents, and a numbered sequence of messages."""
@@ -34,7 +36,7 @@ class Conversation(models.Model):
         PERSON = "person", _("user")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    title = models.CharField(_("title"), max_length=200, blank=True)
+    title = models.CharField(_("title"), max_length=MAX_TITLE_CHARS, blank=True)
     title_from = models.CharField(
         _("title source"),
         max_length=10,

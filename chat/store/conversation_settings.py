@@ -18,8 +18,6 @@ from .search import set_title
 from .text import normalize_title
 from .unit_of_work import unit_of_work
 
-MAX_TITLE_CHARS = 200
-
 
 class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
     """The fields to change. `pinned` and `archived` are the user's own; the others change for everyone."""
@@ -59,10 +57,6 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Conversati
 def _apply(conversation: Conversation, changes: ConversationChanges) -> None:
     if not isinstance(changes.title, UnsetType):
         title = normalize_title(changes.title)
-        if len(title) > MAX_TITLE_CHARS:
-            raise Refused(
-                ErrorCode.TOO_LARGE, _("A title can have up to %(most)s characters.") % {"most": MAX_TITLE_CHARS}
-            )
         set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)
     if not isinstance(changes.mode, UnsetType):
         conversation.mode = _check_choice("mode", changes.mode, Conversation.Mode.values)

@@ -4,8 +4,11 @@ from typing import Any
 
 import msgspec
 import regex  # type: ignore[import-untyped]
+from django.utils.translation import gettext as _
 
 from ..graphemes import cut
+from ..models.conversations import MAX_TITLE_CHARS
+from ..protocol.errors import ErrorCode, Refused
 
 TITLE_CHARS = 60
 """The length of titles that are made from a text. People may write longer ones."""
@@ -36,8 +39,10 @@ def truncate(text: str, limit: int) -> str:
 
 
 def normalize_title(text: str) -> str:
-    """A title that a user wrote, as one line; empty if nothing of it can be seen."""
+    """A title that a user wrote, as one line; empty if nothing of it can be seen. Raises Refused if it is too long."""
     title = one_line(sanitize_text(text))
+    if len(title) > MAX_TITLE_CHARS:
+        raise Refused(ErrorCode.TOO_LARGE, _("A title can have up to %(most)s characters.") % {"most": MAX_TITLE_CHARS})
     return "" if _INVISIBLE.fullmatch(title) else title
 
 
