@@ -1,6 +1,7 @@
 """What two people do inside one conversation, in real Chromiums against a real site."""
 
 import re
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.support.page import (
     stored,
     until,
 )
+from tests.support.pictures import SECRET, exif, gif, jpeg_segment
 from tests.support.servers import Site, Upstream
 from tests.support.upstream import SECTION
 
@@ -594,6 +596,45 @@ def test_drafts_are_kept_for_each_conversation(start_site: StartSite, sign_in: S
     expect(box(page)).to_have_value("for the first")
     page.reload()
     expect(box(page)).to_have_value("for the first")
+
+
+def test_pictures_look_as_before_without_their_metadata(start_site: StartSite, sign_in: SignIn) -> None:
+    """Real files, as Chromium encodes them. A photo is turned as its camera was held."""
+    page = sign_in(start_site(NOUS_CHAT_MODEL="custom:words@n=3"), "ada")
+    draw = """(type) => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 48, height: 32 });
+      const context = canvas.getContext("2d");
+      context.fillStyle = "rgb(0, 0, 255)";
+      context.fillRect(0, 0, 48, 32);
+      return canvas.toDataURL(type, 0.9);
+    }"""
+    look = """async (image) => {
+      await image.decode();
+      const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+      const context = canvas.getContext("2d");
+      context.drawImage(image, -5, -5);
+      return [image.naturalWidth, image.naturalHeight, context.getImageData(0, 0, 1, 1).data[2] > 250];
+    }"""
+    kinds = ("jpeg", "webp", "png")
+    drawn = {kind: b64decode(page.evaluate(draw, f"image/{kind}").partition(",")[2]) for kind in kinds}
+    drawn["jpeg"] = drawn["jpeg"][:2] + jpeg_segment(0xE1, exif(6)) + drawn["jpeg"][2:]
+    files = [FilePayload(name=f"a.{kind}", mimeType=f"image/{kind}", buffer=drawn[kind]) for kind in kinds]
+    files.append(FilePayload(name="a.gif", mimeType="image/gif", buffer=gif()))
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.locator('.uploads li[data-state="there"]')).to_have_count(4)
+    page.get_by_role("button", name="Send").click()
+    pictures = person(page).get_by_role("img")
+    expect(pictures).to_have_count(4)
+    seen = {picture.get_attribute("alt"): picture.evaluate(look) for picture in pictures.all()}
+    assert seen == {
+        "a.jpeg": [32, 48, True],
+        "a.webp": [48, 32, True],
+        "a.png": [48, 32, True],
+        "a.gif": [1, 1, False],
+    }
+    for picture in pictures.all():
+        served = page.request.get(picture.get_attribute("src") or "").body()
+        assert SECRET not in served
 
 
 def test_a_draft_keeps_its_files_and_what_it_answers(start_site: StartSite, sign_in: SignIn) -> None:

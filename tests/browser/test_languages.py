@@ -5,10 +5,11 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.project.test_translations import strings_of_the_page
 from tests.support.page import SignIn, StartSite, ends, live, posting
+from tests.support.pictures import png
 from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.browser
@@ -95,3 +96,28 @@ def test_what_the_server_says_to_a_german_page_is_german(start_site: StartSite, 
     refused = page.request.post(f"{page.url}say/", form={"text": ""}, headers=posting(page) | GERMAN)
     assert refused.status == 400
     assert "Eine Nachricht darf nicht leer sein." in refused.text()
+
+
+REFUSED_FILES = [
+    (png(15_000, 15_000), "up to 25 megapixels. This one has 225.", "bis zu 25 Megapixel haben. Dieses hat 225."),
+    (png(2, 2)[:-1], "This picture is damaged.", "Dieses Bild ist beschädigt."),
+    (bytes(8 * 1024 * 1024), "Files can be up to 5 MB.", "Dateien können bis zu 5 MB groß sein."),
+    (png(3, 3), "Your files take 16 KB of 20 KB", "Ihre Dateien belegen 16 KB von 20 KB"),
+]
+"""Files, and why each is refused: too many pixels, damaged, refused while it is being sent, and no room for it."""
+
+
+def test_the_page_says_why_a_file_is_refused(start_site: StartSite, sign_in: SignIn) -> None:
+    page = sign_in(start_site(DJANGO_SETTINGS_MODULE="tests.sites.small"), "ada")
+    files = page.locator(".uploads li")
+    for language in (0, 1):
+        page.set_extra_http_headers({"Accept-Language": ("en", "de")[language]})
+        page.reload()
+        live(page)
+        choose = page.locator("input[type=file]")
+        if language == 0:
+            choose.set_input_files(FilePayload(name="first.png", mimeType="image/png", buffer=png()))
+            expect(files.nth(0)).to_have_attribute("data-state", "there")
+        for number, (content, *reasons) in enumerate(REFUSED_FILES, 1):
+            choose.set_input_files(FilePayload(name=f"{number}.png", mimeType="image/png", buffer=content))
+            expect(files.nth(number)).to_contain_text(reasons[language])

@@ -94,6 +94,9 @@ def test_the_number_of_unsent_files_is_limited(
         ("..", "file"),
         ("", "file"),
         ("\u202egnp.exe", "gnp.exe"),
+        ("a\u2066b\u2069c\u061cd\u200ee\u200bf.txt", "abcdef.txt"),
+        ("\x1b]52;c;x\x07\x9b\x7fa.txt", "]52;c;xa.txt"),
+        ("a\u2028b\u0085c\ufeff.txt", "abc.txt"),
         ("x" * 300 + ".png", "x" * 196 + ".png"),
     ],
 )
@@ -173,6 +176,23 @@ def test_files_are_uploaded_and_downloaded_over_http(
     assert "sandbox" in served["Content-Security-Policy"]
     assert "default-src 'none'" in served["Content-Security-Policy"]
     assert served["Cache-Control"].startswith("private")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a b.png", 'inline; filename="a b.png"'),
+        ('"; filename=evil.html; x="', 'inline; filename="\\"; filename=evil.html; x=\\""'),
+        ("Größe\r\nX: y.png", "inline; filename*=utf-8''Gr%C3%B6%C3%9FeX%3A%20y.png"),
+        ("\u202egnp.\u05d0.html", "inline; filename*=utf-8''gnp.%D7%90.html"),
+    ],
+)
+def test_a_name_cannot_get_out_of_its_header(
+    client: Client, people: Any, room: Conversation, name: str, expected: str
+) -> None:
+    client.force_login(people["ada"])
+    served = client.head(upload(people["ada"], room, name=name).url)
+    assert served["Content-Disposition"] == expected
 
 
 def test_text_files_are_never_served_as_html(client: Client, people: Any, room: Conversation) -> None:
