@@ -113,9 +113,9 @@ _requests = RequestBuckets()
 _files = RequestBuckets()
 
 
-def check(user_id: Any) -> None:
-    """Count an HTTP request of this user. Raises Refused if there were too many."""
-    if wait := _requests.take(user_id, time.monotonic()):
+def check(user_id: Any, cost: float = 1.0) -> None:
+    """Count an HTTP request of this user, or what it costs. Raises Refused if there were too many."""
+    if wait := _requests.take(user_id, time.monotonic(), cost):
         raise too_many_requests(wait)
 
 

@@ -27,6 +27,9 @@ HEADERS = {
 """Users upload anything. Browsers may show or save a file, but must never run what is in it."""
 
 
+UPLOAD_BYTES_PER_TOKEN = 1024 * 1024
+"""So many bytes of an upload cost as much as one command, besides the request: checking them takes time."""
+
 CHUNK = 64 * 1024
 """How many bytes of a file are in memory at a time, for each reader."""
 
@@ -40,6 +43,7 @@ async def attachments(request: HttpRequest, conversation_id: UUID) -> HttpRespon
         raise Refused(ErrorCode.TOO_LARGE, _("Files can be up to %(size)s.") % {"size": format_size(largest)})
     if file is None:
         raise Refused(ErrorCode.INVALID, "Send the file as the field `file` of a multipart form.")
+    ratelimit.check(request.user.pk, len(file) / UPLOAD_BYTES_PER_TOKEN)
     name, content = file.name or "", file.read()
     return json_response(201, await run_storage(store.upload_attachment, request.user, conversation_id, name, content))
 

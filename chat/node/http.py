@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from django.conf import settings
-from django.contrib.auth import get_user
+from django.contrib.auth import SESSION_KEY
 from django.core.handlers.asgi import ASGIRequest
 from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
@@ -118,11 +118,12 @@ async def _open_body(scope: dict[str, Any], receive: Receive, limit: int) -> "Bo
 
 
 def _find_user(scope: dict[str, Any]) -> Any:
-    """The primary key of the user whose session cookie the request carries; None if nobody is signed in."""
-    request = ASGIRequest(scope, BytesIO())
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
-    return get_user(request).pk  # None for AnonymousUser
+    """The user id in the session whose cookie the request carries; None if nobody is signed in. The view authenticates
+    the user. Not by `get_user`, which can replace a session: then its cookie would be worth nothing to the view.
+    """
+    cookies = ASGIRequest(scope, BytesIO()).COOKIES
+    session = import_module(settings.SESSION_ENGINE).SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
+    return session.get(SESSION_KEY)
 
 
 class Body:

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from chat import ratelimit, store
 from chat.consumers import base
 from chat.models import Conversation, Message
 
 from ..support.client import InProcess
+from ..support.pictures import png, png_chunk
 
 
 @pytest.fixture(autouse=True)
@@ -261,3 +263,12 @@ def test_pages_in_many_tabs_stay_far_below_the_limits(settings: Any) -> None:
         for _ in range(5):
             assert bucket.take_frame(second + 1, 32_000)
             assert bucket.take(second + 1) == 0
+
+
+def test_uploads_count_by_their_size(client: Any, people: Any, settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    client.force_login(people["ada"])
+    path = f"/chat/api/conversations/{store.create_conversation(people['ada']).id}/attachments/"
+    large = png(2, 2, png_chunk(b"iCCP", bytes(3 * 1024 * 1024)))
+    answers = [client.post(path, {"file": SimpleUploadedFile("a.png", large)}).status_code for _ in range(2)]
+    assert answers == [201, 429]
