@@ -19,12 +19,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import msgspec
 from msgspec.structs import replace
 
 from .approvals import Decision
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
 from .exceptions import ConfigurationError, EngineError, internal_error
 from .i18n import _
+from .limits import AnswerSize, Limits
 from .messages import Message, Result
 from .result_builder import TurnJoiner
 from .tools import ToolContext
@@ -68,7 +70,10 @@ async def relay(
                 break
             if not isinstance(event, TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait):
                 raise TypeError(f"{event!r} is not an event")
-            yield received.add(event)
+            event, too_large = received.add(event)
+            yield event
+            if too_large:
+                raise too_large
         else:
             detail = f"{type(agent).__name__} stopped without a Finish or an Error."
             error = EngineError(_("The answer ended unexpectedly. Try again."), detail=detail)
@@ -104,30 +109,49 @@ async def _close(stream: Any) -> None:
         logger.exception("An agent's stream failed while it was closed")
 
 
+_Streamed = TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait
+
+
+def _encode(arguments: dict[str, Any] | None) -> str:
+    """Arguments as text. "" for those that are not JSON, which nobody is shown."""
+    try:
+        return msgspec.json.encode(arguments).decode()
+    except (TypeError, ValueError, RecursionError):
+        return ""
+
+
 class _ReceivedEvents:
-    """The events of a custom agent so far."""
+    """The events of a custom agent so far. Their sizes are limited like those of an Agent, by the defaults of Limits:
+    its model is no more to be trusted.
+    """
 
     def __init__(self, before: Result) -> None:
+        self._size = AnswerSize(Limits())
         self._text = TurnJoiner(before.text)
         self._thinking = TurnJoiner(before.thinking)
         self._calls: list[ToolCall] = []
 
-    def add(
-        self, event: TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait
-    ) -> TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait:
-        """Returns the event as readers get it."""
+    def add(self, event: _Streamed) -> tuple[_Streamed, EngineError | None]:
+        """The event as readers get it, and the error that ends the answer if it is too large."""
         match event:
             case RetryWait():
-                return event
+                return event, None
             case TextDelta(text):
-                return TextDelta(self._text.add(text))
+                text, too_large = self._size.cut(event.kind, text)
+                return TextDelta(self._text.add(text)), too_large
             case ThinkingDelta(text):
-                return ThinkingDelta(self._thinking.add(text))
+                text, too_large = self._size.cut(event.kind, text)
+                return ThinkingDelta(self._thinking.add(text)), too_large
             case ToolCall():
+                raw, too_large = self._size.cut("arguments", event.raw or _encode(event.arguments))
+                event = replace(event, arguments=None, raw=raw) if too_large else event
                 self._calls.append(event)
+            case ToolResult(text=text):
+                text, too_large = self._size.cut("results", text)
+                event = replace(event, text=text)
         self._text.start_turn()
         self._thinking.start_turn()
-        return event
+        return event, too_large
 
     def result(self) -> Result:
         text = self._text.text

@@ -1,6 +1,8 @@
 """The events of a stream, a closed list. Providers make the deltas and tool calls; the runner makes the one Finish or
 Error that ends every stream. In JSON, the field `type` tells them apart."""
 
+from typing import ClassVar
+
 import msgspec
 
 from .exceptions import EngineError
@@ -10,12 +12,14 @@ from .messages import Result, ToolCall
 class TextDelta(msgspec.Struct, frozen=True, tag_field="type", tag="text_delta"):
     """A piece of the answer. It may begin or end in the middle of a grapheme, so never trim or normalise one."""
 
+    kind: ClassVar[str] = "text"
     text: str
 
 
 class ThinkingDelta(msgspec.Struct, frozen=True, tag_field="type", tag="thinking_delta"):
     """A piece of the model's thinking, before or between its words."""
 
+    kind: ClassVar[str] = "thinking"
     text: str
 
 

@@ -1,7 +1,10 @@
 """Limits of a run: time, size, and number of attempts. They are part of an Agent."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
+
+from .exceptions import TOO_LARGE, EngineError
 
 
 def _max_retries() -> int:
@@ -42,3 +45,20 @@ class Limits:
     max_retries: int = field(default_factory=_max_retries)
     max_retry_wait: float = 20.0
     max_corrections: int = 2
+
+
+class AnswerSize:
+    """How much of an answer has arrived, by kind: "text", "thinking" ... Of each, `max_text_chars` are accepted."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.max_text_chars
+        self._received: Counter[str] = Counter()
+
+    def cut(self, kind: str, text: str) -> tuple[str, EngineError | None]:
+        """As much of a piece as the answer can have, and the error that ends the answer if that is not all."""
+        rest = self._most - self._received[kind]
+        self._received[kind] += len(text)
+        if len(text) <= rest:
+            return text, None
+        detail = f"The model wrote more than {self._most:,} characters of {kind}."
+        return text[:rest], EngineError(TOO_LARGE, "answer_too_large", detail=detail)

@@ -31,6 +31,19 @@ PLAIN_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 of them."""
 
 
+MAX_DEPTH = 100
+"""How deep the arguments of a call can be nested. Encoders give up at some depth, which depends on their caller."""
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Whether a JSON value is nested deeper than that. Linear, and not recursive."""
+    nested = [value] if isinstance(value, dict | list | tuple) else []
+    for _ in range(levels):
+        inside = [item for one in nested for item in (one.values() if isinstance(one, dict) else one)]
+        nested = [item for item in inside if isinstance(item, dict | list | tuple)]
+    return bool(nested)
+
+
 class Image(msgspec.Struct, frozen=True):
     """An image for the model: a `url` that the provider fetches, or the bytes as `data`."""
 

@@ -5,7 +5,6 @@ makes no more calls.
 """
 
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
@@ -17,9 +16,10 @@ from .agent import Agent
 from .approvals import Approve, Decision, Reject, check_decisions, pending_calls
 from .custom_agent import CustomAgent, relay
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
-from .exceptions import TOO_LARGE, EngineError, internal_error
+from .exceptions import EngineError, internal_error
 from .i18n import _
-from .messages import Message, Result
+from .limits import AnswerSize
+from .messages import MAX_DEPTH, Message, Result, is_deeper
 from .providers.provider import Completion, Request
 from .result_builder import ResultBuilder
 from .retry import ModelChain, RunDeadline
@@ -101,7 +101,7 @@ class _Run:
         self.history = history
         self.builder = ResultBuilder((call.id for message in history for call in message.tool_calls), before)
         self.tools = ToolRunner(agent.wrapped_tools, context)
-        self.received: Counter[type[TextDelta | ThinkingDelta]] = Counter()  # characters
+        self.size = AnswerSize(agent.limits)
         self.omitted = self.argument_chars = 0  # of the current turn: calls left out, characters of arguments
         self.too_long: set[str] = set()  # ids of the current turn's calls that have too long arguments
 
@@ -181,29 +181,15 @@ class _Run:
                     elif isinstance(event, RetryWait):
                         yield event
                     elif not isinstance(event, ToolCall):
-                        delta, is_whole = self._cut(event)
-                        if is_whole or delta.text:
-                            yield builder.add(delta)
-                        if not is_whole:
-                            raise self._too_long(event)
+                        text, error = self.size.cut(event.kind, event.text)
+                        if text or not error:
+                            yield builder.add(replace(event, text=text))
+                        if error:
+                            raise error
                     elif (call := self._accept(event)) is not None:
                         yield builder.add(call)
         finally:
             builder.provider, builder.model = self.models.provider.name, self.models.provider.model
-
-    def _cut(self, delta: TextDelta | ThinkingDelta) -> tuple[TextDelta | ThinkingDelta, bool]:
-        """The delta, or as much of it as an answer may have, and whether that is all."""
-        kind = type(delta)
-        rest = self.agent.limits.max_text_chars - self.received[kind]
-        self.received[kind] += len(delta.text)
-        return (delta, True) if len(delta.text) <= rest else (kind(delta.text[:rest]), False)
-
-    def _too_long(self, delta: TextDelta | ThinkingDelta) -> EngineError:
-        kind = "text" if isinstance(delta, TextDelta) else "thinking"
-        most = self.agent.limits.max_text_chars
-        return EngineError(
-            TOO_LARGE, "answer_too_large", detail=f"The model wrote more than {most:,} characters of {kind}."
-        )
 
     def _accept(self, call: ToolCall) -> ToolCall | None:
         """The call as readers and the history get it, or None for one that is left out."""
@@ -217,7 +203,7 @@ class _Run:
         if self.argument_chars > limits.max_argument_chars:
             self.too_long.add(call.id)
             call = replace(call, arguments=None, raw=call.raw[:_MAX_NAME_CHARS])
-        return call
+        return replace(call, arguments=None) if is_deeper(call.arguments, MAX_DEPTH) else call
 
     def _refuse_calls(self, calls: Sequence[ToolCall]) -> dict[str, str]:
         """The calls of a turn that are not made, by id, with what the model is told about each."""

@@ -7,6 +7,7 @@ import msgspec
 from django.utils.translation import gettext as _
 from msgspec import Meta, Struct
 
+from ..engine.messages import MAX_DEPTH, is_deeper
 from ..i18n import format_number
 from .errors import ErrorCode, Refused
 
@@ -131,11 +132,14 @@ def parse(frame: str | None) -> AnyCommand:
             _("This is too long. You can send up to %(most)s characters.") % {"most": format_number(MAX_FRAME_CHARS)},
         )
     try:
-        return _decoder.decode(frame)
+        command = _decoder.decode(frame)
     except msgspec.ValidationError as error:
         raise _explain(frame, error) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused(ErrorCode.BAD_JSON, "The frame is not valid JSON.") from None
+    if isinstance(command, ToolDecide) and is_deeper(command.arguments, MAX_DEPTH):
+        raise Refused(ErrorCode.INVALID, f"`arguments` can be nested {MAX_DEPTH} deep.", command.ref)
+    return command
 
 
 def _explain(frame: str, error: msgspec.ValidationError) -> Refused:

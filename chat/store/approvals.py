@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ..conf import conf
 from ..engine.approvals import pending_calls
+from ..engine.messages import MAX_DEPTH, is_deeper
 from ..i18n import in_site_language
 from ..models import Message, Run, ToolCall
 from ..permissions import policy
@@ -84,9 +85,14 @@ def save_calls(run_id: UUID, host: str, calls: Mapping[str, objects.Call]) -> No
 
 
 def sanitize_call(call: objects.Call) -> objects.Call:
-    """A call as its row and a frame can hold it. Arguments beyond MAX_CALL_CHARS are left out, a result is cut."""
-    arguments = sanitize_json(call.arguments)
-    if arguments is not None and len(msgspec.json.encode(arguments)) > MAX_CALL_CHARS:
+    """A call as its row and a frame can hold it. Arguments are left out if they are longer than MAX_CALL_CHARS, nested
+    deeper than MAX_DEPTH, or hold half a character, as those of a custom agent may; a result is cut.
+    """
+    try:
+        arguments = None if is_deeper(call.arguments, MAX_DEPTH) else sanitize_json(call.arguments)
+        if len(msgspec.json.encode(arguments)) > MAX_CALL_CHARS:
+            arguments = None
+    except UnicodeEncodeError:
         arguments = None
     return replace(
         call,

@@ -17,6 +17,7 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import append_message, check_can_post, get_membership, lock_membership
+from .text import sanitize_text
 from .unit_of_work import unit_of_work
 
 OWNER, MEMBER, VIEWER = Participant.Role.OWNER, Participant.Role.MEMBER, Participant.Role.VIEWER
@@ -58,7 +59,7 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
     if role == OWNER:
         raise Refused(ErrorCode.INVALID, _("Only a participant can become the owner. Add the user first."))
     users = get_user_model()
-    user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
+    user = users._default_manager.filter(**{users.USERNAME_FIELD: sanitize_text(username)}).first()
     if user is None or not policy().can_add(mine, user):
         raise Refused(ErrorCode.NOT_FOUND, _("No user with that name."))
     if Participant.objects.filter(conversation=conversation, user=user).exists():

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
@@ -75,7 +75,8 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
         return await sync_to_async(page.render_page)(request, conversation_id, str(posted.refused))
     next_url = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(next_url, {request.get_host()}, require_https=request.is_secure())
-    return redirect(next_url if safe else page.conversation_url(conversation_id))
+    # Not `redirect`, which takes a word for the name of a view.
+    return HttpResponseRedirect(next_url if safe else page.conversation_url(conversation_id))
 
 
 async def _ignore(event: events.Event) -> None:

@@ -12,6 +12,7 @@ from channels.layers import get_channel_layer
 from chat import engine
 from chat.engine import Agent, DemoProvider
 from chat.engine import ToolCall as EngineCall
+from chat.engine.providers.provider import Request
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.node import node
 from chat.runs.run import MAX_HELD_CALLS
@@ -361,6 +362,59 @@ def test_a_stop_ends_an_agent_that_makes_calls_without_end(
             assert finished["status"] == "stopped"
             assert len(ada.of_type("run.tool")) - frames <= 3 * MAX_HELD_CALLS
             assert len(finished["message"]["calls"]) < 1000
+
+    scenario(talk)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+ODD_CALLS = [
+    EngineCall("c1", "look_up", nested(500)),
+    EngineCall("c2", "look_up", nested(5000)),
+    EngineCall("c3", "look_up", {"order": "\ud800"}),
+]
+
+
+class OddCaller:
+    """A custom agent whose calls have arguments that no frame can hold."""
+
+    async def run_stream(self, messages: Any, *, context: Any) -> Any:
+        for made in ODD_CALLS:
+            yield made
+            yield engine.ToolResult(made.id, made.name, "found")
+        yield engine.TextDelta("done")
+        yield engine.Finish(engine.Result())
+
+
+odd_caller = OddCaller()
+
+
+def call_oddly(request: Request) -> list[Any]:
+    return [engine.TextDelta("done")] if request.messages[-1].role == "tool" else ODD_CALLS[:2]
+
+
+odd_model = Agent(DemoProvider("odd", script=call_oddly), tools=[clerk.look_up])
+
+
+@pytest.mark.parametrize(("agent", "status"), [("odd_caller", "done"), ("odd_model", "failed")])
+def test_arguments_that_no_frame_can_hold_are_left_out(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, agent: str, status: str
+) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": f"tests.consumers.test_tools.{agent}"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            finished = await ada.hear("run.finished")
+            assert (finished["status"], finished["error"]) == ("completed", None)
+            assert finished["message"]["text"].strip() == "done"
+            calls = finished["message"]["calls"]
+            assert {(call["arguments"], call["status"]) for call in calls} == {(None, status)}
 
     scenario(talk)
 

@@ -105,6 +105,25 @@ class TestCustomAgents:
         assert agent.closed
         assert "failed" in caplog.text
 
+    @pytest.mark.parametrize(
+        "event",
+        [
+            TextDelta("a" * 400_000),
+            ThinkingDelta("a" * 400_000),
+            ToolCall("c", "find", {"words": "a" * (400_000 - len('{"words":""}'))}),
+            ToolCall("c", "find", None, "a" * 400_000),
+            ToolResult("c", "find", "a" * 400_000),
+        ],
+        ids=["text", "thinking", "arguments", "raw arguments", "results"],
+    )
+    def test_an_answer_without_end_is_ended_as_too_large(self, event: Event) -> None:
+        events = events_of(ScriptedCustomAgent(*[event] * 8, Finish(Result())))
+        assert isinstance(events[-1], Error)
+        assert events[-1].error.code == "answer_too_large"
+        assert len(events) == 7, "five are accepted, of the sixth what fits"
+        assert sum(len(getattr(each, "text", "")) for each in events[:-1]) <= 2_000_100
+        assert sum(len(call.raw) for call in events[-1].result.tool_calls) <= 2_000_000
+
     def test_engine_errors_are_passed_on(self) -> None:
         failure = ProviderError("Busy.", "overloaded", provider="mine")
         assert failed(events_of(ScriptedCustomAgent(failure))).error is failure
