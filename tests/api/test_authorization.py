@@ -82,6 +82,17 @@ def test_an_id_that_is_not_ones_own_looks_like_an_unknown_one() -> None:
             assert answers[0] == answers[1], (row, method)
 
 
+def test_nothing_is_changed_without_a_csrf_token() -> None:
+    world = build_world("owner")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.users["owner"])
+    before = digest()
+    for row, method in TABLE:
+        if method not in ("GET", "HEAD"):
+            assert request(client, world, row, method, "owner").status_code == 403, (row, method)
+    assert digest() == before
+
+
 def test_a_middleware_that_asks_for_a_login_changes_no_endpoint(settings: Any) -> None:
     """A redirect to the sign-in page would tell a script nothing."""
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
 
 from chat.models import Conversation, Participant
 
@@ -24,29 +23,6 @@ def test_a_foreign_conversation_closes_like_one_that_does_not_exist(
         async with InProcess(people["eve"], conversation_id) as eve:
             assert await eve.wait_closed() == 4404
             assert eve.events == []
-
-    scenario(talk)
-
-
-def test_an_anonymous_user_gets_close_code_4401(scenario: Scenario, room: Conversation) -> None:
-    async def talk() -> None:
-        for address in (room.pk, ""):
-            async with InProcess(AnonymousUser(), address) as nobody:
-                assert await nobody.wait_closed() == 4401
-
-    scenario(talk)
-
-
-def test_a_removed_participant_cannot_sync_a_run(
-    scenario: Scenario, people: Any, room: Conversation, model: Any
-) -> None:
-    async def talk() -> None:
-        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
-            await ada.say("Hello")
-            run = (await bob.hear("run.finished"))["run"]
-            await Participant.objects.filter(user=people["bob"]).adelete()
-            await bob.send("run.sync", run=run, ref="1")
-            assert (await bob.answered("1"))["code"] == "not_found"
 
     scenario(talk)
 

@@ -8,8 +8,12 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
+from chat.consumers.base import UnknownConsumer
+from chat.consumers.conversation import ConversationConsumer
+from chat.consumers.inbox import InboxConsumer
 from chat.models import Conversation, Participant
 from chat.protocol import commands
+from chat.routing import websocket_urlpatterns
 
 from ..support.authorization import (
     CLOSE_CODES,
@@ -37,8 +41,10 @@ def quiet(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.node.heartbeat.TICK", 3600)
 
 
-def test_every_command_is_in_the_table() -> None:
+def test_every_command_and_every_socket_has_its_rules_here() -> None:
     assert set(TABLE) == {command.__struct_config__.tag for command in commands.COMMANDS}
+    served = {pattern.callback.consumer_class for pattern in websocket_urlpatterns}
+    assert served == {ConversationConsumer, InboxConsumer, UnknownConsumer}
 
 
 def withdraw_access(world: World, role: str) -> None:
@@ -95,6 +101,10 @@ def test_those_without_access_are_not_let_in(scenario: Scenario, role: str) -> N
         async with InProcess(user, world.room.pk) as socket:
             assert await socket.wait_closed() == CLOSE_CODES.get(role, 4401)
             assert socket.events == []
+        if CLOSE_CODES.get(role, 4401) == 4401:
+            async with InProcess(user) as inbox:
+                assert await inbox.wait_closed() == 4401
+                assert inbox.events == []
 
     scenario(talk)
     assert digest() == before

@@ -32,7 +32,7 @@ ROLES = ("anonymous", "stranger", "viewer", "member", "owner", "removed", "delet
 which is deleted. `deactivated`: a member whose account is. `staff`: not in the conversation, without permissions.
 """
 
-READERS = {"viewer", "member", "owner"}
+READERS = {"viewer", "helper", "member", "owner"}
 
 ADDRESSES = """
                                  anonymous stranger viewer member owner removed deleted deactivated staff
@@ -85,24 +85,25 @@ api-attachments          POST    401       404      403    201+   201+  404     
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
 COMMANDS = """
-                  viewer     member     owner      removed    deleted    deactivated
-message.send      forbidden  ack+       ack+       not_found  not_found  not_found
-message.edit      forbidden  forbidden  ack+       not_found  not_found  not_found
-message.choose    forbidden  conflict   conflict   not_found  not_found  not_found
-message.delete    forbidden  forbidden  ack+       not_found  not_found  not_found
-message.restore   forbidden  ack        ack+       not_found  not_found  not_found
-run.start         forbidden  conflict   conflict   not_found  not_found  not_found
-run.sync          run.state  run.state  run.state  not_found  not_found  not_found
-run.ack           ack        ack        ack        ack        ack        ack
-tool.decide       forbidden  forbidden  ack+       not_found  not_found  not_found
-history.load      history.page history.page history.page not_found not_found not_found
-read              ack        ack        ack        ack        ack        ack
-typing            forbidden  ack        ack        not_found  not_found  not_found
-ping              pong       pong       pong       pong       pong       pong
-run.stop          forbidden  forbidden  ack+       not_found  not_found  not_found
+                 viewer       helper       member       owner        removed   deleted   deactivated
+message.send     forbidden    forbidden    ack+         ack+         not_found not_found not_found
+message.edit     forbidden    forbidden    forbidden    ack+         not_found not_found not_found
+message.choose   forbidden    forbidden    conflict     conflict     not_found not_found not_found
+message.delete   forbidden    ack+         forbidden    ack+         not_found not_found not_found
+message.restore  forbidden    forbidden    ack          ack+         not_found not_found not_found
+run.start        forbidden    forbidden    conflict     conflict     not_found not_found not_found
+run.sync         run.state    run.state    run.state    run.state    not_found not_found not_found
+run.ack          ack          ack          ack          ack          ack       ack       ack
+tool.decide      forbidden    ack+         forbidden    ack+         not_found not_found not_found
+history.load     history.page history.page history.page history.page not_found not_found not_found
+read             ack          ack          ack          ack          ack       ack       ack
+typing           forbidden    forbidden    ack          ack          not_found not_found not_found
+ping             pong         pong         pong         pong         pong      pong      pong
+run.stop         forbidden    ack+         forbidden    ack+         not_found not_found not_found
 """
-"""Commands on a conversation's socket: the answering event, or the code of the error. The last three columns lose their
-access while they are connected, without any signal that would close the socket. The others are not let in at all.
+"""Commands on a conversation's socket: the answering event, or the code of the error. `helper` is staff, and a viewer.
+The last three columns lose their access while they are connected, without any signal that would close the socket. The
+other roles are not let in at all.
 """
 
 CLOSE_CODES = {"anonymous": 4401, "stranger": 4404, "staff": 4404, "removed": 4404, "deleted": 4404}
@@ -144,6 +145,7 @@ def build_world(role: str) -> World:
     users: dict[str, Any] = {name: create(name, password="x") for name in sorted(names)}
     users |= {"anonymous": AnonymousUser(), "deleted": users["owner"], "newcomer": create("newcomer")}
     users["staff"] = create("staff", password="x", is_staff=True)
+    users["helper"] = create("helper", is_staff=True)
     get_user_model().objects.filter(username="deactivated").update(is_active=False)
     users["deactivated"].refresh_from_db()
     owner = users["owner"]
@@ -153,7 +155,7 @@ def build_world(role: str) -> World:
     question = Message.objects.get(conversation=room, role="user")
     store.edit_message(owner.pk, room.pk, question.pk, f"{SECRET}? Please.", False, "here")
     Conversation.objects.filter(pk=room.pk).update(answers="off")
-    for name, member in (("viewer", "viewer"), ("member", "member"), ("deactivated", "member")):
+    for name, member in {"viewer": "viewer", "helper": "viewer", "member": "member", "deactivated": "member"}.items():
         Participant.objects.create(conversation=room, user=users[name], role=member)
     Removal.objects.create(conversation=room, user=users["removed"])
     Run.objects.filter(conversation=room).update(status="awaiting_approval", launched_by=owner)
