@@ -1,4 +1,4 @@
-"""Sockets and commands that are refused: not signed in, not a participant, another conversation's run."""
+"""Sockets and commands that are refused: not a participant, another conversation's run."""
 
 import uuid
 from collections.abc import Callable
