@@ -14,9 +14,9 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[m
     max_post_process_passes = 20  # at least the length of the longest chain of imports
 
     def file_hash(self, name: str, content: Any = None) -> Any:
-        """Eight characters are enough. Hashes stand in every import and do not compress, so they cost transfer size."""
+        """Six characters are enough. Hashes stand in every import and do not compress, so they cost transfer size."""
         digest = super().file_hash(name, content)
-        return digest and digest[:8]
+        return digest and digest[:6]
 
     def _save(self, name: str, content: Any) -> str:
         if name.startswith("nous_chat/") and name.endswith(".js") and "/vendor/" not in name:

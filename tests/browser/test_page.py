@@ -261,7 +261,7 @@ def test_the_page_works_as_it_is_served_on_the_internet(
 ) -> None:
     site = production_site("custom:words")
     compressed = [file for file in (static_files / "nous_chat").rglob("*.js.br") if "vendor" not in file.parts]
-    hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{8}\.js\.br$", file.name)]
+    hashed = [file for file in compressed if re.search(r"\.[0-9a-f]{6}\.js\.br$", file.name)]
     assert len(hashed) > 40
     assert sum(file.stat().st_size for file in hashed) < OWN_SCRIPT
     page = sign_in(site, "ada")
@@ -277,7 +277,7 @@ def test_the_page_works_as_it_is_served_on_the_internet(
     expect(panel(page).get_by_role("heading", name="Invitation links")).to_be_visible()
     modules = [line for line in loaded if line.endswith(".js")]
     assert len(modules) > 5
-    assert all(re.match(r"(200|304) .*\.[0-9a-f]{8}\.js$", line) for line in modules), "all by their hashed names"
+    assert all(re.match(r"(200|304) .*\.[0-9a-f]{6}\.js$", line) for line in modules), "all by their hashed names"
     module = page.request.get(modules[0].split()[1]).headers
     assert "immutable" in module["cache-control"], "browsers do not ask for it again"
     for headers in (module, page.request.get("/chat/").headers):

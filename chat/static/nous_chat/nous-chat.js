@@ -16,8 +16,7 @@ import { Sidebar } from "./sidebar/sidebar.js";
 import { Switcher } from "./sidebar/switcher.js";
 import { announceIn } from "./ui/announcer.js";
 import { el, iconButton, textButton } from "./ui/dom.js";
-import { isTouch, leaveToInputMethod } from "./ui/keyboard.js";
-import { Shortcuts } from "./ui/shortcuts.js";
+import { isTouch, leaveToInputMethod, Shortcuts } from "./ui/keyboard.js";
 import { Toast } from "./ui/toast.js";
 
 /**
@@ -187,8 +186,7 @@ class NousChat extends HTMLElement {
     this.#stage?.replaceChildren(this.#conversation?.element ?? this.#bar.element);
     if (!id || !this.#conversation) return;
     this.#panel.open(id);
-    if (this.#menuButton) this.#conversation.addLeadingButton(this.#menuButton);
-    this.#conversation.addTrailingButton(this.#panel.button);
+    this.#conversation.addButtons(this.#menuButton ?? "", this.#panel.button);
     this.#conversation.start();
     if (this.#target) this.#conversation.reveal(...this.#target);
     else this.#focusField();

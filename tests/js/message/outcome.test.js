@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { outcomeOf } from "../../../chat/static/nous_chat/message/outcome.js";
-import { usageOf } from "../../../chat/static/nous_chat/message/usage.js";
+import { outcomeOf, usageOf } from "../../../chat/static/nous_chat/message/outcome.js";
+
 import { ada, answer, bob } from "../wire.js";
 
 const ended = (fields, text = "so far") => outcomeOf(answer(2, "r", { text }, fields), ada);

@@ -195,14 +195,10 @@ export class Conversation {
     this.#messages.reveal(id, words);
   }
 
-  /** Adds a button before the title. @param {HTMLElement} element */
-  addLeadingButton(element) {
-    this.#header.element.prepend(element);
-  }
-
-  /** Adds a button after the title. @param {HTMLElement} element */
-  addTrailingButton(element) {
-    this.#header.element.append(element);
+  /** Adds buttons before and after the title. @param {HTMLElement|string} before  @param {HTMLElement} after */
+  addButtons(before, after) {
+    this.#header.element.prepend(before);
+    this.#header.element.append(after);
   }
 
   // --- What the user does

@@ -31,9 +31,7 @@ export class EmptyState {
       { class: "welcome" },
       el("p", { class: "greeting" }, strings.greeting),
       starters.length ? el("p", { class: "hint" }, strings.starters) : null,
-      ...starters.map((text) =>
-        el("button", { type: "button", class: "starter", onclick: () => this.#on.send(text) }, text),
-      ),
+      ...starters.map((text) => textButton(text, () => this.#on.send(text), { class: "starter" })),
     );
   }
 

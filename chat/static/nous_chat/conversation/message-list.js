@@ -4,7 +4,7 @@
 import { strings } from "../i18n/strings.js";
 import { MessageView } from "../message/message.js";
 import { isShown, keyOf, lastOwnMessage, messageById } from "../protocol/reducer.js";
-import { el } from "../ui/dom.js";
+import { el, textButton } from "../ui/dom.js";
 import { markWords } from "./marks.js";
 import { Scroller } from "./scroll.js";
 import { Separators } from "./separators.js";
@@ -60,11 +60,8 @@ export class MessageList {
     };
     this.#onEarlier = onEarlier;
     this.#separators = new Separators(state);
-    this.#earlier = el(
-      "button",
-      { type: "button", class: "text-button earlier", hidden: true, onclick: () => this.#load() },
-      strings.earlier,
-    );
+    const attributes = { class: "text-button earlier", hidden: true };
+    this.#earlier = textButton(strings.earlier, () => this.#load(), attributes);
     this.#column = el("div", { class: "column" }, this.#earlier, footer);
     this.element = el(
       "div",

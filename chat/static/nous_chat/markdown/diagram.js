@@ -3,7 +3,7 @@
 // in which nothing runs and which loads nothing. Used by code.js.
 
 import { strings } from "../i18n/strings.js";
-import { el } from "../ui/dom.js";
+import { el, textButton } from "../ui/dom.js";
 import { site } from "./site.js";
 
 const TIMEOUT = 20_000; // ms, including the time to load Mermaid
@@ -18,16 +18,8 @@ export class Diagram {
   /** @param {() => string} source called when the diagram is drawn */
   constructor(source) {
     this.#source = source;
-    this.button = el(
-      "button",
-      {
-        type: "button",
-        "aria-pressed": "false",
-        hidden: !site.diagram,
-        onclick: () => this.#toggle(),
-      },
-      strings.diagram,
-    );
+    const attributes = { class: null, "aria-pressed": "false", hidden: !site.diagram };
+    this.button = textButton(strings.diagram, () => this.#toggle(), attributes);
     this.element = el("div", { class: "diagram", role: "status", hidden: true });
   }
 

@@ -2,7 +2,7 @@
 
 import { strings } from "../i18n/strings.js";
 import { isMine } from "../protocol/permissions.js";
-import { avatar, el, icon } from "../ui/dom.js";
+import { avatar, el, icon, textButton } from "../ui/dom.js";
 
 /** @import { Message, You } from "../protocol/types.d.ts" */
 
@@ -29,17 +29,7 @@ export class Byline {
     const time =
       created_at && el("time", { datetime: created_at, title: strings.date(created_at) }, strings.time(created_at));
     const edited =
-      edited_at &&
-      el(
-        "button",
-        {
-          type: "button",
-          class: "edited",
-          title: strings.date(edited_at),
-          onclick: this.#onHistory,
-        },
-        strings.edited,
-      );
+      edited_at && textButton(strings.edited, this.#onHistory, { class: "edited", title: strings.date(edited_at) });
     const waiting = unsent && el("span", { class: "unsent" }, icon("clock"), strings.unsent);
     const parts = [picture, el("span", { class: "name", translate: "no" }, name), edited, waiting || time];
     this.element.replaceChildren(...parts.filter((part) => part instanceof Node));

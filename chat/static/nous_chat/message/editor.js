@@ -2,7 +2,7 @@
 // being answered, the agent can be asked again with the new text. Used by message.js.
 
 import { strings } from "../i18n/strings.js";
-import { el } from "../ui/dom.js";
+import { el, textButton } from "../ui/dom.js";
 import { sendsText } from "../ui/keyboard.js";
 
 export class Editor {
@@ -20,8 +20,6 @@ export class Editor {
    * @param {{save: (text: string, resend: boolean) => void, cancel: () => void}} on
    */
   constructor(text, on) {
-    const button = (/** @type {string} */ className, /** @type {string} */ label, /** @type {() => void} */ onclick) =>
-      el("button", { type: "button", class: className, onclick }, label);
     this.#on = on;
     this.#before = text;
     this.#text = el("textarea", {
@@ -32,9 +30,9 @@ export class Editor {
     });
     this.#text.value = text;
     this.#problem = el("p", { class: "problem", role: "alert" });
-    this.#resend = button("approve", strings.resend, () => this.#submit(true));
-    this.#save = button("approve", strings.save, () => this.#submit(false));
-    this.#buttons = [this.#resend, this.#save, button("reject", strings.cancel, on.cancel)];
+    this.#resend = textButton(strings.resend, () => this.#submit(true), { class: "approve" });
+    this.#save = textButton(strings.save, () => this.#submit(false));
+    this.#buttons = [this.#resend, this.#save, textButton(strings.cancel, on.cancel, { class: "reject" })];
     this.element = el(
       "div",
       { class: "editor" },

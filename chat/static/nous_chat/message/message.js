@@ -13,10 +13,9 @@ import { Attachments } from "./attachments.js";
 import { Body } from "./body.js";
 import { Byline } from "./byline.js";
 import { Editor } from "./editor.js";
-import { Outcome } from "./outcome.js";
+import { Outcome, usageOf } from "./outcome.js";
 import { Pending } from "./pending.js";
 import { Quote } from "./quote.js";
-import { usageOf } from "./usage.js";
 
 /**
  * @import { Decision, Message, You } from "../protocol/types.d.ts"

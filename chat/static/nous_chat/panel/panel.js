@@ -2,7 +2,8 @@
 // loaded when it is first opened. Used by nous-chat.js.
 
 import { strings } from "../i18n/strings.js";
-import { el, icon, iconButton } from "../ui/dom.js";
+import { dialog } from "../ui/dialog.js";
+import { el, iconButton } from "../ui/dom.js";
 
 /** @import { State } from "../protocol/types.d.ts" */
 
@@ -28,42 +29,16 @@ export class Panel {
     this.#api = api;
     this.#agents = agents;
     this.#count = el("span", { "aria-hidden": "true" });
-    this.button = el(
-      "button",
-      {
-        type: "button",
-        class: "icon-button people",
-        "aria-label": strings.panel,
-        title: strings.panel,
-        "aria-expanded": "false",
-        onclick: () => this.#toggle(),
-      },
-      icon("people"),
-      this.#count,
-    );
+    this.button = iconButton("people", strings.panel, {
+      class: "icon-button people",
+      "aria-expanded": "false",
+      onclick: () => this.#toggle(),
+    });
+    this.button.append(this.#count);
     this.#content = el("div", { class: "scroller" });
-    /** @type {HTMLDialogElement} */
-    this.element = el(
-      "dialog",
-      {
-        class: "panel",
-        "aria-label": strings.panel,
-        onclose: () => this.#closed(),
-        onclick: ({ target }) => target === this.element && this.element.close(),
-        onkeydown: (event) => this.#key(event),
-      },
-      el(
-        "div",
-        { class: "window" },
-        el(
-          "header",
-          {},
-          el("h2", {}, strings.panel),
-          iconButton("close", strings.close, { onclick: () => this.element.close() }),
-        ),
-        this.#content,
-      ),
-    );
+    this.element = dialog(strings.panel, "panel", this.#content);
+    this.element.addEventListener("close", () => this.#closed());
+    this.element.addEventListener("keydown", (event) => this.#key(event));
   }
 
   /** Another conversation was opened. @param {string} id */

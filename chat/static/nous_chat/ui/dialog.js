@@ -1,5 +1,5 @@
 // Dialogs: closed by Escape, by the close button or by a click outside; then the focus returns to where it was. Used by
-// shortcuts.js, switcher.js, edit-history.js and panel/sections.js.
+// keyboard.js, switcher.js, edit-history.js, panel/panel.js and panel/sections.js.
 
 import { strings } from "../i18n/strings.js";
 import { el, iconButton } from "./dom.js";
