@@ -1,8 +1,19 @@
-"""Where a text may be cut: between grapheme clusters (UAX #29), so that no emoji, flag, or accented letter breaks."""
+"""Where a text may be cut: between grapheme clusters (UAX #29), so that no emoji, flag, or accented letter breaks.
+
+Also how much of a text a browser can show in one stretch (as in `static/nous_chat/i18n/graphemes.js`).
+"""
+
+from collections.abc import Iterator
 
 import regex  # type: ignore[import-untyped]
 
+PIECE_CHARS = 4000
+"""How many characters a browser lays out together: in some scripts the time grows with the square of their number."""
+
 _CLUSTER = regex.compile(r"\X")
+_MARK = r"[\p{M}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Emoji_Modifier}\u0e33\u0eb3]"
+"""What a letter can be followed by without end: marks, and the two vowels of Thai and Lao that count as letters."""
+_MARKS = regex.compile(f"({_MARK}{{30}}){_MARK}+")
 
 MAX_CLUSTER = 256
 """How far, in characters, to look for the beginning and the end of a cluster. Nothing that people write is as long, but
@@ -39,3 +50,25 @@ def cluster_at(text: str, index: int) -> tuple[int, int]:
 def _start_before(text: str, index: int) -> int:
     """Where to begin to look at clusters: at the last space, which begins one, so that only one word is looked at."""
     return max(text.rfind(" ", 0, index), index - MAX_CLUSTER, 0)
+
+
+def limit_marks(text: str) -> str:
+    """`text` as it is shown: with at most 30 combining marks, joiners, or direction controls in a row.
+
+    Unicode's Stream-Safe Text Format allows as many (UAX #15, section 13). To lay them out, browsers take a time that
+    grows with the square of their number. Stored texts keep all of them.
+    """
+    return str(_MARKS.sub(r"\1", text))
+
+
+def split_pieces(text: str) -> Iterator[str]:
+    """The pieces of a long text, which a browser lays out one by one.
+
+    Each ends after a line, a sentence, or a word in its second half if there is one, else between two clusters.
+    """
+    start = 0
+    while len(text) - start > PIECE_CHARS:
+        half = text[start + PIECE_CHARS // 2 : start + PIECE_CHARS]
+        end = half.rfind("\n") + 1 or half.rfind(". ") + 1 or half.rfind(" ") + 1 or len(cut(half, len(half) - 1))
+        yield text[start : (start := start + PIECE_CHARS // 2 + end)]
+    yield text[start:]

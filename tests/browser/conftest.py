@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests.conftest import browser_path
 from tests.support import servers
@@ -19,6 +19,21 @@ QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-componen
 
 PATIENCE = 60_000  # ms; how quick the machine is proves nothing
 expect.set_options(timeout=PATIENCE)
+
+
+HERE = Path(__file__).parent
+WORKBENCH = {"workbench.js": HERE / "workbench.js", "documents.js": HERE.parent / "js/markdown/documents.js"}
+
+
+def serve_workbench(page: Page) -> None:
+    """Add what workbench.js exports to the window of a page."""
+
+    def serve(route: Route) -> None:
+        route.fulfill(path=WORKBENCH[route.request.url.rsplit("/", 1)[1]], content_type="text/javascript")
+
+    for name in WORKBENCH:
+        page.route(f"**/static/{name}", serve)
+    page.evaluate("async () => void Object.assign(window, await import('/static/workbench.js'))")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Frame, Locator, Page, Route, expect
@@ -12,12 +11,12 @@ from tests.support import servers
 from tests.support.page import answer, begin, ends, live, noted, posting, say, until
 from tests.support.servers import Database, Site, Upstream
 
+from .conftest import serve_workbench
+
 pytestmark = pytest.mark.browser
 
 StartSite = Callable[..., Site]
 SignIn = Callable[..., Page]
-HERE = Path(__file__).parent
-WORKBENCH = {"workbench.js": HERE / "workbench.js", "documents.js": HERE.parent / "js/markdown/documents.js"}
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +43,7 @@ def page(parrot: Site, sign_in: SignIn) -> Page:
 @pytest.fixture
 def bench(page: Page) -> Page:
     """A page with what workbench.js exports in its window."""
-
-    def serve(route: Route) -> None:
-        route.fulfill(path=WORKBENCH[route.request.url.rsplit("/", 1)[1]], content_type="text/javascript")
-
-    for name in WORKBENCH:
-        page.route(f"**/static/{name}", serve)
-    page.evaluate("async () => void Object.assign(window, await import('/static/workbench.js'))")
+    serve_workbench(page)
     return page
 
 
@@ -416,5 +409,5 @@ def test_what_is_loaded_later_is_found_under_hashed_names(
     part.get_by_role("button", name="Diagram").click()
     expect(part.get_by_role("img")).to_have_attribute("src", re.compile("^data:image/svg"))
     for name in ("highlight", "katex", "mermaid"):
-        assert any(re.match(rf"200 .*/{name}\.[0-9a-f]{{8}}\.js$", line) for line in loaded), name
-    assert not [line for line in loaded if line.endswith(".js") and not re.search(r"\.[0-9a-f]{8}\.js$", line)]
+        assert any(re.match(rf"200 .*/{name}\.[0-9a-f]{{6}}\.js$", line) for line in loaded), name
+    assert not [line for line in loaded if line.endswith(".js") and not re.search(r"\.[0-9a-f]{6}\.js$", line)]

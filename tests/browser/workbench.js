@@ -1,12 +1,15 @@
 // Helpers that run in a page of the site: draw Markdown with the page's own modules and inspect the result.
-// test_markdown.py serves this file and js/markdown/documents.js, and adds the exports to the window.
+// conftest.py serves this file and js/markdown/documents.js, and adds the exports to the window.
 
 import { whenIdle } from "/static/nous_chat/markdown/idle.js";
 import { MarkdownView } from "/static/nous_chat/markdown/view.js";
-
-export { TextView } from "/static/nous_chat/message/text.js";
+import { showEditHistory } from "/static/nous_chat/message/edit-history.js";
+import { TextView } from "/static/nous_chat/message/text.js";
+import { Thinking } from "/static/nous_chat/message/thinking.js";
+import { ToolCallView } from "/static/nous_chat/message/tool-call.js";
 
 export * from "./documents.js";
+export { TextView };
 
 /** @param {string[]} pieces  @param {(element: HTMLElement) => void} [look] called after each piece  @returns {HTMLElement} */
 export function draw(pieces, look = () => {}) {
@@ -119,4 +122,64 @@ export function slower(small, large, factor) {
     times.push([many, one]);
   }
   return times;
+}
+
+/** @type {Element|null} what show() has put on the page */
+let shown = null;
+
+/** A message on the page in which elements can be put, in the place of the one before. @returns {HTMLElement} */
+function place() {
+  shown?.remove();
+  const article = document.createElement("article");
+  article.dataset.role = "assistant";
+  article.innerHTML = '<div class="body"><div data-part="text" dir="auto"></div></div>';
+  document.querySelector("nous-chat").shadowRoot.querySelector(".log .column").prepend(article);
+  shown = article;
+  return article.querySelector("[data-part]");
+}
+
+const markdown = (text) => new MarkdownView(place()).set(text, false);
+
+function toolCall(text, awaiting) {
+  const view = new ToolCallView(() => {});
+  const call = { id: "c", name: "look_up", arguments: { text }, result: text, decided_by: null, expires_at: null };
+  const context = { active: awaiting, awaiting, mayDecide: true, launcher: null, agent: "Assistant" };
+  view.update({ ...call, status: awaiting ? "awaiting_approval" : "done" }, context);
+  view.element.querySelector("details").open = true;
+  place().replaceWith(view.element);
+}
+
+const PLACES = {
+  user: (text) => new TextView(place(), { links: true }).set(text),
+  paragraph: markdown,
+  code: (text) => markdown(`\`\`\`\n${text}\n\`\`\``),
+  formula: (text) => markdown(`$$\n${text}\n$$`),
+  cell: (text) => markdown(`|a|\n|-|\n|${text}|`),
+  tool: (text) => toolCall(text, false),
+  approval: (text) => toolCall(text, true),
+  thinking: (text) => {
+    const view = new Thinking();
+    view.set(text, false);
+    view.element.open = true;
+    place().replaceWith(view.element);
+  },
+  edit: (text) => {
+    const root = place();
+    showEditHistory(root, [{ text, edited_by: null, edited_at: "2026-01-01T00:00:00Z", answers: [] }]);
+  },
+};
+
+/** Shows a text in a place of the page. @param {keyof typeof PLACES} where  @param {string} text */
+export const show = (where, text) => PLACES[where](text);
+
+/** Shows an answer that arrives in 200 pieces, each laid out. @param {string} text */
+export function stream(text) {
+  const part = place();
+  const view = new MarkdownView(part);
+  const size = Math.ceil(text.length / 200);
+  for (let from = 0; from < text.length; from += size) {
+    view.append(text.slice(from, from + size));
+    part.getBoundingClientRect();
+  }
+  view.set(text, false);
 }

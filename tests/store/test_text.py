@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import store
-from chat.graphemes import cluster_at, cut
+from chat.graphemes import PIECE_CHARS, cluster_at, cut, limit_marks, split_pieces
 from chat.models import Conversation
 from chat.store.summaries import clean_title
 from chat.store.text import make_title, normalize_title
@@ -66,3 +66,20 @@ def test_a_conversation_with_an_invisible_title_gets_one_from_its_first_message(
     post(people["ada"], room, "\u200b")
     post(people["ada"], room, "Hello")
     assert Conversation.objects.get(pk=made.id).title == "Hello"
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u034f", "\u200c", "\ufe0f", "\u202e", "\U0001f3fb", "\u0e31", "\u0e33"])
+def test_no_letter_is_shown_with_more_marks_than_unicode_allows(mark: str) -> None:
+    assert limit_marks(f"a{mark * 1000}b") == f"a{mark * 30}b"
+
+
+def test_what_people_write_is_shown_whole() -> None:
+    assert limit_marks("".join(LETTERS) * 50) == "".join(LETTERS) * 50
+
+
+@given(st.lists(st.sampled_from(["A line.\n", "A sentence. ", "word ", "w" * 3000, *LETTERS]), max_size=20))
+def test_the_pieces_of_a_text_are_the_text(parts: list[str]) -> None:
+    text = "".join(part * 300 for part in parts)
+    pieces = list(split_pieces(text))
+    assert "".join(pieces) == text
+    assert all(len(piece) <= PIECE_CHARS for piece in pieces)

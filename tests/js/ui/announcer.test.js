@@ -55,3 +55,26 @@ test("Markdown is announced without its marks", () => {
   assert.equal(plainText("```py\nx = 1\n```").trim(), "x = 1");
   assert.equal(plainText("It costs $5, 2 < 3, 1.5."), "It costs $5, 2 < 3, 1.5.");
 });
+
+test("a long text is announced in pieces, and nothing of it is left out", () => {
+  const { announcer, heard } = listening();
+  const text = "Some words. ".repeat(2000).trim();
+  announcer.say(text);
+  const pieces = [];
+  for (let next = heard(); next.length; next = heard()) pieces.push(...next);
+  assert.ok(pieces.length > 5 && pieces.every((piece) => piece.length <= 4000));
+  assert.equal(pieces.join(""), text);
+});
+
+test("taking the marks out of a text takes as long as the text is long", () => {
+  const time = (text) => {
+    const begin = process.cpuUsage().user;
+    plainText(text);
+    return process.cpuUsage().user - begin;
+  };
+  for (const unit of ["[", "[a](", "![", "_", " ", "\t", "|", " | ", "*", "a_", "> ", "- "]) {
+    const text = (/** @type {number} */ length) => `a${unit.repeat(length / unit.length)}a`;
+    time(text(100));
+    assert.ok(time(text(200_000)) < 500_000, `${JSON.stringify(unit)}: over 0.5 s of CPU`);
+  }
+});

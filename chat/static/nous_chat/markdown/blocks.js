@@ -33,6 +33,7 @@
  * @property {boolean} open
  * @property {string} text
  * @property {true} [verbatim]
+ * @property {boolean} [blank]       of a formula: its last line is blank
  * @property {string} [fence]
  * @property {number} indent
  * @property {number} [nested]
@@ -96,6 +97,7 @@ export class Blocks {
   root = { type: "document", open: true, children: [] };
   /** Definitions `[label]: address "title"` by label. @type {Object<string, {href: string, title: string}>} */
   definitions = Object.create(null);
+  defined = 0; // how many
 
   /** The open containers, outermost first. */
   #open = /** @type {[Container, ...Container[]]} */ ([this.root]);
@@ -342,6 +344,7 @@ export class Blocks {
   #verbatim({ verbatim, ends = false, nests = 0 }) {
     const leaf = /** @type {OpenLeaf} */ (this.#leaf);
     if (nests) leaf.nested = (leaf.nested ?? 0) + nests;
+    leaf.blank = leaf.text !== "" && isBlank(verbatim ?? "");
     if (!ends || verbatim) leaf.text += this.#long ? verbatim : `${verbatim}\n`;
     if (ends) this.#closeLeaf();
   }
@@ -367,11 +370,15 @@ export class Blocks {
   }
 
   /** @param {RegExpExecArray} definition */
-  #define([, label, address, title]) {
-    this.definitions[keyOf(label)] ??= {
-      href: address.replace(/^<(.*)>$/, "$1"),
-      title: title ? title.slice(1, -1) : "",
-    };
+  #define([, label, address, title = ""]) {
+    this.#label(keyOf(label), address.replace(/^<(.*)>$/, "$1"), title.slice(1, -1));
+  }
+
+  /** @param {string} key  @param {string} href  @param {string} title */
+  #label(key, href, title) {
+    if (key in this.definitions) return;
+    this.definitions[key] = { href, title };
+    this.defined += 1;
   }
 
   /** @param {Block} block  @param {boolean} [apart] a blank line stands before it */
@@ -382,7 +389,7 @@ export class Blocks {
       if (parent.type === "item") this.#open[this.#open.length - 2].loose = true;
     }
     place(block, parent);
-    if (block.type === "footnote") this.definitions[block.label ?? ""] ??= { href: "", title: "" };
+    if (block.type === "footnote") this.#label(block.label ?? "", "", "");
     if ("children" in block) this.#open.push(block);
     else if (block.open) this.#leaf = /** @type {OpenLeaf} */ (block);
   }
@@ -477,10 +484,10 @@ function place(block, parent) {
 /**
  * Returns true if a line belongs to the open code or formula. A formula whose end is missing ends at a blank line before
  * running text.
- * @param {Pick<OpenLeaf, "type"|"fence"|"text">} leaf  @param {string} line  @param {number} indent
+ * @param {Pick<OpenLeaf, "type"|"fence"|"text"|"blank">} leaf  @param {string} line  @param {number} indent
  */
-function continues({ type, fence, text }, line, indent) {
-  if (type === "math" && /\n\s*$/.test(text.slice(-200).replace(/\n$/, ""))) {
+function continues({ type, fence, text, blank }, line, indent) {
+  if (type === "math" && blank) {
     if (text.length > LONGEST_FORMULA || isProse(line)) return false;
   }
   if (isBlank(line)) return type === "code" || type === "math";

@@ -1,16 +1,15 @@
 // A block of code that grows line by line: language, Wrap, Copy, and folding. It is highlighted in idle time. Used by
 // view.js.
 
-import { cut } from "../i18n/graphemes.js";
+import { cut, endOfPiece, limitMarks, PIECE } from "../i18n/graphemes.js";
 import { strings } from "../i18n/strings.js";
 import { copyText } from "../ui/clipboard.js";
-import { el } from "../ui/dom.js";
+import { el, textButton } from "../ui/dom.js";
 import { Colours } from "./colours.js";
 import { Diagram } from "./diagram.js";
 
 const FOLDED = 30; // lines, as in markdown.css
-const CHUNK = 50; // lines laid out together; appending never lays out more
-const LONGEST_TAIL = 4000; // characters shown of a line whose end has not come
+const CHUNK = 50; // lines laid out together, of PIECE characters at most; appending never lays out more
 const COPIED = 2000; // ms
 
 export class CodeView {
@@ -24,8 +23,9 @@ export class CodeView {
   #colours;
   #read = 0; // characters of the text that are in lines
   #lines = 0;
-  /** @type {{plain: Text, lengths: number[]}[]} the text node with the lines not highlighted yet, and the lengths of all */
+  /** @type {{plain: Text, lengths: number[], size: number}[]} the text node with the lines not highlighted yet; the lengths of all */
   #chunks = [];
+  #painting = { chunk: 0, line: 0 }; // what is highlighted next
   #tail = new Text(); // the line whose end has not come
   /** @type {HTMLElement|null} where the tail stands */
   #tailPlace = null;
@@ -33,16 +33,15 @@ export class CodeView {
   /** @param {import("./blocks.js").Code} block */
   constructor(block) {
     const { language } = (this.#block = block);
-    const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) =>
-      el("button", { type: "button", onclick }, label);
     /** @type {HTMLButtonElement} */
-    const wrap = button(strings.wrap, () =>
-      wrap.setAttribute("aria-pressed", String(this.#pre.toggleAttribute("data-wrap"))),
+    const wrap = textButton(
+      strings.wrap,
+      () => wrap.setAttribute("aria-pressed", String(this.#pre.toggleAttribute("data-wrap"))),
+      { class: null, "aria-pressed": "false" },
     );
-    wrap.setAttribute("aria-pressed", "false");
     this.#pre = el("pre", { tabindex: "0", "aria-label": strings.code(language) });
-    this.#copy = button(strings.copy, () => this.#copyText());
-    this.#fold = el("button", { type: "button", class: "fold", hidden: true, onclick: () => this.#unfold() });
+    this.#copy = textButton(strings.copy, () => this.#copyText(), { class: null });
+    this.#fold = textButton("", () => this.#unfold(), { class: "fold", hidden: true });
     const diagram = language.toLowerCase() === "mermaid" ? new Diagram(() => block.text) : null;
     this.element = el(
       "div",
@@ -58,14 +57,12 @@ export class CodeView {
 
   #begin() {
     /** @type {Colours} */
-    const colours = new Colours(
-      this.#block.language,
-      (line, nodes) => colours === this.#colours && this.#paint(line, nodes),
-    );
+    const colours = new Colours(this.#block.language, (nodes) => colours === this.#colours && this.#paint(nodes));
     this.#colours = colours;
     this.#pre.replaceChildren();
     this.#chunks = [];
     this.#lines = this.#read = 0;
+    this.#painting = { chunk: 0, line: 0 };
     this.#tailPlace = null;
     this.tip = this.#addChunk();
   }
@@ -91,16 +88,21 @@ export class CodeView {
   #addChunk() {
     const plain = new Text();
     if (this.#chunks.length) this.#pre.append("\n");
-    this.#chunks.push({ plain, lengths: [] });
+    this.#chunks.push({ plain, lengths: [], size: 0 });
     return this.#pre.appendChild(el("code", {}, plain));
   }
 
-  /** @param {string} line */
-  #addLine(line) {
-    if (this.#chunks[this.#chunks.length - 1].lengths.length === CHUNK) this.tip = this.#addChunk();
-    const { plain, lengths } = this.#chunks[this.#chunks.length - 1];
-    plain.appendData(lengths.length ? `\n${line}` : line);
-    lengths.push(line.length);
+  /** @param {string} text */
+  #addLine(text) {
+    const line = limitMarks(text);
+    const last = this.#chunks[this.#chunks.length - 1];
+    const full = last.lengths.length === CHUNK || last.size + line.length > PIECE;
+    if (full && last.lengths.length) this.tip = this.#addChunk();
+    const chunk = this.#chunks[this.#chunks.length - 1];
+    if (line.length > PIECE) this.tip.prepend(...piecesOf(line));
+    else chunk.plain.appendData(chunk.lengths.length ? `\n${line}` : line);
+    chunk.lengths.push(line.length);
+    chunk.size += line.length;
     this.#lines += 1;
     this.#colours.add(line);
   }
@@ -116,17 +118,21 @@ export class CodeView {
   #showTail(line) {
     this.#tailPlace = line ? this.tip : null;
     if (!line) return this.#tail.remove();
-    const shown = line.length > LONGEST_TAIL ? `${cut(line, LONGEST_TAIL)} …` : line;
+    const shown = limitMarks(line.length > PIECE ? `${cut(line, PIECE)} …` : line);
     const data = this.#lines ? `\n${shown}` : shown;
     if (this.#tail.data !== data) this.#tail.data = data;
     if (this.#tail.parentNode !== this.tip) this.tip.append(this.#tail);
   }
 
-  /** Replaces a line with highlighted nodes; lines come in order. @param {number} line  @param {Node[]} nodes */
-  #paint(line, nodes) {
-    const { plain, lengths } = this.#chunks[Math.floor(line / CHUNK)];
-    const before = line % CHUNK ? "\n" : "";
-    plain.deleteData(0, before.length + lengths[line % CHUNK]);
+  /** Replaces the next line with highlighted nodes. @param {Node[]} nodes */
+  #paint(nodes) {
+    const at = this.#painting;
+    if (at.line === this.#chunks[at.chunk].lengths.length) this.#painting = { chunk: at.chunk + 1, line: 0 };
+    const { plain, lengths } = this.#chunks[this.#painting.chunk];
+    const line = this.#painting.line++;
+    if (lengths[line] > PIECE) return;
+    const before = line ? "\n" : "";
+    plain.deleteData(0, before.length + lengths[line]);
     plain.before(before, ...nodes);
   }
 
@@ -142,5 +148,13 @@ export class CodeView {
     await copyText(this.#block.text.replace(/\n$/, ""));
     this.#copy.textContent = strings.copied;
     setTimeout(() => (this.#copy.textContent = strings.copy), COPIED);
+  }
+}
+
+/** A line that is too long to be laid out at once. @param {string} line */
+function* piecesOf(line) {
+  for (let from = 0, end; from < line.length; from = end) {
+    end = endOfPiece(line, from);
+    yield el("span", { class: "piece" }, line.slice(from, end));
   }
 }

@@ -23,14 +23,13 @@ export class Colours {
   #paint;
   /** @type {string[]} not highlighted yet */
   #lines = [];
-  #painted = 0;
   #together = 1; // lines to read next
   #ended = false;
   #busy = false;
 
   /**
    * @param {string} language as the model wrote it; lines of an unknown one stay plain
-   * @param {(line: number, nodes: Node[]) => void} paint
+   * @param {(nodes: Node[]) => void} paint called for each line, in order
    */
   constructor(language, paint) {
     this.#language = language.toLowerCase();
@@ -79,7 +78,7 @@ export class Colours {
     const lines = this.#lines.slice(0, this.#together);
     const { coloured, complete } = colour(highlighter, lines, this.#language);
     if (complete || lines.length >= MOST_LINES || (this.#ended && lines.length === this.#lines.length)) {
-      for (const nodes of coloured) this.#paint(this.#painted++, nodes);
+      for (const nodes of coloured) this.#paint(nodes);
       this.#lines.splice(0, lines.length);
       this.#together = 1;
     } else this.#together = Math.ceil(this.#together * 1.5);

@@ -12,6 +12,9 @@ let katex = null;
 /** @type {Promise<unknown>|null} */
 let loading = null;
 
+/** @param {string} text TeX */
+export const isReadable = (text) => text.length <= LONGEST;
+
 /**
  * @param {string} text TeX
  * @param {string} source as the model wrote it, with its delimiters
@@ -19,7 +22,7 @@ let loading = null;
  */
 export function formula(text, source, display) {
   const element = el("span", { class: display ? "math display" : "math", dir: "ltr", translate: "no" }, source);
-  if (text.length <= LONGEST) whenIdle(() => void draw(element, text, source, display));
+  if (isReadable(text)) whenIdle(() => void draw(element, text, source, display));
   return element;
 }
 

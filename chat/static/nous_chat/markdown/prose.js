@@ -1,7 +1,7 @@
 // Running text: of a paragraph, a heading or a table cell. Nodes that are still right are kept, so that appending is cheap
 // and a selection survives. It sets no HTML, ids or styles. Used by view.js.
 
-import { cut } from "../i18n/graphemes.js";
+import { endOfPiece, limitMarks, PIECE } from "../i18n/graphemes.js";
 import { strings } from "../i18n/strings.js";
 import { el } from "../ui/dom.js";
 import { formula } from "./formula.js";
@@ -13,12 +13,10 @@ import { isAllowedImage, safeUrl } from "./site.js";
  * @typedef {{definitions: Record<string, {href: string, title: string}>, notes: import("./footnotes.js").Notes}} Shared
  */
 
-/** A text of more characters is split at the end of a line or sentence in the second half; the pieces are read separately. */
-const PIECE = 4000;
-
 export class Prose {
   #element;
   #shared;
+  #place; // where the last piece stands
   #done = 0; // characters in finished pieces
   /** @type {{key: string, node: HTMLElement|Text}[]} nodes of the last piece, with their spans as JSON */
   #nodes = [];
@@ -29,7 +27,7 @@ export class Prose {
    * @param {Shared} shared by the blocks of one text; the definitions of blocks.js may grow
    */
   constructor(element, shared) {
-    this.#element = element;
+    this.#element = this.#place = element;
     this.#shared = shared;
   }
 
@@ -41,15 +39,16 @@ export class Prose {
    */
   show(text, { more = "", open = false } = {}) {
     // Something else, such as a translator, may have replaced nodes: then what is here is not what was drawn.
-    if (this.#nodes.some(({ node }) => node.parentNode !== this.#element)) this.#clear();
+    if (this.#nodes.some(({ node }) => node.parentNode !== this.#place)) this.#clear();
     while (text.length - this.#done > PIECE) {
       const end = endOfPiece(text, this.#done);
       this.#draw(text.slice(this.#done, end));
-      this.#nodes = [];
+      this.#beginPiece();
       this.#done = end;
     }
     this.#text = text;
-    this.#draw(text.slice(this.#done) + more, open);
+    const rest = text.slice(this.#done) + more;
+    this.#draw(open ? rest : rest.trimEnd(), open);
   }
 
   /** Reads the text again, because more labels are defined. */
@@ -58,15 +57,28 @@ export class Prose {
     this.show(this.#text);
   }
 
+  /** A text that is short has no elements for its pieces. */
+  #beginPiece() {
+    const piece = () => el("span", { class: "piece" });
+    if (!this.#done) {
+      const first = piece();
+      first.append(...this.#element.childNodes);
+      this.#element.append(first);
+    }
+    this.#place = this.#element.appendChild(piece());
+    this.#nodes = [];
+  }
+
   #clear() {
     this.#element.replaceChildren();
+    this.#place = this.#element;
     this.#done = 0;
     this.#nodes = [];
   }
 
   /** @param {string} text  @param {boolean} [open] */
   #draw(text, open = false) {
-    const spans = inline(open ? text : text.trimEnd(), this.#shared.definitions, open);
+    const spans = inline(limitMarks(text), this.#shared.definitions, open);
     const keys = spans.map((span) => JSON.stringify(span));
     let same = 0;
     while (same < keys.length && keys[same] === this.#nodes[same]?.key) same += 1;
@@ -81,15 +93,8 @@ export class Prose {
     for (const { node } of this.#nodes.splice(same)) node.remove();
     for (let i = same; i < spans.length; i++)
       this.#nodes.push({ key: keys[i], node: nodeOf(spans[i], this.#shared.notes) });
-    this.#element.append(...this.#nodes.slice(same).map(({ node }) => node));
+    this.#place.append(...this.#nodes.slice(same).map(({ node }) => node));
   }
-}
-
-/** Depends only on the text before the end, so it does not matter how much has arrived. @param {string} text  @param {number} from */
-function endOfPiece(text, from) {
-  const half = text.slice(from + PIECE / 2, from + PIECE);
-  const end = Math.max(half.lastIndexOf("\n"), half.lastIndexOf(". ")) + 1 || half.lastIndexOf(" ") + 1;
-  return from + PIECE / 2 + (end || cut(half, half.length - 1).length); // its last letter may go on behind it
 }
 
 /** @param {Span} span  @param {Shared["notes"]} notes  @returns {HTMLElement|Text} */

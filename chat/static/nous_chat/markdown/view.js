@@ -3,11 +3,12 @@
 // animation frame.
 
 import { strings } from "../i18n/strings.js";
+import { TextView } from "../message/text.js";
 import { el } from "../ui/dom.js";
 import { Blocks } from "./blocks.js";
 import { CodeView } from "./code.js";
 import { Notes } from "./footnotes.js";
-import { formula } from "./formula.js";
+import { formula, isReadable } from "./formula.js";
 import { settle, whenIdle } from "./idle.js";
 import { Prose } from "./prose.js";
 
@@ -22,6 +23,8 @@ import { Prose } from "./prose.js";
  */
 
 const SECTION = 24; // blocks laid out together: appending costs the same below many blocks as below few
+const PART = 200; // the same in quotes, lists, and items; only longer ones have elements for their parts
+const TABLE = 2000; // cells; a longer table is continued in another one
 
 const RIGHT_TO_LEFT =
   /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
@@ -68,7 +71,7 @@ export class MarkdownView {
 
   #begin() {
     this.#blocks = new Blocks();
-    this.#shared = new Shared(this.#blocks.definitions);
+    this.#shared = new Shared(this.#blocks);
     this.#element.replaceChildren();
     this.#root = new DocumentView(this.#blocks.root, this.#shared, this.#element);
     this.#text = this.#element.source = "";
@@ -101,8 +104,7 @@ export class MarkdownView {
 
   /** Reads again, once, the text that refers to labels defined after it. */
   #resolveLabels() {
-    const count = Object.keys(this.#blocks.definitions).length;
-    const waiting = [...this.#shared.waiting].filter(([, defined]) => defined < count);
+    const waiting = [...this.#shared.waiting].filter(([, defined]) => defined < this.#blocks.defined);
     whenIdle(() => {
       waiting.shift()?.[0].refresh();
       return waiting.length > 0;
@@ -117,9 +119,12 @@ class Shared {
   /** Text with a label in it, and how many labels were defined when it was read. @type {Map<Prose, number>} */
   waiting = new Map();
 
-  /** @param {Blocks["definitions"]} definitions */
-  constructor(definitions) {
-    this.definitions = definitions;
+  #blocks;
+
+  /** @param {Blocks} blocks */
+  constructor(blocks) {
+    this.#blocks = blocks;
+    this.definitions = blocks.definitions;
     this.notes = new Notes();
   }
 
@@ -133,7 +138,7 @@ class Shared {
 
   /** @param {Prose} prose  @param {string} text */
   await(prose, text) {
-    if (/\[[^\]]+\]/.test(text)) this.waiting.set(prose, Object.keys(this.definitions).length);
+    if (/\[[^[\]]+\]/.test(text)) this.waiting.set(prose, this.#blocks.defined);
   }
 }
 
@@ -145,6 +150,9 @@ class ContainerView {
   /** @type {BlockView|null} */
   #guess = null;
   #count = 0;
+  /** Elements that the children stand in. @type {HTMLElement[]} */
+  #parts = [];
+  partSize = PART;
 
   /** @param {Container} block  @param {Shared} shared  @param {HTMLElement} [element] */
   constructor(block, shared, element = elementOf(block)) {
@@ -179,14 +187,25 @@ class ContainerView {
     this.#mark();
   }
 
-  /** @param {HTMLElement} element  @param {number} _index */
-  place(element, _index) {
-    this.element.append(element);
+  /** @param {HTMLElement} element  @param {number} index */
+  place(element, index) {
+    const at = Math.floor(index / this.partSize);
+    this.#parts[at] ??= this.beginPart(this.#parts[at - 1]);
+    this.#parts[at].append(element);
   }
 
-  /** @param {HTMLElement} element */
+  /** @param {HTMLElement|undefined} before */
+  beginPart(before) {
+    return before ? this.element.appendChild(el("div", { class: "part" })) : this.element;
+  }
+
+  /** @param {HTMLElement} element the last one */
   displace(element) {
     element.remove();
+    const last = this.#parts[this.#parts.length - 1];
+    if (last === this.element || last.firstChild) return;
+    last.remove();
+    this.#parts.pop();
   }
 
   /** @returns {HTMLElement|null} */
@@ -209,28 +228,12 @@ class ContainerView {
 }
 
 class DocumentView extends ContainerView {
-  /** @type {HTMLElement[]} */
-  #sections = [];
+  partSize = SECTION;
 
-  /** @param {HTMLElement} element  @param {number} index */
-  place(element, index) {
-    const section = Math.floor(index / SECTION);
-    if (!this.#sections[section]) {
-      const before = this.#sections[section - 1];
-      if (before) settle(before);
-      this.#sections[section] = el("div", { class: "section" });
-      this.element.append(this.#sections[section]);
-    }
-    this.#sections[section].append(element);
-  }
-
-  /** @param {HTMLElement} element */
-  displace(element) {
-    const last = this.#sections[this.#sections.length - 1];
-    element.remove();
-    if (last.firstChild) return;
-    last.remove();
-    this.#sections.pop();
+  /** @param {HTMLElement|undefined} before */
+  beginPart(before) {
+    if (before) settle(before);
+    return this.element.appendChild(el("div", { class: "section" }));
   }
 }
 
@@ -269,6 +272,7 @@ class ProseView {
 class TableView {
   tip = null;
   #shared;
+  /** @type {HTMLElement} the rows of the last table */
   #body;
   #rows = 1;
 
@@ -276,17 +280,22 @@ class TableView {
   constructor(block, shared) {
     this.block = block;
     this.#shared = shared;
-    this.#body = el("tbody");
-    this.element = el(
-      "div",
-      { class: "table", tabindex: "0", role: "region", "aria-label": strings.table },
-      el("table", {}, el("thead", {}, this.#row("th", block.rows[0])), this.#body),
-    );
+    this.element = el("div", { class: "table", tabindex: "0", role: "region", "aria-label": strings.table });
+    this.#begin(el("thead", {}, this.#row("th", block.rows[0])));
   }
 
   update() {
-    const { rows } = this.block;
-    for (; this.#rows < rows.length; this.#rows++) this.#body.append(this.#row("td", rows[this.#rows]));
+    const { rows, align } = this.block;
+    for (; this.#rows < rows.length; this.#rows++) {
+      if (this.#body.childElementCount * align.length >= TABLE) this.#begin();
+      this.#body.append(this.#row("td", rows[this.#rows]));
+    }
+  }
+
+  /** @param {HTMLElement} [head] */
+  #begin(head) {
+    this.#body = el("tbody");
+    this.element.append(el("table", {}, head, this.#body));
   }
 
   /** @param {"th"|"td"} tag  @param {string[]} cells */
@@ -303,6 +312,8 @@ class TableView {
 }
 
 class FormulaView {
+  #source;
+
   /** @param {Formula} block */
   constructor(block) {
     this.block = block;
@@ -313,12 +324,13 @@ class FormulaView {
       role: "region",
       "aria-label": strings.formula,
     });
+    this.#source = new TextView(this.element);
   }
 
-  /** Shows the source while it is open. @param {Guess|null} [guess] */
+  /** Shows the source while it is open, and if it is too long. @param {Guess|null} [guess] */
   update(guess = null) {
     const { text, open } = this.block;
-    if (open) this.element.textContent = text + (guess?.text ?? "");
+    if (open || !isReadable(text)) this.#source.set(open ? text + (guess?.text ?? "") : text.trimEnd());
     else this.element.replaceChildren(formula(text, text.trimEnd(), true));
   }
 }

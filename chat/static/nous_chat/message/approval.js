@@ -1,28 +1,33 @@
 // The card that asks for an approval: what will happen, the arguments, Approve and Reject. tool-call.js shows it while
 // the call awaits a decision.
 
+import { limitMarks } from "../i18n/graphemes.js";
 import { strings } from "../i18n/strings.js";
 import { parseJson } from "../protocol/json.js";
-import { el, icon } from "../ui/dom.js";
+import { el, icon, textButton } from "../ui/dom.js";
+import { TextView } from "./text.js";
 
 /** @import { Call, Decision } from "../protocol/types.d.ts" */
 
+const EDITABLE = 10_000; // characters; of a longer text, a field takes seconds to lay out
 const INVISIBLE = /(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Arguments as indented JSON. Invisible characters, and those that change the writing direction, are escaped: what is
- * approved must be what is read.
+ * Arguments as indented JSON. Invisible characters, those that change the writing direction, and more marks in a row than
+ * can be read are escaped: what is approved must be what is read.
  * @param {object|null} value
  */
 export function readableJson(value) {
   if (value === null) return "";
-  return JSON.stringify(value, null, 2).replace(INVISIBLE, (found) =>
-    found
-      .split("")
-      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
-      .join(""),
-  );
+  return limitMarks(JSON.stringify(value, null, 2).replace(INVISIBLE, escaped), escaped);
 }
+
+/** @param {string} characters */
+const escaped = (characters) =>
+  characters
+    .split("")
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+    .join("");
 
 /**
  * Parses the arguments that the user has edited.
@@ -54,6 +59,7 @@ export class Approval {
   #request;
   #terms;
   #text;
+  #long;
   #problem;
   #reason;
   #controls;
@@ -78,6 +84,7 @@ export class Approval {
       autocomplete: "off",
       oninput: () => this.#complain(""),
     });
+    this.#long = el("pre", { tabindex: "0", role: "group", "aria-label": strings.arguments, dir: "ltr", hidden: true });
     this.#problem = el("p", { class: "problem", role: "alert" });
     this.#reason = el("input", {
       maxlength: "500",
@@ -87,7 +94,7 @@ export class Approval {
       dir: "auto",
     });
     this.#buttons = [
-      el("button", { type: "button", class: "approve", onclick: () => this.#approve() }, strings.approve),
+      textButton(strings.approve, () => this.#approve(), { class: "approve" }),
       el("button", { class: "reject" }, strings.reject), // submits the form, so Enter in the reason rejects
     ];
     this.#controls = el(
@@ -102,7 +109,7 @@ export class Approval {
       icon("tool"),
       this.#title,
       this.#request,
-      el("label", {}, strings.arguments, this.#text),
+      el("label", {}, strings.arguments, this.#long, this.#text),
       this.#terms,
       this.#problem,
       this.#controls,
@@ -133,10 +140,14 @@ export class Approval {
     this.#decision = decision;
   }
 
-  /** Leaves the user's changes alone. @param {string} text */
+  /** Leaves the user's changes alone. Long arguments can only be read. @param {string} text */
   #fill(text) {
     if (text === this.#arguments) return;
-    if (this.#text.value === this.#arguments) this.#text.value = text;
+    const long = text.length > EDITABLE;
+    this.#text.hidden = long;
+    this.#long.hidden = !long;
+    if (long) new TextView(this.#long).set(text);
+    else if (this.#text.value === this.#arguments) this.#text.value = text;
     this.#arguments = text;
     this.#text.rows = Math.min(10, text.split("\n").length);
   }
@@ -149,7 +160,7 @@ export class Approval {
 
   #approve() {
     if (this.#pending) return;
-    if (this.#text.value === this.#arguments) return this.#onDecide({ decision: "approve" });
+    if (this.#text.hidden || this.#text.value === this.#arguments) return this.#onDecide({ decision: "approve" });
     const { value, problem } = readArguments(this.#text.value);
     if (value) return this.#onDecide({ decision: "approve", arguments: value });
     this.#complain(problem);

@@ -6,6 +6,7 @@ import { dialog } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
 import { Body } from "./body.js";
 import { Byline } from "./byline.js";
+import { fill } from "./text.js";
 
 /**
  * @param {Node} root the dialog is added to it
@@ -19,7 +20,7 @@ export function showEditHistory(root, edits) {
         "li",
         {},
         el("p", { class: "until" }, strings.versionUntil(strings.date(edited_at), edited_by?.name ?? strings.somebody)),
-        el("p", { class: "text", dir: "auto" }, text),
+        fill(el("p", { class: "text", dir: "auto" }), text),
         ...answers.map(answerOf),
       ),
     );

@@ -4,6 +4,7 @@
 import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
 import { Approval, readableJson } from "./approval.js";
+import { fill } from "./text.js";
 
 /** @import { Call, Decision } from "../protocol/types.d.ts" */
 
@@ -90,8 +91,6 @@ function partsOf({ name, status, decided_by }) {
 
 /** A label and a text that scrolls. @param {string} label  @param {string} text */
 function block(label, text) {
-  return [
-    el("p", {}, label),
-    el("pre", { tabindex: "0", role: "group", "aria-label": label, dir: "auto", translate: "no" }, text),
-  ];
+  const pre = el("pre", { tabindex: "0", role: "group", "aria-label": label, dir: "auto", translate: "no" });
+  return [el("p", {}, label), fill(pre, text)];
 }

@@ -1,6 +1,7 @@
 // Announces to screen readers what happens: an answer sentence by sentence while it streams, then that it is complete.
 // conversation.js passes the events on and calls tick() once a second.
 
+import { endOfPiece, limitMarks } from "../i18n/graphemes.js";
 import { activeRuns } from "../protocol/reducer.js";
 
 const SENTENCE_END = /[.!?…](?=\s)|[。！？\n]/g;
@@ -74,6 +75,9 @@ export class Announcer {
       this.say(plainText(added.slice(0, end + 1)));
     }
     if (this.#queue.length === 0) return;
-    announceIn(this.#region, this.#queue.splice(0).join(" "));
+    const text = this.#queue.join(" ");
+    const end = endOfPiece(text, 0);
+    this.#queue = end < text.length ? [text.slice(end)] : [];
+    announceIn(this.#region, limitMarks(text.slice(0, end)));
   }
 }
