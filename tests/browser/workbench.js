@@ -4,8 +4,7 @@
 import { whenIdle } from "/static/nous_chat/markdown/idle.js";
 import { MarkdownView } from "/static/nous_chat/markdown/view.js";
 import { showEditHistory } from "/static/nous_chat/message/edit-history.js";
-import { TextView } from "/static/nous_chat/message/text.js";
-import { Thinking } from "/static/nous_chat/message/thinking.js";
+import { TextView, Thinking } from "/static/nous_chat/message/text.js";
 import { ToolCallView } from "/static/nous_chat/message/tool-call.js";
 
 export * from "./documents.js";

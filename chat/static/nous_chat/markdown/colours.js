@@ -6,8 +6,8 @@ import { el } from "../ui/dom.js";
 import { whenIdle } from "./idle.js";
 
 const MOST_LINES = 64; // read together; a longer string loses its colour
-const MOST_CHARACTERS = 8000;
-const LONGEST_LINE = 1000; // a longer line stays plain
+const MOST_CHARACTERS = 4000;
+const LONGEST_LINE = 500; // a longer line stays plain: grammars take the square of its length
 
 const TOKEN = /<span class="([\w -]*)">|(<\/span>)|(\n)|&(amp|lt|gt|quot|#x27);|[^<&\n]+/g;
 /** @type {Record<string, string>} */

@@ -5,6 +5,8 @@ import { el } from "../ui/dom.js";
 import { resettle, whenIdle } from "./idle.js";
 
 const LONGEST = 3000; // characters; a longer formula stays as written
+const LONGEST_DEFINING = 300; // the same for one that defines commands, whose use takes the square of its length
+const DEFINES = /\\\w*(?:def|command)/;
 const OPTIONS = { output: "mathml", strict: "ignore", trust: false, maxExpand: 200, maxSize: 50, throwOnError: true };
 
 /** @type {typeof import("../vendor/katex/katex.js").default|null} */
@@ -13,7 +15,7 @@ let katex = null;
 let loading = null;
 
 /** @param {string} text TeX */
-export const isReadable = (text) => text.length <= LONGEST;
+export const isReadable = (text) => text.length <= (DEFINES.test(text) ? LONGEST_DEFINING : LONGEST);
 
 /**
  * @param {string} text TeX

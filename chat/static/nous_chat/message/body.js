@@ -5,8 +5,7 @@ import { sectionsOf } from "../protocol/parts.js";
 import { mayDecide } from "../protocol/permissions.js";
 import { awaitsApproval, isActive, isInProgress } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
-import { TextView } from "./text.js";
-import { Thinking } from "./thinking.js";
+import { TextView, Thinking } from "./text.js";
 import { ToolCallView } from "./tool-call.js";
 
 /** @import { Call, Decision, Message, Run, You } from "../protocol/types.d.ts" */

@@ -2,6 +2,7 @@
 // Answers are shown by markdown/view.js, which has the same interface. Called at most once per animation frame.
 
 import { endOfPiece, limitMarks } from "../i18n/graphemes.js";
+import { strings } from "../i18n/strings.js";
 import { findLinks } from "../markdown/inline.js";
 import { link } from "../markdown/prose.js";
 import { el } from "../ui/dom.js";
@@ -66,4 +67,47 @@ export class TextView {
 export function fill(element, text) {
   new TextView(element).set(text);
   return element;
+}
+
+/** A model's thinking: a disclosure whose summary is the last sentence while it streams. */
+export class Thinking {
+  #summary;
+  #view;
+  #text = "";
+  #active = false;
+
+  constructor() {
+    const text = el("div", { class: "thought" });
+    this.#summary = el("summary");
+    this.#view = new TextView(text);
+    this.element = el("details", { "data-part": "thinking", dir: "auto" }, this.#summary, text);
+  }
+
+  /** @param {string} text all of it  @param {boolean} active true while the model is thinking this */
+  set(text, active) {
+    this.#text = text.replace(/^\n+/, ""); // a blank line divides it from earlier thinking
+    this.#active = active;
+    this.#view.set(this.#text);
+    this.#summarize();
+  }
+
+  /** @param {string} text added at its end */
+  append(text) {
+    this.#text += text;
+    this.#view.append(text);
+    this.#summarize();
+  }
+
+  #summarize() {
+    this.#summary.textContent = this.#active ? lastSentence(this.#text) : strings.thought;
+  }
+}
+
+/** The last sentence so far; looks only at the last 400 characters. @param {string} thinking */
+function lastSentence(thinking) {
+  const sentences = thinking
+    .slice(-400)
+    .trim()
+    .split(/(?<=[.!?…])\s+|\n+/);
+  return (sentences.at(-1) ?? "").replace(/[*#_`]/g, "").slice(-160) || strings.thinking;
 }
