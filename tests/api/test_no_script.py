@@ -26,9 +26,7 @@ def test_text_and_calls_of_an_answer_are_in_order(client: Client, people: Any, r
     assert shown == ["Where is it?", "I look.", "Used look_up", "Shipped. &lt;b&gt;"]
 
 
-def test_a_text_that_takes_long_to_lay_out_is_shown_in_pieces(
-    client: Client, people: Any, room: Conversation
-) -> None:
+def test_a_text_that_takes_long_to_lay_out_is_shown_in_pieces(client: Client, people: Any, room: Conversation) -> None:
     """The page with JavaScript lays it out as well, until its script has loaded."""
     started = begin(people["ada"], room, "a" + "\u0301" * 1000)
     end(started, written=store.Written(1, "<b> " * 5000, "", (objects.TextPart(20_000),)))

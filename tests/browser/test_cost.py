@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.support.page import SignIn, StartSite, begin
 
@@ -74,6 +74,15 @@ def test_no_text_costs_the_square_of_its_length(cost: Cost) -> None:
         for name, text in TEXTS.items():
             slow[place, name] = too_slow(cost, script, text(12_000), text(48_000))
     assert {each: times for each, times in slow.items() if times} == {}
+
+
+def test_arguments_too_long_for_a_field_can_be_read_and_approved(page: Page) -> None:
+    page.evaluate("(text) => show('approval', text)", "word " * 4_000)
+    card = page.get_by_role("group", name="Approval needed: Look up.")
+    expect(card.get_by_role("group", name="Arguments")).to_contain_text('"text": "' + "word " * 3_999)
+    expect(card.get_by_role("textbox", name="Arguments")).to_have_count(0)
+    card.get_by_role("button", name="Approve").click()
+    assert page.evaluate("decision") == {"decision": "approve"}
 
 
 def test_a_text_that_streams_costs_no_more_at_its_end(cost: Cost) -> None:

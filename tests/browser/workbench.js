@@ -140,7 +140,7 @@ function place() {
 const markdown = (text) => new MarkdownView(place()).set(text, false);
 
 function toolCall(text, awaiting) {
-  const view = new ToolCallView(() => {});
+  const view = new ToolCallView((decision) => (window.decision = decision));
   const call = { id: "c", name: "look_up", arguments: { text }, result: text, decided_by: null, expires_at: null };
   const context = { active: awaiting, awaiting, mayDecide: true, launcher: null, agent: "Assistant" };
   view.update({ ...call, status: awaiting ? "awaiting_approval" : "done" }, context);

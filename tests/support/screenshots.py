@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, expect, sync_playwright
 
 from ..conftest import browser_path
 from . import servers
-from .page import posting
+from .page import fill, posting
 from .servers import PASSWORD, ROOT, Server, Site
 
 FOLDER = ROOT / "var" / "screenshots"
@@ -175,6 +175,7 @@ def edit_history(window: Window) -> None:
     expect(window.answer).to_contain_text("A token is a piece of a word.")
     window.ends()
     window.page.get_by_role("button", name="edited").click()
+    expect(window.page.get_by_role("dialog", name="Edit history")).to_be_visible()
 
 
 @state
@@ -185,6 +186,53 @@ def wrong_link(window: Window) -> None:
 @state
 def password(window: Window) -> None:
     window.page.goto("/accounts/password_change/")
+
+
+@state
+def password_reset(window: Window) -> None:
+    window.page.goto("/accounts/password_reset/")
+
+
+@state
+def password_reset_sent(window: Window) -> None:
+    window.page.goto("/accounts/password_reset/done/")
+
+
+@state
+def password_reset_expired(window: Window) -> None:
+    window.page.goto("/accounts/reset/MQ/set-password/")
+
+
+@state
+def password_reset_complete(window: Window) -> None:
+    window.page.goto("/accounts/reset/done/")
+
+
+@state
+def signed_out_page(window: Window) -> None:
+    window.page.get_by_role("button", name="Sign out").click()
+
+
+@state
+def footnotes(window: Window) -> None:
+    conversation = window.make("Boiling points")
+    text = (
+        "Water boils at 100 °C[^1] at sea level, and at 70 °C on Mount Everest[^everest].\n\n"
+        "> A watched pot never boils.[^1]\n\n[^1]: At a pressure of 1013 hPa.\n"
+        "[^everest]: At `337 hPa`. The exact number depends on the weather, and is a little higher in summer.\n"
+    )
+    fill(window.site, conversation, [text], role="assistant")
+    window.open(conversation)
+    expect(window.page.locator(".footnote").last).to_be_visible()
+
+
+@state
+def long_texts(window: Window) -> None:
+    conversation = window.make("A long text")
+    lines = ["A sentence of a very long line. " * 300, "```\n" + "x = 1; " * 700 + "\ny = 2\n```\n"]
+    fill(window.site, conversation, ["\n\n".join(lines)], role="assistant")
+    window.open(conversation)
+    expect(window.page.locator(".code .piece").last).to_be_attached()
 
 
 @state
@@ -390,6 +438,15 @@ def without_javascript(window: Window) -> None:
     window.page.route("**/nous-chat*.js", lambda route: route.abort())
     window.page.goto(f"/chat/{conversation}/")
     expect(window.page.get_by_role("button", name="Send")).to_be_visible()
+
+
+@state
+def without_web_sockets(window: Window) -> None:
+    conversation = window.together()
+    window.page.add_init_script("sessionStorage.setItem('nous-chat:no-socket', '1')")
+    window.page.route_web_socket(re.compile("/ws/"), lambda route: route.close())
+    window.page.goto(f"/chat/{conversation}/")
+    expect(window.page.locator(".fallback-notice")).to_be_visible()
 
 
 @state

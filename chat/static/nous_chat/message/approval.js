@@ -84,7 +84,7 @@ export class Approval {
       autocomplete: "off",
       oninput: () => this.#complain(""),
     });
-    this.#long = el("pre", { tabindex: "0", role: "group", "aria-label": strings.arguments, dir: "ltr", hidden: true });
+    this.#long = el("pre", { tabindex: "0", role: "group", dir: "ltr", hidden: true });
     this.#problem = el("p", { class: "problem", role: "alert" });
     this.#reason = el("input", {
       maxlength: "500",
@@ -146,8 +146,10 @@ export class Approval {
     const long = text.length > EDITABLE;
     this.#text.hidden = long;
     this.#long.hidden = !long;
-    if (long) new TextView(this.#long).set(text);
-    else if (this.#text.value === this.#arguments) this.#text.value = text;
+    if (long) {
+      this.#long.ariaLabel = strings.arguments;
+      new TextView(this.#long).set(text);
+    } else if (this.#text.value === this.#arguments) this.#text.value = text;
     this.#arguments = text;
     this.#text.rows = Math.min(10, text.split("\n").length);
   }
