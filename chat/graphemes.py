@@ -10,15 +10,15 @@ import regex  # type: ignore[import-untyped]
 PIECE_CHARS = 4000
 """How many characters a browser lays out together: in some scripts the time grows with the square of their number."""
 
-_CLUSTER = regex.compile(r"\X")
-_MARK = r"[\p{M}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Emoji_Modifier}\u0e33\u0eb3]"
-"""What a letter can be followed by without end: marks, and the two vowels of Thai and Lao that count as letters."""
-_MARKS = regex.compile(f"({_MARK}{{30}}){_MARK}+")
-
 MAX_CLUSTER = 256
 """How far, in characters, to look for the beginning and the end of a cluster. Nothing that people write is as long, but
 in a line of flags the pattern looks back to the first one for each of them.
 """
+
+_CLUSTER = regex.compile(r"\X")
+_MARK = r"[\p{M}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Emoji_Modifier}\u0e33\u0eb3]"
+"""What a letter can be followed by without end: marks, and the two vowels of Thai and Lao that count as letters."""
+_MARKS = regex.compile(f"({_MARK}{{30}}){_MARK}+")
 
 
 def cut(text: str, limit: int) -> str:
