@@ -118,7 +118,7 @@ async def deletes_and_restores(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("ack, conflict, not_found, closed 4429", "rate_limited")
+@attack("conflict, not_found, rate_limited, closed 4429", "ack")
 async def edits(arena: Arena) -> Answers:
     """Somebody edits, deletes and restores one message of 30,000 characters again and again, as fast as it goes."""
     person = arena.attackers(1)[0]
@@ -130,7 +130,7 @@ async def edits(arena: Arena) -> Answers:
         {"command": "message.delete"},
         {"command": "message.restore"},
     ]
-    for number in range(arena.size(150)):
+    for number in range(arena.size(300)):
         if peer.closed is None:
             await peer.send(**changes[number % 3], message=message, ref=str(number))
     await peer.send("ping", ref="last")
