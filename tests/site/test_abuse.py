@@ -23,6 +23,8 @@ SCALES = {
     "call_in_pieces": 4,
     "gzip_bomb": 10,
     "pings": 100,
+    "sockets": 6,
+    "uploads_beyond_the_quota": 1,
 }
 """Attacks, and the parts of their full size that are still enough for the answer they must get."""
 
