@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import get_language, override
 
 from .protocol.errors import Refused
+from .turns import client
 
 logger = logging.getLogger("nous_chat.node")
 
@@ -32,9 +33,9 @@ class TaskSets:
 
     async def run_to_completion(self, work: Coroutine[Any, Any, T]) -> T:
         """Finish `work` even if the calling socket is cancelled: a half-published write is worse than a late one. It
-        runs in the caller's language.
+        runs in the caller's language, and in the caller's turn.
         """
-        task = detached(_in_language(get_language(), work), self.writing)
+        task = detached(_on_behalf(client.get(), get_language(), work), self.writing)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -49,7 +50,8 @@ def _log_unheard(task: asyncio.Task[Any]) -> None:
         logger.error("Work for a socket that is gone has failed", exc_info=error)
 
 
-async def _in_language(language: str | None, work: Coroutine[Any, Any, T]) -> T:
+async def _on_behalf(who: Hashable, language: str | None, work: Coroutine[Any, Any, T]) -> T:
+    client.set(who)
     with override(language):
         return await work
 

@@ -31,6 +31,7 @@ from ..realtime.outages import NOTICES
 from ..realtime.revocation import session_name
 from ..runs.liveness import TICK
 from ..store import executor
+from ..turns import client
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -91,6 +92,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self.user = scope["user"]
             if not self.user.is_authenticated:
                 raise Closed(4401)
+            client.set(self.user.pk)
             self._bucket = self.node.buckets.of(self.user.pk)
             if self._bucket.take_socket(now()):
                 metrics.count("sockets_rate_limited")

@@ -17,6 +17,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..turns import Turns
 from .unit_of_work import is_lock_timeout
 
 P = ParamSpec("P")
@@ -98,11 +99,12 @@ _urgent_thread = Threads("urgent", 1)
 _request_threads = Threads("request", REQUEST_THREADS)
 _storage_threads = Threads("storage", STORAGE_THREADS)
 
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
 
 
 async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` after everything queued before it, one unit of work at a time. For sockets and runs.
+    """Run `work` after everything that this client has queued before it, one unit of work at a time. For sockets and
+    runs. Clients take turns, so that nobody waits for all that somebody else has asked for.
 
     More threads would not help: their Python would hold up the event loop and its streams.
     """
@@ -133,8 +135,8 @@ async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         return await _queue_thread.run(work, *args, **kwargs)
     loop = asyncio.get_running_loop()
     if (queue := _queues.get(loop)) is None:
-        queue = _queues[loop] = asyncio.Semaphore(IN_FLIGHT)
-    async with queue:
+        queue = _queues[loop] = Turns(IN_FLIGHT, per_client=1)
+    async with queue.turn():
         return await _queue_thread.run(work, *args, **kwargs)
 
 

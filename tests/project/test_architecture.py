@@ -14,7 +14,7 @@ ENGINE = CHAT / "engine"
 LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("wiring", ("apps", "asgi"), "what Django and the server load"),
     ("entry points", ("checks", "management", "routing", "templatetags", "urls"), "what Django calls by name"),
-    ("edges", ("admin", "api", "consumers", "signal_handlers", "views"), "authenticate, parse, answer"),
+    ("edges", ("admin", "api", "consumers", "middleware", "signal_handlers", "views"), "authenticate, parse, answer"),
     ("actions", ("actions",), "what a user does, once for all edges"),
     ("node", ("node",), "this server process: start, heartbeat, peers, shutdown"),
     ("runs", ("runs",), "the answers being made in this process"),
@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("agents", ("agents",), "the site's agents, by slug"),
     ("settings", ("conf", "i18n"), "the site's settings and languages"),
     ("search", ("fulltext",), "the words that the search index holds"),
-    ("tools", ("graphemes", "images", "logs", "metrics"), "helpers that know nothing of the chat"),
+    ("tools", ("graphemes", "images", "logs", "metrics", "turns"), "helpers that know nothing of the chat"),
     ("engine", ("engine",), "agents and providers; knows no Django"),
 )
 """The layers of `chat`, top to bottom: name, modules and packages, purpose. Each imports only from layers below it.

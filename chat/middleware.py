@@ -1,0 +1,66 @@
+"""Middleware that shares a process's time fairly between HTTP clients: `chat.middleware.TakeTurns`, the first one.
+
+Django answers each request in a thread, and all threads of a process share one interpreter lock. Fifty requests at once
+leave a fiftieth of the time to the thread that serves every socket. Here only some requests are answered at once, few
+of them for one client; the others wait on the event loop, where waiting costs nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+
+from .ratelimit import too_many_requests
+from .turns import Crowded, Turns, client
+
+AT_ONCE = 6
+"""How many requests a process answers at the same time."""
+
+PER_CLIENT = 2
+"""How many of them are of one client: less than the threads for requests (`REQUEST_THREADS`), which others need too."""
+
+MAX_WAITING = 200
+"""How many more requests of one client may wait. A browser that loads the page without a cache asks for a hundred
+files.
+"""
+
+_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
+
+
+class TakeTurns:
+    """The middleware. It does nothing under WSGI, whose servers have a fixed number of threads.
+
+    A client is a session's cookie, else an address. With invented cookies, one client counts as many; AT_ONCE still
+    holds.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._on_loop = iscoroutinefunction(get_response)
+        if self._on_loop:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self._in_turn(request) if self._on_loop else self.get_response(request)
+
+    async def _in_turn(self, request: HttpRequest) -> HttpResponseBase:
+        client.set(request.COOKIES.get(settings.SESSION_COOKIE_NAME) or request.META.get("REMOTE_ADDR", ""))
+        loop = asyncio.get_running_loop()
+        if (turns := _turns.get(loop)) is None:
+            turns = _turns[loop] = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
+        try:
+            async with turns.turn():
+                response: HttpResponseBase = await self.get_response(request)
+                return response
+        except Crowded:
+            refused = too_many_requests(1.0)
+            body = {"code": refused.code, "message": str(refused)}
+            return JsonResponse(body, status=429, headers={"Retry-After": "1"})

@@ -1,0 +1,78 @@
+"""Turns: few pieces of work at the same time, and clients take turns, however many each has waiting."""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+client: ContextVar[Hashable] = ContextVar("client", default=None)
+"""Whose work the current task does: a user's primary key, a session, or an address. None is the process itself."""
+
+
+class Crowded(Exception):
+    """A client has too much waiting already."""
+
+
+class Turns:
+    """Admits `at_once` pieces of work, at most `per_client` of one client (the process itself has no such limit).
+
+    `max_waiting` is how many more of one client may wait; None means any number. One per event loop.
+    """
+
+    def __init__(self, at_once: int, per_client: int, max_waiting: int | None = None) -> None:
+        self._at_once, self._per_client, self._max_waiting = at_once, per_client, max_waiting
+        self._active: Counter[Hashable] = Counter()
+        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+        """By client. The one whose last turn is longest ago comes first."""
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, which lasts until the block ends. Raises Crowded."""
+        who = client.get()
+        if self._may_begin(who):
+            self._active[who] += 1
+        else:
+            await self._wait(who)
+        try:
+            yield
+        finally:
+            self._end(who)
+
+    def _may_begin(self, who: Hashable) -> bool:
+        most = self._at_once if who is None else self._per_client
+        return self._active.total() < self._at_once and self._active[who] < most
+
+    async def _wait(self, who: Hashable) -> None:
+        queue = self._waiting.setdefault(who, deque())
+        if self._max_waiting is not None and len(queue) >= self._max_waiting:
+            raise Crowded
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(begun)
+        try:
+            await begun
+        except asyncio.CancelledError:
+            if begun.cancelled():
+                self._forget(who, begun)
+            else:  # cancelled just as its turn came
+                self._end(who)
+            raise
+
+    def _forget(self, who: Hashable, begun: "asyncio.Future[None]") -> None:
+        queue = self._waiting[who]
+        queue.remove(begun)
+        if not queue:
+            del self._waiting[who]
+
+    def _end(self, who: Hashable) -> None:
+        self._active[who] -= 1
+        if not self._active[who]:
+            del self._active[who]
+        for following, queue in self._waiting.items():
+            if self._may_begin(following):
+                begun = queue[0]
+                self._active[following] += 1
+                self._waiting.move_to_end(following)
+                self._forget(following, begun)
+                begun.set_result(None)
+                return

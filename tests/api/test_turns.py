@@ -1,0 +1,141 @@
+"""HTTP clients take turns: one with many requests does not hold up the others."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from asgiref.sync import markcoroutinefunction
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from chat import middleware
+from chat.turns import Turns, client
+
+
+class View:
+    """Answers nothing until it is told to. `active` are the clients it works for."""
+
+    def __init__(self) -> None:
+        self.active: list[str] = []
+        self.served: list[str] = []
+        self._free = asyncio.Semaphore(0)
+
+    async def __call__(self, request: Any) -> HttpResponse:
+        client = request.COOKIES["sessionid"]
+        self.active.append(client)
+        try:
+            await self._free.acquire()
+            self.served.append(client)
+        finally:
+            self.active.remove(client)
+        return HttpResponse()
+
+    async def finish(self, number: int = 1) -> None:
+        for _ in range(number):
+            self._free.release()
+            await settle()
+
+
+async def settle() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def request_of(client: str) -> Any:
+    request = RequestFactory().get("/")
+    request.COOKIES["sessionid"] = client
+    return request
+
+
+Ask = Callable[[str], "asyncio.Task[HttpResponse]"]
+
+
+def serve(scenario: Callable[[View, Ask], Awaitable[None]]) -> None:
+    async def run() -> None:
+        view = View()
+        take_turns = middleware.TakeTurns(markcoroutinefunction(view))
+        async with asyncio.timeout(60):
+            await scenario(view, lambda client: asyncio.create_task(take_turns(request_of(client))))
+
+    asyncio.run(run())
+
+
+def test_a_client_has_few_requests_at_once_and_others_do_not_wait_behind_its_queue() -> None:
+    async def scenario(view: View, ask: Ask) -> None:
+        flood = [ask("eve") for _ in range(50)]
+        await settle()
+        assert view.active == ["eve"] * middleware.PER_CLIENT
+        ada = ask("ada")
+        await settle()
+        assert "ada" in view.active
+        await view.finish(51)
+        assert {(await task).status_code for task in (*flood, ada)} == {200}
+
+    serve(scenario)
+
+
+def test_a_process_has_few_requests_at_once_and_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "AT_ONCE", 1)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        asked = [ask(client) for client in ("eve", "eve", "eve", "eve", "ada", "bob", "ada")]
+        await settle()
+        await view.finish(7)
+        assert view.served == ["eve", "eve", "ada", "bob", "eve", "ada", "eve"]
+        await asyncio.gather(*asked)
+
+    serve(scenario)
+
+
+def test_too_many_waiting_requests_of_one_client_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "MAX_WAITING", 3)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        kept = [ask("eve") for _ in range(middleware.PER_CLIENT + 3)]
+        await settle()
+        refused = await ask("eve")
+        assert (refused.status_code, refused["Retry-After"]) == (429, "1")
+        assert b'"rate_limited"' in refused.content
+        ada = ask("ada")
+        await view.finish(len(kept) + 1)
+        assert {(await task).status_code for task in (*kept, ada)} == {200}
+
+    serve(scenario)
+
+
+def test_a_client_that_goes_gives_its_turn_back() -> None:
+    async def scenario(view: View, ask: Ask) -> None:
+        active = [ask("eve") for _ in range(middleware.PER_CLIENT)]
+        waiting = [ask("eve") for _ in range(3)]
+        await settle()
+        waiting[0].cancel()  # while it waits
+        active[0].cancel()  # while it is answered
+        await settle()
+        assert len(view.active) == middleware.PER_CLIENT
+        waiting[1].cancel()  # has just begun, or is about to
+        await view.finish(3)
+        assert (await waiting[2]).status_code == 200
+        assert not view.active
+
+    serve(scenario)
+
+
+def test_a_turn_that_comes_as_its_client_goes_is_passed_on() -> None:
+    async def scenario(view: View, ask: Ask) -> None:
+        turns = Turns(1, 1)
+        client.set("eve")
+        async with turns.turn():
+
+            async def wait() -> None:
+                async with turns.turn():
+                    await asyncio.sleep(0)
+
+            gone, other = asyncio.create_task(wait()), asyncio.create_task(wait())
+            await settle()
+        gone.cancel()  # its turn has come, and it does not know yet
+        await asyncio.wait_for(other, 10)
+        assert not turns._active
+
+    serve(scenario)
