@@ -66,7 +66,8 @@ class SocketBucket(Bucket):
 
 
 class Buckets:
-    """The buckets of users with sockets, by primary key. All sockets of a user in this process share one.
+    """The buckets of users with sockets, by primary key, or of conversations. All sockets of a user in this process
+    share one.
 
     It outlives the sockets, or closing them would be a way to a full one. This keeps the MAX_USERS who connected last.
     """

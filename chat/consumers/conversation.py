@@ -43,7 +43,9 @@ class ConversationConsumer(Socket):
         self._caller = Caller(self.node, self.user.pk, self.conversation_id, self._launcher, self.answer)
         self._person = objects.Person(snapshot.you.id, snapshot.you.name)
         self._role = snapshot.you.role
-        self._typing = self._typing or TypingIndicator(self.conversation_id, self._person)
+        self._typing = self._typing or TypingIndicator(
+            self.conversation_id, self._person, self.node.typing.of(self.conversation_id)
+        )
         self._flow = FlowControl()
         self.reads = self.conversation_id
         await self.answer(snapshot)

@@ -8,6 +8,7 @@ from uuid import UUID
 from .. import store
 from ..concurrency import now
 from ..protocol import events, objects
+from ..ratelimit import Bucket
 from ..realtime import groups
 from ..store import executor
 
@@ -17,6 +18,11 @@ REPEAT_AFTER = 5.0
 BURST, WINDOW = 5, 10.0
 """A socket may begin to type BURST times in WINDOW seconds; the rest is not published."""
 
+ROOM_COST = 5.0
+"""Tokens of the conversation's bucket that each beginning takes, so that a process publishes four a second: hundreds of
+people who type cost the square of their number.
+"""
+
 MAX_INBOXES = 50
 """Conversations with at most this many participants show typing in inboxes too."""
 
@@ -24,8 +30,9 @@ MAX_INBOXES = 50
 class TypingIndicator:
     """Whether the person at one socket is typing."""
 
-    def __init__(self, conversation_id: UUID, person: objects.Person) -> None:
+    def __init__(self, conversation_id: UUID, person: objects.Person, room: Bucket) -> None:
         self._conversation_id = conversation_id
+        self._room = room
         self._person = person
         self._on = False
         self._published_at: deque[float] = deque(maxlen=BURST)
@@ -46,7 +53,9 @@ class TypingIndicator:
     def _may_publish(self, at: float) -> bool:
         if self._on and at - self._published_at[-1] < REPEAT_AFTER:
             return False
-        return len(self._published_at) < BURST or at - self._published_at[0] > WINDOW
+        if len(self._published_at) == BURST and at - self._published_at[0] <= WINDOW:
+            return False
+        return not self._room.take(at, ROOM_COST)
 
     async def _publish(self, on: bool) -> None:
         event = events.Typing(conversation=self._conversation_id, user=self._person, on=on)
