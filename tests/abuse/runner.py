@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -18,6 +18,9 @@ from .testbed import BYSTANDER_PROCESS, Configuration, Testbed, start_testbed
 WARM_UP = 8.0
 QUIET = 8.0
 """Seconds of each window without an attack."""
+
+QUIET_WINDOWS = 3
+"""How many of them an attack is compared with, the last ones: enough for a p99, and of the same minute."""
 
 AFTERMATH = 2.0
 """Seconds after an attack that still belong to it: what it has queued is done then."""
@@ -78,11 +81,11 @@ async def run_configuration(
     with start_testbed(configuration) as testbed:
         async with bystander_of(testbed) as bystander:
             await asyncio.sleep(WARM_UP)
-            undisturbed: dict[str, list[float]] = defaultdict(list)
+            undisturbed: deque[dict[str, list[float]]] = deque(maxlen=QUIET_WINDOWS)
             for turn, name in enumerate(fitting):
                 testbed.target.turn = turn
-                await measure_undisturbed(bystander, undisturbed)
-                results.append(await measure_attack(testbed, bystander, name, p99(undisturbed)))
+                undisturbed.append(await measure_undisturbed(bystander))
+                results.append(await measure_attack(testbed, bystander, name, _joined(undisturbed)))
                 show(results[-1])
                 if results[-1].problems or testbed.died():
                     await testbed.restart()
@@ -90,16 +93,24 @@ async def run_configuration(
     return results
 
 
-async def measure_undisturbed(bystander: BystanderProcess, samples: dict[str, list[float]]) -> None:
-    """Add a window without an attack to the samples. Waits until the bystander is served again, for three windows."""
+def _joined(windows: Iterable[dict[str, list[float]]]) -> dict[str, float]:
+    """The p99 of several windows."""
+    samples: dict[str, list[float]] = defaultdict(list)
+    for window in windows:
+        for kind, found in window.items():
+            samples[kind] += found
+    return p99(samples)
+
+
+async def measure_undisturbed(bystander: BystanderProcess) -> dict[str, list[float]]:
+    """The samples of a window without an attack. Waits until the bystander is served again, for three windows."""
     for _ in range(4):
         bystander.begin()
         await asyncio.sleep(QUIET)
         report = await bystander.report()
         if not report.trouble:
             break
-    for kind, found in report.samples.items():
-        samples[kind] += found
+    return report.samples
 
 
 async def measure_attack(testbed: Testbed, bystander: BystanderProcess, name: str, before: dict[str, float]) -> Result:

@@ -45,7 +45,7 @@ async def large_frames(arena: Arena) -> Answers:
     return await flood(arena, masked(b"[" * 60_000), 4_000)
 
 
-@attack("bad_json, invalid, too_large, rate_limited", "closed 4429")
+@attack("pong, bad_json, invalid, too_large, rate_limited", "closed 4429")
 async def deep_frames(arena: Arena) -> Answers:
     """4,000 commands with 900 arrays in one another."""
     frame = masked(b'{"type":"ping","x":' + b"[" * 900 + b"]" * 900 + b"}")
@@ -71,7 +71,7 @@ async def typing(arena: Arena) -> Answers:
     return await flood(arena, command("typing", on=True) + command("typing", on=False), 20_000)
 
 
-@attack("history.page, rate_limited", "closed 4429")
+@attack("rate_limited, closed 4429", "history.page")
 async def histories(arena: Arena) -> Answers:
     """1,000 requests for the newest 100 messages of a long conversation."""
     frame = command("history.load", before=2001, limit=100)
