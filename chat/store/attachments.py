@@ -25,6 +25,7 @@ from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership
 from .quotas import check_new_file
 from .text import sanitize_text
+from .unit_of_work import unit_of_work
 
 MAX_UNSENT = 50
 """How many uploaded files a user can have that no message was sent with."""
@@ -111,7 +112,7 @@ def _clean_image(content: bytes, kind: str) -> bytes:
     return image.content
 
 
-@transaction.atomic
+@unit_of_work()
 def _create_unsent(row: Attachment) -> Attachment:
     """Save a new row, if its user has room for it. Raises Refused."""
     check_new_file(row.uploaded_by_id, row.size)  # locks the user, so that parallel uploads are counted as well
