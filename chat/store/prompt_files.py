@@ -14,12 +14,17 @@ MAX_FILES_IN_PROMPT = 100
 MAX_IMAGES_IN_PROMPT = 10
 """How many of the newest images a model gets."""
 
+MAX_IMAGE_BYTES_IN_PROMPT = 14 * 1024 * 1024
+"""How many bytes they have in all. As base64 they are about 20 MB, Gemini's limit for a request with inline data
+(ai.google.dev, "Image understanding"). A run holds them in memory several times while it builds its request.
+"""
+
 
 def read_files_for_prompt(conversation_id: UUID, before: int, budget: int) -> dict[UUID, list[Attachment]]:
     """Attachments of the newest messages before number `before`, by message id: at most MAX_FILES_IN_PROMPT.
 
-    Texts have at most `budget` characters in all, newest first. Files that do not fit, and images beyond
-    MAX_IMAGES_IN_PROMPT, come without content, so that the prompt mentions only their names.
+    Texts have at most `budget` characters in all, newest first. Files that do not fit, and images beyond the limits
+    above, come without content, so that the prompt mentions only their names.
     """
     sent = Attachment.objects.filter(
         conversation=conversation_id, message__shown=True, message__deleted_at=None, message__seq__lt=before
@@ -27,13 +32,14 @@ def read_files_for_prompt(conversation_id: UUID, before: int, budget: int) -> di
     newest = sent.order_by("-message__seq", "-created_at").annotate(length=Length("text")).defer("text")
     rows: list[Any] = list(newest[:MAX_FILES_IN_PROMPT])
     found: dict[UUID, list[Attachment]] = {}
-    images = 0
+    images = image_bytes = 0
     lengths: dict[UUID, int] = {}  # of the texts that fit
     for row in rows:
         row.text = ""
         if row.is_image:
             images += 1
-            if images > MAX_IMAGES_IN_PROMPT:
+            image_bytes += row.size
+            if images > MAX_IMAGES_IN_PROMPT or image_bytes > MAX_IMAGE_BYTES_IN_PROMPT:
                 row.type = TEXT_TYPE  # the prompt then mentions it as a file without text
         elif budget > 0:
             lengths[row.pk] = min(row.length, budget)

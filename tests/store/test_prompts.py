@@ -165,8 +165,11 @@ class Remote(Storage):
         self.kept.pop(name, None)
 
 
-def test_only_the_newest_images_are_sent(people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.store.prompt_files.MAX_IMAGES_IN_PROMPT", 2)
+@pytest.mark.parametrize(("limit", "value"), [("MAX_IMAGES_IN_PROMPT", 2), ("MAX_IMAGE_BYTES_IN_PROMPT", 2 * len(PNG))])
+def test_only_the_newest_images_are_sent(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(f"chat.store.prompt_files.{limit}", value)
     files = [attach(people["ada"], room, PNG, f"{number}.png") for number in range(3)]
     (message,) = started(people["ada"], room, attachments=files).prompt
     assert len(message.images) == 2
