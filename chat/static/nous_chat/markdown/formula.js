@@ -7,7 +7,14 @@ import { resettle, whenIdle } from "./idle.js";
 const LONGEST = 3000; // characters; a longer formula stays as written
 const LONGEST_DEFINING = 300; // the same for one that defines commands, whose use takes the square of its length
 const DEFINES = /\\\w*(?:def|command)/;
-export const OPTIONS = { output: "mathml", strict: "ignore", trust: false, maxExpand: 200, maxSize: 50, throwOnError: true };
+export const OPTIONS = {
+  output: "mathml",
+  strict: "ignore",
+  trust: false,
+  maxExpand: 200,
+  maxSize: 50,
+  throwOnError: true,
+};
 
 /** @type {typeof import("../vendor/katex/katex.js").default|null} */
 let katex = null;
