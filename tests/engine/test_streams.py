@@ -6,6 +6,8 @@ import json
 import socket
 import struct
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from typing import Any
@@ -45,6 +47,18 @@ async def events_of(agent: Agent, prompt: str = "Hello there") -> list[Event]:
 
 def ask(agent: Agent, prompt: str = "Hello there") -> Result:
     return asyncio.run(run(agent, prompt))
+
+
+@contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """The most bytes that Python has allocated inside, beyond what it had before: the only item, after the end."""
+    peak: list[int] = []
+    tracemalloc.start()
+    try:
+        yield peak
+    finally:
+        peak.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
 
 
 def failure(agent: Agent) -> Error:
@@ -282,6 +296,35 @@ class TestAfterTheFinishReason:
     def test_gzip_may_have_several_members(self) -> None:
         members = b"".join(map(gzip.compress, HALVES))
         assert self.answer(members, b"content-encoding: gzip\r\n").text == "one two"
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_a_body_that_unpacks_to_far_more_is_too_large_and_never_in_memory(self, coding: str) -> None:
+        """What arrives in one or two chunks would unpack to 128 MB."""
+        packing = zlib.compressobj(9, wbits=31 if coding == "gzip" else 15)
+        body = packing.compress(HALVES[0])
+        comments = b": " + b"x" * (1024 * 1024 - 4) + b"\n\n"
+        body += b"".join(packing.compress(comments) for _ in range(128)) + packing.flush()
+        head = f"content-encoding: {coding}\r\n".encode()
+        with pytest.raises(ProviderError) as error, peak_memory() as peak:
+            self.answer(body, head, max_bytes=4 * 1024 * 1024)
+        assert error.value.code == "answer_too_large"
+        assert peak[0] < 16 * 1024 * 1024
+
+    def test_a_body_that_unpacks_to_nothing_is_too_large(self) -> None:
+        nothing = gzip.compress(b"") * 50_000
+        with pytest.raises(ProviderError) as error:
+            self.answer(nothing, b"content-encoding: gzip\r\n", max_bytes=100_000)
+        assert error.value.code == "answer_too_large"
+
+    def test_deflate_is_unpacked(self) -> None:
+        assert self.answer(zlib.compress(b"".join(HALVES)), b"content-encoding: deflate\r\n").text == "one two"
+
+    @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip"])
+    def test_other_codings_are_bad_responses(self, coding: str) -> None:
+        with pytest.raises(ProviderError) as error:
+            self.answer(b"".join(HALVES), f"content-encoding: {coding}\r\n".encode())
+        assert error.value.code == "bad_response"
+        assert repr(coding) in error.value.detail
 
     def test_gzip_that_is_none_breaks_the_stream(self) -> None:
         with pytest.raises(ProviderError) as error:

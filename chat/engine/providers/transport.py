@@ -21,7 +21,10 @@ logger = logging.getLogger("nous_chat.engine")
 # The exceptions of httpx, and those that its aiohttp transport does not translate.
 _TRANSPORT_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError, zlib.error)
 
-_GZIP = zlib.MAX_WBITS | 16
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+
+MAX_UNPACKED = 256 * 1024
+"""How many bytes of a compressed response are unpacked at a time."""
 
 
 class Deadlines:
@@ -60,7 +63,7 @@ class Exchange:
         self._response: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._last_read = float("-inf")  # on the loop's clock
-        self._received = 0  # bytes of the body
+        self._received = 0  # bytes of the unpacked body
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +88,7 @@ class Exchange:
         except _TRANSPORT_ERRORS as error:
             raise self._errors.unreachable(error, limits) from error
         logger.debug("%s answered %s", self._response.url, self._response.status_code)
-        self._chunks = _decompressed(self._response)
+        self._chunks = self._body(self._response)
         return self._response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -99,6 +102,28 @@ class Exchange:
                 disconnected = isinstance(error.__cause__, aiohttp.ClientConnectionError)
                 if not (connection_was_reused.get() and disconnected):
                     raise
+
+    async def _body(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """The body, unpacked: some servers compress it although they are asked not to. Raises EngineError if it is too
+        large as it is sent, or compressed in a way that cannot be unpacked piece by piece.
+        """
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        chunks = self._packed(response)
+        if coding in ("gzip", "x-gzip", "deflate"):
+            chunks = _unpack(chunks)
+        elif coding not in ("", "identity"):
+            raise self._errors.bad_response(f"something compressed as {coding[:50]!r}, which nobody asked for")
+        async for chunk in chunks:
+            yield chunk
+
+    async def _packed(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """The body as it is sent. Raises EngineError if that is too large, even if it unpacks to nothing."""
+        left = self._deadlines.limits.max_bytes
+        async for chunk in response.aiter_raw():
+            yield chunk
+            left -= len(chunk)
+            if left < 0:
+                raise self._errors.too_large("a response", self._deadlines.limits.max_bytes)
 
     async def read(self) -> bytes:
         """The next chunk, b"" at the end. If many streams share the event loop, it first waits until more bytes may
@@ -144,20 +169,21 @@ class Exchange:
                 await self._response.aclose()
 
 
-def _decompressed(response: httpx.Response) -> AsyncIterator[bytes]:
-    if response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
-        return _gunzipped(response.aiter_raw())
-    return response.aiter_bytes()
+async def _unpack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Unpack a body of the coding gzip or deflate, at most MAX_UNPACKED bytes at a time: a chunk can unpack to a
+    thousand times its size.
 
-
-async def _gunzipped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A gzip stream is a series of members (RFC 1952, section 2.2). Some proxies compress each event into one of its
-    own; httpx reads the first only."""
-    member = zlib.decompressobj(_GZIP)
+    A gzip stream is a series of members (RFC 1952, section 2.2). Some proxies compress each event into one of its own;
+    httpx reads the first only, and unpacks a chunk as a whole.
+    """
+    member = zlib.decompressobj(_GZIP_OR_ZLIB)
     async for chunk in chunks:
-        while chunk:
+        more = True
+        while more:
             if member.eof:
-                member = zlib.decompressobj(_GZIP)
-            if data := member.decompress(chunk):
+                member = zlib.decompressobj(_GZIP_OR_ZLIB)
+            data = member.decompress(chunk, MAX_UNPACKED)
+            chunk = member.unused_data if member.eof else member.unconsumed_tail
+            if data:
                 yield data
-            chunk = member.unused_data
+            more = bool(chunk) or (len(data) == MAX_UNPACKED and not member.eof)
