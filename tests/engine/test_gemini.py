@@ -179,6 +179,12 @@ class TestTools:
         first = {"functionCall": {"name": "add", "args": given}, "thoughtSignature": "s"}
         assert decoded.replay.content == [first, {"functionCall": {"name": "sub", "args": {}}}]
 
+    def test_a_piece_without_a_place_makes_the_arguments_unreadable(self) -> None:
+        for path in ("$[" + "9" * 5000 + "]", "$.a[2]", "a..b", "$"):
+            piece = {"name": "add", "partialArgs": [{"jsonPath": path, "stringValue": "x"}]}
+            decoded = decode(chunk({"functionCall": piece}), STOP)
+            assert (decoded.code, [each.arguments for each in decoded.calls]) == (None, [None])
+
     def test_a_failed_stream_has_no_calls(self) -> None:
         assert decode(chunk(call())).calls == []
 

@@ -362,6 +362,8 @@ class GeminiParser(Parser[_Chunk]):
         ):
             return None
         self._merge_texts()
+        for call in self._calls:
+            call.join_texts()
         return self._whole_replay("gemini", [part for part in self._parts if part != {"text": ""}])
 
 
@@ -382,14 +384,20 @@ class _Call:
             if sent.arguments is None:
                 self._unreadable = sent.raw
             else:
-                self.received["args"] = {**self.received.get("args", {}), **sent.arguments}
+                self.received.setdefault("args", {}).update(sent.arguments)
         for part in items_of(piece.get("partialArgs"), "partialArgs"):
             if not _set_partial(self.received.setdefault("args", {}), object_of(part, "partialArgs")):
                 self._unreadable = arguments_text(part)
         self.open = flag_of(piece.get("willContinue"))
 
+    def join_texts(self) -> None:
+        """Make strings of those that came in pieces."""
+        if "args" in self.received:
+            self.received["args"] = _join_texts(self.received["args"])
+
     def tool_call(self) -> ToolCall:
         """The API leaves empty arguments out. A call that is still open was cut off."""
+        self.join_texts()
         arguments = self.received.setdefault("args", {})
         identity, name = self.received.get("id") or generate_call_id(), self.received.get("name", "")
         raw = self._unreadable or arguments_text(arguments) or "{}"
@@ -398,7 +406,7 @@ class _Call:
         return parse_call(identity, name, raw)
 
 
-_STEP = re.compile(r"\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\.?([^.\[\]]+)")
+_STEP = re.compile(r"\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\.?([^.\[\]]+)")
 _VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
 
 
@@ -416,7 +424,7 @@ def _set_partial(root: dict[str, Any], piece: dict[str, Any]) -> bool:
     value = None if key == "nullValue" else piece[key]
     container: Any = root
     for step, following in zip(steps, [*steps[1:], None], strict=True):
-        child: Any = value if following is None else [] if isinstance(following, int) else {}
+        child: Any = _append_text(None, value) if following is None else [] if isinstance(following, int) else {}
         if isinstance(container, list) and isinstance(step, int) and step <= min(len(container), 10_000):
             if step == len(container):
                 container.append(child)
@@ -432,8 +440,28 @@ def _set_partial(root: dict[str, Any], piece: dict[str, Any]) -> bool:
     return True
 
 
+class _Text:
+    """A string that comes in pieces."""
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = list(pieces)
+
+
 def _append_text(text: object, more: object) -> object:
-    return text + more if isinstance(text, str) and isinstance(more, str) else more
+    if not isinstance(more, str):
+        return more
+    if isinstance(text, _Text):
+        text.pieces.append(more)
+        return text
+    return _Text(text, more) if isinstance(text, str) else _Text(more)
+
+
+def _join_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _join_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_join_texts(item) for item in value]
+    return "".join(value.pieces) if isinstance(value, _Text) else value
 
 
 def _usage(sent: dict[str, Any] | None) -> Usage | None:
