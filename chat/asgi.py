@@ -26,9 +26,12 @@ from .store import executor
 logger = logging.getLogger("nous_chat.consumers")
 
 
-def application(http: Any) -> ProtocolTypeRouter:
-    """Route HTTP requests to `http`, sockets and the server's lifespan to the chat."""
-    return ProtocolTypeRouter({"http": bounded(http), "websocket": websocket(), "lifespan": lifespan})
+def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
+    """Route HTTP requests to `http`, sockets and the server's lifespan to the chat.
+
+    `max_body` is for a site without uploads of its own: the longest body, in bytes, of a request to its other URLs.
+    """
+    return ProtocolTypeRouter({"http": bounded(http, max_body), "websocket": websocket(), "lifespan": lifespan})
 
 
 def websocket() -> Any:

@@ -15,4 +15,5 @@ if settings.DEBUG:  # serves static files without collectstatic; otherwise White
 
     http = ASGIStaticFilesHandler(http)
 
-application = chat.application(http)
+# Nothing else takes files, so what Django accepts as a form is enough.
+application = chat.application(http, max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -3,7 +3,7 @@
 Django reads a request's body whole before it knows who sent it or which view it is for: into memory, and from
 FILE_UPLOAD_MAX_MEMORY_SIZE on into a temporary file. For the chat's own URLs, this middleware decides what it may read.
 What it leaves out, nobody reads: Django gets an empty or a cut body, and the view refuses it as it would have refused
-the whole one. Requests to all other URLs pass unchanged.
+the whole one. Requests to all other URLs pass unchanged, unless the site gives a limit for them.
 """
 
 import asyncio
@@ -44,10 +44,16 @@ ASGIApplication = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 _uploads: "WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Any], asyncio.Semaphore]" = WeakValueDictionary()
 
 
-def bounded(application: ASGIApplication) -> ASGIApplication:
+_max_other_body: int | None = None
+"""The limit for URLs that are not the chat's. Here, because daphne asks for it before the application does."""
+
+
+def bounded(application: ASGIApplication, max_body: int | None = None) -> ASGIApplication:
     """The application with bodies of the chat's requests bounded, and without waiting for slow readers while it holds a
-    database connection.
+    database connection. `max_body` bounds requests to all other URLs in the same way; None leaves them alone.
     """
+    global _max_other_body
+    _max_other_body = max_body
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         async def send_released(message: dict[str, Any]) -> None:
@@ -74,16 +80,16 @@ def may_be_long(length: int | None) -> bool:
 
 
 def find_limit(path: str, root_path: str = "") -> int | None:
-    """How many bytes a body may have that is sent to this path; None if the path is not one of the chat's."""
+    """How many bytes a body may have that is sent to this path; None for any number: the path is not the chat's."""
     path = path.removeprefix(root_path)
     language = get_language_from_path(path)  # for sites whose URLs begin with one (i18n_patterns)
     try:
         with override(language or settings.LANGUAGE_CODE):
             match = resolve(path)
     except Resolver404:
-        return None
+        return _max_other_body
     if "nous_chat" not in match.app_names:
-        return None
+        return _max_other_body
     if match.url_name == "api-attachments":
         return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
     if match.url_name == "say":

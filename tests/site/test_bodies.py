@@ -110,6 +110,10 @@ def test_a_long_body_is_refused_before_it_is_read(site: Site) -> None:
             status, body = await asyncio.to_thread(too_much.answer)
             assert (status, json.loads(body)["message"]) == (413, "Files can be up to 5 MB.")
 
+            login = Request(site, "/accounts/login/", Content_Length=str(2**30))
+            login.send(b"x" * 2 * MAX_BODY)
+            assert (await asyncio.to_thread(login.answer))[0] == 403, "nousproject has no uploads of its own"
+
             cookies = dict(ada.http.cookies)
             form = {"X_CSRFToken": cookies["csrftoken"], "Content_Type": "application/json"}
             long = Request(site, "/chat/api/conversations/", cookies, Content_Length=str(2**30), **form)
@@ -226,7 +230,8 @@ def test_a_process_reads_only_some_long_bodies_of_one_user_at_a_time(monkeypatch
     asyncio.run(talk())
 
 
-def test_only_the_chats_own_addresses_have_limits() -> None:
+def test_only_the_chats_own_addresses_have_limits_unless_the_site_gives_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.node.http._max_other_body", None)
     for path in ("/accounts/login/", "/admin/", "/", "/nothing/", "/chat/nothing/", "/chat"):
         assert find_limit(path) is None, path
     assert find_limit("/chat/") == find_limit("/chat/api/conversations/") == MAX_BODY
@@ -234,3 +239,6 @@ def test_only_the_chats_own_addresses_have_limits() -> None:
     room = "00000000-0000-0000-0000-000000000000"
     assert find_limit(f"/chat/api/conversations/{room}/attachments/") == 5 * MIB + MAX_BODY
     assert find_limit(f"/chat/{room}/say/") == 12 * 32_000 + MAX_BODY
+    monkeypatch.setattr("chat.node.http._max_other_body", 100)
+    assert find_limit("/accounts/login/") == find_limit("/chat/nothing/") == 100
+    assert find_limit("/chat/") == MAX_BODY

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ..support import servers
@@ -75,6 +76,15 @@ def test_the_pages_and_the_tag_work_without_the_sites_templates(site: Site) -> N
             assert (await ada.http.get("/assets/nous_chat/nous-chat.js")).status_code == 200
 
     asyncio.run(talk())
+
+
+def test_its_own_pages_get_bodies_of_any_length(site: Site) -> None:
+    with httpx.Client(base_url=site.url) as client:
+        client.get("/enter/")
+        form = {"csrfmiddlewaretoken": client.cookies["csrftoken"], "username": "ada", "password": "x" * 300_000}
+        page = client.post("/enter/", data=form)
+        assert page.status_code == 200
+        assert "errorlist" in page.text, "the form was read: its token is in the body"
 
 
 def test_its_checks_and_migrations_are_in_order(site: Site) -> None:
