@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -17,6 +18,8 @@ import psutil
 from ..support import servers
 from ..support.servers import Database, Server, Site, Uvicorn, environment, free_port
 from .people import Cast
+
+ERROR = re.compile(r" (ERROR|CRITICAL) (?!django\.security\.)|^ERROR:")
 
 BYSTANDER_PROCESS = 0
 """The process of the site that serves the bystander. Attackers use every process."""
@@ -93,12 +96,15 @@ class Testbed:
         self.target.pids = [site.process.pid for site in self.sites]
 
     def complaints(self) -> list[str]:
-        """Lines of the log since the last call that tell of an error: records of that level, and ends of tracebacks."""
+        """Lines of the log since the last call that tell of an error: records of that level, and ends of tracebacks.
+
+        A line of `django.security` is no error: it is how Django reports a refused request.
+        """
         with self.log.open(errors="replace") as file:
             file.seek(self._read)
             lines = file.read().splitlines()
             self._read = file.tell()
-        found = [line for line in lines if " ERROR " in line or " CRITICAL " in line or line.startswith("ERROR:")]
+        found = [line for line in lines if ERROR.search(line)]
         for number, line in enumerate(lines):
             if line.startswith("Traceback"):
                 rest = lines[number + 1 :]

@@ -22,7 +22,12 @@ SCALES = {
     "answer_without_end": 10,
     "call_in_pieces": 4,
     "gzip_bomb": 10,
+    "braces": 100,
+    "binary_frames": 100,
+    "acknowledgements": 20,
     "pings": 100,
+    "bad_hosts": 100,
+    "slow_bodies": 10,
     "sockets": 6,
     "uploads_beyond_the_quota": 1,
 }
