@@ -69,6 +69,7 @@ def split_pieces(text: str) -> Iterator[str]:
     start = 0
     while len(text) - start > PIECE_CHARS:
         half = text[start + PIECE_CHARS // 2 : start + PIECE_CHARS]
-        end = half.rfind("\n") + 1 or half.rfind(". ") + 1 or half.rfind(" ") + 1 or len(cut(half, len(half) - 1))
+        ends = (half.rfind(mark) + len(mark) for mark in ("\n", ". ", " ") if mark in half)
+        end = next(ends, 0) or len(cut(half, len(half) - 1))
         yield text[start : (start := start + PIECE_CHARS // 2 + end)]
     yield text[start:]

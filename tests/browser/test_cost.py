@@ -85,6 +85,17 @@ def test_arguments_too_long_for_a_field_can_be_read_and_approved(page: Page) -> 
     assert page.evaluate("decision") == {"decision": "approve"}
 
 
+def test_a_long_text_is_selected_as_it_is_written(page: Page) -> None:
+    texts = {
+        "user": "A line of some words.\n" * 300 + "\n" + "word " * 3_000 + "end",
+        "paragraph": "A sentence of some words. " * 500 + "End.",
+        "code": "x = 1; " * 1_500 + "\ny = 2",
+    }
+    for place, text in texts.items():
+        page.evaluate("([place, text]) => show(place, text)", [place, text])
+        assert str(page.evaluate("selected()")).strip() == text, place
+
+
 def test_a_text_that_streams_costs_no_more_at_its_end(cost: Cost) -> None:
     texts = {
         "one line": "word " * 4_000,

@@ -171,6 +171,12 @@ const PLACES = {
 /** Shows a text in a place of the page. @param {keyof typeof PLACES} where  @param {string} text */
 export const show = (where, text) => PLACES[where](text);
 
+/** What is copied if everything that show() has put on the page is selected. */
+export function selected() {
+  getSelection().selectAllChildren(shown.querySelector("pre") ?? shown);
+  return getSelection().toString();
+}
+
 /** Shows an answer that arrives in 200 pieces, each laid out. @param {string} text */
 export function stream(text) {
   const part = place();

@@ -59,7 +59,7 @@ test("the pieces of a text are the text, and end after a line, a sentence, or a 
       pieces.push(text.slice(from, endOfPiece(text, from)));
     return pieces;
   };
-  const ends = { "A line.\n": "\n", "A sentence. ": ".", "word ": " ", w: "w", [LETTERS[0]]: LETTERS[0] };
+  const ends = { "A line.\n": "\n", "A sentence. ": ". ", "word ": " ", w: "w", [LETTERS[0]]: LETTERS[0] };
   for (const [unit, end] of Object.entries(ends)) {
     const text = unit.repeat(20_000 / unit.length);
     const pieces = piecesOf(text);

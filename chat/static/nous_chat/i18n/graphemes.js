@@ -26,7 +26,8 @@ export const limitMarks = (text, escaped = () => "") =>
 export function endOfPiece(text, from) {
   if (text.length - from <= PIECE) return text.length;
   const half = text.slice(from + PIECE / 2, from + PIECE);
-  const end = half.lastIndexOf("\n") + 1 || half.lastIndexOf(". ") + 1 || half.lastIndexOf(" ") + 1;
+  const after = (/** @type {string} */ mark) => (half.includes(mark) ? half.lastIndexOf(mark) + mark.length : 0);
+  const end = after("\n") || after(". ") || after(" ");
   return from + PIECE / 2 + (end || cut(half, half.length - 1).length); // its last letter may go on behind it
 }
 
