@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -11,8 +11,8 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.http.response import HttpResponseBase
 from django.utils.translation import get_language, override
 
+from . import turns
 from .protocol.errors import Refused
-from .turns import client
 
 logger = logging.getLogger("nous_chat.node")
 
@@ -35,7 +35,7 @@ class TaskSets:
         """Finish `work` even if the calling socket is cancelled: a half-published write is worse than a late one. It
         runs in the caller's language, and in the caller's turn.
         """
-        task = detached(_on_behalf(client.get(), get_language(), work), self.writing)
+        task = detached(_in_language(get_language(), work), self.writing, turns.inherit())
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -50,17 +50,18 @@ def _log_unheard(task: asyncio.Task[Any]) -> None:
         logger.error("Work for a socket that is gone has failed", exc_info=error)
 
 
-async def _on_behalf(who: Hashable, language: str | None, work: Coroutine[Any, Any, T]) -> T:
-    client.set(who)
+async def _in_language(language: str | None, work: Coroutine[Any, Any, T]) -> T:
     with override(language):
         return await work
 
 
-def detached(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
+def detached(
+    work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]], context: contextvars.Context | None = None
+) -> asyncio.Task[T]:
     """Start a task that `tasks` holds until it is done, outside its creator's context: asgiref binds the ORM's threads
     to contexts. Its language is the site's, not its creator's, since everybody reads what it says.
     """
-    task = asyncio.create_task(work, context=contextvars.Context())
+    task = asyncio.create_task(work, context=context or contextvars.Context())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task

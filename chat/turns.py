@@ -2,12 +2,29 @@
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 
 client: ContextVar[Hashable] = ContextVar("client", default=None)
-"""Whose work the current task does: a user's primary key, a session, or an address. None is the process itself."""
+"""Whose work the current task does: a user's primary key, a session, an address, or a run's conversation. None is the
+process itself.
+"""
+
+_end_turn: ContextVar[Callable[[], None]] = ContextVar("end_turn", default=lambda: None)
+
+
+def give_up_turn() -> None:
+    """End the current task's turn early, because it is about to wait: the turn belongs to those who work."""
+    _end_turn.get()()
+
+
+def inherit() -> Context:
+    """A context that has nothing of the current one but its client and its turn."""
+    context = Context()
+    for variable in (client, _end_turn):
+        context.run(variable.set, variable.get())  # type: ignore[arg-type]
+    return context
 
 
 class Crowded(Exception):
@@ -28,16 +45,26 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, which lasts until the block ends. Raises Crowded."""
+        """Wait for a turn, which lasts until the block ends or `give_up_turn` is called. Raises Crowded."""
         who = client.get()
         if self._may_begin(who):
             self._active[who] += 1
         else:
             await self._wait(who)
+        has_ended = False
+
+        def end() -> None:
+            nonlocal has_ended
+            if not has_ended:
+                has_ended = True
+                self._end(who)
+
+        token = _end_turn.set(end)
         try:
             yield
         finally:
-            self._end(who)
+            _end_turn.reset(token)
+            end()
 
     def _may_begin(self, who: Hashable) -> bool:
         most = self._at_once if who is None else self._per_client

@@ -19,6 +19,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
+from chat.turns import give_up_turn
+
 AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
 """How many passwords a process checks at the same time."""
 
@@ -46,6 +48,7 @@ class Gate:
         """Run `view` in a thread when it is its turn. None if too many wait already."""
         if self._waiting >= MAX_WAITING:
             return None
+        give_up_turn()  # of HTTP requests: those who only wait here, or compute outside of the interpreter, need none
         self._waiting += 1
         try:
             async with self._free:

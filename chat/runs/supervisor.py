@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError
 from msgspec.structs import replace
 
-from .. import metrics, store
+from .. import metrics, store, turns
 from ..concurrency import TaskSets, detached, now
 from ..conf import conf
 from ..models import Run
@@ -259,6 +259,7 @@ class Supervisor:
         `before` is this run's previous incarnation, from before the approval; it may still be publishing. Wait for it.
         """
         assert self._mailbox is not None
+        turns.client.set(live.conversation_id)  # in the queue, each run has turns of its own, like a user
         group = groups.owner(live.conversation_id)
         next_run = None
         if before is not None:

@@ -17,7 +17,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..turns import Turns
+from ..turns import Turns, give_up_turn
 from .unit_of_work import is_lock_timeout
 
 P = ParamSpec("P")
@@ -143,13 +143,16 @@ async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def _with_retries(
     run_once: Callable[..., Awaitable[T]], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Try again while somebody else holds a lock that `work` needs; meanwhile, others have their turn."""
+    """Try again while somebody else holds a lock that `work` needs; meanwhile, others have their turn. Keeps neither
+    the thread nor, in an HTTP request, the turn of its client.
+    """
     for pause in LOCK_PAUSES:
         try:
             return await run_once(work, *args, **kwargs)
         except OperationalError as error:
             if not is_lock_timeout(error):
                 raise
+        give_up_turn()
         await asyncio.sleep(pause)
     return await run_once(work, *args, **kwargs)
 

@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from chat import middleware
-from chat.turns import Turns, client
+from chat.concurrency import TaskSets
+from chat.turns import Turns, client, give_up_turn
 
 
 class View:
@@ -136,6 +137,28 @@ def test_a_turn_that_comes_as_its_client_goes_is_passed_on() -> None:
             await settle()
         gone.cancel()  # its turn has come, and it does not know yet
         await asyncio.wait_for(other, 10)
+        assert not turns._active
+
+    serve(scenario)
+
+
+def test_a_request_that_waits_for_something_else_gives_up_its_turn() -> None:
+    """Also from the task that finishes its work if the client goes. The turn ends once, whatever follows."""
+
+    async def scenario(view: View, ask: Ask) -> None:
+        turns = Turns(1, 1)
+        client.set("eve")
+        async with turns.turn():
+
+            async def work() -> None:
+                give_up_turn()
+                give_up_turn()
+
+            await TaskSets().run_to_completion(work())
+            client.set("ada")
+            async with asyncio.timeout(10), turns.turn():
+                assert turns._active == {"ada": 1}
+            client.set("eve")
         assert not turns._active
 
     serve(scenario)
