@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from .. import agents, engine, i18n, store
 from ..concurrency import now, own_connections
+from ..graphemes import cut
 from ..models import Run
 from ..protocol import events, objects
 from ..realtime import groups
@@ -40,6 +41,9 @@ MAX_HELD_CHARS = 64 * 1024
 
 MAX_HELD_CALLS = 32
 """The same for calls. It is also how many calls one unit of work stores."""
+
+MAX_REFUSAL_CHARS = 10_000
+"""The longest refusal that is stored and shown. It is an error, and not part of the text."""
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a cancelled stream task may take to close its connection and its tools. Then the run ends without it."""
@@ -390,7 +394,7 @@ class LiveRun:
             logger.warning("Run %s failed (%s): %s", self.id, last.error.code, detail)
             error = objects.Failure(last.error.code, last.error.translated(i18n.in_site_language), retry_after)
         elif result.refusal and not written.text:
-            error = objects.Failure("refused", result.refusal)
+            error = objects.Failure("refused", cut(result.refusal, MAX_REFUSAL_CHARS))
         elif not written.text.strip() and not result.pending and result.messages and result.messages[-1].tool_calls:
             # Calls of tools that the agent does not have, and nothing else.
             error = objects.Failure.from_code("empty_answer")

@@ -333,6 +333,29 @@ class Parrot:
 parrot = Parrot()
 
 
+class Refuser:
+    """Refuses at length."""
+
+    async def run_stream(self, messages: Any, *, context: Any) -> Any:
+        yield engine.Finish(engine.Result(refusal="I would rather not. " * 10_000))
+
+
+refuser = Refuser()
+
+
+def test_a_refusal_is_cut(scenario: Scenario, people: Any, room: Conversation, settings: Any) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"clerk": {"agent": "tests.consumers.test_tools.refuser"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("Hello")
+            error = (await ada.hear("run.finished"))["error"]
+            assert error["code"] == "refused"
+            assert 9_000 < len(error["message"]) <= 10_000
+
+    scenario(talk)
+
+
 class Restless:
     """Makes calls without end."""
 

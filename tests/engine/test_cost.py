@@ -34,6 +34,14 @@ def thoughts(number: int, piece: str) -> list[Any]:
     return [_delta(content="<think>"), *[_delta(content=f"{piece}<")] * number]
 
 
+def refusal(number: int, piece: str) -> list[Any]:
+    return [_delta(refusal=piece)] * number
+
+
+def encrypted_thoughts(number: int, piece: str) -> list[Any]:
+    return [_delta(reasoning_details=[{"type": "reasoning.encrypted", "data": piece}])] * number
+
+
 def arguments(number: int, piece: str) -> list[Any]:
     begin = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":"'}}
     more = {"index": 0, "function": {"arguments": piece}}
@@ -80,6 +88,8 @@ def ollama_calls(number: int, piece: str) -> list[Any]:
 
 WIRES: list[tuple[Pieces, Any]] = [
     (thoughts, OpenAIParser),
+    (refusal, OpenAIParser),
+    (encrypted_thoughts, lambda: OpenAIParser("openrouter", "reasoning_details")),
     (arguments, OpenAIParser),
     (calls, OpenAIParser),
     (calls_without_marks, OpenAIParser),

@@ -230,7 +230,7 @@ class OpenAIParser(Parser[_Chunk]):
         self._other_indices: set[int] = set()
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
-        self._refusal = ""
+        self._refusal: list[str] = []
 
     def feed(self, event: str, data: bytes) -> list[Delta]:
         deltas: list[Delta] = []
@@ -263,13 +263,15 @@ class OpenAIParser(Parser[_Chunk]):
         return self._calls.tool_calls()
 
     def completion(self) -> Completion:
-        return Completion(self._finish_reason, _usage(self._usage), join_halves(self._refusal), self._replay())
+        refusal = join_halves("".join(self._refusal))
+        return Completion(self._finish_reason, _usage(self._usage), refusal, self._replay())
 
     def _replay(self) -> Replay | None:
         """`extra_content`, one for each call, is not a field of the turn; `_message` puts it into the calls."""
         if not (self._calls and self.complete):
             return None
-        sent = self._thought_details if self._replays == "reasoning_details" else "".join(self._thoughts)
+        details = [_join_detail(detail) for detail in self._thought_details]
+        sent = details if self._replays == "reasoning_details" else "".join(self._thoughts)
         content: dict[str, Any] = {self._replays: sent} if self._replays and sent else {}
         if any(extras := self._calls.extras()):
             content["extra_content"] = extras
@@ -348,7 +350,7 @@ class OpenAIParser(Parser[_Chunk]):
         elif content is not None:
             self._add_content(content, deltas)
         if message.refusal:
-            self._refusal += text_of(message.refusal, "refusal")
+            self._refusal.append(text_of(message.refusal, "refusal"))
             self.progress += 1
         if message.tool_calls:
             for piece in items_of(with_indices(message.tool_calls), "tool_calls"):
@@ -390,7 +392,7 @@ class OpenAIParser(Parser[_Chunk]):
                     deltas.append(ThinkingDelta(thinking))
                     self.progress += 1
             elif "refusal" in part:
-                self._refusal += text_of(part["refusal"], "refusal")
+                self._refusal.append(text_of(part["refusal"], "refusal"))
                 self.progress += 1
             elif ("type" not in part or "text" in part) and (text := text_of(part, "content")):
                 self._add_text(text, deltas)
@@ -440,17 +442,29 @@ def _coerce_message(sent: object, field: str) -> _Message | None:
     return None if is_empty(sent) else fields_of(_Message, sent, field)
 
 
+_GROWING = ("text", "summary", "data")
+
+
 def _merge_detail(kept: list[dict[str, Any]], piece: dict[str, Any]) -> None:
-    """Add a piece of a detail: growing texts are joined, other fields (a signature) come once or in the last piece."""
+    """Add a piece of a detail: growing texts are collected in lists (`_join_detail`), other fields (a signature) come
+    once or in the last piece.
+    """
+    piece = {key: [value] if key in _GROWING and isinstance(value, str) else value for key, value in piece.items()}
     last = kept[-1] if kept else {}
     if not last or any(last.get(key) != piece.get(key) for key in ("type", "index")):
-        kept.append(dict(piece))
+        kept.append(piece)
         return
     for key, value in piece.items():
-        if key in ("text", "summary", "data") and isinstance(last.get(key), str) and isinstance(value, str):
+        if key in _GROWING and isinstance(value, list) and isinstance(last.get(key), list):
             last[key] += value
         elif value is not None:
             last[key] = value
+
+
+def _join_detail(detail: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: "".join(value) if key in _GROWING and isinstance(value, list) else value for key, value in detail.items()
+    }
 
 
 def _usage(sent: dict[str, Any] | None) -> Usage | None:
