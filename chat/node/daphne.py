@@ -39,8 +39,8 @@ def _server_class() -> type:
     from twisted.web.http import HTTPChannel
 
     class Request(WebRequest):  # type: ignore[misc]
-        """A request whose application starts with the headers, and gets the body as it comes, if the body is long and
-        sent to the chat: so that `node/http.py` decides what is read. daphne receives all others whole first.
+        """A request. If its body is long and its URL has a limit, the application starts with the headers and gets the
+        body as it comes, so that `node/http.py` decides what is read. daphne receives all others whole first.
         """
 
         outflow: Outflow
@@ -54,16 +54,16 @@ def _server_class() -> type:
         def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's names
             """The headers are complete."""
             self.content = BytesIO()
-            if self.requestHeaders.hasHeader(b"Upgrade"):
+            if self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0].lower() == b"websocket":
                 self.drops_body = True  # what is kept of it would be fed to the socket
-            elif may_be_long(length) and isinstance(self.channel, HTTPChannel) and self._is_for_chat():
+            elif may_be_long(length) and isinstance(self.channel, HTTPChannel) and self._has_limit():
                 self.streams = True
                 self.queued = True  # keeps the channel on this request until its body has ended
                 super().requestReceived(self.channel._command, self.channel._path, self.channel._version)
             else:
                 super().gotLength(length)
 
-        def _is_for_chat(self) -> bool:
+        def _has_limit(self) -> bool:
             try:
                 path = unquote(self.channel._path.partition(b"?")[0].decode("ascii"))
             except UnicodeDecodeError:

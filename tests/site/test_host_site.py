@@ -82,9 +82,10 @@ def test_its_own_pages_get_bodies_of_any_length(site: Site) -> None:
     with httpx.Client(base_url=site.url) as client:
         client.get("/enter/")
         form = {"csrfmiddlewaretoken": client.cookies["csrftoken"], "username": "ada", "password": "x" * 300_000}
-        page = client.post("/enter/", data=form)
-        assert page.status_code == 200
-        assert "errorlist" in page.text, "the form was read: its token is in the body"
+        for headers in ({}, {"Connection": "Upgrade", "Upgrade": "h2c"}):
+            page = client.post("/enter/", data=form, headers=headers)
+            assert page.status_code == 200
+            assert "errorlist" in page.text, "the form was read: its token is in the body"
 
 
 def test_its_checks_and_migrations_are_in_order(site: Site) -> None:
