@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,8 +16,8 @@ from chat.models import Conversation, Message, Participant, Run
 from chat.node import node
 from chat.store import executor
 
-from ..support.client import InProcess, all_said
-from ..support.servers import Upstream
+from ..support.client import InProcess, all_said, signed_in
+from ..support.servers import Site, Upstream, Uvicorn
 from ..support.store_helpers import post
 
 Scenario = Callable[..., Any]
@@ -193,21 +192,6 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_who_does_not_stop_is_sent_
     scenario(talk)
 
 
-def test_acknowledgements_are_never_too_many(
-    scenario: Scenario, people: Any, rooms: list[Conversation], settings: Any
-) -> None:
-    settings.NOUS_CHAT = {"COMMAND_RATE": 1.0, "COMMAND_BURST": 5}
-
-    async def talk() -> None:
-        async with InProcess(people["ada"], rooms[0].pk) as ada:
-            for number in range(30):
-                await ada.send("run.ack", run=str(uuid.uuid4()), seq=number)
-            await ada.send("ping", ref="1")
-            assert (await ada.answered("1"))["type"] == "pong"
-
-    scenario(talk)
-
-
 def test_a_sign_of_life_does_not_stand_in_the_line_for_the_database(
     scenario: Scenario, people: Any, rooms: list[Conversation], model: Any, upstream: Upstream
 ) -> None:
@@ -305,3 +289,29 @@ def test_what_a_site_does_in_the_database_s_thread_may_ask_for_more(scenario: Sc
             await asyncio.gather(*line)
 
     scenario(talk)
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_a_flood_of_frames_ends_its_socket_and_no_other(
+    start_site: Callable[..., Site], stop_after: Callable[[Any], Any], server: str
+) -> None:
+    """87,000 frames `{`, as fast as the server reads them. Most have arrived when the first is refused."""
+    site = start_site()
+    if server == "uvicorn":
+        site.stop()
+        site = stop_after(Uvicorn(site.env))
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada, signed_in(site, "bob") as bob:
+            conversation = await bob.new_conversation()
+            async with ada.socket() as flooding, bob.socket(conversation) as bystander:
+                await flooding.hear("snapshot")
+                await bystander.hear("snapshot")
+                flooding.connection.transport.write(b"\x81\x81\x00\x00\x00\x00{" * 87_000)  # a text of one character
+                assert await flooding.wait_closed() == 4429
+                assert 100 <= len(flooding.of_type("error")) <= 300
+                await bystander.say("Hello")
+                await bystander.hear("message.created")
+                assert bystander.of_type("error") == []
+
+    asyncio.run(talk())
