@@ -83,6 +83,11 @@ VALUES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "a choice that is no array": ("openai", sse({"choices": delta("stop", content="a")["choices"][0]}), {"text": "a"}),
     "choices with keys": ("openai", sse({"choices": {"0": delta("stop", content="a")["choices"][0]}}), {"text": "a"}),
     "content as one part": ("openai", sse(delta(content={"type": "text", "text": "Hello."}), STOP), {"text": "Hello."}),
+    "a choice with a key": (
+        "openai",
+        sse({"choices": [{"0": delta("stop", content="a")["choices"][0]}]}),
+        {"text": "a"},
+    ),
     "content parts with keys": ("openai", sse(delta(content={"0": {"text": "a"}, "1": "b"}), STOP), {"text": "ab"}),
     "a delta that is a text": ("openai", sse(one(delta="Hello."), STOP), {"text": "Hello."}),
     "content that is no text": (
@@ -117,6 +122,11 @@ VALUES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
         sse(
             delta(tool_calls={"0": {"function": {"name": "look_up", "arguments": '{"word":"tide"}'}, "id": "c"}}), STOP
         ),
+        {"calls": [("look_up", TIDE)]},
+    ),
+    "tool calls with keys in keys": (
+        "openai",
+        sse(delta(tool_calls={"0": {"0": {"function": {"name": "look_up", "arguments": TIDE}, "id": "c"}}}), STOP),
         {"calls": [("look_up", TIDE)]},
     ),
     "tool calls without a frame": (

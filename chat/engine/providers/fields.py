@@ -57,7 +57,9 @@ def with_indices(value: object) -> object:
     """An object with the keys "0", "1" as an array whose items know their index. Other values as they are."""
     if not isinstance(value, dict) or not is_numbered(value):
         return value
-    return [{"index": key, **item} if isinstance(item, dict) else item for key, item in value.items()]
+    return [
+        {"index": key, **object_of(item, "index")} if isinstance(item, dict) else item for key, item in value.items()
+    ]
 
 
 def object_of(value: object, field: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ from .fields import (
     word_of,
 )
 from .http_provider import HTTPProvider
-from .lenient_json import join_halves
+from .lenient_json import join_halves, read_json
 from .normalize_history import (
     alternate_messages,
     apply_settings,
@@ -245,6 +245,12 @@ class OpenAIParser(Parser[_Chunk]):
             if chunk is not None:
                 self._add_chunk(chunk, data, deltas)
         return deltas
+
+    def _decode(self, decoder: msgspec.json.Decoder[_Chunk], data: bytes) -> _Chunk | None:
+        chunk = super()._decode(decoder, data)
+        if chunk is not None and chunk.choices and _Choice() in chunk.choices:  # it may be in a frame of its own
+            return self._coerce(read_json(data))
+        return chunk
 
     def parse_whole(self, body: bytes) -> list[Delta]:
         deltas: list[Delta] = []
