@@ -1,6 +1,7 @@
 """When the words of a text are found for the search index: never while others wait for the database."""
 
 import threading
+import tracemalloc
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -106,3 +107,19 @@ def test_the_words_of_an_interrupted_answer_are_found_before_its_transaction(
     assert len(store.reap_runs([run.id])) == 1
     assert inside == [False]
     assert len(store.search_conversations(people["ada"].pk, "needle", None).results) == 1
+
+
+@pytest.mark.django_db
+def test_the_process_that_ends_an_endless_answer_of_another_does_not_grow(people: Any, room: Conversation) -> None:
+    """The longest answer, of ligatures that become 18 characters each, left by a process that was killed."""
+    begin(people["ada"], room)
+    run = Run.objects.get()
+    Message.objects.filter(run=run).update(text="\ufdfa" * 2_000_000)
+    Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    tracemalloc.start()
+    try:
+        assert len(store.reap_runs([run.id])) == 1
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024 * 1024, "the text takes 4 MB, and is read a few times"
