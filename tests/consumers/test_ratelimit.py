@@ -286,6 +286,7 @@ def test_of_a_room_full_of_people_who_type_only_some_are_shown(
                 assert (await peer.answered("typing"))["type"] == "ack"
                 await other.send("ping", ref="then")
                 await other.answered("then")
+            await bob.hear("typing")
             assert {event["user"]["name"] for event in bob.of_type("typing") + ada.of_type("typing")} == {"ada"}
 
     scenario(type_both)
