@@ -239,7 +239,7 @@ class TestArguments:
         deep: dict[str, Any] = {"wide": 1}
         for _ in range(10_000):
             deep = {"wide": 1, "inside": deep}
-        assert "nested too deeply" in result_of(open_box, {"box": deep}).text
+        assert "are not a JSON object" in result_of(open_box, {"box": deep}).text
 
     def test_an_exception_in_a_custom_type_is_a_failed_result(self, caplog: pytest.LogCaptureFixture) -> None:
         @dataclasses.dataclass

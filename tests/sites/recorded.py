@@ -25,7 +25,8 @@ NOUS_CHAT = {
         f"{slug}{pieces}": {"model": f"{PROVIDER[case['wire']]}:{slug}{pieces}"}
         for slug, case in recordings()
         for pieces in PIECES
-    }
+    },
+    "COMMAND_BURST": 100_000,  # one user plays all recordings, a socket for each
 }
 
 
