@@ -6,11 +6,12 @@ of them for one client; the others wait on the event loop, where waiting costs n
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
@@ -33,7 +34,8 @@ _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionar
 
 
 class TakeTurns:
-    """The middleware. It does nothing under WSGI, whose servers have a fixed number of threads.
+    """The middleware. It does nothing under WSGI, whose servers have a fixed number of threads, and above a synchronous
+    middleware, with which Django runs it in a thread (`nous_chat.W013`).
 
     A client is a session's cookie, else an address. With invented cookies, one client counts as many; AT_ONCE still
     holds.
@@ -58,9 +60,24 @@ class TakeTurns:
             turns = _turns[loop] = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
         try:
             async with turns.turn():
-                response: HttpResponseBase = await self.get_response(request)
-                return response
+                return await _to_its_end(self.get_response(request))
         except Crowded:
             refused = too_many_requests(1.0)
             body = {"code": refused.code, "message": str(refused)}
             return JsonResponse(body, status=429, headers={"Retry-After": "1"})
+
+
+async def _to_its_end(answering: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+    """Wait for the response, even if the client goes. Its threads cannot be cancelled: they would go on without a turn,
+    and a client that hangs up at once could have any number of them.
+    """
+    task = asyncio.ensure_future(answering)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # daphne repeats it every second
+                await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            await sync_to_async(task.result().close)()
+        raise

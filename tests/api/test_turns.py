@@ -1,13 +1,17 @@
 """HTTP clients take turns: one with many requests does not hold up the others."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import markcoroutinefunction
-from django.http import HttpResponse
+from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.test.utils import override_settings
+from django.urls import path
 
 from chat import middleware
 from chat.concurrency import TaskSets
@@ -106,21 +110,79 @@ def test_too_many_waiting_requests_of_one_client_are_refused(monkeypatch: pytest
     serve(scenario)
 
 
-def test_a_client_that_goes_gives_its_turn_back() -> None:
+def test_a_client_that_goes_while_it_waits_leaves_the_line() -> None:
     async def scenario(view: View, ask: Ask) -> None:
         active = [ask("eve") for _ in range(middleware.PER_CLIENT)]
         waiting = [ask("eve") for _ in range(3)]
         await settle()
-        waiting[0].cancel()  # while it waits
-        active[0].cancel()  # while it is answered
-        await settle()
-        assert len(view.active) == middleware.PER_CLIENT
-        waiting[1].cancel()  # has just begun, or is about to
-        await view.finish(3)
-        assert (await waiting[2]).status_code == 200
+        waiting[0].cancel()
+        await view.finish(len(active) + 2)
+        assert {(await task).status_code for task in (*active, *waiting[1:])} == {200}
+        assert waiting[0].cancelled()
         assert not view.active
 
     serve(scenario)
+
+
+class Site:
+    """Django's own handler, with a view that answers nothing until `free` is set."""
+
+    def __init__(self) -> None:
+        self.active, self.most, self.free = 0, 0, threading.Event()
+        self._counting = threading.Lock()
+        self.urlpatterns = [path("", self.view)]
+
+    def view(self, request: HttpRequest) -> HttpResponse:
+        with self._counting:
+            self.active += 1
+            self.most = max(self.most, self.active)
+        self.free.wait(60)
+        with self._counting:
+            self.active -= 1
+        return HttpResponse()
+
+    async def ask(self, handler: ASGIHandler, hang_up: asyncio.Event) -> None:
+        """A request, by a client that goes when `hang_up` is set."""
+        requested = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if requested:
+                return requested.pop()
+            await hang_up.wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", b"sessionid=eve")]}
+        await handler(scope, receive, sync_to_async(lambda message: None))
+
+
+def test_a_client_that_hangs_up_keeps_its_turns_until_their_threads_are_done() -> None:
+    """Under the middleware of nousproject in production, of which none may be synchronous."""
+    site = Site()
+
+    async def run() -> None:
+        handler = ASGIHandler()
+        hang_up = asyncio.Event()
+        asked = [asyncio.create_task(site.ask(handler, hang_up)) for _ in range(4)]
+        async with asyncio.timeout(60):
+            while site.active < middleware.PER_CLIENT:
+                await asyncio.sleep(0.01)
+            hang_up.set()
+            staying = asyncio.create_task(site.ask(handler, asyncio.Event()))
+            await asyncio.wait([staying], timeout=0.2)  # time enough for it to begin, if it may
+            site.free.set()
+            await asyncio.gather(*asked, staying)
+        assert (site.active, site.most) == (0, middleware.PER_CLIENT)
+
+    production = [
+        "chat.middleware.TakeTurns",
+        "nousproject.csp.ContentSecurityPolicy",
+        "nousproject.static.StaticFiles",
+    ]
+    with override_settings(MIDDLEWARE=production, ROOT_URLCONF=site, STATIC_ROOT=None):
+        try:
+            asyncio.run(run())
+        finally:
+            site.free.set()
 
 
 def test_a_turn_that_comes_as_its_client_goes_is_passed_on() -> None:

@@ -34,6 +34,7 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
         ({"DATABASES": {"default": FILE | {"OPTIONS": {"init_command": GOOD["init_command"]}}}}, "W009"),
         ({"ASGI_APPLICATION": None}, "W010"),
         ({"NOUS_CHAT": {"HOST_TIMEOUT": 2}}, "W011"),
+        ({"MIDDLEWARE": ["chat.middleware.TakeTurns", "whitenoise.middleware.WhiteNoiseMiddleware"]}, "W013"),
     ],
 )
 def test_a_problem_is_reported_with_a_hint(
@@ -77,6 +78,12 @@ def test_daphne_must_be_listed_before_staticfiles(settings: Any, monkeypatch: py
 @pytest.mark.parametrize("redis", [None, URL])
 def test_nousproject_has_no_problems(redis: str | None) -> None:
     servers.manage(servers.environment(REDIS_URL=redis), "check", "--fail-level", "WARNING", "--tag", "nous_chat")
+
+
+@pytest.mark.site
+def test_nousproject_has_no_problems_in_production() -> None:
+    env = servers.environment(REDIS_URL=URL, DEBUG="", ALLOWED_HOSTS="localhost")
+    servers.manage(env, "check", "--fail-level", "WARNING", "--tag", "nous_chat")
 
 
 def reported() -> dict[str, str]:
