@@ -19,11 +19,15 @@ from django.http.response import HttpResponseBase
 from .ratelimit import too_many_requests
 from .turns import Crowded, Turns, client
 
-AT_ONCE = 6
-"""How many requests a process answers at the same time."""
+AT_ONCE = 4
+"""How many requests a process answers at the same time. Those that wait for a lock, a file, or a password do not count:
+they give up their turn.
+"""
 
-PER_CLIENT = 2
-"""How many of them are of one client: less than the threads for requests (`REQUEST_THREADS`), which others need too."""
+PER_CLIENT = 1
+"""How many of them are of one client. A second busy thread more than doubles the time that a message takes; one fits
+next to the event loop.
+"""
 
 MAX_WAITING = 200
 """How many more requests of one client may wait. A browser that loads the page without a cache asks for a hundred

@@ -71,9 +71,9 @@ class Turns:
         return self._active.total() < self._at_once and self._active[who] < most
 
     async def _wait(self, who: Hashable) -> None:
-        queue = self._waiting.setdefault(who, deque())
-        if self._max_waiting is not None and len(queue) >= self._max_waiting:
+        if self._max_waiting is not None and len(self._waiting.get(who, ())) >= self._max_waiting:
             raise Crowded
+        queue = self._waiting.setdefault(who, deque())
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(begun)
         try:

@@ -29,10 +29,10 @@ from . import daphne
 from .heartbeat import Heartbeat
 from .peers import Peers
 
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread that computes passes the interpreter lock to one that waits for it. Python's own 5 ms
-are long for the event loop, and for the thread of the queue, which waits for the lock again after each statement: with
-four busy requests, a message with its 40 statements takes almost a second instead of a tenth.
+are long for the event loop, and for the thread of the queue, which waits for the lock again after each statement: next
+to two busy requests, a message takes 2.5 times as long as alone, with 5 ms six times.
 """
 
 ANNOUNCE_TIMEOUT = 3.0

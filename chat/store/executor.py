@@ -127,6 +127,7 @@ async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 async def run_storage(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `work` that reads or writes a file, apart from everything else: a storage that hangs holds up files only."""
+    give_up_turn()
     return await _with_retries(_storage_threads.run, work, *args, **kwargs)
 
 
