@@ -13,7 +13,7 @@ from . import attacks  # noqa: F401  registers them
 from .attackers import ATTACKS, Arena
 from .testbed import Target
 
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 """Seconds after which an attack is given up: somebody did not get an answer."""
 
 NICENESS = 10

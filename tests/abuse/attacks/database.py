@@ -84,7 +84,7 @@ async def held_row_lock(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("200", "429")
+@attack("429", "200")
 async def searches(arena: Arena) -> Answers:
     """The owner of 2,000 messages searches for a word that all of them contain, 50 searches at a time."""
     owner = arena.client(arena.cast.owner)
@@ -92,17 +92,17 @@ async def searches(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("201", "429")
+@attack("429", "201")
 async def forks(arena: Arena) -> Answers:
-    """The owner of 2,000 messages forks them 200 times, eight at a time."""
+    """The owner of 2,000 messages forks them 100 times, eight at a time."""
     owner = arena.client(arena.cast.owner)
     path = f"conversations/{arena.cast.owner.conversation}/fork/"
     body = {"message": arena.cast.last_message}
-    await gather((arena.count(owner.api("POST", path, json=body)) for _ in range(arena.size(200))), 8)
+    await gather((arena.count(owner.api("POST", path, json=body)) for _ in range(arena.size(100))), 8)
     return arena.answers
 
 
-@attack("200, 204, 404", "429")
+@attack("200, 404, 429", "204")
 async def deletes_and_restores(arena: Arena) -> Answers:
     """An owner deletes and restores a conversation of 2,000 messages, 300 times, ten at a time."""
     owner = arena.client(arena.cast.owner)

@@ -44,7 +44,7 @@ async def pages_of_strangers(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("404", "429")
+@attack("429", "404")
 async def join_guesses(arena: Arena) -> Answers:
     """One user guesses 2,000 invitation links, 50 at a time."""
     person = arena.attackers(1)[0]
@@ -53,7 +53,7 @@ async def join_guesses(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("400", "429")
+@attack("429", "400")
 async def deep_json(arena: Arena) -> Answers:
     """400 JSON bodies of 60 KB of brackets, 20 at a time."""
     person = arena.attackers(1)[0]
@@ -165,7 +165,7 @@ async def slow_bodies(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("302, 429", "302, 429")
+@attack("429", "302")
 async def forms(arena: Arena) -> Answers:
     """One user posts the form without JavaScript 300 times, 20 at a time."""
     person = arena.attackers(1)[0]
