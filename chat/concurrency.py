@@ -75,6 +75,36 @@ async def cancel_and_wait(task: "asyncio.Task[Any]") -> None:
         await asyncio.wait([task], timeout=1)
 
 
+class fair_timeout:  # noqa: N801  named like asyncio.timeout
+    """Like `asyncio.timeout`, but an event loop that is late, because the process computes or the machine is busy, does
+    not count against what was awaited: it may have come in meanwhile.
+    """
+
+    TICKS = 10
+
+    def __init__(self, seconds: float) -> None:
+        self._tick_every = seconds / self.TICKS
+        self._ticks = 0
+        self._scope = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_later(self._tick_every, self._tick)
+
+    async def __aexit__(self, *raised: Any) -> None:
+        self._handle.cancel()
+        await self._scope.__aexit__(*raised)
+
+    def _tick(self) -> None:
+        """However late it is, it counts once."""
+        self._ticks += 1
+        if self._ticks < self.TICKS:
+            self._handle = self._loop.call_later(self._tick_every, self._tick)
+        else:
+            self._scope.reschedule(self._loop.time())
+
+
 def now() -> float:
     """The running loop's clock, in seconds."""
     return asyncio.get_running_loop().time()

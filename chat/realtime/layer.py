@@ -13,6 +13,7 @@ from channels.layers import get_channel_layer
 from django.core.exceptions import ImproperlyConfigured
 
 from .. import metrics
+from ..concurrency import fair_timeout
 
 logger = logging.getLogger("nous_chat.realtime")
 
@@ -68,7 +69,7 @@ async def attempt(operation: Callable[[], Awaitable[None]]) -> bool:
     """Try an operation for at most TIMEOUT. Returns whether the layer took it."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with fair_timeout(TIMEOUT):
             await operation()
     except Exception as error:  # a layer may raise anything its server or client library does
         _cooling_until[loop] = loop.time() + COOL_DOWN

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from ..concurrency import fair_timeout
 from .layer import TIMEOUT, LayerMessage, attempt, channel_layer
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ class DeadMailbox(Mailbox):
 async def _require(operation: Awaitable[T]) -> T:
     """Do an operation within TIMEOUT. Raises Away."""
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with fair_timeout(TIMEOUT):
             return await operation
     except Exception as error:  # a layer may raise anything its server or client library does
         raise Away(f"{type(error).__name__}: {error}") from error
