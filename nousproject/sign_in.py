@@ -8,6 +8,7 @@ import asyncio
 import functools
 import math
 import os
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from time import monotonic
@@ -44,9 +45,13 @@ class Gate:
         self._free = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
+    @property
+    def is_full(self) -> bool:
+        return self._waiting >= MAX_WAITING
+
     async def enter(self, view: Callable[[], HttpResponseBase]) -> HttpResponseBase | None:
         """Run `view` in a thread when it is its turn. None if too many wait already."""
-        if self._waiting >= MAX_WAITING:
+        if self.is_full:
             return None
         give_up_turn()  # of HTTP requests: those who only wait here, or compute outside of the interpreter, need none
         self._waiting += 1
@@ -90,17 +95,22 @@ def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[
         call = functools.partial(view, request, *args, **kwargs)
         if request.method != "POST":
             return await sync_to_async(call)()
-        name = request.POST.get("username", "")[:150].casefold()  # the name of Django's form, whatever the user model
-        wait = _attempts.take(name, monotonic()) if name else 0.0
-        if not wait:
-            gate = _gates.setdefault(asyncio.get_running_loop(), Gate())
-            if (response := await gate.enter(call)) is not None:
-                if response.status_code == 302:
-                    _attempts.succeeded(name)
-                return response
+        name = _account_name(request.POST.get("username", ""))  # Django's form calls it so, whatever the user model
+        gate = _gates.setdefault(asyncio.get_running_loop(), Gate())
+        # Without a check there is no attempt: a crowd of invented names must not push out those that are remembered.
+        wait = _attempts.take(name, monotonic()) if name and not gate.is_full else 0.0
+        if not wait and (response := await gate.enter(call)) is not None:
+            if response.status_code == 302:
+                _attempts.succeeded(name)
+            return response
         return await sync_to_async(_refuse)(request, wait or ATTEMPT_EVERY)
 
     return wrapped
+
+
+def _account_name(given: str) -> str:
+    """The username that Django's form makes of what was typed, of which there are many spellings, without its case."""
+    return unicodedata.normalize("NFKC", given.strip()[:150]).casefold()
 
 
 def _refuse(request: HttpRequest, wait: float) -> HttpResponse:

@@ -59,3 +59,21 @@ def test_too_many_attempts_get_a_page_that_says_when_to_try_again(
     assert b"Try again in" in answers[-1].content
     assert client.post("/admin/login/", form).status_code == 429, "the same passwords"
     assert client.get("/accounts/login/").status_code == 200
+
+
+def test_all_spellings_of_a_name_count_together(client: Client, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's form strips a name and normalizes it (NFKC), so all of these are Ada's account."""
+    monkeypatch.setattr(sign_in, "_attempts", Attempts())
+    for spelling in [" " * 2000 + "ada", "ada\u2003", "\uff41da", "\U0001d41ada", "a\u24d3a"] * (ATTEMPTS // 5):
+        assert client.post("/accounts/login/", {"username": spelling, "password": "wrong"}).status_code == 200
+    assert client.post("/accounts/login/", {"username": "ada", "password": "wrong"}).status_code == 429
+
+
+def test_invented_names_that_are_not_checked_push_nobody_out(
+    client: Client, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = Attempts()
+    monkeypatch.setattr(sign_in, "_attempts", attempts)
+    monkeypatch.setattr(sign_in, "MAX_WAITING", 0)
+    assert client.post("/accounts/login/", {"username": "nobody", "password": "wrong"}).status_code == 429
+    assert not attempts._names

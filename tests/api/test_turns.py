@@ -15,6 +15,7 @@ from django.urls import path
 
 from chat import middleware
 from chat.concurrency import TaskSets
+from chat.store import executor
 from chat.turns import Turns, client, give_up_turn
 
 
@@ -222,5 +223,30 @@ def test_a_request_that_waits_for_something_else_gives_up_its_turn() -> None:
                 assert turns._active == {"ada": 1}
             client.set("eve")
         assert not turns._active
+
+    serve(scenario)
+
+
+def test_a_request_that_waits_for_the_storage_has_no_turn() -> None:
+    """Else a few requests for files that hang would stop all others."""
+    free = threading.Event()
+
+    async def scenario(view: View, ask: Ask) -> None:
+        turns = Turns(1, 1)
+
+        async def read_file() -> None:
+            client.set("eve")
+            async with turns.turn():
+                await executor.run_storage(free.wait, 60)
+
+        reading = asyncio.create_task(read_file())
+        await settle()
+        client.set("ada")
+        try:
+            async with asyncio.timeout(10), turns.turn():
+                assert not reading.done()
+        finally:
+            free.set()
+        await reading
 
     serve(scenario)
