@@ -6,9 +6,39 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+
+from ..graphemes import limit_marks
 
 
-class Undeleted(admin.ModelAdmin):
+class Readable(admin.ModelAdmin):
+    """The pages of these rows hold texts of users and models, so they have as few marks in a row as the chat itself."""
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return _with_few_marks(super().changelist_view(request, *args, **kwargs))
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return _with_few_marks(super().changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return _with_few_marks(super().delete_view(request, *args, **kwargs))
+
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return _with_few_marks(super().history_view(request, *args, **kwargs))
+
+
+def _with_few_marks(response: HttpResponseBase) -> HttpResponseBase:
+    if isinstance(response, TemplateResponse):
+        response.add_post_render_callback(_limit_marks_of)
+    return response
+
+
+def _limit_marks_of(response: Any) -> None:
+    response.content = limit_marks(response.content.decode())
+
+
+class Undeleted(Readable):
     """Deleted rows, and rows of what is deleted, do not exist in the admin. So lists, searches, filters, and lookups in
     the address cannot tell anything of their contents.
     """

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.contrib import admin
 
 from ..models import Run, Spending, ToolCall
-from .base import ReadOnly, Undeleted
+from .base import Readable, ReadOnly, Undeleted
 
 
 class ToolCallInline(ReadOnly, admin.TabularInline):
@@ -37,7 +37,7 @@ class RunAdmin(ReadOnly, Undeleted):
 
 
 @admin.register(Spending)
-class SpendingAdmin(ReadOnly, admin.ModelAdmin):
+class SpendingAdmin(ReadOnly, Readable):
     """What was spent stays, also of deleted conversations, but not their titles."""
 
     list_display = ["day", "user", "conversation", "runs", "tokens", "cost"]

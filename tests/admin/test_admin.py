@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from chat import store
-from chat.models import Attachment, Conversation, Message, Participant, Run, Spending, ToolCall
+from chat.models import Attachment, Conversation, Edit, Message, Participant, Run, Spending, ToolCall
 
 
 @pytest.fixture
@@ -29,6 +29,23 @@ def test_every_list_and_every_row_opens(admin_client: Client, history: Conversat
     page = admin_client.get(reverse(f"admin:nous_chat_{name}_change", args=[row.pk]))
     assert page.status_code == 200
     assert b"<b>Hello" not in changelist.content + page.content, "the text is escaped"
+
+
+def test_marks_without_end_do_not_freeze_the_browser_of_staff(admin_client: Client, history: Conversation) -> None:
+    marks = "\u0301" * 31
+    message, run = Message.objects.get(role="assistant"), Run.objects.get()
+    Conversation.objects.update(title="a" + marks)
+    Message.objects.update(text="a" + marks, thinking=marks * 1000)
+    Run.objects.update(error_detail=marks, model=marks)
+    Edit.objects.create(message=message, text=marks)
+    ToolCall.objects.create(run=run, call_id="1", name="look_up", arguments={"q": marks}, result=marks)
+    for model, row in [("conversation", history), ("message", message), ("run", run)]:
+        pages = [reverse(f"admin:nous_chat_{model}_changelist")]
+        pages += [reverse(f"admin:nous_chat_{model}_{page}", args=[row.pk]) for page in ("change", "delete", "history")]
+        for page in pages:
+            content = admin_client.get(page).content.decode()
+            assert content
+            assert marks not in content, page
 
 
 @pytest.mark.parametrize("query", ["Plans", "Hello", "Hi"])
