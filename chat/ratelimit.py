@@ -13,6 +13,11 @@ from .protocol.errors import ErrorCode, Refused
 MAX_NEW_SOCKETS = 25
 """How many sockets a user may open at once if they do nothing else: a browser with a dozen tabs, after a restart."""
 
+COMMANDS_PER_SOCKET = 4
+"""How many commands a new socket costs at most: its snapshot costs as much. A large COMMAND_BURST does not raise it."""
+
+MAX_OPEN_SOCKETS = 100
+"""How many sockets a user may have open: every frame of a conversation is sent to each of them."""
 
 FRAMES_PER_COMMAND = 10
 """How many frames a user may send for each command of their limit. A tab acknowledges once a second what it reads."""
@@ -51,10 +56,12 @@ class SocketBucket(Bucket):
     def __init__(self) -> None:
         super().__init__()
         self._frames, self._chars = Bucket(), Bucket()
+        self.open = 0
+        """How many sockets are being served."""
 
     def take_socket(self, now: float) -> float:
-        """Take the tokens of a new socket, whose snapshot costs as much as many commands."""
-        return self.take(now, conf.COMMAND_BURST / MAX_NEW_SOCKETS)
+        """Take the tokens of a new socket. Returns 0, or the seconds to wait."""
+        return self.take(now, min(COMMANDS_PER_SOCKET, conf.COMMAND_BURST / MAX_NEW_SOCKETS))
 
     def take_frame(self, now: float, chars: int) -> bool:
         """Count a frame before it is parsed. Returns False if there were too many, or too long ones: a client that

@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import activate, override
 from django.utils.translation import gettext as _
 
-from .. import i18n, metrics, store
+from .. import i18n, metrics, ratelimit, store
 from ..concurrency import cancel_and_wait, now
 from ..node import node
 from ..protocol import commands, events, objects
@@ -94,12 +94,16 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 raise Closed(4401)
             client.set(self.user.pk)
             self._bucket = self.node.buckets.of(self.user.pk)
-            if self._bucket.take_socket(now()):
+            if self._bucket.take_socket(now()) or self._bucket.open >= ratelimit.MAX_OPEN_SOCKETS:
                 metrics.count("sockets_rate_limited")
                 await asyncio.sleep(REFUSED_FOR)
                 raise Closed(4429)
-            await self.node.open()
-            await self._serve()
+            self._bucket.open += 1
+            try:
+                await self.node.open()
+                await self._serve()
+            finally:
+                self._bucket.open -= 1
         except Closed as closed:
             await self._close(closed.code)
         except asyncio.CancelledError:

@@ -145,7 +145,7 @@ def test_who_opens_too_many_sockets_is_refused_and_nobody_else(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.NOUS_CHAT = {"COMMAND_RATE": 0.0001}
+    settings.NOUS_CHAT = {"COMMAND_RATE": 0.0001, "COMMAND_BURST": 8}
     monkeypatch.setattr(ratelimit, "MAX_NEW_SOCKETS", 2)
     monkeypatch.setattr(base, "REFUSED_FOR", 0.0)
 
@@ -159,6 +159,36 @@ def test_who_opens_too_many_sockets_is_refused_and_nobody_else(
             assert peer.snapshot
 
     scenario(connect)
+
+
+def test_who_has_many_sockets_open_gets_no_more_until_one_closes(
+    scenario: Callable[..., Any], people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each frame of a conversation is sent to every socket, so their number multiplies what one user costs."""
+    monkeypatch.setattr(ratelimit, "MAX_OPEN_SOCKETS", 2)
+    monkeypatch.setattr(base, "REFUSED_FOR", 0.0)
+
+    async def connect() -> None:
+        async with InProcess(people["ada"], room.pk) as kept:
+            async with InProcess(people["ada"]) as peer:
+                await peer.until(lambda: peer.events)
+                async with InProcess(people["ada"], room.pk) as third:
+                    assert await third.wait_closed() == 4429
+                async with InProcess(people["bob"], room.pk) as other:
+                    assert other.snapshot
+            async with InProcess(people["ada"], room.pk) as again:
+                assert again.snapshot
+            assert kept.closed is None
+
+    scenario(connect)
+
+
+def test_a_large_burst_of_commands_leaves_the_rate_of_sockets(settings: Any) -> None:
+    settings.NOUS_CHAT = {"COMMAND_RATE": 20.0, "COMMAND_BURST": 10_000}
+    bucket = ratelimit.SocketBucket()
+    while not bucket.take_socket(0.0):
+        pass
+    assert [bucket.take_socket(10.0) for _ in range(20)] == [0.0] * 20
 
 
 Scenario = Callable[..., Any]
