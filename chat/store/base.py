@@ -4,12 +4,14 @@ Each function runs inside its caller's transaction. Functions that return a quer
 """
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import Prefetch, Q, QuerySet
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,6 +22,11 @@ from ..protocol.errors import ErrorCode, Refused
 from .unit_of_work import locking
 
 PAGE_SIZE = 50
+
+MAX_PAGE_CHARS = 4_000_000
+"""How many characters of texts one page of messages holds. Fifty answers of the greatest length would take 200 MB for
+each reader.
+"""
 
 REACHABLE = Q(shown=True) | Q(alternative_of__isnull=False)
 """Messages that people can reach: those that are shown, and the alternatives to them."""
@@ -142,9 +149,15 @@ def read_message(message_id: UUID) -> objects.Message:
 
 
 def read_page(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
-    """The newest `limit` messages (older than number `before`, if given) in order, and whether there are older ones."""
+    """The newest `limit` messages (older than number `before`, if given) in order, and whether there are older ones.
+
+    Fewer, but at least one, if they are longer than MAX_PAGE_CHARS.
+    """
     rows = shown_messages(conversation_id).order_by("-seq")
     if before is not None:
         rows = rows.filter(seq__lt=before)
-    newest_first = list(rows[: limit + 1])
-    return [objects.Message.of(row) for row in reversed(newest_first[:limit])], len(newest_first) > limit
+    lengths = list(rows.values_list(Length("text") + Length("thinking"), flat=True)[: limit + 1])
+    fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(lengths))
+    size = min(max(fitting, 1), limit)
+    newest_first = list(rows[:size])
+    return [objects.Message.of(row) for row in reversed(newest_first)], len(lengths) > size
