@@ -16,7 +16,7 @@ from ..realtime import groups, layer
 from ..realtime.layer import LayerMessage
 from ..store import executor
 from .base import Closed, Socket
-from .flow_control import FlowControl
+from .flow_control import LIMIT, FlowControl
 from .typing_indicator import TypingIndicator
 
 
@@ -71,6 +71,8 @@ class ConversationConsumer(Socket):
             await layer.send_to_group(groups.owner(self.conversation_id), present)
         elif message["type"] == "who_is_here":
             self.node.presence.publish_soon(self.conversation_id)
+        elif self._flow.behind and len(message.get("text", "")) > LIMIT and "run" not in message:
+            self.resnapshot()  # when the reader has taken what is under way; this frame would have to wait in memory
         elif "run" not in message:
             await super().forward(message)
             if "over" in message:
