@@ -96,8 +96,9 @@ class Turns:
         if not self._active[who]:
             del self._active[who]
         for following, queue in self._waiting.items():
-            if self._may_begin(following):
-                begun = queue[0]
+            # Those that are cancelled leave the queue when their tasks notice it.
+            begun = next((future for future in queue if not future.cancelled()), None)
+            if begun is not None and self._may_begin(following):
                 self._active[following] += 1
                 self._waiting.move_to_end(following)
                 self._forget(following, begun)

@@ -16,50 +16,29 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from chat.turns import give_up_turn
+from chat.turns import Crowded, Turns, give_up_turn
 
 AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
 """How many passwords a process checks at the same time."""
 
-MAX_WAITING = 30
-"""How many requests may wait for that. Further ones are refused."""
+MAX_WAITING = 10
+"""How many more requests of one client may wait for that. Clients take turns, so a crowd at one address does not keep
+others from signing in.
+"""
 
 ATTEMPTS = 20
-"""How many attempts in a row may fail for one username, in one process."""
+"""How many attempts in a row may fail for one username, or in one session, in one process."""
 
 ATTEMPT_EVERY = 5.0
 """Seconds after which one more attempt is accepted."""
 
 MAX_NAMES = 10_000
-"""How many usernames are remembered: the last ones."""
-
-
-class Gate:
-    """Lets requests that check a password pass. One per event loop, because it waits there, without a thread."""
-
-    def __init__(self) -> None:
-        self._free = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self._waiting >= MAX_WAITING
-
-    async def enter(self, view: Callable[[], HttpResponseBase]) -> HttpResponseBase | None:
-        """Run `view` in a thread when it is its turn. None if too many wait already."""
-        if self.is_full:
-            return None
-        give_up_turn()  # of HTTP requests: those who only wait here, or compute outside of the interpreter, need none
-        self._waiting += 1
-        try:
-            async with self._free:
-                return await sync_to_async(view)()
-        finally:
-            self._waiting -= 1
+"""How many of them are remembered: the last ones."""
 
 
 class Attempts:
@@ -83,7 +62,7 @@ class Attempts:
         self._names.pop(name, None)
 
 
-_gates: "WeakKeyDictionary[asyncio.AbstractEventLoop, Gate]" = WeakKeyDictionary()
+_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
 _attempts = Attempts()
 
 
@@ -95,15 +74,21 @@ def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[
         call = functools.partial(view, request, *args, **kwargs)
         if request.method != "POST":
             return await sync_to_async(call)()
-        name = _account_name(request.POST.get("username", ""))  # Django's form calls it so, whatever the user model
-        gate = _gates.setdefault(asyncio.get_running_loop(), Gate())
-        # Without a check there is no attempt: a crowd of invented names must not push out those that are remembered.
-        wait = _attempts.take(name, monotonic()) if name and not gate.is_full else 0.0
-        if not wait and (response := await gate.enter(call)) is not None:
-            if response.status_code == 302:
-                _attempts.succeeded(name)
-            return response
-        return await sync_to_async(_refuse)(request, wait or ATTEMPT_EVERY)
+        # Django's form calls it so, whatever the user model. Whoever changes a password has a session.
+        who = _account_name(request.POST.get("username", "")) or request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        turns = _turns.setdefault(asyncio.get_running_loop(), Turns(AT_ONCE, 1, MAX_WAITING))
+        give_up_turn()  # of HTTP requests: those who only wait here, or compute outside of the interpreter, need none
+        try:
+            async with turns.turn():
+                wait = _attempts.take(who, monotonic()) if who else 0.0
+                if not wait:
+                    response = await sync_to_async(call)()
+                    if response.status_code == 302:
+                        _attempts.succeeded(who)
+                    return response
+        except Crowded:
+            wait = ATTEMPT_EVERY
+        return await sync_to_async(_refuse)(request, wait)
 
     return wrapped
 

@@ -24,6 +24,7 @@ from ..node import node
 from ..node.http import MAX_BODY
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..store.executor import run_request
+from ..turns import client
 
 logger = logging.getLogger("nous_chat.api")
 
@@ -60,6 +61,7 @@ async def _respond(
     try:
         if not await run_request(_is_signed_in, request):
             raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
+        client.set(request.user.pk)  # in the queue, all sessions of a user are one client
         count(request.user.pk)
         return await view()
     except Refused as refused:

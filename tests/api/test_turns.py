@@ -250,3 +250,27 @@ def test_a_request_that_waits_for_the_storage_has_no_turn() -> None:
         await reading
 
     serve(scenario)
+
+
+def test_a_turn_passes_those_who_have_just_gone() -> None:
+    """They are cancelled in the same moment, and have not noticed it yet."""
+
+    async def scenario(view: View, ask: Ask) -> None:
+        turns = Turns(1, 1)
+
+        async def wait() -> None:
+            async with turns.turn():
+                await asyncio.sleep(0)
+
+        client.set("eve")
+        async with turns.turn():
+            gone, other = asyncio.create_task(wait()), asyncio.create_task(wait())
+            await settle()
+            gone.cancel()
+        await asyncio.wait_for(other, 10)
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert not turns._active
+        assert not turns._waiting
+
+    serve(scenario)
