@@ -156,8 +156,9 @@ def read_page(conversation_id: UUID, before: int | None, limit: int) -> tuple[li
     rows = shown_messages(conversation_id).order_by("-seq")
     if before is not None:
         rows = rows.filter(seq__lt=before)
-    lengths = list(rows.values_list(Length("text") + Length("thinking"), flat=True)[: limit + 1])
-    fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(lengths))
+    found = list(rows.values_list("seq", Length("text") + Length("thinking"))[: limit + 1])
+    fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(length for _, length in found))
     size = min(max(fitting, 1), limit)
-    newest_first = list(rows[:size])
-    return [objects.Message.of(row) for row in reversed(newest_first)], len(lengths) > size
+    # By number: a message that came in since then must not push out the oldest one.
+    page = rows.filter(seq__in=[seq for seq, _ in found[:size]])
+    return [objects.Message.of(row) for row in page.order_by("seq")], len(found) > size

@@ -1,12 +1,6 @@
 """Flow control: a socket's reader may be at most LIMIT characters behind."""
 
-from collections.abc import Callable
-from typing import Any
-
 from chat.consumers.flow_control import LIMIT, PATIENCE, FlowControl
-
-from ..support.client import InProcess
-from ..support.protocol_client import Frame
 
 RUN, OTHER = "a" * 32, "b" * 32
 
@@ -89,27 +83,3 @@ def test_nobody_is_behind_after_the_end_of_a_run() -> None:
     flow.finish(RUN)
     assert not flow.behind
     assert not flow.exhausted(1000.0)
-
-
-class Silent(InProcess):
-    """A reader who acknowledges nothing."""
-
-    def apply(self, frame: Frame) -> list[Frame]:
-        super().apply(frame)
-        return []
-
-
-def test_a_reader_who_is_behind_gets_no_long_end_but_a_snapshot(
-    scenario: Callable[..., Any], people: Any, room: Any, model: Any
-) -> None:
-    """The end of a run carries the whole text, again for each reader who stands still."""
-    model(f"words@n={2 * LIMIT // 100},chars=100")
-
-    async def talk() -> None:
-        async with InProcess(people["ada"], room.pk) as ada, Silent(people["bob"], room.pk) as bob:
-            await ada.say("Hello")
-            answer = await ada.ended_answer()
-            assert (await bob.hear("snapshot", 2))["messages"][-1] == answer
-            assert not bob.of_type("run.finished")
-
-    scenario(talk)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -203,6 +204,27 @@ def test_a_page_of_very_long_messages_holds_fewer(
         lengths.append([len(message.text) for message in page])
         before = page[0].seq
     assert lengths == [[200], [50, 40], [30, 60]]
+
+
+def test_a_message_that_comes_in_while_a_page_is_read_pushes_out_no_other(
+    people: dict[str, Any], room: Conversation
+) -> None:
+    for text in ("one", "two", "three"):
+        post(people["ada"], room, text)
+    late: list[str] = []
+
+    def meanwhile(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if "LENGTH" in sql and not late:
+            late.append("four")
+            post(people["ada"], room, "four")
+        return result
+
+    with connection.execute_wrapper(meanwhile):
+        page, more = store.list_messages(people["ada"].pk, room.pk, None, 50)
+    assert [message.text for message in page] == ["one", "two", "three"]
+    assert late
+    assert not more
 
 
 def test_opening_a_long_conversation_costs_as_many_queries_as_a_short_one(

@@ -208,7 +208,8 @@ async def stopped_readers(arena: Arena) -> Answers:
     asking = await arena.opened(person)
     for number in range(1, 4):
         await asking.say("Please do words@n=1900,chars=1000")
-        await asking.hear("run.finished", number)
+        await asking.hear("run.started", number)
+        await asking.ended_answer()
     arena.answers["connected"] += sum(peer.closed is None for peer in stalled)
     for peer in stalled:
         peer.connection.transport.abort()

@@ -11,9 +11,9 @@ async def ask(arena: Arena, person: Visitor, question: str, seconds: float = 60)
     """Ask the agent, whose provider does what the last word says, and count how the run ends."""
     peer = await arena.opened(person)
     await peer.say(f"Please do {question}")
-    finished = await peer.hear("run.finished", seconds=seconds)
-    error = finished["error"]
-    arena.answers[finished["status"] + (f" {error['code']}" if error else "")] += 1
+    await peer.hear("run.started", seconds=seconds)
+    ended = (await peer.ended_answer(seconds))["run"]
+    arena.answers[ended["status"] + (f" {ended['error']['code']}" if ended["error"] else "")] += 1
 
 
 async def ask_all(arena: Arena, number: int, question: str) -> Answers:
@@ -68,6 +68,6 @@ async def killed_process(arena: Arena) -> Answers:
     await asking.until(lambda: asking.delta_chars > 200_000, 30)
     await asyncio.sleep(2)
     os.kill(arena.target.pids[1], signal.SIGKILL)
-    finished = await watching.hear("run.finished", seconds=60)
-    arena.answers[f"{finished['status']} {(finished['error'] or {}).get('code')}"] += 1
+    ended = (await watching.ended_answer())["run"]
+    arena.answers[f"{ended['status']} {(ended['error'] or {}).get('code')}"] += 1
     return arena.answers
