@@ -5,12 +5,12 @@ Each function runs inside its caller's transaction. Functions that return a quer
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,6 +20,8 @@ from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .unit_of_work import locking
+
+T = TypeVar("T", bound=Model)
 
 PAGE_SIZE = 50
 
@@ -74,24 +76,36 @@ def lock_conversation(conversation_id: UUID) -> Conversation:
         return Conversation.objects.select_for_update().get(pk=conversation_id)
 
 
+def lock_if_exists(conversation_id: UUID) -> Conversation | None:
+    """The same, for an id that a user gave."""
+    with locking(conversation_id):
+        return Conversation.objects.select_for_update().filter(pk=conversation_id).first()
+
+
 def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
     """Lock the conversation, then return the user's membership in it. Raises Refused(NOT_FOUND).
 
     The membership is read under the lock: a user who was removed, or whose role changed, while this waited for the lock
     must not act with the old role.
     """
-    with locking(conversation_id):
-        Conversation.objects.select_for_update().filter(pk=conversation_id).first()
+    lock_if_exists(conversation_id)
     return get_membership(user_id, conversation_id)
 
 
-def lock_user(user_id: Any) -> None:
-    """Lock a user's row until the transaction ends: for limits on what one user has in all conversations. Rows that
-    refer to the user can be inserted meanwhile.
+def lock_rows(rows: QuerySet[T], skip_locked: bool = False) -> QuerySet[T]:
+    """Lock rows, and those that they are joined with, until the transaction ends. Rows that refer to them can be
+    inserted meanwhile. `skip_locked` leaves out what somebody else has locked, if the database can.
     """
-    rows = get_user_model()._base_manager.filter(pk=user_id)
-    no_key = connections[rows.db].features.has_select_for_no_key_update
-    rows.select_for_update(no_key=no_key).values_list("pk").first()
+    features = connections[rows.db].features
+    return rows.select_for_update(
+        skip_locked=skip_locked and features.has_select_for_update_skip_locked,
+        no_key=features.has_select_for_no_key_update,
+    )
+
+
+def lock_user(user_id: Any) -> None:
+    """Lock a user's row until the transaction ends: for limits on what one user has in all conversations."""
+    lock_rows(get_user_model()._base_manager.filter(pk=user_id)).values_list("pk").first()
 
 
 def append_message(conversation: Conversation, **fields: Any) -> Message:

@@ -13,10 +13,10 @@ from ..models import Conversation, Participant
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import conversation_not_found, lock_membership
+from .base import conversation_not_found, lock_if_exists, lock_membership
 from .conversations import find_conversation
 from .run_lifecycle import active_runs, stop_run
-from .unit_of_work import locking, unit_of_work
+from .unit_of_work import unit_of_work
 
 
 class DeletedConversation(Struct, frozen=True):
@@ -44,8 +44,7 @@ def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversat
 @unit_of_work()
 def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation:
     """Undo a deletion, as an owner. Changes nothing if the conversation is not deleted."""
-    with locking(conversation_id):  # or the conversation could be deleted again between the update and the answer
-        Conversation.objects.select_for_update().filter(pk=conversation_id).first()
+    lock_if_exists(conversation_id)  # or it could be deleted again between the update and the answer
     rows = Participant.objects.select_related("user", "conversation")
     participant = rows.filter(user=user_id, conversation=conversation_id).first()
     if participant is None or not policy().can_see(participant):

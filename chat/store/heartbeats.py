@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Case, F, Model, QuerySet, When
+from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -16,13 +15,11 @@ from ..engine.tokens import CHARS_PER_TOKEN
 from ..fulltext import make_index_text
 from ..models import Message, Run
 from ..protocol import objects
-from .base import lock_conversation
+from .base import lock_conversation, lock_rows
 from .bulk import CaseByPk
 from .run_lifecycle import HOSTED, Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
 from .search import index_message
 from .unit_of_work import skip_if_locked, unit_of_work
-
-T = TypeVar("T", bound=Model)
 
 
 class Checkpoint(Struct, frozen=True):
@@ -51,7 +48,7 @@ def heartbeat(
     The result says which runs to stop, so a stop takes effect even if the channel layer lost its message.
     """
     mine = Run.objects.filter(pk__in=runs, host=host, status__in=HOSTED)
-    free = list(_lock_free(mine).values_list("pk", flat=True))
+    free = list(lock_rows(mine.order_by("pk"), skip_locked=True).values_list("pk", flat=True))
     fields: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if places:
         place = CaseByPk(Run, "place", places)
@@ -61,8 +58,9 @@ def heartbeat(
     Run.objects.filter(pk__in=free).update(**fields)
     if checkpoints:
         written = {c.message: c.written.fields for c in checkpoints if c.run in free}
-        messages = Message.objects.filter(pk__in=list(written), run__status=Run.Status.RUNNING)
-        Message.objects.filter(pk__in=list(_lock_free(messages).values_list("pk", flat=True))).update(
+        messages = Message.objects.filter(pk__in=list(written), run__status=Run.Status.RUNNING).order_by("pk")
+        unlocked = list(lock_rows(messages, skip_locked=True).values_list("pk", flat=True))
+        Message.objects.filter(pk__in=unlocked).update(
             **{
                 name: CaseByPk(Message, name, {key: fields[name] for key, fields in written.items()})
                 for name in ("text", "thinking", "parts")
@@ -70,12 +68,6 @@ def heartbeat(
         )
     found = dict(mine.values_list("pk", "stop_requested_at"))
     return HeartbeatResult(mine=set(found), stop=[run_id for run_id, requested_at in found.items() if requested_at])
-
-
-def _lock_free(rows: QuerySet[T]) -> QuerySet[T]:
-    """Lock those of these rows that nobody else has locked. No transaction waits for the other rows."""
-    skip = connection.features.has_select_for_update_skip_locked
-    return rows.order_by("pk").select_for_update(skip_locked=skip, of=("self",), no_key=True)
 
 
 def ping_database() -> None:
@@ -88,8 +80,7 @@ def find_silent_runs() -> dict[UUID, datetime]:
     """Runs whose process has been silent for HOST_TIMEOUT, with their last heartbeats. Those that somebody has locked
     are left out: their process cannot write a heartbeat either.
     """
-    silent = _silent_runs()
-    return dict(_lock_free(silent).values_list("pk", "heartbeat_at"))
+    return dict(lock_rows(_silent_runs().order_by("pk"), skip_locked=True).values_list("pk", "heartbeat_at"))
 
 
 def _silent_runs() -> QuerySet[Run]:
@@ -164,7 +155,8 @@ def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = N
     free = Run.objects.filter(status=Run.Status.QUEUED, host="")
     if conversations is not None:
         free = free.filter(conversation__in=conversations)
-    adopted = list(_lock_free(free).order_by("created_at").values_list("pk", "conversation")[:limit])
+    oldest = lock_rows(free.order_by("created_at"), skip_locked=True)
+    adopted = list(oldest.values_list("pk", "conversation")[:limit])
     Run.objects.filter(pk__in=[run_id for run_id, _ in adopted]).update(host=host, heartbeat_at=timezone.now())
     return adopted
 
