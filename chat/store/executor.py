@@ -121,7 +121,7 @@ async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` for an HTTP request, beside the queue: lists, searches, and forks take their time."""
+    """Run `work` for an HTTP request, apart from the queue: lists, searches, and forks take their time."""
     return await _with_retries(_request_threads.run, work, *args, **kwargs)
 
 

@@ -91,7 +91,7 @@ def site(request: pytest.FixtureRequest, start_site: StartSite, stop_after: Call
 
 
 def test_a_long_body_is_refused_before_it_is_read(site: Site) -> None:
-    """Each request sends only the beginning of its body: whoever reads it whole never answers."""
+    """Each request sends only the beginning of its body: a server that reads it whole never answers."""
 
     async def talk() -> None:
         async with signed_in(site, "ada") as ada:

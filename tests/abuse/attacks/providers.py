@@ -1,4 +1,4 @@
-"""Attacks by a provider, or by whoever has it write: answers without end, bombs, calls, and a process that dies."""
+"""Attacks by a provider, or by a user who has it write: answers without end, bombs, calls, and a process that dies."""
 
 import asyncio
 import os
