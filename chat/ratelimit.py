@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.utils.translation import gettext as _
 
@@ -72,53 +72,43 @@ class SocketBucket(Bucket):
         return not (too_many or too_long)
 
 
-class Buckets:
-    """The buckets of users with sockets, by primary key, or of conversations. All sockets of a user in this process
-    share one.
+B = TypeVar("B", bound=Bucket)
 
-    It outlives the sockets, or closing them would be a way to a full one. This keeps the MAX_USERS who connected last.
+
+class Buckets(Generic[B]):
+    """Buckets by the primary key of a user, or of a conversation. Thread-safe.
+
+    They outlive sockets and requests, or closing one would be a way to a full bucket. Nothing tells when a user is
+    gone, so this keeps the MAX_KEPT that were asked for last.
     """
 
-    MAX_USERS = 10_000
+    MAX_KEPT = 10_000
 
-    def __init__(self) -> None:
-        self._by_user: OrderedDict[Any, SocketBucket] = OrderedDict()
+    def __init__(self, kind: type[B]) -> None:
+        self._kind = kind
+        self._kept: OrderedDict[Any, B] = OrderedDict()
+        self._lock = threading.RLock()
 
-    def of(self, user_id: Any) -> SocketBucket:
-        bucket = self._by_user.setdefault(user_id, SocketBucket())
-        self._by_user.move_to_end(user_id)
-        if len(self._by_user) > self.MAX_USERS:
-            self._by_user.popitem(last=False)
-        return bucket
-
-
-class RequestBuckets:
-    """The buckets of HTTP requests, by the user's primary key. Thread-safe.
-
-    Nothing tells when a user is gone, so this keeps the MAX_USERS who asked last.
-    """
-
-    MAX_USERS = 10_000
-
-    def __init__(self) -> None:
-        self._by_user: OrderedDict[Any, Bucket] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def take(self, user_id: Any, now: float, cost: float = 1.0) -> float:
-        """Take a token of this user's, or `cost`. Returns 0, or the seconds to wait if there is not enough."""
+    def of(self, key: Any) -> B:
+        """For callers on the event loop, which take from it by themselves."""
         with self._lock:
-            bucket = self._by_user.setdefault(user_id, Bucket())
-            self._by_user.move_to_end(user_id)
-            if len(self._by_user) > self.MAX_USERS:
-                self._by_user.popitem(last=False)
-            return bucket.take(now, cost)
+            bucket = self._kept.setdefault(key, self._kind())
+            self._kept.move_to_end(key)
+            if len(self._kept) > self.MAX_KEPT:
+                self._kept.popitem(last=False)
+            return bucket
+
+    def take(self, key: Any, now: float, cost: float = 1.0) -> float:
+        """Take a token, or `cost`, in any thread. Returns 0, or the seconds to wait if there is not enough."""
+        with self._lock:
+            return self.of(key).take(now, cost)
 
 
 FILE_COST = 0.25
 """What a request for a file takes from the bucket of files: a page full of pictures is loaded at once."""
 
-_requests = RequestBuckets()
-_files = RequestBuckets()
+_requests = Buckets(Bucket)
+_files = Buckets(Bucket)
 
 
 def check(user_id: Any, cost: float = 1.0) -> None:

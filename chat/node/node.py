@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError
 
 from .. import engine
 from ..concurrency import TaskSets, detached, now
-from ..ratelimit import Buckets
+from ..ratelimit import Bucket, Buckets, SocketBucket
 from ..realtime import inbox
 from ..realtime.hub import Hub
 from ..realtime.mailbox import Mailbox, mailbox
@@ -49,8 +49,8 @@ class Node:
         self.host = f"{socket.gethostname()[:50]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.process = Process(self.host, Liveness(now()))
         self.tasks = TaskSets()
-        self.buckets = Buckets()
-        self.typing = Buckets()
+        self.buckets = Buckets(SocketBucket)
+        self.typing = Buckets(Bucket)
         self.hub = Hub()
         self.outages = Outages(self.hub, self.tasks)
         self.inboxes = inbox.Inboxes(self.tasks.writing)

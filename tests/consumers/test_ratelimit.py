@@ -21,8 +21,8 @@ from ..support.pictures import png, png_chunk
 def low_rate(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A low rate, buckets that no other test has used, and a clock that stands still."""
     settings.NOUS_CHAT = {"COMMAND_RATE": 2.0, "COMMAND_BURST": 5}
-    monkeypatch.setattr(ratelimit, "_requests", ratelimit.RequestBuckets())
-    monkeypatch.setattr(ratelimit, "_files", ratelimit.RequestBuckets())
+    monkeypatch.setattr(ratelimit, "_requests", ratelimit.Buckets(ratelimit.Bucket))
+    monkeypatch.setattr(ratelimit, "_files", ratelimit.Buckets(ratelimit.Bucket))
     monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: 1.0))
 
 
@@ -47,25 +47,25 @@ def test_a_bucket_is_exhausted_after_many_refusals_and_recovers_after_a_wait() -
 
 
 def test_the_sockets_of_a_user_share_one_bucket_which_outlives_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratelimit.Buckets, "MAX_USERS", 2)
-    buckets = ratelimit.Buckets()
+    monkeypatch.setattr(ratelimit.Buckets, "MAX_KEPT", 2)
+    buckets = ratelimit.Buckets(ratelimit.SocketBucket)
     assert [buckets.of("ada").take(0.0) for _ in range(5)] == [0.0] * 5
     assert buckets.of("ada").take(0.0) > 0
     assert buckets.of("bob").take(0.0) == 0.0
     assert buckets.of("eve").take(0.0) == 0.0
-    assert len(buckets._by_user) == 2
+    assert len(buckets._kept) == 2
 
 
 def test_http_requests_have_a_bucket_per_user_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratelimit.RequestBuckets, "MAX_USERS", 2)
-    requests = ratelimit.RequestBuckets()
+    monkeypatch.setattr(ratelimit.Buckets, "MAX_KEPT", 2)
+    requests = ratelimit.Buckets(ratelimit.Bucket)
     assert [requests.take("ada", 0.0) for _ in range(5)] == [0.0] * 5
     for _ in range(100):
         wait = requests.take("ada", 0.0)
     assert 0 < wait <= 4, "however long a user keeps asking"
     assert requests.take("bob", 0.0) == 0.0
     assert requests.take("eve", 0.0) == 0.0
-    assert len(requests._by_user) == 2
+    assert len(requests._kept) == 2
 
 
 def test_too_many_http_requests_get_429_with_retry_after(client: Any, people: Any) -> None:
