@@ -26,7 +26,6 @@ async def join(request: HttpRequest, token: str) -> HttpResponse:
     invalid link, 403 for a user who was removed from the conversation, 409 for a full one.
     """
     user = await request.auser()
-    await executor.release_connection()
     try:
         if request.method == "POST":
             joining = participants.join(user, token)

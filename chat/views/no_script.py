@@ -21,7 +21,6 @@ from ..node import node
 from ..protocol import commands, events
 from ..protocol.errors import ErrorCode, Refused
 from ..runs.supervisor import NO_SOCKET
-from ..store import executor
 from . import page
 from .rate_limit import rate_limited
 
@@ -42,7 +41,6 @@ def conversations(request: HttpRequest) -> HttpResponse:
 async def create_conversation(request: HttpRequest) -> HttpResponse:
     """The form of the list. Leads to the new conversation."""
     user = await request.auser()
-    await executor.release_connection()
     created = await node.current().tasks.run_to_completion(conversation_actions.create(user))
     return redirect(created.url)
 
@@ -58,7 +56,6 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
     """
     # Asynchronous, because the answer runs as a task of this process's event loop.
     user = await request.auser()
-    await executor.release_connection()
     text = request.POST.get("text", "").replace("\r\n", "\n")
     command = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = node.current()

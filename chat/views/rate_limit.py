@@ -11,10 +11,15 @@ from django.shortcuts import render
 
 from .. import ratelimit
 from ..protocol.errors import Refused
+from ..store import executor
 
 
 def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator of a view for signed-in users, synchronous or asynchronous. Goes below `login_required`."""
+    """Decorator of a view for signed-in users, synchronous or asynchronous. Goes below `login_required`.
+
+    An asynchronous one begins without the database connection that its thread needed to find the user, because it waits
+    for other work; its `request.auser()` is loaded.
+    """
 
     @functools.wraps(view)
     def in_thread(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -30,6 +35,7 @@ def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
             ratelimit.check((await request.auser()).pk)
         except Refused as refused:
             return await sync_to_async(_refuse)(request, refused)
+        await executor.release_connection()
         return await view(request, *args, **kwargs)
 
     return on_loop if iscoroutinefunction(view) else in_thread
