@@ -12,7 +12,7 @@ from chat.node.http import MAX_BODY, UPLOADS_AT_ONCE, bounded, find_limit
 
 from ..support.client import Person, signed_in
 from ..support.pictures import png, png_chunk
-from ..support.servers import Site, Uvicorn
+from ..support.servers import Site
 from .test_outages import tuned
 from .test_slow_readers import MIB, memory
 
@@ -79,15 +79,6 @@ def upload(site: Site, path: str, person: Person | None = None, length: int = le
         Content_Type=f"multipart/form-data; boundary={BOUNDARY.decode()}",
         Content_Length=str(length),
     )
-
-
-@pytest.fixture(params=["daphne", "uvicorn"])
-def site(request: pytest.FixtureRequest, start_site: StartSite, stop_after: Callable[[Any], Any]) -> Site:
-    started = start_site(**tuned())
-    if request.param == "daphne":
-        return started
-    started.stop()
-    return stop_after(Uvicorn(started.env))  # type: ignore[no-any-return]
 
 
 def test_a_long_body_is_refused_before_it_is_read(site: Site) -> None:

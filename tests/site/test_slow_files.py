@@ -12,8 +12,7 @@ import pytest
 from ..support import servers
 from ..support.client import Person, signed_in
 from ..support.pictures import png, png_chunk
-from ..support.servers import Site, Uvicorn
-from .test_outages import tuned
+from ..support.servers import Site
 from .test_slow_readers import MIB, memory
 
 StartSite = Callable[..., Site]
@@ -41,15 +40,6 @@ def read_rest(connection: socket.socket, size: int) -> bytes:
         assert piece, found[:200]
         found += piece
     return found.split(b"\r\n\r\n", 1)[1]
-
-
-@pytest.fixture(params=["daphne", "uvicorn"])
-def site(request: pytest.FixtureRequest, start_site: StartSite, stop_after: Callable[[Any], Any]) -> Site:
-    started = start_site(**tuned())
-    if request.param == "daphne":
-        return started
-    started.stop()
-    return stop_after(Uvicorn(started.env))  # type: ignore[no-any-return]
 
 
 def test_slow_readers_of_the_largest_file_do_not_hold_it_in_memory(site: Site) -> None:
