@@ -16,7 +16,7 @@ is not allowed.
     prompts, prompt_files, summaries                          what models are sent
     budgets, pricing                                          what it costs
     retention                                                 what is erased
-    base, bulk, text, executor                                helpers
+    base, bulk, text, images, unit_of_work, executor          helpers
 """
 
 from .access import Access, check_access

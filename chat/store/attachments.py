@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from ..conf import conf
 from ..i18n import format_millions, format_size
-from ..images import InvalidImage, clean_image, detect_image_type
 from ..models import Attachment, Message, attachment_storage
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership
+from .images import InvalidImage, clean_image, detect_image_type
 from .quotas import check_new_file
 from .text import sanitize_text
 from .unit_of_work import unit_of_work

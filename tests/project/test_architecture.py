@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("agents", ("agents",), "the site's agents, by slug"),
     ("settings", ("conf", "i18n"), "the site's settings and languages"),
     ("search", ("fulltext",), "the words that the search index holds"),
-    ("tools", ("graphemes", "images", "logs", "metrics", "turns"), "helpers that know nothing of the chat"),
+    ("tools", ("graphemes", "logs", "metrics", "turns"), "helpers that know nothing of the chat"),
     ("engine", ("engine",), "agents and providers; knows no Django"),
 )
 """The layers of `chat`, top to bottom: name, modules and packages, purpose. Each imports only from layers below it.

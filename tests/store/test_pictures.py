@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import store
-from chat.images import InvalidImage, clean_image, detect_image_type, read_orientation
 from chat.models import Attachment, Conversation, attachment_storage
 from chat.protocol.errors import Refused
+from chat.store.images import InvalidImage, clean_image, detect_image_type, read_orientation
 
 from ..support.pictures import (
     GIF_DELAY,
