@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
@@ -34,7 +33,7 @@ MAX_WAITING = 200
 files.
 """
 
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
+_turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
 
 
 class TakeTurns:
@@ -59,11 +58,8 @@ class TakeTurns:
 
     async def _in_turn(self, request: HttpRequest) -> HttpResponseBase:
         client.set(request.COOKIES.get(settings.SESSION_COOKIE_NAME) or request.META.get("REMOTE_ADDR", ""))
-        loop = asyncio.get_running_loop()
-        if (turns := _turns.get(loop)) is None:
-            turns = _turns[loop] = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
         try:
-            async with turns.turn():
+            async with _turns.turn():
                 return await _to_its_end(self.get_response(request))
         except Crowded:
             refused = too_many_requests(1.0)

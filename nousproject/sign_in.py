@@ -4,7 +4,6 @@ Without this, thirty people who sign in at once take the processor from every st
 from every request.
 """
 
-import asyncio
 import functools
 import math
 import os
@@ -13,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -62,7 +60,7 @@ class Attempts:
         self._names.pop(name, None)
 
 
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
+_turns = Turns(AT_ONCE, 1, MAX_WAITING)
 _attempts = Attempts()
 
 
@@ -76,10 +74,9 @@ def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[
             return await sync_to_async(call)()
         # Django's form calls it so, whatever the user model. Whoever changes a password has a session.
         who = _account_name(request.POST.get("username", "")) or request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-        turns = _turns.setdefault(asyncio.get_running_loop(), Turns(AT_ONCE, 1, MAX_WAITING))
         give_up_turn()  # of HTTP requests: those who only wait here, or compute outside of the interpreter, need none
         try:
-            async with turns.turn():
+            async with _turns.turn():
                 wait = _attempts.take(who, monotonic()) if who else 0.0
                 if not wait:
                     response = await sync_to_async(call)()

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
@@ -99,7 +98,7 @@ _urgent_thread = Threads("urgent", 1)
 _request_threads = Threads("request", REQUEST_THREADS)
 _storage_threads = Threads("storage", STORAGE_THREADS)
 
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+_queue = Turns(IN_FLIGHT, per_client=1)
 
 
 async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -134,10 +133,7 @@ async def run_storage(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     if _inside_job.get():
         return await _queue_thread.run(work, *args, **kwargs)
-    loop = asyncio.get_running_loop()
-    if (queue := _queues.get(loop)) is None:
-        queue = _queues[loop] = Turns(IN_FLIGHT, per_client=1)
-    async with queue.turn():
+    async with _queue.turn():
         return await _queue_thread.run(work, *args, **kwargs)
 
 

@@ -20,8 +20,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_passwords_are_checked_one_at_a_time_and_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in, "AT_ONCE", 1)
-    monkeypatch.setattr(sign_in, "MAX_WAITING", 3)
+    monkeypatch.setattr(sign_in, "_turns", turns.Turns(1, 1, max_waiting=3))
     lock, finish, served = threading.Lock(), threading.Event(), list[str]()
 
     def check(request: HttpRequest) -> HttpResponse:

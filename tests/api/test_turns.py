@@ -16,7 +16,7 @@ from django.urls import path
 from chat import middleware
 from chat.concurrency import TaskSets
 from chat.store import executor
-from chat.turns import Turns, client, give_up_turn
+from chat.turns import Line, Turns, client, give_up_turn
 
 
 class View:
@@ -47,6 +47,10 @@ async def settle() -> None:
     """Let every task go as far as it can."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def line_of(turns: Turns) -> Line:
+    return turns._lines[asyncio.get_running_loop()]
 
 
 def request_of(client: str) -> Any:
@@ -83,7 +87,7 @@ def test_a_client_has_few_requests_at_once_and_others_do_not_wait_behind_its_que
 
 
 def test_a_process_has_few_requests_at_once_and_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "AT_ONCE", 1)
+    monkeypatch.setattr(middleware, "_turns", Turns(1, 1))
 
     async def scenario(view: View, ask: Ask) -> None:
         asked = [ask(client) for client in ("eve", "eve", "eve", "eve", "ada", "bob", "ada")]
@@ -96,7 +100,7 @@ def test_a_process_has_few_requests_at_once_and_clients_take_turns(monkeypatch: 
 
 
 def test_too_many_waiting_requests_of_one_client_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "MAX_WAITING", 3)
+    monkeypatch.setattr(middleware, "_turns", Turns(4, 1, max_waiting=3))
 
     async def scenario(view: View, ask: Ask) -> None:
         kept = [ask("eve") for _ in range(middleware.PER_CLIENT + 3)]
@@ -200,7 +204,7 @@ def test_a_turn_that_comes_as_its_client_goes_is_passed_on() -> None:
             await settle()
         gone.cancel()  # its turn has come, and it does not know yet
         await asyncio.wait_for(other, 10)
-        assert not turns._active
+        assert not line_of(turns).active
 
     serve(scenario)
 
@@ -220,9 +224,37 @@ def test_a_request_that_waits_for_something_else_gives_up_its_turn() -> None:
             await TaskSets().run_to_completion(work())
             client.set("ada")
             async with asyncio.timeout(10), turns.turn():
-                assert turns._active == {"ada": 1}
+                assert line_of(turns).active == {"ada": 1}
             client.set("eve")
-        assert not turns._active
+        assert not line_of(turns).active
+
+    serve(scenario)
+
+
+def test_a_thread_can_give_up_the_turn_in_which_it_works() -> None:
+    """A synchronous view that waits. The one whose turn it is then begins at once, although the loop was idle."""
+    free = threading.Event()
+
+    def wait() -> None:
+        give_up_turn()
+        free.wait(60)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        turns = Turns(1, 1)
+
+        async def work() -> None:
+            async with turns.turn():
+                await sync_to_async(wait)()
+
+        working = asyncio.create_task(work())
+        await settle()
+        try:
+            async with turns.turn():
+                assert not working.done()
+        finally:
+            free.set()
+        await working
+        assert not line_of(turns).active
 
     serve(scenario)
 
@@ -270,7 +302,7 @@ def test_a_turn_passes_those_who_have_just_gone() -> None:
         await asyncio.wait_for(other, 10)
         with pytest.raises(asyncio.CancelledError):
             await gone
-        assert not turns._active
-        assert not turns._waiting
+        assert not line_of(turns).active
+        assert not line_of(turns).waiting
 
     serve(scenario)
