@@ -121,7 +121,7 @@ def _kill(sites: list[Site]) -> None:
 
 
 def _trim(site: Site) -> None:
-    request = urllib.request.Request(f"{site.url}/abuse/trim", method="POST")
+    request = urllib.request.Request(f"{site.url}/probe/trim", method="POST")
     urllib.request.urlopen(request, timeout=10).close()
 
 
@@ -171,9 +171,9 @@ def start_testbed(
         stack.callback(_kill, sites)
         for _ in range(configuration.processes):
             if configuration.server == "uvicorn":
-                sites.append(Uvicorn(env, command=("tests.abuse.probe:application",), plain=plain))
+                sites.append(Uvicorn(env, command=("tests.support.probe:application",), plain=plain))
             else:
-                sites.append(Site(env, command=("tests.abuse.server",), plain=plain))
+                sites.append(Site(env, command=("tests.support.probed_server",), plain=plain))
         target = Target(
             ports=[site.port for site in sites],
             pids=[site.process.pid for site in sites],

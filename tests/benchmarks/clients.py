@@ -18,6 +18,9 @@ import websockets
 
 from .wire import WIDTH, Order, lags, microseconds
 
+OPENING = 120
+"""Seconds that opening a socket may take."""
+
 QUIET = (websockets.ConnectionClosed, OSError)
 
 
@@ -31,16 +34,22 @@ class Tally:
 
 
 class Viewer:
-    """One connection. `ask` orders a stream; viewers that do not ask only watch."""
+    """One connection. `ask` orders a stream, and another one after its end; viewers that do not ask only watch."""
 
     def __init__(self, address: str, tally: Tally, headers: dict[str, str] | None = None) -> None:
         self._address, self._headers, self._tally = address, headers, tally
+        self.ready = asyncio.Event()
+        self._renew()
+
+    def _renew(self) -> None:
+        """Forget the last stream."""
         self._text: list[str] = []
         self.deltas = 0
         """How many arrived as deltas, and not in a stored text."""
 
         self.asked = self.first = 0.0
-        self.ready = asyncio.Event()
+        """Seconds of the monotonic clock: when the stream was ordered, and when its first text arrived."""
+
         self.begun = asyncio.Event()
         self.over = asyncio.Event()
         self.end = ""
@@ -53,12 +62,13 @@ class Viewer:
             compression=None,
             max_size=None,
             ping_interval=None,
-            open_timeout=30,
+            open_timeout=OPENING,
             proxy=None,
         )
         self._reading = asyncio.create_task(self._read())
 
     async def ask(self, order: Order) -> None:
+        self._renew()
         self.asked = time.monotonic()
         await self._send(self._asking(order))
 
@@ -85,24 +95,23 @@ class Viewer:
     def _asking(self, order: Order) -> str:
         raise NotImplementedError
 
-    def _end_of_socket(self) -> str:
-        """What a close by the server means for the stream."""
-        return f"closed with {self._socket.close_code}"
-
     def _hear(self, frame: bytes) -> None:
         raise NotImplementedError
 
     def _take(self, text: str) -> None:
         now = microseconds()
-        if not self._text:
-            self.first = time.monotonic()
-            self.begun.set()
+        self._begin()
         self._text.append(text)
         self.deltas += len(text) // WIDTH
         self._tally.delivered += len(text) // WIDTH
         self._tally.frames += 1
         if self._tally.recording:
             self._tally.lags.extend(lags(text, now))
+
+    def _begin(self) -> None:
+        if not self.begun.is_set():
+            self.first = time.monotonic()
+            self.begun.set()
 
     async def _send(self, text: str) -> None:
         with suppress(*QUIET):
@@ -113,12 +122,14 @@ class Viewer:
             while True:
                 self._hear(await self._socket.recv(decode=False))
         except QUIET:
-            self.end = self.end or self._end_of_socket()
+            self.end = self.end or f"closed with {self._socket.close_code}"
             self.over.set()
 
 
 class RelayViewer(Viewer):
-    """A frame is the text of a delta. It is acknowledged like the site's, so that both servers receive as much."""
+    """A frame is the text of a delta; an empty one is the end. Deltas are acknowledged like the site's, so that both
+    servers receive as much.
+    """
 
     async def open(self) -> None:
         await super().open()
@@ -134,11 +145,12 @@ class RelayViewer(Viewer):
     def _asking(self, order: Order) -> str:
         return str(order)
 
-    def _end_of_socket(self) -> str:
-        return "completed" if self._socket.close_code == 1000 else super()._end_of_socket()
-
     def _hear(self, frame: bytes) -> None:
-        self._take(frame.decode())
+        if frame:
+            self._take(frame.decode())
+        else:
+            self.end = "completed"
+            self.over.set()
 
 
 class _Frame(msgspec.Struct):
@@ -160,6 +172,9 @@ class SiteViewer(Viewer):
     def __init__(self, address: str, tally: Tally, headers: dict[str, str] | None = None) -> None:
         super().__init__(address, tally, headers)
         self.gaps = 0
+
+    def _renew(self) -> None:
+        super()._renew()
         self._run: str | None = None
         self._seq = self._acknowledged = 0
         self._lost = False
@@ -196,6 +211,8 @@ class SiteViewer(Viewer):
             case "run.state" if heard.seq >= self._seq:
                 self._seq, self._text, self._lost = heard.seq, [heard.message["text"]], False
             case "run.finished":
+                if heard.status == "completed":
+                    self._begin()  # in case it brings the whole text
                 self._stored = heard.message["text"] if heard.message else ""
                 self.end = f"{heard.status}: {heard.error}" if heard.error else heard.status
                 self.over.set()

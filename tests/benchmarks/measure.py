@@ -64,8 +64,12 @@ class Pace:
     def __init__(self) -> None:
         self._samples: list[float] = []
 
+    def restart(self) -> None:
+        """Forget the samples until now."""
+        self._samples.clear()
+
     async def run(self) -> None:
-        """Take samples. Started and cancelled by `window`; nothing escapes."""
+        """Take samples. Started and cancelled by `pacing`; nothing escapes."""
         while True:
             await asyncio.sleep(0.1)
             started = time.thread_time_ns()

@@ -1,8 +1,8 @@
 """The bare relay, the floor for the site: no Django, no Channels, no database, and one reader per stream.
 
-`python -m tests.benchmarks.relay PORT UPSTREAM` serves a WebSocket with uvicorn on uvloop. Its first frame is an Order,
-which the relay sends to the upstream over plain httpx; then it sends the text of each delta as a frame. Closing the
-socket stops the stream.
+`python -m tests.benchmarks.relay PORT UPSTREAM` serves a WebSocket with uvicorn on uvloop. A client's frame is an
+Order, which the relay sends to the upstream over plain httpx; then it sends the text of each delta as a frame, and an
+empty frame at the end. All sockets share one HTTP client, as they do in the site. Closing the socket stops the stream.
 """
 
 import asyncio
@@ -29,15 +29,14 @@ class Relay:
         assert scope["type"] == "websocket"
         await receive()
         await send({"type": "websocket.accept"})
-        order = await receive()
-        if order["type"] == "websocket.disconnect":
-            return
-        relaying = asyncio.create_task(self._relay(order["text"], send))
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-        relaying.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await relaying
+        relaying: asyncio.Task[None] | None = None
+        while (frame := await receive())["type"] != "websocket.disconnect":
+            if frame["text"].startswith("stream="):  # others are acknowledgements
+                relaying = asyncio.create_task(self._relay(frame["text"], send))
+        if relaying is not None:
+            relaying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await relaying
 
     async def _relay(self, order: str, send: Callable[[Any], Awaitable[None]]) -> None:
         body = {"model": "bench", "messages": [{"role": "user", "content": order}], "stream": True}
@@ -48,7 +47,7 @@ class Relay:
                 text = json.loads(line[6:])["choices"][0]["delta"].get("content")
                 if text:
                     await send({"type": "websocket.send", "text": text})
-        await send({"type": "websocket.close", "code": 1000})
+        await send({"type": "websocket.send", "text": ""})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import websockets
 
 from .clients import QUIET
 from .measure import cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile
-from .targets import Bench, SiteTarget
+from .targets import SiteTarget
 
 PACE = 0.5
 """Seconds between two messages."""
@@ -111,18 +111,17 @@ class Reader:
                         self.ready.set()
 
 
-async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Room:
-    """Measure it. Each process serves half of the sockets, and the senders alternate between the processes."""
-    other = await asyncio.to_thread(target.site.second_process)
-    seats = target.room[:sockets]
-    addresses = [f"ws://127.0.0.1:{port}/ws/chat/{seats[0]['conversation']}/" for port in (target.port, other.port)]
-    readers = [Reader(addresses[place % 2], seat["cookie"]) for place, seat in enumerate(seats)]
+async def room(target: SiteTarget, sockets: int, posts: int) -> Room:
+    """Measure it. The sockets are spread over the processes of the site, and so are the senders."""
+    seats = target.cast.together[:sockets]
+    addresses = [f"ws://127.0.0.1:{port}/ws/chat/{seats[0].conversation}/" for port in target.ports]
+    readers = [Reader(addresses[place % len(addresses)], seat.cookie) for place, seat in enumerate(seats)]
     try:
         for at in range(0, len(readers), 10):
             await asyncio.gather(*(reader.open() for reader in readers[at : at + 10]))
         await asyncio.wait_for(asyncio.gather(*(reader.ready.wait() for reader in readers)), 120)
         await asyncio.sleep(3)  # until everybody has the presence events
-        clocks = _Clocks(target, other.process.pid)
+        clocks = _Clocks(target)
         sent = []
         for number in range(posts):
             sender = readers[number % len(readers)]
@@ -136,7 +135,6 @@ async def room(bench: Bench, target: SiteTarget, sockets: int, posts: int) -> Ro
         await asyncio.gather(
             *(reader.close() for reader in readers if hasattr(reader, "_socket")), return_exceptions=True
         )
-        other.kill()
 
 
 async def _wait_for_arrival(readers: Sequence[Reader], ids: Sequence[str]) -> None:
@@ -146,10 +144,10 @@ async def _wait_for_arrival(readers: Sequence[Reader], ids: Sequence[str]) -> No
 
 
 class _Clocks:
-    """CPU time since its creation: of the two processes, and of processes outside the benchmark."""
+    """CPU time since its creation: of the site's processes, and of processes outside the benchmark."""
 
-    def __init__(self, target: SiteTarget, second: int) -> None:
-        self._target, self._servers = target, (target.pid, second)
+    def __init__(self, target: SiteTarget) -> None:
+        self._target = target
         self._before = self._read()
 
     def since(self) -> tuple[float, float]:
@@ -157,7 +155,7 @@ class _Clocks:
         return servers, max(0.0, machine - ours) / now
 
     def _read(self) -> tuple[float, float, float, float]:
-        servers = sum(map(cpu_seconds, self._servers))
+        servers = self._target.cpu_seconds()
         ours = servers + cpu_seconds(os.getpid()) + family_cpu_seconds(self._target.aux)
         return servers, ours, machine_cpu_seconds(), time.monotonic()
 

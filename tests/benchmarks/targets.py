@@ -3,102 +3,154 @@
 `Bench` starts all of them before the first measurement and ends them after the last one.
 """
 
+import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ..support.servers import (
-    Database,
-    Server,
-    Site,
-    environment,
-    free_port,
-    postgres,
-    postgres_programs,
-    redis_binary,
-    running,
-    start_redis,
-)
+from ..support import servers
+from ..support.servers import Database, Server, Site, environment, free_port, running
 from .clients import RelayViewer, SiteViewer, Tally, Viewer
-from .measure import resident_mib
+from .measure import cpu_seconds, resident_mib
+from .people import Cast, Seat, Sizes
 
 RELAY = "bare relay"
-SITES = ("memory, SQLite", "Redis, SQLite", "Redis, PostgreSQL")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A configuration of the site."""
+
+    layer: str
+    database: str
+    processes: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.layer}, {self.database}" + (f", {self.processes} processes" if self.processes > 1 else "")
+
+
+KINDS = (
+    Kind("memory", "SQLite"),
+    Kind("Redis", "SQLite"),
+    Kind("Redis", "PostgreSQL"),
+    Kind("Redis", "SQLite", 2),
+    Kind("Redis", "PostgreSQL", 2),
+)
 
 
 class Target:
-    """A server under test. `aux` are the pids of Redis and PostgreSQL, if they work for it."""
+    """A server under test, of one process or several. `aux`: the pids of Redis and PostgreSQL, if they work for it."""
 
-    def __init__(self, name: str, server: Server, aux: tuple[int, ...] = ()) -> None:
-        self.name, self.pid, self.aux = name, server.process.pid, aux
-        self.port = server.port
+    is_site = False
+
+    def __init__(self, name: str, processes: list[Server], aux: tuple[int, ...] = ()) -> None:
+        self.name, self.processes, self.aux = name, processes, aux
         self.resident = 0.0
         """MiB after warming up."""
 
-    def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
-        """The viewers of one stream. The first of them asks for it."""
-        return [RelayViewer(f"ws://127.0.0.1:{self.port}/", tally) for _ in range(viewers)]
-
-    def note_memory(self) -> None:
-        self.resident = resident_mib(self.pid)
+    @property
+    def ports(self) -> list[int]:
+        return [process.port for process in self.processes]
 
     @property
-    def is_site(self) -> bool:
-        return self.name != RELAY
+    def pids(self) -> list[int]:
+        return [process.process.pid for process in self.processes]
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all processes."""
+        return sum(map(cpu_seconds, self.pids))
+
+    def resident_mib(self) -> float:
+        return sum(map(resident_mib, self.pids))
+
+    def audience(self, tally: Tally, viewers: int = 1, history: int = 0) -> list[Viewer]:
+        """The viewers of one stream, in a conversation with so many earlier messages. The first of them asks for it."""
+        return [RelayViewer(f"ws://127.0.0.1:{self.ports[0]}/", tally) for _ in range(viewers)]
+
+    def note_memory(self) -> None:
+        self.resident = self.resident_mib()
 
 
 class SiteTarget(Target):
-    """A site. `seats` are the users of people.py: those "alone" are used up one by one, those "together" share one
-    conversation.
-    """
+    """A site. Conversations are spread over its processes."""
 
-    def __init__(self, name: str, site: Site, seats: dict[str, list[dict[str, str]]], aux: tuple[int, ...]) -> None:
-        super().__init__(name, site, aux)
-        self.site = site
-        self.room = seats["together"]
-        self._seats = seats["alone"]
+    is_site = True
 
-    @property
-    def spans_processes(self) -> bool:
-        """Whether a second process of the site would get the events of this one."""
-        return self.name.startswith("Redis")
+    def __init__(self, kind: Kind, sites: list[Site], cast: Cast, aux: tuple[int, ...]) -> None:
+        super().__init__(str(kind), list(sites), aux)
+        self.kind, self.sites, self.cast = kind, sites, cast
+        self._seats = {history: deque(seats) for history, seats in cast.alone.items()}
+        self._turn = 0
 
-    def audience(self, tally: Tally, viewers: int = 1) -> list[Viewer]:
-        seat = self._seats.pop()
-        address = f"ws://127.0.0.1:{self.port}/ws/chat/{seat['conversation']}/"
-        return [SiteViewer(address, tally, {"Cookie": seat["cookie"]}) for _ in range(viewers)]
+    def audience(self, tally: Tally, viewers: int = 1, history: int = 0) -> list[Viewer]:
+        seat = self._seats[history].popleft()
+        if history:  # one message more or less makes no difference; new conversations are used once
+            self._seats[history].append(seat)
+        self._turn += 1
+        return [self.viewer(seat, tally, self._turn) for _ in range(viewers)]
+
+    def viewer(self, seat: Seat, tally: Tally, turn: int = 0) -> SiteViewer:
+        """A socket to this conversation, on the process whose turn it is."""
+        port = self.ports[turn % len(self.ports)]
+        address = f"ws://127.0.0.1:{port}/ws/chat/{seat.conversation}/"
+        return SiteViewer(address, tally, {"Cookie": seat.cookie})
+
+    async def probe(self, action: str) -> list[Any]:
+        """What each process answers to this action of tests/support/probe.py."""
+        return await asyncio.gather(*(asyncio.to_thread(_post, f"{site.url}/probe/{action}") for site in self.sites))
+
+    def kill(self) -> None:
+        """A graceful end would only take time."""
+        for site in self.sites:
+            site.kill()
+
+    async def restart(self) -> None:
+        """Replace all processes by new ones on the same ports."""
+        for number, site in enumerate(self.sites):
+            await asyncio.to_thread(site.kill)
+            self.sites[number] = await asyncio.to_thread(site.restarted)
+        self.processes = list(self.sites)
+
+
+def _post(url: str) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as answer:
+        return json.load(answer)
 
 
 class Bench:
-    """All servers. A context manager.
+    """All servers. A context manager."""
 
-    `seats`: the number of streams that each site will serve. `together`: the number of users in one conversation.
-    """
-
-    def __init__(self, sites: list[str], seats: int, together: int = 0) -> None:
-        self._sites, self._seats, self._together = sites, seats, together
+    def __init__(self, kinds: list[Kind], sizes: Sizes) -> None:
+        self._kinds, self._sizes = kinds, sizes
         self.targets: list[Target] = []
         self.patience = 0.0
-        """Seconds to wait for a quiet machine before each window."""
+        """Seconds to wait for a quiet machine before each measurement."""
 
         self.missing: dict[str, str] = {}
-        """Sites that cannot be measured here, and why."""
+        """Servers that cannot be measured here, and why."""
+
+        self._databases: dict[str, tuple[Database, Cast]] = {}
+        self._postgres: tuple[str, int] | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nous-bench-")))
             self._folder.chmod(0o755)
             self.upstream = stack.enter_context(_serving("upstream"))
-            self.targets.append(Target(RELAY, stack.enter_context(_serving("relay", self.upstream_url))))
-            for name in self._sites:
-                self._start_site(name, stack)
+            self.targets.append(Target(RELAY, [stack.enter_context(_serving("relay", self.upstream_url))]))
+            for kind in self._kinds:
+                if reason := _lacking(kind):
+                    self.missing[str(kind)] = reason
+                else:
+                    self.targets.append(self._start_site(kind, stack))
             self._stack = stack.pop_all()
         return self
 
@@ -109,33 +161,27 @@ class Bench:
     def upstream_url(self) -> str:
         return f"http://127.0.0.1:{self.upstream.port}"
 
+    @property
+    def sites(self) -> list[SiteTarget]:
+        return [target for target in self.targets if isinstance(target, SiteTarget)]
+
     def report(self) -> dict[str, Any]:
         """The upstream's report since the last call."""
         with urllib.request.urlopen(f"{self.upstream_url}/streams", timeout=10) as answer:
             report: dict[str, Any] = json.load(answer)
             return report
 
-    def _start_site(self, name: str, stack: ExitStack) -> None:
+    def _start_site(self, kind: Kind, stack: ExitStack) -> SiteTarget:
         aux: list[int] = []
-        redis_url = database_url = None
-        if name.startswith("Redis"):
-            if redis_binary() is None:
-                self.missing[name] = "no Redis or Valkey here"
-                return
-            redis = start_redis()
+        redis_url = None
+        if kind.layer == "Redis":
+            redis = servers.start_redis()
             stack.enter_context(running(redis))
             aux.append(redis.process.pid)
             redis_url = f"redis://127.0.0.1:{redis.port}/0"
-        if name.endswith("PostgreSQL"):
-            database_url = os.environ.get("DATABASE_URL", "")
-            if not database_url.startswith("postgres"):
-                if (found := postgres_programs()) is None:
-                    self.missing[name] = "no PostgreSQL here, and none in DATABASE_URL"
-                    return
-                database_url, pid = stack.enter_context(postgres(found, self._folder / "postgres"))
-                aux.append(pid)
-        database = Database(self._folder, database_url)
-        stack.callback(database.drop)
+        database, cast = self._database(kind.database, stack)
+        if kind.database == "PostgreSQL" and self._postgres:
+            aux.append(self._postgres[1])
         env = environment(
             DEBUG=None,
             ALLOWED_HOSTS="127.0.0.1",
@@ -145,11 +191,45 @@ class Bench:
             NOUS_CHAT_MODEL="custom:bench",
             CUSTOM_BASE_URL=f"{self.upstream_url}/v1",
         )
-        people = [sys.executable, "-m", "tests.benchmarks.people", str(self._seats), str(self._together)]
-        seats = json.loads(subprocess.run(people, env=env, check=True, stdout=subprocess.PIPE).stdout)
-        site = Site(env, plain=True)
-        stack.callback(site.kill)  # a graceful end would only take time
-        self.targets.append(SiteTarget(name, site, seats, tuple(aux)))
+        sites: list[Site] = []
+        for _ in range(kind.processes):
+            sites.append(Site(env, command=("tests.support.probed_server",), plain=True))
+        target = SiteTarget(kind, sites, cast, tuple(aux))
+        stack.callback(target.kill)
+        return target
+
+    def _database(self, name: str, stack: ExitStack) -> tuple[Database, Cast]:
+        """The database with the people that sites of this kind get copies of."""
+        if name not in self._databases:
+            url = self._postgres_url(stack) if name == "PostgreSQL" else None
+            printed = []
+
+            def fill(env: dict[str, str]) -> None:
+                printed.append(servers.run(["-m", "tests.benchmarks.people", self._sizes.dump()], env))
+
+            database = Database(self._folder, url, fill=fill)
+            stack.callback(database.drop)
+            self._databases[name] = database, Cast.load(printed[0])
+        return self._databases[name]
+
+    def _postgres_url(self, stack: ExitStack) -> str:
+        given = os.environ.get("DATABASE_URL", "")
+        if given.startswith("postgres"):
+            return given
+        programs = servers.postgres_programs()
+        assert programs is not None
+        self._postgres = stack.enter_context(servers.postgres(programs, self._folder / "postgres"))
+        return self._postgres[0]
+
+
+def _lacking(kind: Kind) -> str:
+    """Why this kind of site cannot be started here, if so."""
+    if kind.layer == "Redis" and servers.redis_binary() is None:
+        return "no Redis or Valkey here"
+    given = os.environ.get("DATABASE_URL", "").startswith("postgres")
+    if kind.database == "PostgreSQL" and not given and servers.postgres_programs() is None:
+        return "no PostgreSQL here, and none in DATABASE_URL"
+    return ""
 
 
 @contextmanager

@@ -203,7 +203,8 @@ def start_replay() -> Upstream:
 class Database:
     """A migrated database with PEOPLE in it, made once and copied for each site: a file, or one on `DATABASE_URL`.
 
-    Processes that give the same `shared` folder use one template, made by the first of them.
+    Processes that give the same `shared` folder use one template, made by the first of them. `fill` puts more into the
+    template; it gets the environment of a program that opens it.
     """
 
     def __init__(
@@ -212,10 +213,11 @@ class Database:
         server_url: str | None = None,
         settings: str = "nousproject.settings",
         shared: Path | None = None,
+        fill: Callable[[dict[str, str]], None] | None = None,
     ) -> None:
         self._folder, self._template_folder = folder, shared or folder
         self._server = server_url if server_url and server_url.startswith("postgres") else None
-        self._settings = settings
+        self._settings, self._fill = settings, fill
         self._copies: list[str] = []
         self._owns_template = shared is None
         self._template = self._prepare() if shared is None else once(shared / f"database-{settings}", self._prepare)
@@ -224,6 +226,8 @@ class Database:
         template = self._new(self._template_folder)
         env = environment(DATABASE_URL=template, DJANGO_SETTINGS_MODULE=self._settings)
         run(["-m", "tests.support.prepare"], env)
+        if self._fill is not None:
+            self._fill(env)
         return template
 
     def copy(self) -> str:

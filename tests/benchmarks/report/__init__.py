@@ -1,0 +1,89 @@
+"""The report: results to tables and verdicts, in Markdown that reads well in a terminal. Pure.
+
+answers.py  whole answers, arrivals, reconnects, startup   streams.py  streams, fan-out, stops, memory
+room.py, engine.py, page.py                                tables.py   what all of them use
+"""
+
+from dataclasses import dataclass, field
+
+from ..answers import Answers, Counts
+from ..arrivals import Arrivals
+from ..engine import EngineCosts
+from ..measure import median
+from ..page import PageCosts
+from ..reconnects import Reconnects
+from ..room import Room
+from ..startup import Startup
+from ..windows import Stops, Window
+from . import answers, engine, page, room, streams, tables
+from .streams import Memory
+
+
+@dataclass
+class Results:
+    machine: list[str]
+    answers: list[Answers] = field(default_factory=list)
+    counts: list[Counts] = field(default_factory=list)
+    arrivals: list[Arrivals] = field(default_factory=list)
+    reconnects: list[Reconnects] = field(default_factory=list)
+    startups: list[Startup] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    fan_out: list[Window] = field(default_factory=list)
+    stops: list[Stops] = field(default_factory=list)
+    rooms: list[Room] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    engine: EngineCosts | None = None
+    page: PageCosts | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+    busy: float = 0.0
+    """Share of a core that other processes took before the run."""
+
+
+def render(results: Results) -> str:
+    windows = [*results.windows, *results.fan_out]
+    par = median([*(a.pace for a in results.answers), *(w.pace for w in windows)])
+    merged, fan_out = streams.merge(results.windows, par), streams.merge(results.fan_out, par)
+    whole = answers.merge(results.answers, results.counts, par)
+    parts = ["\n".join(results.machine)]
+    if results.busy > 0.25:
+        parts.append(f"The machine was busy before the run: other processes took {results.busy:.0%} of a core.")
+    for heading, table in (
+        ("Whole answers, all asked for at once", whole and answers.answers(whole)),
+        ("Arrivals: starts spread evenly", results.arrivals and answers.arrivals(results.arrivals)),
+        ("Reconnects", results.reconnects and answers.reconnects(results.reconnects)),
+        ("Startup", results.startups and answers.startups(results.startups)),
+        ("Streams", merged and streams.streams(merged)),
+        ("Fan-out, per delta and viewer", fan_out and streams.fan_out(fan_out)),
+        ("Stop", results.stops and streams.stops(results.stops)),
+        (
+            "A conversation over two processes: ms from sending a message until everybody has it",
+            results.rooms and room.rooms(results.rooms),
+        ),
+        ("Memory", results.memory and streams.memory(results.memory)),
+        ("The engine alone", results.engine and engine.engine(results.engine)),
+        ("A page", results.page and page.page(results.page)),
+        ("Not available", "\n".join(f"- {name}: {why}" for name, why in results.missing.items())),
+        ("Goals", "\n".join(_goals(results, whole, merged))),
+        ("Doubtful windows", "\n".join(_doubts(results))),
+    ):
+        if table:
+            parts += [f"## {heading}", table]
+    return "\n\n".join(parts)
+
+
+def _goals(results: Results, whole: list[answers.Merged], merged: list[streams.Merged]) -> list[str]:
+    return [
+        *answers.goals(whole, results.arrivals, results.reconnects, results.startups),
+        *streams.goals(merged),
+        *room.goals(results.rooms),
+        *(engine.goals(results.engine) if results.engine else []),
+        *(page.goals(results.page) if results.page else []),
+    ]
+
+
+def _doubts(results: Results) -> list[str]:
+    kinds = [
+        *((f"{a.target}, {a.shape}", a.shares.doubts) for a in results.answers),
+        *((f"{w.target}, {w.streams} x {w.viewers}", w.doubts) for w in [*results.windows, *results.fan_out]),
+    ]
+    return tables.doubts(kinds)

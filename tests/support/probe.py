@@ -1,0 +1,37 @@
+"""The site with endpoints for those who measure it, all of them POST:
+
+/probe/trim    collects garbage and gives free memory back to the system. Without it, the allocator keeps what it once
+               needed, and a leak could not be told from that
+/probe/count   starts counting statements and transactions (statements.py)
+/probe/counts  stops counting; answers {"statements", "transactions"}
+"""
+
+import ctypes
+import gc
+import json
+import sys
+from typing import Any
+
+from nousproject.asgi import application as site
+
+from .statements import Statements
+
+_statements = Statements()
+
+
+def _trim() -> None:
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+ENDPOINTS = {"/probe/trim": _trim, "/probe/count": _statements.start, "/probe/counts": _statements.stop}
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] != "http" or scope["path"] not in ENDPOINTS:
+        await site(scope, receive, send)
+        return
+    answer = json.dumps(ENDPOINTS[scope["path"]]()).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": answer})

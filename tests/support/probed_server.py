@@ -1,0 +1,12 @@
+"""`python -m tests.support.probed_server [daphne's options]`: the site's own server, with the endpoints of probe.py."""
+
+import sys
+
+import django
+
+from nousproject import server
+
+if __name__ == "__main__":
+    django.setup()
+    server.APPLICATION = "tests.support.probe:application"
+    server.serve(sys.argv[1:])
