@@ -114,7 +114,7 @@ class Node:
                 task.cancel()
             await _wait(tasks.watching, 1)
         with suppress(DatabaseError, InterfaceError, TimeoutError):
-            await asyncio.wait_for(self.read_markers.write(), WRITE_TIMEOUT)
+            await asyncio.wait_for(self.read_markers.write_all(), WRITE_TIMEOUT)
         await self._resources.aclose()
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce, Greatest
 
 from ..models import Conversation, Message, Participant
 from ..permissions import policy
@@ -46,14 +46,18 @@ def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
     A marker never moves back, and users who may not see the conversation have none.
     """
     rows = Participant.objects.filter(conversation=conversation_id, conversation__deleted_at=None, user__in=read)
-    moved: dict[int, list[Participant]] = {}
+    moved: list[Any] = []
+    positions: dict[int, list[int]] = {}
     for row in rows.select_related("user", "conversation"):
         seq = min(read[row.user_id], row.conversation.last_seq)
         if row.last_read < seq and policy().can_see(row):
-            moved.setdefault(seq, []).append(row)
-    for seq, participants in moved.items():
-        rows.filter(pk__in=[row.pk for row in participants], last_read__lt=seq).update(last_read=seq)
-    return [row.user_id for participants in moved.values() for row in participants]
+            moved.append(row.user_id)
+            positions.setdefault(seq, []).append(row.pk)
+    if moved:
+        # One statement, even if everybody has read up to another message.
+        position = Case(*(When(pk__in=keys, then=Value(seq)) for seq, keys in positions.items()))
+        rows.filter(user__in=moved).update(last_read=Greatest("last_read", position))
+    return moved
 
 
 def advance_last_read(conversation: Conversation, user_id: Any, seq: int) -> None:

@@ -4,9 +4,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from chat import store
 from chat.models import Conversation, Message, Participant
 from chat.protocol import objects
+from chat.realtime import read_markers
+from chat.store import executor
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, post, state_of
@@ -78,7 +82,47 @@ def test_read_markers_of_many_users_are_written_in_two_queries(
     people: Any, room: Conversation, django_assert_num_queries: Any
 ) -> None:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
-    post(people["ada"], room)
+    for _ in range(3):
+        post(people["ada"], room)
     with django_assert_num_queries(2 + 2):  # a savepoint around them
-        news = store.mark_read(room.pk, {people[name].pk: 1 for name in ("bob", "eve", "ada")})
-    assert set(news) == {people["bob"].pk, people["eve"].pk}, "ada wrote it, and has read it"
+        news = store.mark_read(room.pk, {people["bob"].pk: 1, people["eve"].pk: 2, people["ada"].pk: 2})
+    assert set(news) == {people["bob"].pk, people["eve"].pk}, "ada wrote them, and has read them"
+    assert [state_of(people[name], room).last_read for name in ("ada", "bob", "eve")] == [3, 1, 2]
+
+
+def test_of_a_crowd_that_reads_at_once_everybody_has_their_turn(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_markers, "BATCH", 1)
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    post(people["ada"], room)
+
+    async def talk() -> None:
+        markers = read_markers.ReadMarkers()
+        markers.note(room.pk, people["bob"].pk, 1)
+        markers.note(room.pk, people["eve"].pk, 1)
+        await markers.write()
+        markers.note(room.pk, people["bob"].pk, 1)
+        read = [await executor.run(state_of, people[name], room) for name in ("bob", "eve")]
+        assert [state.last_read for state in read] == [1, 0]
+        await markers.write()
+        assert (await executor.run(state_of, people["eve"], room)).last_read == 1
+
+    scenario(talk)
+
+
+def test_at_shutdown_all_markers_are_written(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_markers, "BATCH", 1)
+    Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
+    post(people["ada"], room)
+
+    async def talk() -> None:
+        markers = read_markers.ReadMarkers()
+        for name in ("bob", "eve"):
+            markers.note(room.pk, people[name].pk, 1)
+        await markers.write_all()
+
+    scenario(talk)
+    assert [state_of(people[name], room).unread for name in ("bob", "eve")] == [0, 0]
