@@ -177,7 +177,9 @@ async def mentions(arena: Arena) -> Answers:
 
 @attack("rate_limited, closed 4429, connected", "connected")
 async def big_room(arena: Arena) -> Answers:
-    """In a conversation of 500 people, 200 are connected; all of them type and read as often as they may, for 8 s."""
+    """In a conversation of 500 people, 200 come at once; all of them type and read as often as they may, for 8 s. One
+    of them posts twice a second, so that there is something to read.
+    """
     seats = arena.cast.crowd[: arena.size(200)]
     peers: list[Socket] = []
 
@@ -188,7 +190,12 @@ async def big_room(arena: Arena) -> Answers:
 
     async def fidget(number: int, peer: Socket) -> None:
         for i in range(arena.size(160)):
-            await peer.send("typing", on=i % 2 == 0) if i % 4 else await peer.send("read", seq=i)
+            if number == 0 and i % 10 == 0:
+                await peer.say("Read this.")
+            elif i % 4 == 0:
+                await peer.send("read", seq=i)
+            else:
+                await peer.send("typing", on=i % 2 == 0)
             peer.events.clear()
             await asyncio.sleep(0.05)
 
@@ -200,11 +207,15 @@ async def big_room(arena: Arena) -> Answers:
 
 @attack("closed 4408, connected", "connected")
 async def stopped_readers(arena: Arena) -> Answers:
-    """50 sockets of one conversation stop reading while a model streams 2 MB as fast as it goes, three times."""
+    """50 sockets of one conversation, opened as fast as a user may, stop reading while a model streams 2 MB as fast as
+    it goes, three times.
+    """
     person = arena.attackers(1)[0]
-    stalled = [await arena.opened(person) for _ in range(arena.size(50))]
-    for peer in stalled:
-        peer.connection.transport.pause_reading()
+    stalled: list[Socket] = []
+    for _ in range(arena.size(50)):
+        stalled.append(await arena.opened(person))
+        stalled[-1].connection.transport.pause_reading()
+        await asyncio.sleep(0.15 / arena.scale)
     asking = await arena.opened(person)
     for number in range(1, 4):
         await asking.say("Please do words@n=1900,chars=1000")
