@@ -35,19 +35,29 @@ class Bucket:
     """
 
     def __init__(self) -> None:
-        self._tokens = float(conf.COMMAND_BURST)
+        self._tokens = float(self.burst)
         self._then: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Tokens gained a second."""
+        return conf.COMMAND_RATE
+
+    @property
+    def burst(self) -> float:
+        """Tokens held at most."""
+        return conf.COMMAND_BURST
 
     def take(self, now: float, cost: float = 1.0) -> float:
         """Take a token, or what the request costs. Returns 0, or the seconds to wait if there is not enough."""
-        gained = 0.0 if self._then is None else (now - self._then) * conf.COMMAND_RATE
-        tokens = min(self._tokens + gained, conf.COMMAND_BURST) - cost
-        self._then, self._tokens = now, max(tokens, -conf.COMMAND_BURST - 1.0)
-        return 0.0 if self._tokens >= 0 else (cost - self._tokens) / conf.COMMAND_RATE
+        gained = 0.0 if self._then is None else (now - self._then) * self.rate
+        tokens = min(self._tokens + gained, self.burst) - cost
+        self._then, self._tokens = now, max(tokens, -self.burst - 1.0)
+        return 0.0 if self._tokens >= 0 else (cost - self._tokens) / self.rate
 
     @property
     def exhausted(self) -> bool:
-        return self._tokens < -conf.COMMAND_BURST
+        return self._tokens < -self.burst
 
 
 class SocketBucket(Bucket):
@@ -70,6 +80,14 @@ class SocketBucket(Bucket):
         too_many = self._frames.take(now, 1 / FRAMES_PER_COMMAND)
         too_long = self._chars.take(now, chars / CHARS_PER_COMMAND)
         return not (too_many or too_long)
+
+
+class TypingBucket(Bucket):
+    """The bucket of a conversation's typing events, in this process. A token pays for one delivery: a frame to a socket
+    of the conversation, or to an inbox. Hundreds of people who type would cost the square of their number.
+    """
+
+    rate, burst = 200.0, 400.0
 
 
 B = TypeVar("B", bound=Bucket)

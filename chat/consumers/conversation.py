@@ -44,7 +44,7 @@ class ConversationConsumer(Socket):
         self._person = objects.Person(snapshot.you.id, snapshot.you.name)
         self._role = snapshot.you.role
         self._typing = self._typing or TypingIndicator(
-            self.conversation_id, self._person, self.node.typing.of(self.conversation_id)
+            self.conversation_id, self._person, self.node.typing.of(self.conversation_id), self.node.presence
         )
         self._flow = FlowControl()
         self.reads = self.conversation_id
@@ -70,7 +70,7 @@ class ConversationConsumer(Socket):
             present = {"type": "reader_present", "conversation": self.conversation_id.hex}
             await layer.send_to_group(groups.owner(self.conversation_id), present)
         elif message["type"] == "who_is_here":
-            self.node.presence.publish_soon(self.conversation_id)
+            self.node.presence.publish_soon(self.conversation_id, message["host"])
         elif self._flow.behind and len(message.get("text", "")) > LIMIT and "run" not in message:
             self.resnapshot()  # when the reader has taken what is under way; this frame would have to wait in memory
         elif "run" not in message:

@@ -8,8 +8,9 @@ from uuid import UUID
 from .. import store
 from ..concurrency import now
 from ..protocol import events, objects
-from ..ratelimit import Bucket
+from ..ratelimit import TypingBucket
 from ..realtime import groups
+from ..realtime.presence import Presence
 from ..store import executor
 
 REPEAT_AFTER = 5.0
@@ -18,21 +19,17 @@ REPEAT_AFTER = 5.0
 BURST, WINDOW = 5, 10.0
 """A socket may begin to type BURST times in WINDOW seconds; the rest is not published."""
 
-ROOM_COST = 5.0
-"""Tokens of the conversation's bucket that each beginning takes, so that a process publishes four a second: hundreds of
-people who type cost the square of their number.
-"""
-
 MAX_INBOXES = 50
 """Conversations with at most this many participants show typing in inboxes too."""
 
 
 class TypingIndicator:
-    """Whether the person at one socket is typing."""
+    """Whether the person at one socket is typing. `bucket` is the conversation's."""
 
-    def __init__(self, conversation_id: UUID, person: objects.Person, room: Bucket) -> None:
+    def __init__(self, conversation_id: UUID, person: objects.Person, bucket: TypingBucket, presence: Presence) -> None:
         self._conversation_id = conversation_id
-        self._room = room
+        self._bucket = bucket
+        self._presence = presence
         self._person = person
         self._on = False
         self._published_at: deque[float] = deque(maxlen=BURST)
@@ -42,7 +39,9 @@ class TypingIndicator:
         """Publish that the user is typing or has stopped, unless readers know. Raises Refused if they may not post."""
         at = now()
         if on and self._may_publish(at):
+            self._pay(self._presence.count_sockets(self._conversation_id))
             self._audience = await executor.run(store.list_typing_audience, user_id, self._conversation_id, MAX_INBOXES)
+            self._pay(len(self._audience))
             self._on = True
             self._published_at.append(at)
             await self._publish(True)
@@ -55,7 +54,14 @@ class TypingIndicator:
             return False
         if len(self._published_at) == BURST and at - self._published_at[0] <= WINDOW:
             return False
-        return not self._room.take(at, ROOM_COST)
+        # A refusal takes nothing: those who type on would silence the others.
+        return not self._bucket.take(at, 0)
+
+    def _pay(self, deliveries: int) -> None:
+        """Pay for the frame that shows that the user is typing, and for the one that they have stopped. Others may have
+        to wait for that.
+        """
+        self._bucket.take(now(), 2 * deliveries)
 
     async def _publish(self, on: bool) -> None:
         event = events.Typing(conversation=self._conversation_id, user=self._person, on=on)

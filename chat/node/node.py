@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError
 
 from .. import engine
 from ..concurrency import TaskSets, detached, now
-from ..ratelimit import Bucket, Buckets, SocketBucket
+from ..ratelimit import Buckets, SocketBucket, TypingBucket
 from ..realtime import inbox
 from ..realtime.hub import Hub
 from ..realtime.mailbox import Mailbox, mailbox
@@ -50,7 +50,7 @@ class Node:
         self.process = Process(self.host, Liveness(now()))
         self.tasks = TaskSets()
         self.buckets = Buckets(SocketBucket)
-        self.typing = Buckets(Bucket)
+        self.typing = Buckets(TypingBucket)
         self.hub = Hub()
         self.outages = Outages(self.hub, self.tasks)
         self.inboxes = inbox.Inboxes(self.tasks.writing)

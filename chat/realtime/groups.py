@@ -7,7 +7,7 @@ A layer loses messages by design, so nothing that must arrive depends on it
                   run, seq  of a delta or a tool call, as well: its run, and its number in it
                   over      of `run.finished`, as well: its run
     resnapshot              to the same sockets: frames were lost, send a new snapshot
-    who_is_here             to every socket of a conversation: every process publishes its people
+    who_is_here   host      to every socket of a conversation: every process but the asking one publishes its people
     roll_call               to the same sockets: is anybody reading? answered by `reader_present`
     check_access            to every socket of a user, or of a conversation: re-check access
     signed_out    session   to every socket of a user: close, if this session is yours

@@ -16,6 +16,11 @@ logger = logging.getLogger("nous_chat.realtime")
 INTERVAL = 0.5
 """Seconds between two publications for one conversation, however many people come and go."""
 
+PAUSE_PER_SOCKET = 0.02
+"""Seconds between two publications for each socket that shows the conversation, if that is longer: each of them gets
+the names of all.
+"""
+
 REPEAT_AFTER = 20.0
 """Seconds after which a process publishes its people again although nothing has changed."""
 
@@ -44,10 +49,14 @@ class Presence:
         if people.pop(socket, None) is not None:
             self._changed.add(conversation_id)
 
-    def publish_soon(self, conversation_id: UUID) -> None:
-        """Another process asks for our people."""
-        if conversation_id in self._here:
+    def publish_soon(self, conversation_id: UUID, host: str) -> None:
+        """A process asks for our people. If it is this one, it has just published them."""
+        if conversation_id in self._here and host != self._host:
             self._changed.add(conversation_id)
+
+    def count_sockets(self, conversation_id: UUID) -> int:
+        """How many sockets of this process show a conversation."""
+        return len(self._here.get(conversation_id, {}))
 
     async def run(self) -> None:
         """Publish what has changed, and every REPEAT_AFTER the rest. Started by `Node.open`, cancelled by `Node.drain`;
@@ -58,8 +67,10 @@ class Presence:
             try:
                 for conversation_id in self._due(loop.time()):
                     await self._publish(conversation_id, loop.time())
-                while self._to_ask:
-                    await layer.send_to_group(groups.conversation(self._to_ask.pop()), {"type": "who_is_here"})
+                    if conversation_id in self._to_ask:
+                        self._to_ask.remove(conversation_id)
+                        question = {"type": "who_is_here", "host": self._host}
+                        await layer.send_to_group(groups.conversation(conversation_id), question)
             except Exception:
                 logger.exception("Presence could not be published")
             await asyncio.sleep(INTERVAL)
@@ -72,9 +83,15 @@ class Presence:
 
     def _due(self, now: float) -> list[UUID]:
         old = [conversation_id for conversation_id, at in self._published_at.items() if now - at > REPEAT_AFTER]
-        due = [*self._changed, *(conversation_id for conversation_id in old if conversation_id not in self._changed)]
-        self._changed.clear()
+        self._changed.update(old)
+        due = [conversation_id for conversation_id in self._changed if self._may_publish(conversation_id, now)]
+        self._changed.difference_update(due)
         return due
+
+    def _may_publish(self, conversation_id: UUID, now: float) -> bool:
+        published_at = self._published_at.get(conversation_id)
+        pause = min(PAUSE_PER_SOCKET * self.count_sockets(conversation_id), REPEAT_AFTER)
+        return published_at is None or now - published_at >= pause
 
     async def _publish(self, conversation_id: UUID, now: float) -> None:
         people = {person.id: person for person in self._here.get(conversation_id, {}).values()}

@@ -302,21 +302,3 @@ def test_uploads_count_by_their_size(client: Any, people: Any, settings: Any, tm
     large = png(2, 2, png_chunk(b"iCCP", bytes(3 * 1024 * 1024)))
     answers = [client.post(path, {"file": SimpleUploadedFile("a.png", large)}).status_code for _ in range(2)]
     assert answers == [201, 429]
-
-
-def test_of_a_room_full_of_people_who_type_only_some_are_shown(
-    scenario: Callable[..., Any], people: Any, room: Conversation, settings: Any
-) -> None:
-    settings.NOUS_CHAT = {"COMMAND_RATE": 0.0001, "COMMAND_BURST": 9}  # enough for one
-
-    async def type_both() -> None:
-        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
-            for peer, other in ((ada, bob), (bob, ada)):
-                await peer.send("typing", on=True, ref="typing")
-                assert (await peer.answered("typing"))["type"] == "ack"
-                await other.send("ping", ref="then")
-                await other.answered("then")
-            await bob.hear("typing")
-            assert {event["user"]["name"] for event in bob.of_type("typing") + ada.of_type("typing")} == {"ada"}
-
-    scenario(type_both)

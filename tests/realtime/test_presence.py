@@ -5,12 +5,16 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from chat import ratelimit
+from chat.concurrency import now
 from chat.consumers import typing_indicator
 from chat.models import Conversation, Participant
+from chat.node import node
 from chat.protocol import objects
 from chat.realtime import groups, layer, presence
 from chat.realtime.mailbox import mailbox
@@ -65,8 +69,71 @@ def test_a_process_publishes_its_people_when_asked(scenario: Scenario, people: A
             await ada.until(lambda: names(ada) == {"ada"})
             await asyncio.sleep(2 * presence.INTERVAL)
             before = len(ada.of_type("presence"))
-            await layer.send_to_group(groups.conversation(room.pk), {"type": "who_is_here"})
+            await layer.send_to_group(groups.conversation(room.pk), {"type": "who_is_here", "host": "another"})
             await ada.hear("presence", before + 1)
+
+    scenario(talk)
+
+
+def test_the_more_sockets_a_conversation_has_the_less_often_its_presence_is_published(
+    scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "INTERVAL", 0.01)
+    monkeypatch.setattr(presence, "PAUSE_PER_SOCKET", 600)
+    published: list[tuple[str, int]] = []
+
+    async def publish(group: str, event: Any) -> None:
+        published.append((group, len(event.people)))
+
+    monkeypatch.setattr(groups, "publish", publish)
+
+    async def talk() -> None:
+        people = presence.Presence("one")
+        running = asyncio.create_task(people.run())
+        other = uuid.uuid4()
+        here, there = groups.conversation(room.pk), groups.conversation(other)
+        async with asyncio.timeout(30):
+            for number, (conversation_id, group) in enumerate(((room.pk, here), (room.pk, here), (other, there))):
+                people.enter(conversation_id, f"socket {number}", objects.Person(str(number), "ada"))
+                while number != 1 and (group, 1) not in published:
+                    await asyncio.sleep(0.01)
+            assert published == [(here, 1), (there, 1)]
+            monkeypatch.setattr(presence, "PAUSE_PER_SOCKET", 0)
+            while (here, 2) not in published:
+                await asyncio.sleep(0.01)
+            people.leave(room.pk, "socket 0")
+            monkeypatch.setattr(presence, "PAUSE_PER_SOCKET", 600)
+            people.leave(room.pk, "socket 1")
+            while (here, 0) not in published:  # nobody is left to be spared
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+    scenario(talk)
+
+
+def test_a_process_does_not_answer_its_own_question(
+    scenario: Scenario, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "INTERVAL", 0.01)
+
+    async def talk() -> None:
+        async with mailbox() as box, mailbox() as box_of_other:
+            other = uuid.uuid4()
+            await box.join(groups.conversation(room.pk))
+            await box_of_other.join(groups.conversation(other))
+            people = presence.Presence("one")
+            people.enter(room.pk, "a socket", objects.Person("1", "ada"))
+            running = asyncio.create_task(people.run())
+            async with asyncio.timeout(30):
+                assert (await box.receive())["type"] == "frame"
+                question = await box.receive()
+                people.publish_soon(room.pk, question["host"])
+                people.enter(other, "another socket", objects.Person("1", "ada"))
+                assert (await box_of_other.receive())["type"] == "frame"
+                people.publish_soon(room.pk, "another")
+                people.enter(room.pk, "a third socket", objects.Person("2", "bob"))
+                assert "bob" in (await box.receive())["text"], "the first frame since then"
+            running.cancel()
 
     scenario(talk)
 
@@ -184,6 +251,55 @@ def test_repeated_typing_is_published_only_a_limited_number_of_times(
             assert len(ada.of_type("typing")) == 2 * typing_indicator.BURST
 
     scenario(talk)
+
+
+@pytest.mark.parametrize(("readers", "shown"), [(0, ["ada", "bob"]), (5, ["ada"])])
+def test_how_many_people_are_shown_to_type_depends_on_how_many_would_be_told(
+    scenario: Scenario,
+    people: Any,
+    room: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+    readers: int,
+    shown: list[str],
+) -> None:
+    monkeypatch.setattr(ratelimit.TypingBucket, "rate", 0.0001)
+    monkeypatch.setattr(ratelimit.TypingBucket, "burst", 10)  # `on` and `off` cost two sockets and an inbox six
+
+    async def type_all() -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(InProcess(people["eve"]))
+            ada, bob = [await stack.enter_async_context(InProcess(people[name], room.pk)) for name in ("ada", "bob")]
+            for _ in range(readers):
+                await stack.enter_async_context(InProcess(people["bob"], room.pk))
+            for peer in (ada, bob):
+                await peer.send("typing", on=True, ref="typing")
+                assert (await peer.answered("typing"))["type"] == "ack"
+            await ada.say("That is all")
+            await ada.hear("message.created")  # takes the same path, after the typing events
+            assert [event["user"]["name"] for event in ada.of_type("typing")] == shown
+
+    scenario(type_all)
+
+
+def test_those_who_type_although_they_are_not_shown_do_not_silence_the_others(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ratelimit.TypingBucket, "rate", 0.0001)
+    monkeypatch.setattr(ratelimit.TypingBucket, "burst", 1)
+
+    async def type_on() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.send("typing", on=True, ref="shown")
+            await ada.answered("shown")
+            bucket = node.current().typing.of(room.pk)
+            wait = bucket.take(now(), 0)
+            assert wait
+            for number in range(20):
+                await bob.send("typing", on=True, ref=str(number))
+                await bob.answered(str(number))
+            assert bucket.take(now(), 0) <= wait
+
+    scenario(type_on)
 
 
 # --- Over several processes
