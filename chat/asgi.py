@@ -19,7 +19,8 @@ from django.urls import path
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
-from .node.http import bounded
+from .node.http import ASGIApplication, limit_bodies
+from .node.http_turns import take_turns
 from .routing import websocket_urlpatterns
 from .store import executor
 
@@ -32,6 +33,13 @@ def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
     `max_body` is for a site without uploads of its own: the longest body, in bytes, of a request to its other URLs.
     """
     return ProtocolTypeRouter({"http": bounded(http, max_body), "websocket": websocket(), "lifespan": lifespan})
+
+
+def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
+    """The site's HTTP application, with bodies limited and few requests at once. `application` does it; this is for a
+    site that routes by itself.
+    """
+    return limit_bodies(take_turns(http), max_body)
 
 
 def websocket() -> Any:

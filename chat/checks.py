@@ -11,7 +11,6 @@ nous_chat.W009  SQLite without WAL or immediate transactions
 nous_chat.W010  no ASGI_APPLICATION
 nous_chat.W011  HOST_TIMEOUT is too short
 nous_chat.W012  a budget in money, but a model without a price
-nous_chat.W013  a synchronous middleware below TakeTurns
 """
 
 from typing import Any
@@ -20,7 +19,6 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 from . import conf, engine
 from .agents import build, model_of
@@ -135,23 +133,6 @@ def check_serving(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
-
-
-@register("nous_chat")
-def check_turns(**_: Any) -> list[CheckMessage]:
-    turns = "chat.middleware.TakeTurns"
-    if turns not in settings.MIDDLEWARE:
-        return []
-    below = settings.MIDDLEWARE[settings.MIDDLEWARE.index(turns) + 1 :]
-    return [
-        Warning(
-            f"{name} is synchronous, so Django runs {turns} in its thread, where requests do not take turns.",
-            hint="Use an asynchronous version of it, as nousproject/static.py does with WhiteNoise.",
-            id="nous_chat.W013",
-        )
-        for name in below
-        if not getattr(import_string(name), "async_capable", False)
-    ]
 
 
 @register("nous_chat")

@@ -17,7 +17,7 @@ class Permissions:
     in a conversation may stop runs, decide on tool calls and delete messages as owners may.
 
     Every method gets rows that are already loaded (a participant with its user and conversation). Avoid queries: lists
-    call `can_see` for every conversation.
+    call `can_see` for every conversation. Never wait for a network: all sockets share the thread that calls these.
     """
 
     def can_see(self, participant: Participant) -> bool:

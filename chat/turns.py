@@ -7,7 +7,7 @@ from contextvars import Context, ContextVar
 from weakref import WeakKeyDictionary
 
 client: ContextVar[Hashable] = ContextVar("client", default=None)
-"""Whose work the current task does: a user's primary key, a session, an address, or a run's conversation. None is the
+"""Whose work the current task does: a user's primary key, an address, or a run's conversation. None is the
 process itself.
 """
 

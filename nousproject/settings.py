@@ -35,7 +35,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "chat.middleware.TakeTurns",
     "django.middleware.security.SecurityMiddleware",
     "nousproject.csp.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -130,7 +129,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 if not DEBUG:
     # After the middlewares that add security headers, which static files get as well. There is none for
     # Cross-Origin-Resource-Policy: the sandboxed frame of diagrams, which has no origin, loads scripts from here.
-    MIDDLEWARE.insert(3, "nousproject.static.StaticFiles")
+    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "nousproject.static.HashedStaticFiles"},

@@ -1,4 +1,4 @@
-"""Bounds for HTTP requests, as ASGI middleware around the site's application (`bounded`).
+"""Limits for the bodies of HTTP requests, as ASGI middleware around the site's application (`limit_bodies`).
 
 Django reads a request's body whole before it knows who sent it or which view it is for: into memory, and from
 FILE_UPLOAD_MAX_MEMORY_SIZE on into a temporary file. For the chat's own URLs, this middleware decides what it may read.
@@ -8,19 +8,16 @@ the whole one. Requests to all other URLs pass unchanged, unless the site gives 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from importlib import import_module
-from io import BytesIO
 from typing import Any
 from weakref import WeakValueDictionary
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
-from django.core.handlers.asgi import ASGIRequest
 from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 
 from ..conf import conf
 from ..store import executor
+from . import sessions
 
 MAX_BODY = 64 * 1024
 """The longest body of a request that is neither an upload nor a form, in bytes."""
@@ -48,7 +45,7 @@ _max_other_body: int | None = None
 """The limit for URLs that are not the chat's. Here, because daphne asks for it before the application does."""
 
 
-def bounded(application: ASGIApplication, max_body: int | None = None) -> ASGIApplication:
+def limit_bodies(application: ASGIApplication, max_body: int | None = None) -> ASGIApplication:
     """The application with bodies of the chat's requests bounded, and without waiting for slow readers while it holds a
     database connection. `max_body` bounds requests to all other URLs in the same way; None leaves them alone.
     """
@@ -113,7 +110,7 @@ async def _open_body(scope: dict[str, Any], receive: Receive, limit: int) -> "Bo
         return Body(receive, min(limit, MAX_BODY))  # Django understands no multipart form without a length
     if length > limit:
         return Body(receive, NOTHING)
-    user = await executor.run_request(_find_user, scope)
+    user = await executor.run_request(sessions.find_user, sessions.read_cookie(scope))
     if user is None:
         return Body(receive, NOTHING)
     key = asyncio.get_running_loop(), user
@@ -121,15 +118,6 @@ async def _open_body(scope: dict[str, Any], receive: Receive, limit: int) -> "Bo
         slots = _uploads[key] = asyncio.Semaphore(UPLOADS_AT_ONCE)
     await slots.acquire()
     return Body(receive, limit, slots)
-
-
-def _find_user(scope: dict[str, Any]) -> Any:
-    """The user id in the session whose cookie the request carries; None if nobody is signed in. The view authenticates
-    the user. Not by `get_user`, which can replace a session: then its cookie would be worth nothing to the view.
-    """
-    cookies = ASGIRequest(scope, BytesIO()).COOKIES
-    session = import_module(settings.SESSION_ENGINE).SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
-    return session.get(SESSION_KEY)
 
 
 class Body:

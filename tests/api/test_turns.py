@@ -1,4 +1,4 @@
-"""HTTP clients take turns: one with many requests does not hold up the others."""
+"""Clients take turns: one with many requests does not hold up the others. tests/site/test_turns.py has real servers."""
 
 import asyncio
 import threading
@@ -6,36 +6,41 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import markcoroutinefunction, sync_to_async
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
-from django.test.utils import override_settings
-from django.urls import path
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import OperationalError
 
-from chat import middleware
 from chat.concurrency import TaskSets
+from chat.node import http_turns
 from chat.store import executor
 from chat.turns import Line, Turns, client, give_up_turn
 
+BODY = {"type": "http.request", "body": b"", "more_body": False}
+GONE = {"type": "http.disconnect"}
+
 
 class View:
-    """Answers nothing until it is told to. `active` are the clients it works for."""
+    """An application that answers nothing until it is told to. `active` are the clients it works for."""
 
     def __init__(self) -> None:
         self.active: list[str] = []
         self.served: list[str] = []
         self._free = asyncio.Semaphore(0)
 
-    async def __call__(self, request: Any) -> HttpResponse:
-        client = request.COOKIES["sessionid"]
-        self.active.append(client)
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        if message == GONE:
+            return
+        address = scope["client"][0]
+        self.active.append(address)
         try:
             await self._free.acquire()
-            self.served.append(client)
+            self.served.append(address)
         finally:
-            self.active.remove(client)
-        return HttpResponse()
+            self.active.remove(address)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
 
     async def finish(self, number: int = 1) -> None:
         for _ in range(number):
@@ -45,7 +50,7 @@ class View:
 
 async def settle() -> None:
     """Let every task go as far as it can."""
-    for _ in range(20):
+    for _ in range(30):
         await asyncio.sleep(0)
 
 
@@ -53,21 +58,40 @@ def line_of(turns: Turns) -> Line:
     return turns._lines[asyncio.get_running_loop()]
 
 
-def request_of(client: str) -> Any:
-    request = RequestFactory().get("/")
-    request.COOKIES["sessionid"] = client
-    return request
+class Request:
+    """A request of a client without a session, who goes when `hang_up` is called. `status` is that of the response."""
+
+    def __init__(self, application: Any, address: str, *body: dict[str, Any]) -> None:
+        self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        for message in body or (BODY,):
+            self._messages.put_nowait(message)
+        self.sent: list[dict[str, Any]] = []
+        scope = {"type": "http", "client": (address, 1), "headers": []}
+        self.task = asyncio.create_task(application(scope, self._messages.get, self._send))
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    def send_body(self) -> None:
+        self._messages.put_nowait(BODY)
+
+    def hang_up(self) -> None:
+        self._messages.put_nowait(GONE)
+
+    async def status(self) -> int | None:
+        await self.task
+        return self.sent[0]["status"] if self.sent else None
 
 
-Ask = Callable[[str], "asyncio.Task[HttpResponse]"]
+Ask = Callable[..., Request]
 
 
 def serve(scenario: Callable[[View, Ask], Awaitable[None]]) -> None:
     async def run() -> None:
         view = View()
-        take_turns = middleware.TakeTurns(markcoroutinefunction(view))
+        application = http_turns.take_turns(view)
         async with asyncio.timeout(60):
-            await scenario(view, lambda client: asyncio.create_task(take_turns(request_of(client))))
+            await scenario(view, lambda address, *body: Request(application, address, *body))
 
     asyncio.run(run())
 
@@ -76,118 +100,169 @@ def test_a_client_has_few_requests_at_once_and_others_do_not_wait_behind_its_que
     async def scenario(view: View, ask: Ask) -> None:
         flood = [ask("eve") for _ in range(50)]
         await settle()
-        assert view.active == ["eve"] * middleware.PER_CLIENT
+        assert view.active == ["eve"] * http_turns.PER_CLIENT
         ada = ask("ada")
         await settle()
         assert "ada" in view.active
         await view.finish(51)
-        assert {(await task).status_code for task in (*flood, ada)} == {200}
+        assert {await request.status() for request in (*flood, ada)} == {200}
 
     serve(scenario)
 
 
 def test_a_process_has_few_requests_at_once_and_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "_turns", Turns(1, 1))
+    monkeypatch.setattr(http_turns, "_turns", Turns(1, 1))
 
     async def scenario(view: View, ask: Ask) -> None:
         asked = [ask(client) for client in ("eve", "eve", "eve", "eve", "ada", "bob", "ada")]
         await settle()
         await view.finish(7)
         assert view.served == ["eve", "eve", "ada", "bob", "eve", "ada", "eve"]
-        await asyncio.gather(*asked)
+        assert {await request.status() for request in asked} == {200}
 
     serve(scenario)
 
 
 def test_too_many_waiting_requests_of_one_client_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "_turns", Turns(4, 1, max_waiting=3))
+    monkeypatch.setattr(http_turns, "_turns", Turns(4, 1, max_waiting=3))
 
     async def scenario(view: View, ask: Ask) -> None:
-        kept = [ask("eve") for _ in range(middleware.PER_CLIENT + 3)]
+        kept = [ask("eve") for _ in range(1 + 3)]
         await settle()
-        refused = await ask("eve")
-        assert (refused.status_code, refused["Retry-After"]) == (429, "1")
-        assert b'"rate_limited"' in refused.content
+        refused = ask("eve")
+        assert await refused.status() == 429
+        start, body = refused.sent
+        assert dict(start["headers"])[b"retry-after"] == b"1"
+        assert b'"rate_limited"' in body["body"]
         ada = ask("ada")
         await view.finish(len(kept) + 1)
-        assert {(await task).status_code for task in (*kept, ada)} == {200}
+        assert {await request.status() for request in (*kept, ada)} == {200}
 
     serve(scenario)
 
 
 def test_a_client_that_goes_while_it_waits_leaves_the_line() -> None:
     async def scenario(view: View, ask: Ask) -> None:
-        active = [ask("eve") for _ in range(middleware.PER_CLIENT)]
+        active = ask("eve")
         waiting = [ask("eve") for _ in range(3)]
         await settle()
-        waiting[0].cancel()
-        await view.finish(len(active) + 2)
-        assert {(await task).status_code for task in (*active, *waiting[1:])} == {200}
-        assert waiting[0].cancelled()
-        assert not view.active
+        waiting[0].hang_up()
+        waiting[1].task.cancel()
+        assert await waiting[0].status() is None
+        await view.finish(2)
+        assert [await request.status() for request in (active, waiting[2])] == [200, 200]
+        assert waiting[1].task.cancelled()
+        assert not line_of(http_turns._turns).active
 
     serve(scenario)
 
 
-class Site:
-    """Django's own handler, with a view that answers nothing until `free` is set."""
+def test_a_client_that_goes_while_it_is_answered_keeps_its_turn_until_the_response_begins() -> None:
+    """Whether the server tells so, or cancels the application, as daphne does: its threads would go on without it."""
 
-    def __init__(self) -> None:
-        self.active, self.most, self.free = 0, 0, threading.Event()
-        self._counting = threading.Lock()
-        self.urlpatterns = [path("", self.view)]
+    async def scenario(view: View, ask: Ask) -> None:
+        gone = ask("eve")
+        following = ask("eve")
+        await settle()
+        gone.hang_up()
+        gone.task.cancel()
+        await settle()
+        assert view.active == ["eve"]
+        await view.finish()
+        assert gone.sent, "nothing was cancelled"
+        assert view.active == ["eve"]
+        await view.finish()
+        assert await following.status() == 200
 
-    def view(self, request: HttpRequest) -> HttpResponse:
-        with self._counting:
-            self.active += 1
-            self.most = max(self.most, self.active)
-        self.free.wait(60)
-        with self._counting:
-            self.active -= 1
-        return HttpResponse()
-
-    async def ask(self, handler: ASGIHandler, hang_up: asyncio.Event) -> None:
-        """A request, by a client that goes when `hang_up` is set."""
-        requested = [{"type": "http.request", "body": b"", "more_body": False}]
-
-        async def receive() -> dict[str, Any]:
-            if requested:
-                return requested.pop()
-            await hang_up.wait()
-            return {"type": "http.disconnect"}
-
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", b"sessionid=eve")]}
-        await handler(scope, receive, sync_to_async(lambda message: None))
+    serve(scenario)
 
 
-def test_a_client_that_hangs_up_keeps_its_turns_until_their_threads_are_done() -> None:
-    """Under the middleware of nousproject in production, of which none may be synchronous."""
-    site = Site()
+def test_a_request_whose_body_is_not_there_yet_has_no_turn() -> None:
+    async def scenario(view: View, ask: Ask) -> None:
+        slow = ask("eve", BODY | {"more_body": True})
+        await settle()
+        other = ask("eve")
+        await view.finish()
+        assert await other.status() == 200
+        slow.send_body()
+        await view.finish()
+        assert await slow.status() == 200
 
-    async def run() -> None:
-        handler = ASGIHandler()
-        hang_up = asyncio.Event()
-        asked = [asyncio.create_task(site.ask(handler, hang_up)) for _ in range(4)]
-        async with asyncio.timeout(60):
-            while site.active < middleware.PER_CLIENT:
-                await asyncio.sleep(0.01)
-            hang_up.set()
-            staying = asyncio.create_task(site.ask(handler, asyncio.Event()))
-            await asyncio.wait([staying], timeout=0.2)  # time enough for it to begin, if it may
-            site.free.set()
-            await asyncio.gather(*asked, staying)
-        assert (site.active, site.most) == (0, middleware.PER_CLIENT)
+    serve(scenario)
 
-    production = [
-        "chat.middleware.TakeTurns",
-        "nousproject.csp.ContentSecurityPolicy",
-        "nousproject.static.StaticFiles",
-    ]
-    with override_settings(MIDDLEWARE=production, ROOT_URLCONF=site, STATIC_ROOT=None):
-        try:
-            asyncio.run(run())
-        finally:
-            site.free.set()
+
+def test_a_response_that_is_being_sent_has_no_turn_and_learns_that_its_client_is_gone() -> None:
+    sending = asyncio.Event()
+
+    async def stream(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        sending.set()
+        assert await receive() == GONE
+        await asyncio.Event().wait()
+
+    async def scenario(view: View, ask: Ask) -> None:
+        application = http_turns.take_turns(stream)
+        request = Request(application, "eve")
+        async with asyncio.timeout(30):
+            await sending.wait()
+        other = ask("eve")
+        await view.finish()
+        assert await other.status() == 200
+        request.hang_up()
+        await settle()
+        request.task.cancel()
+        await asyncio.wait([request.task])
+        assert request.task.cancelled()
+
+    serve(scenario)
+
+
+def test_an_application_that_fails_gives_its_turn_back() -> None:
+    async def fail(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        raise LookupError
+
+    async def scenario(view: View, ask: Ask) -> None:
+        for _ in range(2):
+            with pytest.raises(LookupError):
+                await Request(http_turns.take_turns(fail), "eve").status()
+        assert not line_of(http_turns._turns).active
+
+    serve(scenario)
+
+
+def test_only_so_many_sessions_are_remembered_and_unreadable_ones_are_nobodys(
+    monkeypatch: pytest.MonkeyPatch, people: Any
+) -> None:
+    def cookie_of(name: str) -> str:
+        session = SessionStore()
+        session["_auth_user_id"] = str(people[name].pk)
+        session.save()
+        return str(session.session_key)
+
+    async def find(cookie: str) -> Any:
+        scope = {
+            "client": ("10.0.0.1", 1),
+            "headers": [(b"cookie", b"a=b"), (b"cookie", b"sessionid=" + cookie.encode())],
+        }
+        return await http_turns._find_client(scope)
+
+    ada, bob, nobody = cookie_of("ada"), cookie_of("bob"), "invented"
+    monkeypatch.setattr(http_turns, "_users", type(http_turns._users)())
+    monkeypatch.setattr(http_turns, "MAX_SESSIONS", 1)
+    for _ in range(2):
+        assert async_to_sync(find)(ada) == people["ada"].pk
+        assert async_to_sync(find)(bob) == people["bob"].pk
+        assert async_to_sync(find)(nobody) == async_to_sync(find)("") == "10.0.0.1"
+    assert list(http_turns._users) == [bob]
+
+    def fail(cookie: str) -> Any:
+        raise OperationalError
+
+    monkeypatch.setattr("chat.node.sessions.find_user", fail)
+    assert async_to_sync(find)(bob) == people["bob"].pk
+    assert async_to_sync(find)(ada) == "10.0.0.1"
 
 
 def test_a_turn_that_comes_as_its_client_goes_is_passed_on() -> None:

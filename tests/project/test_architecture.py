@@ -14,7 +14,7 @@ ENGINE = CHAT / "engine"
 LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("wiring", ("apps", "asgi"), "what Django and the server load"),
     ("entry points", ("checks", "management", "routing", "templatetags", "urls"), "what Django calls by name"),
-    ("edges", ("admin", "api", "consumers", "middleware", "signal_handlers", "views"), "authenticate, parse, answer"),
+    ("edges", ("admin", "api", "consumers", "signal_handlers", "views"), "authenticate, parse, answer"),
     ("actions", ("actions",), "what a user does, once for all edges"),
     ("node", ("node",), "this server process: start, heartbeat, peers, shutdown"),
     ("runs", ("runs",), "the answers being made in this process"),

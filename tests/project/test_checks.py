@@ -34,7 +34,6 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
         ({"DATABASES": {"default": FILE | {"OPTIONS": {"init_command": GOOD["init_command"]}}}}, "W009"),
         ({"ASGI_APPLICATION": None}, "W010"),
         ({"NOUS_CHAT": {"HOST_TIMEOUT": 2}}, "W011"),
-        ({"MIDDLEWARE": ["chat.middleware.TakeTurns", "whitenoise.middleware.WhiteNoiseMiddleware"]}, "W013"),
     ],
 )
 def test_a_problem_is_reported_with_a_hint(

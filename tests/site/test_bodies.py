@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chat.node.http import MAX_BODY, UPLOADS_AT_ONCE, bounded, find_limit
+from chat.node.http import MAX_BODY, UPLOADS_AT_ONCE, find_limit, limit_bodies
 
 from ..support.client import Person, signed_in
 from ..support.pictures import png, png_chunk
@@ -181,8 +181,8 @@ def test_a_process_reads_only_some_long_bodies_of_one_user_at_a_time(monkeypatch
     reading: list[int] = []
     path = "/chat/api/conversations/00000000-0000-0000-0000-000000000000/attachments/"
 
-    async def find_user(_: Any, scope: dict[str, Any]) -> str:
-        return str(scope["user"])
+    async def find_user(_: Any, cookie: str) -> str:
+        return cookie
 
     monkeypatch.setattr("chat.node.http.executor.run_request", find_user)
 
@@ -202,8 +202,8 @@ def test_a_process_reads_only_some_long_bodies_of_one_user_at_a_time(monkeypatch
             async def send(_: dict[str, Any]) -> None:
                 raise AssertionError("the application sends nothing")
 
-            scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"content-length", b"100000")]}
-            await bounded(application)(scope | {"user": user}, receive, send)
+            headers = [(b"content-length", b"100000"), (b"cookie", b"sessionid=" + user.encode())]
+            await limit_bodies(application)({"path": path, "headers": headers}, receive, send)
 
         async with asyncio.timeout(30), asyncio.TaskGroup() as uploads:
             for number in range(UPLOADS_AT_ONCE + 1):
