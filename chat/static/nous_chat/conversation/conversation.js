@@ -20,6 +20,7 @@ import {
   lastMessage,
   lastQuestion,
   messageById,
+  TYPING_EXPIRES,
 } from "../protocol/reducer.js";
 import { Socket } from "../protocol/socket.js";
 import { Announcer } from "../ui/announcer.js";
@@ -31,8 +32,6 @@ import { ConversationHeader } from "./header.js";
 import { MessageList } from "./message-list.js";
 
 /** @import { Conversation as ConversationObject, Draft, Event, Mode, Run, State } from "../protocol/types.d.ts" */
-
-const TYPING_EXPIRES = 60_000; // ms, in case the frame that ends it is lost
 
 export class Conversation {
   #state = emptyState();

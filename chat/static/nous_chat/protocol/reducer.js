@@ -8,6 +8,7 @@ import { addPart, lengthOf } from "./parts.js";
 const IN_PROGRESS = new Set(["queued", "running"]);
 const AWAITING = "awaiting_approval";
 const PRESENCE_EXPIRES = 60_000; // ms
+export const TYPING_EXPIRES = 60_000; // ms, in case the frame that ends it is lost
 
 /** @returns {State} */
 export function emptyState() {

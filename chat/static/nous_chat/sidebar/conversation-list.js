@@ -7,7 +7,6 @@ import { ConversationRow } from "./conversation-row.js";
 
 /** @import { Conversation, InboxEvent, Yours } from "../protocol/types.d.ts" */
 
-const TYPING_EXPIRES = 60_000; // ms, in case the frame that ends it is lost
 /** @type {Yours} */
 const UNKNOWN = { role: null, unread: 0, last_read: 0, pinned: false, archived: false };
 
@@ -75,7 +74,7 @@ export class ConversationList {
       this.#remove(event.conversation);
     }
     if (event.type === "typing" && event.user.id !== this.#user) {
-      this.#rows.get(event.conversation)?.typing(event.user, event.on, TYPING_EXPIRES);
+      this.#rows.get(event.conversation)?.typing(event.user, event.on);
     } else this.#arrange();
     if (!row) return; // the focus is elsewhere; focusing it again would reopen a phone's keyboard
     if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });

@@ -1,6 +1,7 @@
 // One conversation in the list: its title, what is going on in it, and how much is unread. Used by conversation-list.js.
 
 import { strings } from "../i18n/strings.js";
+import { TYPING_EXPIRES } from "../protocol/reducer.js";
 import { el, iconButton, opensHere } from "../ui/dom.js";
 
 /** @import { Conversation, Person, Yours } from "../protocol/types.d.ts" */
@@ -64,11 +65,11 @@ export class ConversationRow {
     this.#showMeta();
   }
 
-  /** @param {Person} person  @param {boolean} on  @param {number} expires ms */
-  typing({ id, name }, on, expires) {
+  /** @param {Person} person  @param {boolean} on */
+  typing({ id, name }, on) {
     clearTimeout(this.#typing.get(id)?.timer);
     this.#typing.delete(id);
-    if (on) this.#typing.set(id, { name, timer: setTimeout(() => this.typing({ id, name }, false, expires), expires) });
+    if (on) this.#typing.set(id, { name, timer: setTimeout(() => this.typing({ id, name }, false), TYPING_EXPIRES) });
     this.#showMeta();
   }
 
