@@ -44,6 +44,15 @@ async def pages_of_strangers(arena: Arena) -> Answers:
     return arena.answers
 
 
+@attack("200", "200")
+async def invented_sessions(arena: Arena) -> Answers:
+    """Somebody who is not signed in loads the sign-in page 800 times, 50 at a time, with 800 session cookies."""
+    stranger = arena.client(None)
+    cookies = [{"Cookie": f"sessionid={uuid.uuid4().hex}"} for _ in range(arena.size(800))]
+    await gather((arena.count(stranger.http.get("/accounts/login/", headers=cookie)) for cookie in cookies), 50)
+    return arena.answers
+
+
 @attack("429", "404")
 async def join_guesses(arena: Arena) -> Answers:
     """One user guesses 2,000 invitation links, 50 at a time."""
