@@ -11,6 +11,7 @@ from ..node.node import Node
 from ..protocol import events
 from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups
+from ..store import StartedRun
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Caller:
         if refused is not None:
             await self.reply(events.Error(ref=ref, code=refused.code, message=str(refused)))
 
-    def start(self, run_id: UUID | None) -> None:
-        """Start the run that an action has queued for this process, if any."""
+    def start(self, run_id: UUID | None, started: StartedRun | None = None) -> None:
+        """Start the run that an action has queued, or `started`, for this process, if any."""
         if run_id is not None:
-            self.node.supervisor.start(run_id, self.conversation_id, self.launcher)
+            self.node.supervisor.start(run_id, self.conversation_id, self.launcher, started)
 
     def changed(self) -> None:
         """Update the conversation in its participants' inboxes."""

@@ -1,17 +1,25 @@
 """Actions on messages: post, edit, delete, restore, choose an alternative."""
 
+import logging
+from functools import partial
+
+from django.db import InterfaceError, OperationalError
+
 from .. import store
 from ..protocol import commands, events
+from ..protocol.errors import Refused
 from ..store import executor
 from .caller import Caller
+
+logger = logging.getLogger("nous_chat.actions")
 
 
 async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
     """Store a message, publish it, and start the answers it asks for. Raises Refused."""
     caller.require_running_node()
     supervisor = caller.node.supervisor
-    with supervisor.reserve() as host:
-        posted = await executor.run(
+    with supervisor.reserve() as host, supervisor.claim_slot() as run_id:
+        post_message = partial(
             store.post_message,
             caller.user_id,
             caller.conversation_id,
@@ -24,6 +32,13 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             attachments=command.attachments,
             words=await store.extract_words(command.text),
         )
+        try:
+            posted = await executor.run(post_message, run_id=run_id)
+        except (Refused, OperationalError, InterfaceError):
+            raise
+        except Exception:  # an answer that cannot begin must not take the message along: it fails by itself
+            logger.exception("A message could not be stored together with its answer")
+            posted = await executor.run(post_message)
         await caller.reply(events.Ack(ref=command.ref, message=posted.message.id, client_id=command.client_id))
         await caller.explain(command.ref, posted.refused)
         if posted.repeated:
@@ -31,7 +46,7 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
         await caller.publish(events.MessageCreated(message=posted.message))
         if posted.ended is not None:
             await caller.publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
-        caller.start(posted.start)
+        caller.start(posted.start, posted.started)
     if posted.stop is not None:
         await supervisor.stop(posted.stop, caller.conversation_id)
     caller.changed()

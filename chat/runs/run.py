@@ -57,7 +57,14 @@ that restarts.
 class LiveRun:
     """A run that this process makes. The supervisor awaits `run` once, and may call the rest at any time."""
 
-    def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, launcher: str | None) -> None:
+    def __init__(
+        self,
+        run_id: UUID,
+        conversation_id: UUID,
+        process: Process,
+        launcher: str | None,
+        started: store.StartedRun | None = None,
+    ) -> None:
         self.id = run_id
         self.conversation_id = conversation_id
         self.launcher = launcher
@@ -72,6 +79,8 @@ class LiveRun:
         """Its place in the queue, as last published. None if it does not wait."""
 
         self._process = process
+        self._started = started
+        """None if it is queued, and `run` has to claim it first."""
         self._group = groups.conversation(conversation_id)
         self._message: objects.Message | None = None
         self._seq = 0
@@ -107,12 +116,12 @@ class LiveRun:
         """The run queued after it."""
 
     async def run(self) -> UUID | None:
-        """Make the run, from `queued` to its end. Returns the id of the run queued after it, if any.
+        """Make the run up to its end. Returns the id of the run queued after it, if any.
 
         Awaited in the run task, `Supervisor._supervise`. Raises store.TooManyRuns before the run has begun. Anything
         else that escapes is unexpected: then the caller must call `fail`.
         """
-        started = await self._persist(self._start)
+        started = self._started or await self._persist(self._start)
         if started is None:
             self._over = True
             return None
@@ -136,6 +145,11 @@ class LiveRun:
             if not (self._stream.done() or self._stuck):  # something raised; stop reading the provider
                 self._stream.cancel()
                 await asyncio.wait([self._stream], timeout=CLOSE_TIMEOUT)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it was created as running, so that it does not have to wait for a slot."""
+        return self._started is not None
 
     async def release(self) -> None:
         """Leave the run, which has not begun, to other processes."""
@@ -361,7 +375,10 @@ class LiveRun:
         Raises RuntimeError if a site's code has cancelled the stream task.
         """
         assert self._stream is not None
-        written, leave_next = self._written(), self._process.draining
+        state, leave_next = self.state(), self._process.draining
+        assert state is not None
+        answer = state.message
+        written = store.Written(state.seq, answer.text, answer.thinking, answer.parts)
         estimate = self._meter.usage if self._meter is not None else None
         bug = None if self._stuck or self._stream.cancelled() else self._stream.exception()
         if self._stuck or self._stream.cancelled() or (bug is not None and self._cancelled is not None):
@@ -372,6 +389,7 @@ class LiveRun:
             return store.Ending(
                 status=self._cancelled,
                 written=written,
+                answer=answer,
                 error=self._cancel_reason,
                 charged_usage=estimate,
                 estimated=True,
@@ -382,6 +400,7 @@ class LiveRun:
             return store.Ending(
                 status=Run.Status.FAILED,
                 written=written,
+                answer=answer,
                 error=objects.Failure.from_code("internal"),
                 charged_usage=estimate,
                 estimated=True,
@@ -401,6 +420,7 @@ class LiveRun:
         return store.Ending(
             status=Run.Status.COMPLETED if error is None else Run.Status.FAILED,
             written=written,
+            answer=answer,
             usage=_total(started.message.run, result.usage),
             charged_usage=result.usage or estimate,
             estimated=result.usage is None,

@@ -21,6 +21,15 @@ class RunQueue:
         self._count = 0
         self._closed = False
 
+    def claim(self, run: UUID) -> bool:
+        """Take a slot for a run that is about to be created, if one is free. Returns whether it has one; the run does
+        not `enter` then.
+        """
+        free = not self._closed and len(self._slots) < conf.MAX_RUNS
+        if free:
+            self._slots.add(run)
+        return free
+
     def enter(self, run: UUID) -> "asyncio.Future[bool]":
         """Ask for a slot. The future becomes True with the slot, False after `leave` or `close`."""
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -36,7 +45,9 @@ class RunQueue:
         return self._admit(run, turn)
 
     def leave(self, run: UUID) -> None:
-        """Remove a run that is over, or that another process will make. Its slot or place goes to the next one."""
+        """Remove a run that is over, is not created, or that another process will make. Its slot or place goes to the
+        next one.
+        """
         self._slots.discard(run)
         self._order.pop(run, None)
         self._blocked.pop(run, None)

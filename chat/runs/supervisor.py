@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import DataError, IntegrityError
 from msgspec.structs import replace
@@ -75,14 +75,30 @@ class Supervisor:
         finally:
             self._reserved -= 1
 
-    def start(self, run_id: UUID, conversation_id: UUID, launcher: str | None) -> None:
-        """Begin a run that is queued for this host as soon as it may run.
+    @contextmanager
+    def claim_slot(self) -> Iterator[UUID | None]:
+        """Keep a slot for a run that a command may create as running. Yields its id, None if it would have to wait."""
+        run_id = uuid4()
+        claimed = self._queue.claim(run_id)
+        try:
+            yield run_id if claimed else None
+        finally:
+            if claimed and run_id not in self._runs:
+                self._queue.leave(run_id)
+
+    def start(
+        self, run_id: UUID, conversation_id: UUID, launcher: str | None, started: store.StartedRun | None = None
+    ) -> None:
+        """Begin a run that is queued for this host as soon as it may run; one that has `started`, with the id of a
+        claimed slot, at once.
 
         `launcher` is the first channel of the socket that asked for it, or NO_SOCKET. It is None for a run that no
         socket of this process asked for: one that was adopted, or whose approval expired.
         """
-        live = LiveRun(run_id, conversation_id, self._process, launcher)
+        live = LiveRun(run_id, conversation_id, self._process, launcher, started)
         before, self._runs[run_id] = self._runs.get(run_id), live
+        if started is not None and self._process.draining:  # `interrupt_all` may have been before
+            live.cancel(Run.Status.INTERRUPTED, objects.Failure.from_code("shutdown"))
         detached(self._supervise(live, before), self._tasks.writing)
 
     async def stop(self, run_id: UUID, conversation_id: UUID) -> None:
@@ -265,9 +281,9 @@ class Supervisor:
         if before is not None:
             await before.done.wait()
         try:
-            turn = self._queue.enter(live.id)
+            turn = None if live.has_started else self._queue.enter(live.id)
             await self._join(group)
-            next_run = await self._wait_and_run(live, turn)
+            next_run = await live.run() if turn is None else await self._wait_and_run(live, turn)
         except (Exception, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # the event loop is closed without a shutdown

@@ -117,7 +117,7 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
         "seq": ending.written.seq,
         "transcript": prompts.encode_transcript(ending.transcript),
     }
-    if not mine.update(**fields, **usage_fields(ending, cost)):
+    if not mine.update(**fields, **usage_fields(run, ending, cost)):
         return None
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=False)

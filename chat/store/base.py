@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import Model, Prefetch, Q, QuerySet
+from django.db.models import Func, IntegerField, Model, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
+from .prepared import Param, Select, Update, insert
 from .unit_of_work import locking
 
 T = TypeVar("T", bound=Model)
@@ -36,14 +37,23 @@ REACHABLE = Q(shown=True) | Q(alternative_of__isnull=False)
 
 def get_membership(user_id: Any, conversation_id: UUID) -> Participant:
     """The user's membership in a conversation. Raises Refused(NOT_FOUND) if there is none, or they may not see it."""
-    row = (
-        Participant.objects.select_related("user", "conversation")
-        .filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None)
-        .first()
-    )
+    row = _MEMBERSHIP.first(user=user_id, conversation=conversation_id)
     if row is None or not policy().can_see(row):
         raise conversation_not_found()
     return row
+
+
+def membership() -> QuerySet[Participant]:
+    """For prepared queries: the membership of `user` in `conversation`, with both."""
+    rows = Participant.objects.select_related("user", "conversation").order_by()
+    return rows.filter(
+        user=Param("user", Participant, "user"),
+        conversation=Param("conversation", Participant, "conversation"),
+        conversation__deleted_at=None,
+    )
+
+
+_MEMBERSHIP = Select(membership)
 
 
 def conversation_not_found() -> Refused:
@@ -65,21 +75,34 @@ def check_can_post(participant: Participant) -> None:
         raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation but not write in it."))
 
 
-def count_writers(conversation_id: UUID) -> int:
-    """How many participants can write, which decides when agents answer by themselves."""
-    return Participant.objects.filter(conversation=conversation_id).exclude(role=Participant.Role.VIEWER).count()
+def writers_of(conversation: Any) -> QuerySet[Participant]:
+    """The participants who can write: their number decides when agents answer by themselves. `conversation` is an id,
+    or an OuterRef.
+    """
+    return Participant.objects.filter(conversation=conversation).exclude(role=Participant.Role.VIEWER)
+
+
+def count(rows: QuerySet[Any]) -> Subquery:
+    """How many rows there are, as an annotation of other rows."""
+    number = Func("pk", function="COUNT", output_field=IntegerField())
+    return Subquery(rows.order_by().annotate(number=number).values("number"))
 
 
 def lock_conversation(conversation_id: UUID) -> Conversation:
     """The row, locked until the transaction ends: everything that orders messages or runs takes this lock first."""
-    with locking(conversation_id):
-        return Conversation.objects.select_for_update().get(pk=conversation_id)
+    conversation = lock_if_exists(conversation_id)
+    if conversation is None:
+        raise Conversation.DoesNotExist
+    return conversation
 
 
 def lock_if_exists(conversation_id: UUID) -> Conversation | None:
     """The same, for an id that a user gave."""
     with locking(conversation_id):
-        return Conversation.objects.select_for_update().filter(pk=conversation_id).first()
+        return _LOCKED.first(id=conversation_id)
+
+
+_LOCKED = Select(lambda: Conversation.objects.select_for_update().filter(pk=Param("id", Conversation, "id")).order_by())
 
 
 def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
@@ -110,15 +133,28 @@ def lock_user(user_id: Any) -> None:
 
 def append_message(conversation: Conversation, **fields: Any) -> Message:
     """Create the next message of a locked conversation."""
-    conversation.last_seq += 1
+    row = next_message(conversation, **fields)
     touch(conversation)
-    return Message.objects.create(conversation=conversation, seq=conversation.last_seq, **fields)
+    insert([row])
+    return row
+
+
+def next_message(conversation: Conversation, **fields: Any) -> Message:
+    """The next message of a locked conversation, without a run. The caller saves both."""
+    conversation.last_seq += 1
+    row = Message(conversation=conversation, seq=conversation.last_seq, **fields)
+    Message.run.related.set_cached_value(row, None)  # else the first look at it would be a query
+    return row
 
 
 def touch(conversation: Conversation) -> None:
     """Save a locked conversation as just changed, so that it moves to the top of lists."""
     conversation.updated_at = timezone.now()
-    conversation.save(update_fields=["title", "title_from", "last_seq", "waiting", "updated_at"])
+    _TOUCH.execute(id=conversation.pk, **{name: getattr(conversation, name) for name in _TOUCHED})
+
+
+_TOUCHED = ("title", "title_from", "last_seq", "waiting", "updated_at")
+_TOUCH = Update(lambda: Conversation.objects.filter(pk=Param("id", Conversation, "id")), _TOUCHED)
 
 
 def shown_messages(conversation_id: UUID) -> QuerySet[Message]:

@@ -24,6 +24,7 @@ from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import pricing
 from .base import lock_conversation
+from .prepared import Param, Update, insert
 from .unit_of_work import unit_of_work
 
 
@@ -141,11 +142,26 @@ def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, *, ende
     Two writers could both create the row: the caller holds the conversation's lock, or is the only one to write for
     this run.
     """
-    key = {"day": today(), "user_id": run.launched_by_id, "conversation_id": run.conversation_id}
-    tokens, money, runs = pricing.count_tokens(usage), cost or Decimal(0), int(ended)
-    row = Spending.objects.filter(**key)
-    if not row.update(tokens=F("tokens") + tokens, cost=F("cost") + money, runs=F("runs") + runs):
-        Spending.objects.create(**key, tokens=tokens, cost=money, runs=runs)
+    spent = Spending(
+        day=today(),
+        user_id=run.launched_by_id,
+        conversation_id=run.conversation_id,
+        tokens=pricing.count_tokens(usage),
+        cost=cost or Decimal(0),
+        runs=int(ended),
+    )
+    key = {"day": spent.day, "user": spent.user_id, "conversation": spent.conversation_id}
+    # If the user's account is gone, no row matches, and each usage gets one of its own.
+    if not _ADD_SPENDING.execute(**key, added_tokens=spent.tokens, added_cost=spent.cost, added_runs=spent.runs):
+        insert([spent])
+
+
+_ADD_SPENDING = Update(
+    lambda: Spending.objects.filter(**{name: Param(name, Spending, name) for name in ("day", "user", "conversation")}),
+    tokens=F("tokens") + Param("added_tokens", Spending, "tokens"),
+    cost=F("cost") + Param("added_cost", Spending, "cost"),
+    runs=F("runs") + Param("added_runs", Spending, "runs"),
+)
 
 
 def check_run_budgets(run_id: UUID) -> list[pricing.RemainingBudget]:

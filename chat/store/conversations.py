@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
@@ -16,8 +15,9 @@ from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import PAGE_SIZE, conversation_not_found, get_membership, read_page
-from .read_state import list_states, with_unread
+from .base import PAGE_SIZE, conversation_not_found, count, get_membership, read_page, writers_of
+from .prepared import Param, Select
+from .read_state import list_states, make_states, with_state, with_unread
 from .run_lifecycle import active_runs
 from .search import set_title
 from .text import normalize_title
@@ -27,14 +27,6 @@ MAX_LISTED = 200
 """How many conversations one list holds."""
 
 _ACTIVE_RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE)
-_WRITERS = (
-    Participant.objects.filter(conversation=OuterRef("pk"))
-    .exclude(role=Participant.Role.VIEWER)
-    .order_by()
-    .values("conversation")
-    .annotate(number=Count("pk"))
-    .values("number")
-)
 
 
 def create_conversation(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
@@ -83,11 +75,13 @@ class ConversationListing(Struct, frozen=True):
 
 def find_listing(conversation_id: UUID, only: Collection[Any] | None = None) -> ConversationListing | None:
     """A conversation as lists show it; None if it is gone. `only` limits the audience to some user ids."""
-    row = _with_list_fields().filter(pk=conversation_id).first()
+    row = _LISTED.first(id=conversation_id)
     if row is None:
         return None
-    participants = Participant.objects.filter(conversation=row)
-    states = list_states(participants if only is None else participants.filter(user__in=only))
+    if only is None:
+        states = make_states(_AUDIENCE.all(conversation=conversation_id))
+    else:
+        states = list_states(Participant.objects.filter(conversation=row, user__in=only))
     return ConversationListing(_make_object(row), {user_id: state for (_, user_id), state in states.items()})
 
 
@@ -112,8 +106,16 @@ def _with_list_fields() -> QuerySet[Conversation]:
     return rows.annotate(
         run_status=Subquery(_ACTIVE_RUN.values("status")),
         run_agent=Subquery(_ACTIVE_RUN.values("agent")),
-        writers=Coalesce(Subquery(_WRITERS), 0),
+        writers=count(writers_of(OuterRef("pk"))),
     )
+
+
+_LISTED = Select(lambda: _with_list_fields().filter(pk=Param("id", Conversation, "id")).order_by())
+_AUDIENCE = Select(
+    lambda: with_state(
+        Participant.objects.filter(conversation=Param("conversation", Participant, "conversation")).order_by()
+    )
+)
 
 
 def _make_object(row: Any, state: objects.Yours | None = None) -> objects.Conversation:

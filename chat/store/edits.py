@@ -26,6 +26,7 @@ from .base import (
     run_in_progress,
     touch,
     with_related,
+    writers_of,
 )
 from .messages import check_text
 from .responders import Responders, add_waiting, check_responder, choose_responders
@@ -81,7 +82,8 @@ def edit_message(
         touch(conversation)
     start, responders = None, Responders()
     if resend:
-        responders = choose_responders(participant, conversation, text, row.reply_to)
+        writers = writers_of(conversation_id).count()
+        responders = choose_responders(participant, conversation, text, row.reply_to, writers)
         slugs = responders.allowed or [check_responder(participant, conversation, *responders.forbidden[:1])]
         for slug in slugs[1:]:
             add_waiting(conversation, slug, participant.user_id, row.seq)

@@ -4,22 +4,34 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..conf import conf
 from ..i18n import format_number
-from ..models import Conversation, Message
+from ..models import Attachment, Conversation, Message, Participant, Run
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .attachments import attach_files
-from .base import append_message, check_can_post, lock_membership, shown_messages
-from .read_state import advance_last_read
-from .responders import Responders, add_waiting, check_responder, choose_responders
-from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, stop_run
-from .search import index_message, set_title
+from .base import (
+    check_can_post,
+    conversation_not_found,
+    count,
+    lock_if_exists,
+    membership,
+    next_message,
+    shown_messages,
+    touch,
+    writers_of,
+)
+from .prepared import Param, Select, Update, insert
+from .responders import Responders, add_waiting, check_responder, choose_responders, drop_waiting
+from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, require_host, stop_run
+from .run_start import StartedRun, create_running, describe_start
+from .search import index_new
 from .text import make_title, sanitize_text
 from .unit_of_work import unit_of_work
 
@@ -31,6 +43,8 @@ class Posted(Struct, frozen=True):
     repeated: bool = False
     """True if this `client_id` was posted before; nothing else has happened then."""
     start: UUID | None = None
+    started: StartedRun | None = None
+    """The run `start`, if it is running already instead of being queued."""
     stop: UUID | None = None
     ended: FinishedRun | None = None
     """A run without a process (queued, or awaiting approval) that the message ended."""
@@ -50,6 +64,7 @@ def post_message(
     agent: str | None = None,
     attachments: Sequence[UUID] = (),
     words: str | None = None,
+    run_id: UUID | None = None,
 ) -> Posted:
     """Store a message, and queue a run for `host` if it asks an agent. Posting a `client_id` again changes nothing.
 
@@ -57,11 +72,16 @@ def post_message(
     run is active, the agent waits and `finish_run` queues it. `mode` "interrupt" also stops that run, which is the
     default for a run of the same agent that the same user launched. `words` is what the search index holds of the text
     (`extract_words`).
+
+    With `run_id`, the host has a slot: a run begins at once, with this id, unless its user has too many.
     """
-    participant = lock_membership(user_id, conversation_id)
+    lock_if_exists(conversation_id)
+    participant = _POSTING.first(user=user_id, conversation=conversation_id, client_id=client_id)
+    if participant is None or not policy().can_see(participant):
+        raise conversation_not_found()
     conversation = participant.conversation
-    if client_id is not None:
-        earlier = shown_messages(conversation_id).filter(author=user_id, client_id=client_id).first()
+    if participant.earlier is not None:
+        earlier = shown_messages(conversation_id).filter(pk=participant.earlier).first()
         if earlier is not None:
             return Posted(objects.Message.of(earlier), repeated=True)
     check_can_post(participant)
@@ -72,14 +92,15 @@ def post_message(
     if agent is not None:
         responders = Responders([check_responder(participant, conversation, agent)])
     else:
-        responders = choose_responders(participant, conversation, text, replied)
+        responders = choose_responders(participant, conversation, text, replied, participant.writers)
     slugs = responders.allowed
-    active = active_runs(conversation_id).first()
+    active = active_runs(conversation_id).get(pk=participant.active) if participant.active is not None else None
     for slug in slugs if active is not None else slugs[1:]:
         add_waiting(conversation, slug, participant.user_id, conversation.last_seq + 1)
-    if not conversation.title and text.strip():
-        set_title(conversation, make_title(text), Conversation.TitleFrom.WORDS)
-    row = append_message(
+    title = ""
+    if not conversation.title and (title := make_title(text)):
+        conversation.title, conversation.title_from = title, Conversation.TitleFrom.WORDS
+    row = next_message(
         conversation,
         role=Message.Role.USER,
         author=participant.user,
@@ -87,12 +108,22 @@ def post_message(
         client_id=client_id,
         reply_to=replied,
     )
-    index_message(row, words)
+    answer = None
+    if run_id is not None and slugs and active is None and participant.running < conf.MAX_RUNS_PER_USER:
+        answer = next_message(conversation, role=Message.Role.ASSISTANT)
+        drop_waiting(conversation, slugs[0])
+    touch(conversation)
+    insert([row] if answer is None else [row, answer])
+    index_new(row, words, title)
     attach_files(row, attachments)
-    advance_last_read(conversation, participant.user_id, row.seq)
-    posted = Posted(objects.Message.of(row), refused=responders.refused)
+    _MARK_OWN.execute(id=participant.pk, last_read=row.seq)
+    posted = Posted(objects.Message.of(row, is_new=not attachments), refused=responders.refused)
     if not slugs:
         return posted
+    if run_id is not None and answer is not None:
+        run = create_running(run_id, conversation, slugs[0], participant.user, require_host(host), answer)
+        started = describe_start(run, conversation, row, has_files=participant.has_files or bool(attachments))
+        return replace(posted, start=run.id, started=started)
     if active is None:
         return replace(posted, start=queue_run(conversation, slugs[0], participant.user_id, host).id)
     own = active.launched_by_id == participant.user_id and active.agent == slugs[0]
@@ -102,6 +133,28 @@ def post_message(
     if not stop_run(active, participant.user_id):
         return replace(posted, stop=active.id)
     return replace(posted, ended=read_finished(active.id), start=queue_next_run(conversation, host))
+
+
+def _posting() -> QuerySet[Any]:
+    """The membership, and everything else that posting a message depends on, as annotations."""
+    here = OuterRef("conversation")
+    active = Run.objects.filter(conversation=here, status__in=Run.ACTIVE).order_by()
+    earlier = Message.objects.filter(
+        conversation=here, author=OuterRef("user"), client_id=Param("client_id", Message, "client_id")
+    ).order_by()
+    files = Attachment.objects.filter(conversation=here, message__isnull=False)
+    running = Run.objects.filter(launched_by=OuterRef("user"), status=Run.Status.RUNNING)
+    return membership().annotate(
+        active=Subquery(active.values("pk")),
+        earlier=Subquery(earlier.values("pk")),
+        writers=count(writers_of(here)),
+        running=count(running),
+        has_files=Exists(files),
+    )
+
+
+_POSTING = Select(_posting)
+_MARK_OWN = Update(lambda: Participant.objects.filter(pk=Param("id", Participant, "id")), ["last_read"])
 
 
 def check_text(text: str, has_attachments: bool = False) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
-from ..models import Conversation, Message, Participant
+from ..models import Message, Participant
 from ..permissions import policy
 from ..protocol import objects
 from .unit_of_work import unit_of_work
@@ -34,7 +34,16 @@ def with_unread(participants: QuerySet[Participant]) -> QuerySet[Participant]:
 
 def list_states(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], objects.Yours]:
     """By conversation and user id, in one query. Participants who may not see the conversation are left out."""
-    rows: Iterable[Any] = with_unread(participants.select_related("user", "conversation"))
+    return make_states(with_state(participants))
+
+
+def with_state(participants: QuerySet[Participant]) -> QuerySet[Participant]:
+    """The participants with what `make_states` reads of them."""
+    return with_unread(participants.select_related("user", "conversation"))
+
+
+def make_states(rows: Iterable[Any]) -> dict[tuple[UUID, Any], objects.Yours]:
+    """The same as `list_states`, of participants that are read already."""
     can_see = policy().can_see
     return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if can_see(row)}
 
@@ -58,9 +67,3 @@ def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
         position = Case(*(When(pk__in=keys, then=Value(seq)) for seq, keys in positions.items()))
         rows.filter(user__in=moved).update(last_read=Greatest("last_read", position))
     return moved
-
-
-def advance_last_read(conversation: Conversation, user_id: Any, seq: int) -> None:
-    """Mark everything up to `seq` as read by one user, inside the caller's transaction."""
-    seq = min(seq, conversation.last_seq)
-    Participant.objects.filter(conversation=conversation, user=user_id, last_read__lt=seq).update(last_read=seq)

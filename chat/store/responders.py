@@ -14,7 +14,6 @@ from ..models import Conversation, Message, Participant
 from ..permissions import policy
 from ..protocol.errors import ErrorCode, Refused
 from . import mentions
-from .base import count_writers
 from .budgets import check_budgets
 
 
@@ -36,13 +35,14 @@ class Responders(Struct, frozen=True):
 
 
 def choose_responders(
-    participant: Participant, conversation: Conversation, text: str, reply_to: Message | None
+    participant: Participant, conversation: Conversation, text: str, reply_to: Message | None, writers: int
 ) -> Responders:
     """The agents that the text mentions; else the one it replies to; else the first one, if it answers every message.
+    `writers` is how many participants can write.
 
     Raises Refused if an agent would answer but a budget is used up.
     """
-    answers = conversation.answers or conversation.answers_for(count_writers(conversation.id))
+    answers = conversation.answers_for(writers)
     if answers == Conversation.Answers.OFF:
         return Responders()
     found = mentions.find_mentions(text, [(slug, agents.find(slug).name) for slug in conversation.agents])
@@ -86,6 +86,11 @@ def add_waiting(conversation: Conversation, agent: str, user_id: Any, seq: int) 
         conversation.waiting[slugs.index(agent)] = entry
     else:
         conversation.waiting.append(entry)
+
+
+def drop_waiting(conversation: Conversation, agent: str) -> None:
+    """Let an agent wait no longer, because it answers now. The caller saves the conversation."""
+    conversation.waiting = [entry for entry in conversation.waiting if entry[0] != agent]
 
 
 def pop_waiting(conversation: Conversation) -> tuple[str, Any] | None:

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .. import engine
 from ..models import Conversation, Message, Run, ToolCall
@@ -25,6 +25,8 @@ from .text import sanitize_text
 
 HOSTED = (Run.Status.QUEUED, Run.Status.RUNNING)
 """The statuses in which a run belongs to a process."""
+
+UNFINISHED = (ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
 
 BUSY_RETRY_AFTER = 5.0
 """Seconds after which a user who was refused by a full queue may try again."""
@@ -68,6 +70,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     """True if this is only a pause: tool calls of the last turn need approvals."""
     leave_next_to_others: bool = False
     """True if any process may adopt the next run, instead of the one that made this run."""
+    answer: objects.Message | None = None
+    """The answer as its process knows it, with `written`, its calls, and its run as it was. None if it does not."""
 
 
 class FinishedRun(Struct, frozen=True):
@@ -129,7 +133,10 @@ def stop_run(run: Run, user_id: Any) -> bool:
 
 
 def end_run(run: Run, ending: Ending, **where: Any) -> bool:
-    """The one UPDATE that ends a run, if it still matches `where`. Returns True to exactly one caller."""
+    """The one UPDATE that ends a run, if it still matches `where`. Returns True to exactly one caller.
+
+    `run` has been read under the conversation's lock, and has what was written then.
+    """
     error, cost = ending.error, compute_ending_cost(run, ending)
     fields: dict[str, Any] = {
         "status": ending.status,
@@ -137,7 +144,7 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
         "place": None,
         "seq": ending.written.seq,
         "finish_reason": ending.finish_reason and sanitize_text(ending.finish_reason)[:100],
-        **usage_fields(ending, cost),
+        **usage_fields(run, ending, cost),
     }
     if error is not None:
         fields |= {
@@ -147,15 +154,18 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
             "retry_after": error.retry_after,
         }
     if ending.status != Run.Status.STOPPED:
-        fields["stopped_by"] = None  # the run ended by itself before the stop reached it
+        fields["stopped_by_id"] = None  # the run ended by itself before the stop reached it
     if ending.transcript and prompts.has_all_results(ending.transcript):
         fields["transcript"] = prompts.encode_transcript(ending.transcript)
     if not Run.objects.filter(pk=run.pk, **where).update(**fields):
         return False
+    for name, value in fields.items():
+        setattr(run, name, value)
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=True)
-    unfinished = (ToolCall.Status.RUNNING, ToolCall.Status.AWAITING_APPROVAL)
-    ToolCall.objects.filter(run=run.pk, status__in=unfinished).update(status=ToolCall.Status.STOPPED)
+    if ending.answer is None or ending.answer.calls:
+        unfinished = ToolCall.objects.filter(run=run.pk, status__in=UNFINISHED)
+        unfinished.update(status=ToolCall.Status.STOPPED)
     return True
 
 
@@ -165,7 +175,7 @@ def compute_ending_cost(run: Run, ending: Ending) -> Decimal | None:
     return None if price is None or ending.charged_usage is None else pricing.compute_cost(ending.charged_usage, price)
 
 
-def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
+def usage_fields(run: Run, ending: Ending, cost: Decimal | None) -> dict[str, Any]:
     """The columns of a run's usage. Cost and estimated tokens add to what the run took before an approval, and to what
     the answer took that it continues.
     """
@@ -175,10 +185,13 @@ def usage_fields(ending: Ending, cost: Decimal | None) -> dict[str, Any]:
         fields = {name: _clamp_tokens(getattr(usage, name)) for name in objects.Usage.__struct_fields__}
     if ending.charged_usage is not None:
         # All output, as long as part of it is an estimate; else null. Sums must fit into the column.
-        before = Coalesce(F("tokens"), F("output_tokens"), 0) if ending.estimated else F("tokens")
-        fields["tokens"] = before + min(ending.charged_usage.output_tokens or 0, pricing.MAX_TOKENS // 100)
+        before = run.tokens
+        if before is None and ending.estimated:
+            before = run.output_tokens or 0
+        if before is not None:
+            fields["tokens"] = before + min(ending.charged_usage.output_tokens or 0, pricing.MAX_TOKENS // 100)
     if cost is not None:
-        fields["cost"] = Coalesce(F("cost"), Decimal(0)) + cost
+        fields["cost"] = (run.cost or Decimal(0)) + cost
     return fields
 
 
@@ -189,6 +202,24 @@ def _clamp_tokens(tokens: int | None) -> int | None:
 
 def active_runs(conversation_id: UUID) -> QuerySet[Run]:
     return select_runs().filter(conversation=conversation_id, status__in=Run.ACTIVE)
+
+
+def describe_finished(run: Run, answer: objects.Message | None, next_run: UUID | None) -> FinishedRun:
+    """A run that `end_run` has just ended, with `Ending.answer`: nothing is read again. If a person has stopped it, or
+    its process does not know the answer, everything is.
+    """
+    if answer is None or run.status == Run.Status.STOPPED:
+        return read_finished(run.pk, next_run)
+    ended = objects.Run.of(run)
+    calls = tuple(replace(call, status="stopped") if call.status in UNFINISHED else call for call in answer.calls)
+    answer = replace(
+        answer,
+        replaces=answer.replaces if answer.continues else None,  # it is no longer made again
+        calls=calls,
+        parts=tuple(objects.complete_parts(answer.parts, answer.text, answer.thinking, calls)),
+        run=ended,
+    )
+    return FinishedRun(ended, answer, next_run)
 
 
 def read_finished(run_id: UUID, next_run: UUID | None = None) -> FinishedRun:

@@ -1,10 +1,12 @@
 """Claim a queued run: create its answer, and build everything that the process needs to make it."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import override
 from msgspec import Struct
@@ -20,8 +22,10 @@ from .alternatives import create_answer
 from .approvals import call_key
 from .base import PAGE_SIZE, lock_conversation, prompt_messages
 from .budgets import read_remaining
+from .prepared import Param, Select, insert
 from .pricing import RemainingBudget, find_price
 from .prompt_files import read_files_for_prompt
+from .responders import drop_waiting
 from .unit_of_work import unit_of_work
 
 
@@ -55,6 +59,25 @@ class StartedRun(Struct, frozen=True):
     price: Price | None = None
 
 
+def create_running(run_id: UUID, conversation: Conversation, agent: str, user: Any, host: str, answer: Message) -> Run:
+    """Create a run that is not queued, because `host` begins it at once. `answer` is its new message."""
+    now = timezone.now()
+    run = Run(
+        id=run_id,
+        conversation=conversation,
+        agent=agent,
+        launched_by=user,
+        host=host,
+        message=answer,
+        status=Run.Status.RUNNING,
+        heartbeat_at=now,
+        started_at=now,
+        model=_model_of(agent),
+    )
+    insert([run])
+    return run
+
+
 @unit_of_work()
 def start_run(run_id: UUID, host: str) -> StartedRun | None:
     """Claim a queued run for `host`. None if it was stopped, or belongs to another host by now. Raises TooManyRuns.
@@ -72,39 +95,51 @@ def start_run(run_id: UUID, host: str) -> StartedRun | None:
     conversation = lock_conversation(run.conversation_id)
     if run.message is None:
         # The prompt includes everything posted so far, so this run also answers what its agent was asked meanwhile.
-        conversation.waiting = [entry for entry in conversation.waiting if entry[0] != run.agent]
+        drop_waiting(conversation, run.agent)
         run.message = create_answer(conversation, run)
     run.status, run.place, run.heartbeat_at = Run.Status.RUNNING, None, timezone.now()
     run.started_at = run.started_at or run.heartbeat_at
-    run.model = agents.model_of(agents.find(run.agent))[:200]
+    run.model = _model_of(run.agent)
     claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
         **{name: getattr(run, name) for name in ("message", "status", "place", "heartbeat_at", "started_at", "model")}
     )
     if not claimed:
         transaction.set_rollback(True)  # takes back the answer's row
         return None
-    return _describe_start(run, run.message, conversation)
+    return describe_start(run, conversation)
 
 
-def _describe_start(run: Run, answer: Message, conversation: Conversation) -> StartedRun:
+def _model_of(agent: str) -> str:
+    return agents.model_of(agents.find(agent))[:200]
+
+
+def describe_start(
+    run: Run, conversation: Conversation, question: Message | None = None, has_files: bool = True
+) -> StartedRun:
+    """What the process of a claimed run needs. `question` is the message before a new answer, if the caller has it;
+    `has_files` is false if no message of the conversation has attachments.
+    """
+    answer = run.message
+    assert answer is not None
     transcript = prompts.decode_transcript(run)
     if run.continues and run.replaces is not None and not transcript:
         transcript = prompts.build_continuation(run.replaces)
-    calls = {call.call_id: call for call in run.calls.select_related("decided_by")}
+    is_new = question is not None
+    calls = {} if is_new else {call.call_id: call for call in run.calls.select_related("decided_by")}
     decided = [call.id for call in pending_calls(transcript)]  # ids that the engine knows; rows have keys
     budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
-    earlier = prompt_messages(conversation.id).filter(seq__lt=answer.seq).order_by("-seq")
+    earlier = _read_earlier(conversation, answer.seq) if question is None else _read_before(conversation, question)
     prompt = prompts.build_prompt(
-        earlier.iterator(chunk_size=PAGE_SIZE),
+        earlier,
         budget - sum(map(estimate_tokens, transcript)),
         run.agent,
-        read_files_for_prompt(conversation.id, answer.seq, budget * CHARS_PER_TOKEN // 2),
+        read_files_for_prompt(conversation.id, answer.seq, budget * CHARS_PER_TOKEN // 2) if has_files else {},
         conversation.summary,
     )
     with override(settings.LANGUAGE_CODE):  # a budget that ends the run is stored as its error, which everyone reads
         remaining = read_remaining(run.launched_by, conversation)
     return StartedRun(
-        message=objects.Message.of(answer),
+        message=objects.Message.of(answer, is_new=is_new),
         agent=run.agent,
         prompt=prompt.messages + transcript,
         omitted_seq=prompt.omitted_seq if prompt.omitted_seq > conversation.summary_seq else 0,
@@ -116,6 +151,41 @@ def _describe_start(run: Run, answer: Message, conversation: Conversation) -> St
         remaining=remaining,
         price=find_price(run.model),
     )
+
+
+def _read_before(conversation: Conversation, question: Message) -> Iterator[Message]:
+    """A message, and those before it, newest first, with what `prompts` reads of them."""
+    yield question
+    if question.seq > 1:
+        yield from _read_earlier(conversation, question.seq)
+
+
+def _read_earlier(conversation: Conversation, seq: int) -> Iterator[Message]:
+    """The messages before number `seq`, newest first: shown and not deleted. What does not fit into the prompt is not
+    read, except for the rest of a page.
+    """
+    page = _EARLIER.all(conversation=conversation.pk, before=seq)
+    if replies := [row for row in page if row.reply_to_id is not None]:
+        prefetch_related_objects(replies, "reply_to__author", "reply_to__run")
+    yield from page
+    if len(page) == PAGE_SIZE:
+        rest = prompt_messages(conversation.pk).filter(seq__lt=page[-1].seq).order_by("-seq")
+        yield from rest.iterator(chunk_size=PAGE_SIZE)
+
+
+_EARLIER = Select(
+    lambda: (
+        Message.objects.filter(
+            conversation=Param("conversation", Message, "conversation"),
+            seq__lt=Param("before", Message, "seq"),
+            shown=True,
+            deleted_at=None,
+        )
+        .select_related("author", "run")
+        .defer("thinking", "parts", "run__error_detail")
+        .order_by("-seq")[:PAGE_SIZE]
+    )
+)
 
 
 def _read_decision(call: ToolCall | None) -> engine.Decision:

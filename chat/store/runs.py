@@ -26,6 +26,7 @@ from .base import (
     touch,
 )
 from .executor import may_recover
+from .prepared import Param, Select, Update
 from .responders import check_responder
 from .run_lifecycle import (
     HOSTED,
@@ -33,6 +34,7 @@ from .run_lifecycle import (
     FinishedRun,
     Written,
     active_runs,
+    describe_finished,
     end_run,
     queue_next_run,
     queue_run,
@@ -96,18 +98,23 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """Write the end of a run and its final text. None if the run no longer belongs to `host`: another process has
     written its end.
     """
-    run = Run.objects.filter(pk=run_id).first()
+    run = _RUN.first(run=run_id)
     if run is None:
         return None
-    conversation = lock_conversation(run.conversation_id)
+    run.conversation = conversation = lock_conversation(run.conversation_id)
     if not end_run(run, ending, host=host, status__in=HOSTED):
         return None
     if run.message_id is not None:  # else it failed before it began
-        Message.objects.filter(pk=run.message_id).update(**ending.written.fields)
+        _WRITE_ANSWER.execute(id=run.message_id, **ending.written.fields)
         answer = Message(pk=run.message_id, conversation=conversation, text=ending.written.text)
         index_message(answer, ending.words)
     touch(conversation)
-    return read_finished(run_id, next_run=queue_next_run(conversation, "" if ending.leave_next_to_others else host))
+    next_run = queue_next_run(conversation, "" if ending.leave_next_to_others else host)
+    return describe_finished(run, ending.answer, next_run)
+
+
+_RUN = Select(lambda: select_runs().filter(pk=Param("run", Run, "id")).order_by())
+_WRITE_ANSWER = Update(lambda: Message.objects.filter(pk=Param("id", Message, "id")), ("text", "thinking", "parts"))
 
 
 def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:

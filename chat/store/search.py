@@ -16,6 +16,7 @@ from .. import fulltext
 from ..models import Conversation, Message, Participant, Passage
 from ..permissions import policy
 from ..protocol import objects
+from .prepared import insert
 
 PAGE_SIZE = 20
 
@@ -36,12 +37,23 @@ def index_message(row: Message, words: str | None = None) -> None:
     """Index a message, inside the caller's transaction. `words` are those of its text (`extract_words`); without them
     they are found here, which is for short texts.
     """
-    text = fulltext.make_index_text(row.text) if words is None else words
-    if not text:
+    if passage := _make_passage(row, words):
+        insert([passage], replace=["text"], unique=["message"])
+    else:
         Passage.objects.filter(message=row).delete()
-        return
-    passage = Passage(conversation_id=row.conversation_id, message=row, text=text)
-    Passage.objects.bulk_create([passage], update_conflicts=True, unique_fields=["message"], update_fields=["text"])
+
+
+def index_new(row: Message, words: str | None, title: str) -> None:
+    """The same for a message that is new, and for the `title` that its conversation has got from it, if any."""
+    passages = [Passage(conversation_id=row.conversation_id, text=fulltext.make_index_text(title)) if title else None]
+    passages.append(_make_passage(row, words))
+    if found := [passage for passage in passages if passage is not None and passage.text]:
+        insert(found)
+
+
+def _make_passage(row: Message, words: str | None) -> Passage | None:
+    text = fulltext.make_index_text(row.text) if words is None else words
+    return Passage(conversation_id=row.conversation_id, message=row, text=text) if text else None
 
 
 def copy_index(into: Conversation, ids: Mapping[UUID, UUID], batch_size: int) -> None:

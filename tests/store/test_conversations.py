@@ -132,7 +132,7 @@ def test_a_conversation_of_10_000_messages_costs_as_many_queries_as_one_of_50(
         with django_assert_num_queries(5):
             store.list_messages(people["ada"].pk, room.pk, number // 2, 50)
         begun = Run.objects.create(conversation=room, agent="assistant", host=HOST)
-        with django_assert_num_queries(11):
+        with django_assert_num_queries(12):
             started = store.start_run(begun.pk, HOST)
         assert started is not None
         assert started.prompt[-1].text == f"Message {number}"

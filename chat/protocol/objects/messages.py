@@ -54,15 +54,17 @@ class Message(Struct, frozen=True):
     run: Run | None
 
     @classmethod
-    def of(cls, row: "models.Message") -> Self:
-        """A deleted message keeps its place, but carries no text, attachments, or calls."""
+    def of(cls, row: "models.Message", *, is_new: bool = False) -> Self:
+        """A deleted message keeps its place, but carries no text, attachments, or calls. One that `is_new` has no
+        attachments and no calls.
+        """
         run: models.Run | None = getattr(row, "run", None)
         deleted = row.deleted_at is not None
         first = row.alternative_of
         # While an answer is made again, it takes the place of the one it retries. Once ended, both are alternatives.
         retries = run.replaces_id if run is not None and run.status in run.ACTIVE else None
         # Answers have no attachments and users' messages no calls, so neither is read for the other.
-        calls = () if deleted or run is None else tuple(map(Call.of, run.calls.all()))
+        calls = () if deleted or run is None or is_new else tuple(map(Call.of, run.calls.all()))
         parts = () if deleted or run is None else complete_parts(decode_parts(row.parts), row.text, row.thinking, calls)
         return cls(
             id=row.id,
@@ -82,7 +84,9 @@ class Message(Struct, frozen=True):
             edited_at=row.edited_at,
             deleted_at=row.deleted_at,
             deleted_by=person(row.deleted_by),
-            attachments=() if deleted or run is not None else tuple(map(Attachment.of, row.attachments.all())),
+            attachments=()
+            if deleted or run is not None or is_new
+            else tuple(map(Attachment.of, row.attachments.all())),
             calls=calls,
             parts=tuple(parts),
             run=None if run is None else Run.of(run, answer_deleted=deleted),

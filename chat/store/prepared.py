@@ -1,0 +1,163 @@
+"""Statements that are compiled once: for the few that every message and every answer executes.
+
+Compiling a query takes the ORM several times as long as executing it. These are still the ORM's queries, for every
+database that it supports and for any user model. They run on the default database, like `unit_of_work`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.constants import OnConflict
+from django.db.models.signals import post_save
+from django.db.models.sql import UpdateQuery
+
+M = TypeVar("M", bound=Model)
+
+
+class Param(Expression):
+    """A value that each execution gives as the keyword `name`. The database takes it as a value of this field."""
+
+    def __init__(self, name: str, model: type[Model], field: str) -> None:
+        column = model._meta.get_field(field)
+        assert isinstance(column, Field)
+        super().__init__(output_field=column)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (self,)  # it stands for itself until `_fill`
+
+
+def _fill(params: Sequence[Any], values: dict[str, Any]) -> list[Any]:
+    return [
+        param.output_field.get_db_prep_save(values[param.name], connection) if isinstance(param, Param) else param
+        for param in params
+    ]
+
+
+class Select(Generic[M]):
+    """The rows of a query set as objects of its model, with related objects and annotations.
+
+    `make` returns the query set. It is called once, in a transaction if the query set locks rows.
+    """
+
+    def __init__(self, make: Callable[[], QuerySet[M]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _compiled(self) -> "_CompiledSelect":
+        return _CompiledSelect(self._make())
+
+    def all(self, **values: Any) -> list[M]:
+        return self._compiled.execute(values)
+
+    def first(self, **values: Any) -> M | None:
+        """For query sets of one row at most. None if there is none."""
+        return next(iter(self.all(**values)), None)
+
+
+class _CompiledSelect:
+    """What Django's ModelIterable derives from a query anew for each execution."""
+
+    def __init__(self, queryset: QuerySet[Any]) -> None:
+        compiler = queryset.query.get_compiler(connection=connection)
+        self._sql, self._params = compiler.as_sql()
+        self._converters = list(compiler.get_converters([column[0] for column in compiler.select]).items())
+        self._made = _Made(compiler.klass_info, compiler.select)
+        self._annotations = list((compiler.annotation_col_map or {}).items())
+
+    def execute(self, values: dict[str, Any]) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, _fill(self._params, values))
+            return [self._make_object(list(row)) for row in cursor.fetchall()]
+
+    def _make_object(self, row: list[Any]) -> Any:
+        for column, (converters, expression) in self._converters:
+            for convert in converters:
+                row[column] = convert(row[column], expression, connection)
+        made = self._made.make(row)
+        for name, column in self._annotations:
+            setattr(made, name, row[column])
+        return made
+
+
+class _Made:
+    """An object that is made from some columns of a row, and those that it is joined with."""
+
+    def __init__(self, klass: dict[str, Any], select: Sequence[Any]) -> None:
+        self._model, self._columns = klass["model"], klass["select_fields"]
+        self._names = [select[column][0].target.attname for column in self._columns]
+        self._key = self._columns[self._names.index(self._model._meta.pk.attname)]
+        self._joined = [
+            (_Made(joined, select), joined["local_setter"], joined["remote_setter"])
+            for joined in klass.get("related_klass_infos", ())
+        ]
+
+    def make(self, row: Sequence[Any]) -> Any:
+        """None if the row has no such object."""
+        if row[self._key] is None:
+            return None
+        made = self._model.from_db(connection.alias, self._names, [row[column] for column in self._columns])
+        for joined, set_here, set_there in self._joined:
+            other = joined.make(row)
+            set_here(made, other)
+            if other is not None:
+                set_there(other, made)
+        return made
+
+
+class Update:
+    """An UPDATE of some fields of a query set's rows. `make` is as for Select. `fields` are set to what the keywords of
+    the same names give, `expressions` to these.
+    """
+
+    def __init__(self, make: Callable[[], QuerySet[Any]], fields: Sequence[str] = (), **expressions: Any) -> None:
+        self._make, self._fields, self._expressions = make, fields, expressions
+
+    @cached_property
+    def _compiled(self) -> tuple[str, Sequence[Any]]:
+        rows = self._make()
+        query: Any = rows.query.chain(UpdateQuery)
+        query.add_update_values({name: Param(name, rows.model, name) for name in self._fields} | self._expressions)
+        sql, params = query.get_compiler(connection=connection).as_sql()
+        return sql, params
+
+    def execute(self, **values: Any) -> int:
+        """Returns how many rows there were."""
+        sql, params = self._compiled
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _fill(params, values))
+            return int(cursor.rowcount)
+
+
+def insert(rows: Sequence[Model], replace: Sequence[str] = (), unique: Sequence[str] = ()) -> None:
+    """Insert new rows of one model with one statement. A row that there is already, by its `unique` fields, gets the
+    new values of the fields `replace`. An automatic primary key stays unknown.
+    """
+    model = type(rows[0])
+    fields, sql = _compile_insert(model, len(rows), tuple(replace), tuple(unique))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields]
+        )
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+        post_save.send(model, instance=row, created=True, update_fields=None, raw=False, using=connection.alias)
+
+
+@lru_cache(maxsize=256)
+def _compile_insert(
+    model: type[Model], number: int, replace: tuple[str, ...], unique: tuple[str, ...]
+) -> tuple[list[Any], str]:
+    fields: list[Any] = [field for field in model._meta.concrete_fields if not getattr(field, "auto_created", False)]
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    values = "(" + ", ".join(["%s"] * len(fields)) + ")"
+    sql = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {', '.join([values] * number)}"  # noqa: S608
+    if replace:
+        by_name = {field.name: field.column for field in fields}
+        new, key = [by_name[name] for name in replace], [by_name[name] for name in unique]
+        sql += " " + connection.ops.on_conflict_suffix_sql(fields, OnConflict.UPDATE, new, key)
+    return fields, sql
