@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -44,7 +45,7 @@ from .run_lifecycle import (
     stop_run,
 )
 from .search import index_message
-from .unit_of_work import unit_of_work
+from .unit_of_work import locking, unit_of_work
 
 logger = logging.getLogger("nous_chat.store")
 
@@ -98,12 +99,10 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """Write the end of a run and its final text. None if the run no longer belongs to `host`: another process has
     written its end.
     """
-    run = _RUN.first(run=run_id)
-    if run is None:
+    run = _lock_run(run_id, ending.answer)
+    if run is None or not end_run(run, ending, host=host, status__in=HOSTED):
         return None
-    run.conversation = conversation = lock_conversation(run.conversation_id)
-    if not end_run(run, ending, host=host, status__in=HOSTED):
-        return None
+    conversation = run.conversation
     if run.message_id is not None:  # else it failed before it began
         _WRITE_ANSWER.execute(id=run.message_id, **ending.written.fields)
         answer = Message(pk=run.message_id, conversation=conversation, text=ending.written.text)
@@ -113,7 +112,24 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     return describe_finished(run, ending.answer, next_run)
 
 
-_RUN = Select(lambda: select_runs().filter(pk=Param("run", Run, "id")).order_by())
+def _lock_run(run_id: UUID, answer: objects.Message | None) -> Run | None:
+    """The run, after locking its conversation."""
+    if answer is None:
+        conversation_id = Run.objects.filter(pk=run_id).values_list("conversation", flat=True).first()
+    else:
+        conversation_id = answer.conversation
+    if conversation_id is None:
+        return None
+    with locking(conversation_id):
+        return _LOCKED_RUN.first(run=run_id)
+
+
+def _with_lock() -> QuerySet[Run]:
+    rows = select_runs().select_related("conversation").filter(pk=Param("run", Run, "id")).order_by()
+    return rows.select_for_update(of=("conversation",) if connection.features.has_select_for_update_of else ())
+
+
+_LOCKED_RUN = Select(_with_lock)
 _WRITE_ANSWER = Update(lambda: Message.objects.filter(pk=Param("id", Message, "id")), ("text", "thinking", "parts"))
 
 

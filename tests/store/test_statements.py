@@ -1,0 +1,163 @@
+"""How many statements and transactions each command takes, so that none grows unnoticed.
+
+Counted in a conversation whose message before has an answer. Not counted: the transaction itself and, on PostgreSQL,
+its limits (`unit_of_work`). Each query of a prefetch counts.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from chat import engine, store
+from chat.models import Conversation, Message, Participant, Run, ToolCall
+from chat.protocol import commands
+
+from ..support.store_helpers import HOST, begin, end, post
+
+TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "SET LOCAL")
+USAGE = engine.Usage(10, 5, 15)
+
+
+class Case(NamedTuple):
+    """What the store does for a command, and the statements and transactions that it takes."""
+
+    work: Callable[[Any, Conversation], Callable[[], Any]]
+    statements: int
+    transactions: int = 1
+
+
+def send(user: Any, room: Conversation) -> Callable[[], Any]:
+    return lambda: post(user, room, run_id=uuid.uuid4())
+
+
+def edit(user: Any, room: Conversation) -> Callable[[], Any]:
+    row = Message.objects.get(conversation=room, role="user")
+    return lambda: store.edit_message(user.pk, room.pk, row.pk, "Hi", False, HOST)
+
+
+def delete(user: Any, room: Conversation) -> Callable[[], Any]:
+    row = Message.objects.get(conversation=room, role="user")
+    return lambda: store.delete_message(user.pk, room.pk, row.pk)
+
+
+def restore(user: Any, room: Conversation) -> Callable[[], Any]:
+    row = Message.objects.get(conversation=room, role="user")
+    store.delete_message(user.pk, room.pk, row.pk)
+    return lambda: store.restore_message(user.pk, room.pk, row.pk)
+
+
+def retry(user: Any, room: Conversation) -> Callable[[], Any]:
+    answer = Message.objects.get(conversation=room, role="assistant")
+    return lambda: store.request_run(user.pk, room.pk, answer.pk, HOST)
+
+
+def choose(user: Any, room: Conversation) -> Callable[[], Any]:
+    answer = Message.objects.get(conversation=room, role="assistant")
+    started = store.start_run(store.request_run(user.pk, room.pk, answer.pk, HOST), HOST)
+    assert started is not None
+    end(started)
+    return lambda: store.choose_alternative(user.pk, room.pk, answer.pk)
+
+
+def stop(user: Any, room: Conversation) -> Callable[[], Any]:
+    started = begin(user, room)
+    assert started.message.run is not None
+    run_id = started.message.run.id
+    return lambda: store.request_stop(user.pk, room.pk, run_id)
+
+
+def decide(user: Any, room: Conversation) -> Callable[[], Any]:
+    started = begin(user, room)
+    assert started.message.run is not None
+    Run.objects.filter(pk=started.message.run.id).update(status="awaiting_approval")
+    call = ToolCall.objects.create(run_id=started.message.run.id, call_id="1", name="pay", status="awaiting_approval")
+    command = commands.ToolDecide(call=call.pk, decision="approve")
+    return lambda: store.decide_call(user.pk, room.pk, command, HOST)
+
+
+def sync(user: Any, room: Conversation) -> Callable[[], Any]:
+    run = Run.objects.get(conversation=room)
+
+    def work() -> None:
+        store.check_membership(user.pk, room.pk)
+        store.get_run(room.pk, run.pk)
+
+    return work
+
+
+def load(user: Any, room: Conversation) -> Callable[[], Any]:
+    return lambda: store.list_messages(user.pk, room.pk, None, 50)
+
+
+def read(user: Any, room: Conversation) -> Callable[[], Any]:
+    Participant.objects.filter(conversation=room, user=user).update(last_read=0)
+    return lambda: store.mark_read(room.pk, {user.pk: 2})
+
+
+def typing(user: Any, room: Conversation) -> Callable[[], Any]:
+    return lambda: store.list_typing_audience(user.pk, room.pk, 50)
+
+
+def ping(user: Any, room: Conversation) -> Callable[[], Any]:
+    return lambda: store.find_state(user.pk, room.pk)
+
+
+def nothing(user: Any, room: Conversation) -> Callable[[], Any]:
+    return lambda: None
+
+
+CASES = {
+    "message.send": Case(send, 8),
+    "message.edit": Case(edit, 11),
+    "message.delete": Case(delete, 11),
+    "message.restore": Case(restore, 9),
+    "message.choose": Case(choose, 12),
+    "run.start": Case(retry, 8),
+    "run.stop": Case(stop, 5),
+    "run.sync": Case(sync, 5, 0),
+    "run.ack": Case(nothing, 0, 0),
+    "tool.decide": Case(decide, 6),
+    "history.load": Case(load, 5, 0),
+    "read": Case(read, 2),
+    "typing": Case(typing, 2, 0),
+    "ping": Case(ping, 1, 0),
+}
+
+
+def count(work: Callable[[], Any]) -> tuple[int, int]:
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    found = [query["sql"] for query in captured.captured_queries]
+    statements = [sql for sql in found if not sql.startswith(TRANSACTION)]
+    return len(statements), sum(sql.startswith(("BEGIN", "SAVEPOINT")) for sql in found)
+
+
+@pytest.fixture
+def answered(people: Any, room: Conversation) -> Conversation:
+    end(begin(people["ada"], room), charged_usage=USAGE)
+    return room
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: str(command.__struct_config__.tag))
+def test_no_command_takes_more_statements_than_it_did(command: Any, people: Any, answered: Conversation) -> None:
+    case = CASES[str(command.__struct_config__.tag)]
+    work = case.work(people["ada"], answered)
+    assert count(work) == (case.statements, case.transactions)
+
+
+def test_an_answer_takes_two_transactions(people: Any, answered: Conversation) -> None:
+    started: list[store.StartedRun] = []
+
+    def ask() -> None:
+        posted = post(people["ada"], answered, run_id=uuid.uuid4())
+        assert posted.started is not None
+        started.append(posted.started)
+
+    assert count(ask) == (8, 1)
+    answer = started[0].message
+    assert count(lambda: end(started[0], usage=USAGE, charged_usage=USAGE, answer=answer)) == (6, 1)
+    assert count(lambda: store.find_listing(answered.pk)) == (2, 0)
