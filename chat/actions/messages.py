@@ -11,7 +11,7 @@ from ..protocol.errors import Refused
 from ..store import executor
 from .caller import Caller
 
-logger = logging.getLogger("nous_chat.actions")
+logger = logging.getLogger("nous_chat.runs")
 
 
 async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
