@@ -8,7 +8,8 @@ Names: `get_` raises Refused(NOT_FOUND) if there is nothing, `find_` returns Non
 is not allowed.
 
     conversations, conversation_settings, deletion, forks     a conversation as a whole
-    participants, invitations, access, read_state             the people in it
+    snapshots, pages                                          what a reader of it gets first, and its messages
+    participants, invitations, access, sessions, read_state   the people in it
     messages, edits, alternatives, attachments, search        what they write
     quotas                                                    how much of it they may store
     responders, mentions                                      which agents answer
@@ -36,7 +37,6 @@ from .conversations import (
     get_conversation,
     list_conversations,
     list_messages,
-    read_snapshot,
 )
 from .deletion import DeletedConversation, delete_conversation, restore_conversation
 from .edits import Edited, delete_message, edit_message, list_edits, restore_message
@@ -76,6 +76,7 @@ from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
 from .search import SearchResults, extract_words, search_conversations
+from .snapshots import read_snapshot, read_snapshots
 from .summaries import (
     SummaryInput,
     clean_title,
@@ -159,6 +160,7 @@ __all__ = [
     "post_message",
     "preview_invitation",
     "read_snapshot",
+    "read_snapshots",
     "reap_runs",
     "release_runs",
     "remove_participant",

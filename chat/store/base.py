@@ -4,14 +4,12 @@ Each function runs inside its caller's transaction. Functions that return a quer
 """
 
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import Func, IntegerField, Model, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,11 +23,6 @@ from .unit_of_work import locking
 T = TypeVar("T", bound=Model)
 
 PAGE_SIZE = 50
-
-MAX_PAGE_CHARS = 4_000_000
-"""How many characters of texts one page of messages holds. Fifty answers of the greatest length would take 200 MB for
-each reader.
-"""
 
 REACHABLE = Q(shown=True) | Q(alternative_of__isnull=False)
 """Messages that people can reach: those that are shown, and the alternatives to them."""
@@ -196,19 +189,3 @@ def with_related(rows: QuerySet[Message]) -> QuerySet[Message]:
 
 def read_message(message_id: UUID) -> objects.Message:
     return objects.Message.of(with_related(Message.objects.filter(pk=message_id)).get())
-
-
-def read_page(conversation_id: UUID, before: int | None, limit: int) -> tuple[list[objects.Message], bool]:
-    """The newest `limit` messages (older than number `before`, if given) in order, and whether there are older ones.
-
-    Fewer, but at least one, if they are longer than MAX_PAGE_CHARS.
-    """
-    rows = shown_messages(conversation_id).order_by("-seq")
-    if before is not None:
-        rows = rows.filter(seq__lt=before)
-    found = list(rows.values_list("seq", Length("text") + Length("thinking"))[: limit + 1])
-    fitting = sum(total <= MAX_PAGE_CHARS for total in accumulate(length for _, length in found))
-    size = min(max(fitting, 1), limit)
-    # By number: a message that came in since then must not push out the oldest one.
-    page = rows.filter(seq__in=[seq for seq, _ in found[:size]])
-    return [objects.Message.of(row) for row in page.order_by("seq")], len(found) > size

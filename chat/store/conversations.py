@@ -15,10 +15,10 @@ from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import PAGE_SIZE, conversation_not_found, count, get_membership, read_page, writers_of
+from .base import conversation_not_found, count, get_membership, writers_of
+from .pages import read_page
 from .prepared import Param, Select
 from .read_state import list_states, make_states, with_state, with_unread
-from .run_lifecycle import active_runs
 from .search import set_title
 from .text import normalize_title
 from .unit_of_work import unit_of_work
@@ -123,32 +123,6 @@ def _make_object(row: Any, state: objects.Yours | None = None) -> objects.Conver
     return objects.Conversation.of(row, run=run, responder=agent, writers=row.writers, yours=state)
 
 
-def read_snapshot(user_id: Any, conversation_id: UUID) -> events.Snapshot:
-    """What a socket sends first. Raises Refused(NOT_FOUND)."""
-    participant = get_membership(user_id, conversation_id)
-    me = objects.Participant.of(participant)
-    everyone = list(Participant.objects.filter(conversation=conversation_id).select_related("user"))
-    writers = sum(row.role != Participant.Role.VIEWER for row in everyone)
-    runs = [objects.Run.of(run) for run in active_runs(conversation_id)]
-    active = runs[0] if runs else None
-    messages, more = read_page(conversation_id, before=None, limit=PAGE_SIZE)
-    state = list_states(Participant.objects.filter(pk=participant.pk))[conversation_id, participant.user_id]
-    return events.Snapshot(
-        you=objects.You(me.user.id, me.user.name, me.role, getattr(participant.user, "is_staff", False)),
-        conversation=objects.Conversation.of(
-            participant.conversation,
-            run=active.status if active else None,
-            responder=active.agent.slug if active else None,
-            writers=writers,
-            yours=state,
-        ),
-        participants=[objects.Participant.of(row) for row in everyone],
-        messages=messages,
-        more=more,
-        runs=runs,
-    )
-
-
 def check_membership(user_id: Any, conversation_id: UUID) -> None:
     """Raises Refused(NOT_FOUND) if the user is not, or no longer, in the conversation."""
     get_membership(user_id, conversation_id)
@@ -170,5 +144,6 @@ def list_messages(
     user_id: Any, conversation_id: UUID, before: int | None, limit: int
 ) -> tuple[list[objects.Message], bool]:
     """The newest `limit` messages (older than number `before`, if given) in order, and whether there are older ones."""
-    get_membership(user_id, conversation_id)
-    return read_page(conversation_id, before, limit)
+    reader = get_membership(user_id, conversation_id).user
+    page = read_page(conversation_id, before, limit, reader)
+    return page.messages, page.more

@@ -117,7 +117,7 @@ def post_message(
     index_new(row, words, title)
     attach_files(row, attachments)
     _MARK_OWN.execute(id=participant.pk, last_read=row.seq)
-    posted = Posted(objects.Message.of(row, is_new=not attachments), refused=responders.refused)
+    posted = Posted(objects.Message.of(row, None if attachments else objects.Belongings()), refused=responders.refused)
     if not slugs:
         return posted
     if run_id is not None and answer is not None:

@@ -25,6 +25,11 @@ _UNREAD = (
 )
 
 
+def counts_as_unread(message: objects.Message) -> bool:
+    """The same condition."""
+    return message.shown and message.deleted_at is None and message.role != Message.Role.SYSTEM
+
+
 def with_unread(participants: QuerySet[Participant]) -> QuerySet[Participant]:
     """Annotate each with `unread`: how many messages after `last_read` count. Deleted messages, system messages and
     alternatives that are not shown do not count.

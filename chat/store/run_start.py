@@ -139,7 +139,7 @@ def describe_start(
     with override(settings.LANGUAGE_CODE):  # a budget that ends the run is stored as its error, which everyone reads
         remaining = read_remaining(run.launched_by, conversation)
     return StartedRun(
-        message=objects.Message.of(answer, is_new=is_new),
+        message=objects.Message.of(answer, objects.Belongings() if is_new else None),
         agent=run.agent,
         prompt=prompt.messages + transcript,
         omitted_seq=prompt.omitted_seq if prompt.omitted_seq > conversation.summary_seq else 0,

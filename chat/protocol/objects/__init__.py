@@ -5,7 +5,7 @@
 
 from ...engine import Usage
 from .conversations import AgentCard, AgentName, Conversation, Yours
-from .messages import Attachment, Edit, Message
+from .messages import Attachment, Belongings, Edit, Message
 from .parts import (
     CallPart,
     Part,
@@ -27,6 +27,7 @@ __all__ = [
     "AgentCard",
     "AgentName",
     "Attachment",
+    "Belongings",
     "Call",
     "CallPart",
     "Conversation",

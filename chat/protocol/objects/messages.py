@@ -30,6 +30,26 @@ class Attachment(Struct, frozen=True):
         return cls(id=row.id, name=row.name, type=row.type, size=row.size, url=url, image=row.is_image)
 
 
+class Belongings(Struct, frozen=True):
+    """The rows that belong to a message. Answers have no attachments and users' messages no calls, so neither is read
+    for the other.
+    """
+
+    calls: "Iterable[models.ToolCall]" = ()
+    attachments: "Iterable[models.Attachment]" = ()
+    alternatives: Iterable[UUID] = ()
+
+    @classmethod
+    def of(cls, row: "models.Message", run: "models.Run | None") -> Self:
+        """As they are prefetched."""
+        first = row.alternative_of
+        return cls(
+            calls=() if run is None else run.calls.all(),
+            attachments=() if run is not None else row.attachments.all(),
+            alternatives=() if first is None else [each.id for each in first.alternatives.all()],
+        )
+
+
 class Message(Struct, frozen=True):
     id: UUID
     conversation: UUID
@@ -54,17 +74,14 @@ class Message(Struct, frozen=True):
     run: Run | None
 
     @classmethod
-    def of(cls, row: "models.Message", *, is_new: bool = False) -> Self:
-        """A deleted message keeps its place, but carries no text, attachments, or calls. One that `is_new` has no
-        attachments and no calls.
-        """
+    def of(cls, row: "models.Message", belongings: "Belongings | None" = None) -> Self:
+        """A deleted message keeps its place, but carries no text, attachments, or calls."""
         run: models.Run | None = getattr(row, "run", None)
         deleted = row.deleted_at is not None
-        first = row.alternative_of
+        has = Belongings.of(row, run) if belongings is None else belongings
         # While an answer is made again, it takes the place of the one it retries. Once ended, both are alternatives.
         retries = run.replaces_id if run is not None and run.status in run.ACTIVE else None
-        # Answers have no attachments and users' messages no calls, so neither is read for the other.
-        calls = () if deleted or run is None or is_new else tuple(map(Call.of, run.calls.all()))
+        calls = () if deleted or run is None else tuple(map(Call.of, has.calls))
         parts = () if deleted or run is None else complete_parts(decode_parts(row.parts), row.text, row.thinking, calls)
         return cls(
             id=row.id,
@@ -78,15 +95,13 @@ class Message(Struct, frozen=True):
             reply_to=row.reply_to_id,
             replaces=row.replaces_id or retries,
             continues=row.replaces_id is not None,
-            alternatives=() if first is None else tuple(each.id for each in first.alternatives.all()),
+            alternatives=tuple(has.alternatives),
             shown=row.shown,
             created_at=row.created_at,
             edited_at=row.edited_at,
             deleted_at=row.deleted_at,
             deleted_by=person(row.deleted_by),
-            attachments=()
-            if deleted or run is not None or is_new
-            else tuple(map(Attachment.of, row.attachments.all())),
+            attachments=() if deleted or run is not None else tuple(map(Attachment.of, has.attachments)),
             calls=calls,
             parts=tuple(parts),
             run=None if run is None else Run.of(run, answer_deleted=deleted),
