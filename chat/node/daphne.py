@@ -24,6 +24,11 @@ MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
 MAX_WAITING = 32
 """Frames of one browser that may wait for the chat. If there are more, daphne stops reading from this browser."""
 
+BACKLOG = 2048
+"""Connections that may wait until daphne accepts them: all browsers after a restart. Twisted's 50 would have the others
+try again after one, three, and seven seconds.
+"""
+
 
 def install() -> None:
     """Make daphne's command use BoundedServer. Has no effect under other servers."""
@@ -106,6 +111,7 @@ def _server_class() -> type:
         def __init__(self, *args: Any, **options: Any) -> None:
             for name in ("websocket_max_message_size", "websocket_max_frame_size"):
                 options[name] = min(options.get(name, MAX_FRAME_BYTES), MAX_FRAME_BYTES)
+            options["endpoints"] = [with_backlog(str(endpoint)) for endpoint in options.get("endpoints") or ()]
             super().__init__(*args, **options)
 
         def run(self) -> None:
@@ -159,6 +165,11 @@ def _server_class() -> type:
                 await protocol.outflow.wait()
 
     return BoundedServer
+
+
+def with_backlog(endpoint: str) -> str:
+    """A Twisted endpoint, with BACKLOG unless it names one."""
+    return f"{endpoint}:backlog={BACKLOG}" if endpoint.startswith("tcp") and ":backlog=" not in endpoint else endpoint
 
 
 class Outflow:

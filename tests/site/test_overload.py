@@ -1,10 +1,12 @@
 """More is asked than can be made: runs wait in places that are told, then are refused; commands have a rate."""
 
 import asyncio
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import pytest
@@ -315,3 +317,15 @@ def test_a_flood_of_frames_ends_its_socket_and_no_other(
                 assert bystander.of_type("error") == []
 
     asyncio.run(talk())
+
+
+def test_all_browsers_connect_while_the_process_is_busy(site: Site) -> None:
+    """A process that computes accepts nobody. After a restart, hundreds come at once, and the system keeps them."""
+    site.process.send_signal(signal.SIGSTOP)
+    try:
+        with ExitStack() as waiting:
+            for _ in range(300):
+                connecting = socket.create_connection(("127.0.0.1", site.port), timeout=20)
+                waiting.enter_context(connecting)
+    finally:
+        site.process.send_signal(signal.SIGCONT)
