@@ -3,13 +3,9 @@
 import logging
 from collections.abc import Awaitable, Callable
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
-from channels.auth import AuthMiddleware
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.sessions import CookieMiddleware, SessionMiddleware
-from django.contrib.auth import get_user
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
@@ -22,7 +18,6 @@ from .node import daphne, node
 from .node.http import ASGIApplication, limit_bodies
 from .node.http_turns import take_turns
 from .routing import websocket_urlpatterns
-from .store import executor
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -47,7 +42,7 @@ def websocket() -> Any:
     daphne.install()
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
     sockets = [path(prefix, URLRouter(websocket_urlpatterns)), path("<path:other>", UnknownConsumer.as_asgi())]
-    return SameOrigin(CookieMiddleware(SessionMiddleware(Authentication(URLRouter(sockets)))))
+    return SameOrigin(URLRouter(sockets))
 
 
 class SameOrigin:
@@ -90,14 +85,6 @@ class SameOrigin:
             address,
         )
         return False
-
-
-class Authentication(AuthMiddleware):  # type: ignore[misc]  # channels has no types
-    """Finds the session's user. In a thread of the chat's own, because channels would wait for the site's pool."""
-
-    async def resolve_scope(self, scope: dict[str, Any]) -> None:
-        request: Any = SimpleNamespace(session=scope["session"])  # all that it reads of a request
-        scope["user"]._wrapped = await executor.run_request(get_user, request)
 
 
 async def lifespan(

@@ -7,7 +7,8 @@ through unread.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from random import uniform
 from typing import Any
@@ -32,6 +33,7 @@ from ..realtime.revocation import session_name
 from ..runs.liveness import TICK
 from ..store import executor
 from ..turns import client
+from .authentication import find_user
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -70,7 +72,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
-        self.scope, self._receive, self._send = scope, receive, send
+        self._receive, self._send = receive, send
+        self._address: dict[str, Any] = scope["url_route"]["kwargs"]
         self._language = i18n.language_of(scope.get("query_string", b""))
         activate(self._language)  # in this socket's task, and in those that it starts
         self.node = node.current()
@@ -80,18 +83,21 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         self._stalled_since = 0.0
         self._close_code: int | None = None
         self._role: str | None = None
-        self._recheck_at = now() + RECHECK_EVERY
+        self._recheck_at = math.inf
         self._rechecking: asyncio.Task[None] | None = None
-        await receive()  # websocket.connect; a close code can only be sent to a socket that was accepted
+        # websocket.connect. Accepted before anything that may wait: servers give up a handshake after some seconds, and
+        # a close code can only be sent to a socket that was accepted.
+        await receive()
         await send({"type": "websocket.accept"})
         self.node.hub.sockets.add(self)
         try:
             if self.node.draining:
                 await self.restart()
                 return
-            self.user = scope["user"]
-            if not self.user.is_authenticated:
+            self.user, self._session = await find_user(scope)
+            if self.user is None:
                 raise Closed(4401)
+            self._recheck_at = now() + RECHECK_EVERY
             client.set(self.user.pk)
             self._bucket = self.node.buckets.of(self.user.pk)
             if self._bucket.take_socket(now()) or self._bucket.open >= ratelimit.MAX_OPEN_SOCKETS:
@@ -122,8 +128,14 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     # --- For subclasses
 
+    def groups(self) -> Sequence[str]:
+        """The groups whose frames it forwards. Raises Closed."""
+        return ()
+
     async def enter(self) -> None:
-        """Join groups, then send the snapshot. Called again whenever frames may have been lost. Raises Closed."""
+        """Send the snapshot. What is published while it is read arrives after it, because the groups are joined before;
+        clients drop duplicates. Called again whenever frames may have been lost. Raises Closed.
+        """
         raise NotImplementedError
 
     async def handle(self, command: commands.AnyCommand) -> None:
@@ -200,8 +212,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 self._interrupted.clear()
                 # Without the layer, a conversation can still be read and written to. A new round begins when the
                 # layer is back.
-                async with mailbox(away=self.node.outages.layer_away()) as self.mailbox:
-                    await self.mailbox.join(groups.account(self.user.pk))
+                joined = (groups.account(self.user.pk), *self.groups())
+                async with mailbox(*joined, away=self.node.outages.layer_away()) as self.mailbox:
                     await self.enter()
                     for service in sorted(self.node.outages.away):
                         await self.notify(f"{service}_away")
@@ -381,12 +393,6 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self.close(4403)
         elif found.role != self._role:
             self.resnapshot()
-
-    @property
-    def _session(self) -> str | None:
-        """The session's key. None if the site authenticates by other means."""
-        session = self.scope.get("session")
-        return getattr(session, "session_key", None)
 
 
 class UnknownConsumer(Socket):

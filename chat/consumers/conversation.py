@@ -1,6 +1,7 @@
 """The conversation socket: sends the snapshot, forwards frames, and turns commands into actions."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -28,14 +29,15 @@ class ConversationConsumer(Socket):
     _typing: TypingIndicator | None = None
     _reporting: asyncio.Task[None] | None = None
 
-    async def enter(self) -> None:
+    def groups(self) -> Sequence[str]:
         try:
-            self.conversation_id = UUID(self.scope["url_route"]["kwargs"]["conversation_id"])
+            self.conversation_id = UUID(self._address["conversation_id"])
         except ValueError:
             raise Closed(4404) from None
+        return [groups.conversation(self.conversation_id)]
+
+    async def enter(self) -> None:
         self._launcher = self._launcher or self.mailbox.name
-        # Join first, then read: what is published in between arrives after the snapshot, and clients drop duplicates.
-        await self.mailbox.join(groups.conversation(self.conversation_id))
         try:
             snapshot = await executor.run(store.read_snapshot, self.user.pk, self.conversation_id)
         except Refused:

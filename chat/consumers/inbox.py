@@ -1,5 +1,7 @@
 """The inbox socket: a user's list of conversations, kept up to date."""
 
+from collections.abc import Sequence
+
 from .. import store
 from ..protocol import commands, events, objects
 from ..protocol.errors import ErrorCode, Refused
@@ -11,8 +13,10 @@ from .base import Socket
 class InboxConsumer(Socket):
     """One user's inbox."""
 
+    def groups(self) -> Sequence[str]:
+        return [groups.inbox(self.user.pk)]
+
     async def enter(self) -> None:
-        await self.mailbox.join(groups.inbox(self.user.pk))
         conversations, more = await executor.run(store.list_conversations, self.user.pk)
         you = objects.Person.of(self.user)
         await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from ..concurrency import fair_timeout
 from .layer import TIMEOUT, LayerMessage, attempt, channel_layer
@@ -16,21 +17,58 @@ class Away(Exception):
     """The layer failed at an operation that its caller cannot do without."""
 
 
+OPEN_AT_ONCE = 16
+"""How many mailboxes are opened at the same time. A layer does one operation after another: what is published in the
+middle of streams would otherwise wait for all sockets that come back after a restart.
+"""
+
+
 @asynccontextmanager
-async def mailbox(away: bool = False) -> AsyncIterator["Mailbox"]:
-    """A Mailbox that is closed when the block ends.
+async def mailbox(*joined: str, away: bool = False) -> AsyncIterator["Mailbox"]:
+    """A Mailbox in these groups, which is closed when the block ends. Raises Away.
 
     `away`: the layer is known to be away, so open one that receives nothing instead of raising Away.
     """
     if away:
         yield DeadMailbox()
         return
-    layer = channel_layer()
-    box = Mailbox(layer, await _require(_new_channel(layer)))
+    loop = asyncio.get_running_loop()
+    if (gate := _gates.get(loop)) is None:
+        gate = _gates[loop] = Gate()
+    layer, box = channel_layer(), None
     try:
+        async with gate.turn():
+            box = Mailbox(layer, await _require(_new_channel(layer)))
+            for group in joined:
+                await box.join(group)
         yield box
     finally:
-        await box.close()
+        if box is not None:
+            await box.close()
+
+
+class Gate:
+    """Lets OPEN_AT_ONCE pass. Whoever waits here does not wait for the layer: TIMEOUT does not count yet."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(OPEN_AT_ONCE)
+        self._failures = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Raises Away if the layer failed for somebody else meanwhile: else the last one would wait once for each."""
+        failures = self._failures
+        async with self._turns:
+            if self._failures != failures:
+                raise Away("It has just failed for another mailbox.")
+            try:
+                yield
+            except Away:
+                self._failures += 1
+                raise
+
+
+_gates: "WeakKeyDictionary[asyncio.AbstractEventLoop, Gate]" = WeakKeyDictionary()
 
 
 class Mailbox:

@@ -76,6 +76,7 @@ from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
 from .search import SearchResults, extract_words, search_conversations
+from .sessions import find_users, session_store
 from .snapshots import read_snapshot, read_snapshots
 from .summaries import (
     SummaryInput,
@@ -142,6 +143,7 @@ __all__ = [
     "find_silent_runs",
     "find_state",
     "find_summary_input",
+    "find_users",
     "finish_run",
     "fork_conversation",
     "get_attachment",
@@ -175,6 +177,7 @@ __all__ = [
     "save_summary",
     "save_title",
     "search_conversations",
+    "session_store",
     "start_run",
     "upload_attachment",
 ]

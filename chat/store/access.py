@@ -1,16 +1,14 @@
 """Access re-check for a connected user: session still valid, still a participant."""
 
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.utils.crypto import constant_time_compare
+from django.contrib.auth import SESSION_KEY, get_user_model
 from msgspec import Struct
 
 from ..models import Participant
 from ..permissions import policy
+from .sessions import is_valid, session_store
 
 
 class Access(Struct, frozen=True):
@@ -36,15 +34,5 @@ def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | 
 
 
 def _session_belongs_to(session_key: str, user: Any) -> bool:
-    """The same decision as `django.contrib.auth.get_user`, but without writing to the session."""
-    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    if session.get(SESSION_KEY) != user._meta.pk.value_to_string(user):
-        return False
-    if not hasattr(user, "get_session_auth_hash"):
-        return True
-    stored = session.get(HASH_SESSION_KEY) or ""
-    return any(constant_time_compare(stored, valid) for valid in _valid_hashes(user))
-
-
-def _valid_hashes(user: Any) -> list[str]:
-    return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    session = session_store()(session_key)
+    return session.get(SESSION_KEY) == user._meta.pk.value_to_string(user) and is_valid(session, user)

@@ -120,16 +120,19 @@ class Socket(Talker):
 
 
 class InProcess(Talker):
-    """The consumer itself, in this process, without a server: `async with InProcess(user, conversation_id) as peer`."""
+    """The consumer itself, in this process, without a server: `async with InProcess(user, conversation_id) as peer`. Or
+    without a user, who is found by a `cookie` then.
+    """
 
-    def __init__(self, user: Any, conversation: object = "", query: str = "") -> None:
+    def __init__(self, user: Any, conversation: object = "", query: str = "", cookie: str = "") -> None:
         from channels.routing import URLRouter
 
         from chat.routing import websocket_urlpatterns
 
         super().__init__()
         self._app = URLRouter(websocket_urlpatterns)
-        self._scope = {"type": "websocket", "path": f"/{conversation}/" if conversation else "/", "user": user}
+        self._scope: dict[str, Any] = {"type": "websocket", "path": f"/{conversation}/" if conversation else "/"}
+        self._scope |= {"headers": [(b"cookie", cookie.encode())]} if user is None else {"user": user}
         if query:  # servers may leave it out
             self._scope["query_string"] = query.encode("ascii")
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -1,0 +1,75 @@
+"""Who is signed in to which session. Read for all sockets that connect at the same time.
+
+The decisions are those of `django.contrib.auth.get_user`, but nothing is written. After a rotation of SECRET_KEY that
+would give a session a new key, and a socket cannot tell its browser: the user would be signed out.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends import db
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+Claim = tuple[str, Any]
+"""The authentication backend and the primary key of the user that a session names."""
+
+
+def session_store() -> Any:
+    """The class of the site's sessions."""
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
+def find_users(session_keys: Sequence[str]) -> list[Any]:
+    """The row of the user who is signed in to each of these sessions; None if nobody is."""
+    sessions = _load_sessions(set(session_keys))
+    claims = {key: claim for key, session in sessions.items() if (claim := _read_claim(session))}
+    users = _load_users(set(claims.values()))
+    found = {key: user for key, claim in claims.items() if (user := users.get(claim)) is not None}
+    return [found[key] if key in found and is_valid(sessions[key], found[key]) else None for key in session_keys]
+
+
+def is_valid(session: Any, user: Any) -> bool:
+    """Whether the user has the same password as when they signed in to this session."""
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    stored = session.get(HASH_SESSION_KEY) or ""
+    if constant_time_compare(stored, user.get_session_auth_hash()):
+        return True
+    return any(constant_time_compare(stored, valid) for valid in user.get_session_auth_fallback_hash())
+
+
+def _load_sessions(keys: set[str]) -> dict[str, Any]:
+    store = session_store()
+    if store.load is not db.SessionStore.load:
+        return {key: store(key) for key in keys}  # a cache, say; read when it is first looked at
+    rows = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    decode = store().decode
+    return {key: decode(data) for key, data in rows.values_list("session_key", "session_data")}
+
+
+def _read_claim(session: Any) -> Claim | None:
+    try:
+        backend, user_id = session[BACKEND_SESSION_KEY], session[SESSION_KEY]
+    except KeyError:
+        return None
+    if backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    return backend, get_user_model()._meta.pk.to_python(user_id)
+
+
+def _load_users(claims: set[Claim]) -> Mapping[Claim, Any]:
+    found: dict[Claim, Any] = {}
+    for path in {path for path, _ in claims}:
+        backend = load_backend(path)
+        keys = {key for claimed, key in claims if claimed == path}
+        if isinstance(backend, ModelBackend) and type(backend).get_user is ModelBackend.get_user:
+            rows = get_user_model()._default_manager.in_bulk(keys)
+            found |= {(path, key): row for key, row in rows.items() if backend.user_can_authenticate(row)}
+        else:
+            found |= {(path, key): backend.get_user(key) for key in keys}
+    return found
