@@ -5,7 +5,6 @@ from every request.
 """
 
 import functools
-import math
 import os
 import unicodedata
 from collections import OrderedDict
@@ -15,11 +14,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 
 from chat.turns import Crowded, Turns, give_up_turn
+from chat.views.rate_limit import rate_limited_response
 
 AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
 """How many passwords a process checks at the same time."""
@@ -85,7 +84,7 @@ def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[
                     return response
         except Crowded:
             wait = ATTEMPT_EVERY
-        return await sync_to_async(_refuse)(request, wait)
+        return await sync_to_async(rate_limited_response)(request, wait)
 
     return wrapped
 
@@ -93,9 +92,3 @@ def throttled(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[
 def _account_name(given: str) -> str:
     """The username that Django's form makes of what was typed, of which there are many spellings, without its case."""
     return unicodedata.normalize("NFKC", given.strip()[:150]).casefold()
-
-
-def _refuse(request: HttpRequest, wait: float) -> HttpResponse:
-    response = render(request, "429.html", {"seconds": math.ceil(wait)}, status=429)
-    response["Retry-After"] = str(math.ceil(wait))
-    return response

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .. import ratelimit
-from ..protocol.errors import Refused
+from ..protocol.errors import ErrorCode, Refused
 from ..store import executor
 
 
@@ -26,7 +26,7 @@ def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             ratelimit.check(request.user.pk)
         except Refused as refused:
-            return _refuse(request, refused)
+            return rate_limited_response(request, refused.retry_after)
         return view(request, *args, **kwargs)
 
     @functools.wraps(view)
@@ -34,17 +34,17 @@ def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             ratelimit.check((await request.auser()).pk)
         except Refused as refused:
-            return await sync_to_async(_refuse)(request, refused)
+            return await sync_to_async(rate_limited_response)(request, refused.retry_after)
         await executor.release_connection()
         return await view(request, *args, **kwargs)
 
     return on_loop if iscoroutinefunction(view) else in_thread
 
 
-def _refuse(request: HttpRequest, refused: Refused) -> HttpResponse:
-    """The page says how long to wait, and holds the text of a message that was not posted."""
-    wait = math.ceil(refused.retry_after or 1)
+def rate_limited_response(request: HttpRequest, retry_after: float | None) -> HttpResponse:
+    """The page (429) that says how many seconds to wait. It holds the text of a message that was not posted."""
+    wait = math.ceil(retry_after or 1)
     context = {"seconds": wait, "text": request.POST.get("text", "")}
-    response = render(request, "nous_chat/rate_limited.html", context, status=refused.code.http_status)
+    response = render(request, "nous_chat/rate_limited.html", context, status=ErrorCode.RATE_LIMITED.http_status)
     response["Retry-After"] = str(wait)
     return response

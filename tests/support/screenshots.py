@@ -209,6 +209,35 @@ def password_reset_complete(window: Window) -> None:
 
 
 @state
+def too_many_sign_ins(window: Window) -> None:
+    window.context.clear_cookies()
+    window.page.goto("/accounts/login/")
+    token = window.page.locator("[name=csrfmiddlewaretoken]").first.input_value()
+    form: Any = {"username": "mallory", "password": "wrong", "csrfmiddlewaretoken": token}
+    while window.page.request.post("/accounts/login/", form=form).status != 429:
+        pass
+    window.page.get_by_label("Username").fill("mallory")
+    window.page.get_by_label("Password").fill("wrong")
+    window.page.keyboard.press("Enter")
+    expect(window.page.get_by_role("heading", name="Too many requests")).to_be_visible()
+
+
+@state
+def too_many_messages(window: Window) -> None:
+    """Without JavaScript. The answer holds the text that was not sent."""
+    conversation = window.together()
+    window.sign_in("bob")
+    window.page.route("**/nous-chat*.js", lambda route: route.abort())
+    window.page.goto(f"/chat/{conversation}/")
+    window.page.get_by_label("Message").fill("The beds are 30 feet long. I'd like to plant at prime distances.")
+    refused = 0
+    while refused < 100:  # further requests make the wait longer
+        refused += window.page.request.get("/chat/api/conversations/").status == 429
+    window.page.get_by_role("button", name="Send").click()
+    expect(window.page.get_by_role("heading", name="Too many requests")).to_be_visible()
+
+
+@state
 def signed_out_page(window: Window) -> None:
     window.page.get_by_role("button", name="Sign out").click()
 
