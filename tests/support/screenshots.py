@@ -222,7 +222,7 @@ def too_many_sign_ins(window: Window) -> None:
     expect(window.page.get_by_role("heading", name="Too many requests")).to_be_visible()
 
 
-@state
+@alone()
 def too_many_messages(window: Window) -> None:
     """Without JavaScript. The answer holds the text that was not sent."""
     conversation = window.together()
