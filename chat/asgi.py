@@ -41,8 +41,9 @@ def websocket() -> Any:
     """The chat's sockets alone, for a site that routes sockets of its own as well."""
     daphne.install()
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
-    sockets = [path(prefix, URLRouter(websocket_urlpatterns)), path("<path:other>", UnknownConsumer.as_asgi())]
-    return SameOrigin(URLRouter(sockets))
+    # One router: a second one would keep another copy of each socket's scope.
+    sockets = [path(f"{prefix}{url.pattern}", url.callback) for url in websocket_urlpatterns]
+    return SameOrigin(URLRouter([*sockets, path("<path:other>", UnknownConsumer.as_asgi())]))
 
 
 class SameOrigin:

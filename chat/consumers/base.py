@@ -78,7 +78,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         activate(self._language)  # in this socket's task, and in those that it starts
         self.node = node.current()
         self.reads: UUID | None = None
-        self._interrupted = asyncio.Event()
+        self._interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sending = 0
         self._stalled_since = 0.0
         self._close_code: int | None = None
@@ -94,12 +94,14 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             if self.node.draining:
                 await self.restart()
                 return
-            self.user, self._session = await find_user(scope)
-            if self.user is None:
+            user, self._session = await find_user(scope)
+            if user is None:
                 raise Closed(4401)
+            self.user_id, self.person = user.pk, objects.Person.of(user)
+            del user  # a large row, and there are many sockets
             self._recheck_at = now() + RECHECK_EVERY
-            client.set(self.user.pk)
-            self._bucket = self.node.buckets.of(self.user.pk)
+            client.set(self.user_id)
+            self._bucket = self.node.buckets.of(self.user_id)
             if self._bucket.take_socket(now()) or self._bucket.open >= ratelimit.MAX_OPEN_SOCKETS:
                 metrics.count("sockets_rate_limited")
                 await asyncio.sleep(REFUSED_FOR)
@@ -180,12 +182,12 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     def resnapshot(self) -> None:
         """Send a new snapshot, because frames may have been lost."""
-        self._interrupted.set()
+        self._interrupt()
 
     def close(self, code: int) -> None:
         """Close this socket soon, with this code."""
         self._close_code = code
-        self._interrupted.set()
+        self._interrupt()
 
     def watch(self, now: float) -> None:
         """Drop a client that stops reading: first leave its groups, later close. Re-check access when that is due."""
@@ -194,7 +196,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             metrics.count("sockets_too_slow")
             self.close(4408)
         elif stalled > STALLED_AFTER:
-            self._interrupted.set()
+            self._interrupt()
         if now > self._recheck_at:
             self._recheck_access()
 
@@ -209,10 +211,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         receiving: asyncio.Task[None] | None = None
         try:
             while receiving is None or not receiving.done():
-                self._interrupted.clear()
+                self._interrupted = asyncio.get_running_loop().create_future()
                 # Without the layer, a conversation can still be read and written to. A new round begins when the
                 # layer is back.
-                joined = (groups.account(self.user.pk), *self.groups())
+                joined = (groups.account(self.user_id), *self.groups())
                 async with mailbox(*joined, away=self.node.outages.layer_away()) as self.mailbox:
                     await self.enter()
                     for service in sorted(self.node.outages.away):
@@ -233,14 +235,19 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     async def _forward_until_interrupted(self, receiving: "asyncio.Task[None]") -> None:
         sending = asyncio.create_task(self._send_loop())
-        interrupted = asyncio.create_task(self._interrupted.wait())
+        for task in (sending, receiving):
+            task.add_done_callback(self._interrupt)
         try:
-            await asyncio.wait([sending, interrupted, receiving], return_when=asyncio.FIRST_COMPLETED)
+            await self._interrupted
         finally:
+            receiving.remove_done_callback(self._interrupt)
             await cancel_and_wait(sending)
-            await cancel_and_wait(interrupted)
         if not sending.cancelled():
             sending.result()
+
+    def _interrupt(self, _: object = None) -> None:
+        if not self._interrupted.done():
+            self._interrupted.set_result(None)
 
     async def _wait_for_reader(self) -> None:
         """Wait until the reader has taken what was sent before. Under a server with write backpressure, a new frame
@@ -384,7 +391,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         `_recheck_access`, cancelled by `_serve`; nothing escapes. If the database is away, the next re-check decides.
         """
         try:
-            found = await executor.run(store.check_access, self.user.pk, self.reads, self._session)
+            found = await executor.run(store.check_access, self.user_id, self.reads, self._session)
         except (DatabaseError, InterfaceError):
             return
         if not found.signed_in:

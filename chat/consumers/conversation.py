@@ -39,19 +39,16 @@ class ConversationConsumer(Socket):
     async def enter(self) -> None:
         self._launcher = self._launcher or self.mailbox.name
         try:
-            snapshot = await executor.run(store.read_snapshot, self.user.pk, self.conversation_id)
+            snapshot = await executor.run(store.read_snapshot, self.user_id, self.conversation_id)
         except Refused:
             raise Closed(4404) from None
-        self._caller = Caller(self.node, self.user.pk, self.conversation_id, self._launcher, self.answer)
-        self._person = objects.Person(snapshot.you.id, snapshot.you.name)
+        self._caller = Caller(self.node, self.user_id, self.conversation_id, self._launcher, self.answer)
+        self.person = objects.Person(snapshot.you.id, snapshot.you.name)
         self._role = snapshot.you.role
-        self._typing = self._typing or TypingIndicator(
-            self.conversation_id, self._person, self.node.typing.of(self.conversation_id), self.node.presence
-        )
         self._flow = FlowControl()
         self.reads = self.conversation_id
         await self.answer(snapshot)
-        self.node.presence.enter(self.conversation_id, self, self._person)
+        self.node.presence.enter(self.conversation_id, self, self.person)
         for run in snapshot.runs:
             await self.node.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
         if any(run.status == "queued" for run in snapshot.runs):
@@ -104,21 +101,23 @@ class ConversationConsumer(Socket):
                 await complete(runs.decide(self._caller, command))
             case commands.RunSync(run=run, ref=ref):
                 metrics.count("syncs_total")
-                await executor.run(store.check_membership, self.user.pk, self.conversation_id)
+                await executor.run(store.check_membership, self.user_id, self.conversation_id)
                 await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
                 if self._flow.acknowledge(run.hex, seq):
                     await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name)
                 await self._acknowledge(ref)
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
-                page, more = await executor.run(store.list_messages, self.user.pk, self.conversation_id, before, limit)
+                page, more = await executor.run(store.list_messages, self.user_id, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=page, more=more, ref=ref))
             case commands.Read(seq=seq, ref=ref):
-                self.node.read_markers.note(self.conversation_id, self.user.pk, seq)
+                self.node.read_markers.note(self.conversation_id, self.user_id, seq)
                 await self._acknowledge(ref)
             case commands.Typing(on=on, ref=ref):
-                assert self._typing is not None
-                await self._typing.show(on, self.user.pk)
+                if self._typing is None:
+                    bucket = self.node.typing.of(self.conversation_id)
+                    self._typing = TypingIndicator(self.conversation_id, self.person, bucket, self.node.presence)
+                await self._typing.show(on, self.user_id)
                 await self._acknowledge(ref)
             case commands.Ping(ref=ref):
                 await self.answer(events.Pong(ref=ref))
@@ -132,7 +131,7 @@ class ConversationConsumer(Socket):
         Started by a ping, cancelled by `leave`; only bugs escape, which asyncio logs.
         """
         with suppress(OperationalError, InterfaceError):  # the next ping tries again
-            state = await executor.run(store.find_state, self.user.pk, self.conversation_id)
+            state = await executor.run(store.find_state, self.user_id, self.conversation_id)
             if state is not None:
                 await self.answer(state)
 

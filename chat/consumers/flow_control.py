@@ -21,7 +21,8 @@ class FlowControl:
 
     def __init__(self) -> None:
         self._run: str | None = None
-        self._sent: deque[tuple[int, int, float]] = deque()
+        self._sent: deque[tuple[int, int, float]] | None = None
+        """What a run has sent, once it has: most sockets are idle."""
         self._outstanding = 0
         self._behind_since: float | None = None
 
@@ -32,8 +33,9 @@ class FlowControl:
 
     def admit(self, run: str, seq: int, size: int, now: float) -> bool:
         """Whether a delta of `size` characters may be sent. If so, it counts as sent."""
-        if run != self._run:
+        if run != self._run or self._sent is None:
             self._reset(run)
+            self._sent = deque()
         late = bool(self._sent) and now - self._sent[0][2] > PATIENCE
         # A reader who has acknowledged everything gets a delta of any size: nothing else would make them acknowledge.
         full = bool(self._sent) and self._outstanding + size > LIMIT
@@ -69,4 +71,4 @@ class FlowControl:
 
     def _reset(self, run: str | None) -> None:
         self._run, self._outstanding, self._behind_since = run, 0, None
-        self._sent.clear()
+        self._sent = None

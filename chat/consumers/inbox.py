@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .. import store
-from ..protocol import commands, events, objects
+from ..protocol import commands, events
 from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups
 from ..store import executor
@@ -14,12 +14,11 @@ class InboxConsumer(Socket):
     """One user's inbox."""
 
     def groups(self) -> Sequence[str]:
-        return [groups.inbox(self.user.pk)]
+        return [groups.inbox(self.user_id)]
 
     async def enter(self) -> None:
-        conversations, more = await executor.run(store.list_conversations, self.user.pk)
-        you = objects.Person.of(self.user)
-        await self.answer(events.InboxSnapshot(you=you, conversations=conversations, more=more))
+        conversations, more = await executor.run(store.list_conversations, self.user_id)
+        await self.answer(events.InboxSnapshot(you=self.person, conversations=conversations, more=more))
 
     async def handle(self, command: commands.AnyCommand) -> None:
         if not isinstance(command, commands.Ping):

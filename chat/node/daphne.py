@@ -178,23 +178,25 @@ class Outflow:
     """
 
     def __init__(self) -> None:
-        self._open = asyncio.Event()
-        self._open.set()
+        self._room: asyncio.Event | None = None
+        """While the buffer is full."""
 
     async def wait(self) -> None:
         """Return when there is room, or the client is gone."""
-        if not self._open.is_set():
-            await self._open.wait()
+        if self._room is not None:
+            await self._room.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's names
-        self._open.clear()
+        self._room = self._room or asyncio.Event()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        self._open.set()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     def stopProducing(self) -> None:  # noqa: N802
         """The client is gone, so nothing may wait for it."""
-        self._open.set()
+        self.resumeProducing()
 
 
 class Inflow:
