@@ -22,8 +22,7 @@ async def find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
     key = store.session_store()(_read_cookie(scope["headers"])).session_key  # None if it cannot be one
     if key is None:
         return None, None
-    (user,) = await executor.run_request(store.find_users, [key])
-    return user, key
+    return await executor.run_together(store.find_users, key), key
 
 
 def _read_cookie(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

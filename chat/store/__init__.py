@@ -17,7 +17,8 @@ is not allowed.
     prompts, prompt_files, summaries                          what models are sent
     budgets, pricing                                          what it costs
     retention                                                 what is erased
-    base, bulk, text, images, unit_of_work, executor          helpers
+    base, prepared, bulk, text, images                        helpers
+    unit_of_work, executor                                    transactions and threads
 """
 
 from .access import Access, check_access

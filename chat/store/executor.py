@@ -7,10 +7,11 @@ their request's thread.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
-from typing import ParamSpec, TypeVar
+from contextvars import Context, ContextVar
+from typing import Any, Generic, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
@@ -21,6 +22,7 @@ from .unit_of_work import is_lock_timeout
 
 P = ParamSpec("P")
 T = TypeVar("T")
+A = TypeVar("A")
 
 IN_FLIGHT = 2
 """Jobs in flight in the queue: the one its thread is running plus the next, so the thread never idles waiting for the
@@ -35,6 +37,9 @@ STORAGE_THREADS = 4
 
 CONNECTIONS = 1 + 1 + REQUEST_THREADS + STORAGE_THREADS
 """How many connections to each database a process opens here: for the queue, urgent work, requests, and uploads."""
+
+MAX_TOGETHER = 50
+"""How many items one unit of work of `run_together` reads."""
 
 SQLITE_TIMEOUT = 0.5
 """Seconds that work in the queue waits for SQLite's one write lock before it lets others pass, and tries again."""
@@ -108,6 +113,58 @@ async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     More threads would not help: their Python would hold up the event loop and its streams.
     """
     return await _with_retries(_run_queued, work, *args, **kwargs)
+
+
+async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item: A) -> T:
+    """Run `work`, which only reads, for this item and for all others that wait for the same work, at most
+    MAX_TOGETHER: a crowd then costs little more than one. `work` returns the outcome of each item, in order; one that
+    is an exception is raised here. If `work` raises, each item is tried alone.
+    """
+    outcome: T | Exception
+    if _inside_job.get():
+        (outcome,) = await _queue_thread.run(work, [item])
+    else:
+        groups = _groups.setdefault(asyncio.get_running_loop(), {})
+        if work not in groups or len(groups[work].items) >= MAX_TOGETHER:
+            groups[work] = _Group(work)
+        outcome = await groups[work].add(item, groups)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+class _Group(Generic[A, T]):
+    """Items that wait for the same work."""
+
+    def __init__(self, work: Callable[[list[A]], Sequence[T | Exception]]) -> None:
+        self.items: list[A] = []
+        self._work = work
+        self._done: asyncio.Task[Sequence[T | Exception]] | None = None
+
+    async def add(self, item: A, groups: "dict[Any, _Group[Any, Any]]") -> T | Exception:
+        place = len(self.items)
+        self.items.append(item)
+        if self._done is None:
+            # A task of its own, in nobody's name, because the first to wait may be cancelled. Never cancelled; what
+            # the database raises escapes, to all who wait.
+            self._done = asyncio.create_task(self._run(groups), context=Context())
+        return (await asyncio.shield(self._done))[place]
+
+    async def _run(self, groups: "dict[Any, _Group[Any, Any]]") -> Sequence[T | Exception]:
+        async with _queue.turn():
+            if groups.get(self._work) is self:
+                del groups[self._work]  # who comes now belongs to the next one
+            try:
+                return await _with_retries(_queue_thread.run, self._work, self.items)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as error:
+                if len(self.items) == 1:
+                    return [error]
+        return [await _Group(self._work).add(item, {}) for item in self.items]
+
+
+_groups: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, _Group[Any, Any]]] = WeakKeyDictionary()
 
 
 async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,0 +1,102 @@
+"""Work that is done together for all who wait for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from chat.store import executor
+
+Scenario = Callable[..., Any]
+
+
+class Reads:
+    """Doubles numbers. `groups` are those that it got together; 13 is refused, 666 makes the whole work fail."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+
+    def __call__(self, numbers: list[int]) -> list[int | Exception]:
+        self.groups.append(list(numbers))
+        if 666 in numbers:
+            raise ValueError("the number of the beast")
+        return [LookupError(number) if number == 13 else 2 * number for number in numbers]
+
+
+async def gather(work: Any, *numbers: int) -> list[Any]:
+    waiting = [executor.run_together(work, number) for number in numbers]
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def in_event_loop(test: Callable[[], Awaitable[None]]) -> None:
+    """Without a synchronous caller, for whom the work would run in its thread."""
+    asyncio.run(test())  # type: ignore[arg-type]
+
+
+def test_those_who_wait_are_served_by_one_unit_of_work() -> None:
+    async def check() -> None:
+        reads = Reads()
+        assert await gather(reads, 1, 2, 3) == [2, 4, 6]
+        assert reads.groups == [[1, 2, 3]]
+        assert await executor.run_together(reads, 4) == 8
+
+    in_event_loop(check)
+
+
+def test_one_unit_of_work_serves_a_limited_number() -> None:
+    async def check() -> None:
+        reads = Reads()
+        numbers = range(2 * executor.MAX_TOGETHER + 1)
+        assert await gather(reads, *[0 for _ in numbers]) == [0 for _ in numbers]
+        assert [len(group) for group in reads.groups] == [executor.MAX_TOGETHER, executor.MAX_TOGETHER, 1]
+
+    in_event_loop(check)
+
+
+def test_one_that_is_refused_or_fails_does_so_alone() -> None:
+    async def check() -> None:
+        reads = Reads()
+        first, second, third = await gather(reads, 1, 13, 3)
+        assert (first, third) == (2, 6)
+        assert isinstance(second, LookupError)
+        first, second, third = await gather(reads, 1, 666, 3)
+        assert (first, third) == (2, 6)
+        assert isinstance(second, ValueError)
+
+    in_event_loop(check)
+
+
+def test_who_leaves_takes_nobody_along() -> None:
+    async def check() -> None:
+        reads = Reads()
+        leaving = asyncio.create_task(executor.run_together(reads, 1))
+        staying = asyncio.create_task(executor.run_together(reads, 2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await staying == 4
+
+    in_event_loop(check)
+
+
+def test_a_job_that_comes_back_to_the_event_loop_does_not_wait_for_itself(scenario: Scenario) -> None:
+    async def talk() -> None:
+        reads = Reads()
+
+        def come_back() -> int:
+            return async_to_sync(executor.run_together)(reads, 4)
+
+        async with asyncio.timeout(30):
+            assert await executor.run(come_back) == 8
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("number", [13, 666])
+def test_a_single_one_raises_what_the_work_raises(number: int) -> None:
+    async def check() -> None:
+        with pytest.raises((LookupError, ValueError)):
+            await executor.run_together(Reads(), number)
+
+    in_event_loop(check)
