@@ -1,5 +1,6 @@
 """Rate limits: a token bucket for each user, in this process."""
 
+import asyncio
 import threading
 import time
 from collections import OrderedDict
@@ -15,6 +16,11 @@ MAX_NEW_SOCKETS = 25
 
 COMMANDS_PER_SOCKET = 4
 """How many commands a new socket costs at most: its snapshot costs as much. A large COMMAND_BURST does not raise it."""
+
+MAX_ENTERING = 4
+"""How many of a user's sockets may have a snapshot in memory. One that is sent to a client that does not read stays
+there, with megabytes of messages.
+"""
 
 MAX_OPEN_SOCKETS = 100
 """How many sockets a user may have open: every frame of a conversation is sent to each of them."""
@@ -68,6 +74,8 @@ class SocketBucket(Bucket):
         self._frames, self._chars = Bucket(), Bucket()
         self.open = 0
         """How many sockets are being served."""
+        self.entering = asyncio.Semaphore(MAX_ENTERING)
+        """Held by a socket while it reads and sends its snapshot."""
 
     def take_socket(self, now: float) -> float:
         """Take the tokens of a new socket. Returns 0, or the seconds to wait."""

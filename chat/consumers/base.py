@@ -8,7 +8,7 @@ through unread.
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from random import uniform
 from typing import Any
@@ -216,7 +216,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 # layer is back.
                 joined = (groups.account(self.user_id), *self.groups())
                 async with mailbox(*joined, away=self.node.outages.layer_away()) as self.mailbox:
-                    await self.enter()
+                    await self._unless_closed(self._enter())
                     for service in sorted(self.node.outages.away):
                         await self.notify(f"{service}_away")
                     receiving = receiving or asyncio.create_task(self._receive_loop())
@@ -232,6 +232,10 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 if task is not None:
                     await cancel_and_wait(task)
             await self.leave()
+
+    async def _enter(self) -> None:
+        async with self._bucket.entering:
+            await self.enter()
 
     async def _forward_until_interrupted(self, receiving: "asyncio.Task[None]") -> None:
         sending = asyncio.create_task(self._send_loop())
@@ -253,14 +257,19 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         """Wait until the reader has taken what was sent before. Under a server with write backpressure, a new frame
         passes only then.
         """
-        taken = asyncio.create_task(self.answer(events.Pong(ref=None)))
+        await self._unless_closed(self.answer(events.Pong(ref=None)))
+
+    async def _unless_closed(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Send what a client that does not read would never take. Raises Closed as soon as this socket has to close."""
+        task = asyncio.create_task(sending)
         try:
-            while not taken.done():
+            while not task.done():
                 if self._close_code is not None:
                     raise Closed(self._close_code)
-                await asyncio.wait([taken], timeout=TICK)
+                await asyncio.wait([task], timeout=TICK)
         finally:
-            await cancel_and_wait(taken)
+            await cancel_and_wait(task)
+        task.result()
 
     # --- Receiving
 

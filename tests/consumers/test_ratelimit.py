@@ -10,8 +10,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from chat import ratelimit, store
+from chat.concurrency import now
 from chat.consumers import base
 from chat.models import Conversation, Message
+from chat.node import node
 
 from ..support.client import InProcess
 from ..support.pictures import png, png_chunk
@@ -302,3 +304,47 @@ def test_uploads_count_by_their_size(client: Any, people: Any, settings: Any, tm
     large = png(2, 2, png_chunk(b"iCCP", bytes(3 * 1024 * 1024)))
     answers = [client.post(path, {"file": SimpleUploadedFile("a.png", large)}).status_code for _ in range(2)]
     assert answers == [201, 429]
+
+
+class Unread(InProcess):
+    """A client that takes nothing but a close."""
+
+    offered = 0
+    """How many frames the server has tried to send."""
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.send":
+            self.offered += 1
+            self._changed.set()
+            await asyncio.Future()
+        await super()._send(message)
+
+    async def __aenter__(self) -> "Unread":
+        await self._incoming.put({"type": "websocket.connect"})
+        self._task = asyncio.create_task(self._app(self._scope, self._incoming.get, self._send))
+        return self
+
+
+def test_few_snapshots_of_a_user_wait_for_clients_that_do_not_read(
+    scenario: Callable[..., Any], people: Any, room: Conversation
+) -> None:
+    async def talk() -> None:
+        stalled = [Unread(people["bob"], room.pk) for _ in range(ratelimit.MAX_ENTERING + 2)]
+        for peer in stalled:
+            await peer.__aenter__()
+        last = stalled[ratelimit.MAX_ENTERING - 1]
+        await last.until(lambda: last.offered)
+        async with InProcess(people["ada"], room.pk):  # came after all of them, and got its snapshot
+            assert [peer.offered for peer in stalled] == [1] * ratelimit.MAX_ENTERING + [0, 0]
+            for socket in node.current().hub.sockets:
+                socket.watch(now() + 2 * base.DROP_AFTER)
+            for peer in stalled[: ratelimit.MAX_ENTERING]:
+                assert await peer.wait_closed() == 4408, "so the next ones have their turn"
+            for peer in stalled[ratelimit.MAX_ENTERING :]:
+                await peer.until(lambda peer=peer: peer.offered)
+            for socket in node.current().hub.sockets:
+                socket.watch(now() + 2 * base.DROP_AFTER)
+            for peer in stalled:
+                await peer.__aexit__()
+
+    scenario(talk)
