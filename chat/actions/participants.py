@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from .. import store
+from ..node import node
 from ..protocol import events, objects
-from ..realtime import groups, inbox
+from ..realtime import groups
 from ..store import executor
 
 
@@ -54,7 +55,7 @@ async def publish(conversation_id: UUID, change: store.ParticipantChange) -> Non
             await groups.publish(group, event(participant=participant))
     await groups.publish(group, events.MessageCreated(message=change.notice))
     for gone in change.left:
-        # `announce` reaches participants only, so those who left hear of it separately.
+        # An inbox's update reaches participants only, so those who left hear of it separately.
         removed = events.ConversationRemoved(conversation=conversation_id, last_seq=change.notice.seq)
         await groups.publish(groups.inbox(gone.user.id), removed)
-    await inbox.announce(conversation_id)
+    node.current().inboxes.changed(conversation_id)

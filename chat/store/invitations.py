@@ -103,8 +103,12 @@ class Joined(Struct, frozen=True):
 @unit_of_work()
 def join_conversation(user: Any, token: str) -> Joined:
     """Join with a link. Raises Refused as `preview_invitation` does, or if the conversation is full."""
-    conversation = lock_conversation(_get_invitation(user.pk, token).conversation_id)
-    row = _get_invitation(user.pk, token)  # again: it may have been used up while this waited for the lock
+    # Nothing else is read before the lock: what a crowd does while it waits, it does again after each attempt.
+    invited = Invitation.objects.filter(pk=_read_token(token)).values_list("conversation", flat=True).first()
+    if invited is None:
+        raise _invalid_link()
+    conversation = lock_conversation(invited)
+    row = _get_invitation(user.pk, token)
     if Participant.objects.filter(conversation=conversation, user=user).exists():
         return Joined(conversation.id, None)
     _refuse_removed(user.pk, conversation.id)
@@ -140,21 +144,30 @@ def _get_invitation(user_id: Any, token: str) -> Invitation:
 
     Participants find expired and used up ones as well: the last use may have been their own.
     """
-    invalid = Refused(ErrorCode.NOT_FOUND, _("This invitation has expired or is invalid."))
-    try:
-        identity = UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
-    except (BadSignature, ValueError):
-        raise invalid from None
+    identity = _read_token(token)
     inside = Q(conversation__in=Participant.objects.filter(user=user_id).values("conversation"))
     rows = Invitation.objects.select_related("conversation", "created_by")
     row = rows.filter(_is_valid() | inside, pk=identity).first()
     if row is None:
-        raise invalid
+        raise _invalid_link()
     try:
         _check_can_invite(get_membership(row.created_by_id, row.conversation_id))
     except Refused:
-        raise invalid from None
+        raise _invalid_link() from None
     return row
+
+
+def _read_token(token: str) -> UUID:
+    """The invitation's id. Raises Refused(NOT_FOUND)."""
+    try:
+        return UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
+    except (BadSignature, ValueError):
+        raise _invalid_link() from None
+
+
+def _invalid_link() -> Refused:
+    """One answer for all links that are not valid, so that nobody can probe which exist."""
+    return Refused(ErrorCode.NOT_FOUND, _("This invitation has expired or is invalid."))
 
 
 def _make_token(identity: UUID) -> str:

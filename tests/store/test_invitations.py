@@ -5,13 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.signing import Signer
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chat import store
+from chat.actions import participants
 from chat.models import Conversation, Invitation, Message, Participant
+from chat.realtime import inbox
 
+from ..support.client import InProcess
 from ..support.store_helpers import refused
 from .test_participants import ask, pk, roles
 
@@ -52,6 +58,33 @@ def test_joining_twice_neither_uses_up_the_link_nor_changes_the_role(people: Any
     assert browser(people["bob"]).post(made["url"]).status_code == 302
     assert roles(room)["bob"] == "member"
     assert Invitation.objects.get().uses == 0
+
+
+def test_an_invitation_is_checked_once_while_people_wait_for_the_lock(people: Any, room: Conversation) -> None:
+    token = link(people, room)["token"]
+    with CaptureQueriesContext(connection) as queries:
+        store.join_conversation(people["eve"], token)
+    checks = [query["sql"] for query in queries if "nous_chat_invitation" in query["sql"] and "JOIN" in query["sql"]]
+    assert len(checks) == 1
+
+
+def test_many_who_join_at_once_make_few_updates_of_lists(
+    scenario: Any, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "DELAY", 0.5)
+    token = link(people, room)["token"]
+    crowd = [get_user_model().objects.create_user(f"guest{number}") for number in range(8)]
+
+    async def join_all() -> None:
+        async with InProcess(people["ada"]) as list_of_ada:
+            for user in crowd:
+                await participants.join(user, token)
+            updates = 1
+            while (await list_of_ada.hear("conversation.updated", updates))["conversation"]["last_seq"] < len(crowd):
+                updates += 1
+            assert updates < len(crowd)
+
+    scenario(join_all)
 
 
 def test_a_participant_can_open_a_used_up_link_again(people: Any, room: Conversation) -> None:
