@@ -216,7 +216,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 # layer is back.
                 joined = (groups.account(self.user_id), *self.groups())
                 async with mailbox(*joined, away=self.node.outages.layer_away()) as self.mailbox:
-                    await self._unless_closed(self._enter())
+                    await self._unless_gone(receiving, self._enter())
                     for service in sorted(self.node.outages.away):
                         await self.notify(f"{service}_away")
                     receiving = receiving or asyncio.create_task(self._receive_loop())
@@ -225,7 +225,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                     raise Closed(self._close_code)
                 if not receiving.done():
                     metrics.count("sockets_resynced")
-                    await self._wait_for_reader()
+                    await self._wait_for_reader(receiving)
             await receiving
         finally:
             for task in (receiving, self._rechecking):
@@ -253,23 +253,27 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         if not self._interrupted.done():
             self._interrupted.set_result(None)
 
-    async def _wait_for_reader(self) -> None:
+    async def _wait_for_reader(self, receiving: "asyncio.Task[None]") -> None:
         """Wait until the reader has taken what was sent before. Under a server with write backpressure, a new frame
         passes only then.
         """
-        await self._unless_closed(self.answer(events.Pong(ref=None)))
+        await self._unless_gone(receiving, self.answer(events.Pong(ref=None)))
 
-    async def _unless_closed(self, sending: Coroutine[Any, Any, None]) -> None:
-        """Send what a client that does not read would never take. Raises Closed as soon as this socket has to close."""
+    async def _unless_gone(self, receiving: "asyncio.Task[None] | None", sending: Coroutine[Any, Any, None]) -> None:
+        """Send what a client that does not read would never take, unless it leaves. Raises Closed as soon as this
+        socket has to close.
+        """
         task = asyncio.create_task(sending)
+        both = [task] if receiving is None else [task, receiving]
         try:
-            while not task.done():
+            while not any(each.done() for each in both):
                 if self._close_code is not None:
                     raise Closed(self._close_code)
-                await asyncio.wait([task], timeout=TICK)
+                await asyncio.wait(both, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await cancel_and_wait(task)
-        task.result()
+        if not task.cancelled():
+            task.result()
 
     # --- Receiving
 

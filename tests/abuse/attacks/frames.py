@@ -205,6 +205,14 @@ async def big_room(arena: Arena) -> Answers:
     return arena.answers
 
 
+async def acknowledge(peer: Socket) -> None:
+    """Acknowledge ten times a second what a socket has received."""
+    while True:
+        for run, seq in list(peer.seqs.items()):
+            await peer.send("run.ack", run=run, seq=seq)
+        await asyncio.sleep(0.1)
+
+
 @attack("closed 4408, connected", "connected")
 async def stopped_readers(arena: Arena) -> Answers:
     """50 sockets of one conversation, opened as fast as a user may, stop reading while a model streams 2 MB as fast as
@@ -217,10 +225,12 @@ async def stopped_readers(arena: Arena) -> Answers:
         stalled[-1].connection.transport.pause_reading()
         await asyncio.sleep(0.15 / arena.scale)
     asking = await arena.opened(person)
+    reading = asyncio.create_task(acknowledge(asking))
     for number in range(1, 4):
         await asking.say("Please do words@n=1900,chars=1000")
         await asking.hear("run.started", number)
         await asking.ended_answer()
+    reading.cancel()
     arena.answers["connected"] += sum(peer.closed is None for peer in stalled)
     for peer in stalled:
         peer.connection.transport.abort()
