@@ -94,7 +94,6 @@ def find_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversati
 
 def get_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation:
     """A conversation as this user has it. Raises Refused(NOT_FOUND)."""
-    get_membership(user_id, conversation_id)
     found = find_conversation(user_id, conversation_id)
     if found is None:
         raise conversation_not_found()

@@ -155,6 +155,7 @@ def test_strangers_and_nonexistent_conversations_get_the_same_refusal(
     assert messages[0] == messages[1]
     for ask in (
         lambda: store.list_messages(people["eve"].pk, room.pk, None, 10),
+        lambda: store.get_conversation(people["eve"].pk, room.pk),
         lambda: post(people["eve"], room),
         lambda: store.request_run(people["eve"].pk, room.pk, None, HOST),
         lambda: store.request_stop(people["eve"].pk, room.pk, uuid.uuid4()),
@@ -166,8 +167,16 @@ def test_strangers_and_nonexistent_conversations_get_the_same_refusal(
 def test_a_deactivated_person_sees_nothing(people: dict[str, Any], room: Conversation) -> None:
     people["ada"].is_active = False
     people["ada"].save()
-    with refused("not_found"):
-        store.read_snapshot(people["ada"].pk, room.pk)
+    for read in (store.read_snapshot, store.get_conversation):
+        with refused("not_found"):
+            read(people["ada"].pk, room.pk)
+
+
+def test_a_conversation_is_read_with_its_membership(
+    people: dict[str, Any], room: Conversation, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(2):
+        store.get_conversation(people["ada"].pk, room.pk)
 
 
 def test_a_viewer_can_only_read(people: dict[str, Any], room: Conversation) -> None:
