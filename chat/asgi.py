@@ -16,6 +16,7 @@ from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
 from .node.http import ASGIApplication, limit_bodies
+from .node.http_threads import reuse_threads
 from .node.http_turns import take_turns
 from .routing import websocket_urlpatterns
 
@@ -31,10 +32,10 @@ def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
 
 
 def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
-    """The site's HTTP application, with bodies limited and few requests at once. `application` does it; this is for a
-    site that routes by itself.
+    """The site's HTTP application, with bodies limited, few requests at once, and threads that are used again.
+    `application` does it; this is for a site that routes by itself.
     """
-    return limit_bodies(take_turns(http), max_body)
+    return limit_bodies(take_turns(reuse_threads(http)), max_body)
 
 
 def websocket() -> Any:
