@@ -21,13 +21,13 @@ from .answers import answers, count_statements
 from .arrivals import climb
 from .engine import EngineCosts
 from .measure import describe_machine, wait_until_quiet
-from .options import SECTIONS, Plan, parse_options
+from .options import SECTIONS, WARMING_UP, Plan, parse_options
 from .page import PageCosts, Tenth
 from .reconnects import reconnects
 from .report.streams import Memory
 from .room import room
 from .startup import startup
-from .targets import Bench, Target
+from .targets import Bench, PeerTarget, SiteTarget, Target
 from .windows import stops, window
 
 FOLDER = ROOT / "var" / "bench"
@@ -38,7 +38,7 @@ async def measure(bench: Bench, plan: Plan) -> report.Results:
     results.busy = await wait_until_quiet([], 2.0 if plan.patience else 0.0)
     for target in bench.targets:
         _progress("warming up", target)
-        await window(bench, target, 4, 1)
+        await window(bench, target, WARMING_UP, 1)
         target.note_memory()
     bench.patience = plan.patience
     await _measure_answers(bench, plan, results)
@@ -68,7 +68,7 @@ async def _measure_answers(bench: Bench, plan: Plan, results: report.Results) ->
     if plan.has("answers"):
         for shape in plan.shapes:
             for target in bench.targets * plan.rounds:
-                if target.is_site or not shape.history:
+                if isinstance(target, SiteTarget) or not shape.history:
                     _progress(str(shape), target)
                     results.answers.append(await answers(bench, target, shape, plan.beside))
             for site in bench.sites:
@@ -90,11 +90,11 @@ async def _measure_streams(bench: Bench, plan: Plan, results: report.Results) ->
     if plan.has("fan-out"):
         streams, viewers = plan.fan_out
         for target in targets * plan.rounds:
-            if target.is_site:
+            if isinstance(target, SiteTarget):
                 _progress(f"{streams} streams x {viewers} viewers", target)
                 results.fan_out.append(await window(bench, target, streams, plan.seconds, viewers))
     if plan.has("stop"):
-        for target in targets:
+        for target in (target for target in targets if not isinstance(target, PeerTarget)):  # it may never stop
             _progress(f"{plan.stops} stops", target)
             results.stops.append(await stops(bench, target, plan.stops))
 
@@ -129,7 +129,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of sockets, here and in the servers
     if plan.needs_servers:
         _progress("starting the servers")
-        with Bench(plan.kinds, plan.sizes) as bench:
+        with Bench(plan.kinds, plan.sizes, plan.peers) as bench:
             results = uvloop.run(measure(bench, plan))
     else:
         busy = uvloop.run(wait_until_quiet([], 2.0 if plan.patience else 0.0))

@@ -32,7 +32,7 @@ from .wire import RATE
 AFTERMATH = 2.0
 """Seconds after the last answer that still belong to it: lists and search index may come later."""
 
-IDLE = 6.0
+IDLE = 5.0
 """Seconds of counting what a site asks of its database by itself, which is subtracted."""
 
 ALONE = 10
@@ -85,17 +85,30 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Count:
+    """What the site asks of its database, per answer or per second (tests/support/statements.py)."""
+
+    statements: float
+    transactions: float
+    checks: float
+
+    def without(self, idle: "Count", times: float) -> "Count":
+        """This count without so many times the other."""
+        return Count(
+            self.statements - idle.statements * times,
+            self.transactions - idle.transactions * times,
+            self.checks - idle.checks * times,
+        )
+
+
+@dataclass(frozen=True)
 class Counts:
-    """Statements and transactions per answer. `alone_...`: each is asked for after the end of the one before; None if
-    that was not counted. The others: all askers ask at once.
-    """
+    """What an answer takes if it is asked for after the end of the one before, and if all askers ask at once."""
 
     target: str
     shape: Shape
-    alone_statements: float | None
-    alone_transactions: float | None
-    statements: float
-    transactions: float
+    alone: Count | None
+    at_once: Count
 
 
 async def answers(bench: Bench, target: Target, shape: Shape, streams: int) -> Answers:
@@ -126,7 +139,7 @@ async def count_statements(target: SiteTarget, shape: Shape) -> Counts:
         counter = Counter(target)
         await asyncio.sleep(AFTERMATH)
         await counter.calibrate()
-        alone: tuple[float | None, float | None] = None, None
+        alone = None
         if shape.alone:
             await counter.start()
             for viewer in viewers[: shape.alone]:
@@ -134,8 +147,7 @@ async def count_statements(target: SiteTarget, shape: Shape) -> Counts:
             alone = await counter.stop(shape.alone)
         await counter.start()
         await ask_at_once(viewers[shape.alone :], orders, shape.seconds)
-        together = await counter.stop(shape.askers)
-    return Counts(target.name, shape, *alone, *together)
+        return Counts(target.name, shape, alone, await counter.stop(shape.askers))
 
 
 async def ask_at_once(askers: list[Viewer], orders: Orders, seconds: float) -> None:
@@ -145,12 +157,12 @@ async def ask_at_once(askers: list[Viewer], orders: Orders, seconds: float) -> N
 
 
 class Counter:
-    """Counts statements and transactions of all processes of a site, without those of its idle time."""
+    """Counts for all processes of a site, without what they ask in idle time."""
 
     def __init__(self, target: SiteTarget) -> None:
         self._target = target
-        self._idle = (0.0, 0.0)
-        """Statements and transactions per second."""
+        self._idle = Count(0, 0, 0)
+        """Per second."""
 
     async def calibrate(self) -> None:
         await self.start()
@@ -161,17 +173,15 @@ class Counter:
         await self._target.probe("count")
         self._started = asyncio.get_running_loop().time()
 
-    async def stop(self, answers: int) -> tuple[float, float]:
-        """Statements and transactions per answer, since the start."""
+    async def stop(self, answers: int) -> Count:
+        """Per answer, since the start."""
         await asyncio.sleep(AFTERMATH)
         seconds = asyncio.get_running_loop().time() - self._started
-        counted = await self._read(answers)
-        statements, transactions = (n - i * seconds / answers for n, i in zip(counted, self._idle, strict=True))
-        return statements, transactions
+        return (await self._read(answers)).without(self._idle, seconds / answers)
 
-    async def _read(self, parts: float) -> tuple[float, float]:
+    async def _read(self, parts: float) -> Count:
         found = await self._target.probe("counts")
-        return sum(one["statements"] for one in found) / parts, sum(one["transactions"] for one in found) / parts
+        return Count(*(sum(one[name] for one in found) / parts for name in ("statements", "transactions", "checks")))
 
 
 async def _measure_cost(bench: Bench, target: Target, shape: Shape) -> tuple[float, float, Texts, Shares]:

@@ -67,6 +67,14 @@ class Viewer:
         )
         self._reading = asyncio.create_task(self._read())
 
+    async def settled(self) -> bool:
+        """Wait until this socket is ready, or closed. Returns whether it is ready."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.ready, self.over)]
+        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
+        return self.ready.is_set()
+
     async def ask(self, order: Order) -> None:
         self._renew()
         self.asked = time.monotonic()

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 
-import httpx
 import uvloop
 
 from chat import engine
 
+from .relay import Upstream
 from .wire import RATE, Order
 
 WARM = 1.0
@@ -84,21 +84,15 @@ async def unpaced(read: Reader, deltas: int, chars: int) -> float:
 
 
 async def main(upstream: str, streams: int, seconds: float, scale: float) -> EngineCosts:
-    url = f"{upstream}/v1/chat/completions"
     os.environ["CUSTOM_BASE_URL"] = f"{upstream}/v1"
     long = int(LONG * scale / 100) * 100
     repeats = range(5 if scale >= 1 else 1)
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as http, engine.connections():
+    plain = Upstream(upstream)
 
-        async def by_httpx(order: Order) -> AsyncIterator[str]:
-            body = {"model": "bench", "messages": [{"role": "user", "content": str(order)}], "stream": True}
-            async with http.stream("POST", url, json=body) as response:
-                async for line in response.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
-                        text = json.loads(line[6:])["choices"][0]["delta"].get("content")
-                        if text:
-                            yield text
+    def by_httpx(order: Order) -> AsyncIterator[str]:
+        return plain.stream(str(order))
 
+    async with engine.connections():
         for read in (by_engine, by_httpx):
             await unpaced(read, 1000, 8)
         return EngineCosts(

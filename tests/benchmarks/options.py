@@ -20,6 +20,9 @@ SECTIONS = {
     "engine": "the engine without a site",
     "page": "a page in Chromium reads a long answer and opens a long conversation",
 }
+WARMING_UP = 4
+"""Streams before the first measurement."""
+
 DEFAULT = ("answers", "arrivals", "reconnects", "startup", "streams")
 DEFAULT_KINDS = (KINDS[0], KINDS[2], KINDS[4])
 
@@ -30,6 +33,8 @@ class Plan:
 
     sections: list[str]
     kinds: list[Kind]
+    peers: bool
+    """Whether Chainlit is measured too."""
     rounds: int
     seconds: float
     """Of each window of streams."""
@@ -58,8 +63,8 @@ class Plan:
     def shapes(self) -> list[Shape]:
         return [Shape(self.askers, deltas, history) for history in self.history for deltas in self.deltas]
 
-    def has(self, *sections: str) -> bool:
-        return any(section in self.sections for section in sections)
+    def has(self, section: str) -> bool:
+        return section in self.sections
 
     @property
     def needs_servers(self) -> bool:
@@ -68,12 +73,14 @@ class Plan:
     @property
     def sizes(self) -> Sizes:
         """The users that each site needs."""
-        fresh = 4 + self.rounds * (sum(self.streams) + self.fan_out[0]) + self.stops + self.pool + self.beside
-        for shape in self.shapes:
-            fresh += self.rounds * self.beside
-            if not shape.history:
-                fresh += (2 * self.rounds + 1) * self.askers + shape.alone
-        used = {history: self.askers + ALONE for history in self.history if history and self.has("answers")}
+        fresh, used = WARMING_UP, {}
+        if self.has("answers"):
+            fresh += len(self.shapes) * self.rounds * self.beside
+            fresh += sum((2 * self.rounds + 1) * self.askers + s.alone for s in self.shapes if not s.history)
+            used = {history: self.askers + ALONE for history in self.history if history}
+        fresh += self.pool * self.has("arrivals") + self.beside * self.has("reconnects")
+        fresh += self.rounds * (sum(self.streams) * self.has("streams") + self.fan_out[0] * self.has("fan-out"))
+        fresh += self.stops * self.has("stop")
         return Sizes(
             alone={0: fresh, **used},
             returning=-(-self.sockets // TABS) if self.has("reconnects") else 0,
@@ -92,13 +99,14 @@ def parse_options(arguments: list[str] | None = None) -> Plan | None:
     parser.add_argument("--list", action="store_true", help="list the sections")
     parser.add_argument("--full", action="store_true", help="the whole table: all sections, sites, and sizes")
     parser.add_argument("--quick", action="store_true", help="a few seconds each: does it run? Ignore its numbers")
+    parser.add_argument("--peers", action="store_true", help="measure Chainlit too; installs it under var/ first")
     parser.add_argument("--sites", default="", help="only sites whose names contain one of these: memory,PostgreSQL")
     parser.add_argument("--processes", type=int, choices=(1, 2), help="only sites of so many processes")
     parser.add_argument("--rounds", type=int, help="measurements of each kind; the report has medians (1; full: 3)")
     parser.add_argument("--askers", type=int, help="who ask at once (50)")
     parser.add_argument("--deltas", type=_numbers, help="lengths of answers (1,200; full: 1,20,200,1000)")
     parser.add_argument("--history", type=_numbers, help="numbers of earlier messages (0; full: 0,50,1000)")
-    parser.add_argument("--rates", type=_numbers, help="starts a second (10,20,40,70; full: 5,10,20,...,70)")
+    parser.add_argument("--rates", type=_numbers, help="starts a second (20,40,70; full: 5,10,20,...,70)")
     parser.add_argument("--sockets", type=int, help="that come back after a restart (2000)")
     parser.add_argument("--streams", type=_numbers, help="numbers of streams (50; full: 1,10,50)")
     chosen = parser.parse_args(arguments)
@@ -116,6 +124,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
     plan = Plan(
         sections=chosen.sections or list(SECTIONS if full or quick else DEFAULT),
         kinds=_kinds(chosen),
+        peers=chosen.peers,
         rounds=3 if full else 1,
         seconds=4,
         patience=10 if full else 3,
@@ -123,8 +132,8 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         deltas=[1, 20, 200, 1000] if full else [1, 200],
         history=[0, 50, 1000] if full else [0],
         beside=10,
-        rates=[5, 10, 20, 30, 40, 50, 60, 70] if full else [10, 20, 40, 70],
-        climb=10,
+        rates=[5, 10, 20, 30, 40, 50, 60, 70] if full else [20, 40, 70],
+        climb=10 if full else 8,
         pool=200,
         sockets=2000,
         streams=[1, 10, 50] if full else [50],

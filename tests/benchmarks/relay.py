@@ -9,19 +9,36 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import httpx
 import uvicorn
 
 
+class Upstream:
+    """The upstream over plain httpx, with one client for all streams."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/v1/chat/completions"
+        self._http = httpx.AsyncClient(timeout=None, trust_env=False, limits=httpx.Limits(max_connections=None))
+
+    async def stream(self, order: str) -> AsyncGenerator[str, None]:
+        body = {"model": "bench", "messages": [{"role": "user", "content": order}], "stream": True}
+        async with self._http.stream("POST", self._url, json=body) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data: ") and line != "data: [DONE]":
+                    text = json.loads(line[6:])["choices"][0]["delta"].get("content")
+                    if text:
+                        yield text
+
+
 class Relay:
     """The ASGI application."""
 
     def __init__(self, upstream: str) -> None:
-        self._url = f"{upstream}/v1/chat/completions"
-        self._http = httpx.AsyncClient(timeout=None, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self._upstream = Upstream(upstream)
 
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -39,14 +56,9 @@ class Relay:
                 await relaying
 
     async def _relay(self, order: str, send: Callable[[Any], Awaitable[None]]) -> None:
-        body = {"model": "bench", "messages": [{"role": "user", "content": order}], "stream": True}
-        async with self._http.stream("POST", self._url, json=body) as response:
-            async for line in response.aiter_lines():
-                if not line.startswith("data: ") or line == "data: [DONE]":
-                    continue
-                text = json.loads(line[6:])["choices"][0]["delta"].get("content")
-                if text:
-                    await send({"type": "websocket.send", "text": text})
+        async with aclosing(self._upstream.stream(order)) as deltas:
+            async for text in deltas:
+                await send({"type": "websocket.send", "text": text})
         await send({"type": "websocket.send", "text": ""})
 
 

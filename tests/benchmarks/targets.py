@@ -20,9 +20,12 @@ from ..support import servers
 from ..support.servers import Database, Server, Site, environment, free_port, running
 from .clients import RelayViewer, SiteViewer, Tally, Viewer
 from .measure import cpu_seconds, resident_mib
+from .peer import server as chainlit
+from .peer.client import ChainlitViewer
 from .people import Cast, Seat, Sizes
 
 RELAY = "bare relay"
+PEER = chainlit.NAME
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,11 @@ KINDS = (
     Kind("Redis", "SQLite", 2),
     Kind("Redis", "PostgreSQL", 2),
 )
+SITES = [str(kind) for kind in KINDS]
 
 
 class Target:
     """A server under test, of one process or several. `aux`: the pids of Redis and PostgreSQL, if they work for it."""
-
-    is_site = False
 
     def __init__(self, name: str, processes: list[Server], aux: tuple[int, ...] = ()) -> None:
         self.name, self.processes, self.aux = name, processes, aux
@@ -81,8 +83,6 @@ class Target:
 
 class SiteTarget(Target):
     """A site. Conversations are spread over its processes."""
-
-    is_site = True
 
     def __init__(self, kind: Kind, sites: list[Site], cast: Cast, aux: tuple[int, ...]) -> None:
         super().__init__(str(kind), list(sites), aux)
@@ -120,6 +120,13 @@ class SiteTarget(Target):
         self.processes = list(self.sites)
 
 
+class PeerTarget(Target):
+    """Chainlit. It keeps no conversations, so there are no earlier messages and no other readers."""
+
+    def audience(self, tally: Tally, viewers: int = 1, history: int = 0) -> list[Viewer]:
+        return [ChainlitViewer(self.ports[0], tally)]
+
+
 def _post(url: str) -> Any:
     with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as answer:
         return json.load(answer)
@@ -128,8 +135,8 @@ def _post(url: str) -> Any:
 class Bench:
     """All servers. A context manager."""
 
-    def __init__(self, kinds: list[Kind], sizes: Sizes) -> None:
-        self._kinds, self._sizes = kinds, sizes
+    def __init__(self, kinds: list[Kind], sizes: Sizes, peer: bool = False) -> None:
+        self._kinds, self._sizes, self._with_peer = kinds, sizes, peer
         self.targets: list[Target] = []
         self.patience = 0.0
         """Seconds to wait for a quiet machine before each measurement."""
@@ -151,6 +158,8 @@ class Bench:
                     self.missing[str(kind)] = reason
                 else:
                     self.targets.append(self._start_site(kind, stack))
+            if self._with_peer:
+                self._start_peer(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -197,6 +206,14 @@ class Bench:
         target = SiteTarget(kind, sites, cast, tuple(aux))
         stack.callback(target.kill)
         return target
+
+    def _start_peer(self, stack: ExitStack) -> None:
+        if reason := chainlit.install():
+            self.missing[PEER] = reason
+        else:
+            server = chainlit.start(self.upstream_url, self._folder)
+            stack.enter_context(running(server))
+            self.targets.append(PeerTarget(PEER, [server]))
 
     def _database(self, name: str, stack: ExitStack) -> tuple[Database, Cast]:
         """The database with the people that sites of this kind get copies of."""

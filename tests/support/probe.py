@@ -2,8 +2,8 @@
 
 /probe/trim    collects garbage and gives free memory back to the system. Without it, the allocator keeps what it once
                needed, and a leak could not be told from that
-/probe/count   starts counting statements and transactions (statements.py)
-/probe/counts  stops counting; answers {"statements", "transactions"}
+/probe/count   starts counting statements (statements.py)
+/probe/counts  stops counting; answers {"statements", "transactions", "checks"}
 """
 
 import ctypes

@@ -7,15 +7,15 @@ from ..arrivals import Arrivals
 from ..measure import median
 from ..reconnects import Reconnects
 from ..startup import Startup
-from ..targets import RELAY
+from ..targets import PEER, RELAY, SITES
 from .tables import delivered, goal, table
 
 GOAL_ASKERS = 50
 MAX_CPU, MAX_STATEMENTS, MAX_TRANSACTIONS = 8.0, 12.0, 2.0
 """Of an answer of one delta: milliseconds, and counts per answer."""
 
-MAX_RATIO = 0.75
-"""CPU of an answer of 200 deltas, divided by the relay's."""
+MAX_RATIOS = {RELAY: 0.75, PEER: 0.25}
+"""CPU of an answer of 200 deltas, divided by that of these."""
 
 MAX_FIRST, MAX_WORST, MAX_LAG = 400.0, 1000.0, 150.0
 RATES = {1: 40, 2: 70}
@@ -50,16 +50,17 @@ def merge(measured: Iterable[Answers], counts: Iterable[Counts], par: float) -> 
     return [Merged(rounds, counted.get(kind), par) for kind, rounds in kinds.items()]
 
 
-def ratio(one: Merged, merged: Iterable[Merged]) -> float:
-    """CPU of a server divided by the relay's for answers of that length. 0 if the relay was not measured."""
-    relays = [m for m in merged if m.target == RELAY and m.shape.deltas == one.shape.deltas]
-    return one.cpu / relays[0].cpu if relays and relays[0].cpu else 0.0
+def ratio(one: Merged, merged: Iterable[Merged], to: str = RELAY) -> float:
+    """CPU of a server divided by that of another for answers of that length. 0 if the other was not measured."""
+    others = [m for m in merged if m.target == to and m.shape.deltas == one.shape.deltas]
+    return one.cpu / others[0].cpu if others and others[0].cpu else 0.0
 
 
 def answers(merged: list[Merged]) -> str:
     return table(
         "server, askers, deltas, earlier messages, CPU ms/answer, x relay, statements alone, at once, "
-        "transactions alone, at once, first delta +ms p50, p99, worst, lag of streams p50 ms, p99, delivered",
+        "transactions alone, at once, checks alone, at once, "
+        "first delta +ms p50, p99, worst, lag of streams p50 ms, p99, delivered",
         [
             (
                 m.target,
@@ -79,21 +80,25 @@ def answers(merged: list[Merged]) -> str:
 
 def _counts(counts: Counts | None) -> list[str]:
     if counts is None:
-        return [""] * 4
-    columns = (counts.alone_statements, counts.statements, counts.alone_transactions, counts.transactions)
-    return ["" if column is None else f"{column:.1f}" for column in columns]
+        return [""] * 6
+    return [
+        f"{getattr(count, name):.1f}" if count else ""
+        for name in ("statements", "transactions", "checks")
+        for count in (counts.alone, counts.at_once)
+    ]
 
 
 def arrivals(measured: Iterable[Arrivals]) -> str:
     return table(
-        "server, starts a second, starts, answered, first delta +ms p50, p99, worst, CPU ms/answer, server, sustained",
+        "server, starts a second, starts, answered, first delta +ms p50, of the second half, p99, worst, "
+        "CPU ms/answer, server, sustained",
         [
             (
                 a.target,
                 a.rate,
                 a.starts,
                 a.answered,
-                *(f"{ms:.0f}" for ms in (a.first_p50, a.first_p99, a.first_worst)),
+                *(f"{ms:.0f}" for ms in (a.first_p50, a.late_p50, a.first_p99, a.first_worst)),
                 f"{a.cpu_ms:.1f}",
                 f"{a.shares.server:.0%}",
                 "yes" if a.sustained else "no",
@@ -105,7 +110,7 @@ def arrivals(measured: Iterable[Arrivals]) -> str:
 
 def reconnects(measured: Iterable[Reconnects]) -> str:
     return table(
-        "server, sockets, half have their snapshot after s, 99 %, all, missed, CPU ms/socket, "
+        "server, sockets, half have their snapshot after s, 99 %, all, missed, attempts/socket, CPU ms/socket, "
         "lag of streams p50 ms, p99, KiB per idle socket",
         [
             (
@@ -113,6 +118,7 @@ def reconnects(measured: Iterable[Reconnects]) -> str:
                 r.sockets,
                 *(f"{seconds:.1f}" for seconds in (r.half, r.most, r.all)),
                 r.missed,
+                f"{r.attempts:.1f}",
                 f"{r.cpu_ms:.1f}",
                 f"{r.lag_p50:.0f}",
                 f"{r.lag_p99:.0f}",
@@ -137,14 +143,14 @@ def goals(
 ) -> list[str]:
     found = []
     for m in merged:
-        if m.shape.askers == GOAL_ASKERS and m.target != RELAY and POSTGRES in m.target and not m.shape.history:
-            found += _answer_goals(m, ratio(m, merged))
+        if m.shape.askers == GOAL_ASKERS and m.target in SITES and POSTGRES in m.target and not m.shape.history:
+            found += _answer_goals(m, merged)
     sustained: dict[str, int] = {}
     for a in arrived:
         sustained[a.target] = max(sustained.get(a.target, 0), a.rate * a.sustained)
     for target, rate in sustained.items():
         least = RATES[2 if TWO in target else 1]
-        if target != RELAY:
+        if target in SITES:
             found.append(goal(f"{target}: sustains {least} answers a second", rate >= least, f"{rate}"))
     for r in returned:
         back = f"{r.target}: {r.sockets} sockets back within {MAX_RECONNECT:.0f} s"
@@ -159,18 +165,20 @@ def goals(
     return found
 
 
-def _answer_goals(m: Merged, cpu_ratio: float) -> list[str]:
+def _answer_goals(m: Merged, merged: list[Merged]) -> list[str]:
     name = f"{m.target}, {m.shape.askers} answers of {m.shape.deltas}"
     found = [goal(f"{name}: all whole", m.texts.whole, delivered(m.texts))]
     if m.shape.deltas == 1:
         found.append(goal(f"{name}: at most {MAX_CPU:.0f} ms of CPU each", m.cpu <= MAX_CPU, f"{m.cpu:.1f} ms"))
-        if m.counts and m.counts.alone_statements is not None and m.counts.alone_transactions is not None:
-            statements, transactions = m.counts.alone_statements, m.counts.alone_transactions
+        if m.counts and m.counts.alone:
+            statements, transactions = m.counts.alone.statements, m.counts.alone.transactions
             met = statements <= MAX_STATEMENTS and transactions <= MAX_TRANSACTIONS
-            limit = f"at most {MAX_STATEMENTS:.0f} statements in {MAX_TRANSACTIONS:.0f} transactions each"
-            found.append(goal(f"{name}: {limit}", met, f"{statements:.1f} in {transactions:.1f}"))
+            counts = f"at most {MAX_STATEMENTS:.0f} statements in {MAX_TRANSACTIONS:.0f} transactions each"
+            found.append(goal(f"{name}: {counts}", met, f"{statements:.1f} in {transactions:.1f}"))
     if m.shape.deltas == 200:
-        found.append(goal(f"{name}: CPU at most {MAX_RATIO} x the relay's", cpu_ratio <= MAX_RATIO, f"{cpu_ratio:.2f}"))
+        for other, limit in MAX_RATIOS.items():
+            if share := ratio(m, merged, other):
+                found.append(goal(f"{name}: CPU at most {limit} x that of {other}", share <= limit, f"{share:.2f}"))
     first = f"first delta within {MAX_FIRST:.0f} ms (median) and {MAX_WORST:.0f} ms (worst)"
     return [
         *found,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..measure import median
-from ..targets import RELAY
+from ..targets import RELAY, SITES
 from ..windows import Stops, Window
 from .tables import delivered, goal, table
 
@@ -105,7 +105,7 @@ def memory(measured: Iterable[Memory]) -> str:
 def goals(merged: list[Merged]) -> list[str]:
     found = []
     for m in merged:
-        if m.streams == GOAL_STREAMS and m.target != RELAY:
+        if m.streams == GOAL_STREAMS and m.target in SITES:
             cpu_ratio = ratio(m, merged)
             found += [
                 goal(f"{m.target}: every delta delivered, byte-equal", m.texts.whole, delivered(m.texts)),
