@@ -143,6 +143,11 @@ def check(user_id: Any, cost: float = 1.0) -> None:
         raise too_many_requests(wait)
 
 
+def charge(user_id: Any, cost: float) -> None:
+    """Count what an HTTP request of this user turned out to cost. Their next ones wait for it."""
+    _requests.take(user_id, time.monotonic(), cost)
+
+
 def check_file(user_id: Any) -> None:
     """Count a request of this user for a file, apart from other requests. Raises Refused if there were too many."""
     if wait := _files.take(user_id, time.monotonic(), FILE_COST):

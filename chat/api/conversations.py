@@ -5,11 +5,14 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from msgspec import Struct
 
-from .. import store
+from .. import ratelimit, store
 from ..actions import conversations as actions
 from ..protocol import objects
 from ..store.executor import run_request
 from .endpoint import endpoint, json_body, json_response, query_time
+
+COPIES_PER_TOKEN = 100
+"""So many messages of a fork cost as much as one command, besides the request."""
 
 
 class NewConversation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,5 +56,6 @@ async def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 @endpoint("POST")
 async def fork(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    message_id = json_body(request, Fork).message
-    return json_response(201, await actions.fork(request.user.pk, conversation_id, message_id))
+    copy = await actions.fork(request.user.pk, conversation_id, json_body(request, Fork).message)
+    ratelimit.charge(request.user.pk, copy.last_seq / COPIES_PER_TOKEN)
+    return json_response(201, copy)

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db.models import QuerySet
+
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
 from .alternatives import copy_parts
@@ -42,6 +44,8 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
         # Of any message, not only the last: the owner of a copy could decide on another user's tool calls.
         raise run_in_progress()
+    files = Attachment.objects.filter(message__in=[row.pk for row in rows])
+    check_copied_files(participant.user_id, files)
     copy = Conversation.objects.create(
         agent=source.agent, other_agents=source.other_agents, mode=source.mode, last_seq=len(rows)
     )
@@ -49,7 +53,7 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
         set_title(copy, source.title, source.title_from)
         copy.save(update_fields=["title", "title_from"])
     ids = _copy_messages(rows, copy)
-    _copy_attachments(ids, copy, participant.user)
+    _copy_attachments(files, ids, copy, participant.user)
     Participant.objects.create(
         conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
     )
@@ -98,11 +102,10 @@ def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
     return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})
 
 
-def _copy_attachments(message_ids: dict[UUID, UUID], into: Conversation, user: Any) -> None:
-    originals = Attachment.objects.filter(message__in=list(message_ids))
-    if not (keys := list(originals.values_list("pk", flat=True))):
-        return
-    check_copied_files(user.pk, originals)
+def _copy_attachments(
+    originals: QuerySet[Attachment], message_ids: dict[UUID, UUID], into: Conversation, user: Any
+) -> None:
+    keys = list(originals.values_list("pk", flat=True))
     for start in range(0, len(keys), FILES_AT_ONCE):
         files = list(Attachment.objects.filter(pk__in=keys[start : start + FILES_AT_ONCE]))
         for file in files:

@@ -32,9 +32,11 @@ def check_copied_files(user_id: Any, copied: QuerySet[Attachment]) -> None:
 
 
 def _check(user_id: Any, added: int) -> None:
+    if not added:
+        return
     lock_user(user_id)
     quota = conf.STORAGE_BYTES_PER_USER
-    if quota is None or not added:
+    if quota is None:
         return
     used = _count_bytes(Attachment.objects.filter(uploaded_by=user_id))
     if used + added > quota:

@@ -10,6 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from chat import ratelimit, store
+from chat.api import conversations
 from chat.concurrency import now
 from chat.consumers import base
 from chat.models import Conversation, Message
@@ -17,6 +18,7 @@ from chat.node import node
 
 from ..support.client import InProcess
 from ..support.pictures import png, png_chunk
+from ..support.store_helpers import post
 
 
 @pytest.fixture(autouse=True)
@@ -295,6 +297,17 @@ def test_pages_in_many_tabs_stay_far_below_the_limits(settings: Any) -> None:
         for _ in range(5):
             assert bucket.take_frame(second + 1, 32_000)
             assert bucket.take(second + 1) == 0
+
+
+def test_forks_count_by_their_length(
+    client: Any, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "COPIES_PER_TOKEN", 2)
+    client.force_login(people["ada"])
+    last = [post(people["ada"], room).message for _ in range(8)][-1]
+    path, body = f"/chat/api/conversations/{room.pk}/fork/", {"message": str(last.id)}
+    answers = [client.post(path, body, content_type="application/json").status_code for _ in range(2)]
+    assert answers == [201, 429], "five tokens are one request and eight messages"
 
 
 def test_uploads_count_by_their_size(client: Any, people: Any, settings: Any, tmp_path: Any) -> None:
