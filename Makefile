@@ -12,11 +12,12 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-# One stamp file for each lock file: a target installs what it needs, once, and again when the lock changes.
+# One stamp file for each lock file: a target installs what it needs, once, and again when the lock changes. The lock names
+# every package, so pip resolves nothing; Python compiles what it imports, a small part of all modules, when it does.
 $(VENV)/%.installed: requirements/%.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing requirements/$*.txt into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r $<
 	@touch $@
 
 # The tools for scripts and styles come from npm. `make run` and `make test` do without them.
