@@ -259,6 +259,8 @@ def test_many_runs_leave_no_task_and_no_connection_behind(
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
+            await ada.send("ping", ref="1")
+            await ada.answered("1")  # both of its loops run
             baseline = len(asyncio.all_tasks())
             for number in range(1, 21):
                 await ada.say("Hello")
