@@ -100,7 +100,7 @@ def test_pages_count_as_well_and_the_refusal_is_a_page(client: Any, people: Any,
     assert [answer.status_code for answer in answers].count(429) == 1
     assert answers[-1].status_code == 429
     assert int(answers[-1]["Retry-After"]) >= 1
-    assert "Wait" in answers[-1].text
+    assert "Try again in" in answers[-1].text
     assert "</html>" in answers[-1].text
     client.force_login(people["bob"])
     assert client.get("/chat/").status_code == 200, "each user has a bucket of their own"
