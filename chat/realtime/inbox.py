@@ -58,7 +58,9 @@ async def announce(conversation_id: UUID) -> int:
 
     Returns the number of participants.
     """
-    listing = await _find_listing(conversation_id)
+    listing = None
+    with _unless_away():
+        listing = await executor.run_together(store.find_listings, conversation_id)
     if listing is None:
         return 0
     event = events.ConversationUpdated(conversation=listing.conversation)
@@ -69,18 +71,16 @@ async def announce(conversation_id: UUID) -> int:
 
 async def announce_to(user_ids: Collection[Any], conversation_id: UUID) -> None:
     """Publish `conversation.updated` to the inboxes of some users only, because it has changed for them alone."""
-    listing = await _find_listing(conversation_id, user_ids)
+    listing = None
+    with _unless_away():
+        listing = await executor.run(store.find_listing, conversation_id, user_ids)
     if listing is not None:
         await _publish_to_inboxes(listing)
 
 
-async def _find_listing(
-    conversation_id: UUID, user_ids: Collection[Any] | None = None
-) -> store.ConversationListing | None:
-    """None also if the database is away: the change is committed, and inboxes load new snapshots when it is back."""
-    with suppress(DatabaseError, InterfaceError):
-        return await executor.run(store.find_listing, conversation_id, user_ids)
-    return None
+def _unless_away() -> "suppress":
+    """Nothing if the database is away: the change is committed, and inboxes load new snapshots when it is back."""
+    return suppress(DatabaseError, InterfaceError)
 
 
 async def _publish_to_inboxes(listing: store.ConversationListing) -> None:

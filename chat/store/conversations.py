@@ -1,6 +1,6 @@
 """Conversations: create one, list them, and read what a socket shows of one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import conversation_not_found, count, get_membership, writers_of
 from .pages import read_page
-from .prepared import Param, Select
+from .prepared import SelectIn
 from .read_state import list_states, make_states, with_state, with_unread
 from .search import set_title
 from .text import normalize_title
@@ -73,16 +73,25 @@ class ConversationListing(Struct, frozen=True):
     audience: dict[Any, objects.Yours]
 
 
-def find_listing(conversation_id: UUID, only: Collection[Any] | None = None) -> ConversationListing | None:
-    """A conversation as lists show it; None if it is gone. `only` limits the audience to some user ids."""
-    row = _LISTED.first(id=conversation_id)
-    if row is None:
+def find_listings(conversation_ids: Sequence[UUID]) -> list[ConversationListing | None]:
+    """Conversations, 50 at most, as lists show them; None for one that is gone."""
+    rows = {row.pk: row for row in _LISTED.all(conversation_ids)}
+    audiences: dict[UUID, dict[Any, objects.Yours]] = {key: {} for key in rows}
+    for (key, user_id), state in make_states(_AUDIENCE.all(conversation_ids)).items():
+        audiences.setdefault(key, {})[user_id] = state
+    return [
+        ConversationListing(_make_object(rows[key]), audiences[key]) if key in rows else None
+        for key in conversation_ids
+    ]
+
+
+def find_listing(conversation_id: UUID, only: Collection[Any]) -> ConversationListing | None:
+    """The same for one conversation, and for an audience of these users only."""
+    rows = _LISTED.all([conversation_id])
+    if not rows:
         return None
-    if only is None:
-        states = make_states(_AUDIENCE.all(conversation=conversation_id))
-    else:
-        states = list_states(Participant.objects.filter(conversation=row, user__in=only))
-    return ConversationListing(_make_object(row), {user_id: state for (_, user_id), state in states.items()})
+    states = list_states(Participant.objects.filter(conversation=conversation_id, user__in=only))
+    return ConversationListing(_make_object(rows[0]), {user_id: state for (_, user_id), state in states.items()})
 
 
 def find_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation | None:
@@ -109,11 +118,9 @@ def _with_list_fields() -> QuerySet[Conversation]:
     )
 
 
-_LISTED = Select(lambda: _with_list_fields().filter(pk=Param("id", Conversation, "id")).order_by())
-_AUDIENCE = Select(
-    lambda: with_state(
-        Participant.objects.filter(conversation=Param("conversation", Participant, "conversation")).order_by()
-    )
+_LISTED = SelectIn(Conversation, "id", lambda is_one: _with_list_fields().filter(is_one).order_by())
+_AUDIENCE = SelectIn(
+    Participant, "conversation_id", lambda is_one: with_state(Participant.objects.filter(is_one).order_by())
 )
 
 

@@ -17,7 +17,18 @@ from ..models import Message, Run
 from ..protocol import objects
 from .base import lock_conversation, lock_rows
 from .bulk import CaseByPk
-from .run_lifecycle import HOSTED, Ending, FinishedRun, Written, end_run, queue_next_run, read_finished, select_runs
+from .prepared import Param
+from .run_lifecycle import (
+    HOSTED,
+    Ending,
+    FinishedRun,
+    Written,
+    end_run,
+    ends,
+    queue_next_run,
+    read_finished,
+    select_runs,
+)
 from .search import index_message
 from .unit_of_work import skip_if_locked, unit_of_work
 
@@ -131,11 +142,14 @@ def _end_interrupted_run(run_id: UUID, conversation_id: UUID, words: str) -> Fin
         charged_usage=_estimate_usage(run),
         estimated=True,
     )
-    if not end_run(run, ending, status=Run.Status.RUNNING, heartbeat_at__lt=_silent_since()):
+    if not end_run(run, ending, _UPDATE_SILENT, silent_since=_silent_since()):
         return None
     if run.message is not None:
         index_message(run.message, words)
     return read_finished(run_id, next_run=queue_next_run(conversation, ""))
+
+
+_UPDATE_SILENT = ends(status=Run.Status.RUNNING, heartbeat_at__lt=Param("silent_since", Run, "heartbeat_at"))
 
 
 def _estimate_usage(run: Run) -> engine.Usage:

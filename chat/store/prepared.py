@@ -5,12 +5,13 @@ database that it supports and for any user model. They run on the default databa
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models import Expression, F, Field, Model, QuerySet
 from django.db.models.constants import OnConflict
+from django.db.models.lookups import In
 from django.db.models.signals import post_save
 from django.db.models.sql import UpdateQuery
 
@@ -56,6 +57,25 @@ class Select(Generic[M]):
     def first(self, **values: Any) -> M | None:
         """For query sets of one row at most. None if there is none."""
         return next(iter(self.all(**values)), None)
+
+
+SIZES = (1, 10, 50)
+"""For how many values a SelectIn is compiled."""
+
+
+class SelectIn(Generic[M]):
+    """A Select of the rows whose `field` has one of some values, 50 at most. `make` gets that condition."""
+
+    def __init__(self, model: type[Model], field: str, make: Callable[[In], QuerySet[M]]) -> None:
+        def make_for(size: int) -> QuerySet[M]:
+            return make(In(F(field), [Param(f"value{number}", model, field) for number in range(size)]))
+
+        self._by_size = {size: Select(partial(make_for, size)) for size in SIZES}
+
+    def all(self, values: Sequence[Any]) -> list[M]:
+        size = next(size for size in SIZES if size >= len(values))
+        last = len(values) - 1
+        return self._by_size[size].all(**{f"value{number}": values[min(number, last)] for number in range(size)})
 
 
 class _CompiledSelect:

@@ -4,10 +4,12 @@ Each function runs inside its caller's transaction.
 """
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
@@ -20,6 +22,7 @@ from ..protocol.errors import ErrorCode, Refused
 from . import pricing, prompts
 from .base import shown_messages
 from .budgets import record_spending
+from .prepared import Param, Update
 from .responders import pop_waiting
 from .text import sanitize_text
 
@@ -129,11 +132,28 @@ def stop_run(run: Run, user_id: Any) -> bool:
     """Mark a run to be stopped, and end it at once if no process is working on it. Returns True if it has ended."""
     Run.objects.filter(pk=run.pk, stop_requested_at=None).update(stop_requested_at=timezone.now(), stopped_by=user_id)
     stopped = Ending(status=Run.Status.STOPPED, written=Written(run.seq))
-    return end_run(run, stopped, status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
+    return end_run(run, stopped, _UPDATE_UNTOUCHED)
 
 
-def end_run(run: Run, ending: Ending, **where: Any) -> bool:
-    """The one UPDATE that ends a run, if it still matches `where`. Returns True to exactly one caller.
+def ends(**where: Any) -> Update:
+    """The one UPDATE that ends a run, if it still matches `where`."""
+    stopped = Exact(Param("status", Run, "status"), Value(Run.Status.STOPPED))
+    # It ended by itself, or was stopped by that person.
+    stopped_by = Case(When(stopped, then=F("stopped_by")), default=Value(None))
+    rows = partial(Run.objects.filter, pk=Param("run", Run, "id"), **where)
+    return Update(rows, _END_FIELDS, stopped_by=stopped_by)
+
+
+_END_FIELDS = (
+    *("status", "finished_at", "place", "seq", "finish_reason", "transcript"),
+    *("error_code", "error_message", "error_detail", "retry_after"),
+    *(*objects.Usage.__struct_fields__, "tokens", "cost"),
+)
+_UPDATE_UNTOUCHED = ends(status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
+
+
+def end_run(run: Run, ending: Ending, update: Update, **where: Any) -> bool:
+    """End a run by `update`, one of `ends`; `where` are its values. Returns True to exactly one caller.
 
     `run` has been read under the conversation's lock, and has what was written then.
     """
@@ -153,14 +173,14 @@ def end_run(run: Run, ending: Ending, **where: Any) -> bool:
             "error_detail": sanitize_text(ending.error_detail),
             "retry_after": error.retry_after,
         }
-    if ending.status != Run.Status.STOPPED:
-        fields["stopped_by_id"] = None  # the run ended by itself before the stop reached it
     if ending.transcript and prompts.has_all_results(ending.transcript):
         fields["transcript"] = prompts.encode_transcript(ending.transcript)
-    if not Run.objects.filter(pk=run.pk, **where).update(**fields):
+    if not update.execute(run=run.pk, **{name: fields.get(name, getattr(run, name)) for name in _END_FIELDS}, **where):
         return False
     for name, value in fields.items():
         setattr(run, name, value)
+    if ending.status != Run.Status.STOPPED:
+        run.stopped_by = None
     if ending.charged_usage is not None:
         record_spending(run, ending.charged_usage, cost, ended=True)
     if ending.answer is None or ending.answer.calls:

@@ -37,6 +37,7 @@ from .run_lifecycle import (
     active_runs,
     describe_finished,
     end_run,
+    ends,
     queue_next_run,
     queue_run,
     read_answer,
@@ -100,7 +101,7 @@ def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     written its end.
     """
     run = _lock_run(run_id, ending.answer)
-    if run is None or not end_run(run, ending, host=host, status__in=HOSTED):
+    if run is None or not end_run(run, ending, _UPDATE_OWN, host=host):
         return None
     conversation = run.conversation
     if run.message_id is not None:  # else it failed before it began
@@ -130,6 +131,7 @@ def _with_lock() -> QuerySet[Run]:
 
 
 _LOCKED_RUN = Select(_with_lock)
+_UPDATE_OWN = ends(host=Param("host", Run, "host"), status__in=HOSTED)
 _WRITE_ANSWER = Update(lambda: Message.objects.filter(pk=Param("id", Message, "id")), ("text", "thinking", "parts"))
 
 
@@ -152,7 +154,7 @@ def fail_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     with unit_of_work():
         run = Run.objects.filter(pk=run_id).first()
         ending = replace(_with_text(run_id, ending), charged_usage=None)
-        if run is None or not end_run(run, ending, host=host, status__in=HOSTED):
+        if run is None or not end_run(run, ending, _UPDATE_OWN, host=host):
             return None
     next_run = None
     try:

@@ -82,7 +82,7 @@ def main(earlier: int) -> None:
             assert posted[0].start is not None
             store.finish_run(posted[0].start, "h", ending)
 
-        return [("post and start", post), ("finish", finish), ("list", lambda: store.find_listing(room))]
+        return [("post and start", post), ("finish", finish), ("list", lambda: store.find_listings([room]))]
 
     for _ in range(WARM_UP):
         for _name, work in hops(*prepare()):

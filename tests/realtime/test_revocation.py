@@ -170,6 +170,6 @@ def test_lists_contain_only_what_the_sites_permissions_let_a_user_see(people: An
     visible, hidden = (store.create_conversation(people["ada"], title) for title in ("visible", "hidden"))
     settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.HideByTitle"}
     assert [c.id for c in store.list_conversations(people["ada"].pk)[0]] == [visible.id]
-    listing = store.find_listing(hidden.id)
+    (listing,) = store.find_listings([hidden.id])
     assert listing is not None
     assert listing.audience == {}

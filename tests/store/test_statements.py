@@ -160,4 +160,4 @@ def test_an_answer_takes_two_transactions(people: Any, answered: Conversation) -
     assert count(ask) == (8, 1)
     answer = started[0].message
     assert count(lambda: end(started[0], usage=USAGE, charged_usage=USAGE, answer=answer)) == (6, 1)
-    assert count(lambda: store.find_listing(answered.pk)) == (2, 0)
+    assert count(lambda: store.find_listings([answered.pk])) == (2, 0)
