@@ -1,27 +1,20 @@
 """Sockets that come back at once after a restart of the site, while streams go on; and what an idle one costs."""
 
 import asyncio
-import time
-from contextlib import suppress
+import json
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from random import uniform
+from itertools import cycle
 
-from websockets.exceptions import WebSocketException
-
-from .clients import SiteViewer, Tally
 from .load import Clocks, streaming
 from .measure import median, percentile
-from .people import Seat
 from .targets import Bench, SiteTarget
 
 TABS = 5
 """Sockets of each user, who may open 25 at once."""
-
-FIRST_WAIT, LONGEST_WAIT, OPEN_WITHIN = 0.5, 30.0, 20.0
-"""Seconds, as in the page (protocol/socket.js): before another attempt, at least and at most, and of an attempt."""
-
-PATIENCE = 90.0
-"""Seconds until a socket gives up."""
 
 REST = 3.0
 """Seconds until everybody has the presence events."""
@@ -51,26 +44,19 @@ class Reconnects:
 
 async def reconnects(bench: Bench, target: SiteTarget, sockets: int, streams: int) -> Reconnects:
     await target.restart()
-    seats = target.cast.returning
-    arrivals: list[Arrival] = []
-    try:
+    async with _storm() as storm:
         async with streaming(target, streams) as tally:
             await target.probe("trim")
             empty = target.resident_mib()
             clocks = Clocks(bench, target)
             tally.recording = True
-            began = time.monotonic()
-            arrivals = await asyncio.gather(
-                *(_come_back(target, seats[turn % len(seats)], turn, began) for turn in range(sockets))
-            )
+            arrivals = await storm(_sockets(target, sockets))
             tally.recording = False
             spent = clocks.since()
         await asyncio.sleep(REST)
         await target.probe("trim")
-        took = [arrival.seconds for arrival in arrivals if arrival.viewer]
+        took = [seconds for seconds, _ in arrivals if seconds]
         kib = (target.resident_mib() - empty) * 1024 / max(1, len(took))
-    finally:
-        await asyncio.gather(*(a.viewer.close() for a in arrivals if a.viewer), return_exceptions=True)
     return Reconnects(
         target=target.name,
         sockets=sockets,
@@ -78,7 +64,7 @@ async def reconnects(bench: Bench, target: SiteTarget, sockets: int, streams: in
         most=percentile(took, 99),
         all=max(took, default=0.0),
         missed=sockets - len(took),
-        attempts=sum(arrival.attempts for arrival in arrivals) / sockets,
+        attempts=sum(attempts for _, attempts in arrivals) / sockets,
         cpu_ms=spent["server"] * 1000 / sockets,
         streams=streams,
         lag_p50=percentile(tally.lags, 50),
@@ -87,26 +73,31 @@ async def reconnects(bench: Bench, target: SiteTarget, sockets: int, streams: in
     )
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """How long a socket took to get its snapshot; without a viewer, it gave up."""
-
-    viewer: SiteViewer | None
-    seconds: float
-    attempts: int
+def _sockets(target: SiteTarget, number: int) -> list[tuple[str, str]]:
+    """Their addresses and cookies, spread over users and processes."""
+    seats = target.cast.returning
+    return [(target.address(seat, turn), seat.cookie) for turn, seat in zip(range(number), cycle(seats), strict=False)]
 
 
-async def _come_back(target: SiteTarget, seat: Seat, turn: int, began: float) -> Arrival:
-    """Open a socket, and try again like the page if it fails or is closed before its snapshot."""
-    attempts = 0
-    while time.monotonic() < began + PATIENCE:
-        viewer = target.viewer(seat, Tally(), turn)
-        attempts += 1
-        with suppress(OSError, TimeoutError, WebSocketException):
-            async with asyncio.timeout(OPEN_WITHIN):
-                await viewer.open()
-            if await viewer.settled():
-                return Arrival(viewer, time.monotonic() - began, attempts)
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))
-        await asyncio.sleep(wait * uniform(0.5, 1))
-    return Arrival(None, 0, attempts)
+@asynccontextmanager
+async def _storm() -> AsyncIterator[Callable[[list[tuple[str, str]]], Awaitable[list[tuple[float, int]]]]]:
+    """The process of storm.py, until the end of the block. Yields a function that opens sockets. It returns for each
+    the seconds until its snapshot, and how often it was opened.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.benchmarks.storm", stdin=PIPE, stdout=PIPE, limit=2**24
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    async def open_sockets(sockets: list[tuple[str, str]]) -> list[tuple[float, int]]:
+        stdin.write(json.dumps(sockets).encode() + b"\n")
+        arrivals: list[tuple[float, int]] = json.loads(await stdout.readline())
+        return arrivals
+
+    try:
+        yield open_sockets
+    finally:
+        process.kill()
+        await process.wait()

@@ -95,13 +95,12 @@ class SiteTarget(Target):
         if history:  # one message more or less makes no difference; new conversations are used once
             self._seats[history].append(seat)
         self._turn += 1
-        return [self.viewer(seat, tally, self._turn) for _ in range(viewers)]
+        headers = {"Cookie": seat.cookie}
+        return [SiteViewer(self.address(seat, self._turn), tally, headers) for _ in range(viewers)]
 
-    def viewer(self, seat: Seat, tally: Tally, turn: int = 0) -> SiteViewer:
-        """A socket to this conversation, on the process whose turn it is."""
-        port = self.ports[turn % len(self.ports)]
-        address = f"ws://127.0.0.1:{port}/ws/chat/{seat.conversation}/"
-        return SiteViewer(address, tally, {"Cookie": seat.cookie})
+    def address(self, seat: Seat, turn: int) -> str:
+        """Where the socket of this conversation connects to: to the process whose turn it is."""
+        return f"ws://127.0.0.1:{self.ports[turn % len(self.ports)]}/ws/chat/{seat.conversation}/"
 
     async def probe(self, action: str) -> list[Any]:
         """What each process answers to this action of tests/support/probe.py."""
