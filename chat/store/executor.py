@@ -7,6 +7,8 @@ their request's thread.
 """
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, ContextVar
@@ -44,10 +46,17 @@ MAX_TOGETHER = 50
 SQLITE_TIMEOUT = 0.5
 """Seconds that work in the queue waits for SQLite's one write lock before it lets others pass, and tries again."""
 
+CHECK_EVERY = 1.0
+"""Seconds between two checks of a thread's connections. Each takes a statement. When the database has restarted in
+between, one unit of work fails like any that meets an outage.
+"""
+
 LOCK_PAUSES = (0.05, 0.1, 0.2, 0.4, *[0.5] * 6)
 """Seconds between two attempts at a unit of work that needs a row which somebody else has locked. Less in all than
 `COMMAND_TIMEOUT` of the sockets.
 """
+
+_connections = threading.local()
 
 _inside_job: ContextVar[bool] = ContextVar("inside_job", default=False)
 """True inside a job that re-entered the event loop: a site's `deps`, or a signal handler using `async_to_sync`. Such a
@@ -218,12 +227,17 @@ async def release_connection() -> None:
 
 
 def _contain_here(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` in one of our threads: with connections that are usable, and no older than the site allows."""
-    close_old_connections()
+    """Run `work` in one of our threads: with connections that were usable CHECK_EVERY seconds ago, and are no older
+    than the site allows.
+    """
+    if time.monotonic() >= getattr(_connections, "check_at", 0.0):
+        close_old_connections()  # and have those that stay open checked before they are used
+        _connections.check_at = time.monotonic() + CHECK_EVERY
     try:
         return _contain(work, *args, **kwargs)
     finally:
-        close_old_connections()
+        if any(connection.errors_occurred for connection in connections.all(initialized_only=True)):
+            close_old_connections()
 
 
 def _contain(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
