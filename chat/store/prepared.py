@@ -4,7 +4,7 @@ Compiling a query takes the ORM several times as long as executing it. These are
 database that it supports and for any user model. They run on the default database, like `unit_of_work`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +54,10 @@ class Select(Generic[M]):
     def all(self, **values: Any) -> list[M]:
         return self._compiled.execute(values)
 
+    def pages(self, size: int, **values: Any) -> Iterator[list[M]]:
+        """The rows, so many at a time, by a cursor on the server if the database has one. For a transaction."""
+        yield from self._compiled.pages(size, values)
+
     def first(self, **values: Any) -> M | None:
         """For query sets of one row at most. None if there is none."""
         return next(iter(self.all(**values)), None)
@@ -91,13 +95,21 @@ class _CompiledSelect:
     def execute(self, values: dict[str, Any]) -> list[Any]:
         with connection.cursor() as cursor:
             cursor.execute(self._sql, _fill(self._params, values))
-            return [self._make_object(list(row)) for row in cursor.fetchall()]
+            joined: dict[Any, Any] = {}
+            return [self._make_object(list(row), joined) for row in cursor.fetchall()]
 
-    def _make_object(self, row: list[Any]) -> Any:
+    def pages(self, size: int, values: dict[str, Any]) -> Iterator[list[Any]]:
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(self._sql, _fill(self._params, values))
+            while rows := cursor.fetchmany(size):
+                joined: dict[Any, Any] = {}
+                yield [self._make_object(list(row), joined) for row in rows]
+
+    def _make_object(self, row: list[Any], joined: dict[Any, Any]) -> Any:
         for column, (converters, expression) in self._converters:
             for convert in converters:
                 row[column] = convert(row[column], expression, connection)
-        made = self._made.make(row)
+        made = self._made.make(row, joined)
         for name, column in self._annotations:
             setattr(made, name, row[column])
         return made
@@ -115,16 +127,20 @@ class _Made:
             for joined in klass.get("related_klass_infos", ())
         ]
 
-    def make(self, row: Sequence[Any]) -> Any:
-        """None if the row has no such object."""
+    def make(self, row: Sequence[Any], joined: dict[Any, Any]) -> Any:
+        """None if the row has no such object. `joined` are those of the rows before: an author of many messages is made
+        once, and is one object.
+        """
         if row[self._key] is None:
             return None
         made = self._model.from_db(connection.alias, self._names, [row[column] for column in self._columns])
-        for joined, set_here, set_there in self._joined:
-            other = joined.make(row)
-            set_here(made, other)
-            if other is not None:
-                set_there(other, made)
+        for other, set_here, set_there in self._joined:
+            key = id(other), row[other._key]
+            if key not in joined:
+                joined[key] = other.make(row, joined)
+            set_here(made, joined[key])
+            if joined[key] is not None:
+                set_there(joined[key], made)
         return made
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import prefetch_related_objects
+from django.db.models import QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import override
 from msgspec import Struct
@@ -20,7 +20,7 @@ from ..protocol import objects
 from . import prompts
 from .alternatives import create_answer
 from .approvals import call_key
-from .base import PAGE_SIZE, lock_conversation, prompt_messages
+from .base import PAGE_SIZE, lock_conversation
 from .budgets import read_remaining
 from .prepared import Param, Select, insert
 from .pricing import RemainingBudget, find_price
@@ -164,28 +164,32 @@ def _read_earlier(conversation: Conversation, seq: int) -> Iterator[Message]:
     """The messages before number `seq`, newest first: shown and not deleted. What does not fit into the prompt is not
     read, except for the rest of a page.
     """
-    page = _EARLIER.all(conversation=conversation.pk, before=seq)
+    page = _NEWEST.all(conversation=conversation.pk, before=seq)
+    yield from _with_replies(page)
+    if len(page) == PAGE_SIZE:
+        for older in _EARLIER.pages(PAGE_SIZE, conversation=conversation.pk, before=page[-1].seq):
+            yield from _with_replies(older)
+
+
+def _with_replies(page: list[Message]) -> list[Message]:
     if replies := [row for row in page if row.reply_to_id is not None]:
         prefetch_related_objects(replies, "reply_to__author", "reply_to__run")
-    yield from page
-    if len(page) == PAGE_SIZE:
-        rest = prompt_messages(conversation.pk).filter(seq__lt=page[-1].seq).order_by("-seq")
-        yield from rest.iterator(chunk_size=PAGE_SIZE)
+    return page
 
 
-_EARLIER = Select(
-    lambda: (
-        Message.objects.filter(
-            conversation=Param("conversation", Message, "conversation"),
-            seq__lt=Param("before", Message, "seq"),
-            shown=True,
-            deleted_at=None,
-        )
-        .select_related("author", "run")
-        .defer("thinking", "parts", "run__error_detail")
-        .order_by("-seq")[:PAGE_SIZE]
+def _earlier() -> QuerySet[Message]:
+    rows = Message.objects.filter(
+        conversation=Param("conversation", Message, "conversation"),
+        seq__lt=Param("before", Message, "seq"),
+        shown=True,
+        deleted_at=None,
     )
-)
+    read = ("seq", "role", "text", "author", "reply_to", "run__agent", "run__status", "run__transcript")
+    return rows.select_related("author", "run").only(*read).order_by("-seq")
+
+
+_NEWEST = Select(lambda: _earlier()[:PAGE_SIZE])
+_EARLIER = Select(_earlier)
 
 
 def _read_decision(call: ToolCall | None) -> engine.Decision:
