@@ -1,11 +1,12 @@
-"""Whose session an HTTP request carries, read before Django has seen the request."""
+"""Whose session a request carries, read before Django has seen the request."""
 
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.http import parse_cookie
+
+from .. import store
 
 
 def read_cookie(scope: dict[str, Any]) -> str:
@@ -19,5 +20,5 @@ def find_user(cookie: str) -> Any:
 
     Not by Django's `get_user`, which can replace a session: then its cookie would be worth nothing to the view.
     """
-    found = import_module(settings.SESSION_ENGINE).SessionStore(cookie).get(SESSION_KEY) if cookie else None
+    found = store.session_store()(cookie).get(SESSION_KEY) if cookie else None
     return None if found is None else get_user_model()._meta.pk.to_python(found)

@@ -10,6 +10,8 @@ from django.db import connection
 from django.test import Client
 
 from chat.models import Conversation
+from chat.realtime import groups, layer
+from chat.realtime.revocation import session_name
 
 from ..support.client import InProcess
 
@@ -34,7 +36,10 @@ def test_a_socket_belongs_to_the_user_of_its_cookie(scenario: Scenario, people: 
     scenario(talk)
 
 
-@pytest.mark.parametrize("cookie", ["", "sessionid=", "sessionid=short", "sessionid=unknownunknownunknown", "=;;"])
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "sessionid=", "sessionid=short", "sessionid=unknownunknownunknown", r'sessionid="\000unknownunknown"', "=;;"],
+)
 def test_a_socket_without_a_session_is_closed(scenario: Scenario, room: Conversation, cookie: str) -> None:
     async def talk() -> None:
         async with InProcess(None, room.pk, cookie=cookie) as nobody:
@@ -42,6 +47,23 @@ def test_a_socket_without_a_session_is_closed(scenario: Scenario, room: Conversa
             assert nobody.events == []
         async with InProcess(AnonymousUser(), room.pk) as nobody:
             assert await nobody.wait_closed() == 4401
+
+    scenario(talk)
+
+
+def test_a_socket_whose_user_comes_from_a_middleware_of_the_site_ends_with_its_session(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    """As behind channels' AuthMiddlewareStack, which a site may put around all of its sockets."""
+    client = Client()
+    client.force_login(people["ada"])
+    session = client.session
+    signed_out = {"type": "signed_out", "session": session_name(session.session_key)}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk, session=session) as ada:
+            await layer.send_to_group(groups.account(people["ada"].pk), signed_out)
+            assert await ada.wait_closed(5) == 4401
 
     scenario(talk)
 

@@ -121,10 +121,12 @@ class Socket(Talker):
 
 class InProcess(Talker):
     """The consumer itself, in this process, without a server: `async with InProcess(user, conversation_id) as peer`. Or
-    without a user, who is found by a `cookie` then.
+    without a user, who is found by a `cookie` then. `session` is the user's, as a middleware of the site gives it.
     """
 
-    def __init__(self, user: Any, conversation: object = "", query: str = "", cookie: str = "") -> None:
+    def __init__(
+        self, user: Any, conversation: object = "", query: str = "", cookie: str = "", session: Any = None
+    ) -> None:
         from channels.routing import URLRouter
 
         from chat.routing import websocket_urlpatterns
@@ -132,7 +134,8 @@ class InProcess(Talker):
         super().__init__()
         self._app = URLRouter(websocket_urlpatterns)
         self._scope: dict[str, Any] = {"type": "websocket", "path": f"/{conversation}/" if conversation else "/"}
-        self._scope |= {"headers": [(b"cookie", cookie.encode())]} if user is None else {"user": user}
+        found = {"headers": [(b"cookie", cookie.encode())]} if user is None else {"user": user, "session": session}
+        self._scope |= found
         if query:  # servers may leave it out
             self._scope["query_string"] = query.encode("ascii")
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
