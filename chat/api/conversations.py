@@ -12,7 +12,7 @@ from ..store.executor import run_request
 from .endpoint import endpoint, json_body, json_response, query_time
 
 COPIES_PER_TOKEN = 100
-"""So many messages of a fork cost as much as one command, besides the request."""
+"""How many messages of a fork cost as much as one more request."""
 
 
 class NewConversation(Struct, frozen=True, forbid_unknown_fields=True):

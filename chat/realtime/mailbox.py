@@ -48,7 +48,7 @@ async def mailbox(*joined: str, away: bool = False) -> AsyncIterator["Mailbox"]:
 
 
 class Gate:
-    """Lets OPEN_AT_ONCE pass. Whoever waits here does not wait for the layer: TIMEOUT does not count yet."""
+    """Admits OPEN_AT_ONCE tasks. Waiting here is not waiting for the layer: TIMEOUT does not count yet."""
 
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(OPEN_AT_ONCE)

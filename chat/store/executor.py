@@ -162,7 +162,7 @@ class _Group(Generic[A, T]):
     async def _run(self, groups: "dict[Any, _Group[Any, Any]]") -> Sequence[T | Exception]:
         async with _queue.turn():
             if groups.get(self._work) is self:
-                del groups[self._work]  # who comes now belongs to the next one
+                del groups[self._work]  # further items belong to the next group
             try:
                 return await _with_retries(_queue_thread.run, self._work, self.items)
             except (OperationalError, InterfaceError):

@@ -55,7 +55,7 @@ class Select(Generic[M]):
         return self._compiled.execute(values)
 
     def pages(self, size: int, **values: Any) -> Iterator[list[M]]:
-        """The rows, so many at a time, by a cursor on the server if the database has one. For a transaction."""
+        """The rows, `size` at a time, by a cursor on the server if the database has one. For use in a transaction."""
         yield from self._compiled.pages(size, values)
 
     def first(self, **values: Any) -> M | None:
@@ -83,7 +83,7 @@ class SelectIn(Generic[M]):
 
 
 class _CompiledSelect:
-    """What Django's ModelIterable derives from a query anew for each execution."""
+    """The compiled query, and how rows become objects. Django's ModelIterable finds out both for each execution."""
 
     def __init__(self, queryset: QuerySet[Any]) -> None:
         compiler = queryset.query.get_compiler(connection=connection)
