@@ -155,7 +155,8 @@ _UPDATE_UNTOUCHED = ends(status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPR
 def end_run(run: Run, ending: Ending, update: Update, **where: Any) -> bool:
     """End a run by `update`, one of `ends`; `where` are its values. Returns True to exactly one caller.
 
-    Fields that the ending leaves unchanged are written as `run` has them: nobody may have changed them since it was read.
+    Fields that the ending leaves unchanged are written as `run` has them, so nobody may have changed them since it was
+    read.
     """
     error, cost = ending.error, compute_ending_cost(run, ending)
     fields: dict[str, Any] = {
