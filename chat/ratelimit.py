@@ -1,6 +1,7 @@
 """Rate limits: a token bucket for each user, in this process."""
 
 import asyncio
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -54,11 +55,16 @@ class Bucket:
         """Tokens held at most."""
         return conf.COMMAND_BURST
 
+    @property
+    def max_debt(self) -> float:
+        """Tokens owed at most, so that the wait stays short for those who went on."""
+        return self.burst + 1.0
+
     def take(self, now: float, cost: float = 1.0) -> float:
         """Take a token, or what the request costs. Returns 0, or the seconds to wait if there is not enough."""
         gained = 0.0 if self._then is None else (now - self._then) * self.rate
         tokens = min(self._tokens + gained, self.burst) - cost
-        self._then, self._tokens = now, max(tokens, -self.burst - 1.0)
+        self._then, self._tokens = now, max(tokens, -self.max_debt)
         return 0.0 if self._tokens >= 0 else (cost - self._tokens) / self.rate
 
     @property
@@ -96,6 +102,8 @@ class TypingBucket(Bucket):
     """
 
     rate, burst = 200.0, 400.0
+    max_debt = math.inf
+    """Only what is published counts, and one event in a room of a thousand costs more than the burst."""
 
 
 B = TypeVar("B", bound=Bucket)

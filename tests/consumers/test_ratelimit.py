@@ -50,6 +50,15 @@ def test_a_bucket_is_exhausted_after_many_refusals_and_recovers_after_a_wait() -
     assert not bucket.exhausted
 
 
+def test_a_room_of_a_thousand_gets_no_more_typing_frames_than_a_small_one() -> None:
+    bucket, frames = ratelimit.TypingBucket(), 0
+    for tenth in range(600):
+        if not bucket.take(tenth / 10, 0):
+            bucket.take(tenth / 10, 2_000)
+            frames += 2_000
+    assert frames <= bucket.burst + 60 * bucket.rate + 2_000
+
+
 def test_the_sockets_of_a_user_share_one_bucket_which_outlives_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ratelimit.Buckets, "MAX_KEPT", 2)
     buckets = ratelimit.Buckets(ratelimit.SocketBucket)
