@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import override
 from msgspec import Struct
@@ -173,7 +173,9 @@ def _read_earlier(conversation: Conversation, seq: int) -> Iterator[Message]:
 
 def _with_replies(page: list[Message]) -> list[Message]:
     if replies := [row for row in page if row.reply_to_id is not None]:
-        prefetch_related_objects(replies, "reply_to__author", "reply_to__run")
+        read = ("text", "author", "deleted_at", "shown", "run__agent")
+        replied = Message.objects.select_related("author", "run").only(*read)
+        prefetch_related_objects(replies, Prefetch("reply_to", replied))
     return page
 
 

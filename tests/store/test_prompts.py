@@ -232,6 +232,19 @@ def test_the_last_question_is_sent_even_if_it_exceeds_the_budget(
 # --- Replies
 
 
+def test_quoted_messages_are_read_in_one_statement_without_what_is_not_quoted(people: Any, room: Conversation) -> None:
+    answer = end(begin(people["ada"], room, "Tea or coffee?"), text="Tea.")
+    assert answer is not None
+    assert answer.message is not None
+    end(started(people["bob"], room, "Why?", reply_to=answer.message.id))
+    with CaptureQueriesContext(connection) as statements:
+        prompt = begin(people["ada"], room, "Go on").prompt
+    assert prompt[2].text == "(In reply to you: Tea.)\n\nWhy?"
+    (quoted,) = [each["sql"] for each in statements if 'WHERE "nous_chat_message"."id" ' in each["sql"]]
+    assert "thinking" not in quoted
+    assert "transcript" not in quoted
+
+
 def test_a_reply_quotes_the_message_it_answers(people: Any, room: Conversation, settings: Any) -> None:
     settings.NOUS_CHAT = {
         "AGENTS": {name: {"name": name.title(), "model": "demo:tour"} for name in ("assistant", "poet")}
