@@ -15,6 +15,7 @@ from django.urls import path
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
+from .node.garbage import ignore_loaded
 from .node.http import ASGIApplication, limit_bodies
 from .node.http_threads import reuse_threads
 from .node.http_turns import take_turns
@@ -99,4 +100,5 @@ async def lifespan(
             await node.current().drain(conf.DRAIN_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
+        ignore_loaded()
         await send({"type": "lifespan.startup.complete"})

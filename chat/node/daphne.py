@@ -16,6 +16,7 @@ from ..conf import conf
 from ..logs import loggable_path
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..runs.liveness import Process
+from .garbage import ignore_loaded
 from .http import find_limit, may_be_long
 
 MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
@@ -116,6 +117,7 @@ def _server_class() -> type:
 
         def run(self) -> None:
             server.HTTPFactory = Factory  # daphne has no other way to choose it
+            ignore_loaded()
             super().run()
 
         def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@
                needed, and a leak could not be told from that
 /probe/count   starts counting statements (statements.py)
 /probe/counts  stops counting; answers {"statements", "transactions", "checks"}
+/probe/objects answers {"ignored", "collected"}: how many objects garbage collections leave out, and look at
 """
 
 import ctypes
@@ -25,7 +26,16 @@ def _trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-ENDPOINTS = {"/probe/trim": _trim, "/probe/count": _statements.start, "/probe/counts": _statements.stop}
+def _count_objects() -> dict[str, int]:
+    return {"ignored": gc.get_freeze_count(), "collected": len(gc.get_objects())}
+
+
+ENDPOINTS = {
+    "/probe/trim": _trim,
+    "/probe/count": _statements.start,
+    "/probe/counts": _statements.stop,
+    "/probe/objects": _count_objects,
+}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
