@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
 from .alternatives import copy_parts
-from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress, shown_messages
+from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress
 from .quotas import check_copied_files
 from .search import copy_index, set_title
 from .unit_of_work import unit_of_work
@@ -35,11 +35,11 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     last = Message.objects.filter(REACHABLE, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:
         raise message_not_found()
-    earlier = shown_messages(conversation_id).filter(deleted_at=None, seq__lt=last.seq)
-    earlier = earlier.exclude(role=Message.Role.SYSTEM)
+    shown = Message.objects.filter(conversation=source, shown=True, deleted_at=None)
+    earlier = shown.filter(seq__lt=last.seq).exclude(role=Message.Role.SYSTEM)
     if last.alternative_of_id is not None:
         earlier = earlier.exclude(alternative_of=last.alternative_of_id)
-    newest = list(earlier.prefetch_related(None).order_by("-seq")[: MAX_MESSAGES - 1])
+    newest = list(earlier.select_related("run").order_by("-seq")[: MAX_MESSAGES - 1])
     rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
     if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
         # Of any message, not only the last: the owner of a copy could decide on another user's tool calls.
