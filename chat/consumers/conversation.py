@@ -39,10 +39,7 @@ class ConversationConsumer(Socket):
     async def enter(self) -> None:
         self._launcher = self._launcher or self.mailbox.name
         try:
-            reader = self.user_id, self.conversation_id
-            snapshot = await executor.run_together(store.read_snapshots, reader)
-            if snapshot is None:  # too long to be read with those of others
-                snapshot = await executor.run(store.read_snapshot, *reader)
+            snapshot = await self.node.snapshots.read(self.user_id, self.conversation_id)
         except Refused:
             raise Closed(4404) from None
         self._caller = Caller(self.node, self.user_id, self.conversation_id, self._launcher, self.answer)

@@ -28,6 +28,7 @@ from ..runs.supervisor import Supervisor
 from . import daphne
 from .heartbeat import Heartbeat
 from .peers import Peers
+from .snapshots import Snapshots
 
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread that computes passes the interpreter lock to one that waits for it. Python's own 5 ms
@@ -56,6 +57,7 @@ class Node:
         self.inboxes = inbox.Inboxes(self.tasks.writing)
         self.presence = Presence(self.host)
         self.read_markers = ReadMarkers()
+        self.snapshots = Snapshots()
         self.supervisor = Supervisor(self.process, self.hub, self.inboxes, self.outages, self.tasks)
         self.heartbeat = Heartbeat(
             self.process, self.supervisor, self.hub, self.outages, self.read_markers, self.inboxes, self.tasks
