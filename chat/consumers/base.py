@@ -30,7 +30,6 @@ from ..realtime.layer import LayerMessage
 from ..realtime.mailbox import Away, Mailbox, mailbox
 from ..realtime.outages import NOTICES
 from ..realtime.revocation import session_name
-from ..runs.liveness import TICK
 from ..store import executor
 from ..turns import client
 from .authentication import find_user
@@ -81,7 +80,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         self._interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sending = 0
         self._stalled_since = 0.0
-        self._close_code: int | None = None
+        self._closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._role: str | None = None
         self._recheck_at = math.inf
         self._rechecking: asyncio.Task[None] | None = None
@@ -186,13 +185,14 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     def close(self, code: int) -> None:
         """Close this socket soon, with this code."""
-        self._close_code = code
+        if not self._closing.done():
+            self._closing.set_result(code)
         self._interrupt()
 
     def watch(self, now: float) -> None:
         """Drop a client that stops reading: first leave its groups, later close. Re-check access when that is due."""
         stalled = now - self._stalled_since if self._sending else 0
-        if (stalled > DROP_AFTER or self.is_exhausted(now)) and self._close_code is None:
+        if (stalled > DROP_AFTER or self.is_exhausted(now)) and not self._closing.done():
             metrics.count("sockets_too_slow")
             self.close(4408)
         elif stalled > STALLED_AFTER:
@@ -221,8 +221,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                         await self.notify(f"{service}_away")
                     receiving = receiving or asyncio.create_task(self._receive_loop())
                     await self._forward_until_interrupted(receiving)
-                if self._close_code is not None:
-                    raise Closed(self._close_code)
+                if self._closing.done():
+                    raise Closed(self._closing.result())
                 if not receiving.done():
                     metrics.count("sockets_resynced")
                     await self._wait_for_reader(receiving)
@@ -264,12 +264,11 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         socket has to close.
         """
         task = asyncio.create_task(sending)
-        both = [task] if receiving is None else [task, receiving]
+        others = [self._closing] if receiving is None else [self._closing, receiving]
         try:
-            while not any(each.done() for each in both):
-                if self._close_code is not None:
-                    raise Closed(self._close_code)
-                await asyncio.wait(both, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([task, *others], return_when=asyncio.FIRST_COMPLETED)
+            if self._closing.done() and not task.done():
+                raise Closed(self._closing.result())
         finally:
             await cancel_and_wait(task)
         if not task.cancelled():

@@ -30,6 +30,12 @@ BACKLOG = 2048
 try again after one, three, and seven seconds.
 """
 
+ACCEPTED_AT_ONCE, ACCEPT_EVERY = 4, 0.016
+"""Connections that are accepted at once, and the seconds until the next ones: 250 a second, somewhat more than sockets
+a process can give their snapshots. The frames of streams wait for handshakes: for those of 2,000 sockets, two seconds.
+The others wait in the backlog, so the first ones are served while they wait.
+"""
+
 
 def install() -> None:
     """Make daphne's command use BoundedServer. Has no effect under other servers."""
@@ -115,6 +121,10 @@ def _server_class() -> type:
             options["endpoints"] = [with_backlog(str(endpoint)) for endpoint in options.get("endpoints") or ()]
             super().__init__(*args, **options)
 
+        def listen_success(self, port: Any) -> None:
+            pace_accepts(port)
+            super().listen_success(port)
+
         def run(self) -> None:
             server.HTTPFactory = Factory  # daphne has no other way to choose it
             ignore_loaded()
@@ -172,6 +182,23 @@ def _server_class() -> type:
 def with_backlog(endpoint: str) -> str:
     """A Twisted endpoint, with BACKLOG unless it names one."""
     return f"{endpoint}:backlog={BACKLOG}" if endpoint.startswith("tcp") and ":backlog=" not in endpoint else endpoint
+
+
+def pace_accepts(port: Any) -> None:
+    """Make a port of Twisted accept ACCEPTED_AT_ONCE connections, then none for ACCEPT_EVERY seconds."""
+    accept = port.doRead
+
+    def do_read() -> None:
+        port.numberAccepts = ACCEPTED_AT_ONCE  # Twisted raises it when it has accepted that many
+        accept()
+        port.stopReading()
+        port.reactor.callLater(ACCEPT_EVERY, resume)
+
+    def resume() -> None:
+        if port.connected and not port.disconnecting:
+            port.startReading()
+
+    port.doRead = do_read
 
 
 class Outflow:

@@ -1,0 +1,83 @@
+"""Accepting connections under daphne: a crowd is let in a few at a time."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.tcp import Port
+
+from chat.node.daphne import ACCEPT_EVERY, ACCEPTED_AT_ONCE, pace_accepts
+
+
+class Reactor(Clock):
+    """Twisted's reactor: a clock, and a set of what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading: set[object] = set()
+
+    def addReader(self, reader: object) -> None:
+        self.reading.add(reader)
+
+    def removeReader(self, reader: object) -> None:
+        self.reading.discard(reader)
+
+    def removeWriter(self, writer: object) -> None:
+        """It writes nothing."""
+
+
+class Listener:
+    """A paced port and those who connect to it."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Any] = []
+        self.reactor: Any = Reactor()
+        factory: Any = Factory.forProtocol(self._protocol)
+        self.port: Any = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
+        self.port.startListening()
+        pace_accepts(self.port)
+        address = self.port.socket.getsockname()
+        self.browsers = [socket.create_connection(address) for _ in range(2 * ACCEPTED_AT_ONCE + 1)]
+
+    def _protocol(self) -> Protocol:
+        protocol = Protocol()
+        self.accepted.append(protocol)
+        return protocol
+
+    def is_reading(self) -> bool:
+        return self.port in self.reactor.reading
+
+    def close(self) -> None:
+        for browser in self.browsers:
+            browser.close()
+        for protocol in self.accepted:
+            protocol.transport.socket.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+def test_a_crowd_is_accepted_a_few_at_a_time(listener: Listener) -> None:
+    for accepted in (ACCEPTED_AT_ONCE, 2 * ACCEPTED_AT_ONCE, 2 * ACCEPTED_AT_ONCE + 1):
+        assert listener.is_reading()
+        listener.port.doRead()
+        assert len(listener.accepted) == accepted
+        assert not listener.is_reading()
+        listener.reactor.advance(ACCEPT_EVERY)
+    listener.port.stopListening()
+    listener.reactor.advance(0)
+
+
+def test_a_port_that_was_closed_meanwhile_stays_closed(listener: Listener) -> None:
+    listener.port.doRead()
+    listener.port.stopListening()
+    listener.reactor.advance(ACCEPT_EVERY)
+    listener.reactor.advance(ACCEPT_EVERY)
+    assert not listener.is_reading()
