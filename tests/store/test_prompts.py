@@ -240,7 +240,7 @@ def test_quoted_messages_are_read_in_one_statement_without_what_is_not_quoted(pe
     with CaptureQueriesContext(connection) as statements:
         prompt = begin(people["ada"], room, "Go on").prompt
     assert prompt[2].text == "(In reply to you: Tea.)\n\nWhy?"
-    (quoted,) = [each["sql"] for each in statements if 'WHERE "nous_chat_message"."id" ' in each["sql"]]
+    (quoted,) = [each["sql"] for each in statements if answer.message.id.hex in each["sql"]]
     assert "thinking" not in quoted
     assert "transcript" not in quoted
 
