@@ -1,6 +1,5 @@
 """The ASGI application of a site with the chat: `application(get_asgi_application())` in its asgi.py."""
 
-import gc
 import logging
 from collections.abc import Awaitable, Callable
 from io import BytesIO
@@ -29,11 +28,7 @@ def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
     """Route HTTP requests to `http`, sockets and the server's lifespan to the chat.
 
     `max_body` is for a site without uploads of its own: the longest body, in bytes, of a request to its other URLs.
-
-    Exempts all objects that exist now from garbage collection: they are those of modules, and stay. While many sockets
-    open, Python examines everything about once a second, and streams wait for it.
     """
-    gc.freeze()
     return ProtocolTypeRouter({"http": bounded(http, max_body), "websocket": websocket(), "lifespan": lifespan})
 
 

@@ -19,4 +19,8 @@ async def find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
     key = store.session_store()(sessions.read_cookie(scope)).session_key  # None if it cannot be one
     if key is None or "\0" in key:  # which PostgreSQL refuses, for all sessions that are read together
         return None, None
-    return await executor.run_together(store.find_users, key), key
+    if store.sessions_are_rows():
+        return await executor.run_together(store.find_users, key), key
+    # A cache is read for one key at a time, and may not answer: nobody else waits for it here.
+    (user,) = await executor.run_request(store.find_users, [key])
+    return user, key

@@ -78,7 +78,7 @@ from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
 from .search import SearchResults, extract_words, search_conversations
-from .sessions import find_users, session_store
+from .sessions import find_users, session_store, sessions_are_rows
 from .snapshots import read_snapshot, read_snapshots
 from .summaries import (
     SummaryInput,
@@ -181,6 +181,7 @@ __all__ = [
     "save_title",
     "search_conversations",
     "session_store",
+    "sessions_are_rows",
     "start_run",
     "upload_attachment",
 ]

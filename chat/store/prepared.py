@@ -170,7 +170,7 @@ class Update:
 
 def insert(rows: Sequence[Model], replace: Sequence[str] = (), unique: Sequence[str] = ()) -> None:
     """Insert new rows of one model with one statement. A row that there is already, by its `unique` fields, gets the
-    new values of the fields `replace`. An automatic primary key stays unknown.
+    new values of the fields `replace`, and no signal says so. An automatic primary key stays unknown.
     """
     model = type(rows[0])
     fields, sql = _compile_insert(model, len(rows), tuple(replace), tuple(unique))
@@ -180,7 +180,8 @@ def insert(rows: Sequence[Model], replace: Sequence[str] = (), unique: Sequence[
         )
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
-        post_save.send(model, instance=row, created=True, update_fields=None, raw=False, using=connection.alias)
+        if not replace:
+            post_save.send(model, instance=row, created=True, update_fields=None, raw=False, using=connection.alias)
 
 
 @lru_cache(maxsize=256)

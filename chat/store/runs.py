@@ -121,13 +121,16 @@ def _lock_run(run_id: UUID, answer: objects.Message | None) -> Run | None:
         conversation_id = answer.conversation
     if conversation_id is None:
         return None
+    features = connection.features
+    if features.has_select_for_update and not features.has_select_for_update_of:
+        lock_conversation(conversation_id)  # MariaDB would lock the run first, and others lock the conversation first
     with locking(conversation_id):
         return _LOCKED_RUN.first(run=run_id)
 
 
 def _with_lock() -> QuerySet[Run]:
     rows = select_runs().select_related("conversation").filter(pk=Param("run", Run, "id")).order_by()
-    return rows.select_for_update(of=("conversation",) if connection.features.has_select_for_update_of else ())
+    return rows.select_for_update(of=("conversation",)) if connection.features.has_select_for_update_of else rows
 
 
 _LOCKED_RUN = Select(_with_lock)

@@ -43,9 +43,14 @@ def is_valid(session: Any, user: Any) -> bool:
     return any(constant_time_compare(stored, valid) for valid in user.get_session_auth_fallback_hash())
 
 
+def sessions_are_rows() -> bool:
+    """Whether many sessions can be read with one statement."""
+    return session_store().load is db.SessionStore.load
+
+
 def _load_sessions(keys: set[str]) -> dict[str, Any]:
     store = session_store()
-    if store.load is not db.SessionStore.load:
+    if not sessions_are_rows():
         return {key: store(key) for key in keys}  # a cache, say; read when it is first looked at
     rows = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     decode = store().decode

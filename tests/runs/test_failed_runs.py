@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError, connection
 from django.db.models.signals import post_save
 
 from chat import engine, store
-from chat.models import Conversation, Message, Participant, Passage, Run, ToolCall
+from chat.models import Conversation, Message, Participant, Run, Spending, ToolCall
 from chat.realtime import groups
 from chat.runs import run as live_runs
 from chat.runs.meter import Meter
@@ -247,11 +247,11 @@ def test_a_signal_handler_may_raise_whenever_the_answer_ends(ask: Any, agent: st
     """It raises again when the end as failed is written."""
     broken = threading.Event()
 
-    def receive(passage: Passage, created: bool) -> None:
-        if broken.is_set() and passage.message is not None and passage.message.role != "user":
+    def receive(spending: Spending, created: bool) -> None:
+        if broken.is_set():
             raise ValueError("a signal handler of the site")
 
-    with handler(Passage, receive):
+    with handler(Spending, receive):
         check(ask(agent, broken.set, broken.clear))
 
 
