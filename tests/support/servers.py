@@ -384,8 +384,9 @@ class Uvicorn(Site):
         super().__init__(env, port, command, plain)
 
     def _arguments(self, port: int, module: str, *application: str) -> list[str]:
-        options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--ws-max-size", "262144"]
-        return ["uvicorn", *options, module, *application]
+        options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+        sockets = ["--ws-max-size", "262144", "--ws-per-message-deflate", "false"]
+        return ["uvicorn", *options, *sockets, module, *application]
 
 
 @contextlib.contextmanager
