@@ -69,7 +69,8 @@ class ConversationConsumer(Socket):
             present = {"type": "reader_present", "conversation": self.conversation_id.hex}
             await layer.send_to_group(groups.owner(self.conversation_id), present)
         elif message["type"] == "who_is_here":
-            self.node.presence.publish_soon(self.conversation_id, message["host"])
+            host = message.get("host", "")  # processes of the version before send none
+            self.node.presence.publish_soon(self.conversation_id, host)
         elif self._flow.behind and len(message.get("text", "")) > LIMIT and "run" not in message:
             self.resnapshot()  # when the reader has taken what is under way; this frame would have to wait in memory
         elif "run" not in message:
