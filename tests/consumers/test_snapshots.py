@@ -38,16 +38,17 @@ async def entered(user: Any, room: Any) -> None:
 def test_sockets_that_come_during_a_pause_are_read_together_after_it(
     scenario: Scenario, people: Any, room: Conversation, reads: list[list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "PAUSE_PER_PARTICIPANT", 0.5)
+    monkeypatch.setattr(snapshots, "PAUSE_PER_PARTICIPANT", 3600)
     ada, bob = people["ada"], people["bob"]
 
     async def talk() -> None:
         reader = node.current().snapshots
         await reader.read(ada.pk, room.pk)
-        first = asyncio.create_task(reader.read(ada.pk, room.pk))
-        await asyncio.sleep(0.1)  # without the pause, it would be read meanwhile
-        second = await reader.read(bob.pk, room.pk)
-        assert [(await first).you.name, second.you.name] == ["ada", "bob"]
+        waiting = [asyncio.create_task(reader.read(user.pk, room.pk)) for user in (ada, bob)]
+        while len(reader._pausing[room.pk]) < 2:
+            await asyncio.sleep(0)
+        reader._end_pause(room.pk, 3600)
+        assert [snapshot.you.name for snapshot in await asyncio.gather(*waiting)] == ["ada", "bob"]
 
     scenario(talk)
     assert reads == [[(ada.pk, room.pk)], [(ada.pk, room.pk), (bob.pk, room.pk)]]
