@@ -56,7 +56,7 @@ class Select(Generic[M]):
 
     def pages(self, size: int, **values: Any) -> Iterator[list[M]]:
         """The rows, `size` at a time, by a cursor on the server if the database has one. For use in a transaction."""
-        yield from self._compiled.pages(size, values)
+        return self._compiled.pages(size, values)
 
     def first(self, **values: Any) -> M | None:
         """For query sets of one row at most. None if there is none."""

@@ -6,6 +6,7 @@ SIZES are Sizes as JSON; prints a Cast as JSON. This saves the benchmark a sign-
 import sys
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 import django
 import msgspec
@@ -73,7 +74,12 @@ def session_cookie(user: Any) -> str:
 
 
 def create_seat(name: str, history: int = 0) -> Seat:
-    """A user with a conversation of their own."""
+    user, conversation_id = create_asker(name, history)
+    return Seat(session_cookie(user), str(conversation_id))
+
+
+def create_asker(name: str, history: int = 0) -> tuple[Any, UUID]:
+    """A user, and the id of a conversation of their own with so many earlier messages."""
     from django.contrib.auth import get_user_model
 
     from chat import store
@@ -82,7 +88,7 @@ def create_seat(name: str, history: int = 0) -> Seat:
     conversation = store.create_conversation(user)
     if history:
         _fill(conversation.id, user, history)
-    return Seat(session_cookie(user), str(conversation.id))
+    return user, conversation.id
 
 
 def _fill(conversation_id: Any, author: Any, history: int) -> None:
