@@ -31,7 +31,7 @@ from .prepared import Param, Select, Update, insert
 from .responders import Responders, add_waiting, check_responder, choose_responders, drop_waiting
 from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, require_host, stop_run
 from .run_start import StartedRun, create_running, describe_start
-from .search import index_new
+from .search import index_message, set_title
 from .text import make_title, sanitize_text
 from .unit_of_work import unit_of_work
 
@@ -97,9 +97,8 @@ def post_message(
     active = active_runs(conversation_id).get(pk=participant.active) if participant.active is not None else None
     for slug in slugs if active is not None else slugs[1:]:
         add_waiting(conversation, slug, participant.user_id, conversation.last_seq + 1)
-    title = ""
-    if not conversation.title and (title := make_title(text)):
-        conversation.title, conversation.title_from = title, Conversation.TitleFrom.WORDS
+    if not conversation.title and text.strip():
+        set_title(conversation, make_title(text), Conversation.TitleFrom.WORDS)
     row = next_message(
         conversation,
         role=Message.Role.USER,
@@ -114,7 +113,7 @@ def post_message(
         drop_waiting(conversation, slugs[0])
     touch(conversation)
     insert([row] if answer is None else [row, answer])
-    index_new(row, words, title)
+    index_message(row, words)
     attach_files(row, attachments)
     _MARK_OWN.execute(id=participant.pk, last_read=row.seq)
     posted = Posted(objects.Message.of(row, None if attachments else objects.Belongings()), refused=responders.refused)

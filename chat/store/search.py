@@ -37,23 +37,12 @@ def index_message(row: Message, words: str | None = None) -> None:
     """Index a message, inside the caller's transaction. `words` are those of its text (`extract_words`); without them
     they are found here, which is for short texts.
     """
-    if passage := _make_passage(row, words):
+    text = fulltext.make_index_text(row.text) if words is None else words
+    if text:
+        passage = Passage(conversation_id=row.conversation_id, message=row, text=text)
         insert([passage], replace=["text"], unique=["message"])
     else:
         Passage.objects.filter(message=row).delete()
-
-
-def index_new(row: Message, words: str | None, title: str) -> None:
-    """The same for a message that is new, and for the `title` that its conversation has got from it, if any."""
-    passages = [Passage(conversation_id=row.conversation_id, text=fulltext.make_index_text(title)) if title else None]
-    passages.append(_make_passage(row, words))
-    if found := [passage for passage in passages if passage is not None and passage.text]:
-        insert(found)
-
-
-def _make_passage(row: Message, words: str | None) -> Passage | None:
-    text = fulltext.make_index_text(row.text) if words is None else words
-    return Passage(conversation_id=row.conversation_id, message=row, text=text) if text else None
 
 
 def copy_index(into: Conversation, ids: Mapping[UUID, UUID], batch_size: int) -> None:

@@ -1,6 +1,6 @@
-"""Where `hops` and `openings` measure units of work: in the database of DATABASE_URL, where they leave their rows, or in
-a new SQLite. In one thread and without a server, so that the time is that of the unit of work alone; PostgreSQL's own
-time is only in the time by the clock.
+"""Where `hops` and `openings` measure units of work: in the database of DATABASE_URL, where they leave their rows, or
+in a new SQLite. In one thread and without a server, so that the time is that of the unit of work alone; PostgreSQL's
+own time is only in the time by the clock.
 """
 
 import os

@@ -103,6 +103,16 @@ def test_words_are_found_by_their_prefix(people: Any, room: Conversation, text: 
     assert texts(people["bob"], query + " nowhere") == []
 
 
+def test_a_title_that_was_removed_without_the_store_can_be_made_again(people: Any, room: Conversation) -> None:
+    say(people["ada"], room, "Monads")
+    Conversation.objects.filter(pk=room.pk).update(title="")
+    say(people["ada"], room, "Burritos")
+    room.refresh_from_db()
+    assert room.title == "Burritos"
+    results = store.search_conversations(people["ada"].pk, "burritos", None).results
+    assert [found.message is None for found in results] == [False, True]
+
+
 def test_another_order_of_the_same_letters_is_not_found(people: Any, room: Conversation) -> None:
     say(people["ada"], room, "\u0e01\u0e33\u0e25\u0e31\u0e07\u0e42\u0e2b\u0e25\u0e14")
     assert texts(people["ada"], "\u0e14\u0e25\u0e2b") == []
