@@ -203,10 +203,13 @@ class Person:
 
     @contextlib.asynccontextmanager
     async def socket(self, conversation: str = "", site: Site | None = None, query: str = "") -> AsyncIterator[Socket]:
-        """A Socket with such a connection, closed at the end."""
+        """A Socket with such a connection that has its snapshot, or was refused; closed at the end. Servers accept a
+        connection before they read the snapshot, which contains what others do in between.
+        """
         async with self.connect(conversation, site, query) as connection:
             socket = Socket(connection)
             try:
+                await socket.until(lambda: socket.snapshot or socket.closed)
                 yield socket
             finally:
                 await socket.close()
