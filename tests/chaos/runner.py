@@ -1,4 +1,4 @@
-"""Run seeds in a Cluster, one after another, and report the outcome."""
+"""Carry out schedules in a Cluster, one after another, and report the outcomes."""
 
 import time
 from collections import Counter
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from . import checks
 from .cluster import Cluster
 from .faults import FAULTS
-from .schedule import make_schedule
+from .schedule import Schedule
 from .trial import Trial
 
 
 @dataclass
 class Outcome:
-    """The outcome of one seed."""
+    """The outcome of one schedule."""
 
     seed: int
     faults: Counter[str]
@@ -23,7 +23,7 @@ class Outcome:
 
 @dataclass
 class Report:
-    """The outcomes of all seeds. `str` gives the tables of docs/chaos.md."""
+    """The outcomes of all schedules. `str` gives the tables of docs/chaos.md."""
 
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -44,14 +44,14 @@ class Report:
         return "\n".join(lines)
 
 
-async def run_seed(cluster: Cluster, seed: int) -> Outcome:
-    """Carry out the schedule of a seed, and check what must hold."""
+async def carry_out(cluster: Cluster, schedule: Schedule) -> Outcome:
+    """Carry out a schedule, and check what must hold."""
     started = time.monotonic()
-    trial = Trial(cluster, make_schedule(seed))
+    trial = Trial(cluster, schedule)
     try:
         await trial.open()
         faults = await trial.take_steps(FAULTS)
         violations = await checks.find_violations(trial)
     finally:
         await trial.close()
-    return Outcome(seed, faults, violations, time.monotonic() - started)
+    return Outcome(schedule.seed, faults, violations, time.monotonic() - started)

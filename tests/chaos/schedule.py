@@ -18,6 +18,18 @@ SERVER_FAULTS = (
 )  # fmt: skip
 """A fault that is listed twice is chosen twice as often."""
 
+RUSH_FAULTS = (
+    "kill",
+    "kill",
+    "kill",
+    "terminate",
+    "freeze",
+    "pause database",
+    "cut database",
+    "cut database",
+    "cut redis",
+)
+
 ACTIONS = (
     "post", "post", "post", "disconnect", "disconnect", "reload", "reload", "switch process", "stall", "stop", "stop",
     "retry", "approve", "load history",
@@ -85,6 +97,26 @@ def make_schedule(seed: int) -> Schedule:
             )
         )
     return Schedule(seed, conversations, loss, sorted(steps, key=lambda step: step.at))
+
+
+def make_rush(seed: int) -> Schedule:
+    """Many conversations in which everybody asks at the same moment, three times. Something breaks within half a second
+    of each: while starts wait in groups, between two units of work of a group, or between a start and its answer.
+    """
+    rng = random.Random(f"rush {seed}")
+    conversations = [_plan_conversation(rng) for _ in range(rng.randint(10, 16))]
+    steps = []
+    for at in (0.0, 3.0, 6.0):
+        steps += [
+            Step(at, "post", number, browser, text=f"words@n={rng.randint(1, 30)},delay=10")
+            for number, planned in enumerate(conversations)
+            for browser in range(len(planned.browsers))
+        ]
+        fault = rng.choice(RUSH_FAULTS)
+        pause = round(rng.uniform(0.2, rng.choice((1.0, MAX_PAUSE))), 1)
+        start = at + round(rng.uniform(0, 0.5), 3)
+        steps.append(Step(start, fault, process=rng.randrange(PROCESSES), seconds=pause))
+    return Schedule(seed, conversations, {}, sorted(steps, key=lambda step: step.at))
 
 
 def _start_time(rng: random.Random) -> float:

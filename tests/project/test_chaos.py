@@ -8,8 +8,8 @@ import pytest
 from ..chaos import checks
 from ..chaos.cluster import start_cluster
 from ..chaos.faults import FAULTS
-from ..chaos.runner import Report, run_seed
-from ..chaos.schedule import ConversationPlan, Schedule, Step, make_schedule
+from ..chaos.runner import Report, carry_out
+from ..chaos.schedule import ConversationPlan, Schedule, Step, make_rush, make_schedule
 from ..chaos.soak import soak
 from ..chaos.trial import Trial
 
@@ -21,12 +21,16 @@ pytestmark = pytest.mark.chaos
 def test_a_seed_always_gives_the_same_schedule() -> None:
     assert make_schedule(6) == make_schedule(6)
     assert make_schedule(6) != make_schedule(7)
+    assert make_rush(6) == make_rush(6)
+    assert make_rush(6) != make_rush(7)
 
 
 def test_after_a_few_schedules_of_faults_everything_is_as_it_should_be() -> None:
     async def run() -> Report:
         async with start_cluster() as cluster:
-            return Report([await run_seed(cluster, seed) for seed in SEEDS])
+            return Report(
+                [await carry_out(cluster, schedule) for schedule in (*map(make_schedule, SEEDS), make_rush(1))]
+            )
 
     report = asyncio.run(run())
     assert not report.failed, "\n".join(str(violation) for outcome in report.failed for violation in outcome.violations)
