@@ -127,17 +127,22 @@ format: $(VENV)/dev.installed node_modules/.installed ## let the formatters lay 
 	-$(BIN)/djade --target-version 5.2 $(TEMPLATES)
 
 .PHONY: lock
-lock: $(VENV)/dev.installed ## resolve requirements/*.in into *.txt, with hashes, for every platform and Python
-	for name in base prod test dev; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
+lock: $(VENV)/dev.installed ## resolve pyproject.toml and requirements/*.in into requirements/*.txt, with hashes, for every platform and Python
+	for set in base:server,redis prod:server,redis,postgres test:server,redis,postgres,pydantic-ai dev:server,redis,postgres,pydantic-ai; do \
+	  name=$${set%%:*}; extras=$$(echo ,$${set#*:} | sed 's/,/ --extra /g'); \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $$extras \
+	    --output-file requirements/$$name.txt pyproject.toml requirements/$$name.in || exit 1; done
 
 .PHONY: audit
 audit: ## known vulnerabilities of all locked packages and vendored libraries; fails without an answer from the network
 	@$(PYTHON) requirements/audit.py
 
+.PHONY: package
+package: $(VENV)/dev.installed ## build the wheel and the source distribution into dist/, and check what is in them
+	@$(BIN)/python .ci/release.py --package
+
 .PHONY: release
-release: $(VENV)/dev.installed ## build the wheel, check it and try it in an empty project; publishes nothing
+release: $(VENV)/dev.installed ## `make package`, then try the wheel in an empty project; publishes nothing
 	@$(BIN)/python .ci/release.py
 
 .PHONY: vendor

@@ -1,11 +1,11 @@
-"""The Django app. Its label is `nous_chat`, because a plain `chat` would collide with other apps."""
+"""The Django app. Its label is `nous_chat`, whether the package is imported as `chat` (here) or `nous_chat` (installed)."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class ChatConfig(AppConfig):
-    name = "chat"
+    name = __package__
     label = "nous_chat"
     verbose_name = _("Chat")
     default_auto_field = "django.db.models.BigAutoField"

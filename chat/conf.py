@@ -98,7 +98,7 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     WEBSOCKET_URL: str = "/ws/chat/"
     """Path of the WebSockets; starts and ends with a slash."""
 
-    PERMISSIONS: str = "chat.permissions.Permissions"
+    PERMISSIONS: str = f"{__package__}.permissions.Permissions"
     """Dotted path of the permissions class: who may do what."""
 
     CANCEL_ON_DISCONNECT: Literal["abandoned", "always", "never"] = "abandoned"

@@ -291,7 +291,7 @@ class Play:
         known[block.language](block._replace(code=block.code.replace(SITE, self.at)))
 
     def python(self, block: Block) -> None:
-        source = "\n" * (block.line - 1) + block.code  # tracebacks then show the page's lines
+        source = "\n" * (block.line - 1) + as_here(block.code)  # tracebacks then show the page's lines
         code = compile(source, str(self.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             if code.co_flags & inspect.CO_COROUTINE:
@@ -395,9 +395,14 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
     assert models.stats()["active"] == 0, "a snippet left a stream open"
 
 
+def as_here(code: str) -> str:
+    """Code of a page, which names the installed package, for the repository, where it is the folder `chat`."""
+    return re.sub(r"\b(from |import |(?=nous_chat\.(?:logs|permissions)\.))nous_chat\b", r"\1chat", code)
+
+
 def runs_alone(code: str) -> bool:
     """True if the code sets NOUS_CHAT or uses the package's own API, so that it needs no file of a site around it."""
-    return code.startswith(("NOUS_CHAT", "from chat.", "import msgspec")) and "request." not in code
+    return code.startswith(("NOUS_CHAT", "from nous_chat.", "import msgspec")) and "request." not in code
 
 
 @pytest.mark.parametrize("page", OTHER_PAGES, ids=lambda page: page.stem)
