@@ -10,8 +10,8 @@
 
 Imports run down this list only. docs/architecture.md describes the layers.
 
-The wheel installs this folder as `nous_chat`, because many sites have an app of their own called `chat`. So imports within
-the package are relative, and nothing in it names it.
+The wheel installs this folder as `nous_chat`, because many sites have an app of their own called `chat`. So imports
+within the package are relative, and nothing in it names it.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The Django app. Its label is `nous_chat`, whether the package is imported as `chat` (here) or `nous_chat` (installed)."""
+"""The Django app. Its label is `nous_chat`, whether the package is called `chat` (here) or `nous_chat` (installed)."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _

@@ -16,6 +16,7 @@ from asgiref.sync import async_to_sync
 from hypothesis import settings as hypothesis_settings
 
 from .support import servers
+from .support.host import Hosts
 from .support.servers import Database, Server, Site, Upstream, environment
 
 RUN_FOLDER = "NOUS_CHAT_TEST_RUN"
@@ -123,6 +124,12 @@ def start_site(database: Database, upstream: Upstream) -> Iterator[Callable[...,
             server.kill()
 
 
+@pytest.fixture(scope="session")
+def hosts(tmp_path_factory: pytest.TempPathFactory, run_folder: Path, upstream: Upstream) -> Hosts:
+    """Starts sites that have installed the wheel: `hosts.start({"USE_TZ": False})`. The caller stops them."""
+    return Hosts(tmp_path_factory.mktemp("hosts"), run_folder, upstream.url)
+
+
 @pytest.fixture
 def stop_after() -> Iterator[Callable[[Server], Any]]:
     """Stop a server when the test ends: `other = stop_after(site.second_process())`."""
@@ -208,7 +215,7 @@ def browser_path() -> str | None:
     return path if Path(path).exists() else None
 
 
-STARTS_PROCESSES = {"database", "start_site", "stop_after"}
+STARTS_PROCESSES = {"database", "hosts", "start_site", "stop_after"}
 """Fixtures of tests that start processes of a site. `make fast` leaves these tests out."""
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.site.test_site import add_participant, cases
 from tests.sites import recorded
 from tests.support import servers
+from tests.support.host import Hosts
 from tests.support.page import (
     SLOW,
     SignIn,
@@ -212,16 +213,8 @@ def test_hostile_text_from_a_model_stays_text(start_site: StartSite, sign_in: Si
     expect(answer(page).locator("img, script, a")).to_have_count(0)
 
 
-def test_the_element_works_on_a_foreign_page(database: Any, upstream: Upstream, tmp_path: Any, browser: Any) -> None:
-    settings = "tests.host_site.settings"
-    env = servers.environment(
-        DJANGO_SETTINGS_MODULE=settings,
-        DATABASE_URL=servers.Database(tmp_path, settings=settings).copy(),
-        NOUS_CHAT_MODEL="custom:words",
-        CUSTOM_BASE_URL=f"{upstream.url}/v1",
-        CUSTOM_API_KEY="sk-test-0123456789",
-    )
-    site = Site(env, command=("daphne", "tests.host_site.asgi:application"))
+def test_the_element_works_on_a_foreign_page(hosts: Hosts, browser: Any) -> None:
+    site = hosts.start()
     with servers.running(site):
         page = browser.new_page(base_url=site.url)
         page.goto("/enter/")

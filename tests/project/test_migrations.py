@@ -97,6 +97,8 @@ def test_no_migration_uses_live_code_of_the_app() -> None:
                 names = {alias.name for alias in node.names}
                 assert names <= ALLOWED_IMPORTS.get(file.name, set()), f"{file.name} imports {names} from the app"
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                modules = (
+                    [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                )
                 for module in modules:
                     assert module.split(".")[0] not in ("chat", "nous_chat"), f"{file.name} imports {module}"

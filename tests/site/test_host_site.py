@@ -1,44 +1,27 @@
-"""The chat in a foreign site: nothing in it leans on nousproject. Served by plain daphne."""
+"""The chat in a foreign site, which has installed the wheel and has an app of its own called `chat`."""
 
 import asyncio
+import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from ..support import servers
-from ..support.client import Person, signed_in
-from ..support.servers import Database, Site, Upstream
+from ..support.client import signed_in
+from ..support.host import FOLDER, Hosts, HostSite, Member, manage_host
+from ..support.servers import ROOT
 from ..support.upstream import text
-
-SETTINGS = "tests.host_site.settings"
-
-pytestmark = pytest.mark.site
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    folder: Path = tmp_path_factory.mktemp("host_site")
-    database = Database(folder, settings=SETTINGS)
-    env = servers.environment(
-        DJANGO_SETTINGS_MODULE=SETTINGS,
-        DATABASE_URL=database.copy(),
-        NOUS_CHAT_MODEL="custom:words",
-        CUSTOM_BASE_URL=f"{upstream.url}/v1",
-        CUSTOM_API_KEY="sk-test-0123456789",
-    )
-    served = Site(env, command=("daphne", "tests.host_site.asgi:application"), plain=True)
+def site(hosts: Hosts) -> Iterator[HostSite]:
+    served = hosts.start()
     with servers.running(served):
         yield served
 
 
-class Member(Person):
-    prefix = "/talk/"
-    socket_prefix = "/live/talk/"
-
-
-def test_a_conversation_streams_under_the_sites_own_addresses_and_users(site: Site) -> None:
+def test_a_conversation_streams_under_the_sites_own_addresses_and_users(site: HostSite) -> None:
     async def talk() -> None:
         async with signed_in(site, "ada", "/enter/") as person:
             ada = Member(site, person.http)
@@ -58,7 +41,7 @@ def test_a_conversation_streams_under_the_sites_own_addresses_and_users(site: Si
     asyncio.run(talk())
 
 
-def test_the_pages_and_the_tag_work_without_the_sites_templates(site: Site) -> None:
+def test_the_pages_and_the_tag_work_without_the_sites_templates(site: HostSite) -> None:
     async def talk() -> None:
         async with signed_in(site, "ada", "/enter/") as person, signed_in(site, "eve", "/enter/") as stranger:
             ada = Member(site, person.http)
@@ -78,7 +61,7 @@ def test_the_pages_and_the_tag_work_without_the_sites_templates(site: Site) -> N
     asyncio.run(talk())
 
 
-def test_its_own_pages_get_bodies_of_any_length(site: Site) -> None:
+def test_its_own_pages_get_bodies_of_any_length(site: HostSite) -> None:
     with httpx.Client(base_url=site.url) as client:
         client.get("/enter/")
         form = {"csrfmiddlewaretoken": client.cookies["csrftoken"], "username": "ada", "password": "x" * 300_000}
@@ -88,6 +71,38 @@ def test_its_own_pages_get_bodies_of_any_length(site: Site) -> None:
             assert "errorlist" in page.text, "the form was read: its token is in the body"
 
 
-def test_its_checks_and_migrations_are_in_order(site: Site) -> None:
-    servers.manage(site.env, "check", "--fail-level", "WARNING")
-    servers.manage(site.env, "makemigrations", "--check", "--dry-run")
+def test_its_checks_and_migrations_are_in_order(site: HostSite) -> None:
+    manage_host(site.env, "check", "--fail-level", "WARNING")
+    manage_host(site.env, "makemigrations", "--check", "--dry-run")
+
+
+def test_an_app_of_the_site_called_chat_stays_what_it_is(site: HostSite) -> None:
+    code = (
+        "import nous_chat; from chat.models import Topic; Topic.objects.create(title='Tea'); print(nous_chat.__file__)"
+    )
+    assert "/host-packages/nous_chat/" in manage_host(site.env, "shell", "--command", code)
+    page = httpx.get(f"{site.url}/chat/").text
+    assert "<li>Tea</li>" in page
+
+
+def test_a_websocket_of_the_site_works_next_to_those_of_the_chat(site: HostSite) -> None:
+    page = (ROOT / "docs" / "embedding.md").read_text("utf-8")
+    shown = page[page.index("## WebSockets of your own") :].split("```python\n")[1].split("```")[0]
+    assert (FOLDER / "host" / "asgi.py").read_text("utf-8").endswith(shown), "the site does what the page says"
+
+    async def talk() -> None:
+        async with signed_in(site, "ada", "/enter/") as person:
+            ada = Member(site, person.http)
+            clock = Member(site, person.http)
+            clock.socket_prefix = "/live/clock/"
+            async with clock.connect(origin=site.url) as connection:
+                assert json.loads(await connection.recv())["name"] == "ada"
+                await connection.send('{"tick": 1}')
+                assert json.loads(await connection.recv()) == {"tick": 1}
+            async with ada.socket(await ada.new_conversation()) as socket:
+                assert socket.snapshot is not None
+            ada.socket_prefix = "/live/elsewhere/"
+            async with ada.socket() as socket:
+                assert socket.closed == 4404
+
+    asyncio.run(talk())

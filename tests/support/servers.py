@@ -80,6 +80,8 @@ class Server:
     """A process that listens on a port."""
 
     process: "subprocess.Popen[bytes] | Forked"
+    folder = ROOT
+    """Where it starts."""
 
     def __init__(self, command: list[str], port: int, env: dict[str, str] | None = None, plain: bool = False) -> None:
         self.port = port
@@ -89,7 +91,7 @@ class Server:
         else:
             with open(output, "a") as log:
                 self.process = subprocess.Popen(
-                    command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                    command, cwd=self.folder, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
                 )
         try:
             wait_for(self._up, PATIENCE, " ".join(command))
@@ -353,10 +355,10 @@ class Site(Server):
     ) -> None:
         self.env, self._command, self._plain = env, command, plain
         port = port or free_port()
-        super().__init__([sys.executable, "-m", *self._arguments(port, *command)], port, env, plain)
+        super().__init__([sys.executable, *self._arguments(port, *command)], port, env, plain)
 
     def _arguments(self, port: int, module: str, *application: str) -> list[str]:
-        return [module, "--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0", *application]
+        return ["-m", module, "--port", str(port), "--bind", "127.0.0.1", "--verbosity", "0", *application]
 
     @property
     def url(self) -> str:
@@ -386,7 +388,7 @@ class Uvicorn(Site):
     def _arguments(self, port: int, module: str, *application: str) -> list[str]:
         options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
         sockets = ["--ws-max-size", "262144", "--ws-per-message-deflate", "false"]
-        return ["uvicorn", *options, *sockets, module, *application]
+        return ["-m", "uvicorn", *options, *sockets, module, *application]
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
-"""The host site's settings: what docs/embedding.md tells a site to add, and nothing else from nousproject."""
+"""The host site's settings: what docs/embedding.md tells a site to add.
 
+HOST_SETTINGS, a JSON object in the environment, changes them for one process: `"USE_TZ": false` sets, `"MIDDLEWARE+":
+[...]` appends, `"+MIDDLEWARE": [...]` puts in front.
+"""
+
+import json
 import os
 from pathlib import Path
-
-import dj_database_url
 
 DEBUG = True
 SECRET_KEY = "only-for-tests"
@@ -17,8 +20,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
+    "nous_chat",
+    "accounts",
     "chat",
-    "tests.host_site.accounts",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -26,7 +30,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
-ROOT_URLCONF = "tests.host_site.urls"
+ROOT_URLCONF = "host.urls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -41,17 +45,23 @@ TEMPLATES = [
         },
     }
 ]
-ASGI_APPLICATION = "tests.host_site.asgi.application"
-DATABASES = {"default": dj_database_url.config(default="sqlite:///:memory:")}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL",
+ASGI_APPLICATION = "host.asgi.application"
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("HOST_DATABASE", ":memory:"),
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL",
+        },
+        "ATOMIC_REQUESTS": True,  # as many sites have it
     }
-DATABASES["default"]["ATOMIC_REQUESTS"] = True  # as many sites have it
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 AUTH_USER_MODEL = "accounts.Member"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # its passwords are the tests'
 LOGIN_URL = "/enter/"
 STATIC_URL = "/assets/"
 USE_TZ = True
@@ -60,3 +70,11 @@ NOUS_CHAT = {
     "WEBSOCKET_URL": "/live/talk/",
     "AGENTS": {"helper": {"name": "Helper", "model": os.environ.get("NOUS_CHAT_MODEL", "demo:tour")}},
 }
+
+for name, value in json.loads(os.environ.get("HOST_SETTINGS", "{}")).items():
+    if name.startswith("+"):
+        globals()[name[1:]] = [*value, *globals()[name[1:]]]
+    elif name.endswith("+"):
+        globals()[name[:-1]] = [*globals()[name[:-1]], *value]
+    else:
+        globals()[name] = value

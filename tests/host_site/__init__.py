@@ -1,1 +1,0 @@
-"""A small site that embeds the chat: with its own user model, URLs, and pages."""

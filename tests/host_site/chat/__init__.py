@@ -1,0 +1,1 @@
+"""An app of the site that happens to be called `chat`: topics for small talk at the coffee machine."""
