@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from io import BytesIO
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.exceptions import DisallowedHost
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
@@ -15,6 +13,7 @@ from django.urls import path
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
+from .node.bearer import request_of
 from .node.garbage import ignore_loaded
 from .node.http import ASGIApplication, limit_bodies
 from .node.http_threads import reuse_threads
@@ -69,11 +68,7 @@ class SameOrigin:
             await send({"type": "websocket.close"})
 
     def _is_allowed(self, scope: dict[str, Any]) -> bool:
-        scheme = "https" if scope.get("scheme") == "wss" else "http"
-        request = ASGIRequest(
-            {"method": "GET", "path": "/", "scheme": scheme} | {n: scope.get(n) for n in ("headers", "server")},
-            BytesIO(),
-        )
+        request = request_of(scope)
         try:
             address = f"{request.scheme}://{request.get_host()}"
         except DisallowedHost as error:

@@ -11,14 +11,18 @@ nous_chat.W009  SQLite without WAL or immediate transactions
 nous_chat.W010  no ASGI_APPLICATION
 nous_chat.W011  HOST_TIMEOUT is too short
 nous_chat.W012  a budget in money, but a model without a price
+nous_chat.E013  AUTHENTICATE is no function that can be called
 """
 
+from collections.abc import Iterator
+from inspect import iscoroutinefunction
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from . import conf, engine
 from .agents import build, model_of
@@ -50,6 +54,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                     id="nous_chat.W012",
                 )
             )
+    problems += _check_authenticate(chat.AUTHENTICATE)
     if chat.HOST_TIMEOUT < 5:
         problems.append(
             Warning(
@@ -96,6 +101,27 @@ def check_layer(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+def _check_authenticate(path: str) -> Iterator[CheckMessage]:
+    if not path:
+        return
+    problem = ""
+    try:
+        function = import_string(path)
+    except ImportError as error:
+        problem = str(error)
+    else:
+        if not callable(function):
+            problem = "It cannot be called."
+        elif iscoroutinefunction(function):
+            problem = "It is asynchronous."
+    if problem:
+        yield Error(
+            f"AUTHENTICATE is {path!r}. {problem}",
+            hint="Give the dotted path of a function that gets a request and returns a user or None.",
+            id="nous_chat.E013",
+        )
 
 
 def _times_out(config: dict[str, Any]) -> bool:

@@ -101,6 +101,10 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     PERMISSIONS: str = f"{__package__}.permissions.Permissions"
     """Dotted path of the permissions class: who may do what."""
 
+    AUTHENTICATE: str = ""
+    """Dotted path of a function that finds the user of the site's own bearer tokens: it gets a request with an
+    `Authorization: Bearer` header that holds no token of the chat, and returns the user, or None."""
+
     CANCEL_ON_DISCONNECT: Literal["abandoned", "always", "never"] = "abandoned"
     """When disconnecting stops a run: `abandoned`, if nobody in the conversation is reading any more; `always`, as soon
     as the user who started it disconnects; `never`."""

@@ -1,4 +1,4 @@
-"""What a log may hold: lines that nobody can forge, without the tokens of invitation links and without search words."""
+"""What a log may hold: lines that nobody can forge, without tokens and without search words."""
 
 import copy
 import logging
@@ -8,12 +8,17 @@ from django.core.exceptions import SuspiciousOperation
 
 from .engine.printable import printable
 
-_TOKEN = re.compile(r"(/join/)[^\s/?\"']+")
+TOKEN_PREFIX = "nct_"  # noqa: S105  no secret
+"""How API tokens begin, so that people and scanners recognise them."""
+
+_TOKEN = re.compile(rf"(/join/)[^\s/?\"']+|\b({TOKEN_PREFIX})[\w-]{{20,}}|(?i:\b(bearer\s+))[^\s\"',;]{{16,}}")
 
 
 def hide_tokens(text: str) -> str:
-    """The text without the tokens in addresses of invitation links (`nous_chat:join`)."""
-    return _TOKEN.sub(r"\1***", text)
+    """The text without the tokens in addresses of invitation links (`nous_chat:join`), without API tokens, and without
+    other bearer tokens.
+    """
+    return _TOKEN.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)
 
 
 def loggable_path(path: str) -> str:

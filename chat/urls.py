@@ -3,7 +3,7 @@
 from django.urls import path
 
 from .api import attachments, conversations, invitations, messages, participants, search, token
-from .views import diagram, join, no_script, page
+from .views import diagram, join, no_script, page, tokens
 
 app_name = "nous_chat"
 
@@ -13,6 +13,8 @@ urlpatterns = [
     path("<uuid:conversation_id>/say/", no_script.post_message, name="say"),
     path("plain/", no_script.conversations, name="plain"),
     path("begin/", no_script.create_conversation, name="begin"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke-token"),
     path("join/<str:token>/", join.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", diagram.diagram, name="diagram"),

@@ -1,3 +1,3 @@
-"""Django's admin: conversations, messages, runs, and spending. Mostly read-only, because `store` writes the rows."""
+"""Django's admin: conversations, messages, runs, spending, API tokens. Mostly read-only: `store` writes the rows."""
 
-from . import conversations, runs  # noqa: F401  importing them registers the admins
+from . import conversations, runs, tokens  # noqa: F401  importing them registers the admins

@@ -1,4 +1,8 @@
-"""The decorator of the JSON endpoints, and readers for their bodies and query parameters."""
+"""The decorator of the JSON endpoints, and readers for their bodies and query parameters.
+
+A request is authenticated by its bearer token, or else by the session. Only with a session it needs a CSRF token: a
+page of another site can make a browser send cookies, but no Authorization header.
+"""
 
 import functools
 import logging
@@ -8,19 +12,22 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 from msgspec import Meta, Struct
 
 from .. import ratelimit
 from ..concurrency import outside_transaction
 from ..i18n import format_size
-from ..node import node
+from ..node import bearer, node
 from ..node.http import MAX_BODY
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..store.executor import run_request
@@ -28,12 +35,16 @@ from ..turns import client
 
 logger = logging.getLogger("nous_chat.api")
 
+NO_STORE = "private, no-store"
+"""The Cache-Control of every answer: it is for one user, and soon out of date."""
+
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 T = TypeVar("T")
 
 
 def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> Callable[[View], View]:
-    """Decorator of an asynchronous view for signed-in users. If it raises Refused, that becomes a JSON response.
+    """Decorator of an asynchronous view for users with a session or a token. If it raises Refused, that becomes a JSON
+    response.
 
     The view gets `request.user` loaded, and finishes even if the client goes: it may have written something.
     `count` counts the request by the user's primary key, and raises Refused if there were too many.
@@ -43,6 +54,7 @@ def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> C
         # Not `login_required`, and exempt from LoginRequiredMiddleware: a redirect to the sign-in page tells a script
         # nothing.
         @login_not_required
+        @csrf_exempt  # `_authenticate` checks it for requests with a session
         @require_http_methods(methods)
         @outside_transaction
         @functools.wraps(view)
@@ -59,16 +71,52 @@ async def _respond(
     view: Callable[[], Awaitable[HttpResponseBase]], request: HttpRequest, count: Callable[[Any], None]
 ) -> HttpResponseBase:
     try:
-        if not await run_request(_is_signed_in, request):
-            raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
-        client.set(request.user.pk)  # in the queue, all sessions of a user are one client
-        count(request.user.pk)
-        return await view()
+        response = await _authenticate(request)
+        if response is None:
+            client.set(request.user.pk)  # in the queue, all sessions of a user are one client
+            count(request.user.pk)
+            response = await view()
     except Refused as refused:
-        return _error_response(refused)
+        response = _error_response(refused)
+        if refused.code == ErrorCode.UNAUTHORIZED:
+            response["WWW-Authenticate"] = bearer.challenge(has_token=_read_token(request) is not None)
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database did not answer: %s", error)
-        return _error_response(database_unavailable())
+        response = _error_response(database_unavailable())
+    response.headers.setdefault("Cache-Control", NO_STORE)
+    return response
+
+
+async def _authenticate(request: HttpRequest) -> HttpResponseBase | None:
+    """Find `request.user`. Returns Django's refusal if the request has a session but no valid CSRF token. Raises
+    Refused.
+    """
+    token = _read_token(request)
+    if token is not None:
+        found = await run_request(bearer.authenticate, token, request)
+        bearer.check_scope(found, "read" if request.method in ("GET", "HEAD") else "write")
+        request.user = found.user
+        return None
+    if request.method not in ("GET", "HEAD"):
+        # In the request's thread: it may read the session, or a form.
+        refusal = await sync_to_async(_check_csrf)(request)
+        if refusal is not None:
+            return refusal
+    if not await run_request(_is_signed_in, request):
+        raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
+    return None
+
+
+def _read_token(request: HttpRequest) -> str | None:
+    return bearer.parse_bearer(request.META.get("HTTP_AUTHORIZATION", ""))
+
+
+_csrf = CsrfViewMiddleware(lambda request: HttpResponse())
+
+
+def _check_csrf(request: HttpRequest) -> HttpResponseBase | None:
+    _csrf.process_request(request)
+    return _csrf.process_view(request, HttpResponse, (), {})  # of the view it only asks whether it is exempt
 
 
 def _is_signed_in(request: HttpRequest) -> bool:

@@ -1,19 +1,47 @@
-"""Who opens a socket: the user of the session whose key its browser sent as a cookie.
+"""Who opens a socket or a stream: the user of its bearer token, else of the session whose key its browser sent as a
+cookie.
 
 Not channels' own middleware. It would read the rows of each socket by themselves, and keep copies of its scope.
 """
 
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
+from msgspec import Struct
+
 from .. import store
-from ..node import sessions
+from ..node import bearer, sessions
 from ..store import executor
 
 
-async def find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
-    """The row of the user, None if nobody is signed in; and the key of the session, None if there is none. Middleware
-    of the site can give them as `scope["user"]` and `scope["session"]`, as channels' own does.
+class Identity(Struct, frozen=True):
+    """The row of a user, and how they were authenticated: by a session, by a token, or by middleware of the site."""
+
+    user: Any
+    session: str | None = None
+    """The session's key."""
+    scopes: Collection[str] = store.SCOPES
+    authenticate: Callable[[], object] | None = None
+    """Checks the token again. Synchronous. Raises Refused(UNAUTHORIZED)."""
+
+
+async def identify(scope: dict[str, Any]) -> Identity | None:
+    """Who opens it; None if nobody is signed in. Raises Refused(UNAUTHORIZED) if there is a token that is not valid.
+
+    Middleware of the site can give `scope["user"]` and `scope["session"]`, as channels' own does.
     """
+    token = bearer.read_bearer(scope.get("headers", ()))
+    if token is not None:
+        authenticate = partial(bearer.authenticate, token, bearer.request_of(scope))
+        found = await executor.run_request(authenticate)
+        return Identity(found.user, scopes=found.scopes, authenticate=authenticate)
+    user, session = await _find_user(scope)
+    return None if user is None else Identity(user, session)
+
+
+async def _find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
+    """The row of the user, None if nobody is signed in; and the key of the session, None if there is none."""
     if (user := scope.get("user")) is not None:
         return user if user.is_authenticated else None, getattr(scope.get("session"), "session_key", None)
     key = store.session_store()(sessions.read_cookie(scope)).session_key  # None if it cannot be one

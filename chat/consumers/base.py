@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from .. import i18n, metrics, ratelimit, store
 from ..concurrency import cancel_and_wait, now
 from ..node import node
+from ..node.bearer import missing_scope
 from ..protocol import commands, events, objects
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..ratelimit import too_many_requests
@@ -32,7 +33,7 @@ from ..realtime.outages import NOTICES
 from ..realtime.revocation import session_name
 from ..store import executor
 from ..turns import client
-from .authentication import find_user
+from .authentication import identify
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -67,6 +68,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     mailbox: Mailbox
     node: node.Node
+    _session: str | None = None
+    _reauthenticate: Callable[[], object] | None = None
+    _may_write = True
 
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -93,11 +97,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             if self.node.draining:
                 await self.restart()
                 return
-            user, self._session = await find_user(scope)
-            if user is None:
-                raise Closed(4401)
-            self.user_id, self.person = user.pk, objects.Person.of(user)
-            del user  # a large row, and there are many sockets
+            await self._authenticate(scope)
             self._recheck_at = now() + RECHECK_EVERY
             client.set(self.user_id)
             self._bucket = self.node.buckets.of(self.user_id)
@@ -274,6 +274,22 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         if not task.cancelled():
             task.result()
 
+    async def _authenticate(self, scope: dict[str, Any]) -> None:
+        """Find the user. If there is a token and it is not valid, an `error` says why. Raises Closed."""
+        try:
+            found = await identify(scope)
+            if found is None:
+                raise Closed(4401)
+            if "read" not in found.scopes:
+                raise missing_scope("read")
+        except Refused as refused:
+            await self._refuse(None, refused)
+            raise Closed(4401 if refused.code == ErrorCode.UNAUTHORIZED else 4403) from None
+        self.user_id, self.person = found.user.pk, objects.Person.of(found.user)
+        # Not `found`: the user is a large row, and there are many sockets.
+        self._session, self._reauthenticate = found.session, found.authenticate
+        self._may_write = "write" in found.scopes
+
     # --- Receiving
 
     async def _receive_loop(self) -> None:
@@ -296,6 +312,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         try:
             command = self._parse(frame)
             ref = command.ref
+            self._check_scope(command)
             self._check_database(command)
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self.handle(command)
@@ -328,6 +345,12 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             if self._bucket.exhausted:
                 raise Closed(4429)
             raise too_many_requests(wait, ref)
+
+    def _check_scope(self, command: commands.AnyCommand) -> None:
+        """Raises Refused if the socket's token may only read, and the command does more."""
+        reading = (commands.RunSync, commands.RunAck, commands.HistoryLoad, commands.Ping)
+        if not self._may_write and not isinstance(command, reading):
+            raise missing_scope("write")
 
     def _check_database(self, command: commands.AnyCommand) -> None:
         """Raises Refused if the database is known to be away. Commands that the page sends by itself pass."""
@@ -399,11 +422,18 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self._recheck_at = 0
 
     async def _do_recheck(self) -> None:
-        """Check that the session is still valid, and the user still a participant with the same role. Started by
-        `_recheck_access`, cancelled by `_serve`; nothing escapes. If the database is away, the next re-check decides.
+        """Check that the session or the token is still valid, and the user still a participant with the same role.
+
+        Started by `_recheck_access`, cancelled by `_serve`; only bugs of the site's AUTHENTICATE escape, which asyncio
+        logs. If the database is away, the next re-check decides.
         """
         try:
+            if self._reauthenticate is not None:
+                await executor.run_request(self._reauthenticate)
             found = await executor.run(store.check_access, self.user_id, self.reads, self._session)
+        except Refused:  # the token is not valid any more
+            self.close(4401)
+            return
         except (DatabaseError, InterfaceError):
             return
         if not found.signed_in:

@@ -4,9 +4,11 @@ from .conversations import Conversation, Invitation, Participant, Removal
 from .messages import Attachment, Edit, Message, attachment_storage
 from .runs import Run, ToolCall
 from .search import Passage
+from .tokens import ApiToken
 from .usage import Spending
 
 __all__ = [
+    "ApiToken",
     "Attachment",
     "Conversation",
     "Edit",

@@ -16,8 +16,9 @@ from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 
 from ..conf import conf
+from ..protocol.errors import Refused
 from ..store import executor
-from . import sessions
+from . import bearer, sessions
 
 MAX_BODY = 64 * 1024
 """The longest body of a request that is neither an upload nor a form, in bytes."""
@@ -110,7 +111,7 @@ async def _open_body(scope: dict[str, Any], receive: Receive, limit: int) -> "Bo
         return Body(receive, min(limit, MAX_BODY))  # Django understands no multipart form without a length
     if length > limit:
         return Body(receive, NOTHING)
-    user = await executor.run_request(sessions.find_user, sessions.read_cookie(scope))
+    user = await executor.run_request(find_user, scope)
     if user is None:
         return Body(receive, NOTHING)
     key = asyncio.get_running_loop(), user
@@ -118,6 +119,17 @@ async def _open_body(scope: dict[str, Any], receive: Receive, limit: int) -> "Bo
         slots = _uploads[key] = asyncio.Semaphore(UPLOADS_AT_ONCE)
     await slots.acquire()
     return Body(receive, limit, slots)
+
+
+def find_user(scope: dict[str, Any]) -> Any:
+    """The primary key of the user of the request's token or session; None if there is none."""
+    token = bearer.read_bearer(scope["headers"])
+    if token is None:
+        return sessions.find_user(sessions.read_cookie(scope))
+    try:
+        return bearer.authenticate(token, bearer.request_of(scope)).user.pk
+    except Refused:
+        return None
 
 
 class Body:

@@ -18,8 +18,8 @@ import msgspec
 from ..ratelimit import too_many_requests
 from ..store import executor
 from ..turns import Crowded, Turns, client, current
-from . import sessions
-from .http import ASGIApplication, Receive, Send
+from . import bearer, sessions
+from .http import ASGIApplication, Receive, Send, find_user
 
 AT_ONCE = 4
 """How many requests a process answers at the same time. Those that wait for a lock, a file, or a password do not count:
@@ -40,12 +40,12 @@ LOOKUPS_AT_ONCE = 2
 """How many sessions are looked up at the same time, one of each address."""
 
 MAX_SESSIONS = 10_000
-"""How many sessions are remembered with their users: those that were seen last."""
+"""How many tokens and sessions are remembered with their users: those that were seen last."""
 
 _turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
 _lookups = Turns(LOOKUPS_AT_ONCE, PER_CLIENT, MAX_WAITING)
 _users: OrderedDict[str, Hashable] = OrderedDict()
-"""By session cookie."""
+"""By token or session cookie."""
 
 
 def take_turns(application: ASGIApplication) -> ASGIApplication:
@@ -62,29 +62,30 @@ def take_turns(application: ASGIApplication) -> ASGIApplication:
 
 
 async def _find_client(scope: dict[str, Any]) -> Hashable:
-    """Who asks: the user of the request's session, else its address. An invented cookie is nobody's session; lookups
-    take turns of their own, so that a user whose session is new waits for no page of a stranger at the same address.
+    """Who asks: the user of the request's token or session, else its address. An invented one is nobody's; lookups take
+    turns of their own, so that a user whose session is new waits for no page of a stranger at the same address.
     """
     address: str = (scope.get("client") or ("",))[0]
-    cookie = sessions.read_cookie(scope)
-    if not cookie:
+    token, cookie = bearer.read_bearer(scope["headers"]), sessions.read_cookie(scope)
+    credential = cookie if token is None else f"Bearer {token}"
+    if not credential:
         return address
-    if cookie not in _users:
+    if credential not in _users:
         client.set(address)
         async with _lookups.turn():
-            user = await _find_user(cookie)
+            user = await _find_user(scope)
         if user is None:
             return address
-        _users[cookie] = user
+        _users[credential] = user
         if len(_users) > MAX_SESSIONS:
             _users.popitem(last=False)
-    _users.move_to_end(cookie)
-    return _users[cookie]
+    _users.move_to_end(credential)
+    return _users[credential]
 
 
-async def _find_user(cookie: str) -> Hashable:
+async def _find_user(scope: dict[str, Any]) -> Hashable:
     try:
-        return await executor.run_request(sessions.find_user, cookie)
+        return await executor.run_request(find_user, scope)
     except Exception:  # whatever the site's sessions raise: the view that reads this one reports it
         return None
 
@@ -158,6 +159,11 @@ class Exchange:
 async def _refuse(send: Send) -> None:
     refused = too_many_requests(1.0)
     body = msgspec.json.encode({"code": refused.code, "message": str(refused)})
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"retry-after", b"1")]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"1"),
+        (b"cache-control", b"private, no-store"),
+    ]
     await send({"type": "http.response.start", "status": refused.code.http_status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,7 +1,8 @@
 """Revocation of access: Django's signals in, messages to `groups.account` out.
 
-When a user logs out, is deactivated, changes password, or changes role, all of their sockets, in every process,
-re-check access immediately. Changes that send no signal (rows changed by `update()`) are noticed within a minute.
+When a user logs out, is deactivated, changes password, changes role, or revokes a token, all of their sockets and
+streams, in every process, re-check access immediately. Changes that send no signal (rows changed by `update()`) are
+noticed within a minute.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from ..models import Participant
+from ..models import ApiToken, Participant
 from . import groups, layer
 from .layer import LayerMessage
 
@@ -46,6 +47,12 @@ def participant_changed(instance: Participant, created: bool = False, **_: Any) 
     """Re-check a participant whose role has changed, or who was removed."""
     if not created:
         _send_on_commit(instance.user_id, {"type": "check_access"})
+
+
+@receiver(post_delete, sender=ApiToken)
+def token_revoked(instance: ApiToken, **_: Any) -> None:
+    """Close the streams and sockets of a revoked token: they re-check it."""
+    _send_on_commit(instance.user_id, {"type": "check_access"})
 
 
 def _send_on_commit(user_id: Any, message: LayerMessage) -> None:

@@ -10,6 +10,7 @@ is not allowed.
     conversations, conversation_settings, deletion, forks     a conversation as a whole
     snapshots, pages                                          what a reader of it gets first, and its messages
     participants, invitations, access, sessions, read_state   the people in it
+    tokens                                                    what scripts sign in with
     messages, edits, alternatives, attachments, search        what they write
     quotas                                                    how much of it they may store
     responders, mentions                                      which agents answer
@@ -89,12 +90,15 @@ from .summaries import (
     save_title,
 )
 from .text import TITLE_CHARS, sanitize_text
+from .tokens import SCOPES, Bearer, TokenInfo, create_token, give_secret, list_tokens, revoke_token, use_token
 
 __all__ = [
     "PAGE_SIZE",
+    "SCOPES",
     "TITLE_CHARS",
     "Access",
     "AttachmentFile",
+    "Bearer",
     "CallDecision",
     "Checkpoint",
     "ConversationChanges",
@@ -112,6 +116,7 @@ __all__ = [
     "StartedRun",
     "StoredRun",
     "SummaryInput",
+    "TokenInfo",
     "TooManyRuns",
     "Written",
     "add_participant",
@@ -128,6 +133,7 @@ __all__ = [
     "clean_title",
     "create_conversation",
     "create_invitation",
+    "create_token",
     "decide_call",
     "delete_conversation",
     "delete_message",
@@ -152,6 +158,7 @@ __all__ = [
     "get_attachment",
     "get_conversation",
     "get_run",
+    "give_secret",
     "heartbeat",
     "join_conversation",
     "list_conversations",
@@ -159,6 +166,7 @@ __all__ = [
     "list_invitations",
     "list_messages",
     "list_participants",
+    "list_tokens",
     "list_typing_audience",
     "mark_read",
     "ping_database",
@@ -174,6 +182,7 @@ __all__ = [
     "restore_conversation",
     "restore_message",
     "revoke_invitation",
+    "revoke_token",
     "sanitize_call",
     "sanitize_text",
     "save_calls",
@@ -184,4 +193,5 @@ __all__ = [
     "sessions_are_rows",
     "start_run",
     "upload_attachment",
+    "use_token",
 ]

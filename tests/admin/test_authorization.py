@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
@@ -61,6 +62,16 @@ TABLE = read_table(
     spending_delete         POST login  login  403   403     302+
     spending_change         GET  login  login  403   200     200
     spending_change         POST login  login  403   403     403
+    apitoken_changelist     GET  login  login  403   200     200
+    apitoken_changelist     POST login  login  403   200     302+
+    apitoken_add            GET  login  login  403   403     200
+    apitoken_add            POST login  login  403   403     200+
+    apitoken_history        GET  login  login  403   200     200
+    apitoken_history        POST login  login  403   200     200
+    apitoken_delete         GET  login  login  403   403     200
+    apitoken_delete         POST login  login  403   403     302+
+    apitoken_change         GET  login  login  403   200     200
+    apitoken_change         POST login  login  403   403     403
     """
 )
 
@@ -85,6 +96,7 @@ def test_everybody_gets_the_answers_of_the_table(db: None, django_user_model: An
         "message": Message.objects.get(run=world.run).pk,
         "run": Run.objects.get().pk,
         "spending": spending.pk,
+        "apitoken": world.api_token.pk,
     }
     client = Client()
     if role != "anonymous":
@@ -125,4 +137,7 @@ def form(page: str, pk: Any) -> dict[str, str]:
         "mode": "queue",
         "participants-TOTAL_FORMS": "0",
         "participants-INITIAL_FORMS": "0",
+        "user": str(get_user_model().objects.get(username="owner").pk),
+        "name": "Mine",
+        "scopes": "read",
     }

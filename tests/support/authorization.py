@@ -20,7 +20,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from chat import store
-from chat.models import Attachment, Conversation, Invitation, Message, Participant, Removal, Run, ToolCall
+from chat.models import ApiToken, Attachment, Conversation, Invitation, Message, Participant, Removal, Run, ToolCall
 
 from .store_helpers import begin, end
 
@@ -46,6 +46,10 @@ begin                    POST    login     302+     302+   302+   302+  302+    
 join                     GET     login     200      200    200    200   403     404     login       200
 join                     HEAD    login     200      200    200    200   403     404     login       200
 join                     POST    login     302+     302    302    302   403     404     login       302+
+tokens                   GET     login     200      200    200    200   200     200     login       200
+tokens                   HEAD    login     200      200    200    200   200     200     login       200
+tokens                   POST    login     201+     201+   201+   201+  201+    201+    login       201+
+revoke-token             POST    login     404      404    404    302+  404     302+    login       404
 attachment               GET     401       404      200    200    200   404     404     401         404
 attachment               HEAD    401       404      200    200    200   404     404     401         404
 attachment               DELETE  401       404      404    404    404   404     404     401         404
@@ -131,6 +135,8 @@ class World:
     token: str
     sent: Attachment
     unsent: Attachment
+    api_token: ApiToken
+    """The owner's."""
 
     def participant(self, role: str) -> int:
         """The id of a role's membership; an unknown id for those who have none."""
@@ -180,7 +186,9 @@ def build_world(role: str) -> World:
     if role == "deleted":
         Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now())
     row = Invitation.objects.get(conversation=room)
-    return World(room, users, question, run, calls, row, invitation.token, files[0], files[1])
+    store.create_token(owner.pk, "script")
+    api_token = ApiToken.objects.get()
+    return World(room, users, question, run, calls, row, invitation.token, files[0], files[1], api_token)
 
 
 Fields = Callable[[World, str], dict[str, Any]]
@@ -193,6 +201,7 @@ KWARGS: dict[str, Fields] = {
     "participant_id": lambda world, role: {
         "participant_id": world.participant("deactivated")  # somebody else, for every role
     },
+    "token_id": lambda world, role: {"token_id": world.api_token.pk},
     "attachment_id": lambda world, role: {"attachment_id": world.sent.pk},
 }
 """For each argument in the addresses, an id of the conversation."""
@@ -205,6 +214,7 @@ VARIANTS: dict[str, Fields] = {
 """Other ids than those of KWARGS."""
 
 BODIES: dict[tuple[str, str], Fields] = {
+    ("tokens", "POST"): lambda world, role: {"form": {"name": "Mine", "scopes": "read", "days": "30"}},
     ("say", "POST"): lambda world, role: {"form": {"text": "Hello", "client_id": str(uuid.uuid4())}},
     ("api-attachments", "POST"): lambda world, role: {"form": {"file": ContentFile(b"text", name="a.txt")}},
     ("api-participants", "POST"): lambda world, role: {"username": "newcomer"},
