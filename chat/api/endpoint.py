@@ -60,7 +60,10 @@ def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> C
         @functools.wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             responding = _respond(functools.partial(view, request, *args, **kwargs), request, count)
-            return await node.current().tasks.run_to_completion(responding)
+            response = await node.current().tasks.run_to_completion(responding)
+            # For middleware that caches a whole site, and for proxies. A file says itself for how long it may be kept.
+            response.headers.setdefault("Cache-Control", "private, no-store")
+            return response
 
         return wrapped
 

@@ -22,6 +22,7 @@ from ..models import Conversation, Run, Spending
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
+from ..times import to_wire, today
 from . import pricing
 from .base import lock_conversation
 from .prepared import Param, Update, insert
@@ -98,11 +99,6 @@ def _next_period(budget: Budget) -> datetime | None:
     return datetime(day.year, day.month, day.day, tzinfo=timezone.get_default_timezone())
 
 
-def today() -> date:
-    """Days begin at midnight of the site's TIME_ZONE."""
-    return timezone.localdate(timezone=timezone.get_default_timezone())
-
-
 _SENTENCES = {
     ("user", "day"): gettext_noop("Your budget for today is used up: %(limit)s."),
     ("user", "month"): gettext_noop("Your budget for this month is used up: %(limit)s."),
@@ -124,7 +120,7 @@ def _describe_used_up(budget: Budget) -> objects.Failure:
         return objects.Failure("budget", f"{sentence} {never}")
     when = {"day": date_format(next_period, "MONTH_DAY_FORMAT"), "time": date_format(next_period, "H:i")}
     later = _("You can ask again on %(day)s at %(time)s.") % when
-    seconds = (next_period - timezone.now()).total_seconds()
+    seconds = (next_period - to_wire(timezone.now())).total_seconds()
     return objects.Failure("budget", f"{sentence} {later}", max(seconds, 0.0))
 
 

@@ -15,6 +15,7 @@ from ..models import Conversation, Message, Participant, Run
 from ..permissions import policy
 from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
+from ..times import to_row
 from .base import conversation_not_found, count, get_membership, writers_of
 from .pages import read_page
 from .prepared import SelectIn
@@ -53,7 +54,7 @@ def list_conversations(user_id: Any, before: datetime | None = None) -> tuple[li
     """
     mine = Participant.objects.filter(user=user_id, conversation__deleted_at=None)
     if before is not None:
-        mine = mine.filter(pinned=False, conversation__updated_at__lt=before)
+        mine = mine.filter(pinned=False, conversation__updated_at__lt=to_row(before))
     mine = with_unread(mine.select_related("user", "conversation"))
     found: list[Any] = list(mine.order_by("-pinned", "-conversation__updated_at", "pk")[: MAX_LISTED + 1])
     visible = [participant for participant in found[:MAX_LISTED] if policy().can_see(participant)]

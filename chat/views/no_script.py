@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 
 from .. import store
@@ -26,6 +27,7 @@ from .rate_limit import rate_limited
 
 
 @require_GET
+@cache_control(private=True)
 @login_required
 @rate_limited
 def conversations(request: HttpRequest) -> HttpResponse:

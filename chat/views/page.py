@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.urls import reverse
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from .rate_limit import rate_limited
 
 
 @require_safe
+@cache_control(private=True)  # a cache of the whole site would otherwise keep everybody's pages
 @login_required
 @rate_limited
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:

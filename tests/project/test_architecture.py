@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("permissions", ("permissions",), "who may do what; a site may replace it"),
     ("models", ("models",), "the tables"),
     ("agents", ("agents",), "the site's agents, by slug"),
-    ("settings", ("conf", "i18n"), "the site's settings and languages"),
+    ("settings", ("conf", "i18n", "times"), "the site's settings, languages, and time zone"),
     ("search", ("fulltext",), "the words that the search index holds"),
     ("tools", ("graphemes", "logs", "metrics", "turns"), "helpers that know nothing of the chat"),
     ("engine", ("engine",), "agents and providers; knows no Django"),

@@ -15,6 +15,7 @@ from chat.protocol import objects
 from chat.protocol.errors import Refused
 from chat.runs.meter import Meter
 from chat.store import pricing
+from chat.times import today
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, post, reap, refused
@@ -29,7 +30,7 @@ def limit(settings: Any, *held: dict[str, Any], **others: Any) -> None:
 
 
 def spend(user: Any, room: Conversation, tokens: int, days_ago: int = 0, cost: str = "0") -> None:
-    day = store.budgets.today() - timedelta(days=days_ago)
+    day = today() - timedelta(days=days_ago)
     Spending.objects.create(day=day, user=user, conversation=room, tokens=tokens, cost=Decimal(cost))
 
 

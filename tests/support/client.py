@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -219,12 +220,19 @@ class Person:
         assert answer.status_code == 302
 
 
+def csrf_token(page: str) -> str:
+    """The token of the forms on a page."""
+    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert found is not None, page
+    return found[1]
+
+
 @contextlib.asynccontextmanager
 async def signed_in(site: Site, name: str, at: str = "/accounts/login/") -> AsyncIterator[Person]:
     # Without TLS, certificates are never looked at; loading them takes longer than a request.
     async with httpx.AsyncClient(base_url=site.url, timeout=20, trust_env=False, verify=False) as http:
-        await http.get(at)
-        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
+        page = (await http.get(at)).text
+        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": csrf_token(page)}
         answer = await http.post(at, data=form)
         assert answer.status_code == 302, "sign-in failed"
         yield Person(site, http)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ... import agents
 from ...conf import conf
+from ...times import to_wire
 
 if TYPE_CHECKING:
     from ... import models
@@ -92,7 +93,7 @@ class Conversation(Struct, frozen=True):
             awaiting_approval=run == "awaiting_approval",
             url=reverse("nous_chat:conversation", args=[row.id]),
             websocket=f"{conf.WEBSOCKET_URL}{row.id}/",
-            created_at=row.created_at,
-            updated_at=row.updated_at,
+            created_at=to_wire(row.created_at),
+            updated_at=to_wire(row.updated_at),
             yours=yours,
         )

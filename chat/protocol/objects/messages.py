@@ -8,6 +8,7 @@ from uuid import UUID
 from django.urls import reverse
 from msgspec import Struct
 
+from ...times import to_wire
 from .parts import Part, Section, complete_parts, decode_parts, sections_of
 from .people import Person, person
 from .runs import Call, Run
@@ -97,9 +98,9 @@ class Message(Struct, frozen=True):
             continues=row.replaces_id is not None,
             alternatives=tuple(has.alternatives),
             shown=row.shown,
-            created_at=row.created_at,
-            edited_at=row.edited_at,
-            deleted_at=row.deleted_at,
+            created_at=to_wire(row.created_at),
+            edited_at=to_wire(row.edited_at),
+            deleted_at=to_wire(row.deleted_at),
             deleted_by=person(row.deleted_by),
             attachments=() if deleted or run is not None else tuple(map(Attachment.of, has.attachments)),
             calls=calls,
@@ -123,4 +124,4 @@ class Edit(Struct, frozen=True):
 
     @classmethod
     def of(cls, row: "models.Edit", answers: "Iterable[models.Message]") -> Self:
-        return cls(row.text, person(row.edited_by), row.edited_at, tuple(map(Message.of, answers)))
+        return cls(row.text, person(row.edited_by), to_wire(row.edited_at), tuple(map(Message.of, answers)))

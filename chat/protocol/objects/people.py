@@ -7,6 +7,8 @@ from uuid import UUID
 from django.urls import reverse
 from msgspec import Struct
 
+from ...times import to_wire
+
 if TYPE_CHECKING:
     from ... import models
 
@@ -45,7 +47,7 @@ class Participant(Struct, frozen=True):
 
     @classmethod
     def of(cls, row: "models.Participant") -> Self:
-        return cls(id=str(row.pk), user=Person.of(row.user), role=row.role, joined_at=row.joined_at)
+        return cls(id=str(row.pk), user=Person.of(row.user), role=row.role, joined_at=to_wire(row.joined_at))
 
 
 class Invitation(Struct, frozen=True):
@@ -66,9 +68,9 @@ class Invitation(Struct, frozen=True):
             token=token,
             url=reverse("nous_chat:join", args=[token]),
             role=row.role,
-            expires_at=row.expires_at,
+            expires_at=to_wire(row.expires_at),
             max_uses=row.max_uses,
             uses=row.uses,
             created_by=Person.of(row.created_by),
-            created_at=row.created_at,
+            created_at=to_wire(row.created_at),
         )

@@ -11,6 +11,7 @@ from msgspec import Struct
 from ... import agents
 from ...engine import Usage
 from ...i18n import in_site_language
+from ...times import to_wire
 from .conversations import AgentName
 from .people import Person, person
 
@@ -94,9 +95,9 @@ class Run(Struct, frozen=True):
             cut_off=row.cut_off,
             error=Failure(row.error_code, row.error_message, row.retry_after) if show_error else None,
             stopped_by=person(row.stopped_by),
-            created_at=row.created_at,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
+            created_at=to_wire(row.created_at),
+            started_at=to_wire(row.started_at),
+            finished_at=to_wire(row.finished_at),
         )
 
 
@@ -123,9 +124,9 @@ class Call(Struct, frozen=True):
             arguments=row.arguments,
             status=row.status,
             result=row.result,
-            expires_at=row.expires_at,
+            expires_at=to_wire(row.expires_at),
             decided_by=person(row.decided_by),
-            decided_at=row.decided_at,
+            decided_at=to_wire(row.decided_at),
             reason=row.reason,
             changed=row.changed,
         )

@@ -8,6 +8,7 @@ from django.urls import reverse
 from msgspec import Struct
 
 from ...fulltext import make_excerpt, strip_markdown
+from ...times import to_wire
 from .people import Person, person
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class FoundMessage(Struct, frozen=True):
 
     @classmethod
     def of(cls, row: "models.Message") -> Self:
-        return cls(row.id, row.seq, row.role, person(row.author), row.created_at)
+        return cls(row.id, row.seq, row.role, person(row.author), to_wire(row.created_at))
 
 
 class SearchResult(Struct, frozen=True):
