@@ -51,15 +51,23 @@ def clean_image(content: bytes, media_type: str) -> CleanImage:
     return image
 
 
-class Reader:
-    """Reads a file from its beginning to its end. Raises InvalidImage if it ends too early or has too many parts."""
+Part = bytes | memoryview
 
-    def __init__(self, content: bytes) -> None:
-        self.content = content
+
+class Reader:
+    """Reads a file from its beginning to its end. Raises InvalidImage if it ends too early or has too many parts.
+
+    What it returns are views, so that cleaning a file takes no more memory than the clean one: each thread of the
+    storage would keep a multiple of it, because allocators give back little of what threads other than the main one
+    free.
+    """
+
+    def __init__(self, content: bytes | memoryview) -> None:
+        self.content = memoryview(content)
         self.position = 0
         self._parts = MIN_PARTS + len(content) // BYTES_PER_PART
 
-    def take(self, size: int) -> bytes:
+    def take(self, size: int) -> memoryview:
         """The next `size` bytes."""
         end = self.position + size
         if end > len(self.content):
@@ -113,12 +121,12 @@ def clean_png(content: bytes) -> CleanImage:
     return CleanImage(b"".join(kept), width, height, max(frames, 1))
 
 
-def _take_chunk(file: Reader) -> tuple[bytes, bytes]:
+def _take_chunk(file: Reader) -> tuple[bytes, memoryview]:
     """The name of a PNG's next chunk, and all its bytes."""
     file.count_part()
     start = file.position
     size = file.number(4)
-    name = file.take(4)
+    name = bytes(file.take(4))
     file.take(size + 4)  # with its CRC
     return name, file.content[start : file.position]
 
@@ -136,14 +144,14 @@ END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 def clean_jpeg(content: bytes) -> CleanImage:
     file = Reader(content)
-    kept = [file.take(2)]
+    kept: list[Part] = [file.take(2)]
     size: tuple[int, int] | None = None
     orientation: int | None = None
     scans = 0
     while (marker := _take_marker(file)) != EOI:
         start = file.position - 2
         length = file.number(2)
-        body = file.take(max(length - 2, 0))
+        body = bytes(file.take(max(length - 2, 0)))
         if marker == APP0 and body.startswith(b"JFIF\x00") and len(body) >= 14:
             kept.append(_segment(APP0, body[:12] + b"\x00\x00"))  # without its thumbnail
         elif marker == APP1 and body.startswith(b"Exif\x00") and orientation is None:
@@ -155,7 +163,7 @@ def clean_jpeg(content: bytes) -> CleanImage:
                 raise InvalidImage("more than one frame")
             size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
         if marker in JPEG_NEEDED:
-            kept.append(content[start : file.position])
+            kept.append(file.content[start : file.position])
         elif not (APP0 <= marker <= 0xEF or marker == 0xFE):
             raise InvalidImage("unknown marker")
         if marker == SOS:
@@ -177,7 +185,7 @@ def _take_marker(file: Reader) -> int:
     return marker
 
 
-def _take_scan(file: Reader) -> bytes:
+def _take_scan(file: Reader) -> memoryview:
     """The data between the header of a scan and the next marker."""
     end = END_OF_SCAN.search(file.content, file.position)
     if end is None:
@@ -224,10 +232,10 @@ LOOP = re.compile(rb"!\xff\x0b(NETSCAPE2\.0|ANIMEXTS1\.0)\x03\x01..\x00", re.DOT
 def clean_gif(content: bytes) -> CleanImage:
     file = Reader(content)
     header = file.take(13)
-    kept = [header, _take_colors(file, header[10])]
+    kept: list[Part] = [header, _take_colors(file, header[10])]
     width, height = _pair(header, 6)
     frames = 0
-    while (kind := file.take(1)) != b";":
+    while (kind := bytes(file.take(1))) != b";":
         file.count_part()
         start = file.position - 1
         if kind == b",":
@@ -235,7 +243,7 @@ def clean_gif(content: bytes) -> CleanImage:
             _take_colors(file, place[8])
             file.take(1)  # the size of codes
             _skip_blocks(file)
-            kept.append(content[start : file.position])
+            kept.append(file.content[start : file.position])
             frames += 1
             # Browsers enlarge the canvas to hold the first frame; a later one should not be larger either.
             (left, top), (wide, high) = _pair(place, 0), _pair(place, 4)
@@ -243,7 +251,7 @@ def clean_gif(content: bytes) -> CleanImage:
         elif kind == b"!":
             label = file.number(1)
             _skip_blocks(file)
-            extension = content[start : file.position]
+            extension = file.content[start : file.position]
             if (label == 0xF9 and len(extension) == 8) or LOOP.fullmatch(extension):
                 kept.append(extension)
         else:
@@ -253,14 +261,14 @@ def clean_gif(content: bytes) -> CleanImage:
     return CleanImage(b"".join([*kept, b";"]), width, height, frames)
 
 
-def _pair(content: bytes, start: int) -> tuple[int, int]:
+def _pair(content: Part, start: int) -> tuple[int, int]:
     """Two numbers of GIF: a width and a height, or a place."""
     return int.from_bytes(content[start : start + 2], "little"), int.from_bytes(
         content[start + 2 : start + 4], "little"
     )
 
 
-def _take_colors(file: Reader, flags: int) -> bytes:
+def _take_colors(file: Reader, flags: int) -> Part:
     """The table of colors that may follow a header."""
     return file.take(3 * 2 ** ((flags & 7) + 1)) if flags & 0x80 else b""
 
@@ -280,55 +288,60 @@ def clean_webp(content: bytes) -> CleanImage:
     size = int.from_bytes(content[4:8], "little") + 8
     if not 20 <= size <= len(content):
         raise InvalidImage("ends too early")
-    kept: list[bytes] = []
+    kept: list[Part] = []
     sizes: list[tuple[int, int]] = []
     frames = 0
-    for name, body in _webp_chunks(content[12:size]):
+    for name, body in _webp_chunks(memoryview(content)[12:size]):
         if name == b"VP8X" and not kept and len(body) == 10:
             flags = body[0] & (VP8X_ANIMATION | VP8X_ICC | VP8X_ALPHA)
             sizes.append((_plus_one(body, 4), _plus_one(body, 7)))
-            kept.append(_webp_chunk(name, bytes((flags,)) + body[1:]))
+            kept += _webp_chunk(name, bytes((flags,)), body[1:])
         elif name == b"ANMF" and len(body) >= 16:
             left, top = 2 * int.from_bytes(body[0:3], "little"), 2 * int.from_bytes(body[3:6], "little")
             sizes.append((left + _plus_one(body, 6), top + _plus_one(body, 9)))
-            parts = [(part, data) for part, data in _webp_chunks(body[16:]) if part in (b"ALPH", b"VP8 ", b"VP8L")]
-            sizes += [_bitstream_size(part, data) for part, data in parts if part != b"ALPH"]
-            kept.append(_webp_chunk(name, body[:16] + b"".join(_webp_chunk(*part) for part in parts)))
+            frame: list[Part] = [body[:16]]
+            for part, data in _webp_chunks(body[16:]):
+                if part in (b"ALPH", b"VP8 ", b"VP8L"):
+                    frame += _webp_chunk(part, data)
+                if part in (b"VP8 ", b"VP8L"):
+                    sizes.append(_bitstream_size(part, data))
+            kept += _webp_chunk(name, *frame)
             frames += 1
         elif name in (b"VP8 ", b"VP8L"):
             sizes.append(_bitstream_size(name, body))
-            kept.append(_webp_chunk(name, body))
+            kept += _webp_chunk(name, body)
             frames += 1
         elif name in (b"ALPH", b"ANIM", b"ICCP"):
-            kept.append(_webp_chunk(name, body))
+            kept += _webp_chunk(name, body)
     if not frames:
         raise InvalidImage("no image")
-    body = b"WEBP" + b"".join(kept)
     width, height = max(width for width, _ in sizes), max(height for _, height in sizes)
-    return CleanImage(b"RIFF" + len(body).to_bytes(4, "little") + body, width, height, frames)
+    return CleanImage(b"".join(_webp_chunk(b"RIFF", b"WEBP", *kept)), width, height, frames)
 
 
-def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _webp_chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     file = Reader(content)
     while not file.at_end:
         file.count_part()
-        name = file.take(4)
+        name = bytes(file.take(4))
         size = int.from_bytes(file.take(4), "little")
         yield name, file.take(size)
         if size % 2 and not file.at_end:
             file.take(1)
 
 
-def _webp_chunk(name: bytes, body: bytes) -> bytes:
-    return name + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2)
+def _webp_chunk(name: bytes, *body: Part) -> list[Part]:
+    """The parts of a chunk with this body, which is given in parts as well."""
+    size = sum(map(len, body))
+    return [name, size.to_bytes(4, "little"), *body, bytes(size % 2)]
 
 
-def _plus_one(body: bytes, start: int) -> int:
+def _plus_one(body: Part, start: int) -> int:
     """A width or height, which is stored as one less, in 24 bits."""
     return int.from_bytes(body[start : start + 3], "little") + 1
 
 
-def _bitstream_size(name: bytes, body: bytes) -> tuple[int, int]:
+def _bitstream_size(name: bytes, body: Part) -> tuple[int, int]:
     """The size of one image: RFC 6386, 9.1 (VP8), and RFC 9649, 3.4 (VP8L)."""
     if name == b"VP8 " and len(body) >= 10 and body[3:6] == b"\x9d\x01\x2a":
         width, height = _pair(body, 6)

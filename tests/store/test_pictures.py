@@ -1,6 +1,7 @@
 """Uploaded pictures: pixels are bounded, metadata is removed, and whatever does not follow its format is refused."""
 
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..support.pictures import (
     apng,
     exif,
     gif,
+    gif_blocks,
     gif_extension,
     jpeg,
     jpeg_segment,
@@ -108,6 +110,30 @@ def test_metadata_and_whatever_follows_the_picture_is_removed(name: str) -> None
     given, expected = WITH_METADATA[name]
     assert clean(given) == expected
     assert SECRET not in clean(given)
+
+
+LONG = 1024 * 1024
+LONG_PICTURES = {
+    "png": png(5, 3, png_chunk(b"IDAT", bytes(LONG))),
+    "jpeg": jpeg(5, 3)[:-2] + bytes(LONG) + b"\xff\xd9",
+    "gif": gif(5, 3)[:-1] + b"," + bytes(9) + b"\x02" + gif_blocks(bytes(LONG)) + b";",
+    "webp": webp(webp_chunk(b"ALPH", bytes(LONG)), webp_pixels(5, 3)),
+    "animated webp": webp(webp_canvas(5, 3, 0x02), webp_frame(5, 3, webp_chunk(b"ALPH", bytes(LONG)))),
+}
+
+
+@pytest.mark.parametrize("name", LONG_PICTURES)
+def test_cleaning_a_picture_takes_no_more_memory_than_the_clean_one(name: str) -> None:
+    """An allocator may keep what a thread of the storage once needed."""
+    picture = LONG_PICTURES[name]
+    tracemalloc.start()
+    try:
+        cleaned = clean(picture)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(cleaned) >= LONG
+    assert peak < 1.5 * len(cleaned)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
