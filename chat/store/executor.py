@@ -35,7 +35,7 @@ REQUEST_THREADS = 4
 """How many units of work of HTTP requests run at the same time. Further ones wait for a thread."""
 
 STORAGE_THREADS = 4
-"""How many files are read or written at the same time. Further ones wait for a thread: the storage may be slow."""
+"""How many files are read or written at the same time, one of each client. Further ones wait: storages may be slow."""
 
 CONNECTIONS = 1 + 1 + REQUEST_THREADS + STORAGE_THREADS
 """How many connections to each database a process opens here: for the queue, urgent work, requests, and uploads."""
@@ -113,6 +113,7 @@ _request_threads = Threads("request", REQUEST_THREADS)
 _storage_threads = Threads("storage", STORAGE_THREADS)
 
 _queue = Turns(IN_FLIGHT, per_client=1)
+_storage = Turns(STORAGE_THREADS, per_client=1)
 
 
 async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -191,9 +192,19 @@ async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def run_storage(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` that reads or writes a file, apart from everything else: a storage that hangs holds up files only."""
+    """Run `work` that reads or writes a file, apart from everything else: a storage that hangs holds up files only.
+
+    One file of each client at a time: of a hundred downloads of one user, others would notice every piece.
+    """
     give_up_turn()
-    return await _with_retries(_storage_threads.run, work, *args, **kwargs)
+    return await _with_retries(_run_stored, work, *args, **kwargs)
+
+
+async def _run_stored(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    if _inside_job.get():
+        return await _storage_threads.run(work, *args, **kwargs)
+    async with _storage.turn():
+        return await _storage_threads.run(work, *args, **kwargs)
 
 
 async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,6 +1,7 @@
-"""Work that is done together for all who wait for it."""
+"""Work that is done together for all who wait for it, and files, of which each client gets one at a time."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from chat.store import executor
+from chat.turns import client
 
 Scenario = Callable[..., Any]
 
@@ -98,5 +100,30 @@ def test_a_single_one_raises_what_the_work_raises(number: int) -> None:
     async def check() -> None:
         with pytest.raises((LookupError, ValueError)):
             await executor.run_together(Reads(), number)
+
+    in_event_loop(check)
+
+
+def test_a_client_reads_one_file_at_a_time_and_others_do_not_wait_for_it() -> None:
+    async def check() -> None:
+        begun: list[str] = []
+        free = threading.Event()
+
+        def read(who: str) -> None:
+            begun.append(who)
+            assert who == "ada" or free.wait(60)
+
+        async def ask(who: str) -> None:
+            client.set(who)
+            await executor.run_storage(read, who)
+
+        eve = [asyncio.create_task(ask("eve")) for _ in range(3)]
+        try:
+            await asyncio.create_task(ask("ada"))
+            assert begun == ["eve", "ada"]
+        finally:
+            free.set()
+            await asyncio.gather(*eve)
+        assert begun == ["eve", "ada", "eve", "eve"]
 
     in_event_loop(check)
