@@ -72,7 +72,10 @@ class ConversationConsumer(Socket):
             host = message.get("host", "")  # processes of the version before send none
             self.node.presence.publish_soon(self.conversation_id, host)
         elif self._flow.behind and len(message.get("text", "")) > LIMIT and "run" not in message:
-            self.resnapshot()  # when the reader has taken what is under way; this frame would have to wait in memory
+            # The system takes megabytes from us that nobody reads. A frame or a snapshot of this size is made and sent
+            # only for readers who have shown that they read.
+            self._flow.withhold()
+            metrics.count("frames_withheld")
         elif "run" not in message:
             await super().forward(message)
             if "over" in message:
@@ -106,7 +109,10 @@ class ConversationConsumer(Socket):
                 await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
                 if self._flow.acknowledge(run.hex, seq):
-                    await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name)
+                    if self._flow.needs_snapshot:
+                        self.resnapshot()
+                    else:
+                        await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name)
                 await self._acknowledge(ref)
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
                 page, more = await executor.run(store.list_messages, self.user_id, self.conversation_id, before, limit)

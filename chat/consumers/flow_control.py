@@ -25,6 +25,8 @@ class FlowControl:
         """What a run has sent, once it has: most sockets are idle."""
         self._outstanding = 0
         self._behind_since: float | None = None
+        self.needs_snapshot = False
+        """Whether something else than deltas was withheld, so that catching up with the run is not enough."""
 
     @property
     def behind(self) -> bool:
@@ -33,6 +35,8 @@ class FlowControl:
 
     def admit(self, run: str, seq: int, size: int, now: float) -> bool:
         """Whether a delta of `size` characters may be sent. If so, it counts as sent."""
+        if self.needs_snapshot:
+            return False
         if run != self._run or self._sent is None:
             self._reset(run)
             self._sent = deque()
@@ -49,7 +53,7 @@ class FlowControl:
 
     def acknowledge(self, run: str, seq: int) -> bool:
         """The reader has applied everything up to `seq`. Returns True if they have just caught up and now need the
-        whole state, because deltas were withheld.
+        whole state, because deltas were withheld; with `needs_snapshot`, the whole conversation.
         """
         if run != self._run:
             return False
@@ -60,9 +64,15 @@ class FlowControl:
             return True
         return False
 
+    def withhold(self) -> None:
+        """Something that no run's state contains is not sent to a reader who is behind. They stay behind until they
+        catch up with what was sent, whatever begins and ends meanwhile.
+        """
+        self.needs_snapshot = True
+
     def finish(self, run: str) -> None:
         """The run is over. Its last event carries the whole message, so nobody is behind any longer."""
-        if run == self._run:
+        if run == self._run and not self.needs_snapshot:
             self._reset(None)
 
     def exhausted(self, now: float) -> bool:

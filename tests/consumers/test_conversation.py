@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chat.consumers.conversation import ConversationConsumer
 from chat.models import Conversation, Message, Run
 from chat.node import node
 from chat.protocol import errors
@@ -199,10 +200,17 @@ def test_a_slow_reader_gets_no_deltas_until_it_catches_up_then_the_whole_text(
                 before = len(ada.events)
                 await ada.until(lambda before=before: len(ada.events) > before)
                 await ada.send("run.ack", run=run, seq=ada.seqs[run])
-            await bob.hear("snapshot", 2)
+            flows = [socket._flow for socket in node.current().hub.sockets if isinstance(socket, ConversationConsumer)]
+            while not any(flow.needs_snapshot for flow in flows):
+                await asyncio.sleep(0)
+            await bob.send("ping", ref="later")
+            await bob.answered("later")
             assert not bob.of_type("run.finished"), "it is as long, and would wait in memory for each of them"
+            assert len(bob.of_type("snapshot")) == 1, "nor is a snapshot made for somebody who may not read it"
             received = sum(len(delta.get("text", "")) for delta in bob.of_type("run.delta"))
             assert received < 300_000, "Bob acknowledged nothing"
+            await bob.send("run.ack", run=run, seq=bob.seqs[run])
+            await bob.hear("snapshot", 2)
             assert ada.delta_chars > 500_000
             assert bob.transcript == ada.transcript == [("user", "Hello"), ("assistant", text(600, 1000))]
 

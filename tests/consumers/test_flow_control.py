@@ -83,3 +83,15 @@ def test_nobody_is_behind_after_the_end_of_a_run() -> None:
     flow.finish(RUN)
     assert not flow.behind
     assert not flow.exhausted(1000.0)
+
+
+def test_a_reader_who_needs_a_snapshot_is_behind_until_they_catch_up_whatever_runs_meanwhile() -> None:
+    flow = FlowControl()
+    flow.admit(RUN, 1, LIMIT, 0.0)
+    flow.admit(RUN, 2, 1, 0.0)
+    flow.withhold()
+    flow.finish(RUN)
+    assert not flow.admit(OTHER, 1, 1, 0.0)
+    assert flow.exhausted(0.1 + PATIENCE)
+    assert flow.acknowledge(RUN, 1)
+    assert flow.needs_snapshot
