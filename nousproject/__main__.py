@@ -20,6 +20,10 @@ def main() -> None:
     port = os.environ.get("PORT") or "8000"
     _check_free(port)
 
+    from .server import serve, use_uvloop
+
+    use_uvloop()
+
     import django
 
     django.setup()
@@ -31,8 +35,6 @@ def main() -> None:
     print(f"Nous Chat    http://localhost:{port}/")
     print(f"Sign in      demo / {password}")
     print(f"Model        {_describe(os.environ['NOUS_CHAT_MODEL'])}", flush=True)
-
-    from .server import serve
 
     serve(["--port", port, "--bind", "127.0.0.1", "--verbosity", "0"])
 

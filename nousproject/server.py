@@ -11,15 +11,20 @@ import warnings
 APPLICATION = "nousproject.asgi:application"
 
 
-def serve(arguments: list[str]) -> None:
-    """Serve until a signal ends the process. `arguments` are daphne's options, without the application."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
+def use_uvloop() -> None:
+    """Make daphne use uvloop. It creates its event loop when it is imported, at the latest by `django.setup()`."""
     if sys.platform != "win32":
         import uvloop
 
         with warnings.catch_warnings():  # daphne has no other way to choose its event loop
             warnings.simplefilter("ignore", DeprecationWarning)
             asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+
+def serve(arguments: list[str]) -> None:
+    """Serve until a signal ends the process. `arguments` are daphne's options, without the application."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nousproject.settings")
+    use_uvloop()
     from daphne.cli import CommandLineInterface  # creates its event loop on import
 
     CommandLineInterface().run([*arguments, APPLICATION])

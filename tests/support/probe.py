@@ -5,8 +5,10 @@
 /probe/count   starts counting statements (statements.py)
 /probe/counts  stops counting; answers {"statements", "transactions", "checks"}
 /probe/objects answers {"ignored", "collected"}: how many objects garbage collections leave out, and look at
+/probe/loop    answers {"loop"}: the module of the event loop's class
 """
 
+import asyncio
 import ctypes
 import gc
 import json
@@ -30,11 +32,16 @@ def _count_objects() -> dict[str, int]:
     return {"ignored": gc.get_freeze_count(), "collected": len(gc.get_objects())}
 
 
+def _name_loop() -> dict[str, str]:
+    return {"loop": type(asyncio.get_running_loop()).__module__}
+
+
 ENDPOINTS = {
     "/probe/trim": _trim,
     "/probe/count": _statements.start,
     "/probe/counts": _statements.stop,
     "/probe/objects": _count_objects,
+    "/probe/loop": _name_loop,
 }
 
 

@@ -2,11 +2,8 @@
 
 import sys
 
-import django
-
 from nousproject import server
 
 if __name__ == "__main__":
-    django.setup()
     server.APPLICATION = "tests.support.probe:application"
     server.serve(sys.argv[1:])
