@@ -387,7 +387,7 @@ class Uvicorn(Site):
 
     def _arguments(self, port: int, module: str, *application: str) -> list[str]:
         options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-        sockets = ["--ws-max-size", "262144", "--ws-per-message-deflate", "false"]
+        sockets = ["--ws", "websockets", "--ws-max-size", "262144", "--ws-per-message-deflate", "false"]
         return ["-m", "uvicorn", *options, *sockets, module, *application]
 
 
