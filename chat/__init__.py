@@ -14,4 +14,19 @@ The wheel installs this folder as `nous_chat`, because many sites have an app of
 within the package are relative, and nothing in it names it.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .site import conversation_for, recheck
+
+__all__ = ["conversation_for", "recheck"]
+
+
+def __getattr__(name: str) -> Any:
+    """What the site's code can do (`site`). Loaded when it is first used, because models need the app registry."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(".site", __name__), name)

@@ -1,5 +1,6 @@
 """The site's agents: from a slug in the settings to the agent that the engine runs."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -23,13 +24,18 @@ def model_of(agent: AgentConf) -> str:
     return agent.agent or agent.model or conf.MODEL
 
 
-def build(agent: AgentConf) -> engine.Agent | engine.CustomAgent:
-    """The agent that the engine runs. Cheap: it opens no connection. Raises engine.ConfigurationError."""
+def build(
+    agent: AgentConf, instructions: str = "", more_tools: Sequence[str | Callable[..., Any]] = ()
+) -> engine.Agent | engine.CustomAgent:
+    """The agent that the engine runs. Cheap: it opens no connection. Raises engine.ConfigurationError.
+
+    `instructions` and `more_tools` are what it has in a room in addition to its own; a custom agent gets neither.
+    """
     try:
         if agent.agent:
             own: engine.Agent | engine.CustomAgent = import_string(agent.agent)
             return own
-        tools = tuple(import_string(path) for path in agent.tools)
+        tools = tuple(import_string(tool) if isinstance(tool, str) else tool for tool in (*agent.tools, *more_tools))
     except ImportError as error:
         raise engine.ConfigurationError(f"The settings name an object that cannot be imported: {error}.") from error
     if not tools and model_of(agent) in ("demo", "demo:tour"):
@@ -37,7 +43,7 @@ def build(agent: AgentConf) -> engine.Agent | engine.CustomAgent:
     return engine.Agent(
         model_of(agent),
         name=agent.name,
-        instructions=agent.instructions,
+        instructions="\n\n".join(filter(None, [agent.instructions, instructions])),
         fallback=agent.fallback,
         settings=agent.settings,
         tools=tools,

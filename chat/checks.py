@@ -12,6 +12,7 @@ nous_chat.W010  no ASGI_APPLICATION
 nous_chat.W011  HOST_TIMEOUT is too short
 nous_chat.W012  a budget in money, but a model without a price
 nous_chat.E013  AUTHENTICATE is no function that can be called
+nous_chat.E014  a room names an agent or a tool that does not exist
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from . import conf, engine
+from . import conf, engine, rooms
 from .agents import build, model_of
 from .engine.providers import provider_for
 
@@ -44,6 +45,17 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         except engine.ConfigurationError as error:
             hint = "Set the key in the environment, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
             problems.append(Error(f"Agent {slug!r}: {error}", hint=hint, id="nous_chat.E002"))
+    for model, room in rooms.registered().items():
+        name = f"The room of {model.__name__}"
+        if room.agent and room.agent not in chat.AGENTS:
+            hint = f"AGENTS has {', '.join(sorted(chat.AGENTS))}."
+            problems.append(Error(f"{name} names the agent {room.agent!r}.", hint=hint, id="nous_chat.E014"))
+            continue
+        agent = chat.AGENTS[room.agent or next(iter(chat.AGENTS))]
+        try:
+            build(agent, more_tools=room.tools)
+        except engine.ConfigurationError as error:
+            problems.append(Error(f"{name}: {error}", hint="Correct its `tools`.", id="nous_chat.E014"))
     if any(budget.cost is not None for budget in chat.BUDGETS):
         models = {model for agent in chat.AGENTS.values() for model in (model_of(agent), *agent.fallback)}
         if unpriced := sorted(models - set(chat.PRICES)):

@@ -5,8 +5,10 @@ import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
+from asgiref.sync import async_to_sync
 from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.http.response import HttpResponseBase
 from django.utils.translation import get_language, override
@@ -65,6 +67,51 @@ def detached(
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task
+
+
+_serving: list[asyncio.AbstractEventLoop] = []
+"""The event loop of this process's node; empty in a process that serves no sockets."""
+
+_publishing: set[asyncio.Task[None]] = set()
+"""Started by `after_commit`. Held here because an event loop holds tasks only weakly."""
+
+
+def serve_in_this_loop() -> None:
+    """From now on, what other threads of this process publish is published by the running loop."""
+    _serving[:] = [asyncio.get_running_loop()]
+
+
+def after_commit(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Publish something from synchronous code, when its transaction has committed; at once if there is none.
+
+    `work` runs in the event loop that serves this process, which nobody waits for. In a process without one, such as a
+    command or a worker of a task queue, it runs in a loop of its own before this returns or the transaction ends. What
+    it raises is logged.
+    """
+    transaction.on_commit(partial(_publish, partial(_logged, work)), robust=True)
+
+
+def _publish(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        detached(work(), _publishing)
+        return
+    serving = next((loop for loop in _serving if loop.is_running()), None)
+    if serving is None:
+        async_to_sync(work)()
+    else:
+        # In an empty context: this thread's may say that it is inside a unit of work.
+        contextvars.Context().run(serving.call_soon_threadsafe, lambda: detached(work(), _publishing))
+
+
+async def _logged(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        await work()
+    except Exception:
+        logger.exception("What was committed could not be published")
 
 
 async def cancel_and_wait(task: "asyncio.Task[Any]") -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
-from . import store
+from . import rooms, store
+from .actions import rooms as room_actions
 from .models import Attachment, Participant
 
 
@@ -18,3 +19,8 @@ def delete_file(instance: Attachment, **_: Any) -> None:
 @receiver(post_delete, sender=Participant)
 def replace_owner(instance: Participant, **_: Any) -> None:
     store.ensure_owner(instance.conversation_id)
+
+
+@receiver(rooms.object_deleted)
+def close_room(instance: Any, **_: Any) -> None:
+    room_actions.object_deleted(instance)

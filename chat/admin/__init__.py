@@ -1,3 +1,6 @@
 """Django's admin: conversations, messages, runs, spending, API tokens. Mostly read-only: `store` writes the rows."""
 
 from . import conversations, runs, tokens  # noqa: F401  importing them registers the admins
+from .rooms import RoomInline
+
+__all__ = ["RoomInline"]

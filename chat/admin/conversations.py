@@ -16,6 +16,18 @@ from ..store.search import set_title
 from .base import ReadOnly, Undeleted
 
 
+def count_messages(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """Annotate conversations with `message_count`."""
+    messages = Message.objects.filter(conversation=OuterRef("pk"), deleted_at=None).order_by()
+    counts = Subquery(messages.values("conversation").annotate(count=Count("pk")).values("count"))
+    return rows.annotate(message_count=Coalesce(counts, 0))
+
+
+def link_to_messages(row: Conversation) -> str:
+    url = reverse("admin:nous_chat_message_changelist")
+    return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.pk, _("Show messages"))
+
+
 class ParticipantInline(admin.TabularInline):
     """Participants can be changed here, which lets staff join a conversation or repair its ownership."""
 
@@ -38,9 +50,7 @@ class ConversationAdmin(Undeleted):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         rows: QuerySet[Conversation] = super().get_queryset(request)
-        messages = Message.objects.filter(conversation=OuterRef("pk"), deleted_at=None).order_by()
-        counts = Subquery(messages.values("conversation").annotate(count=Count("pk")).values("count"))
-        return rows.annotate(message_count=Coalesce(counts, 0))
+        return count_messages(rows)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str
@@ -59,8 +69,7 @@ class ConversationAdmin(Undeleted):
 
     @admin.display(description=_("messages"))
     def messages_link(self, row: Conversation) -> str:
-        url = reverse("admin:nous_chat_message_changelist")
-        return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.pk, _("Show messages"))
+        return link_to_messages(row)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

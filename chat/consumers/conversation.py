@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from .. import metrics, store
-from ..actions import messages, runs
+from ..actions import messages, rooms, runs
 from ..actions.caller import Caller
 from ..concurrency import cancel_and_wait, now
 from ..protocol import commands, events, objects
@@ -38,10 +38,7 @@ class ConversationConsumer(Socket):
 
     async def enter(self) -> None:
         self._launcher = self._launcher or self.mailbox.name
-        try:
-            snapshot = await self.node.snapshots.read(self.user_id, self.conversation_id)
-        except Refused:
-            raise Closed(4404) from None
+        snapshot = await self._read_snapshot()
         self._caller = Caller(self.node, self.user_id, self.conversation_id, self._launcher, self.answer)
         self.person = objects.Person(snapshot.you.id, snapshot.you.name)
         self._role = snapshot.you.role
@@ -53,6 +50,15 @@ class ConversationConsumer(Socket):
             await self.node.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
         if any(run.status == "queued" for run in snapshot.runs):
             await self.node.supervisor.adopt()
+
+    async def _read_snapshot(self) -> events.Snapshot:
+        """Raises Closed if the user is not in the conversation, and its rule does not let them in if it is a room."""
+        with suppress(Refused):
+            return await self.node.snapshots.read(self.user_id, self.conversation_id)
+        with suppress(Refused):
+            if await rooms.areenter(self.user_id, self.conversation_id):
+                return await self.node.snapshots.read(self.user_id, self.conversation_id)
+        raise Closed(4404)
 
     async def leave(self) -> None:
         if self._reporting is not None:

@@ -42,8 +42,8 @@ class ToolError(Exception):
 class ToolContext:
     """What a tool gets in addition to its arguments.
 
-    The caller of `run_stream` passes `user`, `deps` and `thread_scope`, which the engine does not look at. Each call
-    gets a copy with its own `call_id`.
+    The caller of `run_stream` passes `user`, `deps`, `object` and `thread_scope`, which the engine does not look at.
+    Each call gets a copy with its own `call_id`.
 
     `thread_scope` makes a context manager, which the engine enters in the thread of each synchronous tool, around the
     call. A site closes there what belongs to a thread, such as database connections.
@@ -51,6 +51,7 @@ class ToolContext:
 
     user: Any = None
     deps: Any = None
+    object: Any = None
     thread_scope: Callable[[], AbstractContextManager[Any]] = nullcontext
     call_id: str = ""
     cancelled: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)

@@ -4,6 +4,8 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -67,6 +69,30 @@ class Conversation(models.Model):
         help_text=_("Stands for the messages that no longer fit into a model's context."),
     )
     summary_seq = models.PositiveIntegerField(_("last summarized message"), default=0, editable=False)
+    # Of the room of an object of the site (store/rooms.py). With `db_default`, processes that do not know these fields
+    # yet can create conversations while a deployment replaces them.
+    content_type = models.ForeignKey(
+        ContentType,
+        models.SET_NULL,
+        verbose_name=_("object type"),
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        db_index=False,  # the constraint has an index that begins with it
+    )
+    object_id = models.CharField(_("object ID"), max_length=255, blank=True, default="", db_default="", editable=False)
+    object = GenericForeignKey("content_type", "object_id")
+    object_url = models.CharField(
+        _("object link"), max_length=500, blank=True, default="", db_default="", editable=False
+    )
+    listed = models.BooleanField(
+        _("listed"),
+        default=True,
+        db_default=True,
+        editable=False,
+        help_text=_("Whether it is in its participants' lists and search results."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, db_index=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
@@ -78,9 +104,15 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         ordering = ["-updated_at"]
+        constraints = [models.UniqueConstraint(fields=["content_type", "object_id"], name="nous_chat_one_room")]
 
     def __str__(self) -> str:
         return str(_("(deleted)")) if self.deleted_at else self.title or str(_("New conversation"))
+
+    @property
+    def is_room(self) -> bool:
+        """True if it belongs to an object of the site, whose rule decides who takes part."""
+        return self.content_type_id is not None
 
     @property
     def agents(self) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from .. import engine
-from ..concurrency import TaskSets, detached, now
+from ..concurrency import TaskSets, detached, now, serve_in_this_loop
 from ..ratelimit import Buckets, SocketBucket, TypingBucket
 from ..realtime import inbox
 from ..realtime.hub import Hub
@@ -86,6 +86,7 @@ class Node:
                 self._mailbox = await resources.enter_async_context(mailbox())
                 self._resources = resources.pop_all()
             self.process.liveness = Liveness(now())
+            serve_in_this_loop()
             self.supervisor.open(self._mailbox)
             detached(self._peers.listen(self._mailbox), self.tasks.watching)
             detached(self.heartbeat.run(self._mailbox.name), self.tasks.watching)

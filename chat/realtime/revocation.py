@@ -5,18 +5,16 @@ streams, in every process, re-check access immediately. Changes that send no sig
 noticed within a minute.
 """
 
-import asyncio
 import hashlib
 from functools import partial
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_out
-from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
+from ..concurrency import after_commit
 from ..models import ApiToken, Participant
 from . import groups, layer
 from .layer import LayerMessage
@@ -39,14 +37,19 @@ def session_name(key: str | None) -> str:
 def user_saved(instance: Any, created: bool, **_: Any) -> None:
     """Re-check a user who was deactivated or got a new password. Sites save users for many other reasons."""
     if not created and (not instance.is_active or getattr(instance, "_password", None) is not None):
-        _send_on_commit(instance.pk, {"type": "check_access"})
+        recheck(instance.pk)
 
 
 @receiver([post_save, post_delete], sender=Participant)
 def participant_changed(instance: Participant, created: bool = False, **_: Any) -> None:
     """Re-check a participant whose role has changed, or who was removed."""
     if not created:
-        _send_on_commit(instance.user_id, {"type": "check_access"})
+        recheck(instance.user_id)
+
+
+def recheck(user_id: Any) -> None:
+    """Have all sockets of a user, in every process, re-check their access after the current transaction."""
+    _send_on_commit(user_id, {"type": "check_access"})
 
 
 @receiver(post_delete, sender=ApiToken)
@@ -56,21 +59,4 @@ def token_revoked(instance: ApiToken, **_: Any) -> None:
 
 
 def _send_on_commit(user_id: Any, message: LayerMessage) -> None:
-    transaction.on_commit(partial(_send, user_id, message))
-
-
-def _send(user_id: Any, message: LayerMessage) -> None:
-    """Send from the thread that the signal was sent in: that of a view or command, or an event loop's."""
-    group = groups.account(user_id)
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        async_to_sync(layer.send_to_group)(group, message)
-    else:
-        task = loop.create_task(layer.send_to_group(group, message))
-        _sending.add(task)
-        task.add_done_callback(_sending.discard)
-
-
-_sending: set[asyncio.Task[None]] = set()
-"""Started by `_send`, never cancelled; nothing escapes. Held here because an event loop holds tasks only weakly."""
+    after_commit(partial(layer.send_to_group, groups.account(user_id), message))

@@ -210,15 +210,17 @@ class LiveRun:
     async def _relay(self, started: store.StartedRun) -> engine.Finish | engine.Error:
         """Pass on the agent's events up to the last one, which is returned."""
         loop = asyncio.get_running_loop()
-        settings = agents.find(started.agent)
+        settings, room = agents.find(started.agent), started.room
         try:
-            agent = agents.build(settings)
+            agent = agents.build(settings, room.instructions, room.tools) if room else agents.build(settings)
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
         deps = started.conversation
         if settings.deps:  # only then, because it costs a job in the ORM's thread, for which many runs may wait
             deps = await self._persist(agents.deps, settings, started.user, started.conversation, own=False)
-        context = engine.ToolContext(user=started.user, deps=deps, thread_scope=own_connections)
+        context = engine.ToolContext(
+            user=started.user, deps=deps, object=room and room.object, thread_scope=own_connections
+        )
         prompt = started.prompt
         if any(message.images for message in prompt):
             prompt = await asyncio.to_thread(prompts.load_images, prompt)

@@ -8,6 +8,7 @@ Names: `get_` raises Refused(NOT_FOUND) if there is nothing, `find_` returns Non
 is not allowed.
 
     conversations, conversation_settings, deletion, forks     a conversation as a whole
+    rooms                                                     the conversations of the site's objects
     snapshots, pages                                          what a reader of it gets first, and its messages
     participants, invitations, access, sessions, read_state   the people in it
     tokens                                                    what scripts sign in with
@@ -75,6 +76,7 @@ from .participants import (
 )
 from .read_state import mark_read
 from .retention import erase_expired
+from .rooms import OpenedRoom, enter_room, leave_object, make_room, recheck_rooms, reenter_room
 from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
@@ -110,6 +112,7 @@ __all__ = [
     "HeartbeatResult",
     "InvitationPreview",
     "Joined",
+    "OpenedRoom",
     "ParticipantChange",
     "Posted",
     "SearchResults",
@@ -141,6 +144,7 @@ __all__ = [
     "delete_unused_file",
     "edit_message",
     "ensure_owner",
+    "enter_room",
     "erase_expired",
     "expire_approvals",
     "extract_words",
@@ -161,6 +165,7 @@ __all__ = [
     "give_secret",
     "heartbeat",
     "join_conversation",
+    "leave_object",
     "list_conversations",
     "list_edits",
     "list_invitations",
@@ -168,6 +173,7 @@ __all__ = [
     "list_participants",
     "list_tokens",
     "list_typing_audience",
+    "make_room",
     "mark_read",
     "ping_database",
     "post_message",
@@ -175,6 +181,8 @@ __all__ = [
     "read_snapshot",
     "read_snapshots",
     "reap_runs",
+    "recheck_rooms",
+    "reenter_room",
     "release_runs",
     "remove_participant",
     "request_run",

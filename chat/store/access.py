@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from ..models import Participant
 from ..permissions import policy
+from .rooms import allows
 from .sessions import is_valid, session_store
 
 
@@ -28,6 +29,9 @@ def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | 
         if row is None:
             return Access(True, None)
         user, role = row.user, row.role if policy().can_see(row) else None
+        if not allows(row):  # by its rule, they are no participant of this room any more
+            row.delete()
+            role = None
     if user is None or not user.is_active:
         return Access(False, None)
     return Access(session_key is None or _session_belongs_to(session_key, user), role)

@@ -52,7 +52,7 @@ def list_conversations(user_id: Any, before: datetime | None = None) -> tuple[li
     `before` continues the list with conversations that changed before that time. Pinned ones are left out then, because
     the first part holds them all.
     """
-    mine = Participant.objects.filter(user=user_id, conversation__deleted_at=None)
+    mine = Participant.objects.filter(user=user_id, conversation__deleted_at=None, conversation__listed=True)
     if before is not None:
         mine = mine.filter(pinned=False, conversation__updated_at__lt=to_row(before))
     mine = with_unread(mine.select_related("user", "conversation"))
@@ -78,7 +78,8 @@ def find_listings(conversation_ids: Sequence[UUID]) -> list[ConversationListing 
     """Conversations, 50 at most, as lists show them; None for one that is gone."""
     rows = {row.pk: row for row in _LISTED.all(conversation_ids)}
     audiences: dict[UUID, dict[Any, objects.Yours]] = {key: {} for key in rows}
-    for (key, user_id), state in make_states(_AUDIENCE.all(conversation_ids)).items():
+    listed = [participant for participant in _AUDIENCE.all(conversation_ids) if participant.conversation.listed]
+    for (key, user_id), state in make_states(listed).items():
         audiences.setdefault(key, {})[user_id] = state
     return [
         ConversationListing(_make_object(rows[key]), audiences[key]) if key in rows else None
@@ -91,7 +92,8 @@ def find_listing(conversation_id: UUID, only: Collection[Any]) -> ConversationLi
     rows = _LISTED.all([conversation_id])
     if not rows:
         return None
-    states = list_states(Participant.objects.filter(conversation=conversation_id, user__in=only))
+    audience = Participant.objects.filter(conversation=conversation_id, conversation__listed=True, user__in=only)
+    states = list_states(audience)
     return ConversationListing(_make_object(rows[0]), {user_id: state for (_, user_id), state in states.items()})
 
 

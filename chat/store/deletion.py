@@ -33,8 +33,13 @@ def delete_conversation(user_id: Any, conversation_id: UUID) -> DeletedConversat
     conversation = participant.conversation
     if not policy().can_manage(participant):
         raise Refused(ErrorCode.FORBIDDEN, _("Only a conversation owner can delete it."))
-    active = active_runs(conversation_id).first()
-    to_stop = None if active is None or stop_run(active, participant.user_id) else active.id
+    return hide_conversation(conversation, participant.user_id)
+
+
+def hide_conversation(conversation: Conversation, user_id: Any) -> DeletedConversation:
+    """Delete a locked conversation, inside the caller's transaction. `user_id` is None if the site does it."""
+    active = active_runs(conversation.pk).first()
+    to_stop = None if active is None or stop_run(active, user_id) else active.id
     conversation.deleted_at, conversation.waiting = timezone.now(), []
     conversation.save(update_fields=["deleted_at", "waiting"])
     audience = Participant.objects.filter(conversation=conversation).values_list("user_id", flat=True)

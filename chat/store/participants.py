@@ -44,7 +44,7 @@ def list_typing_audience(user_id: Any, conversation_id: UUID, most: int) -> list
     Raises Refused if the user may not post.
     """
     check_can_post(get_membership(user_id, conversation_id))
-    others = Participant.objects.filter(conversation=conversation_id).exclude(user=user_id)
+    others = Participant.objects.filter(conversation=conversation_id, conversation__listed=True).exclude(user=user_id)
     found = list(others.values_list("user_id", flat=True)[: most + 1])
     return found if len(found) <= most else []
 
@@ -148,8 +148,10 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
 
 
 def ensure_owner(conversation_id: UUID) -> None:
-    """If the owner is gone because their account was deleted, make the longest-standing participant the owner."""
-    rows = Participant.objects.filter(conversation=conversation_id)
+    """If the owner is gone because their account was deleted, make the longest-standing participant the owner. Rooms of
+    objects have none: the site's rule decides what the owner of a conversation would.
+    """
+    rows = Participant.objects.filter(conversation=conversation_id, conversation__content_type=None)
     if rows.filter(role=OWNER).exists():
         return
     members_first = Case(When(role=MEMBER, then=Value(0)), default=Value(1))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import override
 from msgspec import Struct
 
-from .. import agents, engine
+from .. import agents, engine, rooms
 from ..conf import Price, conf
 from ..engine.approvals import pending_calls
 from ..engine.tokens import CHARS_PER_TOKEN, estimate_tokens
@@ -55,6 +55,8 @@ class StartedRun(Struct, frozen=True):
     """If the run is resumed after approvals: the decisions by the engine's ids of the calls."""
     call_keys: dict[str, UUID] = {}
     """Ids of its tool calls' rows by `call_key`."""
+    room: rooms.Briefing | None = None
+    """What the agent gets of the object, if the conversation is the room of one."""
     remaining: list[RemainingBudget] = []
     price: Price | None = None
 
@@ -148,6 +150,7 @@ def describe_start(
         transcript=transcript,
         decisions={key: _read_decision(calls.get(call_key(key))) for key in decided} if decided else None,
         call_keys={key: call.id for key, call in calls.items()},
+        room=rooms.brief(conversation),
         remaining=remaining,
         price=find_price(run.model),
     )

@@ -20,6 +20,8 @@ from .prepared import insert
 
 PAGE_SIZE = 20
 
+_FINDABLE = {"conversation__deleted_at": None, "conversation__listed": True}
+
 SHORT_TEXT = 2000
 """Characters of a text whose words are found in less time than starting a thread for it takes."""
 
@@ -78,7 +80,7 @@ def search_conversations(user_id: Any, query: str, before: int | None) -> Search
     if not wanted:
         return SearchResults([], False)
     readable = Q(message=None) | Q(message__shown=True, message__deleted_at=None)
-    rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, conversation__deleted_at=None)
+    rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, **_FINDABLE)
     if before is not None:
         rows = rows.filter(pk__lt=before)
     # Only the ids first, so that the database does not carry the texts along while it sorts.

@@ -18,6 +18,7 @@ from ..protocol.errors import Refused
 from .base import conversation_not_found
 from .pages import Page, read_newest_pages, with_page_start
 from .read_state import counts_as_unread, with_unread
+from .rooms import allows
 from .run_lifecycle import select_runs
 
 _NOBODY = objects.You("", "", "", False)
@@ -42,7 +43,7 @@ def read_snapshots(readers: Sequence[tuple[Any, UUID]]) -> list[events.Snapshot 
     people = _read_participants(conversations)
     memberships = [people.get(conversation_id, {}).get(user_id) for user_id, conversation_id in readers]
     can_see = policy().can_see
-    entered = {row.pk: row for row in memberships if row is not None and can_see(row)}
+    entered = {row.pk: row for row in memberships if row is not None and can_see(row) and allows(row)}
     opened = {row.conversation_id: row.conversation for row in entered.values()}
     users = {user_id: row.user for key in opened for user_id, row in people[key].items()}
     pages = read_newest_pages(list(opened.values()), users)

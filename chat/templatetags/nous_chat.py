@@ -1,31 +1,75 @@
-"""Template tag that puts the chat on any page of a site: `{% load nous_chat %}{% nous_chat conversation %}`.
+"""Template tags that put the chat on any page of a site: `{% load nous_chat %}{% nous_chat conversation %}`.
 
 Also the filter that the page without JavaScript shows texts with.
 """
 
 from typing import Any
+from uuid import UUID
 
 from django import template
+from django.db.models import Model
 from django.template.context import RequestContext
 from django.utils.html import conditional_escape, format_html_join
 from django.utils.safestring import SafeString
 
-from .. import graphemes, models
+from .. import graphemes, models, store
+from ..actions import rooms
+from ..protocol import objects
 from ..protocol.errors import Refused
-from ..views.page import History, element_context, read_history
+from ..views.page import History, conversation_url, element_context, read_history
 
 register = template.Library()
 
 
 @register.inclusion_tag("nous_chat/element.html", takes_context=True)
-def nous_chat(context: RequestContext, conversation: models.Conversation) -> dict[str, Any]:
+def nous_chat(context: RequestContext, conversation: models.Conversation | objects.Conversation) -> dict[str, Any]:
     """One conversation, as the request's user sees it."""
-    request = context["request"]
+    user_id = context["request"].user.pk
     try:
-        history = read_history(request.user.pk, conversation.pk)
+        history = read_history(user_id, conversation.id)
     except Refused:  # not a participant: the page still works, and the element says that there is no access
         history = History()
-    element = element_context(request.user.pk, conversation.pk, history, show_list=False)
+    return _element(context, conversation.id, history)
+
+
+@register.inclusion_tag("nous_chat/room.html", takes_context=True)
+def nous_chat_room(context: RequestContext, obj: Model) -> dict[str, Any]:
+    """The room of an object, made on first use. Nothing for users who may not see it."""
+    user = context["request"].user
+    try:
+        room = rooms.enter(user, obj)
+        history = History() if room is None else read_history(user.pk, room)
+    except Refused as refused:  # it is full
+        return {"allowed": False, "problem": str(refused)}
+    return {"allowed": room is not None} | ({} if room is None else _element(context, room, history))
+
+
+@register.inclusion_tag("nous_chat/button.html", takes_context=True)
+def nous_chat_button(
+    context: RequestContext, target: models.Conversation | objects.Conversation | Model, label: str = ""
+) -> dict[str, Any]:
+    """A floating button that opens a conversation, or the room of an object, in a panel; without JavaScript a link.
+    Nothing for users who may not see it.
+    """
+    user = context["request"].user
+    try:
+        if isinstance(target, (models.Conversation, objects.Conversation)):
+            conversation = store.get_conversation(user.pk, target.id)
+        else:
+            room = rooms.enter(user, target)
+            if room is None:
+                return {"allowed": False}
+            conversation = store.get_conversation(user.pk, room)
+    except Refused:
+        return {"allowed": False}
+    # No messages, which would be read with each page of the site: the panel loads them when it opens.
+    element = _element(context, conversation.id, History(conversation))
+    return element | {"allowed": True, "label": label, "url": conversation_url(conversation.id)}
+
+
+def _element(context: RequestContext, conversation_id: UUID, history: History) -> dict[str, Any]:
+    request = context["request"]
+    element = element_context(request.user.pk, conversation_id, history, show_list=False)
     return element | {"csrf_token": context.get("csrf_token", ""), "next": request.get_full_path()}
 
 

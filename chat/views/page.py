@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from msgspec import Struct
 
 from .. import i18n, store
+from ..actions import rooms
 from ..conf import conf
 from ..protocol import objects
 from ..protocol.commands import MAX_FRAME_CHARS
@@ -36,6 +37,7 @@ def render_page(
     history = History()
     if conversation_id is not None:
         try:
+            rooms.reenter(request.user.pk, conversation_id)
             history = read_history(request.user.pk, conversation_id, _before(request))
         except Refused as refused:
             raise Http404(str(refused)) from None

@@ -14,7 +14,7 @@ ENGINE = CHAT / "engine"
 LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("wiring", ("apps", "asgi"), "what Django and the server load"),
     ("entry points", ("checks", "management", "routing", "templatetags", "urls"), "what Django calls by name"),
-    ("edges", ("admin", "api", "consumers", "signal_handlers", "views"), "authenticate, parse, answer"),
+    ("edges", ("admin", "api", "consumers", "signal_handlers", "site", "views"), "authenticate, parse, answer"),
     ("actions", ("actions",), "what a user does, once for all edges"),
     ("node", ("node",), "this server process: start, heartbeat, peers, shutdown"),
     ("runs", ("runs",), "the answers being made in this process"),
@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("store", ("store",), "units of work on the rows"),
     ("process", ("concurrency", "ratelimit"), "background tasks; how often a user may ask"),
     ("protocol", ("protocol",), "commands, events, objects and errors on the wire"),
-    ("permissions", ("permissions",), "who may do what; a site may replace it"),
+    ("permissions", ("permissions", "rooms"), "who may do what; a site may replace it, and adds rooms of its objects"),
     ("models", ("models",), "the tables"),
     ("agents", ("agents",), "the site's agents, by slug"),
     ("settings", ("conf", "i18n", "times"), "the site's settings, languages, and time zone"),

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group
 from django.core.checks import run_checks
+
+from chat import rooms
 
 from ..support import servers
 
@@ -87,3 +90,10 @@ def test_nousproject_has_no_problems_in_production() -> None:
 
 def reported() -> dict[str, str]:
     return {str(problem.id): str(problem.hint) for problem in run_checks(tags=["nous_chat"])}
+
+
+@pytest.mark.parametrize("wrong", [{"agent": "nobody"}, {"tools": ["no.such.tool"]}], ids=["agent", "tool"])
+def test_a_room_that_names_what_does_not_exist_is_reported(monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
+    monkeypatch.setattr(rooms, "_rules", {Group: type("GroupRoom", (rooms.Room,), wrong)()})
+    (found,) = [each for each in run_checks(tags=["nous_chat"]) if each.id == "nous_chat.E014"]
+    assert "The room of Group" in found.msg

@@ -62,7 +62,11 @@ class Conversation(Struct, frozen=True):
     answering: AgentName | None
     """The agent of the active run."""
     awaiting_approval: bool
+    listed: bool
+    """Whether it is in its participants' lists."""
     url: str
+    object_url: str
+    """The page of the site's object whose room this is; empty if there is none."""
     websocket: str
     created_at: datetime
     updated_at: datetime
@@ -91,6 +95,8 @@ class Conversation(Struct, frozen=True):
             running=run is not None,
             answering=AgentName(responder, agents.find(responder).name) if responder else None,
             awaiting_approval=run == "awaiting_approval",
+            listed=row.listed,
+            object_url=row.object_url,
             url=reverse("nous_chat:conversation", args=[row.id]),
             websocket=f"{conf.WEBSOCKET_URL}{row.id}/",
             created_at=to_wire(row.created_at),

@@ -223,7 +223,8 @@ class NousChat extends HTMLElement {
     if (!this.#sidebar) return;
     // A user who has just left still receives its events until the socket is closed, but no longer has it in the list.
     const participates = [...state.participants.values()].some((participant) => participant.user.id === user);
-    if (participates) this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
+    if (participates && state.conversation.listed)
+      this.#sidebar.apply({ type: "conversation.updated", conversation: state.conversation });
     this.#updateTitle();
   }
 

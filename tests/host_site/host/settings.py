@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "nous_chat",
     "accounts",
     "chat",
+    "shop",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -4,9 +4,13 @@ import { strings } from "../i18n/strings.js";
 import { totalCost, totalTokens } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 
+/** @import { Conversation } from "../protocol/types.d.ts" */
+
 export class ConversationHeader {
   #title;
   #total;
+  /** @type {string|null} */
+  #shown = null;
 
   /** @param {string} heading tag of the title */
   constructor(heading) {
@@ -19,7 +23,7 @@ export class ConversationHeader {
   show(state) {
     const tokens = totalTokens(state);
     const cost = totalCost(state);
-    this.#title.textContent = state.conversation ? state.conversation.title || strings.untitled : "\u00a0";
+    this.#showTitle(state.conversation?.object_url ?? "", state.conversation);
     this.#total.hidden = tokens === 0;
     this.#total.textContent = [
       state.more ? strings.atLeastTokens(tokens) : strings.tokens(tokens),
@@ -27,5 +31,13 @@ export class ConversationHeader {
     ]
       .filter(Boolean)
       .join(" · ");
+  }
+
+  /** @param {string} address of the object whose room this is, or ""  @param {Conversation|null} conversation */
+  #showTitle(address, conversation) {
+    const title = conversation ? conversation.title || strings.untitled : "\u00a0";
+    if (this.#shown === `${address} ${title}`) return; // the link may have the focus
+    this.#shown = `${address} ${title}`;
+    this.#title.replaceChildren(address ? el("a", { href: address }, title) : title);
   }
 }

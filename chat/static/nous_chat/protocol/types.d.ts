@@ -133,7 +133,9 @@ export interface Conversation {
   running: boolean;
   answering: { slug: string; name: string } | null;
   awaiting_approval: boolean;
+  listed: boolean;
   url: string;
+  object_url: string;
   updated_at: string;
   yours: Yours | null;
 }

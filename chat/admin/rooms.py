@@ -1,0 +1,42 @@
+"""The inline that shows the room of an object on the admin page of the site's own model."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.contenttypes.admin import GenericTabularInline
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Conversation
+from .base import ReadOnly
+from .conversations import count_messages, link_to_messages
+
+
+class RoomInline(ReadOnly, GenericTabularInline):
+    """`inlines = [RoomInline]` in the ModelAdmin of a model that is registered with `rooms.register`."""
+
+    model = Conversation
+    verbose_name = verbose_name_plural = _("chat")
+    fields = readonly_fields = ("title_link", "message_count", "updated_at", "messages_link")
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        rows: QuerySet[Conversation] = super().get_queryset(request)
+        return count_messages(rows.filter(deleted_at=None))
+
+    @admin.display(description=_("title"))
+    def title_link(self, row: Conversation) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("nous_chat:conversation", args=[row.pk]), row)
+
+    @admin.display(description=_("messages"))
+    def message_count(self, row: Any) -> int:
+        count: int = row.message_count
+        return count
+
+    @admin.display(description=_("messages"))
+    def messages_link(self, row: Conversation) -> str:
+        return link_to_messages(row)
