@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
+from .addresses import below_prefix, note_root_path
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
@@ -62,6 +63,10 @@ class SameOrigin:
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
+        note_root_path(scope)
+        # Channels' router refuses a path that does not begin with `root_path`, but many proxies remove it.
+        path = scope.get("path_remaining", scope["path"])
+        scope["path_remaining"] = below_prefix(f"/{path.lstrip('/')}")
         if self._is_allowed(scope):
             await self._app(scope, receive, send)
         else:

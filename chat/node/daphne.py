@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
+from ..addresses import note_root_path
 from ..conf import conf
 from ..logs import loggable_path
 from ..protocol.commands import MAX_FRAME_CHARS
@@ -80,7 +81,8 @@ def _server_class() -> type:
                 path = unquote(self.channel._path.partition(b"?")[0].decode("ascii"))
             except UnicodeDecodeError:
                 return False
-            return find_limit(path, self.server.root_path) is not None
+            note_root_path({"root_path": self.server.root_path})
+            return find_limit(path) is not None
 
         def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
             if not self.streams and not self.drops_body:

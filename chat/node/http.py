@@ -15,6 +15,7 @@ from django.conf import settings
 from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 
+from ..addresses import below_prefix, note_root_path
 from ..conf import conf
 from ..protocol.errors import Refused
 from ..store import executor
@@ -59,7 +60,8 @@ def limit_bodies(application: ASGIApplication, max_body: int | None = None) -> A
                 await executor.release_connection()
             await send(message)
 
-        limit = find_limit(scope["path"], scope.get("root_path", "")) if may_be_long(read_length(scope)) else None
+        note_root_path(scope)
+        limit = find_limit(scope["path"]) if may_be_long(read_length(scope)) else None
         if limit is None:
             await application(scope, receive, send_released)
         else:
@@ -77,9 +79,9 @@ def may_be_long(length: int | None) -> bool:
     return length is None or length > MAX_BODY
 
 
-def find_limit(path: str, root_path: str = "") -> int | None:
+def find_limit(path: str) -> int | None:
     """How many bytes a body may have that is sent to this path; None for any number: the path is not the chat's."""
-    path = path.removeprefix(root_path)
+    path = below_prefix(path)
     language = get_language_from_path(path)  # for sites whose URLs begin with one (i18n_patterns)
     try:
         with override(language or settings.LANGUAGE_CODE):

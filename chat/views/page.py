@@ -7,12 +7,11 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
-from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from msgspec import Struct
 
-from .. import i18n, store
+from .. import addresses, i18n, store
 from ..actions import rooms
 from ..conf import conf
 from ..protocol import objects
@@ -63,7 +62,7 @@ def read_history(user_id: Any, conversation_id: UUID, before: int | None = None)
 
 
 def conversation_url(conversation_id: UUID) -> str:
-    return reverse("nous_chat:conversation", args=[conversation_id])
+    return addresses.page("conversation", conversation_id)
 
 
 def _before(request: HttpRequest) -> int | None:
@@ -73,16 +72,16 @@ def _before(request: HttpRequest) -> int | None:
 
 def element_context(user_id: Any, conversation_id: UUID | None, history: History, *, show_list: bool) -> dict[str, Any]:
     """The context of `nous_chat/element.html`: addresses, translated strings, and the history."""
-    home = reverse("nous_chat:home")
+    home = addresses.page("home")
     conversation = history.conversation
     role = conversation.yours.role if conversation and conversation.yours else None
     return {
         "api": f"{home}api/",
         "base": home,
-        "socket": conf.WEBSOCKET_URL,
+        "socket": addresses.sockets(),
         "login": resolve_url(settings.LOGIN_URL),
         "images": " ".join(conf.IMAGE_HOSTS),
-        "diagram": reverse("nous_chat:diagram"),
+        "diagram": addresses.page("diagram"),
         "conversation": str(conversation_id or ""),
         "title": conversation.title if conversation else "",
         "history": history,

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("permissions", ("permissions", "rooms"), "who may do what; a site may replace it, and adds rooms of its objects"),
     ("models", ("models",), "the tables"),
     ("agents", ("agents",), "the site's agents, by slug"),
+    ("addresses", ("addresses",), "where browsers find pages and sockets"),
     ("settings", ("conf", "i18n", "times"), "the site's settings, languages, and time zone"),
     ("search", ("fulltext",), "the words that the search index holds"),
     ("tools", ("graphemes", "logs", "metrics", "turns"), "helpers that know nothing of the chat"),

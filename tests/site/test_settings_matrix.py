@@ -1,6 +1,7 @@
 """Settings that existing sites have, each in a site of its own: people sign in, talk, and read everywhere."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 
 from ..support import servers
 from ..support.client import signed_in
-from ..support.host import Hosts, Member, manage_host
+from ..support.host import FOLDER, Hosts, HostSite, Member, manage_host
+from ..support.servers import Site, Uvicorn
 from ..support.upstream import text
 
 LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
@@ -90,3 +92,57 @@ def test_a_site_with_such_settings_has_a_chat(settings: dict[str, Any], hosts: H
     with servers.running(site):
         asyncio.run(talk())
     manage_host(site.env, "check", "--fail-level", "ERROR")
+
+
+class HostUvicorn(Uvicorn):
+    folder = FOLDER
+
+
+FORCED = {"FORCE_SCRIPT_NAME": "/app"}
+PREFIXED: dict[str, tuple[str, Callable[[Hosts], Site]]] = {
+    "setting, removed by the proxy": ("", lambda hosts: hosts.start(FORCED)),
+    "setting, left by the proxy": ("/app", lambda hosts: hosts.start(FORCED)),
+    "daphne, left by the proxy": (
+        "/app",
+        lambda hosts: HostSite(hosts.environment(), command=("daphne", "--root-path", "/app", "host.asgi:application")),
+    ),
+    "uvicorn, removed by the proxy": (
+        "",
+        lambda hosts: HostUvicorn(
+            hosts.environment(), command=("host.asgi:application", "--root-path", "/app"), plain=True
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("at", "start"), PREFIXED.values(), ids=PREFIXED)
+def test_a_site_under_a_path_prefix_has_a_chat(at: str, start: Callable[[Hosts], Site], hosts: Hosts) -> None:
+    """`at` is the prefix of the paths that the server gets; those that browsers get have /app."""
+    site = start(hosts)
+
+    async def talk() -> None:
+        async with signed_in(site, "ada", f"{at}/enter/") as person:
+            ada = Member(site, person.http)
+            ada.prefix, ada.socket_prefix = f"{at}/talk/", f"{at}/live/talk/"
+            conversation = await ada.new_conversation()
+            public = {"url": f"/app/talk/{conversation}/", "websocket": f"/app/live/talk/{conversation}/"}
+            async with ada.socket() as inbox, ada.socket(conversation) as socket:
+                await socket.say("Hello")
+                assert (await socket.hear("run.finished"))["status"] == "completed"
+                updated = await inbox.hear("conversation.updated")
+                assert socket.snapshot is not None
+                for told in (socket.snapshot["conversation"], updated["conversation"]):
+                    assert told.items() >= public.items()
+            page = (await ada.http.get(f"{ada.prefix}{conversation}/")).text
+            assert 'socket="/app/live/talk/"' in page
+            assert 'base="/app/talk/"' in page
+            upload = await ada.http.post(
+                f"{ada.prefix}api/conversations/{conversation}/attachments/",
+                files={"file": ("notes.txt", b"x" * 100_000, "text/plain")},
+                headers=ada.csrf,
+            )
+            assert upload.status_code == 201, upload.text
+            assert upload.json()["url"].startswith("/app/talk/attachments/")
+
+    with servers.running(site):
+        asyncio.run(talk())

@@ -4,11 +4,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from django.urls import reverse
 from msgspec import Struct
 
-from ... import agents
-from ...conf import conf
+from ... import addresses, agents
 from ...times import to_wire
 
 if TYPE_CHECKING:
@@ -97,8 +95,8 @@ class Conversation(Struct, frozen=True):
             awaiting_approval=run == "awaiting_approval",
             listed=row.listed,
             object_url=row.object_url,
-            url=reverse("nous_chat:conversation", args=[row.id]),
-            websocket=f"{conf.WEBSOCKET_URL}{row.id}/",
+            url=addresses.page("conversation", row.id),
+            websocket=f"{addresses.sockets()}{row.id}/",
             created_at=to_wire(row.created_at),
             updated_at=to_wire(row.updated_at),
             yours=yours,

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from django.urls import reverse
 from msgspec import Struct
 
+from ... import addresses
 from ...times import to_wire
 from .parts import Part, Section, complete_parts, decode_parts, sections_of
 from .people import Person, person
@@ -27,7 +27,7 @@ class Attachment(Struct, frozen=True):
 
     @classmethod
     def of(cls, row: "models.Attachment") -> Self:
-        url = reverse("nous_chat:attachment", args=[row.id])
+        url = addresses.page("attachment", row.id)
         return cls(id=row.id, name=row.name, type=row.type, size=row.size, url=url, image=row.is_image)
 
 

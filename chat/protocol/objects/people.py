@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import UUID
 
-from django.urls import reverse
 from msgspec import Struct
 
+from ... import addresses
 from ...times import to_wire
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Invitation(Struct, frozen=True):
         return cls(
             id=row.id,
             token=token,
-            url=reverse("nous_chat:join", args=[token]),
+            url=addresses.page("join", token),
             role=row.role,
             expires_at=to_wire(row.expires_at),
             max_uses=row.max_uses,

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from django.urls import reverse
 from msgspec import Struct
 
+from ... import addresses
 from ...fulltext import make_excerpt, strip_markdown
 from ...times import to_wire
 from .people import Person, person
@@ -51,7 +51,7 @@ class SearchResult(Struct, frozen=True):
             plain, places = make_excerpt(strip_markdown(text), words)
             if places or not matches:  # else the words are in what Markdown does not show, such as an address
                 part, matches = plain, places
-        url = reverse("nous_chat:conversation", args=[conversation.id])
+        url = addresses.page("conversation", conversation.id)
         return cls(
             id=row.pk,
             conversation=FoundConversation(conversation.id, conversation.title, url),

@@ -66,6 +66,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # its pass
 LOGIN_URL = "/enter/"
 STATIC_URL = "/assets/"
 USE_TZ = True
+MEDIA_ROOT = Path(os.environ.get("HOST_DATABASE", "")).parent / "media"
 
 NOUS_CHAT = {
     "WEBSOCKET_URL": "/live/talk/",

@@ -1,0 +1,43 @@
+"""Addresses of the chat's pages and sockets as browsers see them, under a path prefix if the site has one.
+
+The prefix is FORCE_SCRIPT_NAME, else what the server calls `root_path`. Django knows the latter during a request only,
+but most of what the chat sends to browsers is made outside of requests.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.urls import get_script_prefix, reverse, set_script_prefix
+
+from .conf import conf
+
+_root_path = ""
+"""Of this process's server, which has one for all requests."""
+
+
+def note_root_path(scope: dict[str, Any]) -> None:
+    """Remember the prefix under which the server serves this site."""
+    global _root_path
+    _root_path = scope.get("root_path") or ""
+
+
+def page(name: str, *args: object) -> str:
+    """The path of one of the chat's URLs."""
+    if get_script_prefix() == "/" and (prefix := script_name()):
+        set_script_prefix(f"{prefix}/")  # in this context only
+    return reverse(f"nous_chat:{name}", args=args)
+
+
+def sockets() -> str:
+    """The path under which browsers find the sockets."""
+    return f"{script_name()}{conf.WEBSOCKET_URL}"
+
+
+def below_prefix(path: str) -> str:
+    """A request's path without the prefix. A proxy may have removed it already."""
+    return path.removeprefix(script_name())
+
+
+def script_name() -> str:
+    """The prefix, without a slash at its end; "" if there is none."""
+    return (settings.FORCE_SCRIPT_NAME or _root_path).rstrip("/")
