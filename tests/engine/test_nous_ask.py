@@ -211,8 +211,8 @@ def test_nothing_from_a_provider_can_control_a_terminal(
     monkeypatch.setenv("CUSTOM_BASE_URL", provider.url)
     raw = json.dumps({"error": {"message": HOSTILE}}, ensure_ascii=False).replace("\\u001b", "\x1b")
     provider.script("hostile", sse(delta(content=HOSTILE), delta(refusal=HOSTILE), STOP))
-    provider.script("fails", sse(delta(content="A"), f"data: {raw}\n\n".encode()))
-    for model in ("hostile", "fails"):
+    provider.script("breaks", sse(delta(content="A"), f"data: {raw}\n\n".encode()))
+    for model in ("hostile", "breaks"):
         with contextlib.suppress(SystemExit):
             call_command("nous_ask", "hello", "--model", f"custom:{model}", *options)
         out, err = capfd.readouterr()
