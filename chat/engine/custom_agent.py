@@ -8,7 +8,7 @@
 `run_stream(Parrot(), messages)` relays its events. `messages` is the history, a list of Message; `context` is the
 caller's ToolContext (with its user and deps). Text after tool calls is relayed with a blank line in front, unless there
 is a line break already. The last event is Finish or Error. Its Result is kept as it is, except that empty fields among
-text, thinking, tool_calls and messages are filled in from the events.
+text, thinking, tool_calls and messages are filled in from the events, and messages that are too large make it an Error.
 
 A stream that ends without Finish or Error, raises, or yields something else is turned into an Error. Closing the outer
 stream closes yours, in the task that reads it: clean up in `finally`. For approvals, finish with `pending` calls, each
@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from .approvals import Decision
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
-from .exceptions import ConfigurationError, EngineError, internal_error
+from .exceptions import TOO_LARGE, ConfigurationError, EngineError, internal_error
 from .i18n import _
 from .limits import AnswerSize, Limits
 from .messages import Message, Result
@@ -120,6 +120,18 @@ def _encode(arguments: dict[str, Any] | None) -> str:
         return ""
 
 
+_MAX_MESSAGES = 4 * Limits().max_text_chars
+"""The longest `Result.messages`, in bytes of JSON: they hold text, thinking, arguments and results."""
+
+
+def _size(message: Message) -> int:
+    """Bytes of JSON. 0 for a message that JSON cannot hold, and which cannot be stored."""
+    try:
+        return len(msgspec.json.encode(message))
+    except (TypeError, ValueError, RecursionError):
+        return 0
+
+
 class _ReceivedEvents:
     """The events of a custom agent so far. Their sizes are limited like those of an Agent, by the defaults of Limits:
     its model is no more to be trusted.
@@ -163,7 +175,15 @@ class _ReceivedEvents:
         )
 
     def fill_in(self, end: Finish | Error) -> Finish | Error:
-        """The agent's last event, with the empty fields of its Result filled in."""
-        received = self.result()
-        empty = [name for name in ("text", "thinking", "tool_calls", "messages") if not getattr(end.result, name)]
-        return replace(end, result=replace(end.result, **{name: getattr(received, name) for name in empty}))
+        """The agent's last event, with the empty fields of its Result filled in. If its messages are too large to keep,
+        an Error without them."""
+        received, result = self.result(), end.result
+        too_large = sum(map(_size, result.messages)) > _MAX_MESSAGES
+        if too_large:
+            result = replace(result, messages=(), pending=())
+        empty = [name for name in ("text", "thinking", "tool_calls", "messages") if not getattr(result, name)]
+        result = replace(result, **{name: getattr(received, name) for name in empty})
+        if not too_large:
+            return replace(end, result=result)
+        detail = f"The messages of the agent's Result have more than {_MAX_MESSAGES:,} bytes."
+        return Error(EngineError(TOO_LARGE, "answer_too_large", detail=detail), result)

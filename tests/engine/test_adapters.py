@@ -23,6 +23,7 @@ from chat.engine import (
     Message,
     ProviderError,
     Reject,
+    Replay,
     Result,
     TextDelta,
     ThinkingDelta,
@@ -123,6 +124,26 @@ class TestCustomAgents:
         assert len(events) == 7, "five are accepted, of the sixth what fits"
         assert sum(len(getattr(each, "text", "")) for each in events[:-1]) <= 2_000_100
         assert sum(len(call.raw) for call in events[-1].result.tool_calls) <= 2_000_000
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            Message("assistant", "a" * 400_000),
+            Message("tool", "a" * 400_000, call_id="c"),
+            Message("assistant", "", tool_calls=(ToolCall("c", "find", {"word": "a" * 400_000}),)),
+            Message("assistant", "", tool_calls=(ToolCall("c", "find", None, "a" * 400_000),)),
+            Message("assistant", "", replay=Replay("mine", ["a" * 400_000])),
+        ],
+        ids=["text", "result", "arguments", "raw arguments", "replay"],
+    )
+    def test_messages_of_a_result_without_end_are_not_kept(self, message: Message) -> None:
+        pending = (ToolCall("p", "find", {}),)
+        short = finished(events_of(ScriptedCustomAgent(TextDelta("Hi"), Finish(Result(messages=(message,) * 19)))))
+        assert len(short.messages) == 19
+        long = Finish(Result(messages=(message,) * 20, usage=Usage(1), pending=pending))
+        last = failed(events_of(ScriptedCustomAgent(TextDelta("Hi"), long)))
+        assert last.error.code == "answer_too_large"
+        assert last.result == Result("Hi", usage=Usage(1), messages=(Message("assistant", "Hi"),))
 
     def test_engine_errors_are_passed_on(self) -> None:
         failure = ProviderError("Busy.", "overloaded", provider="mine")
