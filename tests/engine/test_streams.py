@@ -10,6 +10,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from chat.engine import (
 from chat.engine.connections import read_pause
 from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.recording import Recording, recording
+from chat.engine.providers.transport import MAX_READ
 
 from ..support.upstream import Upstream, text
 from .conftest import KEY
@@ -309,6 +311,34 @@ class TestAfterTheFinishReason:
             self.answer(body, head, max_bytes=4 * 1024 * 1024)
         assert error.value.code == "answer_too_large"
         assert peak[0] < 16 * 1024 * 1024
+
+    def test_others_get_a_turn_while_a_large_chunk_is_read(self) -> None:
+        """A few packets unpack to 1 MB of small events."""
+        body = gzip.compress(HALVES[0] * (2**20 // len(HALVES[0])) + HALVES[1])
+        events = 0
+        at_each_turn = [0]
+
+        async def others() -> None:
+            while True:
+                await asyncio.sleep(0)
+                at_each_turn.append(events)
+
+        async def read(model: OpenAIProvider) -> None:
+            nonlocal events
+            other = asyncio.create_task(others())
+            async for _ in run_stream(Agent(model), "Hello there"):
+                events += 1
+            other.cancel()
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + body)
+
+        with a_server(answer) as port:
+            asyncio.run(read(OpenAIProvider("custom", "x", f"http://127.0.0.1:{port}/v1", KEY)))
+        assert events > 10_000
+        most = max(after - before for before, after in pairwise(at_each_turn))
+        assert most <= 2 + MAX_READ // len(HALVES[0])
 
     def test_a_body_that_unpacks_to_nothing_is_too_large(self) -> None:
         nothing = gzip.compress(b"") * 50_000

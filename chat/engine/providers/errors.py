@@ -153,9 +153,9 @@ class ProviderErrors:
         """The connection ended before the answer did."""
         return self._error("stream_cut", f"{self._model_name} broke off in the middle of its answer.")
 
-    def too_large(self, what: str, most: int) -> ProviderError:
-        """More than `most` bytes. `what` completes the phrase "it sent ... of more than", such as "an event"."""
-        return self._error("answer_too_large", f"{self._model_name} sent {what} of more than {most:,} bytes.")
+    def too_large(self, what: str) -> ProviderError:
+        """`what` completes the phrase "it sent", such as "an event of more than 1,000 bytes"."""
+        return self._error("answer_too_large", f"{self._model_name} sent {what}.")
 
     def bad_response(self, found: str) -> ProviderError:
         """A response with status 200 that is not in the provider's format. `found` completes the phrase "it sent"."""

@@ -90,7 +90,7 @@ class ResponseDecoder:
             if not self.done and not chunk:
                 self._finish(deltas)
         except EventTooLongError:
-            self._fail(self._errors.too_large("one piece", self._max_bytes))
+            self._fail(self._errors.too_large(f"one piece of more than {self._max_bytes:,} bytes"))
         except NotJSONError:
             if chunk:
                 self._fail(self._errors.bad_response("something that is no JSON"))

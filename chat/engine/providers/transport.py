@@ -26,6 +26,11 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 MAX_UNPACKED = 256 * 1024
 """How many bytes of a compressed response are unpacked at a time."""
 
+MAX_READ = 8 * 1024
+"""How many bytes of a response are handled before others on the event loop get a turn. If each event is small, that is
+a millisecond's work.
+"""
+
 
 class Deadlines:
     """When to give up: `limits` as times of the running event loop's clock."""
@@ -64,6 +69,8 @@ class Exchange:
         self._chunks: AsyncIterator[bytes] | None = None
         self._last_read = float("-inf")  # on the loop's clock
         self._received = 0  # bytes of the unpacked body
+        self._unread = memoryview(b"")  # the rest of the last chunk
+        self._turn = 0  # bytes read since others had a turn
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,11 +130,22 @@ class Exchange:
             yield chunk
             left -= len(chunk)
             if left < 0:
-                raise self._errors.too_large("a response", self._deadlines.limits.max_bytes)
+                raise self._too_large()
 
     async def read(self) -> bytes:
-        """The next chunk, b"" at the end. If many streams share the event loop, it first waits until more bytes may
+        """The next bytes, b"" at the end. If many streams share the event loop, it first waits until more bytes may
         have arrived (`read_pause`)."""
+        if self._turn >= MAX_READ:  # what has arrived already would be read without a pause
+            await asyncio.sleep(0)
+            self._turn = 0
+        if not self._unread:
+            self._unread = memoryview(await self._read_chunk())
+        size = MAX_READ - self._turn
+        chunk, self._unread = bytes(self._unread[:size]), self._unread[size:]
+        self._turn += len(chunk)
+        return chunk
+
+    async def _read_chunk(self) -> bytes:
         assert self._chunks is not None
         time = asyncio.get_running_loop().time
         if (wait := self._last_read + read_pause() - time()) > 0:
@@ -145,8 +163,11 @@ class Exchange:
         except _TRANSPORT_ERRORS as error:
             raise self._errors.cut_off() from error
         if self._received > self._deadlines.limits.max_bytes:
-            raise self._errors.too_large("a response", self._deadlines.limits.max_bytes)
+            raise self._too_large()
         return chunk
+
+    def _too_large(self) -> EngineError:
+        return self._errors.too_large(f"a response of more than {self._deadlines.limits.max_bytes:,} bytes")
 
     async def read_all(self, at_most: int) -> bytes:
         """The rest of the body, or its first `at_most` bytes, or what arrives before the connection breaks."""
