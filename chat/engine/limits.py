@@ -22,10 +22,12 @@ class Limits:
     requests, pauses and tools.
 
     `max_turns` is the number of requests in one run, which tools and corrections cause; `max_calls` the number of tool
-    calls made in one turn. More calls are refused, and of more than four times as many the rest is left out; the model
-    is told both. Calls are also refused if their arguments are longer than `max_argument_chars`, together in one turn.
-    An answer fails with the code `answer_too_large` if its text or its thinking is longer than `max_text_chars`, or if
-    the provider sends more than `max_bytes` in one response, or 8 MB in one event of it.
+    calls made in one turn. More calls are refused, and the model is told. So are calls whose arguments are longer than
+    `max_argument_chars`, together in one turn.
+
+    An answer fails with the code `answer_too_large` if its text or its thinking is longer than `max_text_chars`, if a
+    turn has four times as many calls or characters of arguments as are allowed, or if the provider sends more than
+    `max_bytes` in one response, or 8 MB in one event of it.
 
     `max_retries` is how often a failed request is repeated, and `max_retry_wait` the longest
     wait that a provider may ask for. `max_corrections` is how often the model may correct an answer that does not match
@@ -45,6 +47,19 @@ class Limits:
     max_retries: int = field(default_factory=_max_retries)
     max_retry_wait: float = 20.0
     max_corrections: int = 2
+
+    def excess(self, calls: int, argument_chars: int) -> str:
+        """What a turn has too much of, as in "more than 128 tool calls". "" if its calls can still be answered, even if
+        only by a refusal."""
+        if calls > (most := _REFUSABLE * self.max_calls):
+            return f"more than {most:,} tool calls"
+        if argument_chars > (most := _REFUSABLE * self.max_argument_chars):
+            return f"more than {most:,} characters of arguments"
+        return ""
+
+
+_REFUSABLE = 4
+"""How many times the limit a model may exceed and still learn of it. Beyond that, it is not worth reading on."""
 
 
 class AnswerSize:

@@ -16,7 +16,7 @@ from .agent import Agent
 from .approvals import Approve, Decision, Reject, check_decisions, pending_calls
 from .custom_agent import CustomAgent, relay
 from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
-from .exceptions import EngineError, internal_error
+from .exceptions import TOO_LARGE, EngineError, internal_error
 from .i18n import _
 from .limits import AnswerSize
 from .messages import MAX_DEPTH, Message, Result, is_deeper
@@ -102,7 +102,7 @@ class _Run:
         self.builder = ResultBuilder((call.id for message in history for call in message.tool_calls), before)
         self.tools = ToolRunner(agent.wrapped_tools, context)
         self.size = AnswerSize(agent.limits)
-        self.omitted = self.argument_chars = 0  # of the current turn: calls left out, characters of arguments
+        self.argument_chars = 0  # of the current turn
         self.too_long: set[str] = set()  # ids of the current turn's calls that have too long arguments
 
     async def stream(self, decisions: Mapping[str, Decision] | None = None) -> AsyncGenerator[Event, None]:
@@ -171,7 +171,7 @@ class _Run:
         messages = tuple(self.history)
         request = Request(messages, agent.instructions, agent.limits, agent.settings, self.tools.specs, schema)
         builder.start_turn()
-        self.omitted, self.argument_chars = 0, 0
+        self.argument_chars = 0
         self.too_long.clear()
         try:
             async with aclosing(self.models.stream(request)) as stream:
@@ -186,20 +186,19 @@ class _Run:
                             yield builder.add(replace(event, text=text))
                         if error:
                             raise error
-                    elif (call := self._accept(event)) is not None:
-                        yield builder.add(call)
+                    else:
+                        yield builder.add(self._accept(event))
         finally:
             builder.provider, builder.model = self.models.provider.name, self.models.provider.model
 
-    def _accept(self, call: ToolCall) -> ToolCall | None:
-        """The call as readers and the history get it, or None for one that is left out."""
+    def _accept(self, call: ToolCall) -> ToolCall:
+        """The call as readers and the history get it. Raises EngineError if a turn has too many."""
         limits, builder = self.agent.limits, self.builder
-        if builder.turn_calls >= 4 * limits.max_calls:
-            self.omitted += 1
-            return None
+        self.argument_chars += len(call.raw)
+        if excess := limits.excess(builder.turn_calls + 1, self.argument_chars):
+            raise EngineError(TOO_LARGE, "answer_too_large", detail=f"The model sent {excess} in one turn.")
         provider = self.models.provider
         call = builder.with_key(replace(call, name=call.name[:_MAX_NAME_CHARS]), f"{provider.name}:{provider.model}")
-        self.argument_chars += len(call.raw)
         if self.argument_chars > limits.max_argument_chars:
             self.too_long.add(call.id)
             call = replace(call, arguments=None, raw=call.raw[:_MAX_NAME_CHARS])
@@ -209,10 +208,7 @@ class _Run:
         """The calls of a turn that are not made, by id, with what the model is told about each."""
         limits = self.agent.limits
         refused = {call.id: _TOO_MANY_CALLS for call in calls[limits.max_calls :]}
-        refused |= dict.fromkeys(self.too_long, _TOO_LONG % f"{limits.max_argument_chars:,}")
-        if self.omitted:
-            refused[calls[-1].id] += f" {self.omitted:,} more calls were left out."
-        return refused
+        return refused | dict.fromkeys(self.too_long, _TOO_LONG % f"{limits.max_argument_chars:,}")
 
     def _apply_decisions(self, decisions: Mapping[str, Decision]) -> AsyncGenerator[ToolResult, None]:
         """The results of the calls that waited for approval."""

@@ -1,7 +1,9 @@
 """Tool calls from pieces with ids, names and indices of every kind, and their arguments: they are what the model wrote,
 or None."""
 
+import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from chat.engine.providers.call_pieces import CallPieces
 from chat.engine.providers.gemini import GeminiParser
 from chat.engine.providers.ollama import OllamaParser
 from chat.engine.providers.openai import OpenAIParser
+from chat.engine.providers.parser import Parser
 from chat.engine.providers.response_decoder import ResponseDecoder
 
 from . import responses
@@ -229,6 +232,61 @@ def test_a_call_of_gemini_that_is_still_open_at_the_end_was_cut_off() -> None:
     parts = [{"functionCall": {"name": "f", "willContinue": True}}]
     body = sse({"candidates": [{"content": {"parts": parts}, "finishReason": "MAX_TOKENS"}]}, done=False)
     assert responses.decode([body], GeminiParser).calls[0].arguments is None
+
+
+def gemini(**piece: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"functionCall": piece}]}}]}
+
+
+TEXT = "a" * 10_000
+
+EXCESSIVE: dict[str, tuple[Callable[[], Parser[Any]], list[Any], Callable[[int], Any]]] = {
+    "openai, calls": (OpenAIParser, [], lambda n: call(n, id=f"c{n}", name="f", arguments="{}")),
+    "openai, calls without an index": (OpenAIParser, [], lambda n: call(None, id=f"c{n}", name="f")),
+    "openai, calls that are no JSON": (OpenAIParser, [], lambda n: call(n, name="f", arguments="x")),
+    "openai, calls that seem to be pieces": (OpenAIParser, [], lambda n: call(n, name="f", arguments="[")),
+    "openai, arguments": (OpenAIParser, [], lambda n: call(0, id="c", name="f", arguments=TEXT)),
+    "anthropic, calls": (
+        AnthropicParser, [],
+        lambda n: {"type": "content_block_start", "index": n, "content_block": {"type": "tool_use", "name": "f"}},
+    ),
+    "anthropic, arguments": (
+        AnthropicParser, [{"type": "content_block_start", "content_block": {"type": "tool_use", "input": {}}}],
+        lambda n: {"type": "content_block_delta", "index": 0, "delta": {"partial_json": TEXT}},
+    ),
+    "gemini, calls": (GeminiParser, [], lambda n: gemini(name="f", args={})),
+    "gemini, arguments": (GeminiParser, [], lambda n: gemini(name="f", args={"text": TEXT})),
+    "gemini, arguments in pieces": (
+        GeminiParser, [],
+        lambda n: gemini(name="f", willContinue=True, partialArgs=[{"jsonPath": "$.text", "stringValue": TEXT}]),
+    ),
+    "ollama, calls": (OllamaParser, [], lambda n: {"message": {"tool_calls": [{"function": {"name": "f"}}]}}),
+    "ollama, arguments": (
+        OllamaParser, [],
+        lambda n: {"message": {"tool_calls": [{"function": {"name": "f", "arguments": {"text": TEXT}}}]}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXCESSIVE)
+def test_calls_without_end_are_refused_while_they_stream(name: str) -> None:
+    make_parser, first, piece = EXCESSIVE[name]
+    pieces = (sse(piece(number), done=False) for number in itertools.count())
+    decoded = decode(itertools.chain([sse(*first, done=False)], pieces), make_parser)
+    assert (decoded.code, decoded.calls) == ("answer_too_large", [])
+
+
+def test_the_limits_apply_inside_one_event() -> None:
+    pieces = [{"index": n, "id": f"c{n}", "function": {"name": "f", "arguments": "{}"}} for n in range(20_000)]
+    decoded = decode([sse(delta(tool_calls=pieces))])
+    assert (decoded.code, decoded.calls) == ("answer_too_large", [])
+    assert "more than 128 tool calls" in decoded.detail
+
+
+def test_many_pieces_that_seem_to_be_calls_are_one_call() -> None:
+    arguments = json.dumps({"text": "tide " * 500})
+    pieces = [call(n, name="f", arguments=arguments[n : n + 1]) for n in range(len(arguments))]
+    assert [made.raw for made in decode([sse(*pieces, STOP)]).calls] == [arguments]
 
 
 def test_a_call_that_was_cut_off_before_its_arguments_has_lost_them() -> None:

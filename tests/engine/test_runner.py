@@ -344,18 +344,15 @@ class TestLoop:
         events = events_of(model.agent(tools=[add], limits=Limits(max_calls=3)))
         assert [result.failed for result in sorted(results(events), key=lambda r: r.id)] == [False] * 3 + [True] * 2
 
-    def test_calls_far_beyond_the_limit_are_left_out_and_the_model_is_told(self) -> None:
-        model = ScriptedModel([call("add", str(i), x=i, y=i) for i in range(2000)], [TextDelta("ok")])
-        events = events_of(model.agent(tools=[add], limits=Limits(max_calls=3)))
-        assert finished(events).text == "ok"
-        made = results(events)
-        assert (len(made), sum(not result.failed for result in made)) == (12, 3)
-        assert len(finished(events).messages[0].tool_calls) == 12
-        told = [message.text for message in model.requests[1].messages if message.role == "tool"]
-        assert told[-2:] == [
-            "Not called: there were too many calls at once. Ask for it again.",
-            "Not called: there were too many calls at once. Ask for it again. 1,988 more calls were left out.",
-        ]
+    @pytest.mark.parametrize(("number", "argument"), [(13, ""), (5, "a" * 900)], ids=["calls", "arguments"])
+    def test_calls_far_beyond_the_limits_end_the_answer_and_none_is_made(self, number: int, argument: str) -> None:
+        raw = f'{{"text":"{argument}"}}'
+        calls = [ToolCall(str(i), "shout", {"text": argument}, raw) for i in range(number)]
+        model = ScriptedModel([TextDelta("Hi"), *calls], [TextDelta("ok")])
+        events = events_of(model.agent(tools=[shout], limits=Limits(max_calls=3, max_argument_chars=1000)))
+        assert failed(events).error.code == "answer_too_large"
+        assert failed(events).result.messages == (Message("assistant", "Hi"),)
+        assert (results(events), len(model.requests)) == ([], 1)
 
     def test_arguments_that_are_too_long_are_not_kept_and_their_call_is_not_made(self) -> None:
         long = ToolCall("2", "shout", {"text": "a" * 900}, '{"text": "' + "a" * 900 + '"}')

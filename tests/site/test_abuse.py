@@ -20,7 +20,7 @@ SCALES = {
     "joins_at_once": 5,
     "ligatures": 50,
     "answer_without_end": 10,
-    "call_in_pieces": 4,
+    "call_in_pieces": 2,
     "gzip_bomb": 10,
     "braces": 100,
     "binary_frames": 100,

@@ -145,7 +145,7 @@ def _replayed_blocks(message: Message, calls: Sequence[dict[str, Any]]) -> list[
     for block in replayed:
         if block.get("type") == "tool_use":
             call = next(rest, None)
-            if call is not None:  # else one of too many calls, which the runner has dropped
+            if call is not None:  # else one of too many calls, which older versions left out
                 blocks.append(call | only(block, "caller"))
         else:
             blocks.append(only(block, *_FIELDS.get(str(block.get("type")), tuple(block))))
@@ -212,6 +212,7 @@ class AnthropicParser(Parser[_Event]):
         super().__init__()
         self._blocks: list[_Block] = []
         self._block_at: dict[int, _Block] = {}
+        self._call_count = self._argument_chars = 0
         self._stop_reason: str | None = None
         self._usage: dict[str, Any] | None = None
         self._refusal = ""
@@ -299,6 +300,8 @@ class AnthropicParser(Parser[_Event]):
         self._blocks.append(block)
         if (number := index_of(index)) is not None:
             self._block_at[number] = block
+        if block.kind == "tool_use":
+            self._add_to_calls(1, arguments_text(block.start.get("input")))
         for field, kind in (("text", TextDelta), ("thinking", ThinkingDelta)):
             if block.kind == field and (text := text_of(block.start.get(field), field)):
                 block.start[field] = text
@@ -323,9 +326,15 @@ class AnthropicParser(Parser[_Event]):
                 json = delta.partial_json = arguments_text(json)
             if json and (block is None or "input" not in block.start):
                 block = self._find_call(index)
+            self._add_to_calls(0, json)
         if delta.signature is not None and type(delta.signature) is not str:
             delta.signature = text_of(delta.signature, "signature")
         (block or self._find_block(index, delta)).deltas.append(delta)
+
+    def _add_to_calls(self, calls: int, arguments: str) -> None:
+        self._call_count += calls
+        self._argument_chars += len(arguments)
+        self._check_calls(self._call_count, self._argument_chars)
 
     def _find_block(self, index: object, delta: _Delta) -> "_Block":
         """The block of a delta whose index is missing or wrong: the last one, or a new one."""

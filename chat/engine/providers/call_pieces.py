@@ -1,6 +1,7 @@
 """Puts tool calls together from the pieces in which they are streamed, and reads their arguments."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,9 @@ from msgspec.structs import replace
 from ..messages import ToolCall
 from .json_stream import JSONStreamDecoder, documents
 from .lenient_json import NotJSONError, join_halves
+
+_MAX_SEEMING = 4000
+"""How many pieces may seem to be calls. Servers that mark their pieces wrongly can still send pages of arguments."""
 
 _any_json = msgspec.json.Decoder(Any)
 
@@ -26,6 +30,9 @@ class CallPieces:
         self._at_index: dict[int, _Call] = {}  # the newest call of each index
         self._with_id: dict[str, _Call] = {}
         self._extras: list[dict[str, Any]] = []
+        self._looked_at = 0  # how many `_calls` `number` has looked at
+        self._number = 0
+        self.argument_chars = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -48,10 +55,22 @@ class CallPieces:
         call.name = call.name or name
         if arguments:
             call.pieces.append(arguments)
+            self.argument_chars += len(arguments)
         elif sent in ({}, []):
             call.has_object = True
         if isinstance(extra, dict):
             call.extra |= extra
+
+    def number(self, few: int) -> int:
+        """How many calls there are so far, without the pieces that only seem to be calls, unless those are thousands.
+        Telling them apart takes time: it is done for more than `few`, and whenever they have doubled."""
+        seeming = len(self._calls)
+        if seeming <= few or seeming > _MAX_SEEMING:
+            return seeming
+        if seeming > 2 * self._looked_at:
+            self._looked_at = seeming
+            self._number = len(_join(call.copy() for call in self._calls))
+        return self._number
 
     def extras(self) -> list[dict[str, Any]]:
         """What the server wants back with each of the `tool_calls`; {} for most."""
@@ -61,15 +80,9 @@ class CallPieces:
     def tool_calls(self) -> list[ToolCall]:
         """The calls in their order. Pieces that seemed to be calls of their own go to the call before them; several
         documents in one text of arguments are as many calls."""
-        calls: list[_Call] = []
-        for call in self._calls:
-            if calls and call.continues(calls[-1]):
-                calls[-1].pieces += call.pieces
-            elif call.id or call.name or call.pieces:
-                calls.append(call)
-        self._calls = calls
+        self._calls = _join(self._calls)
         found, self._extras = [], []
-        for call in calls:
+        for call in self._calls:
             separate = _parse_documents(call.id, call.name, call.raw)
             found += separate
             self._extras += [call.extra, *({} for _ in separate[1:])]
@@ -93,6 +106,11 @@ class _Call:
     @property
     def raw(self) -> str:
         return "".join(self.pieces) or ("{}" if self.has_object else "")
+
+    def copy(self) -> "_Call":
+        copied = _Call(self.index)
+        copied.id, copied.name, copied.pieces = self.id, self.name, self.pieces.copy()
+        return copied
 
     def is_complete(self) -> bool:
         """Whether the pieces so far are whole JSON objects."""
@@ -118,6 +136,17 @@ class _Call:
         except NotJSONError:
             self._scanner = None
         return self._scanner
+
+
+def _join(seeming: Iterable[_Call]) -> list[_Call]:
+    """The calls, each with the pieces after it that seemed to be calls of their own."""
+    calls: list[_Call] = []
+    for call in seeming:
+        if calls and call.continues(calls[-1]):
+            calls[-1].pieces += call.pieces
+        elif call.id or call.name or call.pieces:
+            calls.append(call)
+    return calls
 
 
 def _begins_another(call: _Call, index: int | None, identity: str, name: str, arguments: str) -> bool:

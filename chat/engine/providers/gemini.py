@@ -161,7 +161,7 @@ def _replayed_parts(message: Message) -> list[dict[str, Any]]:
     for part in replayed:
         if "functionCall" in part:
             call = next(calls, None)
-            if call is None:  # one of too many calls, which the runner has dropped
+            if call is None:  # one of too many calls, which older versions left out
                 continue
             identity = {"id": call.id} if "id" in part["functionCall"] else {}
             function = {**identity, "name": call.name, "args": arguments_of(call)}
@@ -228,6 +228,7 @@ class GeminiParser(Parser[_Chunk]):
         super().__init__()
         self._parts: list[dict[str, Any]] = []  # for the replay: no unsigned thoughts, adjacent texts merged
         self._calls: list[_Call] = []
+        self._argument_chars = 0
         self._texts: list[str] = []  # the pieces of the last part, not merged yet
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
@@ -348,7 +349,8 @@ class GeminiParser(Parser[_Chunk]):
             self._calls.append(call)
             self._merge_texts()
             self._parts.append({**part, "functionCall": call.received})
-        call.add(piece)
+        self._argument_chars += call.add(piece)
+        self._check_calls(len(self._calls), self._argument_chars)
 
     def _block_prompt(self, feedback: dict[str, Any]) -> None:
         self.started = self.complete = True
@@ -375,20 +377,26 @@ class _Call:
         self.received: dict[str, Any] = {}
         self._unreadable = ""  # arguments that are no object, or a piece of them that has no place
 
-    def add(self, piece: dict[str, Any]) -> None:
+    def add(self, piece: dict[str, Any]) -> int:
+        """Returns how many characters of arguments the piece has."""
+        chars = 0
         for key in ("id", "name"):
             if not is_empty(piece.get(key)):
                 self.received.setdefault(key, text_of(piece[key], key))
         if not is_empty(piece.get("args")):
             sent = parse_call("", "", arguments_text(piece["args"]))
+            chars += len(sent.raw)
             if sent.arguments is None:
                 self._unreadable = sent.raw
             else:
                 self.received.setdefault("args", {}).update(sent.arguments)
-        for part in items_of(piece.get("partialArgs"), "partialArgs"):
-            if not _set_partial(self.received.setdefault("args", {}), object_of(part, "partialArgs")):
-                self._unreadable = arguments_text(part)
+        for item in items_of(piece.get("partialArgs"), "partialArgs"):
+            part = object_of(item, "partialArgs")
+            if not _set_partial(self.received.setdefault("args", {}), part):
+                self._unreadable = arguments_text(item)
+            chars += len(str(part.get("stringValue", "")))
         self.open = flag_of(piece.get("willContinue"))
+        return chars
 
     def join_texts(self) -> None:
         """Make strings of those that came in pieces."""

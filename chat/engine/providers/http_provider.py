@@ -66,6 +66,7 @@ class HTTPProvider(ABC):
         self, request: Request, body: dict[str, Any], deadlines: Deadlines
     ) -> AsyncGenerator[Delta | Completion, None]:
         parser = self.parser()
+        parser.limits = request.limits
         url, content, record = self.url(), _encode(body), recording.get()
         if record:
             record.add_request(self.name, self.model, self.wire, url, content, self._key)

@@ -113,6 +113,7 @@ class OllamaParser(Parser[_Line]):
         super().__init__()
         self._tags = ThinkTags()
         self._calls: list[ToolCall] = []
+        self._argument_chars = 0
         self._done_reason: str | None = None
         self._usage: Usage | None = None
 
@@ -173,6 +174,8 @@ class OllamaParser(Parser[_Line]):
         function = object_of(call.get("function"), "function") or call
         name, sent = function.get("name"), function.get("arguments")
         raw = arguments_text(sent) or ("" if sent is None else "{}")
+        self._argument_chars += len(raw)
+        self._check_calls(len(self._calls) + 1, self._argument_chars)
         self._calls.append(parse_call(generate_call_id(), "" if is_empty(name) else text_of(name, "name"), raw))
         self.progress += 1
 

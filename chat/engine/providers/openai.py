@@ -424,6 +424,7 @@ class OpenAIParser(Parser[_Chunk]):
             function.get("arguments"),
             piece.get("extra_content"),
         )
+        self._check_calls(self._calls.number(self.limits.max_calls), self._calls.argument_chars)
 
     def _add_metadata(self, chunk: _Chunk, data: bytes) -> None:
         """The fields outside the choices."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..limits import Limits
 from ..messages import Replay
 from .errors import find_message
 from .fields import UnreadableError, is_empty, is_numbered, object_of
@@ -42,6 +43,11 @@ class ForeignDataError(ValueError):
         self.value = value
 
 
+class ExcessiveCallsError(ValueError):
+    """There are more tool calls, or longer ones, than the limits accept. Reading on would only take memory and
+    time."""
+
+
 class Parser(ABC, Generic[_T]):
     """The state of one answer. A vendor's parser implements the abstract methods and sets the attributes. `_T` is the
     struct of its chunks.
@@ -54,6 +60,8 @@ class Parser(ABC, Generic[_T]):
     text_after_end = False
 
     def __init__(self) -> None:
+        self.limits = Limits()
+        """Set by the provider."""
         self.progress = 0
         """Counts the pieces of the answer, including those that make no event yet. Anything else that a server sends
         does not postpone the idle deadline."""
@@ -73,7 +81,7 @@ class Parser(ABC, Generic[_T]):
     @abstractmethod
     def feed(self, event: str, data: bytes) -> list[Delta]:
         """Parse one server-sent event. Ignores unknown fields. Raises NotJSONError, UnreadableError and
-        ForeignDataError, before anything of the event has counted."""
+        ForeignDataError, before anything of the event has counted, and ExcessiveCallsError."""
 
     @abstractmethod
     def parse_whole(self, body: bytes) -> list[Delta]:
@@ -117,6 +125,11 @@ class Parser(ABC, Generic[_T]):
         if find_message(value):
             raise ForeignDataError(value)
 
+    def _check_calls(self, calls: int, argument_chars: int) -> None:
+        """Raise ExcessiveCallsError if the answer has too many calls so far, or too long ones."""
+        if excess := self.limits.excess(calls, argument_chars):
+            raise ExcessiveCallsError(excess)
+
     def _fail(self, data: bytes) -> None:
         """The server reported an error: `data` in JSON, or as text."""
         self.started = True
@@ -152,6 +165,7 @@ def generate_call_id() -> str:
 __all__ = [
     "DECLINED",
     "Delta",
+    "ExcessiveCallsError",
     "ForeignDataError",
     "NotJSONError",
     "Parser",

@@ -25,7 +25,7 @@ from ..sse import EventTooLongError, ServerSentEvent, SSEDecoder
 from .errors import ProviderErrors, find_message
 from .json_stream import JSONStreamDecoder, documents
 from .lenient_json import STRAY, CharacterJoiner, join_halves, read_json
-from .parser import Delta, ForeignDataError, NotJSONError, Parser, UnreadableError
+from .parser import Delta, ExcessiveCallsError, ForeignDataError, NotJSONError, Parser, UnreadableError
 
 logger = logging.getLogger("nous_chat.engine")
 
@@ -91,6 +91,8 @@ class ResponseDecoder:
                 self._finish(deltas)
         except EventTooLongError:
             self._fail(self._errors.too_large(f"one piece of more than {self._max_bytes:,} bytes"))
+        except ExcessiveCallsError as error:
+            self._fail(self._errors.too_large(str(error)))
         except NotJSONError:
             if chunk:
                 self._fail(self._errors.bad_response("something that is no JSON"))

@@ -39,22 +39,34 @@ async def gzip_bomb(arena: Arena) -> Answers:
     return await ask_all(arena, 2, f"bomb@size={arena.size(2**31)}")
 
 
-@attack("completed, failed answer_too_large")
+@attack("", "failed answer_too_large")
 async def thousands_of_calls(arena: Arena) -> Answers:
     """A turn of 20,000 tool calls, for two runs."""
     return await ask_all(arena, 2, f"calls@n={arena.size(20_000)}")
 
 
-@attack("completed, failed answer_too_large")
+@attack("", "failed answer_too_large")
 async def call_in_pieces(arena: Arena) -> Answers:
     """A tool call with 2 MB of arguments in pieces of 40 characters, for two runs."""
     return await ask_all(arena, 2, f"pieces@n={arena.size(50_000)},chars=40")
 
 
-@attack("completed, failed answer_too_large")
+@attack("", "failed answer_too_large")
 async def long_arguments(arena: Arena) -> Answers:
     """A tool call with 10 MB of arguments, for two runs."""
     return await ask_all(arena, 2, f"pieces@n={arena.size(160)},chars=65536")
+
+
+@attack("completed")
+async def accepted_calls(arena: Arena) -> Answers:
+    """A turn of as many tool calls as are read, 128, for eight runs."""
+    return await ask_all(arena, 8, f"calls@n={arena.size(128)}")
+
+
+@attack("completed")
+async def accepted_arguments(arena: Arena) -> Answers:
+    """A tool call with nearly as many arguments as are read, 790,000 characters in pieces of 40, for eight runs."""
+    return await ask_all(arena, 8, f"pieces@n={arena.size(19_750)},chars=40")
 
 
 @attack("", "interrupted host_lost", processes=2, kills=1)

@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
 
     async def write(self, data: bytes) -> None:
         await self._writable.wait()
-        if self.gone.is_set():
+        if self.gone.is_set() or self.transport.is_closing():  # asyncio notices first, and takes no more
             raise Gone
         self.transport.write(data)
 
