@@ -26,6 +26,7 @@ from ..protocol.errors import ErrorCode, Refused
 from . import prompts
 from .base import lock_conversation, lock_membership
 from .budgets import check_budgets, record_spending
+from .bulk import CaseByPk
 from .run_lifecycle import Ending, FinishedRun, compute_ending_cost, read_finished, require_host, usage_fields
 from .search import index_message
 from .text import sanitize_json, sanitize_text, truncate
@@ -79,9 +80,12 @@ def save_calls(run_id: UUID, host: str, calls: Mapping[str, objects.Call]) -> No
     ]
     known = set(ToolCall.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
     ToolCall.objects.bulk_create([row for row in rows if row.pk not in known])
-    ToolCall.objects.bulk_update(
-        [row for row in rows if row.pk in known], ["name", "arguments", "status", "result"], batch_size=100
-    )
+    changes = {
+        name: CaseByPk(ToolCall, name, {row.pk: getattr(row, name) for row in rows if row.pk in known})
+        for name in ("name", "arguments", "status", "result")
+    }
+    if known:
+        ToolCall.objects.filter(pk__in=known).update(**changes)
 
 
 def sanitize_call(call: objects.Call) -> objects.Call:

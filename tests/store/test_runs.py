@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from msgspec.structs import replace
 
 from chat import engine, store
-from chat.models import Conversation, Message, Participant, Run
+from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.protocol import objects
 
 from ..support.store_helpers import HOST, begin, end, pause, post, refused, run_row
@@ -202,3 +203,21 @@ def test_a_repeated_start_does_not_count_its_own_run(people: dict[str, Any], roo
     settings.NOUS_CHAT = {"MAX_RUNS_PER_USER": 1}
     begin(people["ada"], room)
     assert store.start_run(Run.objects.get().pk, HOST) is None
+
+
+def test_calls_are_stored_and_changed_many_at_a_time(people: Any, room: Conversation) -> None:
+    started = begin(people["ada"], room)
+    assert started.message.run is not None
+    run = started.message.run.id
+    new = {f"c{n}": objects.Call(uuid.uuid4(), "look_up", {"order": n}, "running", None) for n in range(40)}
+    store.save_calls(run, HOST, dict(list(new.items())[:30]))
+    changed = {key: replace(call, status="done", result=f"sent {key}") for key, call in list(new.items())[10:]}
+    changed["c10"] = replace(new["c10"], arguments=None, status="failed")
+    store.save_calls(run, HOST, changed)
+    stored = {
+        call.call_id: objects.Call(call.pk, call.name, call.arguments, call.status, call.result)
+        for call in ToolCall.objects.filter(run=run)
+    }
+    assert stored == new | changed
+    store.save_calls(run, "another-host", new)
+    assert ToolCall.objects.get(call_id="c30").status == "done"
