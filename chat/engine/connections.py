@@ -26,6 +26,9 @@ PAUSE_PER_STREAM = 0.0015
 
 MIN_PAUSE, MAX_PAUSE = 0.040, 0.100
 
+TURN = 0.004
+"""Seconds between two turns of streams of which much has arrived at once (`read_turn`)."""
+
 _MAX_HEADER = 100 * 1024  # bytes
 
 connection_was_reused: ContextVar[bool] = ContextVar("connection_was_reused", default=False)
@@ -35,6 +38,7 @@ connection_was_reused: ContextVar[bool] = ContextVar("connection_was_reused", de
 class _SharedClient:
     def __init__(self) -> None:
         self.users = 0
+        self.turn = asyncio.Lock()
         self.client = httpx.AsyncClient(
             # For each delta, aiohttp's HTTP parser takes half the time of httpx's own (measured).
             transport=AiohttpTransport(verify=_ssl_context(), client=_session),
@@ -74,6 +78,13 @@ def read_pause() -> float:
     shared = _shared.get(asyncio.get_running_loop())
     paced = shared.users - UNPACED_STREAMS if shared else 0
     return min(MAX_PAUSE, MIN_PAUSE + PAUSE_PER_STREAM * paced) if paced > 0 else 0.0
+
+
+async def read_turn() -> None:
+    """Wait for a turn to read on, for a stream of which much has arrived at once. All such streams of the running event
+    loop share its turns, so that the rest of its work does not wait longer the more of them there are."""
+    async with _shared[asyncio.get_running_loop()].turn:
+        await asyncio.sleep(TURN)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 import httpx
 
-from ..connections import connection_was_reused, read_pause
+from ..connections import connection_was_reused, read_pause, read_turn
 from ..exceptions import EngineError
 from ..limits import Limits
 from .errors import ProviderErrors
@@ -136,14 +136,19 @@ class Exchange:
         """The next bytes, b"" at the end. If many streams share the event loop, it first waits until more bytes may
         have arrived (`read_pause`)."""
         if self._turn >= MAX_READ:  # what has arrived already would be read without a pause
-            await asyncio.sleep(0)
-            self._turn = 0
+            await read_turn()
+            self._begin_turn()
         if not self._unread:
+            if_others_run = asyncio.get_running_loop().call_soon(self._begin_turn)
             self._unread = memoryview(await self._read_chunk())
+            if_others_run.cancel()
         size = MAX_READ - self._turn
         chunk, self._unread = bytes(self._unread[:size]), self._unread[size:]
         self._turn += len(chunk)
         return chunk
+
+    def _begin_turn(self) -> None:
+        self._turn = 0
 
     async def _read_chunk(self) -> bytes:
         assert self._chunks is not None
