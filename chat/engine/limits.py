@@ -26,8 +26,8 @@ class Limits:
     `max_argument_chars`, together in one turn.
 
     An answer fails with the code `answer_too_large` if its text or its thinking is longer than `max_text_chars`, if a
-    turn has four times as many calls or characters of arguments as are allowed, or if the provider sends more than
-    `max_bytes` in one response, or 8 MB in one event of it.
+    turn has more than four times as many calls, or twice as many characters of arguments, as are allowed, or if the
+    provider sends more than `max_bytes` in one response, or 8 MB in one event of it.
 
     `max_retries` is how often a failed request is repeated, and `max_retry_wait` the longest
     wait that a provider may ask for. `max_corrections` is how often the model may correct an answer that does not match
@@ -51,15 +51,11 @@ class Limits:
     def excess(self, calls: int, argument_chars: int) -> str:
         """What a turn has too much of, as in "more than 128 tool calls". "" if its calls can still be answered, even if
         only by a refusal."""
-        if calls > (most := _REFUSABLE * self.max_calls):
+        if calls > (most := 4 * self.max_calls):
             return f"more than {most:,} tool calls"
-        if argument_chars > (most := _REFUSABLE * self.max_argument_chars):
+        if argument_chars > (most := 2 * self.max_argument_chars):
             return f"more than {most:,} characters of arguments"
         return ""
-
-
-_REFUSABLE = 4
-"""How many times the limit a model may exceed and still learn of it. Beyond that, it is not worth reading on."""
 
 
 class AnswerSize:

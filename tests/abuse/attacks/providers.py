@@ -65,8 +65,8 @@ async def accepted_calls(arena: Arena) -> Answers:
 
 @attack("completed")
 async def accepted_arguments(arena: Arena) -> Answers:
-    """A tool call with nearly as many arguments as are read, 790,000 characters in pieces of 40, for two runs."""
-    return await ask_all(arena, 2, f"pieces@n={arena.size(19_750)},chars=40")
+    """A tool call with nearly as many arguments as are read, 390,000 characters in pieces of 40, for two runs."""
+    return await ask_all(arena, 2, f"pieces@n={arena.size(9_750)},chars=40")
 
 
 @attack("", "interrupted host_lost", processes=2, kills=1)
