@@ -11,6 +11,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from .addresses import below_prefix, note_root_path
+from .concurrency import detached
 from .conf import conf
 from .consumers.base import UnknownConsumer
 from .node import daphne, node
@@ -41,7 +42,7 @@ def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
 
 def websocket() -> Any:
     """The chat's sockets alone, for a site that routes sockets of its own as well."""
-    daphne.install()
+    daphne.install(open_node)
     prefix = conf.WEBSOCKET_URL.removeprefix("/")
     # One router: a second one would keep another copy of each socket's scope.
     sockets = [path(f"{prefix}{url.pattern}", url.callback) for url in websocket_urlpatterns]
@@ -90,6 +91,14 @@ class SameOrigin:
         return False
 
 
+def open_node() -> None:
+    """Make this process ready for runs as soon as its server runs: other processes may have queued some, and their
+    users may have no socket.
+    """
+    here = node.current()
+    detached(here.open_soon(), here.tasks.optional)
+
+
 async def lifespan(
     scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
 ) -> None:
@@ -101,4 +110,5 @@ async def lifespan(
             await send({"type": "lifespan.shutdown.complete"})
             return
         ignore_loaded()
+        open_node()
         await send({"type": "lifespan.startup.complete"})

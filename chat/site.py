@@ -1,15 +1,84 @@
 """What the code of a site can do with its chat, from views, commands, and workers of a task queue.
 
-The package exports these functions: `import nous_chat; nous_chat.recheck(user)`.
+The package exports these functions: `import nous_chat; nous_chat.say(conversation, "Hello", system=True)`. Each has an
+asynchronous twin whose name begins with `a`.
+
+What they store belongs to the caller's transaction, and is published when that has committed. They work in processes
+that serve no sockets: answers are then made by one that does.
 """
 
+from functools import partial
 from typing import Any
+from uuid import UUID, uuid4
 
+from asgiref.sync import sync_to_async
 from django.db import models
+from msgspec import Struct
 
-from . import store
+from . import fulltext, store
+from .actions import messages
 from .actions import rooms as room_actions
+from .concurrency import after_commit
 from .models import Conversation
+from .protocol import objects
+from .protocol.errors import Refused
+
+__all__ = [
+    "Asked",
+    "Refused",
+    "aask",
+    "aconversation_for",
+    "arecheck",
+    "asay",
+    "ask",
+    "conversation_for",
+    "recheck",
+    "say",
+]
+
+AnyConversation = Conversation | objects.Conversation | UUID
+
+
+class Asked(Struct, frozen=True):
+    """The question, and the id of the run that answers it; None if it waits until another answer has ended."""
+
+    message: objects.Message
+    run: UUID | None
+
+
+def say(
+    conversation: AnyConversation, text: str, user: Any = None, *, agent: str | None = None, system: bool = False
+) -> objects.Message:
+    """Post a message that nobody answers: as a user, as an agent (its slug), or as a note of the site. Returns it.
+
+    A user is bound by the same rules as on the page. Raises Refused if they may not post, or the text is empty or too
+    long; ValueError unless there is exactly one author; LookupError for an unknown agent.
+    """
+    if (user is not None) + (agent is not None) + system != 1:
+        raise ValueError("Give one of user, agent, and system=True.")
+    key = _key(conversation)
+    if agent is not None:
+        posted = store.Posted(store.post_as_agent(key, agent, text))
+    elif system:
+        posted = store.Posted(store.post_as_system(key, text))
+    else:
+        posted = _post(key, text, user, ask=False)
+    after_commit(partial(messages.announce, key, posted))
+    return posted.message
+
+
+def ask(conversation: AnyConversation, text: str, user: Any, *, agent: str | None = None) -> Asked:
+    """Post a message as a user, and have an agent answer it: the one with this slug, or the conversation's first one.
+
+    The answer is made even if nobody has the page open. Raises Refused if the user may not post or ask, a budget is
+    used up, or the agent is not in the conversation.
+    """
+    key = _key(conversation)
+    if agent is None:
+        agent = Conversation.objects.filter(pk=key).values_list("agent", flat=True).first()
+    posted = _post(key, text, user, agent=agent, unattended=True)
+    after_commit(partial(messages.announce, key, posted))
+    return Asked(posted.message, posted.start)
 
 
 def conversation_for(obj: models.Model) -> Conversation:
@@ -22,3 +91,19 @@ def recheck(user: Any) -> None:
     access when the current transaction has committed.
     """
     room_actions.recheck(user)
+
+
+def _key(conversation: AnyConversation) -> UUID:
+    return conversation if isinstance(conversation, UUID) else conversation.id
+
+
+def _post(key: UUID, text: str, user: Any, **options: Any) -> store.Posted:
+    room_actions.reenter(user.pk, key)
+    words = fulltext.make_index_text(text)
+    return store.post_message(user.pk, key, text, uuid4(), None, host="", words=words, **options)
+
+
+asay = sync_to_async(say)
+aask = sync_to_async(ask)
+aconversation_for = sync_to_async(conversation_for)
+arecheck = sync_to_async(recheck)

@@ -2,12 +2,17 @@
 
 import logging
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
 from .. import store
+from ..node import node
 from ..protocol import commands, events
 from ..protocol.errors import Refused
+from ..realtime import groups, inbox
+from ..runs.supervisor import NO_SOCKET
 from ..store import executor
 from .caller import Caller
 
@@ -31,6 +36,7 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             command.agent,
             attachments=command.attachments,
             words=await store.extract_words(command.text),
+            unattended=caller.launcher == NO_SOCKET,
         )
         try:
             posted = await executor.run(post_message, run_id=run_id)
@@ -50,6 +56,40 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
     if posted.stop is not None:
         await supervisor.stop(posted.stop, caller.conversation_id)
     caller.changed()
+    return posted
+
+
+async def announce(conversation_id: UUID, posted: store.Posted) -> None:
+    """Publish a message that was stored without a process for its answer (host ""). If this one serves sockets, it
+    makes the answer; else one that does adopts it, a second later.
+    """
+    group = groups.conversation(conversation_id)
+    await groups.publish(group, events.MessageCreated(message=posted.message))
+    if posted.ended is not None:
+        await groups.publish(group, events.RunFinished.of(posted.ended.run, posted.ended.message))
+    here = node.current()
+    if posted.stop is not None:
+        await here.supervisor.stop(posted.stop, conversation_id)
+    if posted.start is not None and here.serving:
+        await here.supervisor.adopt()
+    await inbox.announce(conversation_id)
+
+
+async def post_elsewhere(user_id: Any, conversation_id: UUID, text: str, client_id: UUID) -> store.Posted:
+    """`post` in a process without sockets, such as a WSGI server: another one makes the answer. Raises Refused."""
+    posted = await executor.run_request(
+        store.post_message,
+        user_id,
+        conversation_id,
+        text,
+        client_id,
+        None,
+        host="",
+        unattended=True,
+        words=await store.extract_words(text),
+    )
+    if not posted.repeated:
+        await announce(conversation_id, posted)
     return posted
 
 

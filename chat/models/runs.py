@@ -70,6 +70,12 @@ class Run(models.Model):
     )
 
     host = models.CharField(_("process"), max_length=100, help_text=_("Empty while a queued run waits for a process."))
+    unattended = models.BooleanField(
+        _("unattended"),
+        default=False,
+        db_default=False,
+        help_text=_("Asked by the site's code or without JavaScript: it is made even if nobody has the page open."),
+    )
     heartbeat_at = models.DateTimeField(_("last heartbeat"), default=timezone.now)
     stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
     stopped_by = models.ForeignKey(

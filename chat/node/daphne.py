@@ -38,16 +38,19 @@ The others wait in the backlog, so the first ones are served while they wait.
 """
 
 
-def install() -> None:
-    """Make daphne's command use BoundedServer. Has no effect under other servers."""
+def install(started: Callable[[], None]) -> None:
+    """Make daphne's command use BoundedServer, which calls `started` in its event loop. Has no effect under other
+    servers.
+    """
     cli = sys.modules.get("daphne.cli")
     if cli is not None:
-        cli.CommandLineInterface.server_class = _server_class()
+        cli.CommandLineInterface.server_class = _server_class(started)
 
 
-def _server_class() -> type:
+def _server_class(started: Callable[[], None]) -> type:
     from daphne import server  # importing it installs Twisted's reactor
     from daphne.http_protocol import HTTPFactory, WebRequest
+    from twisted.internet import reactor
     from twisted.internet.interfaces import ISSLTransport
     from twisted.web.http import HTTPChannel
 
@@ -130,6 +133,7 @@ def _server_class() -> type:
         def run(self) -> None:
             server.HTTPFactory = Factory  # daphne has no other way to choose it
             ignore_loaded()
+            reactor.callWhenRunning(reactor.callLater, 0, started)  # the event loop runs a moment after the reactor
             super().run()
 
         def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:

@@ -19,11 +19,11 @@ from ..concurrency import TaskSets, detached, now, serve_in_this_loop
 from ..ratelimit import Buckets, SocketBucket, TypingBucket
 from ..realtime import inbox
 from ..realtime.hub import Hub
-from ..realtime.mailbox import Mailbox, mailbox
+from ..realtime.mailbox import Away, Mailbox, mailbox
 from ..realtime.outages import Outages
 from ..realtime.presence import Presence
 from ..realtime.read_markers import ReadMarkers
-from ..runs.liveness import Liveness, Process
+from ..runs.liveness import TICK, Liveness, Process
 from ..runs.supervisor import Supervisor
 from . import daphne
 from .heartbeat import Heartbeat
@@ -71,6 +71,21 @@ class Node:
     def draining(self) -> bool:
         """Whether this process is about to end."""
         return self.process.draining
+
+    @property
+    def serving(self) -> bool:
+        """Whether this process makes runs. One that only answers requests by WSGI, a command, or a worker does not."""
+        return self._mailbox is not None
+
+    async def open_soon(self) -> None:
+        """`open`, as soon as the channel layer can be reached. Started by `asgi`, cancelled by `Node.drain`; nothing
+        escapes.
+        """
+        while not self.serving:
+            with suppress(Away):
+                await self.open()
+                return
+            await asyncio.sleep(TICK)
 
     async def open(self) -> None:
         """Make this process ready for runs. Every socket that connects calls this; only the first call has an effect.

@@ -33,8 +33,8 @@ from .run_queue import RunQueue
 logger = logging.getLogger("nous_chat.runs")
 
 NO_SOCKET = "no socket"
-"""Launcher of runs started from the no-JavaScript form. There is no socket to watch, so such runs are never treated as
-abandoned.
+"""Launcher of unattended runs: those of the no-JavaScript form and of the site's code. There is no socket to watch, so
+they are never treated as abandoned.
 """
 
 
@@ -139,17 +139,15 @@ class Supervisor:
             detached(layer.send_to_group(groups.owner(conversation_id), message), self._tasks.writing)
 
     async def adopt(self) -> None:
-        """Start queued runs that no process owns, if somebody reads their conversation here. Called by a socket that
-        found one, and after each heartbeat.
+        """Start queued runs that no process owns, if somebody reads their conversation here or they are unattended.
+        Called by a socket that found one, after each heartbeat, and when the site's code asks in this process.
         """
         conversations = None if conf.CANCEL_ON_DISCONNECT == "never" else self._hub.conversations()
-        if self._process.draining or self._free() <= 0 or conversations == set():
+        if self._process.draining or self._free() <= 0:
             return
-        for run_id, conversation_id in await executor.run(
-            store.adopt_runs, self._process.host, self._free(), conversations
-        ):
+        for run in await executor.run(store.adopt_runs, self._process.host, self._free(), conversations):
             metrics.count("runs_adopted")
-            self.start(run_id, conversation_id, None)
+            self.start(run.id, run.conversation, NO_SOCKET if run.unattended else None)
 
     # --- Called by node.peers, for other processes
 

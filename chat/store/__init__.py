@@ -13,6 +13,7 @@ is not allowed.
     participants, invitations, access, sessions, read_state   the people in it
     tokens                                                    what scripts sign in with
     messages, edits, alternatives, attachments, search        what they write
+    site_messages                                             what the site's code writes
     quotas                                                    how much of it they may store
     responders, mentions                                      which agents answer
     runs, run_start, run_lifecycle, heartbeats, approvals     answers, from queued to their end
@@ -46,6 +47,7 @@ from .deletion import DeletedConversation, delete_conversation, restore_conversa
 from .edits import Edited, delete_message, edit_message, list_edits, restore_message
 from .forks import fork_conversation
 from .heartbeats import (
+    AdoptedRun,
     Checkpoint,
     HeartbeatResult,
     adopt_runs,
@@ -82,6 +84,7 @@ from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
 from .search import SearchResults, extract_words, search_conversations
 from .sessions import find_users, session_store, sessions_are_rows
+from .site_messages import post_as_agent, post_as_system
 from .snapshots import read_snapshot, read_snapshots
 from .summaries import (
     SummaryInput,
@@ -99,6 +102,7 @@ __all__ = [
     "SCOPES",
     "TITLE_CHARS",
     "Access",
+    "AdoptedRun",
     "AttachmentFile",
     "Bearer",
     "CallDecision",
@@ -176,6 +180,8 @@ __all__ = [
     "make_room",
     "mark_read",
     "ping_database",
+    "post_as_agent",
+    "post_as_system",
     "post_message",
     "preview_invitation",
     "read_snapshot",

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import Case, F, Q, QuerySet, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -161,17 +161,25 @@ def _estimate_usage(run: Run) -> engine.Usage:
     return engine.Usage(None, tokens, tokens)
 
 
-@unit_of_work()
-def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[tuple[UUID, UUID]]:
+class AdoptedRun(NamedTuple):
+    id: UUID
+    conversation: UUID
+    unattended: bool
+
+
+def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[AdoptedRun]:
     """Assign queued runs without a process to `host`: the oldest first, at most `limit`, of these conversations or of
-    all. Returns their ids, each with the id of its conversation.
+    all. Unattended ones are always among them.
     """
     free = Run.objects.filter(status=Run.Status.QUEUED, host="")
     if conversations is not None:
-        free = free.filter(conversation__in=conversations)
-    oldest = lock_rows(free.order_by("created_at"), skip_locked=True)
-    adopted = list(oldest.values_list("pk", "conversation")[:limit])
-    Run.objects.filter(pk__in=[run_id for run_id, _ in adopted]).update(host=host, heartbeat_at=timezone.now())
+        free = free.filter(Q(conversation__in=conversations) | Q(unattended=True))
+    if not free.exists():  # nearly always: then nothing is locked
+        return []
+    with unit_of_work():
+        oldest = lock_rows(free.order_by("created_at"), skip_locked=True)
+        adopted = [AdoptedRun(*row) for row in oldest.values_list("pk", "conversation", "unattended")[:limit]]
+        Run.objects.filter(pk__in=[run.id for run in adopted]).update(host=host, heartbeat_at=timezone.now())
     return adopted
 
 

@@ -65,6 +65,8 @@ def post_message(
     attachments: Sequence[UUID] = (),
     words: str | None = None,
     run_id: UUID | None = None,
+    ask: bool = True,
+    unattended: bool = False,
 ) -> Posted:
     """Store a message, and queue a run for `host` if it asks an agent. Posting a `client_id` again changes nothing.
 
@@ -73,7 +75,8 @@ def post_message(
     default for a run of the same agent that the same user launched. `words` is what the search index holds of the text
     (`extract_words`).
 
-    With `run_id`, the host has a slot: a run begins at once, with this id, unless its user has too many.
+    With `run_id`, the host has a slot: a run begins at once, with this id, unless its user has too many. Without `ask`,
+    no agent answers. `unattended`: nobody's page waits for the answer, so it is made even if none is open.
     """
     lock_if_exists(conversation_id)
     participant = _POSTING.first(user=user_id, conversation=conversation_id, client_id=client_id)
@@ -89,7 +92,9 @@ def post_message(
     replied = None
     if reply_to is not None and (replied := shown_messages(conversation_id).filter(pk=reply_to).first()) is None:
         raise Refused(ErrorCode.NOT_FOUND, _("The message you reply to is not in this conversation."))
-    if agent is not None:
+    if not ask:
+        responders = Responders()
+    elif agent is not None:
         responders = Responders([check_responder(participant, conversation, agent)])
     else:
         responders = choose_responders(participant, conversation, text, replied, participant.writers)
@@ -120,11 +125,12 @@ def post_message(
     if not slugs:
         return posted
     if run_id is not None and answer is not None:
-        run = create_running(run_id, conversation, slugs[0], participant.user, require_host(host), answer)
+        run = create_running(run_id, conversation, slugs[0], participant.user, require_host(host), answer, unattended)
         started = describe_start(run, conversation, row, has_files=participant.has_files or bool(attachments))
         return replace(posted, start=run.id, started=started)
     if active is None:
-        return replace(posted, start=queue_run(conversation, slugs[0], participant.user_id, host).id)
+        queued = queue_run(conversation, slugs[0], participant.user_id, host, unattended=unattended)
+        return replace(posted, start=queued.id)
     own = active.launched_by_id == participant.user_id and active.agent == slugs[0]
     interrupt = mode == "interrupt" or (mode is None and own and conversation.mode == Conversation.Mode.INTERRUPT)
     if not interrupt or not policy().can_stop(participant, active):

@@ -92,8 +92,9 @@ def queue_run(
     host: str | None,
     replaces: Message | None = None,
     continues: bool = False,
+    unattended: bool = False,
 ) -> Run:
-    """Queue a run of an agent. `host` is as in `require_host`."""
+    """Queue a run of an agent. `host` is as in `require_host`, `unattended` as in `post_message`."""
     return Run.objects.create(
         conversation=conversation,
         agent=agent,
@@ -101,6 +102,7 @@ def queue_run(
         host=require_host(host),
         replaces=replaces,
         continues=continues,
+        unattended=unattended,
     )
 
 

@@ -61,7 +61,9 @@ class StartedRun(Struct, frozen=True):
     price: Price | None = None
 
 
-def create_running(run_id: UUID, conversation: Conversation, agent: str, user: Any, host: str, answer: Message) -> Run:
+def create_running(
+    run_id: UUID, conversation: Conversation, agent: str, user: Any, host: str, answer: Message, unattended: bool
+) -> Run:
     """Create a run that is not queued, because `host` begins it at once. `answer` is its new message."""
     now = timezone.now()
     run = Run(
@@ -75,6 +77,7 @@ def create_running(run_id: UUID, conversation: Conversation, agent: str, user: A
         heartbeat_at=now,
         started_at=now,
         model=_model_of(agent),
+        unattended=unattended,
     )
     insert([run])
     return run

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -61,10 +62,14 @@ async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpRespo
     text = request.POST.get("text", "").replace("\r\n", "\n")
     command = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = node.current()
-    caller = Caller(here, user.pk, conversation_id, NO_SOCKET, _ignore)
     try:
-        await here.open()
-        posted = await here.tasks.run_to_completion(messages.post(caller, command))
+        if isinstance(request, ASGIRequest):
+            await here.open()
+            caller = Caller(here, user.pk, conversation_id, NO_SOCKET, _ignore)
+            posting = messages.post(caller, command)
+        else:  # under WSGI, this event loop ends with the request, so another process makes the answer
+            posting = messages.post_elsewhere(user.pk, conversation_id, text, command.client_id)
+        posted = await here.tasks.run_to_completion(posting)
     except Refused as refused:
         if refused.code == ErrorCode.NOT_FOUND:
             raise Http404(str(refused)) from None
