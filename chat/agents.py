@@ -1,6 +1,7 @@
 """The site's agents: from a slug in the settings to the agent that the engine runs."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -22,6 +23,14 @@ def find(slug: str) -> AgentConf:
 def model_of(agent: AgentConf) -> str:
     """The model's name, as the page shows it; for a custom agent its dotted path."""
     return agent.agent or agent.model or conf.MODEL
+
+
+def environ() -> Mapping[str, str]:
+    """The environment, with the keys and addresses of PROVIDERS."""
+    given: dict[str, str] = {}
+    for name, provider in conf.PROVIDERS.items():
+        given |= {f"{name.upper()}_API_KEY": provider.api_key, f"{name.upper()}_BASE_URL": provider.base_url}
+    return os.environ | {variable: value for variable, value in given.items() if value} if given else os.environ
 
 
 def build(
@@ -47,6 +56,7 @@ def build(
         fallback=agent.fallback,
         settings=agent.settings,
         tools=tools,
+        environ=environ(),
         limits=engine.Limits(
             connect=conf.CONNECT_TIMEOUT,
             first_token=conf.FIRST_TOKEN_TIMEOUT,

@@ -1,7 +1,7 @@
 """System checks (`manage.py check`): settings that cannot work, or that break streaming.
 
 nous_chat.E001  NOUS_CHAT has an unknown name or an invalid value
-nous_chat.E002  an agent cannot be built: unknown model, missing key, failing import
+nous_chat.E002  an agent cannot be built: unknown model, failing import; with --deploy, missing key
 nous_chat.W003  in-memory channel layer with DEBUG off
 nous_chat.E004  no channel layer
 nous_chat.E005  channels_redis.core with redis-py 8 and no socket_timeout
@@ -12,6 +12,7 @@ nous_chat.W010  no ASGI_APPLICATION
 nous_chat.W011  HOST_TIMEOUT is too short
 nous_chat.W012  a budget in money, but a model without a price
 nous_chat.E013  AUTHENTICATE is no function that can be called
+nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E014  a room names an agent or a tool that does not exist
 """
 
@@ -26,8 +27,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from . import conf, engine, rooms
-from .agents import build, model_of
+from .agents import build, environ, model_of
+from .engine.exceptions import MissingKeyError
 from .engine.providers import provider_for
+
+KEY_HINT = "Set the key in the environment or in PROVIDERS, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
 
 
 @register("nous_chat")
@@ -40,10 +44,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     for slug, agent in chat.AGENTS.items():
         try:
             if not agent.agent:
-                provider_for(model_of(agent))
+                provider_for(model_of(agent), environ())
             build(agent)
+        except MissingKeyError as error:
+            # No error: it would stop `migrate`, `test`, and `createsuperuser`, which need no model.
+            problems.append(Warning(f"Agent {slug!r}: {error}", hint=KEY_HINT, id="nous_chat.W015"))
         except engine.ConfigurationError as error:
-            hint = "Set the key in the environment, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
+            hint = "Choose another model in NOUS_CHAT or NOUS_CHAT_MODEL, or correct the dotted path."
             problems.append(Error(f"Agent {slug!r}: {error}", hint=hint, id="nous_chat.E002"))
     for model, room in rooms.registered().items():
         name = f"The room of {model.__name__}"
@@ -76,6 +83,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("nous_chat", deploy=True)
+def check_keys(**_: Any) -> list[CheckMessage]:
+    """In production, an agent without a key is an error."""
+    missing = [message for message in check_settings() if message.id == "nous_chat.W015"]
+    return [Error(message.msg, hint=message.hint, id="nous_chat.E002") for message in missing]
 
 
 @register("nous_chat")

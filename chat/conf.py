@@ -66,6 +66,16 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a budget needs `tokens` or `cost`")
 
 
+class ProviderConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of `PROVIDERS`. A field that is "" is read from the environment."""
+
+    api_key: str = ""
+    base_url: str = ""
+
+    def __repr__(self) -> str:
+        return "ProviderConf(...)"  # the key belongs in no log
+
+
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of `PRICES`: the price of a million tokens."""
 
@@ -94,6 +104,9 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         }
     )
     """The site's agents by slug. New conversations get the first one."""
+
+    PROVIDERS: dict[str, ProviderConf] = {}
+    """Keys and addresses of providers by name, for sites that do not keep them in the environment."""
 
     WEBSOCKET_URL: str = "/ws/chat/"
     """Path of the WebSockets; starts and ends with a slash."""

@@ -1,5 +1,6 @@
 """An agent: a model with its instructions, tools and limits. Sites define agents, run_stream runs them."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, cast
@@ -34,6 +35,8 @@ class Agent:
     tools: Sequence[Tool[..., Any] | Callable[..., Any]] = ()
     fallback: Sequence[str | Provider] = ()
     output_type: Any = None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    """Where the keys and addresses of providers are read: OPENAI_API_KEY and so on."""
 
     def __post_init__(self) -> None:
         tools = tuple(tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools)

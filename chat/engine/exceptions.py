@@ -72,6 +72,10 @@ class ConfigurationError(EngineError):
         super().__init__(NOT_SET_UP, "configuration", detail=detail)
 
 
+class MissingKeyError(ConfigurationError):
+    """The environment lacks the key of a provider."""
+
+
 class ProviderError(EngineError):
     """A provider refused the request, failed, or broke off.
 

@@ -71,10 +71,11 @@ class ModelChain:
     ConfigurationError if the agent's own model cannot be used."""
 
     def __init__(self, agent: Agent, deadline: RunDeadline, random: Callable[[], float] = random.random) -> None:
-        self.provider: Provider = provider_for(agent.model)
+        self.provider: Provider = provider_for(agent.model, agent.environ)
         self._first = self.provider
         self._fallback = list(agent.fallback)
         self._limits = agent.limits
+        self._environ = agent.environ
         self._deadline = deadline
         self._random = random
 
@@ -137,7 +138,7 @@ class ModelChain:
         while self._fallback:
             model = self._fallback.pop(0)
             try:
-                self.provider = provider_for(model)
+                self.provider = provider_for(model, self._environ)
             except ConfigurationError as error:
                 logger.warning("The fallback %s is skipped: %s", model, error.detail)
                 continue

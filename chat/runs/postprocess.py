@@ -124,7 +124,7 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
     """
     budgets = await executor.run(store.check_run_budgets, run_id)
     limits = engine.Limits(connect=conf.CONNECT_TIMEOUT, first_token=TIMEOUT, idle=TIMEOUT, total=TIMEOUT)
-    agent = engine.Agent(model, name="postprocess", instructions=instructions, limits=limits)
+    agent = engine.Agent(model, name="postprocess", instructions=instructions, limits=limits, environ=agents.environ())
     meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], budgets, find_price(model))
     _enforce_budgets(meter)
     usage = None

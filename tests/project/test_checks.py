@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.checks import run_checks
 
-from chat import rooms
+from chat import conf, rooms
 
 from ..support import servers
 
@@ -28,7 +28,8 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
     ("changes", "code"),
     [
         ({"NOUS_CHAT": {"NO_SUCH": 1}}, "E001"),
-        ({"NOUS_CHAT": {"MODEL": "openai:gpt-4o"}}, "E002"),
+        ({"NOUS_CHAT": {"MODEL": "openai:gpt-4o"}}, "W015"),
+        ({"NOUS_CHAT": {"MODEL": "opanai:gpt-4o"}}, "E002"),
         (layer(MEMORY) | {"DEBUG": False}, "W003"),
         ({"CHANNEL_LAYERS": {}}, "E004"),
         (layer(CORE, hosts=[URL], prefix="mine"), "E005"),
@@ -49,6 +50,18 @@ def test_a_problem_is_reported_with_a_hint(
         setattr(settings, name, value)
     assert set(reported()) == {f"nous_chat.{code}"}
     assert reported()[f"nous_chat.{code}"].endswith(".")
+
+
+def test_a_missing_key_is_an_error_in_production_only(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings.DEBUG = True
+    settings.NOUS_CHAT = {"MODEL": "openai:gpt-4o"}
+    ours = [message for message in run_checks(include_deployment_checks=True) if "nous_chat" in str(message.id)]
+    levels = {message.id: message.is_serious() for message in ours}
+    assert (levels["nous_chat.E002"], levels["nous_chat.W015"]) == (True, False)
+    settings.NOUS_CHAT = {"MODEL": "openai:gpt-4o", "PROVIDERS": {"openai": {"api_key": "sk-secret"}}}
+    assert reported() == {}
+    assert "sk-secret" not in repr(conf.read())
 
 
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")

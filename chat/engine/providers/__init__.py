@@ -7,7 +7,7 @@ from the environment: <NAME>_API_KEY and <NAME>_BASE_URL.
 import os
 from collections.abc import Mapping
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, MissingKeyError
 from .anthropic import AnthropicProvider
 from .demo import demo_provider
 from .gemini import GeminiProvider
@@ -46,7 +46,7 @@ def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:
     variable = f"{name.upper()}_API_KEY"
     key = setting(environ, name, "API_KEY")
     if not key and not vendor.local:
-        raise ConfigurationError(f"There is no key for {name}. Set {variable} and start again.")
+        raise MissingKeyError(f"There is no key for {name}. Set {variable} and start again.")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError(f"{variable} contains characters that no key has. Copy the key again.")
     if name == "ollama" and not url.endswith("/v1"):

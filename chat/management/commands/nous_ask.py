@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand
 
+from ... import agents
 from ...engine import Agent, Error, Event, Finish, RetryWait, TextDelta, ToolCall, run_stream
 from ...engine.printable import printable
 from ...engine.providers.recording import Recording, recording
@@ -46,7 +47,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["debug"]:
             _show_raw_events()
-        agent = Agent(options["model"] or _default_model(), instructions=options["instructions"])
+        agent = Agent(
+            options["model"] or _default_model(), instructions=options["instructions"], environ=agents.environ()
+        )
         try:
             ok = asyncio.run(self._ask(agent, options["prompt"], jsonl=options["jsonl"], record=options["record"]))
         except KeyboardInterrupt:
