@@ -1,7 +1,6 @@
 """The ASGI application of a site with the chat: `application(get_asgi_application())` in its asgi.py."""
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -14,10 +13,15 @@ from .addresses import below_prefix, note_root_path
 from .concurrency import detached
 from .conf import conf
 from .consumers.base import UnknownConsumer
-from .node import daphne, node
-from .node.bearer import request_of
+from .consumers.conversation import ConversationConsumer
+from .consumers.event_stream import EventStream
+from .consumers.follower import Follower
+from .consumers.inbox import InboxConsumer
+from .node import daphne, node, uvicorn
+from .node.bearer import read_bearer, request_of
 from .node.garbage import ignore_loaded
-from .node.http import ASGIApplication, limit_bodies
+from .node.http import ASGIApplication, Receive, Send, find_address, limit_bodies
+from .node.http_origins import allow_origins
 from .node.http_threads import reuse_threads
 from .node.http_turns import take_turns
 from .routing import websocket_urlpatterns
@@ -34,10 +38,32 @@ def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
 
 
 def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
-    """The site's HTTP application, with bodies limited, few requests at once, and threads that are used again.
+    """The site's HTTP application, with bodies limited, few requests at once, threads that are used again, and streams.
     `application` does it; this is for a site that routes by itself.
     """
-    return limit_bodies(take_turns(reuse_threads(http)), max_body)
+    return allow_origins(with_streams(limit_bodies(take_turns(reuse_threads(http)), max_body)))
+
+
+def with_streams(http: ASGIApplication) -> ASGIApplication:
+    """The application, with the chat's event streams: not as views, because a stream is open for hours, and what Django
+    puts around a view would hold it up.
+    """
+    uvicorn.install()
+    consumers = {"api-stream": ConversationConsumer.as_asgi(), "api-inbox-stream": InboxConsumer.as_asgi()}
+
+    async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        note_root_path(scope)
+        is_candidate = scope["method"] == "GET" and scope["path"].endswith("/stream/")
+        match = find_address(scope["path"]) if is_candidate else None
+        if match is None or match.url_name not in consumers:
+            await http(scope, receive, send)
+            return
+        route = {"kwargs": {name: str(value) for name, value in match.kwargs.items()}}
+        follower = Follower() if match.kwargs else None
+        stream = EventStream(SameOrigin(consumers[match.url_name]), follower)
+        await stream(scope | {"url_route": route}, receive, send)
+
+    return wrapped
 
 
 def websocket() -> Any:
@@ -50,7 +76,8 @@ def websocket() -> Any:
 
 
 class SameOrigin:
-    """Refuses sockets of other sites' pages with HTTP 403: a browser sends its cookies whichever page opens the socket.
+    """Refuses sockets and streams of other sites' pages with HTTP 403: a browser sends its cookies whichever page opens
+    them. With a token, cookies are ignored, so the origin does not matter.
 
     The rule is Django's for forms: the page's origin is the scheme, host, and port to which the request was sent, which
     ALLOWED_HOSTS must contain, or it is in CSRF_TRUSTED_ORIGINS. A client without an Origin header is not a browser
@@ -61,9 +88,7 @@ class SameOrigin:
         self._app = app
         self._csrf = CsrfViewMiddleware(lambda _: HttpResponse())
 
-    async def __call__(
-        self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         note_root_path(scope)
         # Channels' router refuses a path that does not begin with `root_path`, but many proxies remove it.
         path = scope.get("path_remaining", scope["path"])
@@ -80,7 +105,9 @@ class SameOrigin:
         except DisallowedHost as error:
             logger.warning("Refused a socket. %s", error)
             return False
-        if "HTTP_ORIGIN" not in request.META or self._csrf._origin_verified(request):  # type: ignore[attr-defined]
+        if "HTTP_ORIGIN" not in request.META or read_bearer(scope["headers"]) is not None:
+            return True
+        if self._csrf._origin_verified(request):  # type: ignore[attr-defined]
             return True
         logger.warning(
             "Refused a socket of a page at %a, because the request was sent to %a. If that page is yours, the proxy "
@@ -99,9 +126,7 @@ def open_node() -> None:
     detached(here.open_soon(), here.tasks.optional)
 
 
-async def lifespan(
-    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-) -> None:
+async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Servers that have the ASGI lifespan (uvicorn, hypercorn) wait for it; daphne has none, see `node/daphne.py`."""
     while True:
         message = await receive()

@@ -118,6 +118,9 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Dotted path of a function that finds the user of the site's own bearer tokens: it gets a request with an
     `Authorization: Bearer` header that holds no token of the chat, and returns the user, or None."""
 
+    CORS_ORIGINS: tuple[Annotated[str, msgspec.Meta(pattern=r"^https?://[a-z0-9.:\[\]-]+$")], ...] = ()
+    """Origins of other sites whose pages may use the API with a token, such as `https://app.example.org`."""
+
     CANCEL_ON_DISCONNECT: Literal["abandoned", "always", "never"] = "abandoned"
     """When disconnecting stops a run: `abandoned`, if nobody in the conversation is reading any more; `always`, as soon
     as the user who started it disconnects; `never`."""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api import attachments, conversations, invitations, messages, participants, search, token
+from .api import attachments, conversations, invitations, messages, participants, runs, search, stream, token
 from .views import diagram, join, no_script, page, tokens
 
 app_name = "nous_chat"
@@ -19,6 +19,7 @@ urlpatterns = [
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", diagram.diagram, name="diagram"),
     path("api/token/", token.token, name="api-token"),
+    path("api/stream/", stream.stream, name="api-inbox-stream"),
     path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(
@@ -38,9 +39,29 @@ urlpatterns = [
     path("api/conversations/<uuid:conversation_id>/fork/", conversations.fork, name="api-fork"),
     path("api/conversations/<uuid:conversation_id>/messages/", messages.messages, name="api-messages"),
     path(
+        "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/",
+        messages.message,
+        name="api-message",
+    ),
+    path(
+        "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/restore/",
+        messages.restore,
+        name="api-message-restore",
+    ),
+    path(
+        "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/choose/",
+        messages.choose,
+        name="api-message-choose",
+    ),
+    path(
         "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/edits/",
         messages.edits,
         name="api-edits",
     ),
+    path("api/conversations/<uuid:conversation_id>/stream/", stream.stream, name="api-stream"),
+    path("api/conversations/<uuid:conversation_id>/read/", messages.read, name="api-read"),
+    path("api/conversations/<uuid:conversation_id>/runs/", runs.runs, name="api-runs"),
+    path("api/conversations/<uuid:conversation_id>/runs/<uuid:run_id>/stop/", runs.stop, name="api-run-stop"),
+    path("api/conversations/<uuid:conversation_id>/calls/<uuid:call_id>/decide/", runs.decide, name="api-decide"),
     path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),
 ]

@@ -16,7 +16,7 @@ from ..store import StartedRun
 
 @dataclass(frozen=True)
 class Caller:
-    """A user in a conversation, at one edge: a socket, or the form without JavaScript.
+    """A user in a conversation, at one edge: a socket, the HTTP API, or the form without JavaScript.
 
     Actions write, so an edge awaits them through `node.tasks.run_to_completion`.
     """

@@ -1,4 +1,4 @@
-"""Actions on messages: post, edit, delete, restore, choose an alternative."""
+"""Actions on messages: post, edit, delete, restore, choose an alternative, mark as read."""
 
 import logging
 from functools import partial
@@ -115,6 +115,13 @@ async def edit(caller: Caller, command: commands.MessageEdit) -> None:
             await caller.publish(events.MessageUpdated(message=hidden))
         caller.start(edited.start)
     caller.changed()
+
+
+def mark_read(caller: Caller, command: commands.Read) -> None:
+    """Note how far the caller has read. It is stored after the next heartbeat, unless they may not see the
+    conversation.
+    """
+    caller.node.read_markers.note(caller.conversation_id, caller.user_id, command.seq)
 
 
 async def change(

@@ -126,18 +126,19 @@ def _is_signed_in(request: HttpRequest) -> bool:
     return bool(request.user.is_authenticated)  # loads the user, who is lazy
 
 
-def json_body(request: HttpRequest, kind: type[T]) -> T:
-    """The request's body, decoded and validated as `kind`; an empty body counts as `{}`. Raises Refused."""
+def json_body(request: HttpRequest, kind: type[T], most: int = MAX_BODY) -> T:
+    """The request's body of up to `most` bytes, decoded and validated as `kind`; an empty body counts as `{}`.
+
+    Raises Refused.
+    """
     try:
-        if body_length(request) > MAX_BODY or len(request.body) > MAX_BODY:
+        if body_length(request) > most or len(request.body) > most:
             raise RequestDataTooBig
         return msgspec.json.decode(request.body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise Refused(ErrorCode.INVALID, f"{error}.") from None
     except RequestDataTooBig:  # Django raises it too, from `request.body`
-        raise Refused(
-            ErrorCode.TOO_LARGE, _("Requests can be up to %(size)s.") % {"size": format_size(MAX_BODY)}
-        ) from None
+        raise Refused(ErrorCode.TOO_LARGE, _("Requests can be up to %(size)s.") % {"size": format_size(most)}) from None
     except (RawPostDataException, msgspec.DecodeError, UnicodeError, RecursionError):
         raise Refused(ErrorCode.BAD_JSON, "The body of the request is not valid JSON.") from None
 

@@ -1,4 +1,4 @@
-"""JSON endpoints: a conversation's messages, and the versions of a message from before its edits."""
+"""JSON endpoints: a conversation's messages, what a user does with them, and their versions from before edits."""
 
 from uuid import UUID
 
@@ -6,8 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from msgspec import Struct
 
 from .. import store
-from ..protocol import objects
+from ..actions import messages as actions
+from ..actions.caller import Caller
+from ..node.http import max_message_body
+from ..protocol import commands, events, objects
 from ..store.executor import run_request
+from .command import perform
 from .endpoint import endpoint, json_response, query_int
 
 
@@ -20,8 +24,11 @@ class Edits(Struct, frozen=True):
     edits: list[objects.Edit]
 
 
-@endpoint("GET")
+@endpoint("GET", "POST")
 async def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    if request.method == "POST":
+        send = commands.MessageSend
+        return await perform(request, conversation_id, send, actions.post, status=201, most=max_message_body())
     before = query_int(request, "before", 1, 2**31 - 1)
     limit = query_int(request, "limit", 1, 100) or store.PAGE_SIZE
     return json_response(
@@ -32,3 +39,32 @@ async def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 @endpoint("GET")
 async def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
     return json_response(200, Edits(await run_request(store.list_edits, request.user.pk, conversation_id, message_id)))
+
+
+@endpoint("PATCH", "DELETE")
+async def message(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    if request.method == "DELETE":
+        return await perform(request, conversation_id, commands.MessageDelete, actions.change, message=message_id)
+    edit, most = commands.MessageEdit, max_message_body()
+    return await perform(request, conversation_id, edit, actions.edit, most=most, message=message_id)
+
+
+@endpoint("POST")
+async def restore(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    return await perform(request, conversation_id, commands.MessageRestore, actions.change, message=message_id)
+
+
+@endpoint("POST")
+async def choose(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    return await perform(request, conversation_id, commands.MessageChoose, actions.change, message=message_id)
+
+
+@endpoint("POST")
+async def read(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
+    return await perform(request, conversation_id, commands.Read, _read)
+
+
+async def _read(caller: Caller, command: commands.Read) -> None:
+    await run_request(store.check_membership, caller.user_id, caller.conversation_id)
+    actions.mark_read(caller, command)
+    await caller.reply(events.Ack(ref=command.ref))

@@ -123,8 +123,8 @@ class ConversationConsumer(Socket):
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
                 page, more = await executor.run(store.list_messages, self.user_id, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=page, more=more, ref=ref))
-            case commands.Read(seq=seq, ref=ref):
-                self.node.read_markers.note(self.conversation_id, self.user_id, seq)
+            case commands.Read(ref=ref):
+                messages.mark_read(self._caller, command)
                 await self._acknowledge(ref)
             case commands.Typing(on=on, ref=ref):
                 if self._typing is None:

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from django.conf import settings
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils.translation import get_language_from_path, override
 
 from ..addresses import below_prefix, note_root_path
@@ -22,10 +22,10 @@ from ..store import executor
 from . import bearer, sessions
 
 MAX_BODY = 64 * 1024
-"""The longest body of a request that is neither an upload nor a form, in bytes."""
+"""The longest body of a request that is neither an upload nor holds a message, in bytes."""
 
-FORM_BYTES_PER_CHAR = 12
-"""A character can be four bytes in UTF-8, each of them escaped as `%F0` in a form."""
+BYTES_PER_CHAR = 12
+"""A character can be four bytes in UTF-8, each of them escaped as `%F0` in a form, or two escapes `\\ud83d` in JSON."""
 
 UPLOADS_AT_ONCE = 4
 """How many long bodies of one user a process reads at the same time. Further ones wait unread."""
@@ -81,20 +81,31 @@ def may_be_long(length: int | None) -> bool:
 
 def find_limit(path: str) -> int | None:
     """How many bytes a body may have that is sent to this path; None for any number: the path is not the chat's."""
+    match = find_address(path)
+    if match is None:
+        return _max_other_body
+    if match.url_name == "api-attachments":
+        return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
+    if match.url_name in ("say", "api-messages", "api-message"):
+        return max_message_body()
+    return MAX_BODY
+
+
+def find_address(path: str) -> ResolverMatch | None:
+    """Which of the chat's addresses this path is; None if it is none of them."""
     path = below_prefix(path)
     language = get_language_from_path(path)  # for sites whose URLs begin with one (i18n_patterns)
     try:
         with override(language or settings.LANGUAGE_CODE):
             match = resolve(path)
     except Resolver404:
-        return _max_other_body
-    if "nous_chat" not in match.app_names:
-        return _max_other_body
-    if match.url_name == "api-attachments":
-        return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
-    if match.url_name == "say":
-        return FORM_BYTES_PER_CHAR * conf.MAX_MESSAGE_CHARS + MAX_BODY
-    return MAX_BODY
+        return None
+    return match if "nous_chat" in match.app_names else None
+
+
+def max_message_body() -> int:
+    """How many bytes a request may have that holds a message."""
+    return BYTES_PER_CHAR * conf.MAX_MESSAGE_CHARS + MAX_BODY
 
 
 def read_length(scope: dict[str, Any]) -> int | None:

@@ -108,6 +108,11 @@ class Node:
             detached(self.presence.run(), self.tasks.watching)
             daphne.drain_at_shutdown(self.process, self.drain)
 
+    async def announce_end(self) -> None:
+        """Send browsers elsewhere, because this process is about to end. New sockets are turned away from now on."""
+        self.process.draining = True
+        await self.hub.restart(ANNOUNCE_TIMEOUT)
+
     async def drain(self, seconds: float) -> None:
         """End this process's work: send browsers elsewhere, leave runs that have not begun to other processes, give
         running answers `seconds` to finish, then cancel them and write their ends. Writes that the database does not
@@ -117,7 +122,7 @@ class Node:
         self.process.draining = True
         for task in tasks.optional:
             task.cancel()
-        await self.hub.restart(ANNOUNCE_TIMEOUT)
+        await self.announce_end()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.presence.close(), ANNOUNCE_TIMEOUT)
         self.supervisor.close_queue()

@@ -120,7 +120,7 @@ class _Envelope(Struct):
 
 
 def parse(frame: str | None) -> AnyCommand:
-    """A frame's text as a command. Raises Refused, with the frame's `ref` if that could be read.
+    """A frame of a socket as a command. Raises Refused, with the frame's `ref` if that could be read.
 
     `frame` is None for a binary frame.
     """
@@ -131,6 +131,11 @@ def parse(frame: str | None) -> AnyCommand:
             ErrorCode.TOO_LARGE,
             _("This is too long. You can send up to %(most)s characters.") % {"most": format_number(MAX_FRAME_CHARS)},
         )
+    return decode(frame)
+
+
+def decode(frame: str) -> AnyCommand:
+    """A frame's text as a command, however long it is. Raises Refused."""
     try:
         command = _decoder.decode(frame)
     except msgspec.ValidationError as error:

@@ -38,8 +38,10 @@ _HTTP_STATUS = {
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.CONFLICT: 409,
+    ErrorCode.RUN_OVER: 409,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.BUDGET: 429,
     ErrorCode.BUSY: 503,
     ErrorCode.UNAVAILABLE: 503,
 }

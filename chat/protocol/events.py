@@ -209,6 +209,11 @@ EVENTS: tuple[type[Event], ...] = AnyEvent.__args__
 _encoder = msgspec.json.Encoder()
 
 
+def kind_of(text: str) -> str:
+    """The `type` of a frame that `encode` made, which stands first."""
+    return text[9 : text.index('"', 9)]
+
+
 def encode(event: Event) -> str:
     """The text of the event's frame."""
     return _encoder.encode(event).decode()

@@ -33,8 +33,8 @@ from .run_queue import RunQueue
 logger = logging.getLogger("nous_chat.runs")
 
 NO_SOCKET = "no socket"
-"""Launcher of unattended runs: those of the no-JavaScript form and of the site's code. There is no socket to watch, so
-they are never treated as abandoned.
+"""Launcher of unattended runs: those started over HTTP, by the API or the form without JavaScript, and those of the
+site's code. There is no socket to watch, so they are never treated as abandoned.
 """
 
 

@@ -182,8 +182,8 @@ def test_a_process_reads_only_some_long_bodies_of_one_user_at_a_time(monkeypatch
     reading: list[int] = []
     path = "/chat/api/conversations/00000000-0000-0000-0000-000000000000/attachments/"
 
-    async def find_user(_: Any, cookie: str) -> str:
-        return cookie
+    async def find_user(_: Any, scope: dict[str, Any]) -> Any:
+        return dict(scope["headers"])[b"cookie"]
 
     monkeypatch.setattr("chat.node.http.executor.run_request", find_user)
 

@@ -59,6 +59,8 @@ attachment:unsent        DELETE  401       404      404    404    204+  404     
 diagram                  GET     200       200      200    200    200   200     200     200         200
 diagram                  HEAD    200       200      200    200    200   200     200     200         200
 api-token                GET     401       200      200    200    200   200     200     401         200
+api-inbox-stream         GET     401       501      501    501    501   501     501     401         501
+api-stream               GET     401       501      501    501    501   501     501     401         501
 api-search               GET     401       200      200    200    200   200     200     401         200
 api-participants         GET     401       404      200    200    200   404     404     401         404
 api-participants         POST    401       404      403    403    201+  404     404     401         404
@@ -81,10 +83,21 @@ api-conversation         DELETE  401       404      403    403    204+  404     
 api-restore              POST    401       404      200    200    200   404     200+    401         404
 api-fork                 POST    401       404      403    201+   201+  404     404     401         404
 api-messages             GET     401       404      200    200    200   404     404     401         404
+api-messages             POST    401       404      403    201+   201+  404     404     401         404
+api-message              PATCH   401       404      403    403    200+  404     404     401         404
+api-message              DELETE  401       404      403    403    200+  404     404     401         404
+api-message-restore      POST    401       404      403    200    200   404     404     401         404
+api-message-choose       POST    401       404      403    409    409   404     404     401         404
+api-read                 POST    401       404      200    200    200   404     404     401         404
+api-runs                 POST    401       404      403    409    409   404     404     401         404
+api-run-stop             POST    401       404      403    403    200+  404     404     401         404
+api-decide               POST    401       404      403    403    200+  404     404     401         404
 api-edits                GET     401       404      200    200    200   404     404     401         404
 api-attachments          POST    401       404      403    201+   201+  404     404     401         404
 """
-"""Addresses by their names in chat/urls.py, some with a variant after a colon. Every other method is a 405."""
+"""Addresses by their names in chat/urls.py, some with a variant after a colon. Every other method is a 405. These are
+views, so streams have no rules here: tests/consumers/test_event_stream.py.
+"""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
@@ -196,6 +209,8 @@ Fields = Callable[[World, str], dict[str, Any]]
 KWARGS: dict[str, Fields] = {
     "conversation_id": lambda world, role: {"conversation_id": world.room.pk},
     "message_id": lambda world, role: {"message_id": world.question.pk},
+    "run_id": lambda world, role: {"run_id": world.run.pk},
+    "call_id": lambda world, role: {"call_id": world.calls[0].pk},
     "invitation_id": lambda world, role: {"invitation_id": world.invitation.pk},
     "token": lambda world, role: {"token": world.token},
     "participant_id": lambda world, role: {
@@ -216,6 +231,10 @@ VARIANTS: dict[str, Fields] = {
 BODIES: dict[tuple[str, str], Fields] = {
     ("tokens", "POST"): lambda world, role: {"form": {"name": "Mine", "scopes": "read", "days": "30"}},
     ("say", "POST"): lambda world, role: {"form": {"text": "Hello", "client_id": str(uuid.uuid4())}},
+    ("api-messages", "POST"): lambda world, role: {"text": "Hello", "client_id": str(uuid.uuid4())},
+    ("api-message", "PATCH"): lambda world, role: {"text": "Changed"},
+    ("api-read", "POST"): lambda world, role: {"seq": 1},
+    ("api-decide", "POST"): lambda world, role: {"decision": "reject"},
     ("api-attachments", "POST"): lambda world, role: {"form": {"file": ContentFile(b"text", name="a.txt")}},
     ("api-participants", "POST"): lambda world, role: {"username": "newcomer"},
     ("api-participant", "PATCH"): lambda world, role: {"role": "viewer"},
