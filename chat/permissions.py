@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
 from django.utils.module_loading import import_string
 
 from .conf import Budget, conf
-from .models import Message, Participant, Run
+from .models import Conversation, Message, Participant, Run
 
 
 class Permissions:
@@ -20,9 +22,23 @@ class Permissions:
     call `can_see` for every conversation. Never wait for a network: all sockets share the thread that calls these.
     """
 
+    def can_use(self, user: Any) -> bool:
+        """Use the chat at all: its pages, sockets, and addresses. Asked before everything else."""
+        return bool(user.is_active)
+
+    def can_create(self, user: Any) -> bool:
+        """Create conversations, and fork them."""
+        return True
+
     def can_see(self, participant: Participant) -> bool:
         """Read the conversation, and have it in the list."""
         return participant.user.is_active
+
+    def visible(self, user: Any, conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
+        """Those of these conversations that the user can see, for lists and search results. A class that overrides it
+        is not asked `can_see` for each row there, so both have to say the same.
+        """
+        return conversations
 
     def can_post(self, participant: Participant) -> bool:
         """Write, edit and restore messages, choose alternatives, and fork."""
@@ -82,3 +98,35 @@ def _policy(path: str) -> Permissions:
 def policy() -> Permissions:
     """An instance of the site's permissions class."""
     return _policy(conf.PERMISSIONS)
+
+
+def can_see(participant: Participant) -> bool:
+    """Whether a participant may use the chat and see their conversation."""
+    rules = policy()
+    return rules.can_use(participant.user) and rules.can_see(participant)
+
+
+def is_listed(participant: Participant) -> bool:
+    """The same for a row that `visible_to` has found."""
+    return _is_set_based() or can_see(participant)
+
+
+def visible_to(user_id: Any) -> Q:
+    """The participations of a user that lists and search results may show, if the site's class says so with a query;
+    else all of them.
+    """
+    if not _is_set_based():
+        return Q()
+    user = get_user_model()._default_manager.filter(pk=user_id).first()
+    if user is None or not policy().can_use(user):
+        return Q(pk__in=())
+    return Q(conversation__in=policy().visible(user, Conversation.objects.order_by()).values("pk"))
+
+
+def asks_can_use() -> bool:
+    """Whether the site decides who may use the chat. If not, every active user may."""
+    return type(policy()).can_use is not Permissions.can_use
+
+
+def _is_set_based() -> bool:
+    return type(policy()).visible is not Permissions.visible

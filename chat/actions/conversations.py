@@ -14,10 +14,15 @@ from ..store import executor
 
 
 async def create(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
-    """Create a conversation that `user` owns. `agent` is a slug; None means the site's default agent."""
-    created = await executor.run_request(store.create_conversation, user, title, agent)
+    """Create a conversation that `user` owns, if they may. `agent` is a slug; None means the site's default agent."""
+    created = await executor.run_request(_create, user, title, agent)
     await inbox.announce_to([user.pk], created.id)
     return created
+
+
+def _create(user: Any, title: str, agent: str | None) -> objects.Conversation:
+    store.check_can_create(user)
+    return store.create_conversation(user, title, agent)
 
 
 async def change(user_id: Any, conversation_id: UUID, changes: store.ConversationChanges) -> objects.Conversation:

@@ -29,6 +29,7 @@ from ..concurrency import outside_transaction
 from ..i18n import format_size
 from ..node import bearer, node
 from ..node.http import MAX_BODY
+from ..permissions import asks_can_use, policy
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..store.executor import run_request
 from ..turns import client
@@ -76,6 +77,8 @@ async def _respond(
     try:
         response = await _authenticate(request)
         if response is None:
+            if asks_can_use() and not await run_request(policy().can_use, request.user):
+                raise Refused(ErrorCode.FORBIDDEN, _("You can't use this chat."))
             client.set(request.user.pk)  # in the queue, all sessions of a user are one client
             count(request.user.pk)
             response = await view()

@@ -23,6 +23,7 @@ from .. import i18n, metrics, ratelimit, store
 from ..concurrency import cancel_and_wait, now
 from ..node import node
 from ..node.bearer import missing_scope
+from ..permissions import asks_can_use, policy
 from ..protocol import commands, events, objects
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..ratelimit import too_many_requests
@@ -285,6 +286,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         except Refused as refused:
             await self._refuse(None, refused)
             raise Closed(4401 if refused.code == ErrorCode.UNAUTHORIZED else 4403) from None
+        if asks_can_use() and not await executor.run(policy().can_use, found.user):
+            raise Closed(4403)
         self.user_id, self.person = found.user.pk, objects.Person.of(found.user)
         # Not `found`: the user is a large row, and there are many sockets.
         self._session, self._reauthenticate = found.session, found.authenticate
@@ -438,7 +441,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             return
         if not found.signed_in:
             self.close(4401)
-        elif self.reads is not None and found.role is None:
+        elif not found.may_use or (self.reads is not None and found.role is None):
             self.close(4403)
         elif found.role != self._role:
             self.resnapshot()

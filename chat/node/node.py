@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError
 from .. import engine
 from ..concurrency import TaskSets, detached, now, serve_in_this_loop
 from ..ratelimit import Buckets, SocketBucket, TypingBucket
-from ..realtime import inbox
+from ..realtime import inbox, site_signals
 from ..realtime.hub import Hub
 from ..realtime.mailbox import Away, Mailbox, mailbox
 from ..realtime.outages import Outages
@@ -132,6 +132,7 @@ class Node:
         self.process.give_up()
         await _wait(tasks.writing, WRITE_TIMEOUT)
         await _wait(tasks.optional, WRITE_TIMEOUT)
+        await _wait(site_signals.sending, WRITE_TIMEOUT)
         while tasks.watching:
             for task in tasks.watching:
                 task.cancel()

@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from ..protocol import events
-from . import layer
+from . import layer, site_signals
 from .layer import LayerMessage
 
 
@@ -58,6 +58,7 @@ async def publish(group: str, event: events.Event) -> None:
     elif isinstance(event, events.RunFinished):
         message["over"] = event.run.hex
     await layer.send_to_group(group, message)
+    await site_signals.send(event)
 
 
 async def reply(channel: str, event: events.Event) -> None:

@@ -28,7 +28,7 @@ from .access import Access, check_access
 from .alternatives import choose_alternative
 from .approvals import CallDecision, await_approval, call_key, decide_call, expire_approvals, sanitize_call, save_calls
 from .attachments import AttachmentFile, delete_unsent_attachment, delete_unused_file, get_attachment, upload_attachment
-from .base import PAGE_SIZE
+from .base import PAGE_SIZE, check_can_create
 from .budgets import charge_run, check_run_budgets
 from .conversation_settings import ConversationChanges, change_conversation
 from .conversations import (
@@ -134,6 +134,7 @@ __all__ = [
     "change_role",
     "charge_run",
     "check_access",
+    "check_can_create",
     "check_membership",
     "check_run_budgets",
     "choose_alternative",

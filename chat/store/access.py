@@ -7,16 +7,19 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from msgspec import Struct
 
 from ..models import Participant
-from ..permissions import policy
+from ..permissions import can_see, policy
 from .rooms import allows
 from .sessions import is_valid, session_store
 
 
 class Access(Struct, frozen=True):
-    """`signed_in`: the session is still this user's. `role` in the conversation, None if the user has no access."""
+    """`signed_in`: the session is still this user's. `role` in the conversation, None if the user has no access.
+    `may_use`: the site lets them use the chat.
+    """
 
     signed_in: bool
     role: str | None
+    may_use: bool = True
 
 
 def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | None) -> Access:
@@ -28,13 +31,13 @@ def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | 
         row = found.filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None).first()
         if row is None:
             return Access(True, None)
-        user, role = row.user, row.role if policy().can_see(row) else None
+        user, role = row.user, row.role if can_see(row) else None
         if not allows(row):  # by its rule, they are no participant of this room any more
             row.delete()
             role = None
     if user is None or not user.is_active:
         return Access(False, None)
-    return Access(session_key is None or _session_belongs_to(session_key, user), role)
+    return Access(session_key is None or _session_belongs_to(session_key, user), role, policy().can_use(user))
 
 
 def _session_belongs_to(session_key: str, user: Any) -> bool:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..models import Conversation, Message, Participant, ToolCall
-from ..permissions import policy
+from ..permissions import can_see, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .prepared import Param, Select, Update, insert
@@ -31,7 +31,7 @@ REACHABLE = Q(shown=True) | Q(alternative_of__isnull=False)
 def get_membership(user_id: Any, conversation_id: UUID) -> Participant:
     """The user's membership in a conversation. Raises Refused(NOT_FOUND) if there is none, or they may not see it."""
     row = _MEMBERSHIP.first(user=user_id, conversation=conversation_id)
-    if row is None or not policy().can_see(row):
+    if row is None or not can_see(row):
         raise conversation_not_found()
     return row
 
@@ -66,6 +66,12 @@ def check_can_post(participant: Participant) -> None:
     """Raises Refused(FORBIDDEN) if the participant may only read."""
     if not policy().can_post(participant):
         raise Refused(ErrorCode.FORBIDDEN, _("You can read this conversation but not write in it."))
+
+
+def check_can_create(user: Any) -> None:
+    """Raises Refused(FORBIDDEN) if the user may not create conversations."""
+    if not policy().can_create(user):
+        raise Refused(ErrorCode.FORBIDDEN, _("You can't create conversations."))
 
 
 def writers_of(conversation: Any) -> QuerySet[Participant]:

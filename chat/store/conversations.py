@@ -12,7 +12,7 @@ from msgspec import Struct
 from .. import agents
 from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
-from ..permissions import policy
+from ..permissions import is_listed, visible_to
 from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
 from ..times import to_row
@@ -53,11 +53,12 @@ def list_conversations(user_id: Any, before: datetime | None = None) -> tuple[li
     the first part holds them all.
     """
     mine = Participant.objects.filter(user=user_id, conversation__deleted_at=None, conversation__listed=True)
+    mine = mine.filter(visible_to(user_id))
     if before is not None:
         mine = mine.filter(pinned=False, conversation__updated_at__lt=to_row(before))
     mine = with_unread(mine.select_related("user", "conversation"))
     found: list[Any] = list(mine.order_by("-pinned", "-conversation__updated_at", "pk")[: MAX_LISTED + 1])
-    visible = [participant for participant in found[:MAX_LISTED] if policy().can_see(participant)]
+    visible = [participant for participant in found[:MAX_LISTED] if is_listed(participant)]
     rows = _with_list_fields().in_bulk([participant.conversation_id for participant in visible])
     listed = [
         _make_object(rows[participant.conversation_id], objects.Yours.of(participant, participant.unread))

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..conf import conf
 from ..models import Conversation, Participant
-from ..permissions import policy
+from ..permissions import can_see, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import conversation_not_found, lock_if_exists, lock_membership
@@ -52,7 +52,7 @@ def restore_conversation(user_id: Any, conversation_id: UUID) -> objects.Convers
     lock_if_exists(conversation_id)  # or it could be deleted again between the update and the answer
     rows = Participant.objects.select_related("user", "conversation")
     participant = rows.filter(user=user_id, conversation=conversation_id).first()
-    if participant is None or not policy().can_see(participant):
+    if participant is None or not can_see(participant):
         raise conversation_not_found()
     deleted_at = participant.conversation.deleted_at
     if deleted_at is not None:

@@ -37,8 +37,10 @@ REQUEST_THREADS = 4
 STORAGE_THREADS = 4
 """How many files are read or written at the same time, one of each client. Further ones wait: storages may be slow."""
 
-CONNECTIONS = 1 + 1 + REQUEST_THREADS + STORAGE_THREADS
-"""How many connections to each database a process opens here: for the queue, urgent work, requests, and uploads."""
+CONNECTIONS = 1 + 1 + 1 + REQUEST_THREADS + STORAGE_THREADS
+"""How many connections to each database a process opens here: for the queue, urgent work,
+receivers of signals, requests, and uploads.
+"""
 
 MAX_TOGETHER = 50
 """How many items one unit of work of `run_together` reads."""
@@ -76,7 +78,7 @@ class Threads:
         If synchronous code waits for this event loop (a test client, a command, WSGI), `work` runs in its thread,
         because it may have a transaction open.
         """
-        if _inside_job.get() or _has_synchronous_caller():
+        if _inside_job.get() or has_synchronous_caller():
             call = sync_to_async(_contain)
         else:
             call = sync_to_async(_contain_here, thread_sensitive=False, executor=self._pool)
@@ -87,7 +89,8 @@ class Threads:
             _inside_job.reset(token)
 
 
-def _has_synchronous_caller() -> bool:
+def has_synchronous_caller() -> bool:
+    """Whether synchronous code waits for this event loop, which ends when it has what it waits for."""
     return asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
 
 
@@ -109,6 +112,7 @@ def _own_connection(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
 
 _queue_thread = Threads("queue", 1)
 _urgent_thread = Threads("urgent", 1)
+_receivers_thread = Threads("receivers", 1)
 _request_threads = Threads("request", REQUEST_THREADS)
 _storage_threads = Threads("storage", STORAGE_THREADS)
 
@@ -191,6 +195,11 @@ async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     return await _with_retries(_request_threads.run, work, *args, **kwargs)
 
 
+async def run_receivers(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work`, which calls receivers of signals, after all that was given here before it, apart from the rest."""
+    return await _receivers_thread.run(work, *args, **kwargs)
+
+
 async def run_storage(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `work` that reads or writes a file, apart from everything else: a storage that hangs holds up files only.
 
@@ -233,7 +242,7 @@ async def _with_retries(
 
 async def release_connection() -> None:
     """Give the connection of this request's thread back to the site's pool before the request waits for other work."""
-    if not _has_synchronous_caller():
+    if not has_synchronous_caller():
         await sync_to_async(close_old_connections)()
 
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
 from .alternatives import copy_parts
-from .base import REACHABLE, check_can_post, get_membership, message_not_found, run_in_progress
+from .base import REACHABLE, check_can_create, check_can_post, get_membership, message_not_found, run_in_progress
 from .quotas import check_copied_files
 from .search import copy_index, set_title
 from .unit_of_work import unit_of_work
@@ -31,6 +31,7 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     """
     participant = get_membership(user_id, conversation_id)
     check_can_post(participant)
+    check_can_create(participant.user)
     source = participant.conversation
     last = Message.objects.filter(REACHABLE, conversation=source, pk=message_id, deleted_at=None).first()
     if last is None:

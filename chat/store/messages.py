@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ..conf import conf
 from ..i18n import format_number
 from ..models import Attachment, Conversation, Message, Participant, Run
-from ..permissions import policy
+from ..permissions import can_see, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .attachments import attach_files
@@ -80,7 +80,7 @@ def post_message(
     """
     lock_if_exists(conversation_id)
     participant = _POSTING.first(user=user_id, conversation=conversation_id, client_id=client_id)
-    if participant is None or not policy().can_see(participant):
+    if participant is None or not can_see(participant):
         raise conversation_not_found()
     conversation = participant.conversation
     if participant.earlier is not None:

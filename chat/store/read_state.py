@@ -8,7 +8,7 @@ from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, W
 from django.db.models.functions import Coalesce, Greatest
 
 from ..models import Message, Participant
-from ..permissions import policy
+from ..permissions import can_see
 from ..protocol import objects
 from .unit_of_work import unit_of_work
 
@@ -49,7 +49,6 @@ def with_state(participants: QuerySet[Participant]) -> QuerySet[Participant]:
 
 def make_states(rows: Iterable[Any]) -> dict[tuple[UUID, Any], objects.Yours]:
     """The same as `list_states`, of participants that are read already."""
-    can_see = policy().can_see
     return {(row.conversation_id, row.user_id): objects.Yours.of(row, row.unread) for row in rows if can_see(row)}
 
 
@@ -64,7 +63,7 @@ def mark_read(conversation_id: UUID, read: Mapping[Any, int]) -> list[Any]:
     positions: dict[int, list[int]] = {}
     for row in rows.select_related("user", "conversation"):
         seq = min(read[row.user_id], row.conversation.last_seq)
-        if row.last_read < seq and policy().can_see(row):
+        if row.last_read < seq and can_see(row):
             moved.append(row.user_id)
             positions.setdefault(seq, []).append(row.pk)
     if moved:

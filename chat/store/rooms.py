@@ -16,6 +16,7 @@ from .. import agents, rooms
 from ..conf import conf
 from ..models import Conversation, Participant
 from ..models.conversations import MAX_TITLE_CHARS
+from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import lock_conversation, lock_if_exists
@@ -62,7 +63,7 @@ def enter_room(user: Any, obj: models.Model) -> OpenedRoom | None:
     for a user who may see it. Raises Refused if it is full, and LookupError if the object's model is not registered.
     """
     rule, key = rooms.rule_of(obj), rooms.key_of(obj)
-    role = rooms.role_of(user, (rule, obj))
+    role = _role_of(user, (rule, obj))
     if role is not None:
         return _set_role(user, make_room(obj), role)
     row = Conversation.objects.filter(content_type=key.content_type, object_id=key.object_id, deleted_at=None).first()
@@ -78,21 +79,21 @@ def reenter_room(user_id: Any, conversation_id: UUID) -> OpenedRoom | None:
     found = rooms.find_object(row)
     if found is not None:
         _describe(row, *found)
-    return _set_role(user, row, rooms.role_of(user, found)) if user is not None else None
+    return _set_role(user, row, _role_of(user, found)) if user is not None else None
 
 
 def recheck_rooms(user: Any) -> list[OpenedRoom]:
     """Ask the rules again for all rooms that a user is in."""
     rows = Participant.objects.filter(user=user.pk, conversation__deleted_at=None)
     inside = rows.exclude(conversation__content_type=None).select_related("conversation")
-    roles = [(row.conversation, rooms.role_of(user, rooms.find_object(row.conversation))) for row in inside]
+    roles = [(row.conversation, _role_of(user, rooms.find_object(row.conversation))) for row in inside]
     return [_set_role(user, conversation, role) for conversation, role in roles]
 
 
 def allows(participant: Participant) -> bool:
     """Whether the rule of a room still lets a participant see it. True for conversations that are no rooms."""
     conversation = participant.conversation
-    return not conversation.is_room or rooms.role_of(participant.user, rooms.find_object(conversation)) is not None
+    return not conversation.is_room or _role_of(participant.user, rooms.find_object(conversation)) is not None
 
 
 def leave_object(obj: models.Model) -> tuple[UUID, DeletedConversation] | None:
@@ -110,6 +111,12 @@ def leave_object(obj: models.Model) -> tuple[UUID, DeletedConversation] | None:
             hidden = hide_conversation(room, None)
         Conversation.objects.filter(pk=room.pk).update(content_type=None, object_id="", object_url="")
     return None if hidden is None else (room.pk, hidden)
+
+
+def _role_of(user: Any, found: tuple[rooms.Room, Any] | None) -> str | None:
+    """What the rule says, for users who may use the chat at all."""
+    role = rooms.role_of(user, found)
+    return role if role is not None and policy().can_use(user) else None
 
 
 def _describe(row: Conversation, rule: rooms.Room, obj: Any) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from .. import fulltext
 from ..models import Conversation, Message, Participant, Passage
-from ..permissions import policy
+from ..permissions import is_listed, visible_to
 from ..protocol import objects
 from .prepared import insert
 
@@ -86,8 +86,10 @@ def search_conversations(user_id: Any, query: str, before: int | None) -> Search
     # Only the ids first, so that the database does not carry the texts along while it sorts.
     ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: PAGE_SIZE + 1])
     found = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author").order_by("-pk")
-    mine = Participant.objects.filter(user=user_id, conversation__in={row.conversation_id for row in found})
-    visible = {row.conversation_id for row in mine.select_related("user", "conversation") if policy().can_see(row)}
+    mine = Participant.objects.filter(
+        visible_to(user_id), user=user_id, conversation__in={row.conversation_id for row in found}
+    )
+    visible = {row.conversation_id for row in mine.select_related("user", "conversation") if is_listed(row)}
     results = [
         objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE_SIZE] if row.conversation_id in visible
     ]

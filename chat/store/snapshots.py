@@ -12,7 +12,7 @@ from django.db.models import OuterRef, Subquery
 from msgspec.structs import replace
 
 from ..models import Conversation, Participant, Run
-from ..permissions import policy
+from ..permissions import can_see
 from ..protocol import events, objects
 from ..protocol.errors import Refused
 from .base import conversation_not_found
@@ -42,7 +42,6 @@ def read_snapshots(readers: Sequence[tuple[Any, UUID]]) -> list[events.Snapshot 
     conversations = _read_conversations({conversation_id for _, conversation_id in readers})
     people = _read_participants(conversations)
     memberships = [people.get(conversation_id, {}).get(user_id) for user_id, conversation_id in readers]
-    can_see = policy().can_see
     entered = {row.pk: row for row in memberships if row is not None and can_see(row) and allows(row)}
     opened = {row.conversation_id: row.conversation for row in entered.values()}
     users = {user_id: row.user for key in opened for user_id, row in people[key].items()}

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -44,7 +45,10 @@ def conversations(request: HttpRequest) -> HttpResponse:
 async def create_conversation(request: HttpRequest) -> HttpResponse:
     """The form of the list. Leads to the new conversation."""
     user = await request.auser()
-    created = await node.current().tasks.run_to_completion(conversation_actions.create(user))
+    try:
+        created = await node.current().tasks.run_to_completion(conversation_actions.create(user))
+    except Refused as refused:  # they may not create any
+        raise PermissionDenied(str(refused)) from None
     return redirect(created.url)
 
 

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .. import ratelimit
+from ..permissions import asks_can_use, policy
 from ..protocol.errors import ErrorCode, Refused
 from ..store import executor
 
 
 def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator of a view for signed-in users, synchronous or asynchronous. Goes below `login_required`.
+    """Decorator of a view for signed-in users, synchronous or asynchronous. Goes below `login_required`. Users who may
+    not use the chat get 403.
 
     An asynchronous one begins without the database connection that its thread needed to find the user, because it waits
     for other work; its `request.auser()` is loaded.
@@ -23,6 +26,8 @@ def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(view)
     def in_thread(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not policy().can_use(request.user):
+            raise PermissionDenied
         try:
             ratelimit.check(request.user.pk)
         except Refused as refused:
@@ -31,8 +36,11 @@ def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(view)
     async def on_loop(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        user = await request.auser()
+        if asks_can_use() and not await sync_to_async(policy().can_use)(user):
+            raise PermissionDenied
         try:
-            ratelimit.check((await request.auser()).pk)
+            ratelimit.check(user.pk)
         except Refused as refused:
             return await sync_to_async(rate_limited_response)(request, refused.retry_after)
         await executor.release_connection()
