@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .api import attachments, conversations, invitations, messages, participants, runs, search, stream, token
+from .api import attachments, conversations, invitations, messages, participants, runs, schema, search, stream, token
 from .views import diagram, join, no_script, page, tokens
 
 app_name = "nous_chat"
@@ -19,6 +19,8 @@ urlpatterns = [
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", diagram.diagram, name="diagram"),
     path("api/token/", token.token, name="api-token"),
+    path("api/openapi.json", schema.openapi, name="api-openapi"),
+    path("api/asyncapi.json", schema.asyncapi, name="api-asyncapi"),
     path("api/stream/", stream.stream, name="api-inbox-stream"),
     path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),

@@ -59,6 +59,8 @@ attachment:unsent        DELETE  401       404      404    404    204+  404     
 diagram                  GET     200       200      200    200    200   200     200     200         200
 diagram                  HEAD    200       200      200    200    200   200     200     200         200
 api-token                GET     401       200      200    200    200   200     200     401         200
+api-openapi              GET     200       200      200    200    200   200     200     200         200
+api-asyncapi             GET     200       200      200    200    200   200     200     200         200
 api-inbox-stream         GET     401       501      501    501    501   501     501     401         501
 api-stream               GET     401       501      501    501    501   501     501     401         501
 api-search               GET     401       200      200    200    200   200     200     401         200

@@ -1,0 +1,102 @@
+"""What each address of the API takes and answers: the facts behind `openapi.json`, in one table."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from .. import store
+from ..protocol import commands, objects
+from . import conversations, invitations, messages, participants
+from .command import Acknowledged
+
+
+class Csrf(Struct, frozen=True):
+    csrf: str
+    user: str
+
+
+class CommandBody(Struct, frozen=True):
+    """The body of a command over HTTP: its fields, but for its `type` and for those that the address holds."""
+
+    command: type[commands.Command]
+    without: tuple[str, ...] = ()
+
+
+class Operation(Struct, frozen=True):
+    summary: str
+    answer: Any = None
+    """The type of the answer; None for an empty one."""
+    status: int = 200
+    body: Any = None
+    """The type of the request's body, or a CommandBody; None for none."""
+    query: tuple[str, ...] = ()
+    media: Literal["json", "stream", "file"] = "json"
+    """Of the answer."""
+    form: bool = False
+    """Whether the body is a multipart form with a file."""
+
+
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "attachment": ("attachment_id",),
+    "api-token": (),
+    "api-search": (),
+    "api-conversations": (),
+    "api-inbox-stream": (),
+    "api-participant": ("conversation_id", "participant_id"),
+    "api-invitation": ("conversation_id", "invitation_id"),
+    "api-message": ("conversation_id", "message_id"),
+    "api-message-restore": ("conversation_id", "message_id"),
+    "api-message-choose": ("conversation_id", "message_id"),
+    "api-edits": ("conversation_id", "message_id"),
+    "api-run-stop": ("conversation_id", "run_id"),
+    "api-decide": ("conversation_id", "call_id"),
+}
+"""The parameters of the addresses, by their names in chat/urls.py; all others have `conversation_id` alone."""
+
+_ONE = ("message",)
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("api-conversations", "GET"): Operation("List conversations", conversations.Conversations, query=("before",)),
+    ("api-conversations", "POST"): Operation(
+        "Create a conversation", objects.Conversation, 201, conversations.NewConversation
+    ),
+    ("api-conversation", "GET"): Operation("Get a conversation", objects.Conversation),
+    ("api-conversation", "PATCH"): Operation(
+        "Change a conversation", objects.Conversation, body=store.ConversationChanges
+    ),
+    ("api-conversation", "DELETE"): Operation("Delete a conversation", status=204),
+    ("api-restore", "POST"): Operation("Restore a conversation", objects.Conversation),
+    ("api-fork", "POST"): Operation("Copy a conversation", objects.Conversation, 201, conversations.Fork),
+    ("api-stream", "GET"): Operation("Follow a conversation", media="stream"),
+    ("api-inbox-stream", "GET"): Operation("Follow the list of conversations", media="stream"),
+    ("api-messages", "GET"): Operation("List messages", messages.Messages, query=("before", "limit")),
+    ("api-messages", "POST"): Operation("Post a message", Acknowledged, 201, CommandBody(commands.MessageSend)),
+    ("api-message", "PATCH"): Operation("Edit a message", Acknowledged, body=CommandBody(commands.MessageEdit, _ONE)),
+    ("api-message", "DELETE"): Operation("Delete a message", Acknowledged),
+    ("api-message-restore", "POST"): Operation("Restore a message", Acknowledged),
+    ("api-message-choose", "POST"): Operation("Choose an alternative answer", Acknowledged),
+    ("api-edits", "GET"): Operation("List earlier versions of a message", messages.Edits),
+    ("api-read", "POST"): Operation("Mark messages as read", Acknowledged, body=CommandBody(commands.Read)),
+    ("api-runs", "POST"): Operation(
+        "Ask an agent, for another answer or the rest of one", Acknowledged, 201, CommandBody(commands.RunStart)
+    ),
+    ("api-run-stop", "POST"): Operation("Stop a run", Acknowledged),
+    ("api-decide", "POST"): Operation(
+        "Approve or reject a tool call", Acknowledged, body=CommandBody(commands.ToolDecide, ("call",))
+    ),
+    ("api-participants", "GET"): Operation("List participants", participants.Participants),
+    ("api-participants", "POST"): Operation("Add a participant", objects.Participant, 201, participants.NewParticipant),
+    ("api-participant", "PATCH"): Operation("Change a role", objects.Participant, body=participants.NewRole),
+    ("api-participant", "DELETE"): Operation("Remove a participant, or leave", status=204),
+    ("api-invitations", "GET"): Operation("List invitation links", invitations.Invitations),
+    ("api-invitations", "POST"): Operation(
+        "Create an invitation link", objects.Invitation, 201, invitations.NewInvitation
+    ),
+    ("api-invitation", "DELETE"): Operation("Revoke an invitation link", status=204),
+    ("api-attachments", "POST"): Operation("Upload a file", objects.Attachment, 201, form=True),
+    ("attachment", "GET"): Operation("Download a file", media="file"),
+    ("attachment", "DELETE"): Operation("Delete an unsent file", status=204),
+    ("api-search", "GET"): Operation("Search", store.SearchResults, query=("q", "before")),
+    ("api-token", "GET"): Operation("Get a CSRF token", Csrf),
+}
+"""By the name in chat/urls.py, and the method. A test compares it with the table of authorization."""
