@@ -20,9 +20,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .site import Refused, aask, aconversation_for, arecheck, asay, ask, conversation_for, recheck, say
+    from .site import Refused, Rejected, aask, aconversation_for, arecheck, asay, ask, conversation_for, recheck, say
 
-__all__ = ["Refused", "aask", "aconversation_for", "arecheck", "asay", "ask", "conversation_for", "recheck", "say"]
+__all__ = [
+    "Refused",
+    "Rejected",
+    "aask",
+    "aconversation_for",
+    "arecheck",
+    "asay",
+    "ask",
+    "conversation_for",
+    "recheck",
+    "say",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -121,6 +121,14 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     CORS_ORIGINS: tuple[Annotated[str, msgspec.Meta(pattern=r"^https?://[a-z0-9.:\[\]-]+$")], ...] = ()
     """Origins of other sites whose pages may use the API with a token, such as `https://app.example.org`."""
 
+    BEFORE_MODEL: str = ""
+    """Dotted path of a function `(context, text)` that returns the text of a user's message as it is stored and sent to
+    models. If it raises, the message is refused."""
+
+    AFTER_MODEL: str = ""
+    """Dotted path of a function `(context, text)` that returns an answer's text as it is shown. Answers then appear
+    as a whole. If it raises, the answer is withheld."""
+
     CANCEL_ON_DISCONNECT: Literal["abandoned", "always", "never"] = "abandoned"
     """When disconnecting stops a run: `abandoned`, if nobody in the conversation is reading any more; `always`, as soon
     as the user who started it disconnects; `never`."""

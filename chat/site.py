@@ -15,10 +15,11 @@ from asgiref.sync import sync_to_async
 from django.db import models
 from msgspec import Struct
 
-from . import fulltext, store
+from . import fulltext, hooks, store
 from .actions import messages
 from .actions import rooms as room_actions
 from .concurrency import after_commit
+from .hooks import Rejected
 from .models import Conversation
 from .protocol import objects
 from .protocol.errors import Refused
@@ -26,6 +27,7 @@ from .protocol.errors import Refused
 __all__ = [
     "Asked",
     "Refused",
+    "Rejected",
     "aask",
     "aconversation_for",
     "arecheck",
@@ -99,6 +101,7 @@ def _key(conversation: AnyConversation) -> UUID:
 
 def _post(key: UUID, text: str, user: Any, **options: Any) -> store.Posted:
     room_actions.reenter(user.pk, key)
+    text = hooks.check_message(user.pk, key, text)
     words = fulltext.make_index_text(text)
     return store.post_message(user.pk, key, text, uuid4(), None, host="", words=words, **options)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from .. import store
+from .. import hooks, store
 from ..node import node
 from ..protocol import commands, events
 from ..protocol.errors import Refused
@@ -23,19 +23,20 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
     """Store a message, publish it, and start the answers it asks for. Raises Refused."""
     caller.require_running_node()
     supervisor = caller.node.supervisor
+    text = await hooks.acheck_message(caller.user_id, caller.conversation_id, command.text)
     with supervisor.reserve() as host, supervisor.claim_slot() as run_id:
         post_message = partial(
             store.post_message,
             caller.user_id,
             caller.conversation_id,
-            command.text,
+            text,
             command.client_id,
             command.mode,
             host,
             command.reply_to,
             command.agent,
             attachments=command.attachments,
-            words=await store.extract_words(command.text),
+            words=await store.extract_words(text),
             unattended=caller.launcher == NO_SOCKET,
         )
         try:
@@ -77,6 +78,7 @@ async def announce(conversation_id: UUID, posted: store.Posted) -> None:
 
 async def post_elsewhere(user_id: Any, conversation_id: UUID, text: str, client_id: UUID) -> store.Posted:
     """`post` in a process without sockets, such as a WSGI server: another one makes the answer. Raises Refused."""
+    text = await hooks.acheck_message(user_id, conversation_id, text)
     posted = await executor.run_request(
         store.post_message,
         user_id,
@@ -97,16 +99,17 @@ async def edit(caller: Caller, command: commands.MessageEdit) -> None:
     """Change a message's text; with `resend`, replace the answers that follow it. Raises Refused."""
     if command.resend:
         caller.require_running_node()
+    text = await hooks.acheck_message(caller.user_id, caller.conversation_id, command.text)
     with caller.node.supervisor.reserve() as host:
         edited = await executor.run(
             store.edit_message,
             caller.user_id,
             caller.conversation_id,
             command.message,
-            command.text,
+            text,
             command.resend,
             host,
-            words=await store.extract_words(command.text),
+            words=await store.extract_words(text),
         )
         await caller.reply(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
         await caller.explain(command.ref, edited.refused)

@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
     BUSY = "busy"
     BUDGET = "budget"
+    REJECTED = "rejected"
     RATE_LIMITED = "rate_limited"
     INTERNAL = "internal"
 
@@ -36,6 +37,7 @@ class ErrorCode(StrEnum):
 _HTTP_STATUS = {
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.REJECTED: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.CONFLICT: 409,
     ErrorCode.RUN_OVER: 409,

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from django.db import InterfaceError, OperationalError
 from msgspec.structs import replace
 
-from .. import agents, engine, i18n, store
+from .. import agents, engine, hooks, i18n, store
 from ..concurrency import now, own_connections
 from ..graphemes import cut
 from ..models import Run
@@ -108,6 +108,12 @@ class LiveRun:
         self._cancelled: str | None = None
         self._cancel_reason: objects.Failure | None = None
         self._close_timer: asyncio.TimerHandle | None = None
+        self._unchecked: list[str] = []
+        """With AFTER_MODEL: the text so far, which nobody sees before the site has checked it."""
+        self._withheld: objects.Failure | None = None
+        """Why the site does not let the answer be shown."""
+        self._changed = False
+        """Whether the site has changed the answer, so that models must not be sent the original either."""
         self._stuck = False
         """The stream task was cancelled, but does not end."""
         self._over = False
@@ -239,6 +245,10 @@ class LiveRun:
                         self._retry_at = loop.time() + event.seconds
                         self._ready += [*self._coalescer.take(loop.time()), event]
                         self._wake.set()
+                    case engine.TextDelta() | engine.ThinkingDelta() if hooks.checks_answers():
+                        meter.add_output(len(event.text))
+                        if isinstance(event, engine.TextDelta):
+                            self._unchecked.append(event.text)
                     case engine.TextDelta() | engine.ThinkingDelta():
                         meter.add_output(len(event.text))
                         self._coalescer.add(event, loop.time())
@@ -255,6 +265,8 @@ class LiveRun:
                         rejected = before is not None and before.status == "rejected"
                         status = "rejected" if rejected else "failed" if event.failed else "done"
                         self._publish_call(event.id, name=event.name, status=status, result=event.text)
+                    case engine.Finish() if hooks.checks_answers():
+                        return await self._check(event, started)
                     case engine.Finish() | engine.Error():
                         return event
                 if len(self._ready) > MAX_HELD_CALLS:
@@ -265,6 +277,23 @@ class LiveRun:
                     # Let the cancellation happen here: buffered events come without a pause in which it could.
                     await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
+
+    async def _check(self, end: engine.Finish, started: store.StartedRun) -> engine.Finish:
+        """Have the site check the whole text, and show what it returns. Its thinking is never shown."""
+        user_id = None if started.user is None else started.user.pk
+        context = hooks.HookContext(user_id, self.conversation_id, started.agent)
+        text = "".join(self._unchecked) or end.result.refusal or ""
+        if not text:
+            return end
+        checked = await hooks.check_answer(context, text)
+        if isinstance(checked, objects.Failure):
+            self._withheld = checked
+        elif end.result.refusal and not self._unchecked:
+            return engine.Finish(replace(end.result, refusal=checked))
+        else:
+            self._changed = checked != text
+            self._coalescer.add(engine.TextDelta(checked), asyncio.get_running_loop().time())
+        return end
 
     def _enforce_budgets(self) -> None:
         if self._meter is not None and (exceeded := self._meter.exceeded()):
@@ -410,10 +439,13 @@ class LiveRun:
             )
         last = self._stream.result()
         result, error, detail = last.result, None, ""
+        hidden = self._withheld is not None or (self._changed and not result.pending)
         if isinstance(last, engine.Error):
             retry_after, detail = getattr(last.error, "retry_after", None), last.error.detail
             logger.warning("Run %s failed (%s): %s", self.id, last.error.code, detail)
             error = objects.Failure(last.error.code, last.error.translated(i18n.in_site_language), retry_after)
+        elif self._withheld is not None:
+            error = self._withheld
         elif result.refusal and not written.text:
             error = objects.Failure("refused", cut(result.refusal, MAX_REFUSAL_CHARS))
         elif not written.text.strip() and not result.pending and result.messages and result.messages[-1].tool_calls:
@@ -430,7 +462,7 @@ class LiveRun:
             finish_reason=result.finish_reason,
             error=error,
             error_detail=detail,
-            transcript=[*started.transcript, *result.messages],
+            transcript=[] if hidden else [*started.transcript, *result.messages],
             awaits_approval=error is None and bool(result.pending),
             leave_next_to_others=leave_next,
         )

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("runs", ("runs",), "the answers being made in this process"),
     ("realtime", ("realtime",), "who hears what: groups, presence, inboxes"),
     ("store", ("store",), "units of work on the rows"),
+    ("hooks", ("hooks",), "the site's checks of messages and answers"),
     ("process", ("concurrency", "ratelimit"), "background tasks; how often a user may ask"),
     ("protocol", ("protocol",), "commands, events, objects and errors on the wire"),
     ("permissions", ("permissions", "rooms"), "who may do what; a site may replace it, and adds rooms of its objects"),

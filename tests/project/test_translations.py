@@ -94,6 +94,7 @@ def unmarked_sentences(source: str) -> list[str]:
 
 PASSED_ON = {
     "str(refused)",  # marked where it was refused
+    "str(rejected)",  # by the site
     "budget.failure.message",
     "exceeded.message",
     "f'{error}.'",  # from msgspec, about a field

@@ -24,6 +24,7 @@ FAILURES = {
     "host_lost": gettext_noop("The server restarted during this answer. Its last words may be missing."),
     "internal": gettext_noop("Something went wrong on our side. Try again."),
     "shutdown": gettext_noop("The server restarted during this answer."),
+    "withheld": gettext_noop("This answer could not be checked, so it is not shown."),
 }
 """Failures that the chat itself finds: the sentence for each code."""
 
