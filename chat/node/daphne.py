@@ -38,6 +38,10 @@ The others wait in the backlog, so the first ones are served while they wait.
 """
 
 
+_ports: list[Any] = []
+"""Where this process listens."""
+
+
 def install(started: Callable[[], None]) -> None:
     """Make daphne's command use BoundedServer, which calls `started` in its event loop. Has no effect under other
     servers.
@@ -127,6 +131,7 @@ def _server_class(started: Callable[[], None]) -> type:
             super().__init__(*args, **options)
 
         def listen_success(self, port: Any) -> None:
+            _ports.append(port)
             pace_accepts(port)
             super().listen_success(port)
 
@@ -281,6 +286,8 @@ def drain_at_shutdown(process: Process, drain: Callable[[float], Coroutine[Any, 
 
     def before_shutdown() -> Any:
         process.draining = True  # now, before daphne cancels its sockets
+        for port in _ports:  # a proxy sends new connections to the next process then
+            port.stopListening()
         return Deferred.fromFuture(asyncio.ensure_future(drain(conf.DRAIN_SECONDS)))
 
     reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)

@@ -12,7 +12,7 @@ import httpx
 import websockets
 
 from .protocol_client import Frame, Reader
-from .servers import PASSWORD, Site, running
+from .servers import PASSWORD, Server, Site, running
 from .upstream import text
 
 
@@ -192,10 +192,10 @@ class Person:
         return {"X-CSRFToken": self.http.cookies["csrftoken"]}
 
     def connect(
-        self, conversation: str = "", site: Site | None = None, query: str = "", **options: Any
+        self, conversation: str = "", server: Server | None = None, query: str = "", **options: Any
     ) -> websockets.connect:
-        """Connect to a conversation, or to the inbox; with `site`, to another process of the same site."""
-        port = (site or self.site).port
+        """Connect to a conversation, or to the inbox; with `server`, by another process of the same site, or a proxy."""
+        port = (server or self.site).port
         address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "") + query
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         headers = {"Cookie": cookie}
