@@ -26,6 +26,8 @@ class ConversationConsumer(Socket):
 
     _launcher = ""
     """The name of its first mailbox, by which runs know this socket: each snapshot comes with a new mailbox."""
+    _may_read = True
+    """False after a snapshot that nothing was acknowledged for: a `run.ack` makes it true again."""
     _typing: TypingIndicator | None = None
     _reporting: asyncio.Task[None] | None = None
 
@@ -78,10 +80,14 @@ class ConversationConsumer(Socket):
             host = message.get("host", "")  # processes of the version before send none
             self.node.presence.publish_soon(self.conversation_id, host)
         elif self._flow.behind and len(message.get("text", "")) > LIMIT and "run" not in message:
-            # The system takes megabytes from us that nobody reads. A frame or a snapshot of this size is made and sent
-            # only for readers who have shown that they read.
-            self._flow.withhold()
-            metrics.count("frames_withheld")
+            # The system takes megabytes from us that nobody reads. A snapshot in the place of such a frame is made once
+            # for clients that acknowledge nothing, and then only for readers who have shown that they read.
+            if self._may_read:
+                self._may_read = False
+                self.resnapshot()
+            else:
+                self._flow.withhold()
+                metrics.count("frames_withheld")
         elif "run" not in message:
             await super().forward(message)
             if "over" in message:
@@ -114,6 +120,7 @@ class ConversationConsumer(Socket):
                 await executor.run(store.check_membership, self.user_id, self.conversation_id)
                 await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name, ref)
             case commands.RunAck(run=run, seq=seq, ref=ref):
+                self._may_read = True
                 if self._flow.acknowledge(run.hex, seq):
                     if self._flow.needs_snapshot:
                         self.resnapshot()
