@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from ..support import servers
-from ..support.client import Socket, all_said, signed_in
+from ..support.client import Person, Socket, all_said, signed_in
 from ..support.servers import ROOT, Server, Site, Upstream, free_port
 from .test_outages import tuned
 
@@ -48,11 +48,19 @@ def nginx(folder: Path, *ports: int) -> Iterator[Proxy]:
     user = "user root; " if os.geteuid() == 0 else ""  # the folder is root's then
     file = folder / "nginx.conf"
     file.write_text(
-        f"{user}daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\nhttp {{ {temporary}\n{config} }}\n"
+        f"{user}daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
+        f"http {{ {temporary}\n{config} }}\n"
     )
     proxy = Proxy([str(shutil.which("nginx")), "-e", str(folder / "error.log"), "-c", str(file)], port)
     with servers.running(proxy):
         yield proxy
+
+
+async def open_socket(person: Person, proxy: Proxy, conversation: str) -> Socket:
+    """A socket through the proxy, with its snapshot."""
+    socket = Socket(await person.connect(conversation, proxy, origin=proxy.url))
+    await socket.until(lambda: socket.snapshot)
+    return socket
 
 
 def test_a_rolling_restart_leaves_nobody_without_a_process(
@@ -68,23 +76,20 @@ def test_a_rolling_restart_leaves_nobody_without_a_process(
         ):
             conversation = await ada.new_conversation()
             for number in range(2):
-                reader = Socket(await ada.connect(conversation, proxy, origin=proxy.url))
-                await reader.until(lambda reader=reader: reader.snapshot)
+                reader = await open_socket(ada, proxy, conversation)
                 await reader.say(f"Question {number}")
                 await reader.hear("run.delta", 2)
                 old = processes[number]
                 old.process.send_signal(signal.SIGTERM)
-                await asyncio.to_thread(servers.wait_for, lambda old=old: refuses(old.port))
+                await asyncio.to_thread(wait_until_it_refuses, old.port)
                 for _ in range(4):  # whoever comes now, by a page or by a socket, is served at once
                     assert (await pages.get(f"/chat/{conversation}/")).status_code == 200
-                    other = Socket(await ada.connect(conversation, proxy, origin=proxy.url))
-                    await other.until(lambda other=other: other.snapshot)
+                    other = await open_socket(ada, proxy, conversation)
                     await other.hear("run.delta")
                     await other.close()
                 if reader.closed is None:  # the process that ended may have been the other one
                     await reader.close()
-                reader = Socket(await ada.connect(conversation, proxy, origin=proxy.url))
-                await reader.until(lambda reader=reader: reader.snapshot)
+                reader = await open_socket(ada, proxy, conversation)
                 upstream.release()
                 finished = await reader.hear("run.finished")
                 assert (finished["status"], finished["message"]["text"]) == ("completed", all_said(finished))
@@ -96,9 +101,11 @@ def test_a_rolling_restart_leaves_nobody_without_a_process(
         asyncio.run(talk(proxy))
 
 
-def refuses(port: int) -> bool:
-    try:
-        servers.listening(port)
-    except ConnectionRefusedError:
-        return True
-    return False
+def wait_until_it_refuses(port: int) -> None:
+    def refuses() -> bool:
+        try:
+            return not servers.listening(port)
+        except ConnectionRefusedError:
+            return True
+
+    servers.wait_for(refuses)

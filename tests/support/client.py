@@ -194,7 +194,7 @@ class Person:
     def connect(
         self, conversation: str = "", server: Server | None = None, query: str = "", **options: Any
     ) -> websockets.connect:
-        """Connect to a conversation, or to the inbox; with `server`, by another process of the same site, or a proxy."""
+        """Connect to a conversation, or to the inbox; with `server`, to another process of the site, or a proxy."""
         port = (server or self.site).port
         address = f"ws://127.0.0.1:{port}{self.socket_prefix}" + (f"{conversation}/" if conversation else "") + query
         cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
