@@ -30,6 +30,11 @@ class Permissions:
         """Create conversations, and fork them."""
         return True
 
+    def name(self, user: Any) -> str:
+        """The name that others see and models are told: by default the full name if there is one, else the username."""
+        full_name: str = getattr(user, "get_full_name", str)()
+        return full_name or str(user.get_username())
+
     def can_see(self, participant: Participant) -> bool:
         """Read the conversation, and have it in the list."""
         return participant.user.is_active

@@ -159,3 +159,27 @@ def test_lists_ask_a_set_based_rule_once(people: Any, settings: Any, client: Cli
     secret = Conversation.objects.get(title="Secret")
     with refused("not_found"):
         store.list_messages(people["ada"].pk, secret.pk, None, 10)
+
+
+class Nicknames(Permissions):
+    def name(self, user: Any) -> str:
+        return f"{user.get_username().title()} L."
+
+
+def test_people_have_the_names_that_the_site_gives_them(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any
+) -> None:
+    settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.Nicknames", "MODEL": "demo"}
+    Conversation.objects.filter(pk=room.pk).update(answers="off")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            snapshot = await ada.hear("snapshot")
+            assert snapshot["you"]["name"] == "Ada L."
+            assert {each["user"]["name"] for each in snapshot["participants"]} == {"Ada L.", "Bob L."}
+            await ada.say("Hello")
+            assert (await ada.hear("message.created"))["message"]["author"]["name"] == "Ada L."
+
+    scenario(talk)
+    left = store.remove_participant(people["bob"].pk, room.pk, room.participants.get(user=people["bob"]).pk)
+    assert left.notice.text == "Bob L. left."

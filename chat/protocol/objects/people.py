@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from ... import addresses
+from ...permissions import policy
 from ...times import to_wire
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ class Person(Struct, frozen=True):
 
     @classmethod
     def of(cls, user: Any) -> Self:
-        """`user` is a row of the site's user model: its full name if it has one, else its username."""
-        full_name = getattr(user, "get_full_name", str)()
-        return cls(id=str(user.pk), name=full_name or user.get_username())
+        """`user` is a row of the site's user model."""
+        return cls(id=str(user.pk), name=policy().name(user))
 
 
 def person(user: Any | None) -> Person | None:
