@@ -69,7 +69,7 @@ def nous_chat_button(
 
 def _element(context: RequestContext, conversation_id: UUID, history: History) -> dict[str, Any]:
     request = context["request"]
-    element = element_context(request.user.pk, conversation_id, history, show_list=False)
+    element = element_context(request, conversation_id, history, show_list=False)
     return element | {"csrf_token": context.get("csrf_token", ""), "next": request.get_full_path()}
 
 

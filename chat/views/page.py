@@ -40,7 +40,7 @@ def render_page(
             history = read_history(request.user.pk, conversation_id, _before(request))
         except Refused as refused:
             raise Http404(str(refused)) from None
-    context = element_context(request.user.pk, conversation_id, history, show_list=True)
+    context = element_context(request, conversation_id, history, show_list=True)
     return render(request, "nous_chat/chat.html", context | {"problem": problem, "draft": draft}, status=status)
 
 
@@ -65,17 +65,27 @@ def conversation_url(conversation_id: UUID) -> str:
     return addresses.page("conversation", conversation_id)
 
 
+def csp_nonce(request: HttpRequest) -> str:
+    """The nonce that the site's content security policy allows scripts by; "" if it has none. Django 6's middleware and
+    django-csp keep it with the request.
+    """
+    return str(getattr(request, "csp_nonce", None) or getattr(request, "_csp_nonce", None) or "")
+
+
 def _before(request: HttpRequest) -> int | None:
     given = request.GET.get("before", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) <= 9 else None
 
 
-def element_context(user_id: Any, conversation_id: UUID | None, history: History, *, show_list: bool) -> dict[str, Any]:
+def element_context(
+    request: HttpRequest, conversation_id: UUID | None, history: History, *, show_list: bool
+) -> dict[str, Any]:
     """The context of `nous_chat/element.html`: addresses, translated strings, and the history."""
     home = addresses.page("home")
     conversation = history.conversation
     role = conversation.yours.role if conversation and conversation.yours else None
     return {
+        "nonce": csp_nonce(request),
         "api": f"{home}api/",
         "base": home,
         "socket": addresses.sockets(),
@@ -93,7 +103,7 @@ def element_context(user_id: Any, conversation_id: UUID | None, history: History
             "words": i18n.catalogue(),
             "currency": conf.CURRENCY,
             "undo": conf.UNDO_SECONDS,
-            "user": str(user_id),
+            "user": str(request.user.pk),
             "limits": {"message": conf.MAX_MESSAGE_CHARS, "frame": MAX_FRAME_CHARS},
             "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
         },

@@ -213,10 +213,13 @@ def test_hostile_text_from_a_model_stays_text(start_site: StartSite, sign_in: Si
     expect(answer(page).locator("img, script, a")).to_have_count(0)
 
 
-def test_the_element_works_on_a_foreign_page(hosts: Hosts, browser: Any) -> None:
-    site = hosts.start()
+@pytest.mark.parametrize("middleware", [[], ["host.nonces.nonces"]], ids=["plain", "scripts by nonce only"])
+def test_the_element_works_on_a_foreign_page(middleware: list[str], hosts: Hosts, browser: Any) -> None:
+    site = hosts.start({"+MIDDLEWARE": middleware})
     with servers.running(site):
         page = browser.new_page(base_url=site.url)
+        console: list[str] = []
+        page.on("console", lambda message: console.append(message.text))
         page.goto("/enter/")
         page.get_by_label("Email").fill("ada")
         page.get_by_label("Password").fill(servers.PASSWORD)
@@ -229,6 +232,9 @@ def test_the_element_works_on_a_foreign_page(hosts: Hosts, browser: Any) -> None
         ends(page, "completed")
         assert shown(page) == text(20)
         expect(page.get_by_role("button", name="New conversation")).to_have_count(0)
+        page.goto("/talk/")
+        expect(page.get_by_role("button", name="New conversation", exact=True)).to_be_visible()
+        assert not [line for line in console if "Content Security Policy" in line]
         page.close()
 
 
