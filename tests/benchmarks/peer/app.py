@@ -5,8 +5,8 @@ It is written as in Chainlit's guide to OpenAI, with OpenAI's client, because th
 
 import os
 
-import chainlit  # type: ignore[import-not-found]
-from openai import AsyncOpenAI  # type: ignore[import-not-found]
+import chainlit
+from openai import AsyncOpenAI
 
 client = AsyncOpenAI(base_url=f"{os.environ['UPSTREAM']}/v1", api_key="none")
 
