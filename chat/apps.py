@@ -12,5 +12,7 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing them registers the checks and connects the signals.
-        from . import checks, signal_handlers  # noqa: F401
+        from . import checks, database, signal_handlers  # noqa: F401
         from .realtime import revocation  # noqa: F401
+
+        database.install_router()

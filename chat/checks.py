@@ -14,6 +14,7 @@ nous_chat.W012  a budget in money, but a model without a price
 nous_chat.E013  AUTHENTICATE is no function that can be called
 nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E014  a room names an agent or a tool that does not exist
+nous_chat.E016  the database is MySQL, MariaDB, or another one that the chat does not work with
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from . import conf, engine, rooms
+from . import conf, database, engine, rooms
 from .agents import build, environ, model_of
 from .engine.exceptions import MissingKeyError
 from .engine.providers import provider_for
@@ -189,9 +190,19 @@ def check_serving(**_: Any) -> list[CheckMessage]:
 
 @register("nous_chat")
 def check_database(**_: Any) -> list[CheckMessage]:
-    database = settings.DATABASES.get("default", {})
-    options = database.get("OPTIONS", {})
-    if "sqlite3" not in database.get("ENGINE", "") or ":memory:" in str(database.get("NAME", "")):
+    connection = database.connection()
+    if not connection.features.supports_partial_indexes:
+        return [
+            Error(
+                f"The chat does not work with {connection.vendor}, the database {connection.alias!r}: it relies on "
+                "unique indexes with a condition.",
+                hint="Use PostgreSQL or SQLite. DATABASE_ROUTERS can give the chat a database of its own.",
+                id="nous_chat.E016",
+            )
+        ]
+    chosen = settings.DATABASES.get(database.alias(), {})
+    options = chosen.get("OPTIONS", {})
+    if "sqlite3" not in chosen.get("ENGINE", "") or ":memory:" in str(chosen.get("NAME", "")):
         return []
     wal = "journal_mode=wal" in str(options.get("init_command", "")).lower().replace(" ", "")
     if wal and options.get("transaction_mode") == "IMMEDIATE":

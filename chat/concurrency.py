@@ -82,13 +82,18 @@ def serve_in_this_loop() -> None:
 
 
 def after_commit(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Publish something from synchronous code, when its transaction has committed; at once if there is none.
+    """Publish something from synchronous code, when its transactions on all databases have committed; at once if there
+    are none.
 
     `work` runs in the event loop that serves this process, which nobody waits for. In a process without one, such as a
     command or a worker of a task queue, it runs in a loop of its own before this returns or the transaction ends. What
     it raises is logged.
     """
-    transaction.on_commit(partial(_publish, partial(_logged, work)), robust=True)
+    publish = partial(_publish, partial(_logged, work))
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            publish = partial(transaction.on_commit, publish, using=connection.alias, robust=True)
+    publish()
 
 
 def _publish(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -21,6 +21,8 @@ from django.db.models import Model
 from django.db.models.signals import post_delete
 from django.dispatch import Signal
 
+from . import database
+
 if TYPE_CHECKING:
     from django.contrib.contenttypes.models import ContentType
 
@@ -116,7 +118,9 @@ def key_of(obj: Model) -> ObjectKey:
 
     if obj.pk is None:
         raise ValueError("An object needs a primary key before it can have a room.")
-    return ObjectKey(ContentType.objects.get_for_model(obj), obj._meta.pk.value_to_string(obj))
+    return ObjectKey(
+        ContentType.objects.db_manager(database.alias()).get_for_model(obj), obj._meta.pk.value_to_string(obj)
+    )
 
 
 def find_object(conversation: "Conversation") -> tuple[Room, Any] | None:
@@ -127,7 +131,7 @@ def find_object(conversation: "Conversation") -> tuple[Room, Any] | None:
         return None
     from django.contrib.contenttypes.models import ContentType
 
-    model = ContentType.objects.get_for_id(conversation.content_type_id).model_class()
+    model = ContentType.objects.db_manager(database.alias()).get_for_id(conversation.content_type_id).model_class()
     if model is None or model not in _rules:
         return None
     obj = model._base_manager.filter(pk=model._meta.pk.to_python(conversation.object_id)).first()

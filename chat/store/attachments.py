@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from msgspec import Struct
 
+from .. import database
 from ..conf import conf
 from ..i18n import format_millions, format_size
 from ..models import Attachment, Message, attachment_storage
@@ -215,4 +216,4 @@ def delete_unused_file(name: str) -> None:
         if not Attachment.objects.filter(file=name).exists():
             attachment_storage().delete(name)
 
-    transaction.on_commit(delete, robust=True)
+    transaction.on_commit(delete, using=database.alias(), robust=True)

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connections
 from django.db.models import Func, IntegerField, Model, Prefetch, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .. import database
 from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import can_see, policy
 from ..protocol import objects
@@ -116,18 +116,16 @@ def lock_membership(user_id: Any, conversation_id: UUID) -> Participant:
 
 def lock_rows(rows: QuerySet[T], skip_locked: bool = False) -> QuerySet[T]:
     """Lock rows, and those that they are joined with, until the transaction ends. Rows that refer to them can be
-    inserted meanwhile. `skip_locked` leaves out what somebody else has locked, if the database can.
+    inserted meanwhile. `skip_locked` leaves out what somebody else has locked. SQLite has one lock and ignores this.
     """
-    features = connections[rows.db].features
-    return rows.select_for_update(
-        skip_locked=skip_locked and features.has_select_for_update_skip_locked,
-        no_key=features.has_select_for_no_key_update,
-    )
+    return rows.select_for_update(skip_locked=skip_locked, no_key=True)
 
 
 def lock_user(user_id: Any) -> None:
-    """Lock a user's row until the transaction ends: for limits on what one user has in all conversations."""
-    lock_rows(get_user_model()._base_manager.filter(pk=user_id)).values_list("pk").first()
+    """Lock a user's row in the chat's database until the transaction ends: for limits on what one user has in all
+    conversations.
+    """
+    lock_rows(get_user_model()._base_manager.using(database.alias()).filter(pk=user_id)).values_list("pk").first()
 
 
 def append_message(conversation: Conversation, **fields: Any) -> Message:

@@ -19,6 +19,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..database import primaries
 from ..turns import Turns, give_up_turn
 from .unit_of_work import is_lock_timeout
 
@@ -267,7 +268,8 @@ def _contain(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     SystemExit would end the event loop.
     """
     try:
-        return work(*args, **kwargs)
+        with primaries():
+            return work(*args, **kwargs)
     except (StopIteration, asyncio.CancelledError, SystemExit, GeneratorExit) as error:
         raise RuntimeError(f"{work.__name__} raised {type(error).__name__}") from error
 

@@ -1,19 +1,21 @@
 """Statements that are compiled once: for the few that every message and every answer executes.
 
 Compiling a query takes the ORM several times as long as executing it. These are still the ORM's queries, for every
-database that it supports and for any user model. They run on the default database, like `unit_of_work`.
+database that it supports and for any user model. They run on the chat's database, like `unit_of_work`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, F, Field, Model, QuerySet
 from django.db.models.constants import OnConflict
 from django.db.models.lookups import In
 from django.db.models.signals import post_save
 from django.db.models.sql import UpdateQuery
+
+from ..database import connection
 
 M = TypeVar("M", bound=Model)
 
@@ -31,9 +33,9 @@ class Param(Expression):
         return "%s", (self,)  # it stands for itself until `_fill`
 
 
-def _fill(params: Sequence[Any], values: dict[str, Any]) -> list[Any]:
+def _fill(params: Sequence[Any], values: dict[str, Any], db: BaseDatabaseWrapper) -> list[Any]:
     return [
-        param.output_field.get_db_prep_save(values[param.name], connection) if isinstance(param, Param) else param
+        param.output_field.get_db_prep_save(values[param.name], db) if isinstance(param, Param) else param
         for param in params
     ]
 
@@ -86,30 +88,32 @@ class _CompiledSelect:
     """The compiled query, and how rows become objects. Django's ModelIterable finds out both for each execution."""
 
     def __init__(self, queryset: QuerySet[Any]) -> None:
-        compiler = queryset.query.get_compiler(connection=connection)
+        compiler = queryset.query.get_compiler(connection=connection())
         self._sql, self._params = compiler.as_sql()
         self._converters = list(compiler.get_converters([column[0] for column in compiler.select]).items())
         self._made = _Made(compiler.klass_info, compiler.select)
         self._annotations = list((compiler.annotation_col_map or {}).items())
 
     def execute(self, values: dict[str, Any]) -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, _fill(self._params, values))
+        db = connection()
+        with db.cursor() as cursor:
+            cursor.execute(self._sql, _fill(self._params, values, db))
             joined: dict[Any, Any] = {}
-            return [self._make_object(list(row), joined) for row in cursor.fetchall()]
+            return [self._make_object(list(row), joined, db) for row in cursor.fetchall()]
 
     def pages(self, size: int, values: dict[str, Any]) -> Iterator[list[Any]]:
-        with connection.chunked_cursor() as cursor:
-            cursor.execute(self._sql, _fill(self._params, values))
+        db = connection()
+        with db.chunked_cursor() as cursor:
+            cursor.execute(self._sql, _fill(self._params, values, db))
             while rows := cursor.fetchmany(size):
                 joined: dict[Any, Any] = {}
-                yield [self._make_object(list(row), joined) for row in rows]
+                yield [self._make_object(list(row), joined, db) for row in rows]
 
-    def _make_object(self, row: list[Any], joined: dict[Any, Any]) -> Any:
+    def _make_object(self, row: list[Any], joined: dict[Any, Any], db: BaseDatabaseWrapper) -> Any:
         for column, (converters, expression) in self._converters:
             for convert in converters:
-                row[column] = convert(row[column], expression, connection)
-        made = self._made.make(row, joined)
+                row[column] = convert(row[column], expression, db)
+        made = self._made.make(row, joined, db.alias)
         for name, column in self._annotations:
             setattr(made, name, row[column])
         return made
@@ -127,17 +131,17 @@ class _Made:
             for joined in klass.get("related_klass_infos", ())
         ]
 
-    def make(self, row: Sequence[Any], joined: dict[Any, Any]) -> Any:
+    def make(self, row: Sequence[Any], joined: dict[Any, Any], alias: str) -> Any:
         """None if the row has no such object. `joined` are those of the rows before: an author of many messages is made
         once, and is one object.
         """
         if row[self._key] is None:
             return None
-        made = self._model.from_db(connection.alias, self._names, [row[column] for column in self._columns])
+        made = self._model.from_db(alias, self._names, [row[column] for column in self._columns])
         for other, set_here, set_there in self._joined:
             key = id(other), row[other._key]
             if key not in joined:
-                joined[key] = other.make(row, joined)
+                joined[key] = other.make(row, joined, alias)
             set_here(made, joined[key])
             if joined[key] is not None:
                 set_there(joined[key], made)
@@ -157,14 +161,15 @@ class Update:
         rows = self._make()
         query: Any = rows.query.chain(UpdateQuery)
         query.add_update_values({name: Param(name, rows.model, name) for name in self._fields} | self._expressions)
-        sql, params = query.get_compiler(connection=connection).as_sql()
+        sql, params = query.get_compiler(connection=connection()).as_sql()
         return sql, params
 
     def execute(self, **values: Any) -> int:
         """Returns how many rows there were."""
         sql, params = self._compiled
-        with connection.cursor() as cursor:
-            cursor.execute(sql, _fill(params, values))
+        db = connection()
+        with db.cursor() as cursor:
+            cursor.execute(sql, _fill(params, values, db))
             return int(cursor.rowcount)
 
 
@@ -174,14 +179,15 @@ def insert(rows: Sequence[Model], replace: Sequence[str] = (), unique: Sequence[
     """
     model = type(rows[0])
     fields, sql = _compile_insert(model, len(rows), tuple(replace), tuple(unique))
-    with connection.cursor() as cursor:
+    db = connection()
+    with db.cursor() as cursor:
         cursor.execute(
-            sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields]
+            sql, [field.get_db_prep_save(getattr(row, field.attname), db) for row in rows for field in fields]
         )
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, db.alias
         if not replace:
-            post_save.send(model, instance=row, created=True, update_fields=None, raw=False, using=connection.alias)
+            post_save.send(model, instance=row, created=True, update_fields=None, raw=False, using=db.alias)
 
 
 @lru_cache(maxsize=256)
@@ -189,12 +195,13 @@ def _compile_insert(
     model: type[Model], number: int, replace: tuple[str, ...], unique: tuple[str, ...]
 ) -> tuple[list[Any], str]:
     fields: list[Any] = [field for field in model._meta.concrete_fields if not getattr(field, "auto_created", False)]
-    quote = connection.ops.quote_name
+    ops = connection().ops
+    quote = ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
     values = "(" + ", ".join(["%s"] * len(fields)) + ")"
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {', '.join([values] * number)}"  # noqa: S608
     if replace:
         by_name = {field.name: field.column for field in fields}
         new, key = [by_name[name] for name in replace], [by_name[name] for name in unique]
-        sql += " " + connection.ops.on_conflict_suffix_sql(fields, OnConflict.UPDATE, new, key)
+        sql += " " + ops.on_conflict_suffix_sql(fields, OnConflict.UPDATE, new, key)
     return fields, sql

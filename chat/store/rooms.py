@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from .. import agents, rooms
+from .. import agents, database, rooms
 from ..conf import conf
 from ..models import Conversation, Participant
 from ..models.conversations import MAX_TITLE_CHARS
@@ -44,13 +44,13 @@ def make_room(obj: models.Model) -> Conversation:
     rule, key = rooms.rule_of(obj), rooms.key_of(obj)
     where: dict[str, Any] = {"content_type": key.content_type, "object_id": key.object_id}
     # A transaction without the limits of a unit of work: the other caller may be a view with a long one of its own.
-    with transaction.atomic():
+    with database.atomic():
         # One that was deleted can be restored as a conversation, but is no longer the object's.
         Conversation.objects.filter(**where).exclude(deleted_at=None).update(content_type=None, object_id="")
         row = Conversation.objects.filter(**where).first()
         if row is None:
             try:
-                with transaction.atomic():
+                with database.atomic():
                     row = Conversation.objects.create(agent=rule.agent or agents.default_slug(), **where)
             except IntegrityError:
                 row = Conversation.objects.get(**where)
@@ -105,7 +105,7 @@ def leave_object(obj: models.Model) -> tuple[UUID, DeletedConversation] | None:
     found = Conversation.objects.filter(**where).first()
     if found is None:
         return None
-    with transaction.atomic():
+    with database.atomic():
         room, hidden = lock_conversation(found.pk), None
         if rooms.rule_of(obj).on_delete == "delete" and room.deleted_at is None:
             hidden = hide_conversation(room, None)

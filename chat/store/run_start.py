@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import override
 from msgspec import Struct
 
-from .. import agents, engine, rooms
+from .. import agents, database, engine, rooms
 from ..conf import Price, conf
 from ..engine.approvals import pending_calls
 from ..engine.tokens import CHARS_PER_TOKEN, estimate_tokens
@@ -109,7 +109,7 @@ def start_run(run_id: UUID, host: str) -> StartedRun | None:
         **{name: getattr(run, name) for name in ("message", "status", "place", "heartbeat_at", "started_at", "model")}
     )
     if not claimed:
-        transaction.set_rollback(True)  # takes back the answer's row
+        transaction.set_rollback(True, using=database.alias())  # takes back the answer's row
         return None
     return describe_start(run, conversation)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -121,16 +121,13 @@ def _lock_run(run_id: UUID, answer: objects.Message | None) -> Run | None:
         conversation_id = answer.conversation
     if conversation_id is None:
         return None
-    features = connection.features
-    if features.has_select_for_update and not features.has_select_for_update_of:
-        lock_conversation(conversation_id)  # MariaDB would lock the run first, and others lock the conversation first
     with locking(conversation_id):
         return _LOCKED_RUN.first(run=run_id)
 
 
 def _with_lock() -> QuerySet[Run]:
     rows = select_runs().select_related("conversation").filter(pk=Param("run", Run, "id")).order_by()
-    return rows.select_for_update(of=("conversation",)) if connection.features.has_select_for_update_of else rows
+    return rows.select_for_update(of=("conversation",))
 
 
 _LOCKED_RUN = Select(_with_lock)

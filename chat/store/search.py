@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, router
 from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Concat
 from msgspec import Struct
 
 from .. import fulltext
+from ..database import connection
 from ..models import Conversation, Message, Participant, Passage
 from ..permissions import is_listed, visible_to
 from ..protocol import objects
@@ -99,11 +99,11 @@ def search_conversations(user_id: Any, query: str, before: int | None) -> Search
 def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
     """Query words hold only letters and digits, so none of them can act as an operator of a query language."""
     rows = Passage.objects.all()
-    alias = router.db_for_read(Passage)
-    if connections[alias].vendor == "postgresql":
+    vendor = connection().vendor
+    if vendor == "postgresql":
         query = " & ".join(f"{word}:*" if fulltext.is_prefix(word) else word for word in wanted)
         return rows.extra(where=["nous_chat_passage.words @@ to_tsquery('simple', %s)"], params=[query])
-    if connections[alias].vendor == "sqlite" and has_fts5(alias):
+    if vendor == "sqlite" and has_fts5(connection().alias):
         query = " AND ".join(f'"{word}"*' if fulltext.is_prefix(word) else f'"{word}"' for word in wanted)
         return rows.filter(pk__in=RawSQL("SELECT rowid FROM nous_chat_search WHERE nous_chat_search MATCH %s", [query]))
     rows = rows.annotate(padded=Concat(Value(" "), "text", Value(" "), output_field=TextField()))
@@ -115,6 +115,6 @@ def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:
 @lru_cache
 def has_fts5(alias: str) -> bool:
     """True if FTS5 was available when the migration ran on this SQLite database."""
-    with connections[alias].cursor() as cursor:
+    with connection().cursor() as cursor:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'nous_chat_search'")
         return cursor.fetchone() is not None

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError
+
+from .. import database
 
 logger = logging.getLogger("nous_chat.store")
 
@@ -40,13 +42,15 @@ _LOCK_STATES = {"55P03", "40P01"}
 
 @contextmanager
 def unit_of_work() -> Iterator[None]:
-    """A transaction with the limits above: `@unit_of_work()`, or `with unit_of_work():`. Raises OperationalError.
+    """A transaction with the limits above, on the chat's database: `@unit_of_work()`, or `with unit_of_work():`. Raises
+    OperationalError.
 
     Inside another transaction it is a savepoint, and the limits are the other one's. SQLite has one lock, for all
     writers; there the limit is `timeout` of the connection.
     """
+    connection = database.connection()
     outermost = not connection.in_atomic_block
-    with transaction.atomic():
+    with database.primaries(), database.atomic():
         if outermost and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(_POSTGRESQL_LIMITS)  # one round trip

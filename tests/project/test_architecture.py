@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("process", ("concurrency", "ratelimit"), "background tasks; how often a user may ask"),
     ("protocol", ("protocol",), "commands, events, objects and errors on the wire"),
     ("permissions", ("permissions", "rooms"), "who may do what; a site may replace it, and adds rooms of its objects"),
+    ("database", ("database",), "which of the site's databases has the tables"),
     ("models", ("models",), "the tables"),
     ("agents", ("agents",), "the site's agents, by slug"),
     ("addresses", ("addresses",), "where browsers find pages and sockets"),

@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.checks import run_checks
+from django.db import connection
 
 from chat import conf, rooms
 
@@ -50,6 +51,14 @@ def test_a_problem_is_reported_with_a_hint(
         setattr(settings, name, value)
     assert set(reported()) == {f"nous_chat.{code}"}
     assert reported()[f"nous_chat.{code}"].endswith(".")
+
+
+def test_a_database_without_partial_indexes_is_refused(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """As MySQL and MariaDB are: their drivers are not among the tests' packages."""
+    settings.DEBUG = True
+    monkeypatch.setattr(connection.features, "supports_partial_indexes", False)
+    assert set(reported()) == {"nous_chat.E016"}
+    assert "PostgreSQL or SQLite" in reported()["nous_chat.E016"]
 
 
 def test_a_missing_key_is_an_error_in_production_only(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.template import Context, Template
 from django.test import RequestFactory
 
@@ -100,3 +101,13 @@ def test_hooks() -> None:
     with pytest.raises(names["Rejected"]):
         names["moderate"](None, "the password is x")
     assert set(run(setting, {})["NOUS_CHAT"]) == {"BEFORE_MODEL", "AFTER_MODEL"}
+
+
+def test_several_databases() -> None:
+    (code,) = snippets("Several databases")
+    router = run(code, {})["ChatRouter"]()
+    assert router.db_for_write(Conversation) == router.db_for_read(Group) == "chat"
+    assert router.db_for_write(Session) is None
+    assert router.allow_migrate("chat", "nous_chat")
+    assert not router.allow_migrate("default", "nous_chat")
+    assert router.allow_migrate("default", "sessions")

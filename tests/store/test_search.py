@@ -3,6 +3,7 @@
 import sqlite3
 import sys
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.django_db
 def how(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """With the index of this database, and without one, as on other databases."""
     if request.param == "like":
-        monkeypatch.setattr("chat.store.search.connections", {"default": type("Other", (), {"vendor": "other"})})
+        monkeypatch.setattr("chat.store.search.connection", lambda: SimpleNamespace(vendor="other"))
     return str(request.param)
 
 
