@@ -137,7 +137,8 @@ def test_a_site_with_several_databases_has_a_chat(
                 state = await again.hear("conversation.state")
                 assert (state["last_seq"], state["run"]) == (again.snapshot["messages"][-1]["seq"], None)
             assert [m["text"] for m in await ada.messages(conversation)][-2:] == ["Hello", text(20)]
-            assert text(20) in (await ada.http.get(f"/talk/{conversation}/")).text
+            for page in (f"/talk/{conversation}/", f"/pages/{conversation}/"):  # the second one is the site's
+                assert text(20) in (await ada.http.get(page)).text
             assert (await ada.http.get(upload.json()["url"])).content == b"milk"
             (listed,) = (await ada.http.get("/talk/api/conversations/")).json()["conversations"]
             assert listed["id"] == conversation
