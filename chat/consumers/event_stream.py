@@ -1,8 +1,7 @@
 """A consumer over HTTP: its frames as server-sent events (docs/api.md, "Streams").
 
-`EventStream` is a socket to the consumer. To the reader it is an HTTP response, which has no way back: so it does what
-the protocol asks of a client. It acknowledges what the transport has taken, pings, and asks for what is lost
-(`Follower`).
+To the reader, `EventStream` is an HTTP response, which has no way back. So a `LocalClient` is the socket to the
+consumer, and what the transport has taken counts as read.
 """
 
 import asyncio
@@ -14,25 +13,14 @@ from typing import Any
 import msgspec
 from django.utils.translation import gettext as _
 
-from ..concurrency import cancel_and_wait, now
+from ..concurrency import cancel_and_wait
 from ..node.bearer import challenge, read_bearer
 from ..node.http import ASGIApplication, Receive, Send
 from ..protocol import events
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
 from ..ratelimit import too_many_requests
 from .follower import Follower
-
-PING_EVERY = 25.0
-"""Seconds between two pings. The consumer's answer becomes a comment, which keeps proxies from closing the stream."""
-
-TICK = 5.0
-"""How often, in seconds, the stream looks for runs that have fallen silent."""
-
-ACKNOWLEDGE_EVERY = 1.0
-"""Seconds between two acknowledgements, as the page does it."""
-
-ACKNOWLEDGE_CHARS = 64 * 1024
-"""Characters that are acknowledged at once: a fast answer would otherwise be withheld (`flow_control.LIMIT`)."""
+from .local_client import LocalClient
 
 RETRY_AFTER = 2.0
 """Seconds after which a client connects again."""
@@ -50,27 +38,19 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
 ]
 
-_SWALLOWED = {"ack", "conversation.state"}
-"""Answers to commands of the stream's own, of which the reader knows nothing."""
-
 
 class EventStream:
     """One response. `consumer` is an ASGI application for sockets."""
 
     def __init__(self, consumer: ASGIApplication, follower: Follower | None = None) -> None:
-        self._consumer = consumer
         self._follower = follower
-        self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._incoming.put_nowait({"type": "websocket.connect"})
+        self._client = LocalClient(consumer, follower)
         self._lock = asyncio.Lock()
         """Held while an event is written, so that they are written in the order of their ids."""
         self._held: list[str] = []
         """Frames from before the snapshot. They follow it, or tell why there is none."""
         self._has_started = self._has_ended = False
         self._position = Position()
-        self._unacknowledged: tuple[str, int] | None = None
-        self._unacknowledged_chars = 0
-        self._acknowledging: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -79,39 +59,20 @@ class EventStream:
         self._position = Position.parse(headers.get(b"last-event-id", b"").decode("latin-1"))
         if self._follower is not None:
             self._follower.newest = self._position.seq
-        tasks = [asyncio.create_task(self._watch_reader(receive)), asyncio.create_task(self._tick())]
+        watching = asyncio.create_task(self._watch_reader(receive))
         try:
-            await self._consumer(scope | {"type": "websocket"}, self._incoming.get, self._send)
+            await self._client.run(scope, self._send)
             with suppress(TimeoutError):
                 async with asyncio.timeout(END_TIMEOUT):
                     await self._end()
         finally:
-            if self._acknowledging is not None:
-                self._acknowledging.cancel()
-            for task in tasks:
-                await cancel_and_wait(task)
+            await cancel_and_wait(watching)
 
     async def _watch_reader(self, receive: Receive) -> None:
         """Tell the consumer when the reader is gone. Started and cancelled by `__call__`; nothing escapes."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._disconnect()
-
-    async def _tick(self) -> None:
-        """Ping, and ask for the state of runs that are silent. Started and cancelled by `__call__`; nothing escapes."""
-        ping_at = now() + PING_EVERY
-        while True:
-            await asyncio.sleep(TICK)
-            if not self._has_started:
-                continue
-            if now() >= ping_at:
-                ping_at = now() + PING_EVERY
-                self._command({"type": "ping"})
-            if self._follower is not None:
-                for command in self._follower.find_silent(now()):
-                    self._command(command)
-
-    # --- What the consumer sends
+        self._client.disconnect()
 
     async def _send(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -123,7 +84,7 @@ class EventStream:
                 async with self._lock:
                     if not self._has_ended:
                         await self._close(message.get("code"))
-                self._disconnect()
+                self._client.disconnect()
 
     async def _take(self, text: str) -> None:
         """Pass a frame on. Nothing is sent before the snapshot, because the status of the response depends on it."""
@@ -141,18 +102,14 @@ class EventStream:
             await self._pass_on(events.kind_of(held), held)
 
     async def _pass_on(self, kind: str, text: str) -> None:
-        is_wanted = True
+        is_wanted = self._client.take(kind, text)
         if self._follower is not None:
-            is_wanted, commands = self._follower.follow(kind, text, now())
             self._position.seq = self._follower.known
-            for command in commands:
-                self._command(command)
         if kind == "pong":
             await self._write(": still here\n\n")
-        elif is_wanted and kind not in _SWALLOWED:
+        elif is_wanted:
             await self._write_event(text)
-            if self._follower is not None and self._follower.counted is not None:
-                self._acknowledge_soon(self._follower.counted, len(text))
+            self._client.taken(text)
 
     async def _write_event(self, text: str, retry: str = "") -> None:
         await self._write(f"{retry}id: {self._position.next()}\ndata: {text}\n\n")  # JSON of msgspec has no line breaks
@@ -176,7 +133,7 @@ class EventStream:
         said = next((text for text in self._held if events.kind_of(text) == "error"), None)
         if said is not None:
             return msgspec.json.decode(said, type=events.Error)
-        why = _reason(code)
+        why = reason(code)
         return events.Error(ref=None, code=why.code, message=str(why), retry_after=why.retry_after)
 
     async def _refuse(self, error: events.Error) -> None:
@@ -200,33 +157,8 @@ class EventStream:
             self._has_ended = True
             await self._send_http({"type": "http.response.body", "body": b""})
 
-    # --- What the consumer receives
 
-    def _disconnect(self) -> None:
-        self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
-
-    def _command(self, command: dict[str, Any]) -> None:
-        self._incoming.put_nowait({"type": "websocket.receive", "text": msgspec.json.encode(command).decode()})
-
-    def _acknowledge_soon(self, counted: tuple[str, int], chars: int) -> None:
-        self._unacknowledged = counted
-        self._unacknowledged_chars += chars
-        if self._unacknowledged_chars >= ACKNOWLEDGE_CHARS:
-            self._acknowledge()
-        elif self._acknowledging is None:
-            self._acknowledging = asyncio.get_running_loop().call_later(ACKNOWLEDGE_EVERY, self._acknowledge)
-
-    def _acknowledge(self) -> None:
-        if self._acknowledging is not None:
-            self._acknowledging.cancel()
-            self._acknowledging = None
-        if self._unacknowledged is not None:
-            run, seq = self._unacknowledged
-            self._command({"type": "run.ack", "run": run, "seq": seq})
-        self._unacknowledged, self._unacknowledged_chars = None, 0
-
-
-def _reason(code: int | None) -> Refused:
+def reason(code: int | None) -> Refused:
     """Why a socket is closed with this code (docs/protocol.md, "The socket"); None: it was not accepted."""
     match code:
         case None | 4403:

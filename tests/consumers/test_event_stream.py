@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from chat import ratelimit, store
 from chat.asgi import with_streams
-from chat.consumers import event_stream
+from chat.consumers import event_stream, local_client
 from chat.consumers.event_stream import Position
 from chat.consumers.follower import MAX_PAGES, SILENCE, Follower
 from chat.models import Conversation
@@ -164,14 +164,14 @@ def test_the_stream_acknowledges_for_its_reader(
     """Without that, a reader gets no deltas beyond 256 KiB."""
     model("documented@n=600,chars=1000")
     acknowledged: list[int] = []
-    acknowledge = event_stream.EventStream._command
+    acknowledge = local_client.LocalClient._command
 
     def note(self: Any, command: dict[str, Any]) -> None:
         if command["type"] == "run.ack":
             acknowledged.append(command["seq"])
         acknowledge(self, command)
 
-    monkeypatch.setattr(event_stream.EventStream, "_command", note)
+    monkeypatch.setattr(local_client.LocalClient, "_command", note)
 
     async def talk() -> None:
         async with InProcessStream(people["ada"], room.pk) as stream:
@@ -183,7 +183,7 @@ def test_the_stream_acknowledges_for_its_reader(
             assert stream.healed == finished["message"]["text"]
             assert len(finished["message"]["text"]) == 600_000
             assert acknowledged == sorted(set(acknowledged))
-            assert len(acknowledged) >= 600_000 // event_stream.ACKNOWLEDGE_CHARS - 1
+            assert len(acknowledged) >= 600_000 // local_client.ACKNOWLEDGE_CHARS - 1
 
     scenario(talk)
 
@@ -191,8 +191,8 @@ def test_the_stream_acknowledges_for_its_reader(
 def test_a_ping_becomes_a_comment(
     scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "TICK", 0)
-    monkeypatch.setattr(event_stream, "PING_EVERY", 0)
+    monkeypatch.setattr(local_client, "TICK", 0)
+    monkeypatch.setattr(local_client, "PING_EVERY", 0)
 
     async def talk() -> None:
         async with InProcessStream(people["ada"], room.pk) as stream:
