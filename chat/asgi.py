@@ -1,5 +1,6 @@
 """The ASGI application of a site with the chat: `application(get_asgi_application())` in its asgi.py."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -10,9 +11,11 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from .addresses import below_prefix, note_root_path
+from .api.openai import HANDOFF, Handoff
 from .concurrency import detached
 from .conf import conf
 from .consumers.base import UnknownConsumer
+from .consumers.completion import CompletionResponse
 from .consumers.conversation import ConversationConsumer
 from .consumers.event_stream import EventStream
 from .consumers.follower import Follower
@@ -45,16 +48,21 @@ def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
 
 
 def with_streams(http: ASGIApplication) -> ASGIApplication:
-    """The application, with the chat's event streams: not as views, because a stream is open for hours, and what Django
-    puts around a view would hold it up.
+    """The application, with the chat's event streams and completions: not as views, because a stream is open for hours,
+    and what Django puts around a view would hold it up.
     """
     uvicorn.install()
-    consumers = {"api-stream": ConversationConsumer.as_asgi(), "api-inbox-stream": InboxConsumer.as_asgi()}
+    conversation = ConversationConsumer.as_asgi()
+    consumers = {"api-stream": conversation, "api-inbox-stream": InboxConsumer.as_asgi()}
+    followed = {("GET", "stream/"), ("POST", "completions")}
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         note_root_path(scope)
-        is_candidate = scope["method"] == "GET" and scope["path"].endswith("/stream/")
+        is_candidate = any(scope["method"] == method and scope["path"].endswith(f"/{end}") for method, end in followed)
         match = find_address(scope["path"]) if is_candidate else None
+        if match is not None and match.url_name == "api-completions":
+            await _complete(http, conversation, scope, receive, send)
+            return
         if match is None or match.url_name not in consumers:
             await http(scope, receive, send)
             return
@@ -64,6 +72,35 @@ def with_streams(http: ASGIApplication) -> ASGIApplication:
         await stream(scope | {"url_route": route}, receive, send)
 
     return wrapped
+
+
+async def _complete(
+    http: ASGIApplication, consumer: ASGIApplication, scope: dict[str, Any], receive: Receive, send: Send
+) -> None:
+    """A view posts the question, or refuses. If it has posted, its response is dropped, and the answer is
+    followed here.
+    """
+    handoff: Handoff = asyncio.get_running_loop().create_future()
+    gone: dict[str, Any] | None = None
+
+    async def receive_noting() -> dict[str, Any]:
+        nonlocal gone
+        if gone is not None:
+            return gone
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            gone = message
+        return message
+
+    async def send_refusal(message: dict[str, Any]) -> None:
+        if not handoff.done():
+            await send(message)
+
+    try:
+        await http(scope | {HANDOFF: handoff}, receive_noting, send_refusal)
+    finally:  # also if the server has cancelled the request, because its client is gone
+        if handoff.done():
+            await CompletionResponse(consumer, *handoff.result(), send).respond(scope, receive_noting)
 
 
 def websocket() -> Any:

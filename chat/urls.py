@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from .api import attachments, conversations, invitations, messages, participants, runs, schema, search, stream, token
+from .api import (
+    attachments,
+    conversations,
+    invitations,
+    messages,
+    openai,
+    participants,
+    runs,
+    schema,
+    search,
+    stream,
+    token,
+)
 from .views import diagram, join, no_script, page, tokens
 
 app_name = "nous_chat"
@@ -22,6 +34,8 @@ urlpatterns = [
     path("api/openapi.json", schema.openapi, name="api-openapi"),
     path("api/asyncapi.json", schema.asyncapi, name="api-asyncapi"),
     path("api/stream/", stream.stream, name="api-inbox-stream"),
+    path("v1/models", openai.models, name="api-models"),
+    path("v1/chat/completions", openai.completions, name="api-completions"),
     path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(

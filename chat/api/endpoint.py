@@ -7,7 +7,7 @@ page of another site can make a browser send cookies, but no Authorization heade
 import functools
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -43,12 +43,26 @@ View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 T = TypeVar("T")
 
 
-def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> Callable[[View], View]:
+def refuse(refused: Refused) -> HttpResponse:
+    """The response to a refused request."""
+    response = json_response(refused.code.http_status, {"code": refused.code, "message": str(refused)})
+    if refused.retry_after is not None:
+        response["Retry-After"] = str(math.ceil(refused.retry_after))
+    return response
+
+
+def endpoint(
+    *methods: str,
+    count: Callable[[Any], None] = ratelimit.check,
+    refuse: Callable[[Refused], HttpResponse] = refuse,
+    scopes: Collection[str] = (),
+) -> Callable[[View], View]:
     """Decorator of an asynchronous view for users with a session or a token. If it raises Refused, that becomes a JSON
     response.
 
     The view gets `request.user` loaded, and finishes even if the client goes: it may have written something.
-    `count` counts the request by the user's primary key, and raises Refused if there were too many.
+    `count` counts the request by the user's primary key, and raises Refused if there were too many. `refuse` makes the
+    response of a Refused. `scopes` are what a token needs; without, what the request's method says.
     """
 
     def decorate(view: View) -> View:
@@ -60,7 +74,7 @@ def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> C
         @outside_transaction
         @functools.wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            responding = _respond(functools.partial(view, request, *args, **kwargs), request, count)
+            responding = _respond(functools.partial(view, request, *args, **kwargs), request, count, refuse, scopes)
             response = await node.current().tasks.run_to_completion(responding)
             # For middleware that caches a whole site, and for proxies. A file says itself for how long it may be kept.
             response.headers.setdefault("Cache-Control", "private, no-store")
@@ -72,10 +86,15 @@ def endpoint(*methods: str, count: Callable[[Any], None] = ratelimit.check) -> C
 
 
 async def _respond(
-    view: Callable[[], Awaitable[HttpResponseBase]], request: HttpRequest, count: Callable[[Any], None]
+    view: Callable[[], Awaitable[HttpResponseBase]],
+    request: HttpRequest,
+    count: Callable[[Any], None],
+    refuse: Callable[[Refused], HttpResponse],
+    scopes: Collection[str],
 ) -> HttpResponseBase:
+    response: HttpResponseBase | None
     try:
-        response = await _authenticate(request)
+        response = await _authenticate(request, scopes)
         if response is None:
             if asks_can_use() and not await run_request(policy().can_use, request.user):
                 raise Refused(ErrorCode.FORBIDDEN, _("You can't use this chat."))
@@ -83,24 +102,25 @@ async def _respond(
             count(request.user.pk)
             response = await view()
     except Refused as refused:
-        response = _error_response(refused)
+        response = refuse(refused)
         if refused.code == ErrorCode.UNAUTHORIZED:
             response["WWW-Authenticate"] = bearer.challenge(has_token=_read_token(request) is not None)
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database did not answer: %s", error)
-        response = _error_response(database_unavailable())
+        response = refuse(database_unavailable())
     response.headers.setdefault("Cache-Control", NO_STORE)
     return response
 
 
-async def _authenticate(request: HttpRequest) -> HttpResponseBase | None:
+async def _authenticate(request: HttpRequest, scopes: Collection[str]) -> HttpResponseBase | None:
     """Find `request.user`. Returns Django's refusal if the request has a session but no valid CSRF token. Raises
     Refused.
     """
     token = _read_token(request)
     if token is not None:
         found = await run_request(bearer.authenticate, token, request)
-        bearer.check_scope(found, "read" if request.method in ("GET", "HEAD") else "write")
+        for scope in scopes or ["read" if request.method in ("GET", "HEAD") else "write"]:
+            bearer.check_scope(found, scope)
         request.user = found.user
         return None
     if request.method not in ("GET", "HEAD"):
@@ -178,10 +198,3 @@ def query_time(request: HttpRequest, name: str) -> datetime | None:
 
 def json_response(status: int, content: Struct | dict[str, str]) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(content), content_type="application/json", status=status)
-
-
-def _error_response(refused: Refused) -> HttpResponse:
-    response = json_response(refused.code.http_status, {"code": refused.code, "message": str(refused)})
-    if refused.retry_after is not None:
-        response["Retry-After"] = str(math.ceil(refused.retry_after))
-    return response

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from .. import store
-from ..protocol import commands, objects
+from ..protocol import commands, objects, openai
 from . import conversations, invitations, messages, participants
-from .command import Acknowledged
+from .command import Acknowledged, Refusal
 
 
 class Csrf(Struct, frozen=True):
@@ -30,8 +30,10 @@ class Operation(Struct, frozen=True):
     body: Any = None
     """The type of the request's body, or a CommandBody; None for none."""
     query: tuple[str, ...] = ()
-    media: Literal["json", "stream", "file"] = "json"
+    media: Literal["json", "stream", "json or stream", "file"] = "json"
     """Of the answer."""
+    refusal: Any = Refusal
+    """The type of the body of its refusals."""
     form: bool = False
     """Whether the body is a multipart form with a file."""
 
@@ -40,6 +42,8 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "attachment": ("attachment_id",),
     "api-token": (),
     "api-search": (),
+    "api-models": (),
+    "api-completions": (),
     "api-conversations": (),
     "api-inbox-stream": (),
     "api-participant": ("conversation_id", "participant_id"),
@@ -97,6 +101,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("attachment", "GET"): Operation("Download a file", media="file"),
     ("attachment", "DELETE"): Operation("Delete an unsent file", status=204),
     ("api-search", "GET"): Operation("Search", store.SearchResults, query=("q", "before")),
+    ("api-models", "GET"): Operation("List agents as OpenAI's models", openai.Models, refusal=openai.ErrorBody),
+    ("api-completions", "POST"): Operation(
+        "Ask an agent as OpenAI's chat completions do",
+        openai.Completion,
+        body=openai.CompletionRequest,
+        refusal=openai.ErrorBody,
+        media="json or stream",
+    ),
     ("api-token", "GET"): Operation("Get a CSRF token", Csrf),
 }
 """By the name in chat/urls.py, and the method. A test compares it with the table of authorization."""

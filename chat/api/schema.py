@@ -15,7 +15,6 @@ from django.views.decorators.http import require_GET
 
 from .. import addresses
 from ..protocol import commands, events
-from .command import Refusal
 from .endpoint import NO_STORE
 from .operations import OPERATIONS, PARAMETERS, CommandBody, Operation
 
@@ -66,7 +65,8 @@ def _response(description: dict[str, Any]) -> HttpResponse:
 def describe_http(home: str) -> dict[str, Any]:
     """The OpenAPI document of a chat whose pages are below `home`."""
     types = [kind for operation in OPERATIONS.values() for kind in _types_of(operation)]
-    schemas, components = _make_schemas([*types, Refusal])
+    refusals = [operation.refusal for operation in OPERATIONS.values()]
+    schemas, components = _make_schemas([*types, *refusals])
     paths: dict[str, dict[str, Any]] = {}
     for (name, method), operation in OPERATIONS.items():
         parameters = PARAMETERS.get(name, ("conversation_id",))
@@ -119,7 +119,7 @@ def _describe(
             **{
                 status: {
                     "description": text,
-                    "content": {"application/json": {"schema": schemas[Refusal]}},
+                    "content": {"application/json": {"schema": schemas[operation.refusal]}},
                 }
                 for status, text in _REFUSALS.items()
             },
@@ -152,7 +152,10 @@ def _answer(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
         return {"description": "Events. The `data` of each is a frame (asyncapi.json).", "content": content}
     if operation.answer is None:
         return {"description": "Done."}
-    return {"description": "The result.", "content": {"application/json": {"schema": schemas[operation.answer]}}}
+    content = {"application/json": {"schema": schemas[operation.answer]}}
+    if operation.media == "json or stream":
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return {"description": "The result.", "content": content}
 
 
 def _without(components: dict[str, Any], reference: dict[str, Any], names: set[str]) -> dict[str, Any]:

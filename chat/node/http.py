@@ -27,6 +27,9 @@ MAX_BODY = 64 * 1024
 BYTES_PER_CHAR = 12
 """A character can be four bytes in UTF-8, each of them escaped as `%F0` in a form, or two escapes `\\ud83d` in JSON."""
 
+MAX_HISTORY_BODY = 2 * 1024 * 1024
+"""The longest body of a request that brings its conversation along, in bytes, if a message may not be longer."""
+
 UPLOADS_AT_ONCE = 4
 """How many long bodies of one user a process reads at the same time. Further ones wait unread."""
 
@@ -88,6 +91,8 @@ def find_limit(path: str) -> int | None:
         return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
     if match.url_name in ("say", "api-messages", "api-message"):
         return max_message_body()
+    if match.url_name == "api-completions":
+        return max_history_body()
     return MAX_BODY
 
 
@@ -106,6 +111,11 @@ def find_address(path: str) -> ResolverMatch | None:
 def max_message_body() -> int:
     """How many bytes a request may have that holds a message."""
     return BYTES_PER_CHAR * conf.MAX_MESSAGE_CHARS + MAX_BODY
+
+
+def max_history_body() -> int:
+    """How many bytes a request may have that holds the messages of a whole conversation."""
+    return max(MAX_HISTORY_BODY, max_message_body())
 
 
 def read_length(scope: dict[str, Any]) -> int | None:

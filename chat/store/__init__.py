@@ -12,6 +12,7 @@ is not allowed.
     snapshots, pages                                          what a reader of it gets first, and its messages
     participants, invitations, access, sessions, read_state   the people in it
     tokens                                                    what scripts sign in with
+    imports                                                   conversations that a client has kept itself
     messages, edits, alternatives, attachments, search        what they write
     site_messages                                             what the site's code writes
     quotas                                                    how much of it they may store
@@ -57,6 +58,7 @@ from .heartbeats import (
     reap_runs,
     release_runs,
 )
+from .imports import Turn, import_conversation
 from .invitations import (
     InvitationPreview,
     Joined,
@@ -125,6 +127,7 @@ __all__ = [
     "SummaryInput",
     "TokenInfo",
     "TooManyRuns",
+    "Turn",
     "Written",
     "add_participant",
     "adopt_runs",
@@ -169,6 +172,7 @@ __all__ = [
     "get_run",
     "give_secret",
     "heartbeat",
+    "import_conversation",
     "join_conversation",
     "leave_object",
     "list_conversations",

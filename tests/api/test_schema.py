@@ -82,7 +82,7 @@ def test_every_answer_matches_its_description(
         each["operationId"]: each for path in HTTP["paths"].values() for each in path.values() if "operationId" in each
     }
     for name, method in OPERATIONS:
-        if "stream" in name:
+        if "stream" in name or name == "api-completions":  # 501: they need a server
             continue
         with transaction.atomic():
             answer = request(client, world, name, method, role)

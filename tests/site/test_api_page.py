@@ -31,6 +31,8 @@ def test_the_snippets_of_the_page_print_what_it_says(
             matches = doctest.OutputChecker().check_output(code, printed.strip() + "\n", doctest.ELLIPSIS)
             assert matches, f"{printed!r} instead of {code!r}"
             compared += 1
+        elif "OpenAI" in code:
+            printed = run([sys.executable, "-c", code], env)
         elif language == "python":
             printed = run([sys.executable, "-c", code + LATER], env)
             *shown, conversation, run_id = printed.strip().split("\n")
@@ -40,7 +42,7 @@ def test_the_snippets_of_the_page_print_what_it_says(
             printed = run(["sh", "-c", f"set -e\n{code}\necho; echo TOKEN=$TOKEN"], env)
             printed, _, token = printed.rpartition("\nTOKEN=")
             env["TOKEN"] = token.strip()
-    assert compared == 3
+    assert compared == 4
 
 
 LATER = "print(conversation); print(frame['run'])"
