@@ -91,6 +91,20 @@ def replay() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """pytest-django's fixture. At the end, close the connections that threads of the chat keep open by design:
+    PostgreSQL would not drop the database.
+    """
+    from django.db import connection
+
+    yield
+    if connection.vendor == "postgresql":
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+
+
+@pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Iterator[Database]:
     made = Database(tmp_path_factory.mktemp("databases"), os.environ.get("DATABASE_URL"), shared=run_folder)
     yield made
