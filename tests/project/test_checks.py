@@ -61,7 +61,7 @@ def test_a_database_without_partial_indexes_is_refused(monkeypatch: pytest.Monke
     assert "PostgreSQL or SQLite" in reported()["nous_chat.E016"]
 
 
-def test_a_missing_key_is_an_error_in_production_only(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_an_error_in_production_only(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     settings.DEBUG = True
     settings.NOUS_CHAT = {"MODEL": "openai:gpt-4o"}
