@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from random import uniform
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -19,6 +20,9 @@ from ..store import executor
 from .base import Closed, Socket
 from .flow_control import LIMIT, FlowControl
 from .typing_indicator import TypingIndicator
+
+SNAPSHOT_SPREAD = 4.0
+"""Seconds over which readers who acknowledge nothing get their snapshot: all may be behind at the same moment."""
 
 
 class ConversationConsumer(Socket):
@@ -82,12 +86,11 @@ class ConversationConsumer(Socket):
         elif self._flow.behind and len(message.get("text", "")) > LIMIT and "run" not in message:
             # The system takes megabytes from us that nobody reads. A snapshot in the place of such a frame is made once
             # for clients that acknowledge nothing, and then only for readers who have shown that they read.
+            self._flow.withhold()
+            metrics.count("frames_withheld")
             if self._may_read:
                 self._may_read = False
-                self.resnapshot()
-            else:
-                self._flow.withhold()
-                metrics.count("frames_withheld")
+                asyncio.get_running_loop().call_later(uniform(0, SNAPSHOT_SPREAD), self.resnapshot)
         elif "run" not in message:
             await super().forward(message)
             if "over" in message:
