@@ -57,7 +57,6 @@ def with_streams(http: ASGIApplication) -> ASGIApplication:
     followed = {("GET", "stream/"), ("POST", "completions")}
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        note_root_path(scope)
         is_candidate = any(scope["method"] == method and scope["path"].endswith(f"/{end}") for method, end in followed)
         match = find_address(scope["path"]) if is_candidate else None
         if match is not None and match.url_name == "api-completions":

@@ -12,8 +12,8 @@ nous_chat.W010  no ASGI_APPLICATION
 nous_chat.W011  HOST_TIMEOUT is too short
 nous_chat.W012  a budget in money, but a model without a price
 nous_chat.E013  AUTHENTICATE is no function that can be called
-nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E014  a room names an agent or a tool that does not exist
+nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E016  the database is MySQL, MariaDB, or another one that the chat does not work with
 """
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils.translation import get_language_from_path, override
 
-from ..addresses import below_prefix, note_root_path
+from ..addresses import below_prefix
 from ..conf import conf
 from ..protocol.errors import Refused
 from ..store import executor
@@ -63,7 +63,6 @@ def limit_bodies(application: ASGIApplication, max_body: int | None = None) -> A
                 await executor.release_connection()
             await send(message)
 
-        note_root_path(scope)
         limit = find_limit(scope["path"]) if may_be_long(read_length(scope)) else None
         if limit is None:
             await application(scope, receive, send_released)

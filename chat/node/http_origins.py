@@ -23,6 +23,7 @@ def allow_origins(application: ASGIApplication) -> ASGIApplication:
     """The application, which tells browsers that the pages of CORS_ORIGINS may read the answers of the API."""
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        note_root_path(scope)  # for everything inside: this is the outermost part of `asgi.bounded`
         headers = dict(scope["headers"])
         origin: bytes = headers.get(b"origin", b"")
         if not origin or origin.decode("latin-1") not in conf.CORS_ORIGINS or not _is_api(scope):
@@ -47,6 +48,5 @@ def allow_origins(application: ASGIApplication) -> ASGIApplication:
 
 
 def _is_api(scope: dict[str, Any]) -> bool:
-    note_root_path(scope)
     match = find_address(scope["path"])
     return match is not None and (match.url_name or "").startswith(("api-", "attachment"))
