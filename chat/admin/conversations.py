@@ -23,9 +23,18 @@ def count_messages(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
     return rows.annotate(message_count=Coalesce(counts, 0))
 
 
-def link_to_messages(row: Conversation) -> str:
-    url = reverse("admin:nous_chat_message_changelist")
-    return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.pk, _("Show messages"))
+class MessageColumns:
+    """What the admin shows of the messages of a conversation, a row of `count_messages`."""
+
+    @admin.display(description=_("messages"), ordering="message_count")
+    def message_count(self, row: Any) -> int:
+        count: int = row.message_count
+        return count
+
+    @admin.display(description=_("messages"))
+    def messages_link(self, row: Conversation) -> str:
+        url = reverse("admin:nous_chat_message_changelist")
+        return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.pk, _("Show messages"))
 
 
 class ParticipantInline(admin.TabularInline):
@@ -38,7 +47,7 @@ class ParticipantInline(admin.TabularInline):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(Undeleted):
+class ConversationAdmin(MessageColumns, Undeleted):
     undeleted: ClassVar = {"deleted_at": None}
     list_display = ["__str__", "agent", "message_count", "created_at", "updated_at"]
     list_filter = ["agent", "updated_at"]
@@ -61,15 +70,6 @@ class ConversationAdmin(Undeleted):
         for word in search_term.split():
             messages = messages.filter(text__icontains=word)
         return queryset.filter(Q(pk__in=found.values("pk")) | Q(pk__in=messages.values("conversation"))), repeats
-
-    @admin.display(description=_("messages"), ordering="message_count")
-    def message_count(self, row: Any) -> int:
-        count: int = row.message_count
-        return count
-
-    @admin.display(description=_("messages"))
-    def messages_link(self, row: Conversation) -> str:
-        return link_to_messages(row)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

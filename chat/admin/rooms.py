@@ -1,7 +1,5 @@
 """The inline that shows the room of an object on the admin page of the site's own model."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.contrib.contenttypes.admin import GenericTabularInline
 from django.db.models import QuerySet
@@ -12,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Conversation
 from .base import ReadOnly
-from .conversations import count_messages, link_to_messages
+from .conversations import MessageColumns, count_messages
 
 
-class RoomInline(ReadOnly, GenericTabularInline):
+class RoomInline(MessageColumns, ReadOnly, GenericTabularInline):
     """`inlines = [RoomInline]` in the ModelAdmin of a model that is registered with `rooms.register`."""
 
     model = Conversation
@@ -31,12 +29,3 @@ class RoomInline(ReadOnly, GenericTabularInline):
     @admin.display(description=_("title"))
     def title_link(self, row: Conversation) -> str:
         return format_html('<a href="{}">{}</a>', reverse("nous_chat:conversation", args=[row.pk]), row)
-
-    @admin.display(description=_("messages"))
-    def message_count(self, row: Any) -> int:
-        count: int = row.message_count
-        return count
-
-    @admin.display(description=_("messages"))
-    def messages_link(self, row: Conversation) -> str:
-        return link_to_messages(row)
