@@ -15,6 +15,7 @@ nous_chat.E013  AUTHENTICATE is no function that can be called
 nous_chat.E014  a room names an agent or a tool that does not exist
 nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E016  the database is MySQL, MariaDB, or another one that the chat does not work with
+nous_chat.W017  channels_redis.core with several hosts
 """
 
 from collections.abc import Iterator
@@ -117,6 +118,14 @@ def check_layer(**_: Any) -> list[CheckMessage]:
                 "channels_redis.core with redis-py 8 closes all sockets of a process after 5 quiet seconds.",
                 hint='Set "socket_timeout": None for each host, or use channels_redis.pubsub.',
                 id="nous_chat.E005",
+            )
+        )
+    if backend.startswith("channels_redis.core.") and len(config.get("hosts") or ()) > 1:
+        problems.append(
+            Warning(
+                "channels_redis.core spreads each socket over all its hosts: if one fails, all conversations do.",
+                hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or one host.",
+                id="nous_chat.W017",
             )
         )
     if config.get("prefix") in (None, "", "asgi"):

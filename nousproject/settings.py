@@ -88,13 +88,14 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["OPTIONS"] = SERVER_OPTIONS | DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-# REDIS_URL chooses the channel layer. Without Redis, the site must run in one process.
-if redis_url := os.environ.get("REDIS_URL"):
+# REDIS_URL chooses the channel layer: one server, or several, which share the conversations among them. Without Redis,
+# the site must run in one process.
+if redis_urls := words("REDIS_URL"):
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "CONFIG": {
-                "hosts": [{"address": redis_url, "socket_timeout": 5, "socket_connect_timeout": 3}],
+                "hosts": [{"address": url, "socket_timeout": 5, "socket_connect_timeout": 3} for url in redis_urls],
                 "prefix": os.environ.get("REDIS_PREFIX", "nous"),
             },
         }

@@ -82,6 +82,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         activate(self._language)  # in this socket's task, and in those that it starts
         self.node = node.current()
         self.reads: UUID | None = None
+        self.shows: Sequence[str] = ()
         self._interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sending = 0
         self._stalled_since = 0.0
@@ -190,6 +191,14 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             self._closing.set_result(code)
         self._interrupt()
 
+    def recheck(self) -> None:
+        """Join its groups again, and check whether its user still has access."""
+        self._recheck_at = now() + RECHECK_EVERY
+        if self._rechecking is None or self._rechecking.done():
+            self._rechecking = asyncio.create_task(self._do_recheck())
+        else:  # the running check may have read before the change; check once more
+            self._recheck_at = 0
+
     def watch(self, now: float) -> None:
         """Drop a client that stops reading: first leave its groups, later close. Re-check access when that is due."""
         stalled = now - self._stalled_since if self._sending else 0
@@ -199,7 +208,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         elif stalled > STALLED_AFTER:
             self._interrupt()
         if now > self._recheck_at:
-            self._recheck_access()
+            self.recheck()
 
     # --- Its life
 
@@ -215,11 +224,14 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 self._interrupted = asyncio.get_running_loop().create_future()
                 # Without the layer, a conversation can still be read and written to. A new round begins when the
                 # layer is back.
-                joined = (groups.account(self.user_id), *self.groups())
-                async with mailbox(*joined, away=self.node.outages.layer_away()) as self.mailbox:
+                self.shows = self.groups()
+                joined = (groups.account(self.user_id), *self.shows)
+                async with mailbox(*joined, away=self.node.outages.servers_away) as self.mailbox:
                     await self._unless_gone(receiving, self._enter())
-                    for service in sorted(self.node.outages.away):
-                        await self.notify(f"{service}_away")
+                    if self.node.outages.database_away:
+                        await self.notify("database_away")
+                    if self.node.outages.layer_away(*self.shows):
+                        await self.notify("layer_away")
                     receiving = receiving or asyncio.create_task(self._receive_loop())
                     await self._forward_until_interrupted(receiving)
                 if self._closing.done():
@@ -358,7 +370,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     def _check_database(self, command: commands.AnyCommand) -> None:
         """Raises Refused if the database is known to be away. Commands that the page sends by itself pass."""
         passing = (commands.RunAck, commands.Ping, commands.Typing)
-        if "database" in self.node.outages.away and not isinstance(command, passing):
+        if self.node.outages.database_away and not isinstance(command, passing):
             raise database_unavailable()
 
     async def _refuse(self, ref: str | None, refused: Refused) -> None:
@@ -384,7 +396,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             case {"type": "resnapshot"}:
                 self.resnapshot()
             case {"type": "check_access"}:
-                self._recheck_access()
+                self.recheck()
             case {"type": "signed_out", "session": name} if self._session is not None:
                 if name == session_name(self._session):
                     self.close(4401)
@@ -417,19 +429,15 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
 
     # --- Access
 
-    def _recheck_access(self) -> None:
-        self._recheck_at = now() + RECHECK_EVERY
-        if self._rechecking is None or self._rechecking.done():
-            self._rechecking = asyncio.create_task(self._do_recheck())
-        else:  # the running check may have read before the change; check once more
-            self._recheck_at = 0
-
     async def _do_recheck(self) -> None:
-        """Check that the session or the token is still valid, and the user still a participant with the same role.
+        """Join the groups again; check that the session or the token is still valid, and the user still a participant
+        with the same role.
 
-        Started by `_recheck_access`, cancelled by `_serve`; only bugs of the site's AUTHENTICATE escape, which asyncio
+        Started by `recheck`, cancelled by `_serve`; only bugs of the site's AUTHENTICATE escape, which asyncio
         logs. If the database is away, the next re-check decides.
         """
+        if hasattr(self, "mailbox"):
+            await self.mailbox.renew(self.node.outages.servers_away)
         try:
             if self._reauthenticate is not None:
                 await executor.run_request(self._reauthenticate)

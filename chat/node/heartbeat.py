@@ -1,5 +1,5 @@
-"""The heartbeat of this process: once every TICK it writes to the database and sends itself a message through the
-layer, so that other processes know that it lives, and it knows what it can reach.
+"""The heartbeat of this process: once every TICK it writes to the database and sends itself a message through each
+server of the layer, so that other processes know that it lives, and it knows what it can reach.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ from django.db import DatabaseError, InterfaceError
 
 from .. import store
 from ..concurrency import TaskSets, detached, now, own_connections
-from ..realtime import layer
+from ..realtime import groups, servers
 from ..realtime.hub import Hub
 from ..realtime.inbox import Inboxes
+from ..realtime.mailbox import Mailbox
 from ..realtime.outages import Outages
 from ..realtime.read_markers import ReadMarkers
 from ..runs.liveness import TICK, Process
@@ -54,25 +55,27 @@ class Heartbeat:
         self._clean_at = 0.0
         self._expire_at = 0.0
 
-    async def run(self, channel: str) -> None:
-        """Tick until cancelled. `channel` is this process's own, for messages to itself. Nothing escapes."""
+    async def run(self, mailbox: Mailbox) -> None:
+        """Tick until cancelled. `mailbox` is this process's own, for messages to itself. Nothing escapes."""
         self._clean_at = now() + uniform(0.1, 1) * CLEAN_EVERY
         while True:
             try:
-                await self._tick(channel)
+                await self._tick(mailbox)
             except Exception:
                 logger.exception("A tick of the heartbeat failed")
             await asyncio.sleep(TICK)
 
-    async def _tick(self, channel: str) -> None:
+    async def _tick(self, mailbox: Mailbox) -> None:
         at, liveness = now(), self._process.liveness
         if liveness.tick(at):
             self._hub.resnapshot("This process was frozen")
         if self._beating is None or self._beating.done():  # the last one may still wait for the database
             self._beating = detached(self._beat(at), self._tasks.writing)
-        detached(layer.probe(channel, {"type": "echo", "number": liveness.sent}), self._tasks.watching)
-        self._outages.report("database", liveness.database_away(at))
-        self._outages.report("layer", liveness.layer_away(at))
+        for server in range(servers.count()):
+            message = {"type": "echo", "server": server, "number": liveness.sent}
+            detached(mailbox.probe(groups.echo(self._process.host, server), message), self._tasks.watching)
+            self._outages.report_layer(server, liveness.layer_away(server, at))
+        self._outages.report_database(liveness.database_away(at))
         self._hub.watch(at)
         if at >= self._clean_at:
             self._clean_at = at + uniform(0.5, 1.5) * CLEAN_EVERY

@@ -104,7 +104,7 @@ class Node:
             serve_in_this_loop()
             self.supervisor.open(self._mailbox)
             detached(self._peers.listen(self._mailbox), self.tasks.watching)
-            detached(self.heartbeat.run(self._mailbox.name), self.tasks.watching)
+            detached(self.heartbeat.run(self._mailbox), self.tasks.watching)
             detached(self.presence.run(), self.tasks.watching)
             daphne.drain_at_shutdown(self.process, self.drain)
 

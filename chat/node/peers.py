@@ -43,6 +43,7 @@ class Peers:
                 self._supervisor.reader_left_here(UUID(conversation), channel)
             case {"type": "reader_present", "conversation": conversation}:
                 self._supervisor.reader_present(UUID(conversation))
-            case {"type": "echo", "number": number}:
-                if self._process.liveness.echo(number, now()) and not self._outages.layer_away():
-                    self._hub.resnapshot("The channel layer lost messages")
+            case {"type": "echo", "server": server, "number": number}:
+                missed = self._process.liveness.echo(server, number, now())
+                if missed and server not in self._outages.servers_away:
+                    self._hub.resnapshot("The channel layer lost messages", server)

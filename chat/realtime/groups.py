@@ -13,15 +13,17 @@ A layer loses messages by design, so nothing that must arrive depends on it
     signed_out    session   to every socket of a user: close, if this session is yours
     stop, sync, reader_left, reader_present
                             to the process that owns the conversation's active run (`node/peers.py`)
-    echo          number    from a process to itself: does the layer still deliver?
+    echo          server, number
+                            from a process to itself: does this server of the layer still deliver?
 """
 
 import hashlib
+from itertools import count
 from typing import Any
 from uuid import UUID
 
 from ..protocol import events
-from . import layer, site_signals
+from . import layer, servers, site_signals
 from .layer import LayerMessage
 
 
@@ -45,9 +47,15 @@ def account(user_id: Any) -> str:
     return f"nous_chat.account.{_digest(user_id)}"
 
 
-def _digest(user_id: Any) -> str:
-    """A hash of a user's primary key, which may contain characters that a group name may not."""
-    return hashlib.sha256(str(user_id).encode()).hexdigest()[:32]
+def echo(host: str, server: int) -> str:
+    """One process, by way of one server of the layer. Its last number makes this server carry it."""
+    name = f"nous_chat.echo.{_digest(host)}"
+    return next(group for number in count() if servers.of_group(group := f"{name}.{number}") == server)
+
+
+def _digest(value: Any) -> str:
+    """A hash of a user's primary key, or of a host, which may contain characters that a group name may not."""
+    return hashlib.sha256(str(value).encode()).hexdigest()[:32]
 
 
 async def publish(group: str, event: events.Event) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from random import uniform
 from typing import Protocol
 from uuid import UUID
 
 from ..protocol import events
-from . import groups
+from . import groups, servers
 
 logger = logging.getLogger("nous_chat.realtime")
 
@@ -21,6 +22,8 @@ class LocalSocket(Protocol):
     reads: UUID | None
     """The conversation it shows. None for an inbox, before entering a conversation, and after leaving it."""
     channel: str
+    shows: Sequence[str]
+    """The groups whose frames it forwards. Empty before it has entered."""
 
     async def answer(self, event: events.Event) -> None:
         """Send an event to this socket alone."""
@@ -33,6 +36,9 @@ class LocalSocket(Protocol):
 
     def resnapshot(self) -> None:
         """Send a new snapshot: frames may have been lost."""
+
+    def recheck(self) -> None:
+        """Join its groups again, and check whether its user still has access."""
 
     def watch(self, now: float) -> None:
         """Check whether the reader keeps up and still has access. Called once every TICK."""
@@ -58,11 +64,23 @@ class Hub:
         ours = next((socket for socket in self.sockets if socket.channel == channel), None)
         await (ours.answer(event) if ours is not None else groups.reply(channel, event))
 
-    def resnapshot(self, why: str) -> None:
-        """Have every socket send a new snapshot within SPREAD seconds."""
+    def showing(self, server: int) -> list[LocalSocket]:
+        """The sockets that show a group of this server of the layer."""
+        return [socket for socket in self.sockets if any(servers.of_group(group) == server for group in socket.shows)]
+
+    def resnapshot(self, why: str, server: int | None = None) -> None:
+        """Have every socket (or those that show a group of this server) send a new snapshot within SPREAD seconds."""
         logger.info("%s: sockets load new snapshots", why)
-        for socket in self.sockets:
+        for socket in self.sockets if server is None else self.showing(server):
             asyncio.get_running_loop().call_later(uniform(0, SPREAD), socket.resnapshot)
+
+    def recheck_others(self, server: int) -> None:
+        """Have the sockets that show no group of this server join again, within SPREAD seconds, those that they only
+        listen to.
+        """
+        for socket in self.sockets.difference(self.showing(server)):
+            if socket.shows:
+                asyncio.get_running_loop().call_later(uniform(0, SPREAD), socket.recheck)
 
     def watch(self, now: float) -> None:
         """Have every socket check its reader."""

@@ -1,13 +1,16 @@
-"""Outages: whether this process can reach the database and the channel layer. Tells its sockets about each change."""
+"""Outages: whether this process can reach the database and each server of the channel layer. Tells its sockets about
+each change that concerns them.
+"""
 
 import logging
-from typing import Literal
+from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
 from .. import metrics
 from ..concurrency import TaskSets, detached
-from .hub import Hub
+from . import servers
+from .hub import Hub, LocalSocket
 
 logger = logging.getLogger("nous_chat.realtime")
 
@@ -31,31 +34,46 @@ class Outages:
     """The current outages of one process."""
 
     def __init__(self, hub: Hub, tasks: TaskSets) -> None:
-        self.away: set[str] = set()
-        """What is away: "database", "layer"."""
+        self.database_away = False
+        self.servers_away: set[int] = set()
+        """The servers of the channel layer that are away."""
         self._hub = hub
         self._tasks = tasks
 
-    def layer_away(self) -> bool:
-        """Whether the channel layer is away."""
-        return "layer" in self.away
+    def layer_away(self, *groups: str) -> bool:
+        """Whether the server of one of these groups is away."""
+        return any(servers.of_group(group) in self.servers_away for group in groups)
 
-    def report(self, what: Literal["database", "layer"], away: bool) -> None:
-        """Note whether something is away. If that has changed, tell our sockets directly; when it is back, they load
-        new snapshots.
-
-        Each notice is a task, cancelled by `Node.drain`; nothing escapes.
+    def report_database(self, away: bool) -> None:
+        """Note whether the database is away. If that has changed, tell our sockets; when it is back, they load new
+        snapshots.
         """
-        if away == (what in self.away):
+        if away == self.database_away:
             return
-        code = f"{what}_{'away' if away else 'back'}"
-        logger.warning("%s", _LOGGED[code])
-        if away:
-            metrics.count(code)
-            self.away.add(what)
-        else:
-            self.away.remove(what)
-        for socket in self._hub.sockets:
-            detached(socket.notify(code), self._tasks.watching)
+        self.database_away = away
+        self._tell("database_away" if away else "database_back", list(self._hub.sockets))
         if not away:
-            self._hub.resnapshot(_LOGGED[code])
+            self._hub.resnapshot(_LOGGED["database_back"])
+
+    def report_layer(self, server: int, away: bool) -> None:
+        """Note whether a server of the layer is away. If that has changed, tell the sockets that show a group of it;
+        when it is back, they load new snapshots, and the others join their groups there again.
+        """
+        if away == (server in self.servers_away):
+            return
+        if away:
+            self.servers_away.add(server)
+        else:
+            self.servers_away.remove(server)
+        self._tell("layer_away" if away else "layer_back", self._hub.showing(server))
+        if not away:
+            self._hub.resnapshot(_LOGGED["layer_back"], server)
+            self._hub.recheck_others(server)
+
+    def _tell(self, code: str, sockets: Sequence[LocalSocket]) -> None:
+        """Each notice is a task, cancelled by `Node.drain`; nothing escapes."""
+        logger.warning("%s", _LOGGED[code])
+        if code in metrics.COUNTERS:
+            metrics.count(code)
+        for socket in sockets:
+            detached(socket.notify(code), self._tasks.watching)

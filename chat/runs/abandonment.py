@@ -20,14 +20,14 @@ ROLL_CALL = 1.0
 class Abandonment:
     """Reports conversations to which nobody has come back within DISCONNECT_GRACE.
 
-    `has_reader(conversation)`: whether a socket of this process shows it. `layer_away()`: whether other processes
-    cannot answer. `on_abandoned(conversation)`: called if nobody reads it.
+    `has_reader(conversation)`: whether a socket of this process shows it. `layer_away(conversation)`: whether other
+    processes cannot answer. `on_abandoned(conversation)`: called if nobody reads it.
     """
 
     def __init__(
         self,
         has_reader: Callable[[UUID], bool],
-        layer_away: Callable[[], bool],
+        layer_away: Callable[[UUID], bool],
         on_abandoned: Callable[[UUID], None],
         tasks: set[asyncio.Task[None]],
     ) -> None:
@@ -72,7 +72,9 @@ class Abandonment:
             with suppress(TimeoutError):
                 await asyncio.wait_for(check.present.wait(), ROLL_CALL)
                 return True
-            unanswered = 0 if self._layer_away() else unanswered + 1  # during an outage, silence proves nothing
+            unanswered = (
+                0 if self._layer_away(conversation_id) else unanswered + 1
+            )  # during an outage, silence proves nothing
         return False
 
 

@@ -29,10 +29,11 @@ class Liveness:
     def __init__(self, now: float) -> None:
         self._ticked_at = now
         self._frozen_since: float | None = None
-        self._beaten_at = self._echoed_at = now
+        self._beaten_at = self._listening_since = now
         self._regular_since: float | None = None
         """Since when heartbeats have succeeded without a long pause. None before the first one."""
-        self._last_echo = 0
+        self._echoes: dict[int, tuple[int, float]] = {}
+        """The number of the newest message to itself that came back through each server of the layer, and when."""
         self.sent = 0
         """The number of the newest message to itself."""
 
@@ -41,7 +42,7 @@ class Liveness:
         frozen = self.frozen(now)
         if frozen:
             self._frozen_since = now
-            self._echoed_at = now
+            self._listening_since = now
         self._ticked_at = now
         self.sent += 1
         return frozen
@@ -68,19 +69,22 @@ class Liveness:
             return False
         return now - self._regular_since >= conf.HOST_TIMEOUT
 
-    def echo(self, number: int, now: float) -> int:
-        """Note that message `number` to itself came back. Returns how many messages before it did not."""
-        missed = max(number - self._last_echo - 1, 0)
-        self._last_echo, self._echoed_at = max(number, self._last_echo), now
-        return missed
+    def echo(self, server: int, number: int, now: float) -> int:
+        """Note that message `number` to itself came back through a server of the layer. Returns how many before it did
+        not.
+        """
+        last, _ = self._echoes.get(server, (0, now))
+        self._echoes[server] = max(number, last), now
+        return max(number - last - 1, 0)
 
     def database_away(self, now: float) -> bool:
         """Whether the database has taken no heartbeat for AWAY seconds."""
         return now - self._beaten_at > AWAY
 
-    def layer_away(self, now: float) -> bool:
-        """Whether no message to itself has come back for AWAY seconds."""
-        return now - self._echoed_at > AWAY
+    def layer_away(self, server: int, now: float) -> bool:
+        """Whether no message to itself has come back through a server of the layer for AWAY seconds."""
+        _, echoed_at = self._echoes.get(server, (0, self._listening_since))
+        return now - max(echoed_at, self._listening_since) > AWAY
 
 
 @dataclass

@@ -49,6 +49,7 @@ class Supervisor:
         self._process = process
         self._hub = hub
         self._inboxes = inboxes
+        self._outages = outages
         self._tasks = tasks
         self._mailbox: Mailbox | None = None
         self._runs: dict[UUID, LiveRun] = {}
@@ -56,7 +57,7 @@ class Supervisor:
         self._silent: dict[UUID, tuple[datetime, float]] = {}
         """Runs whose process is silent: their last heartbeat, and since when this process has seen it unchanged."""
         self._reserved = 0
-        self._abandonment = Abandonment(hub.has_reader, outages.layer_away, self._stop_abandoned, tasks.watching)
+        self._abandonment = Abandonment(hub.has_reader, self._layer_away, self._stop_abandoned, tasks.watching)
         self._postprocess = postprocess.Postprocessor()
 
     def open(self, mailbox: Mailbox) -> None:
@@ -331,6 +332,11 @@ class Supervisor:
             await self._mailbox.join(group)
         except Exception:  # without the layer, a stop arrives by its column, and a sync is answered from the row
             logger.warning("Other processes cannot reach a run of this one", exc_info=True)
+
+    def _layer_away(self, conversation_id: UUID) -> bool:
+        """Whether questions to the readers of a conversation, or their answers, may be lost."""
+        needed = groups.conversation(conversation_id), groups.owner(conversation_id)
+        return self._outages.layer_away(*needed) or layer.is_cooling(*needed)
 
     def _cancel(self, live: LiveRun, status: str, reason: objects.Failure | None = None) -> None:
         """Cancel a run that has begun. One that still waits leaves the queue, which releases it for other processes."""

@@ -79,7 +79,7 @@ def test_each_socket_gets_notices_and_closing_reasons_in_its_language(
     async def talk() -> None:
         peers = {query: InProcess(people["ada"], room.pk, query) for query in (GERMAN, "")}
         async with peers[GERMAN], peers[""]:
-            node.current().outages.report("layer", away=True)
+            node.current().outages.report_layer(0, away=True)
             assert "Neue Nachrichten" in (await peers[GERMAN].hear("notice"))["message"]
             assert "New messages" in (await peers[""].hear("notice"))["message"]
             late = InProcess(people["bob"], room.pk, GERMAN)

@@ -35,6 +35,7 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
         ({"CHANNEL_LAYERS": {}}, "E004"),
         (layer(CORE, hosts=[URL], prefix="mine"), "E005"),
         (layer(PUBSUB, hosts=[URL]), "W006"),
+        (layer(CORE, hosts=[{"address": URL, "socket_timeout": None}] * 2, prefix="mine"), "W017"),
         ({"DATABASES": {"default": FILE}}, "W009"),
         ({"DATABASES": {"default": FILE | {"OPTIONS": {"init_command": GOOD["init_command"]}}}}, "W009"),
         ({"ASGI_APPLICATION": None}, "W010"),

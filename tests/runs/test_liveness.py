@@ -71,9 +71,19 @@ def test_a_hanging_database_does_not_make_a_process_frozen() -> None:
 
 def test_lost_messages_to_itself_are_counted() -> None:
     liveness = Liveness(0)
-    assert liveness.echo(1, 1) == 0
-    assert liveness.echo(2, 2) == 0
-    assert liveness.echo(5, 3) == 2
-    assert liveness.echo(5, 4) == 0, "a duplicate is not a lost message"
-    assert not liveness.layer_away(6)
-    assert liveness.layer_away(8)
+    assert liveness.echo(0, 1, 1) == 0
+    assert liveness.echo(0, 2, 2) == 0
+    assert liveness.echo(0, 5, 3) == 2
+    assert liveness.echo(0, 5, 4) == 0, "a duplicate is not a lost message"
+    assert not liveness.layer_away(0, 6)
+    assert liveness.layer_away(0, 8)
+
+
+def test_a_server_of_the_layer_that_is_away_says_nothing_about_another_one() -> None:
+    liveness = Liveness(0)
+    for at in range(1, 10):
+        assert liveness.echo(1, at, at) == 0
+    assert liveness.layer_away(0, 9)
+    assert not liveness.layer_away(1, 9)
+    assert liveness.echo(0, 10, 10) == 9
+    assert not liveness.layer_away(0, 10)
