@@ -66,6 +66,21 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a budget needs `tokens` or `cost`")
 
 
+class GuestConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The setting `GUESTS`: what visitors without an account may do."""
+
+    messages: Annotated[int, msgspec.Meta(ge=1)] = 20
+    """How many messages a guest may send, and how many answers they may ask for."""
+    keep: Annotated[float, msgspec.Meta(ge=0)] = 7 * 24 * 60 * 60
+    """How long a guest and their conversation are kept after the last message, in seconds."""
+    per_address: Annotated[int, msgspec.Meta(ge=1)] = 10
+    """How many guests may begin in an hour from one address, in one process."""
+    most: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """How many guests the site keeps at the same time. Further visitors have to sign in."""
+    budgets: tuple[Budget, ...] = ()
+    """Budgets of guests, in addition to BUDGETS."""
+
+
 class ProviderConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of `PROVIDERS`. A field that is "" is read from the environment."""
 
@@ -117,6 +132,10 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     AUTHENTICATE: str = ""
     """Dotted path of a function that finds the user of the site's own bearer tokens: it gets a request with an
     `Authorization: Bearer` header that holds no token of the chat, and returns the user, or None."""
+
+    GUESTS: GuestConf | None = None
+    """Lets visitors without an account chat, within these limits: a dictionary with the fields of `GuestConf`, `{}` for
+    its defaults. None lets nobody."""
 
     CORS_ORIGINS: tuple[Annotated[str, msgspec.Meta(pattern=r"^https?://[a-z0-9.:\[\]-]+$")], ...] = ()
     """Origins of other sites whose pages may use the API with a token, such as `https://app.example.org`."""

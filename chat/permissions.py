@@ -1,15 +1,18 @@
 """Who may do what in a conversation. A site replaces it: NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}."""
 
+import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Q, QuerySet
+from django.db.models import EmailField, Q, QuerySet
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_noop
 
 from .conf import Budget, conf
-from .models import Conversation, Message, Participant, Run
+from .i18n import in_site_language
+from .models import Conversation, Guest, Message, Participant, Run
 
 
 class Permissions:
@@ -24,14 +27,16 @@ class Permissions:
 
     def can_use(self, user: Any) -> bool:
         """Use the chat at all: its pages, sockets, and addresses. Asked before everything else."""
-        return bool(user.is_active)
+        return bool(user.is_active) and (conf.GUESTS is not None or not is_guest(user))
 
     def can_create(self, user: Any) -> bool:
-        """Create conversations, and fork them."""
-        return True
+        """Create conversations, and fork them. A guest has the one that they began with."""
+        return not is_guest(user)
 
     def name(self, user: Any) -> str:
         """The name that others see and models are told: by default the full name if there is one, else the username."""
+        if is_guest(user):
+            return in_site_language(gettext_noop("Guest"))
         full_name: str = getattr(user, "get_full_name", str)()
         return full_name or str(user.get_username())
 
@@ -57,6 +62,8 @@ class Permissions:
 
     def budgets(self, user: Any | None) -> Sequence[Budget]:
         """The budgets that limit this user's runs. `user` is None if the account of a run's launcher was deleted."""
+        if conf.GUESTS is not None and is_guest(user):
+            return (*conf.BUDGETS, *conf.GUESTS.budgets)
         return conf.BUDGETS
 
     def can_stop(self, participant: Participant, run: Run) -> bool:
@@ -83,11 +90,24 @@ class Permissions:
 
     def can_add(self, participant: Participant, user: Any) -> bool:
         """Add this user by name. If not, the participant is told that there is no user with that name."""
-        return bool(user.is_active)
+        return bool(user.is_active) and not is_guest(user)
 
     def can_manage(self, participant: Participant) -> bool:
         """Remove people, change roles and settings, delete the conversation. Only owners can transfer ownership."""
         return participant.role == Participant.Role.OWNER
+
+    def new_guest(self) -> Any:
+        """The row of a new guest, not saved yet. Override it if your user model has required fields."""
+        users = get_user_model()
+        name = f"guest-{secrets.token_hex(8)}"
+        if isinstance(users._meta.get_field(users.USERNAME_FIELD), EmailField):
+            name += "@guest.invalid"  # a domain that never exists (RFC 2606, 2)
+        return users(**{users.USERNAME_FIELD: name})
+
+
+def is_guest(user: Any | None) -> bool:
+    """Whether a user is a visitor without an account (`GUESTS`). Needs no query."""
+    return str(getattr(user, "password", "")).startswith(Guest.PASSWORD)
 
 
 def _is_owner_or_staff(participant: Participant) -> bool:

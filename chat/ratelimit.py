@@ -1,15 +1,18 @@
 """Rate limits: a token bucket for each user, in this process."""
 
 import asyncio
+import ipaddress
 import math
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
 from django.utils.translation import gettext as _
 
 from .conf import conf
+from .permissions import is_guest
 from .protocol.errors import ErrorCode, Refused
 
 MAX_NEW_SOCKETS = 25
@@ -106,6 +109,21 @@ class TypingBucket(Bucket):
     """Only what is published counts, and one event in a room of a thousand costs more than the burst."""
 
 
+class GuestBucket(Bucket):
+    """The bucket of an address: how many guests begin there."""
+
+    max_debt = 1.0
+    """Those who try again and again wait no longer."""
+
+    @property
+    def rate(self) -> float:
+        return self.burst / 3600
+
+    @property
+    def burst(self) -> float:
+        return 0.0 if conf.GUESTS is None else conf.GUESTS.per_address
+
+
 B = TypeVar("B", bound=Bucket)
 
 
@@ -143,6 +161,31 @@ FILE_COST = 0.25
 
 _requests = Buckets(Bucket)
 _files = Buckets(Bucket)
+_guests = Buckets(GuestBucket)
+
+
+def client_of(user: Any, address: str) -> Hashable:
+    """Whose bucket a user takes tokens from: their own, except that all guests of an address have one together. Who
+    begins as ten guests gets no more than one user.
+    """
+    return ("guests", _network_of(address)) if is_guest(user) else user.pk
+
+
+def _network_of(address: str) -> str:
+    """An IPv4 address, or the network of an IPv6 address: a visitor has 2^64 of these (RFC 4291, 2.5.1)."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket, say
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
+    return str(found)
+
+
+def check_new_guest(address: str) -> None:
+    """Count a guest who begins at this address. Raises Refused if there were too many."""
+    if wait := _guests.take(_network_of(address), time.monotonic()):
+        raise too_many_requests(wait)
 
 
 def check(user_id: Any, cost: float = 1.0) -> None:

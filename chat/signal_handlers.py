@@ -1,11 +1,15 @@
-"""Receivers of Django's signals: what has to follow a deletion that the store did not make (a cascade, the admin)."""
+"""Receivers of Django's signals: what has to follow a deletion that the store did not make (a cascade, the admin), and
+what a guest gets who signs in.
+"""
 
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from . import rooms, store
+from .actions import guests
 from .actions import rooms as room_actions
 from .models import Attachment, Participant
 
@@ -24,3 +28,8 @@ def replace_owner(instance: Participant, **_: Any) -> None:
 @receiver(rooms.object_deleted)
 def close_room(instance: Any, **_: Any) -> None:
     room_actions.object_deleted(instance)
+
+
+@receiver(user_logged_in)
+def keep_conversation(request: Any, user: Any, **_: Any) -> None:
+    guests.hand_over(getattr(request, "session", None), user)

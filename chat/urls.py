@@ -25,6 +25,7 @@ urlpatterns = [
     path("<uuid:conversation_id>/say/", no_script.post_message, name="say"),
     path("plain/", no_script.conversations, name="plain"),
     path("begin/", no_script.create_conversation, name="begin"),
+    path("guest/", no_script.begin_as_guest, name="guest"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke-token"),
     path("join/<str:token>/", join.join, name="join"),

@@ -27,7 +27,7 @@ from msgspec import Meta, Struct
 from .. import ratelimit
 from ..concurrency import outside_transaction
 from ..i18n import format_size
-from ..node import bearer, node
+from ..node import bearer, node, visitors
 from ..node.http import MAX_BODY
 from ..permissions import asks_can_use, policy
 from ..protocol.errors import ErrorCode, Refused, database_unavailable
@@ -57,11 +57,12 @@ def endpoint(
     refuse: Callable[[Refused], HttpResponse] = refuse,
     scopes: Collection[str] = (),
 ) -> Callable[[View], View]:
-    """Decorator of an asynchronous view for users with a session or a token. If it raises Refused, that becomes a JSON
-    response.
+    """Decorator of an asynchronous view for users with a session or a token, and for guests. If it raises Refused, that
+    becomes a JSON response.
 
     The view gets `request.user` loaded, and finishes even if the client goes: it may have written something.
-    `count` counts the request by the user's primary key, and raises Refused if there were too many. `refuse` makes the
+    `count` counts the request by the user's primary key (`ratelimit.client_of`), and raises Refused if there were too
+    many. `refuse` makes the
     response of a Refused. `scopes` are what a token needs; without, what the request's method says.
     """
 
@@ -98,8 +99,9 @@ async def _respond(
         if response is None:
             if asks_can_use() and not await run_request(policy().can_use, request.user):
                 raise Refused(ErrorCode.FORBIDDEN, _("You can't use this chat."))
-            client.set(request.user.pk)  # in the queue, all sessions of a user are one client
-            count(request.user.pk)
+            bucket = ratelimit.client_of(request.user, request.META.get("REMOTE_ADDR", ""))
+            client.set(bucket)  # in the queue, all sessions of a user are one client
+            count(bucket)
             response = await view()
     except Refused as refused:
         response = refuse(refused)
@@ -128,8 +130,10 @@ async def _authenticate(request: HttpRequest, scopes: Collection[str]) -> HttpRe
         refusal = await sync_to_async(_check_csrf)(request)
         if refusal is not None:
             return refusal
-    if not await run_request(_is_signed_in, request):
+    user = await run_request(visitors.find_visitor, request)
+    if user is None:
         raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
+    request.user = user
     return None
 
 
@@ -143,10 +147,6 @@ _csrf = CsrfViewMiddleware(lambda request: HttpResponse())
 def _check_csrf(request: HttpRequest) -> HttpResponseBase | None:
     _csrf.process_request(request)
     return _csrf.process_view(request, HttpResponse, (), {})  # of the view it only asks whether it is exempt
-
-
-def _is_signed_in(request: HttpRequest) -> bool:
-    return bool(request.user.is_authenticated)  # loads the user, who is lazy
 
 
 def json_body(request: HttpRequest, kind: type[T], most: int = MAX_BODY) -> T:

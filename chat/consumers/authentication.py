@@ -1,5 +1,5 @@
-"""Who opens a socket or a stream: the user of its bearer token, else of the session whose key its browser sent as a
-cookie.
+"""Who opens a socket or a stream: the user of its bearer token, else the user or the guest of the session whose key its
+browser sent as a cookie.
 
 Not channels' own middleware. It would read the rows of each socket by themselves, and keep copies of its scope.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from .. import store
+from ..models import Guest
 from ..node import bearer, sessions
 from ..store import executor
 
@@ -43,7 +44,10 @@ async def identify(scope: dict[str, Any]) -> Identity | None:
 async def _find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
     """The row of the user, None if nobody is signed in; and the key of the session, None if there is none."""
     if (user := scope.get("user")) is not None:
-        return user if user.is_authenticated else None, getattr(scope.get("session"), "session_key", None)
+        session = scope.get("session")
+        if not user.is_authenticated:
+            user = None if session is None else await executor.run_request(_find_guest, session)
+        return user, getattr(session, "session_key", None)
     key = store.session_store()(sessions.read_cookie(scope)).session_key  # None if it cannot be one
     if key is None or "\0" in key:  # which PostgreSQL refuses, for all sessions that are read together
         return None, None
@@ -52,3 +56,7 @@ async def _find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
     # A cache is read for one key at a time, and may not answer: nobody else waits for it here.
     (user,) = await executor.run_request(store.find_users, [key])
     return user, key
+
+
+def _find_guest(session: Any) -> Any:
+    return store.find_guest(session.get(Guest.KEY))

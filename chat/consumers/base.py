@@ -101,8 +101,8 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 return
             await self._authenticate(scope)
             self._recheck_at = now() + RECHECK_EVERY
-            client.set(self.user_id)
-            self._bucket = self.node.buckets.of(self.user_id)
+            client.set(self._client)
+            self._bucket = self.node.buckets.of(self._client)
             if self._bucket.take_socket(now()) or self._bucket.open >= ratelimit.MAX_OPEN_SOCKETS:
                 metrics.count("sockets_rate_limited")
                 await asyncio.sleep(REFUSED_FOR)
@@ -301,6 +301,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         if asks_can_use() and not await executor.run(policy().can_use, found.user):
             raise Closed(4403)
         self.user_id, self.person = found.user.pk, objects.Person.of(found.user)
+        self._client = ratelimit.client_of(found.user, (scope.get("client") or ("",))[0])
         # Not `found`: the user is a large row, and there are many sockets.
         self._session, self._reauthenticate = found.session, found.authenticate
         self._may_write = "write" in found.scopes

@@ -1,6 +1,7 @@
 """The tables, one module per subject. Import models from here. Only `store` writes to them."""
 
 from .conversations import Conversation, Invitation, Participant, Removal
+from .guests import Guest
 from .messages import Attachment, Edit, Message, attachment_storage
 from .runs import Run, ToolCall
 from .search import Passage
@@ -12,6 +13,7 @@ __all__ = [
     "Attachment",
     "Conversation",
     "Edit",
+    "Guest",
     "Invitation",
     "Message",
     "Participant",

@@ -11,6 +11,7 @@ is not allowed.
     rooms                                                     the conversations of the site's objects
     snapshots, pages                                          what a reader of it gets first, and its messages
     participants, invitations, access, sessions, read_state   the people in it
+    guests                                                    visitors without an account
     tokens                                                    what scripts sign in with
     imports                                                   conversations that a client has kept itself
     messages, edits, alternatives, attachments, search        what they write
@@ -47,6 +48,7 @@ from .conversations import (
 from .deletion import DeletedConversation, delete_conversation, restore_conversation
 from .edits import Edited, delete_message, edit_message, list_edits, restore_message
 from .forks import fork_conversation
+from .guests import begin_guest, find_guest, find_guest_conversation, hand_over_guest, is_active_guest
 from .heartbeats import (
     AdoptedRun,
     Checkpoint,
@@ -68,7 +70,7 @@ from .invitations import (
     preview_invitation,
     revoke_invitation,
 )
-from .messages import Posted, post_message
+from .messages import Posted, check_text, post_message
 from .participants import (
     ParticipantChange,
     add_participant,
@@ -132,6 +134,7 @@ __all__ = [
     "add_participant",
     "adopt_runs",
     "await_approval",
+    "begin_guest",
     "call_key",
     "change_conversation",
     "change_role",
@@ -140,6 +143,7 @@ __all__ = [
     "check_can_create",
     "check_membership",
     "check_run_budgets",
+    "check_text",
     "choose_alternative",
     "clean_title",
     "create_conversation",
@@ -159,6 +163,8 @@ __all__ = [
     "fail_run",
     "find_conversation",
     "find_first_exchange",
+    "find_guest",
+    "find_guest_conversation",
     "find_listing",
     "find_listings",
     "find_silent_runs",
@@ -171,8 +177,10 @@ __all__ = [
     "get_conversation",
     "get_run",
     "give_secret",
+    "hand_over_guest",
     "heartbeat",
     "import_conversation",
+    "is_active_guest",
     "join_conversation",
     "leave_object",
     "list_conversations",

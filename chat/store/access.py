@@ -7,7 +7,7 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from msgspec import Struct
 
 from ..models import Participant
-from ..permissions import can_see, policy
+from ..permissions import can_see, is_guest, policy
 from .rooms import allows
 from .sessions import is_valid, session_store
 
@@ -30,16 +30,25 @@ def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | 
         found = Participant.objects.select_related("user", "conversation")
         row = found.filter(user=user_id, conversation=conversation_id, conversation__deleted_at=None).first()
         if row is None:
-            return Access(True, None)
+            user = get_user_model()._default_manager.filter(pk=user_id).first()
+            return Access(_is_signed_in(user, session_key), None)
         user, role = row.user, row.role if can_see(row) else None
         if not allows(row):  # by its rule, they are no participant of this room any more
             row.delete()
             role = None
-    if user is None or not user.is_active:
+    if not _is_signed_in(user, session_key):
         return Access(False, None)
-    return Access(session_key is None or _session_belongs_to(session_key, user), role, policy().can_use(user))
+    return Access(True, role, policy().can_use(user))
+
+
+def _is_signed_in(user: Any | None, session_key: str | None) -> bool:
+    if user is None or not user.is_active:
+        return False
+    return session_key is None or _session_belongs_to(session_key, user)
 
 
 def _session_belongs_to(session_key: str, user: Any) -> bool:
     session = session_store()(session_key)
+    if is_guest(user):
+        return is_valid(session, user)
     return session.get(SESSION_KEY) == user._meta.pk.value_to_string(user) and is_valid(session, user)

@@ -20,6 +20,7 @@ from .. import database
 from ..conf import conf
 from ..i18n import format_millions, format_size
 from ..models import Attachment, Message, attachment_storage
+from ..permissions import is_guest
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership
@@ -44,6 +45,8 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 def upload_attachment(user: Any, conversation_id: UUID, name: str, content: bytes) -> objects.Attachment:
     """Store a file for a message that will be sent later. Raises Refused."""
     check_can_post(get_membership(user.pk, conversation_id))
+    if is_guest(user):
+        raise Refused(ErrorCode.FORBIDDEN, _("Sign in to attach files."))
     kind = detect_image_type(content) or TEXT_TYPE
     _check_size(kind, len(content))
     text = ""

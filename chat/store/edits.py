@@ -28,6 +28,7 @@ from .base import (
     with_related,
     writers_of,
 )
+from .guests import check_guest
 from .messages import check_text
 from .responders import Responders, add_waiting, check_responder, choose_responders
 from .run_lifecycle import active_runs, queue_run
@@ -82,6 +83,7 @@ def edit_message(
         touch(conversation)
     start, responders = None, Responders()
     if resend:
+        check_guest(participant.user)
         writers = writers_of(conversation_id).count()
         responders = choose_responders(participant, conversation, text, row.reply_to, writers)
         slugs = responders.allowed or [check_responder(participant, conversation, *responders.forbidden[:1])]

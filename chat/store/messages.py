@@ -27,6 +27,7 @@ from .base import (
     touch,
     writers_of,
 )
+from .guests import check_guest
 from .prepared import Param, Select, Update, insert
 from .responders import Responders, add_waiting, check_responder, choose_responders, drop_waiting
 from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, require_host, stop_run
@@ -88,6 +89,7 @@ def post_message(
         if earlier is not None:
             return Posted(objects.Message.of(earlier), repeated=True)
     check_can_post(participant)
+    check_guest(participant.user)
     text = check_text(text, bool(attachments))
     replied = None
     if reply_to is not None and (replied := shown_messages(conversation_id).filter(pk=reply_to).first()) is None:

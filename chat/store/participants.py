@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..conf import conf
 from ..i18n import in_site_language
 from ..models import Conversation, Invitation, Message, Participant, Removal
-from ..permissions import policy
+from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import append_message, check_can_post, get_membership, lock_membership
@@ -130,6 +130,8 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
     leaving = row.pk == mine.pk
     if not leaving and not policy().can_manage(mine):
         raise Refused(ErrorCode.FORBIDDEN, _("You can't remove people from this conversation."))
+    if leaving and is_guest(row.user):
+        raise Refused(ErrorCode.FORBIDDEN, _("Guests can't leave their conversation. It is deleted by itself."))
     if row.role == OWNER and not _has_other_owner(row):
         if leaving:
             raise Refused(ErrorCode.CONFLICT, _("Transfer ownership first, or delete the conversation."))

@@ -1,4 +1,6 @@
-"""Erase for good what was deleted, and files that were never sent. Called by every process now and then."""
+"""Erase for good what was deleted, guests who are gone, and files that were never sent. Called by every process now
+and then.
+"""
 
 from datetime import datetime, timedelta
 
@@ -8,6 +10,7 @@ from django.utils import timezone
 from ..conf import conf
 from ..models import Attachment, Conversation, Edit, Message, Passage, Run, ToolCall
 from .attachments import UNSENT_LIFETIME
+from .guests import erase_guests
 from .unit_of_work import skip_if_locked, unit_of_work
 
 BATCH_SIZE = 100
@@ -28,12 +31,13 @@ _HAS_CONTENT = (
 
 
 def erase_expired() -> int:
-    """Erase what was deleted more than UNDO_SECONDS ago, and files that nobody sent within UNSENT_LIFETIME.
+    """Erase what was deleted more than UNDO_SECONDS ago, guests who have not written for `keep` seconds, and files that
+    nobody sent within UNSENT_LIFETIME.
 
     Returns the number of erased rows. As long as it is not 0, there may be more.
     """
     until = timezone.now() - timedelta(seconds=conf.UNDO_SECONDS)
-    erased = _erase_conversations(until)
+    erased = _erase_conversations(until) + erase_guests(BATCH_SIZE)
     return erased if erased >= BATCH_SIZE else erased + _erase_contents(until)
 
 

@@ -16,7 +16,7 @@ from .. import agents, database, rooms
 from ..conf import conf
 from ..models import Conversation, Participant
 from ..models.conversations import MAX_TITLE_CHARS
-from ..permissions import policy
+from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import lock_conversation, lock_if_exists
@@ -114,8 +114,10 @@ def leave_object(obj: models.Model) -> tuple[UUID, DeletedConversation] | None:
 
 
 def _role_of(user: Any, found: tuple[rooms.Room, Any] | None) -> str | None:
-    """What the rule says, for users who may use the chat at all."""
-    role = rooms.role_of(user, found)
+    """What the rule says, for users who may use the chat at all. Guests have no account on the site, so they are in no
+    room.
+    """
+    role = None if is_guest(user) else rooms.role_of(user, found)
     return role if role is not None and policy().can_use(user) else None
 
 

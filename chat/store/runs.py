@@ -27,6 +27,7 @@ from .base import (
     touch,
 )
 from .executor import may_recover
+from .guests import check_guest
 from .prepared import Param, Select, Update
 from .responders import check_responder
 from .run_lifecycle import (
@@ -72,6 +73,7 @@ def request_run(
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
     check_can_post(participant)
+    check_guest(participant.user)
     slug = check_responder(participant, conversation, agent)
     if active_runs(conversation_id).exists():
         raise run_in_progress()

@@ -15,8 +15,15 @@ from django.contrib.sessions.backends import db
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from ..conf import conf
+from ..models import Guest
+from ..permissions import is_guest
+from .guests import is_active_guest
+
 Claim = tuple[str, Any]
-"""The authentication backend and the primary key of the user that a session names."""
+"""The authentication backend and the primary key of the user that a session names, or GUEST and that of a guest."""
+
+GUEST = ""
 
 
 def session_store() -> Any:
@@ -25,7 +32,7 @@ def session_store() -> Any:
 
 
 def find_users(session_keys: Sequence[str]) -> list[Any]:
-    """The row of the user who is signed in to each of these sessions; None if nobody is."""
+    """The row of the user who is signed in to each of these sessions, or of its guest; None if there is nobody."""
     sessions = _load_sessions(set(session_keys))
     claims = {key: claim for key, session in sessions.items() if (claim := _read_claim(session))}
     users = _load_users(set(claims.values()))
@@ -34,7 +41,9 @@ def find_users(session_keys: Sequence[str]) -> list[Any]:
 
 
 def is_valid(session: Any, user: Any) -> bool:
-    """Whether the user has the same password as when they signed in to this session."""
+    """Whether the user has the same password as when they signed in to this session, or is its guest."""
+    if is_guest(user):
+        return SESSION_KEY not in session and session.get(Guest.KEY) == user._meta.pk.value_to_string(user)
     if not hasattr(user, "get_session_auth_hash"):
         return True
     stored = session.get(HASH_SESSION_KEY) or ""
@@ -61,7 +70,8 @@ def _read_claim(session: Any) -> Claim | None:
     try:
         backend, user_id = session[BACKEND_SESSION_KEY], session[SESSION_KEY]
     except KeyError:
-        return None
+        guest = session.get(Guest.KEY)
+        return None if guest is None or conf.GUESTS is None else (GUEST, get_user_model()._meta.pk.to_python(guest))
     if backend not in settings.AUTHENTICATION_BACKENDS:
         return None
     return backend, get_user_model()._meta.pk.to_python(user_id)
@@ -70,8 +80,12 @@ def _read_claim(session: Any) -> Claim | None:
 def _load_users(claims: set[Claim]) -> Mapping[Claim, Any]:
     found: dict[Claim, Any] = {}
     for path in {path for path, _ in claims}:
-        backend = load_backend(path)
         keys = {key for claimed, key in claims if claimed == path}
+        if path == GUEST:
+            rows = get_user_model()._default_manager.in_bulk(keys)
+            found |= {(path, key): row for key, row in rows.items() if is_active_guest(row)}
+            continue
+        backend = load_backend(path)
         if isinstance(backend, ModelBackend) and type(backend).get_user is ModelBackend.get_user:
             rows = get_user_model()._default_manager.in_bulk(keys)
             found |= {(path, key): row for key, row in rows.items() if backend.user_can_authenticate(row)}

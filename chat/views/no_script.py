@@ -3,29 +3,34 @@
 The messages themselves are on the page (page.py). To see the answer, the user reloads it.
 """
 
+from typing import Any
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import cache_control
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from .. import store
+from .. import ratelimit, store
 from ..actions import conversations as conversation_actions
 from ..actions import messages
 from ..actions.caller import Caller
 from ..concurrency import outside_transaction
-from ..node import node
+from ..conf import conf
+from ..node import node, visitors
+from ..node.visitors import visitor_of
+from ..permissions import policy
 from ..protocol import commands, events
 from ..protocol.errors import ErrorCode, Refused
 from ..runs.supervisor import NO_SOCKET
 from . import page
-from .rate_limit import rate_limited
+from .guests import guests_allowed, welcome
+from .rate_limit import rate_limited, rate_limited_response
 
 
 @require_GET
@@ -35,7 +40,8 @@ from .rate_limit import rate_limited
 def conversations(request: HttpRequest) -> HttpResponse:
     """The user's conversations as links, and a button that creates one."""
     newest, more = store.list_conversations(request.user.pk, None)
-    return render(request, "nous_chat/no_script_list.html", {"conversations": newest, "more": more})
+    context = {"conversations": newest, "more": more, "may_create": policy().can_create(request.user)}
+    return render(request, "nous_chat/no_script_list.html", context)
 
 
 @require_POST
@@ -54,16 +60,54 @@ async def create_conversation(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @outside_transaction
-@login_required
+@guests_allowed
 @rate_limited
 async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    """The form of a conversation. Leads to the address in `next`, or to the conversation.
+    """The form of a conversation. Leads to the address in `next`, or to the conversation."""
+    return await post(request, visitor_of(request), conversation_id)
 
-    If the message is refused, the page shows the reason and keeps the text.
+
+@require_POST
+@never_cache
+@outside_transaction
+@login_not_required
+async def begin_as_guest(request: HttpRequest) -> HttpResponse:
+    """The form for visitors without an account. Makes the visitor a guest, and posts their first message. Leads to the
+    conversation.
     """
+    conversation_id = await sync_to_async(_begin)(request)
+    if isinstance(conversation_id, HttpResponse):
+        return conversation_id
+    return await post(request, visitor_of(request), conversation_id)
+
+
+def _begin(request: HttpRequest) -> UUID | HttpResponse:
+    """The conversation for the first message; or the response, if there is none to post to."""
+    visitor, address, text = visitors.find_visitor(request), request.META.get("REMOTE_ADDR", ""), text_of(request)
+    if request.user.is_authenticated or (visitor is None and conf.GUESTS is None):
+        return redirect("nous_chat:home")
+    try:
+        store.check_text(text)
+        if visitor is None:
+            ratelimit.check_new_guest(address)
+            return visitors.begin_guest(request)
+        ratelimit.check(ratelimit.client_of(visitor, address))
+        return store.find_guest_conversation(visitor.pk) or redirect("nous_chat:home")
+    except Refused as refused:
+        if refused.code == ErrorCode.RATE_LIMITED:
+            return rate_limited_response(request, refused.retry_after)
+        return welcome(request, str(refused), text, refused.code.http_status)
+
+
+def text_of(request: HttpRequest) -> str:
+    """The text in the form. Browsers send line breaks as CRLF."""
+    return request.POST.get("text", "").replace("\r\n", "\n")
+
+
+async def post(request: HttpRequest, user: Any, conversation_id: UUID) -> HttpResponse:
+    """Post the form's message as this user. If it is refused, the page shows the reason and keeps the text."""
     # Asynchronous, because the answer runs as a task of this process's event loop.
-    user = await request.auser()
-    text = request.POST.get("text", "").replace("\r\n", "\n")
+    text = text_of(request)
     command = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = node.current()
     try:

@@ -4,9 +4,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from msgspec import Struct
@@ -14,18 +13,26 @@ from msgspec import Struct
 from .. import addresses, i18n, store
 from ..actions import rooms
 from ..conf import conf
+from ..node.visitors import sign_in_url, visitor_of
+from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
+from .guests import guests_allowed
 from .rate_limit import rate_limited
 
 
 @require_safe
 @cache_control(private=True)  # a cache of the whole site would otherwise keep everybody's pages
-@login_required
+@guests_allowed
 @rate_limited
 def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
-    """The list of conversations, and the open conversation if there is one."""
+    """The list of conversations, and the open conversation if there is one. Guests have only one, and no list."""
+    user = visitor_of(request)
+    if conversation_id is None and is_guest(user):
+        conversation_id = store.find_guest_conversation(user.pk)
+        if conversation_id is not None:
+            return redirect("nous_chat:conversation", conversation_id)
     return render_page(request, conversation_id)
 
 
@@ -36,11 +43,12 @@ def render_page(
     history = History()
     if conversation_id is not None:
         try:
-            rooms.reenter(request.user.pk, conversation_id)
-            history = read_history(request.user.pk, conversation_id, _before(request))
+            user_id = visitor_of(request).pk
+            rooms.reenter(user_id, conversation_id)
+            history = read_history(user_id, conversation_id, _before(request))
         except Refused as refused:
             raise Http404(str(refused)) from None
-    context = element_context(request, conversation_id, history, show_list=True)
+    context = element_context(request, conversation_id, history, show_list=not is_guest(visitor_of(request)))
     return render(request, "nous_chat/chat.html", context | {"problem": problem, "draft": draft}, status=status)
 
 
@@ -84,6 +92,8 @@ def element_context(
     home = addresses.page("home")
     conversation = history.conversation
     role = conversation.yours.role if conversation and conversation.yours else None
+    user = visitor_of(request)
+    guest = is_guest(user)
     return {
         "nonce": csp_nonce(request),
         "api": f"{home}api/",
@@ -99,11 +109,15 @@ def element_context(
         "answering": conversation is not None and conversation.running,
         "client_id": uuid4(),
         "show_list": show_list,
+        "guest": guest,
+        "sign_in": sign_in_url(request),
         "setup": {
             "words": i18n.catalogue(),
             "currency": conf.CURRENCY,
             "undo": conf.UNDO_SECONDS,
-            "user": str(request.user.pk),
+            "user": str(user.pk),
+            "guest": guest,
+            "may": {"create": user.is_authenticated and policy().can_create(user), "attach": not guest},
             "limits": {"message": conf.MAX_MESSAGE_CHARS, "frame": MAX_FRAME_CHARS},
             "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
         },

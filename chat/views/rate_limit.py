@@ -11,36 +11,39 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .. import ratelimit
+from ..node.visitors import visitor_of
 from ..permissions import asks_can_use, policy
 from ..protocol.errors import ErrorCode, Refused
 from ..store import executor
 
 
 def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator of a view for signed-in users, synchronous or asynchronous. Goes below `login_required`. Users who may
+    """Decorator of a view for signed-in users and guests, synchronous or asynchronous. Goes below `login_required` or
+    `guests_allowed`. Users who may
     not use the chat get 403.
 
     An asynchronous one begins without the database connection that its thread needed to find the user, because it waits
-    for other work; its `request.auser()` is loaded.
+    for other work; its `visitor_of(request)` is loaded.
     """
 
     @functools.wraps(view)
     def in_thread(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if not policy().can_use(request.user):
+        user = visitor_of(request)
+        if not policy().can_use(user):
             raise PermissionDenied
         try:
-            ratelimit.check(request.user.pk)
+            ratelimit.check(ratelimit.client_of(user, request.META.get("REMOTE_ADDR", "")))
         except Refused as refused:
             return rate_limited_response(request, refused.retry_after)
         return view(request, *args, **kwargs)
 
     @functools.wraps(view)
     async def on_loop(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        user = await request.auser()
+        user = await sync_to_async(visitor_of)(request)
         if asks_can_use() and not await sync_to_async(policy().can_use)(user):
             raise PermissionDenied
         try:
-            ratelimit.check(user.pk)
+            ratelimit.check(ratelimit.client_of(user, request.META.get("REMOTE_ADDR", "")))
         except Refused as refused:
             return await sync_to_async(rate_limited_response)(request, refused.retry_after)
         await executor.release_connection()

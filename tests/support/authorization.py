@@ -43,6 +43,7 @@ conversation             HEAD    login     404      200    200    200   404     
 say                      POST    login     404      403    302+   302+  404     404     login       404
 plain                    GET     login     200      200    200    200   200     200     login       200
 begin                    POST    login     302+     302+   302+   302+  302+    302+    login       302+
+guest                    POST    302       302      302    302    302   302     302     302         302
 join                     GET     login     200      200    200    200   403     404     login       200
 join                     HEAD    login     200      200    200    200   403     404     login       200
 join                     POST    login     302+     302    302    302   403     404     login       302+

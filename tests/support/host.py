@@ -106,3 +106,11 @@ class Member(Person):
 
     prefix = "/talk/"
     socket_prefix = "/live/talk/"
+
+
+GUEST_CHAT = {
+    "WEBSOCKET_URL": "/live/talk/",
+    "AGENTS": {"helper": {"name": "Helper"}},
+    "GUESTS": {"messages": 10},
+}
+"""`hosts.start({"NOUS_CHAT": GUEST_CHAT})`: a site that lets visitors without an account chat."""

@@ -10,7 +10,7 @@ import { site } from "./markdown/site.js";
 import { Panel } from "./panel/panel.js";
 import { Api, Refused } from "./protocol/api.js";
 import { limits } from "./protocol/commands.js";
-import { setUndoSeconds } from "./protocol/permissions.js";
+import { may, setUndoSeconds } from "./protocol/permissions.js";
 import { Socket } from "./protocol/socket.js";
 import { Sidebar } from "./sidebar/sidebar.js";
 import { Switcher } from "./sidebar/switcher.js";
@@ -28,8 +28,8 @@ import { Toast } from "./ui/toast.js";
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id), `list`
  * (shows the list of conversations), `images` (hosts whose images answers may show, separated by spaces) and `diagram`
  * (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its children
- * holds `words` (a Catalogue of gettext.js), `currency`, `undo` (seconds), `agents` (all agents of the site), `user` (id)
- * and `limits` (of commands.js).
+ * holds `words` (a Catalogue of gettext.js), `currency`, `undo` (seconds), `agents` (all agents of the site), `user` (id),
+ * `guest` (true if they have no account), `may` (of permissions.js) and `limits` (of commands.js).
  */
 class NousChat extends HTMLElement {
   static observedAttributes = ["conversation"];
@@ -62,6 +62,9 @@ class NousChat extends HTMLElement {
   #stage;
   /** @type {Fallback} */
   #fallback;
+
+  /** @type {HTMLElement|undefined} only for guests */
+  #guestBar;
 
   // Only with the list.
   /** @type {Sidebar|undefined} */
@@ -117,6 +120,7 @@ class NousChat extends HTMLElement {
     if (setup.currency) setCurrency(setup.currency);
     if ("undo" in setup) setUndoSeconds(setup.undo);
     Object.assign(limits, setup.limits);
+    Object.assign(may, setup.may);
     this.#user = setup.user ?? null;
     site.images = new Set(this.#attribute("images").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
@@ -135,6 +139,7 @@ class NousChat extends HTMLElement {
     this.#toast = new Toast();
     if (this.hasAttribute("list")) this.#buildSidebar(shell);
     this.#fallback = new Fallback(this);
+    if (setup.guest) this.#guestBar = this.#buildGuestBar();
     shell.append(
       this.#stage,
       this.#fallback.element,
@@ -148,10 +153,17 @@ class NousChat extends HTMLElement {
     root.append(style, shell);
   }
 
+  /** Says that the user has no account, and where to sign in: the conversation becomes theirs then. */
+  #buildGuestBar() {
+    const next = encodeURIComponent(location.pathname + location.search);
+    const signIn = el("a", { href: `${this.#attribute("login")}?next=${next}` }, strings.signInToKeep);
+    return el("p", { class: "guest" }, strings.guest, " ", signIn);
+  }
+
   /** @param {HTMLElement} shell */
   #buildSidebar(shell) {
     const sidebar = new Sidebar(
-      { api: this.#api, href: (id, message) => this.#href(id, message) },
+      { api: this.#api, href: (id, message) => this.#href(id, message), tokens: `${this.#attribute("base")}tokens/` },
       {
         open: (id, message, words) => this.#open(id, { message, words }),
         create: () => this.#create(),
@@ -186,7 +198,7 @@ class NousChat extends HTMLElement {
     this.#stage?.replaceChildren(this.#conversation?.element ?? this.#bar.element);
     if (!id || !this.#conversation) return;
     this.#panel.open(id);
-    this.#conversation.addButtons(this.#menuButton ?? "", this.#panel.button);
+    this.#conversation.addButtons(this.#menuButton ?? "", this.#guestBar ?? this.#panel.button);
     this.#conversation.start();
     if (this.#target) this.#conversation.reveal(...this.#target);
     else this.#focusField();
@@ -232,7 +244,7 @@ class NousChat extends HTMLElement {
   #receive(event) {
     if (event.type === "snapshot") this.#user = event.you.id;
     this.#sidebar?.apply(event);
-    if (event.type === "snapshot" && !this.#conversation) this.#create({ replace: true });
+    if (event.type === "snapshot" && !this.#conversation) this.#begin();
     this.#updateTitle();
   }
 
@@ -298,6 +310,14 @@ class NousChat extends HTMLElement {
     if (this.#stage) this.#stage.hidden = false;
   }
 
+  /** No conversation is open: opens a new one, or the newest if the user may not create any. */
+  #begin() {
+    const newest = this.#sidebar?.conversations[0];
+    if (may.create) this.#create({ replace: true });
+    else if (newest) this.#open(newest.id, { replace: true });
+    else this.#stage?.replaceChildren(el("p", { class: "blank" }, strings.noConversations));
+  }
+
   /**
    * Opens a new conversation. One that is still empty and untitled is used again, or each visit would leave one behind.
    * @param {{replace?: boolean}} [options] `replace` the current history entry
@@ -344,7 +364,8 @@ class NousChat extends HTMLElement {
   #openAnother() {
     const newest = this.#sidebar?.conversations[0];
     if (newest) this.#open(newest.id, { replace: true });
-    else this.#create({ replace: true });
+    else if (may.create) this.#create({ replace: true });
+    else location.assign(this.#attribute("base"));
     return true;
   }
 

@@ -3,6 +3,7 @@
 
 import { strings } from "../i18n/strings.js";
 import { authorName, excerptOf } from "../message/quote.js";
+import { may } from "../protocol/permissions.js";
 import { el, icon, iconButton, textButton } from "../ui/dom.js";
 import { isTouch, sendsText } from "../ui/keyboard.js";
 import { Mentions } from "./mentions.js";
@@ -154,7 +155,7 @@ export class Composer {
     this.#readOnly.hidden = mayPost;
     this.#field.hidden = !mayPost || (barred && this.text === "");
     this.#text.readOnly = barred;
-    this.#attach.hidden = barred;
+    this.#attach.hidden = barred || !may.attach;
     this.#text.placeholder = placeholder;
     this.#showReply();
     this.#updateButtons();
@@ -271,7 +272,7 @@ export class Composer {
   /** Attaches pasted files. Excel and Word also copy a picture of their text, which is not meant. @param {ClipboardEvent} event */
   #paste(event) {
     const { clipboardData } = event;
-    if (!clipboardData?.files.length || this.#text.readOnly) return;
+    if (!clipboardData?.files.length || this.#text.readOnly || !may.attach) return;
     const formatted = clipboardData.types.some((type) => type === "text/html" || type === "text/rtf");
     if (formatted && clipboardData.getData("text/plain").trim()) return;
     event.preventDefault();

@@ -10,7 +10,7 @@ import { sentenceOf } from "../message/tool-call.js";
 import { Acknowledger } from "../protocol/acknowledge.js";
 import { attempt } from "../protocol/api.js";
 import { Commands } from "../protocol/commands.js";
-import { mayPost, mayStop } from "../protocol/permissions.js";
+import { may, mayPost, mayStop } from "../protocol/permissions.js";
 import {
   activeRuns,
   apply,
@@ -132,7 +132,7 @@ export class Conversation {
       el("footer", {}, this.#messages.scroller.button, this.#activity.element, this.#composer.element),
     );
     const dropTarget = new DropTarget(this.element, {
-      allowed: () => mayPost(this.#state.you),
+      allowed: () => may.attach && mayPost(this.#state.you),
       files: (files) => this.#composer.attach(files),
     });
     this.element.append(dropTarget.element);
@@ -194,7 +194,7 @@ export class Conversation {
     this.#messages.reveal(id, words);
   }
 
-  /** Adds buttons before and after the title. @param {HTMLElement|string} before  @param {HTMLElement} after */
+  /** Adds buttons before and after the title. @param {HTMLElement|string} before  @param {HTMLElement|string} after */
   addButtons(before, after) {
     this.#header.element.prepend(before);
     this.#header.element.append(after);

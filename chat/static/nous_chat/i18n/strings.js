@@ -20,6 +20,10 @@ import {
 const translated = () => ({
   conversations: _("Conversations"),
   newConversation: _("New conversation"),
+  noConversations: _("You have no conversations yet. Others can add you to theirs."),
+  apiTokens: _("API tokens"),
+  guest: _("You are chatting as a guest."),
+  signInToKeep: _("Sign in to keep this conversation"),
   untitled: _("New conversation"),
   messages: _("Messages"),
   message: _("Message"),

@@ -3,7 +3,7 @@
 
 import { strings } from "../i18n/strings.js";
 import { settle } from "../markdown/idle.js";
-import { isMine, mayDelete, mayPost, mayRestore, undoTimeLeft } from "../protocol/permissions.js";
+import { isMine, may, mayDelete, mayPost, mayRestore, undoTimeLeft } from "../protocol/permissions.js";
 import { isActive } from "../protocol/reducer.js";
 import { copyText } from "../ui/clipboard.js";
 import { el, textButton } from "../ui/dom.js";
@@ -215,7 +215,7 @@ export class MessageView {
     if (offered && act !== "retry") names.add("retry");
     if (writer) names.add("reply");
     if (writer && isMine(this.#message, you) && text) names.add("edit");
-    if (run) names.add("fork");
+    if (run && may.create) names.add("fork");
     if (mayDelete(this.#message, you)) names.add("delete");
     return names;
   }

@@ -3,7 +3,7 @@
 
 import { strings } from "../i18n/strings.js";
 import { attempt } from "../protocol/api.js";
-import { undoTimeLeft } from "../protocol/permissions.js";
+import { may, undoTimeLeft } from "../protocol/permissions.js";
 import { el, icon, iconButton } from "../ui/dom.js";
 import { Menu } from "../ui/menu.js";
 import { ThemeSwitch } from "../ui/theme-switch.js";
@@ -27,6 +27,7 @@ export class Sidebar {
    * @param {object} options
    * @param {import("../protocol/api.js").Api} options.api
    * @param {(id: string, message?: string) => string} options.href
+   * @param {string} options.tokens URL of the page with the user's API tokens
    * @param {object} on
    * @param {(id: string, message?: string, words?: string[]) => void} on.open
    * @param {() => void} on.create
@@ -36,7 +37,7 @@ export class Sidebar {
    *   why it was refused
    * @param {(sentence: string) => void} on.say for screen readers
    */
-  constructor({ api, href }, on) {
+  constructor({ api, href, tokens }, on) {
     this.#api = api;
     this.#on = on;
     this.#list = new ConversationList({
@@ -54,13 +55,17 @@ export class Sidebar {
       say: on.say,
     });
     const shortcuts = iconButton("keyboard", strings.shortcutsTitle, { onclick: on.showShortcuts });
+    const labels = { "aria-label": strings.apiTokens, title: strings.apiTokens };
+    const tokenLink = el("a", { class: "icon-button", href: tokens, ...labels }, icon("key"));
     this.element = el(
       "nav",
       { id: "conversations", popover: "auto", "aria-label": strings.conversations },
-      el("button", { type: "button", class: "new", onclick: on.create }, icon("plus"), strings.newConversation),
+      may.create
+        ? el("button", { type: "button", class: "new", onclick: on.create }, icon("plus"), strings.newConversation)
+        : null,
       this.#search.element,
       el("div", { class: "scroller" }, this.#search.found, this.#list.element),
-      el("div", { class: "sidebar-footer" }, this.#theme.element, shortcuts),
+      el("div", { class: "sidebar-footer" }, this.#theme.element, tokenLink, shortcuts),
       this.#menu.element,
     );
   }

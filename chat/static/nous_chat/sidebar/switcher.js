@@ -1,6 +1,7 @@
 // The quick switcher (Ctrl+K): a field, and the conversations whose title contains what is typed. Used by nous-chat.js.
 
 import { strings } from "../i18n/strings.js";
+import { may } from "../protocol/permissions.js";
 import { dialog } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
 
@@ -53,7 +54,7 @@ export class Switcher {
     const found = titled.filter(({ title }) => title.toLocaleLowerCase().includes(query)).slice(0, MOST_OPTIONS);
     const options = [
       ...found.map(({ id, title }) => ({ text: title, run: () => this.#on.open(id) })),
-      { text: strings.newConversation, run: () => this.#on.create() },
+      ...(may.create ? [{ text: strings.newConversation, run: () => this.#on.create() }] : []),
     ];
     this.#options = options.map(({ text, run }, index) => {
       const attributes = { role: "option", id: `switcher-${index}`, dir: "auto", onclick: () => this.#run(index) };

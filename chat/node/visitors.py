@@ -1,0 +1,49 @@
+"""Who a request is from: the user who is signed in, or the guest whom its session names (`GUESTS`).
+
+Django's `request.user` stays anonymous for a guest: the rest of the site knows nothing of them.
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest
+from django.shortcuts import resolve_url
+
+from .. import store
+from ..models import Guest
+
+
+def find_visitor(request: HttpRequest) -> Any | None:
+    """The row of the user, or of the guest. None if there is nobody. Looked up once for a request."""
+    if request.user.is_authenticated:
+        return request.user
+    if not hasattr(request, "_nous_chat_guest"):
+        session = getattr(request, "session", None)
+        guest = None if session is None else store.find_guest(session.get(Guest.KEY))
+        request._nous_chat_guest = guest  # type: ignore[attr-defined]
+    return request._nous_chat_guest  # type: ignore[attr-defined]
+
+
+def visitor_of(request: HttpRequest) -> Any:
+    """The same; without anybody, Django's anonymous user."""
+    return find_visitor(request) or request.user
+
+
+def sign_in_url(request: HttpRequest) -> str:
+    """The page to sign in, which leads back to this one."""
+    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}"
+
+
+def begin_guest(request: HttpRequest) -> UUID:
+    """Make the visitor a guest. Returns the id of their conversation. Raises Refused.
+
+    The session gets a new key, as when somebody signs in: its old one may be known to who planted it.
+    """
+    guest, conversation_id = store.begin_guest()
+    request.session[Guest.KEY] = guest._meta.pk.value_to_string(guest)
+    request.session.cycle_key()
+    request._nous_chat_guest = guest  # type: ignore[attr-defined]
+    return conversation_id

@@ -1,0 +1,155 @@
+"""Guests: visitors without an account (`GUESTS`). Begin, find, hand over to an account, and erase them.
+
+A guest is a row of the site's user model that nobody can sign in to, named by the visitor's session. So everything that
+is scoped to a user is scoped to a guest as well. They are members of one conversation, which has no owner until they
+sign in.
+"""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db.models import Model, ProtectedError, QuerySet, RestrictedError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import agents
+from ..conf import GuestConf, conf
+from ..i18n import format_number
+from ..models import Conversation, Guest, Message, Participant, Run
+from ..permissions import is_guest, policy
+from ..protocol.errors import ErrorCode, Refused
+from .base import lock_conversation
+from .unit_of_work import skip_if_locked, unit_of_work
+
+HANDED_OVER_AFTER = timedelta(hours=1)
+"""How long the row of a guest stays after its conversation was handed over, because an answer may still name it."""
+
+
+@unit_of_work()
+def begin_guest() -> tuple[Any, UUID]:
+    """Create a guest with a conversation. Returns the row of the user, and the conversation's id. Raises
+    Refused(FORBIDDEN) if the site lets no guests chat, or keeps enough of them.
+    """
+    if conf.GUESTS is None or Guest.objects.count() >= conf.GUESTS.most:
+        raise Refused(ErrorCode.FORBIDDEN, _("There are too many guests right now. Sign in to chat."))
+    user = policy().new_guest()
+    user.password = Guest.PASSWORD + secrets.token_hex(16)
+    user.save()
+    Guest.objects.create(user=user)
+    conversation = Conversation.objects.create(agent=agents.default_slug())
+    Participant.objects.create(conversation=conversation, user=user, role=Participant.Role.MEMBER)
+    return user, conversation.pk
+
+
+def find_guest(key: str | None) -> Any | None:
+    """The row of the guest that a session names (`Guest.KEY`). None if there is none, or the site lets none chat."""
+    if not key or conf.GUESTS is None:
+        return None
+    users = get_user_model()
+    user = users._default_manager.filter(pk=users._meta.pk.to_python(key)).first()
+    return user if is_active_guest(user) else None
+
+
+def is_active_guest(user: Any | None) -> bool:
+    return user is not None and is_guest(user) and bool(user.is_active) and conf.GUESTS is not None
+
+
+def find_guest_conversation(user_id: Any) -> UUID | None:
+    """The conversation of a guest. None if it is gone."""
+    rows = Participant.objects.filter(user=user_id, conversation__deleted_at=None)
+    return rows.order_by("-conversation__updated_at").values_list("conversation", flat=True).first()
+
+
+def check_guest(user: Any) -> None:
+    """Raises Refused(FORBIDDEN) if a user is a guest who has sent, or asked for, as much as a guest may."""
+    if conf.GUESTS is None or not is_guest(user):
+        return
+    most = conf.GUESTS.messages
+    if max(Message.objects.filter(author=user).count(), Run.objects.filter(launched_by=user).count()) >= most:
+        raise Refused(
+            ErrorCode.FORBIDDEN,
+            _("Guests can send up to %(most)s messages. Sign in to continue.") % {"most": format_number(most)},
+        )
+
+
+@unit_of_work()
+def hand_over_guest(key: str, user: Any) -> list[UUID]:
+    """A guest has signed in as `user`, who gets all that was the guest's. Returns the ids of the conversations.
+
+    The guest's row can do nothing any more, and is erased soon.
+    """
+    users = get_user_model()
+    guest = users._default_manager.filter(pk=users._meta.pk.to_python(key)).first()
+    if guest is None or not is_guest(guest):
+        return []
+    inside = Participant.objects.filter(user=guest.pk, conversation__deleted_at=None)
+    conversations = sorted(inside.values_list("conversation", flat=True))
+    for pk in conversations:
+        conversation = lock_conversation(pk)
+        if not conversation.participants.filter(role=Participant.Role.OWNER).exists():
+            inside.filter(conversation=pk).update(role=Participant.Role.OWNER)
+        conversation.waiting = [
+            [agent, str(user.pk) if asked_by == str(guest.pk) else asked_by, seq]
+            for agent, asked_by, seq in conversation.waiting
+        ]
+        conversation.save(update_fields=["waiting"])
+    for rows, field in _belongings(guest):
+        if any(field in constraint.fields for constraint in rows.model._meta.total_unique_constraints):
+            others = rows.model._base_manager.filter(**{field: user}).values("conversation")
+            rows = rows.exclude(conversation__in=others)  # what the account has already
+        rows.update(**{field: user})
+    guest.is_active = False
+    guest.set_unusable_password()
+    guest.save()
+    Guest.objects.filter(pk=guest.pk).update(created_at=timezone.now() - _lifetime() + HANDED_OVER_AFTER)
+    return conversations
+
+
+def _belongings(guest: Any) -> list[tuple[QuerySet[Any], str]]:
+    """The rows of the chat that name this user, and the field that does."""
+    found = []
+    for model in apps.get_app_config("nous_chat").get_models():
+        for field in model._meta.concrete_fields:
+            if field.related_model is get_user_model() and model is not Guest:
+                found.append((model._base_manager.filter(**{field.name: guest}), field.name))
+    return found
+
+
+def _lifetime() -> timedelta:
+    return timedelta(seconds=(conf.GUESTS or GuestConf()).keep)
+
+
+def erase_guests(most: int) -> int:
+    """Erase up to `most` guests whose last message is older than `keep`, with the conversations that they had alone.
+    Returns how many.
+    """
+    until = timezone.now() - _lifetime()
+    recent = Participant.objects.filter(conversation__updated_at__gte=until, conversation__deleted_at=None)
+    expired = Guest.objects.filter(created_at__lt=until).exclude(user__in=recent.values("user"))
+    erased = 0
+    for guest in expired.select_related("user")[:most]:
+        with skip_if_locked("Guest", guest.pk), unit_of_work():
+            _erase(guest)
+            erased += 1
+    return erased
+
+
+def _erase(guest: Guest) -> None:
+    user: Model = guest.user
+    alone = Conversation.objects.filter(participants__user=guest.pk).exclude(
+        pk__in=Participant.objects.exclude(user=guest.pk).values("conversation")
+    )
+    if user.is_active and not is_guest(user):  # type: ignore[attr-defined]  # the site has made an account of it
+        guest.delete()
+        return
+    for pk in sorted(alone.values_list("pk", flat=True)):
+        lock_conversation(pk).delete()
+    try:
+        user.delete()
+    except (ProtectedError, RestrictedError):  # the site wants to keep it
+        type(user)._base_manager.filter(pk=user.pk).update(is_active=False)
+        guest.delete()

@@ -1,0 +1,165 @@
+"""Guests: visitors without an account, whom the site lets chat within limits."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.test import Client
+from django.utils import timezone
+
+from chat import ratelimit, store
+from chat.models import Conversation, Guest, Message, Participant, Run, Spending
+from chat.permissions import is_guest, policy
+from chat.protocol.errors import Refused
+
+from ..support.store_helpers import begin, end
+
+pytestmark = pytest.mark.django_db
+GUESTS = {"messages": 2, "per_address": 2, "most": 3, "budgets": [{"per": "user", "tokens": 50}]}
+
+
+@pytest.fixture(autouse=True)
+def guests_allowed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.NOUS_CHAT = {"GUESTS": GUESTS}
+    monkeypatch.setattr(ratelimit, "_guests", ratelimit.Buckets(ratelimit.GuestBucket))
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
+@pytest.fixture
+def guest() -> Any:
+    return store.begin_guest()
+
+
+def room_of(user: Any) -> Conversation:
+    return Conversation.objects.get(participants__user=user)
+
+
+def visit(client: Client, text: str = "Hello", **extra: Any) -> Any:
+    return client.post("/chat/guest/", {"text": text}, **extra)
+
+
+def test_a_visitor_is_nobody_until_they_write(client: Client) -> None:
+    page = client.get("/chat/")
+    assert (page.status_code, "without an account" in page.content.decode()) == (200, True)
+    assert visit(client, " ").status_code == 400
+    assert not Guest.objects.exists()
+    assert not client.session.keys()
+
+
+def test_a_guest_has_one_conversation_and_is_anonymous_to_the_rest_of_the_site(client: Client) -> None:
+    response = visit(client)
+    user = Guest.objects.get().user
+    room = room_of(user)
+    assert response["Location"] == f"/chat/{room.pk}/"
+    page = client.get("/chat/", follow=True)
+    assert "You are chatting as a guest." in page.content.decode()
+    assert isinstance(page.context["user"], AnonymousUser)
+    assert (user.has_usable_password(), policy().name(user)) == (False, "Guest")
+    assert list(Message.objects.filter(role="user").values_list("text", "author")) == [("Hello", user.pk)]
+    for address in ("/chat/tokens/", "/chat/plain/"):
+        assert client.get(address)["Location"].startswith("/accounts/login/"), address
+    assert client.post("/chat/api/conversations/", {}, "application/json").status_code == 403
+    at = f"/chat/api/conversations/{room.pk}/"
+    assert client.get(f"{at}messages/").status_code == 200
+    assert client.post(f"{at}participants/", {"username": "x"}, "application/json").status_code == 403
+    assert client.post(f"{at}invitations/", {}, "application/json").status_code == 403
+    mine = Participant.objects.get(user=user).pk
+    assert client.delete(f"{at}participants/{mine}/").status_code == 403
+
+
+def test_only_so_many_guests_begin_at_an_address_and_on_the_site(client: Client) -> None:
+    answers = [visit(Client(), REMOTE_ADDR=f"2001:db8::{number}").status_code for number in range(4)]
+    assert answers == [302, 302, 429, 429], "addresses of one network are one"
+    assert visit(Client(), REMOTE_ADDR="192.0.2.1").status_code == 302
+    full = visit(Client(), REMOTE_ADDR="192.0.2.2")
+    assert (full.status_code, "Sign in to chat" in full.content.decode()) == (403, True)
+    assert Guest.objects.count() == 3
+
+
+def test_a_guest_can_send_so_many_messages_and_spend_so_much(guest: Any) -> None:
+    user, room = guest[0], Conversation.objects.get(pk=guest[1])
+    for text in ("one", "two"):
+        end(begin(user, room, text))
+    refused("up to 2 messages", store.post_message, user.pk, room.pk, "three", None, None, "here")
+    answer = Message.objects.filter(conversation=room).latest("seq")
+    refused("up to 2 messages", store.request_run, user.pk, room.pk, answer.pk, "here")
+    question = Message.objects.get(conversation=room, text="two")
+    refused("up to 2 messages", store.edit_message, user.pk, room.pk, question.pk, "2", True, "here")
+    Run.objects.all().delete()
+    Message.objects.all().delete()
+    Spending.objects.create(day=timezone.localdate(), user=user, tokens=60)
+    refused("budget", store.post_message, user.pk, room.pk, "again", None, None, "here")
+
+
+def test_a_guest_attaches_no_files(guest: Any) -> None:
+    refused("Sign in to attach", store.upload_attachment, guest[0], guest[1], "a.txt", b"a")
+
+
+def refused(why: str, work: Callable[..., object], *args: Any) -> None:
+    with pytest.raises(Refused, match=why):
+        work(*args)
+
+
+def test_all_guests_of_an_address_are_one_client_for_rate_limits(guest: Any, people: Any) -> None:
+    other = store.begin_guest()[0]
+    assert ratelimit.client_of(guest[0], "192.0.2.1") == ratelimit.client_of(other, "192.0.2.1")
+    assert ratelimit.client_of(guest[0], "192.0.2.1") != ratelimit.client_of(other, "192.0.2.2")
+    assert ratelimit.client_of(people["ada"], "192.0.2.1") == people["ada"].pk
+
+
+def test_nobody_can_add_a_guest_to_a_conversation(guest: Any, people: Any, room: Conversation) -> None:
+    refused("No user", store.add_participant, people["ada"].pk, room.pk, guest[0].get_username(), "member")
+
+
+def test_the_account_gets_the_conversation_when_the_guest_signs_in(client: Client, people: Any) -> None:
+    visit(client)
+    user = Guest.objects.get().user
+    room = room_of(user)
+    Conversation.objects.filter(pk=room.pk).update(waiting=[["assistant", str(user.pk), 1]])
+    Spending.objects.create(day=timezone.localdate(), user=user, conversation=room, tokens=7)
+    client.force_login(people["ada"])
+    room.refresh_from_db()
+    assert room.waiting == [["assistant", str(people["ada"].pk), 1]]
+    assert list(room.participants.values_list("user__username", "role")) == [("ada", "owner")]
+    assert Message.objects.get(conversation=room, role="user").author == people["ada"]
+    assert Spending.objects.get(tokens=7).user == people["ada"]
+    assert client.get(f"/chat/{room.pk}/").status_code == 200
+    user.refresh_from_db()
+    assert (user.is_active, is_guest(user), Guest.KEY in client.session) == (False, False, False)
+
+
+def test_retention_erases_guests_with_their_conversations(guest: Any, people: Any) -> None:
+    user, room = guest
+    old = timezone.now() - timedelta(days=8)
+    Guest.objects.update(created_at=old)
+    assert store.erase_expired() == 0, "they have just written"
+    Conversation.objects.filter(pk=room).update(updated_at=old)
+    handed_over, kept = store.begin_guest()
+    store.hand_over_guest(str(handed_over.pk), people["ada"])
+    Guest.objects.filter(pk=handed_over.pk).update(created_at=old)
+    assert store.erase_expired() == 2
+    assert not get_user_model().objects.filter(pk__in=[user.pk, handed_over.pk]).exists()
+    assert list(Conversation.objects.values_list("pk", flat=True)) == [kept]
+
+
+def test_guests_are_nobody_when_the_site_lets_them_chat_no_more(client: Client, settings: Any) -> None:
+    visit(client)
+    room = room_of(Guest.objects.get().user)
+    settings.NOUS_CHAT = {}
+    assert client.get(f"/chat/{room.pk}/")["Location"].startswith("/accounts/login/")
+    assert client.get("/chat/api/conversations/").status_code == 401
+    assert visit(Client())["Location"] == "/chat/"
+
+
+def test_a_row_that_became_an_account_is_not_erased(guest: Any) -> None:
+    user, room = guest
+    user.set_password("x")
+    user.save()
+    Guest.objects.update(created_at=timezone.now() - timedelta(days=9))
+    Conversation.objects.update(updated_at=timezone.now() - timedelta(days=9))
+    store.erase_expired()
+    assert get_user_model().objects.filter(pk=user.pk).exists()
+    assert Conversation.objects.filter(pk=room).exists()
