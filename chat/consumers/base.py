@@ -174,7 +174,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         not all return at once.
         """
         with override(self._language):
-            closing = events.Closing(reason=_("The server is restarting."), reconnect_in=uniform(1, 3))
+            closing = events.Closing(reason=_("The server is restarting."), reconnect_in=uniform(0.1, 1.2))
         await self.answer(closing)
         try:
             await self._send({"type": "websocket.close", "code": 1012})

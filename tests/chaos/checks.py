@@ -169,8 +169,9 @@ async def _open_streams(trial: Trial) -> list[Violation]:
 async def _leftovers(process: Process) -> list[tuple[str, str]]:
     state = await process.query("process")
     tasks = Counter(state["tasks"]) - Counter(IDLE_TASKS)
+    groups = [group for group in state["groups"] if ".echo." not in group]  # through which a process reaches itself
     found = [("nothing left", f"task {name} x {number}") for name, number in tasks.items()]
-    if state["runs"] or state["sockets"] or state["channels"] > 1 or state["groups"] or state["presence"]:
+    if state["runs"] or state["sockets"] or state["channels"] > 1 or groups or state["presence"]:
         found.append(("nothing left", str({name: value for name, value in state.items() if name != "tasks"})))
     process.memory = process.memory or state["memory"]
     if state["memory"] > process.memory + MAX_MEMORY_GROWTH:
