@@ -1,5 +1,6 @@
 """Who may do what in a conversation. A site replaces it: NOUS_CHAT = {"PERMISSIONS": "site.rules.Rules"}."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from functools import lru_cache
@@ -39,6 +40,12 @@ class Permissions:
             return in_site_language(gettext_noop("Guest"))
         full_name: str = getattr(user, "get_full_name", str)()
         return full_name or str(user.get_username())
+
+    def picture(self, user: Any) -> str:
+        """The address of a picture that others see next to the name: a path on this site, or one that begins with
+        `https://`. By default empty, and the page shows initials; so it does for any other address.
+        """
+        return ""
 
     def can_see(self, participant: Participant) -> bool:
         """Read the conversation, and have it in the list."""
@@ -103,6 +110,15 @@ class Permissions:
         if isinstance(users._meta.get_field(users.USERNAME_FIELD), EmailField):
             name += "@guest.invalid"  # a domain that never exists (RFC 2606, 2)
         return users(**{users.USERNAME_FIELD: name})
+
+
+_PICTURE = re.compile(r"(https://|/(?![/\\]))[^\s\"'<>\\]{1,500}", re.ASCII)
+
+
+def picture_of(user: Any) -> str:
+    """The address of a user's picture as browsers get it; empty if there is none that they may load."""
+    address = str(policy().picture(user) or "")
+    return address if _PICTURE.fullmatch(address) else ""
 
 
 def is_guest(user: Any | None) -> bool:

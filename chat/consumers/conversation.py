@@ -46,7 +46,7 @@ class ConversationConsumer(Socket):
         self._launcher = self._launcher or self.mailbox.name
         snapshot = await self._read_snapshot()
         self._caller = Caller(self.node, self.user_id, self.conversation_id, self._launcher, self.answer)
-        self.person = objects.Person(snapshot.you.id, snapshot.you.name)
+        self.person = objects.Person(snapshot.you.id, snapshot.you.name, snapshot.you.picture)
         self._role = snapshot.you.role
         self._flow = FlowControl()
         self.reads = self.conversation_id

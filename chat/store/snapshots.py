@@ -21,7 +21,7 @@ from .read_state import counts_as_unread, with_unread
 from .rooms import allows
 from .run_lifecycle import select_runs
 
-_NOBODY = objects.You("", "", "", False)
+_NOBODY = objects.You("", "", "", "", False)
 
 _ACTIVE_RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE).values("pk")[:1]
 
@@ -126,6 +126,6 @@ def _for_reader(shared: events.Snapshot, row: Participant, unread: int) -> event
     me = objects.Person.of(row.user)
     return replace(
         shared,
-        you=objects.You(me.id, me.name, row.role, getattr(row.user, "is_staff", False)),
+        you=objects.You(me.id, me.name, me.picture, row.role, getattr(row.user, "is_staff", False)),
         conversation=replace(shared.conversation, yours=objects.Yours.of(row, unread)),
     )

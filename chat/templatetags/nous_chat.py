@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from .. import graphemes, models, store
 from ..actions import rooms
+from ..node.visitors import visitor_of
 from ..protocol import objects
 from ..protocol.errors import Refused
 from ..views.page import History, conversation_url, element_context, read_history
@@ -24,9 +25,8 @@ register = template.Library()
 @register.inclusion_tag("nous_chat/element.html", takes_context=True)
 def nous_chat(context: RequestContext, conversation: models.Conversation | objects.Conversation) -> dict[str, Any]:
     """One conversation, as the request's user sees it."""
-    user_id = context["request"].user.pk
     try:
-        history = read_history(user_id, conversation.id)
+        history = read_history(visitor_of(context["request"]).pk, conversation.id)
     except Refused:  # not a participant: the page still works, and the element says that there is no access
         history = History()
     return _element(context, conversation.id, history)
@@ -54,7 +54,7 @@ def nous_chat_button(
     user = context["request"].user
     try:
         if isinstance(target, (models.Conversation, objects.Conversation)):
-            conversation = store.get_conversation(user.pk, target.id)
+            conversation = store.get_conversation(visitor_of(context["request"]).pk, target.id)
         else:
             room = rooms.enter(user, target)
             if room is None:

@@ -25,7 +25,9 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def site(hosts: Hosts) -> Iterator[HostSite]:
-    served = hosts.start(NOUS_CHAT_MODEL="custom:words@n=5")
+    agents = {"helper": {"name": "Helper"}}
+    chat = {"WEBSOCKET_URL": "/live/talk/", "AGENTS": agents, "PERMISSIONS": "accounts.rules.Rules"}
+    served = hosts.start({"NOUS_CHAT": chat}, NOUS_CHAT_MODEL="custom:words@n=5")
     with servers.running(served):
         yield served
 
@@ -155,3 +157,40 @@ def test_the_admin_of_the_site_shows_the_room(site: HostSite, visit: Open) -> No
     expect(row).to_contain_text("2")
     row.get_by_role("link", name="Show messages").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
+
+
+def test_pictures_of_people_are_shown_and_initials_without(site: HostSite, visit: Open) -> None:
+    change(site, "Order.objects.create(number='P1', customer=member(email='bob'))")
+    bob = visit("bob", "/orders/P1/")
+    live(bob)
+    say(bob, "Hello")
+    ends(bob, "completed")
+    picture = bob.locator('article[data-role="user"] .avatar img')
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.naturalWidth") > 0
+    change(site, "order = Order.objects.get(pk='P1'); order.customer = member(email='ada'); order.save()")
+    ada = visit("ada", "/orders/P1/")
+    live(ada)
+    say(ada, "Thanks")
+    expect(ada.locator('article[data-role="user"] .avatar').last).to_have_text("A")
+
+
+def test_who_may_not_create_conversations_is_offered_none(site: HostSite, visit: Open) -> None:
+    eve = visit("eve", "/talk/")
+    expect(eve.get_by_text("You have no conversations yet.")).to_be_visible()
+    change(
+        site,
+        "from nous_chat import store; ada = member(email='ada');"
+        "room = store.create_conversation(ada, 'Plans'); store.add_participant(ada.pk, room.id, 'eve', 'member')",
+    )
+    eve.goto("/talk/")
+    expect(eve.get_by_role("heading", name="Plans")).to_be_visible()
+    live(eve)
+    eve.keyboard.press("Control+k")
+    expect(eve.get_by_role("option", name="Plans")).to_be_visible()
+    expect(eve.get_by_text("New conversation")).to_have_count(0)
+    eve.keyboard.press("Escape")
+    eve.get_by_role("link", name="API tokens").click()
+    expect(eve.get_by_role("heading", name="API tokens")).to_be_visible()
+    eve.goto("/talk/plain/")
+    expect(eve.get_by_role("button", name="New conversation")).to_have_count(0)

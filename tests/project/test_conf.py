@@ -59,6 +59,20 @@ def test_an_agent_that_was_removed_is_replaced_by_the_default(settings: Any) -> 
     assert agents.find("old").name == "New"
 
 
+class Pictures(permissions.Permissions):
+    def picture(self, user: Any) -> str:
+        return str(user)
+
+
+def test_pictures_come_from_this_site_or_by_https(settings: Any) -> None:
+    settings.NOUS_CHAT = {"PERMISSIONS": f"{__name__}.Pictures"}
+    for address in ("/media/ada.png?v=1", "https://images.example.org/ada.png"):
+        assert permissions.picture_of(address) == address
+    elsewhere = ("//evil.example/a", "/\\evil.example", "http://a.example/a", "javascript:alert(1)", "data:,a")
+    for address in (*elsewhere, "/a b", ""):
+        assert permissions.picture_of(address) == "", address
+
+
 class Strict(permissions.Permissions):
     def can_post(self, participant: Any) -> bool:
         return False

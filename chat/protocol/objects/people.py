@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from ... import addresses
-from ...permissions import policy
+from ...permissions import picture_of, policy
 from ...times import to_wire
 
 if TYPE_CHECKING:
@@ -19,11 +19,13 @@ Role = Literal["owner", "member", "viewer"]
 class Person(Struct, frozen=True):
     id: str
     name: str
+    picture: str = ""
+    """The address of a picture; empty if there is none."""
 
     @classmethod
     def of(cls, user: Any) -> Self:
         """`user` is a row of the site's user model."""
-        return cls(id=str(user.pk), name=policy().name(user))
+        return cls(id=str(user.pk), name=policy().name(user), picture=picture_of(user))
 
 
 def person(user: Any | None) -> Person | None:
@@ -35,6 +37,7 @@ class You(Struct, frozen=True):
 
     id: str
     name: str
+    picture: str
     role: str
     staff: bool
 

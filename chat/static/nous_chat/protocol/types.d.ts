@@ -14,6 +14,7 @@ export type RunStatus =
 export interface Person {
   id: string;
   name: string;
+  picture?: string;
 }
 export interface You extends Person {
   role: Role;

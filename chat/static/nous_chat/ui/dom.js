@@ -113,7 +113,10 @@ export function opensHere(event) {
   return true;
 }
 
-/** Initials on a colour that depends on the id of the person, or on the slug of the agent. @param {{id: string, name: string}|{slug: string, name: string}} who */
+/**
+ * The person's picture; else initials on a colour that depends on the id of the person, or on the slug of the agent.
+ * @param {{id: string, name: string, picture?: string}|{slug: string, name: string}} who
+ */
 export function avatar(who) {
   const agent = "slug" in who;
   const initials = who.name
@@ -121,11 +124,18 @@ export function avatar(who) {
     .filter(Boolean)
     .slice(0, 2)
     .map(firstLetter)
-    .join("");
+    .join("")
+    .toUpperCase();
   const className = agent ? "avatar agent" : "avatar";
-  const element = el("span", { class: className, "aria-hidden": "true", translate: "no" }, initials.toUpperCase());
+  const element = el("span", { class: className, "aria-hidden": "true", translate: "no" }, initials);
   let hue = 0;
   for (const character of agent ? who.slug : String(who.id)) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
   element.style.setProperty("--hue", String((hue * 47) % 360));
+  if ("picture" in who && who.picture) {
+    const failed = () => element.replaceChildren(initials);
+    element.replaceChildren(
+      el("img", { src: who.picture, alt: true, decoding: "async", referrerpolicy: "no-referrer", onerror: failed }),
+    );
+  }
   return element;
 }
