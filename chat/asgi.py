@@ -11,15 +11,15 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
 from .addresses import below_prefix, note_root_path
-from .api.openai import HANDOFF, Handoff
+from .api.handoff import HANDOFF, Handoff
 from .concurrency import detached
 from .conf import conf
 from .consumers.base import UnknownConsumer
-from .consumers.completion import CompletionResponse
 from .consumers.conversation import ConversationConsumer
 from .consumers.event_stream import EventStream
 from .consumers.follower import Follower
 from .consumers.inbox import InboxConsumer
+from .consumers.run_response import RunResponse
 from .node import daphne, node, uvicorn
 from .node.bearer import read_bearer, request_of
 from .node.garbage import ignore_loaded
@@ -30,6 +30,12 @@ from .node.http_turns import take_turns
 from .routing import websocket_urlpatterns
 
 logger = logging.getLogger("nous_chat.consumers")
+
+ANSWERED = {"api-completions"}
+"""Addresses whose views hand their answer over (`api.handoff.followed`)."""
+
+_IN_PATHS = ("/stream/", "/v1/")
+"""What the paths of streams and of those addresses contain."""
 
 
 def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
@@ -48,21 +54,20 @@ def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
 
 
 def with_streams(http: ASGIApplication) -> ASGIApplication:
-    """The application, with the chat's event streams and completions: not as views, because a stream is open for hours,
-    and what Django puts around a view would hold it up.
+    """The application, with the chat's event streams and the answers to foreign clients: not as views, because a stream
+    is open for hours, and what Django puts around a view would hold it up.
     """
     uvicorn.install()
     conversation = ConversationConsumer.as_asgi()
     consumers = {"api-stream": conversation, "api-inbox-stream": InboxConsumer.as_asgi()}
-    followed = {("GET", "stream/"), ("POST", "completions")}
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        is_candidate = any(scope["method"] == method and scope["path"].endswith(f"/{end}") for method, end in followed)
+        is_candidate = scope["method"] in ("GET", "POST") and any(part in scope["path"] for part in _IN_PATHS)
         match = find_address(scope["path"]) if is_candidate else None
-        if match is not None and match.url_name == "api-completions":
-            await _complete(http, conversation, scope, receive, send)
+        if match is not None and match.url_name in ANSWERED:
+            await _answer(http, conversation, scope, receive, send)
             return
-        if match is None or match.url_name not in consumers:
+        if match is None or match.url_name not in consumers or scope["method"] != "GET":
             await http(scope, receive, send)
             return
         route = {"kwargs": {name: str(value) for name, value in match.kwargs.items()}}
@@ -73,12 +78,10 @@ def with_streams(http: ASGIApplication) -> ASGIApplication:
     return wrapped
 
 
-async def _complete(
+async def _answer(
     http: ASGIApplication, consumer: ASGIApplication, scope: dict[str, Any], receive: Receive, send: Send
 ) -> None:
-    """A view posts the question, or refuses. If it has posted, its response is dropped, and the answer is
-    followed here.
-    """
+    """A view asks, or refuses. If it has asked, its response is dropped, and the answer is followed here."""
     handoff: Handoff = asyncio.get_running_loop().create_future()
     gone: dict[str, Any] | None = None
 
@@ -99,7 +102,7 @@ async def _complete(
         await http(scope | {HANDOFF: handoff}, receive_noting, send_refusal)
     finally:  # also if the server has cancelled the request, because its client is gone
         if handoff.done():
-            await CompletionResponse(consumer, *handoff.result(), send).respond(scope, receive_noting)
+            await RunResponse(consumer, *handoff.result(), send).respond(scope, receive_noting)
 
 
 def websocket() -> Any:

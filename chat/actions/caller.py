@@ -25,7 +25,7 @@ class Caller:
     user_id: Any
     conversation_id: UUID
     launcher: str
-    """The first channel of the socket, or NO_SOCKET; see `Supervisor.start`."""
+    """The first channel of the socket, NO_SOCKET, or "" if a reader comes later; see `Supervisor.start`."""
     reply: Callable[[events.Event], Awaitable[None]]
     """Sends an event to this caller alone."""
 

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from .. import store
-from ..protocol import commands, objects, openai
+from ..protocol import commands, objects
+from ..protocol.adapters import completions, openai
 from . import conversations, invitations, messages, participants
 from .command import Acknowledged, Refusal
 
@@ -104,8 +105,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("api-models", "GET"): Operation("List agents as OpenAI's models", openai.Models, refusal=openai.ErrorBody),
     ("api-completions", "POST"): Operation(
         "Ask an agent as OpenAI's chat completions do",
-        openai.Completion,
-        body=openai.CompletionRequest,
+        completions.Completion,
+        body=completions.CompletionRequest,
         refusal=openai.ErrorBody,
         media="json or stream",
     ),

@@ -24,6 +24,9 @@ from . import bearer, sessions
 MAX_BODY = 64 * 1024
 """The longest body of a request that is neither an upload nor holds a message, in bytes."""
 
+BRING_HISTORY = {"api-completions"}
+"""Addresses of requests that bring their conversation along."""
+
 BYTES_PER_CHAR = 12
 """A character can be four bytes in UTF-8, each of them escaped as `%F0` in a form, or two escapes `\\ud83d` in JSON."""
 
@@ -90,7 +93,7 @@ def find_limit(path: str) -> int | None:
         return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
     if match.url_name in ("say", "guest", "api-messages", "api-message"):
         return max_message_body()
-    if match.url_name == "api-completions":
+    if match.url_name in BRING_HISTORY:
         return max_history_body()
     return MAX_BODY
 

@@ -26,6 +26,7 @@ is not allowed.
     unit_of_work, executor                                    transactions and threads
 """
 
+from ..protocol.adapters.base import Turn
 from .access import Access, check_access
 from .alternatives import choose_alternative
 from .approvals import CallDecision, await_approval, call_key, decide_call, expire_approvals, sanitize_call, save_calls
@@ -60,7 +61,7 @@ from .heartbeats import (
     reap_runs,
     release_runs,
 )
-from .imports import Turn, import_conversation
+from .imports import import_conversation
 from .invitations import (
     InvitationPreview,
     Joined,

@@ -1,9 +1,10 @@
 """Fork a conversation: copy everything up to a message into a new conversation of one user."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
@@ -33,7 +34,35 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     check_can_post(participant)
     check_can_create(participant.user)
     source = participant.conversation
-    last = Message.objects.filter(REACHABLE, conversation=source, pk=message_id, deleted_at=None).first()
+    copy = _copy_shown(
+        participant,
+        Q(pk=message_id),
+        {"agent": source.agent, "other_agents": source.other_agents, "mode": source.mode},
+    )
+    if source.title:
+        set_title(copy, source.title, source.title_from)
+        copy.save(update_fields=["title", "title_from"])
+    state = objects.Yours(Participant.Role.OWNER, 0, copy.last_seq, False, False)
+    return objects.Conversation.of(copy, run=None, responder=None, writers=1, yours=state)
+
+
+def copy_answer(user_id: Any, run_id: UUID, fields: Mapping[str, Any]) -> Conversation:
+    """A new conversation with these fields that the user owns alone, with the shown messages up to the answer of a run,
+    at most MAX_MESSAGES. The caller has checked that they may create one. Raises Refused.
+    """
+    found = Run.objects.filter(pk=run_id, conversation__participants__user=user_id)
+    conversation_id = found.values_list("conversation", flat=True).first()
+    if conversation_id is None:
+        raise message_not_found()
+    participant = get_membership(user_id, conversation_id)
+    check_can_post(participant)
+    return _copy_shown(participant, Q(run=run_id), fields)
+
+
+def _copy_shown(participant: Participant, last_is: Q, fields: Mapping[str, Any]) -> Conversation:
+    """The shown messages up to one, in a new conversation of the participant's user."""
+    source = participant.conversation
+    last = Message.objects.filter(REACHABLE, last_is, conversation=source, deleted_at=None).first()
     if last is None:
         raise message_not_found()
     shown = Message.objects.filter(conversation=source, shown=True, deleted_at=None)
@@ -47,19 +76,13 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
         raise run_in_progress()
     files = Attachment.objects.filter(message__in=[row.pk for row in rows])
     check_copied_files(participant.user_id, files)
-    copy = Conversation.objects.create(
-        agent=source.agent, other_agents=source.other_agents, mode=source.mode, last_seq=len(rows)
-    )
-    if source.title:
-        set_title(copy, source.title, source.title_from)
-        copy.save(update_fields=["title", "title_from"])
+    copy = Conversation.objects.create(last_seq=len(rows), **fields)
     ids = _copy_messages(rows, copy)
     _copy_attachments(files, ids, copy, participant.user)
     Participant.objects.create(
         conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
     )
-    state = objects.Yours(Participant.Role.OWNER, 0, len(rows), False, False)
-    return objects.Conversation.of(copy, run=None, responder=None, writers=1, yours=state)
+    return copy
 
 
 def _copy_messages(rows: list[Message], into: Conversation) -> dict[UUID, UUID]:

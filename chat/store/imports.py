@@ -1,43 +1,44 @@
 """Conversations that begin with messages from elsewhere, which a client has kept itself."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from msgspec import Struct
 
 from ..models import Conversation, Message, Participant, Run
+from ..protocol.adapters.base import Turn
 from .base import check_can_create
+from .forks import copy_answer
 from .messages import check_text
 from .text import make_title
 from .unit_of_work import unit_of_work
 
 
-class Turn(Struct, frozen=True):
-    """A message of the user, or an answer of the agent."""
-
-    role: Literal["user", "assistant"]
-    text: str
-
-
 @unit_of_work()
-def import_conversation(user: Any, conversation_id: UUID, agent: str, title: str, turns: Sequence[Turn]) -> None:
+def import_conversation(
+    user: Any, conversation_id: UUID, agent: str, title: str, turns: Sequence[Turn], after: UUID | None = None
+) -> int:
     """Create a conversation of this user with an agent (a slug), in no list, that begins with these messages. They are
     not searched, as it is not. The title is made from a text. Raises Refused.
 
-    An answer has a run, which says whose message it is, as those that the site posts.
+    `after` is a run: before the messages comes a copy of what its conversation shows up to its answer. Returns how many
+    messages were copied. An answer has a run, which says whose message it is, as those that the site posts.
     """
     check_can_create(user)
-    conversation = Conversation.objects.create(
-        pk=conversation_id,
-        agent=agent,
-        listed=False,
-        title=make_title(title),
-        title_from=Conversation.TitleFrom.PERSON,  # so that no model is asked for one
-        last_seq=len(turns),
-    )
-    Participant.objects.create(conversation=conversation, user=user, role=Participant.Role.OWNER, last_read=len(turns))
+    fields = {
+        "pk": conversation_id,
+        "agent": agent,
+        "listed": False,
+        "title": make_title(title),
+        "title_from": Conversation.TitleFrom.PERSON,  # so that no model is asked for one
+    }
+    if after is None:
+        conversation = Conversation.objects.create(**fields)
+        Participant.objects.create(conversation=conversation, user=user, role=Participant.Role.OWNER)
+    else:
+        conversation = copy_answer(user.pk, after, fields)
+    copied = conversation.last_seq
     rows = [
         Message(
             conversation=conversation,
@@ -46,7 +47,7 @@ def import_conversation(user: Any, conversation_id: UUID, agent: str, title: str
             author=user if turn.role == "user" else None,
             text=check_text(turn.text),
         )
-        for number, turn in enumerate(turns, 1)
+        for number, turn in enumerate(turns, copied + 1)
     ]
     Message.objects.bulk_create(rows)
     now = timezone.now()
@@ -63,3 +64,7 @@ def import_conversation(user: Any, conversation_id: UUID, agent: str, title: str
         )
         for row in answers
     )
+    conversation.last_seq += len(rows)
+    conversation.save(update_fields=["last_seq"])
+    Participant.objects.filter(conversation=conversation).update(last_read=conversation.last_seq)
+    return copied

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from chat.actions import completions
-from chat.consumers.completion import CompletionResponse
 from chat.consumers.conversation import ConversationConsumer
+from chat.consumers.run_response import RunResponse
 from chat.hooks import HookContext, Rejected
 from chat.models import Conversation, Message, Participant, Run
 from chat.permissions import Permissions
-from chat.protocol import openai
+from chat.protocol.adapters.completions import CompletionAdapter, CompletionRequest, RequestMessage
 from chat.protocol.errors import ErrorCode, Refused
 from chat.store import Turn
 
@@ -29,9 +29,8 @@ class Client:
     """One request. It never leaves by itself."""
 
     def __init__(self, consumer: Any, asked: completions.Asked, user: Any = None, stream: bool = True) -> None:
-        message = openai.RequestMessage("user", "Hello")
-        request = openai.CompletionRequest("assistant", [message], stream=stream)
-        self._response = CompletionResponse(consumer, request, asked, self._take)
+        request = CompletionRequest("assistant", [RequestMessage("user", "Hello")], stream=stream)
+        self._response = RunResponse(consumer, CompletionAdapter(request, asked.run), asked, self._take)
         self._user = user
         self.start: dict[str, Any] = {}
         self.body = b""

@@ -3,38 +3,23 @@
 Fields of a request that are not here are ignored: the settings of the agent decide.
 """
 
-import math
+import time
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from ..engine import Usage
-from .errors import ErrorCode, Refused
-
-MAX_MESSAGES = 500
-"""How many messages a request may have."""
+from ...engine import Usage
+from ..errors import ErrorCode, Refused
+from .base import MAX_MESSAGES, Content, End, Problem, Question, Turn, event, read_text, role_of
+from .openai import NO_TOOLS, OpenAIAdapter
 
 # --- Requests
 
 
-class ContentPart(Struct, frozen=True):
-    type: str
-    text: str = ""
-
-
 class RequestMessage(Struct, frozen=True):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[ContentPart] | None = None
-
-    @property
-    def text(self) -> str:
-        """Raises Refused if a part is not text."""
-        if not isinstance(self.content, list):
-            return self.content or ""
-        for part in self.content:
-            if part.type != "text":
-                raise Refused(ErrorCode.INVALID, f"`content` must be text; {part.type!r} is not supported.")
-        return "".join(part.text for part in self.content)
+    content: str | list[Content] | None = None
 
 
 class StreamOptions(Struct, frozen=True):
@@ -51,29 +36,16 @@ class CompletionRequest(Struct, frozen=True):
     tools: list[Any] | None = None
     functions: list[Any] | None = None
 
-    def check(self) -> None:
+    def read(self) -> Question:
         """Raises Refused for what the chat cannot do. To ignore it would give an answer to another question."""
         if self.n is not None and self.n != 1:
             raise Refused(ErrorCode.INVALID, "`n` must be 1: the chat gives one answer.")
         if self.tools or self.functions:
-            raise Refused(ErrorCode.INVALID, "`tools` are not supported: the agent has those that the site gave it.")
-        if self.messages[-1].role == "assistant":
-            raise Refused(ErrorCode.INVALID, "`messages` must end with one of the user.")
+            raise Refused(ErrorCode.INVALID, NO_TOOLS)
+        return Question.of([Turn(role_of(each.role), read_text(each.content)) for each in self.messages])
 
 
 # --- Answers
-
-
-class Model(Struct, frozen=True):
-    id: str
-    created: int = 0
-    object: Literal["model"] = "model"
-    owned_by: str = "site"
-
-
-class Models(Struct, frozen=True):
-    data: list[Model]
-    object: Literal["list"] = "list"
 
 
 class PromptDetails(Struct, frozen=True):
@@ -146,45 +118,42 @@ class Chunk(Struct, frozen=True):
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
-# --- Errors
+class CompletionAdapter(OpenAIAdapter):
+    def __init__(self, request: CompletionRequest, run: UUID) -> None:
+        self.streams = bool(request.stream)
+        self._with_usage = request.stream_options is not None and request.stream_options.include_usage
+        self._head: dict[str, Any] = {
+            "id": f"chatcmpl-{run.hex}",
+            "created": int(time.time()),
+            "model": request.model,
+        }
+
+    def begin(self) -> str:
+        return self._choice(Delta(role="assistant"))
+
+    def add_text(self, text: str) -> str:
+        return self._choice(Delta(content=text))
+
+    def add_thinking(self, text: str) -> str:
+        return self._choice(Delta(reasoning_content=text))
+
+    def end(self, end: End) -> str:
+        last = self._choice(Delta(), finish_reason(end))
+        if self._with_usage and end.usage is not None:
+            last += event(Chunk(**self._head, choices=[], usage=CompletionUsage.of(end.usage)))
+        return f"{last}data: [DONE]\n\n"
+
+    def fail(self, problem: Problem) -> str:
+        return event(self.refusal(problem))
+
+    def whole(self, end: End) -> Completion:
+        message = AnswerMessage(role="assistant", content=end.text, reasoning_content=end.thinking)
+        usage = None if end.usage is None else CompletionUsage.of(end.usage)
+        return Completion(**self._head, choices=[Choice(message, finish_reason(end))], usage=usage)
+
+    def _choice(self, delta: Delta, finish: Literal["stop", "length"] | None = None) -> str:
+        return event(Chunk(**self._head, choices=[ChunkChoice(delta, finish)]))
 
 
-class ErrorDetail(Struct, frozen=True):
-    message: str
-    type: str
-    code: str
-    param: None = None
-
-
-class ErrorBody(Struct, frozen=True):
-    """The body of every refusal, and the last event of a stream that failed."""
-
-    error: ErrorDetail
-
-    @classmethod
-    def of(cls, status: int, code: str, message: str) -> "ErrorBody":
-        kind = "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
-        return cls(ErrorDetail(message, kind, _CODES.get(code, code)))
-
-
-def retry_headers(code: str, retry_after: float | None) -> dict[str, str]:
-    """When a client may ask again, after so many seconds if that is known.
-
-    OpenAI's clients repeat each 429 and 5xx unless they are told not to. That is in vain for a budget, and what can be
-    repeated at once, the run has repeated by itself.
-    """
-    headers = {} if retry_after is None else {"Retry-After": str(math.ceil(retry_after))}
-    if retry_after is None or code == ErrorCode.BUDGET:
-        headers["X-Should-Retry"] = "false"
-    return headers
-
-
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-
-_CODES: dict[str, str] = {
-    ErrorCode.UNAUTHORIZED: "invalid_api_key",
-    ErrorCode.NOT_FOUND: "model_not_found",
-    ErrorCode.RATE_LIMITED: "rate_limit_exceeded",
-    ErrorCode.BUDGET: "insufficient_quota",
-}
-"""OpenAI's names for some of our codes. The others are as they are."""
+def finish_reason(end: End) -> Literal["stop", "length"]:
+    return "length" if end.is_cut_off else "stop"
