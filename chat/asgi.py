@@ -31,7 +31,7 @@ from .routing import websocket_urlpatterns
 
 logger = logging.getLogger("nous_chat.consumers")
 
-ANSWERED = {"api-completions"}
+ANSWERED = {"api-completions", "api-responses"}
 """Addresses whose views hand their answer over (`api.handoff.followed`)."""
 
 _IN_PATHS = ("/stream/", "/v1/")

@@ -37,6 +37,7 @@ urlpatterns = [
     path("api/stream/", stream.stream, name="api-inbox-stream"),
     path("v1/models", openai.models, name="api-models"),
     path("v1/chat/completions", openai.completions, name="api-completions"),
+    path("v1/responses", openai.responses, name="api-responses"),
     path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(

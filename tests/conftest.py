@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from .support import servers
 from .support.host import Hosts
-from .support.servers import Database, Server, Site, Upstream, environment
+from .support.servers import Database, Server, Site, Upstream, site_environment
 
 RUN_FOLDER = "NOUS_CHAT_TEST_RUN"
 
@@ -115,20 +115,12 @@ def database(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Iter
 def start_site(database: Database, upstream: Upstream) -> Iterator[Callable[..., Site]]:
     """Start sites: `start_site(NOUS_CHAT_MODEL="custom:words", REDIS_URL=redis)`.
 
-    By default each has its own database, the in-memory channel layer (or the Redis of REDIS_URL, if the suite runs with
-    one), and the fake provider as `custom`.
+    Each gets what `site_environment` says.
     """
     started: list[Site] = []
 
     def start(**env: str) -> Site:
-        given: dict[str, str | None] = {
-            "DATABASE_URL": env.get("DATABASE_URL") or database.copy(),
-            "REDIS_URL": os.environ.get("REDIS_URL"),
-            "REDIS_PREFIX": os.urandom(4).hex(),
-            "CUSTOM_BASE_URL": f"{upstream.url}/v1",
-            "CUSTOM_API_KEY": "sk-test-0123456789",
-        }
-        site = Site(environment(**(given | env)))
+        site = Site(site_environment(database, upstream, **env))
         started.append(site)
         return site
 

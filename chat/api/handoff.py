@@ -41,11 +41,13 @@ def followed(
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             handoff: Handoff | None = getattr(request, "scope", {}).get(HANDOFF)
             if handoff is None:
-                message = (
-                    "This needs ASGI. Serve the site with daphne or uvicorn, and its requests through "
-                    "nous_chat.asgi.application (docs/embedding.md)."
+                response = refuse(
+                    Refused(
+                        ErrorCode.UNAVAILABLE,
+                        "This needs ASGI. Serve the site with daphne or uvicorn, and its requests through "
+                        "`nous_chat.asgi.application` (docs/embedding.md).",
+                    )
                 )
-                response = refuse(Refused(ErrorCode.UNAVAILABLE, message))
                 response.status_code = 501
                 return response
             answer = await view(request, *args, **kwargs)

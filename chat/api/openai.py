@@ -6,7 +6,8 @@ from ..conf import conf
 from ..node.http import max_history_body
 from ..protocol.adapters import openai
 from ..protocol.adapters.completions import CompletionAdapter, CompletionRequest
-from ..protocol.errors import Refused
+from ..protocol.adapters.responses import ResponseAdapter, ResponseRequest
+from ..protocol.errors import ErrorCode, Refused
 from .endpoint import endpoint, json_body, json_response
 from .handoff import Answer, ask, followed
 
@@ -30,3 +31,17 @@ async def completions(request: HttpRequest) -> Answer:
     given = json_body(request, CompletionRequest, max_history_body())
     asked = await ask(request, given.model, given.read())
     return CompletionAdapter(given, asked.run), asked
+
+
+@followed("POST", refuse=refuse)
+async def responses(request: HttpRequest) -> Answer | HttpResponse:
+    given = json_body(request, ResponseRequest, max_history_body())
+    question, previous = given.read(), given.previous_run
+    try:
+        asked = await ask(request, given.model, question, after=previous)
+    except Refused as refused:
+        if refused.code != ErrorCode.NOT_FOUND or given.model not in conf.AGENTS:
+            raise
+        message = f"There is no answer {given.previous_response_id!r} of yours."
+        return json_response(400, openai.ErrorBody.of(400, "previous_response_not_found", message))
+    return ResponseAdapter(given, asked.run), asked

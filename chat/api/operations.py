@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from .. import store
 from ..protocol import commands, objects
-from ..protocol.adapters import completions, openai
+from ..protocol.adapters import completions, openai, responses
 from . import conversations, invitations, messages, participants
 from .command import Acknowledged, Refusal
 
@@ -45,6 +45,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "api-search": (),
     "api-models": (),
     "api-completions": (),
+    "api-responses": (),
     "api-conversations": (),
     "api-inbox-stream": (),
     "api-participant": ("conversation_id", "participant_id"),
@@ -107,6 +108,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Ask an agent as OpenAI's chat completions do",
         completions.Completion,
         body=completions.CompletionRequest,
+        refusal=openai.ErrorBody,
+        media="json or stream",
+    ),
+    ("api-responses", "POST"): Operation(
+        "Ask an agent as OpenAI's responses do",
+        responses.Response,
+        body=responses.ResponseRequest,
         refusal=openai.ErrorBody,
         media="json or stream",
     ),

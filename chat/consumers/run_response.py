@@ -5,6 +5,7 @@ stopped, or the site's setting decides.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -64,7 +65,7 @@ class RunResponse:
         self._client = LocalClient(consumer, Follower())
         self._lock = asyncio.Lock()
         """Held while a frame is passed on, so that their texts are written in their order."""
-        self._has_started = self._has_ended = self._is_gone = self._is_over = False
+        self._has_begun = self._has_started = self._has_ended = self._is_gone = self._is_over = False
         before = asked.before
         self._text = [before.text] if before else []
         self._thinking = [before.thinking] if before else []
@@ -120,12 +121,12 @@ class RunResponse:
 
     async def _follow(self, kind: str, text: str) -> None:
         if kind == "pong" and self._adapter.streams:
-            await self._write(": still here\n\n")
+            await self._write(self._made(lambda: ": still here\n\n"))
         if kind not in _FOLLOWED:
             return
         frame = _decoder.decode(text)
         if kind == "snapshot" and self._adapter.begins_at_once:
-            await self._write("")
+            await self._write(self._made())
         messages = [message for message in frame.messages if message.run and message.run.id == self._asked.run]
         if frame.run == self._asked.run and frame.message is not None:
             messages.append(frame.message)
@@ -180,15 +181,21 @@ class RunResponse:
             return ""
         self._text.append(text)
         self._thinking.append(thinking)
-        new = self._adapter.add_thinking(thinking) if thinking else ""
-        return new + self._adapter.add_text(text) if text else new
+        new = self._made(self._adapter.add_thinking, thinking) if thinking else ""
+        return new + self._made(self._adapter.add_text, text) if text else new
 
     def _set_call(self, call: objects.Call) -> str:
         before = self._calls.get(call.id)
-        if not self._adapter.streams or call.status == before:
+        if not self._adapter.shows_calls or call.status == before:
             return ""
         self._calls[call.id] = call.status
-        return self._adapter.set_call(call, before is None)
+        return self._made(self._adapter.set_call, call, before is None)
+
+    def _made(self, make: Callable[..., str] = lambda: "", *args: Any) -> str:
+        """What the adapter makes, after the stream's beginning."""
+        begin = "" if self._has_begun else self._adapter.begin()
+        self._has_begun = True
+        return begin + make(*args)
 
     # --- The end
 
@@ -205,7 +212,7 @@ class RunResponse:
         is_complete = run.status == "completed"
         end = base.End(message.text, message.thinking, is_complete, is_complete and run.cut_off, run.usage)
         if self._adapter.streams:
-            await self._write(self._adapter.end(end), is_last=True)
+            await self._write(self._made(self._adapter.end, end), is_last=True)
         else:
             await self._send_json(200, self._adapter.whole(end))
 
@@ -213,7 +220,7 @@ class RunResponse:
         if self._adapter.takes_decisions:
             self._is_over = True  # of this response: the decision comes with another request
             waiting = [call for call in message.calls if call.status == "awaiting_approval"]
-            await self._write(self._adapter.await_decision(waiting), is_last=True)
+            await self._write(self._made(self._adapter.await_decision, waiting), is_last=True)
             return
         why = "The agent wants to use a tool that needs approval, which can only be given in the chat."
         await self._fail(400, "approval_required", why)
@@ -228,7 +235,7 @@ class RunResponse:
             return
         problem = base.Problem(status, code, message, retry_after)
         if self._has_started:
-            await self._write(self._adapter.fail(problem), is_last=True)
+            await self._write(self._made(self._adapter.fail, problem), is_last=True)
         else:
             headers = self._adapter.refusal_headers(problem)
             more = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -240,13 +247,13 @@ class RunResponse:
         """Write it with one message to the server, which takes it before it waits for a slow client: the consumer
         cancels what waits for too long, and nothing sends a text again.
         """
-        if not self._has_started and (text or self._adapter.begins_at_once):
+        if not text:
+            return
+        if not self._has_started:
             self._has_started = True
-            text = self._adapter.begin() + text
             headers = [*HEADERS, *self._adapter.headers]
             await self._send_http({"type": "http.response.start", "status": 200, "headers": headers})
-        if text:
-            await self._send_body(text.encode(), is_last)
+        await self._send_body(text.encode(), is_last)
 
     async def _send_json(self, status: int, content: Struct, more: list[tuple[bytes, bytes]] | None = None) -> None:
         self._has_started = True

@@ -9,7 +9,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from ..support.servers import Site, Upstream, Uvicorn
+from ..support import servers
+from ..support.servers import Database, Site, Upstream, Uvicorn
 from ..support.upstream import text
 from .test_event_streams import new_token
 from .test_outages import tuned
@@ -18,33 +19,31 @@ AGENTS = {
     "assistant": {"instructions": "Be brief."},
     "echo": {"model": "custom:echo"},
     "thinker": {"model": "custom:thinking@n=3"},
-    "guide": {"model": "demo:tour"},
+    "clerk": {"agent": "tests.sites.clerk.agent"},
 }
-LIMITS = {"COMMAND_RATE": 100, "COMMAND_BURST": 100}
+LIMITS = {"COMMAND_RATE": 1000, "COMMAND_BURST": 1000}
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
-def site(request: pytest.FixtureRequest, start_site: Callable[..., Site], stop_after: Callable[[Any], Any]) -> Site:
-    settings = getattr(request.function, "settings", {})
-    started = start_site(**tuned(MODEL="custom:told", AGENTS=AGENTS, **LIMITS | settings))
-    if request.param == "daphne":
-        return started
-    started.stop()
-    return stop_after(Uvicorn(started.env))  # type: ignore[no-any-return]
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def site(request: pytest.FixtureRequest, database: Database, upstream: Upstream) -> Iterator[Site]:
+    kind = {"daphne": Site, "uvicorn": Uvicorn}[request.param]
+    started = kind(servers.site_environment(database, upstream, **settings()))
+    with servers.running(started):
+        yield started
+
+
+def settings(**more: Any) -> dict[str, str]:
+    return tuned(MODEL="custom:told", AGENTS=AGENTS, **LIMITS | more)
 
 
 @pytest.fixture
 def client(site: Site) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{site.url}/chat/v1", api_key=new_token(site), max_retries=0, timeout=60) as made:
+    with client_of(site) as made:
         yield made
 
 
-def with_settings(**settings: Any) -> Callable[[Any], Any]:
-    def mark(test: Any) -> Any:
-        test.settings = settings
-        return test
-
-    return mark
+def client_of(site: Site) -> OpenAI:
+    return OpenAI(base_url=f"{site.url}/chat/v1", api_key=new_token(site), max_retries=0, timeout=60)
 
 
 def user(text: str) -> Any:
@@ -204,8 +203,151 @@ def test_what_the_chat_cannot_do_is_refused(client: OpenAI, upstream: Upstream) 
     assert upstream.stats()["started"] == started
 
 
-@with_settings(BUDGETS=[{"per": "user", "tokens": 200}])
-def test_a_budget_that_is_used_up(site: Site, client: OpenAI) -> None:
+# --- Responses
+
+
+def respond(client: OpenAI, text: str, model: str = "assistant", **options: Any) -> Any:
+    return client.responses.create(model=model, input=text, **options)
+
+
+def test_a_whole_response(site: Site, client: OpenAI) -> None:
+    response = respond(client, "Please: words@n=40", temperature=0.5, store=True, metadata={"a": "b"})
+    assert (response.output_text, response.status, response.object) == (text(40), "completed", "response")
+    assert (response.model, response.error, response.incomplete_details) == ("assistant", None, None)
+    assert response.usage.output_tokens == 40
+    assert response.usage.total_tokens == response.usage.input_tokens + 40
+    thought, said = respond(client, "Hello", model="thinker").output
+    assert (thought.type, thought.content[0].text) == ("reasoning", "t0 t1 t2 ")
+    assert (said.type, said.role, said.content[0].text) == ("message", "assistant", text(3))
+    assert conversations(site, client) == []
+
+
+def test_a_streamed_response(client: OpenAI, upstream: Upstream) -> None:
+    events = []
+    for event in respond(client, "flowing", stream=True):
+        events.append(event)
+        if len(events) == 5:  # a delta has come before the end
+            upstream.release()
+    kinds = [event.type for event in events]
+    assert kinds[:4] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+    ]
+    assert kinds[-4:] == [
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    whole = events[-1].response
+    assert whole.output_text == said == text(whole.usage.output_tokens)
+    assert {event.response.id for event in (events[0], events[-1])} == {whole.id}
+
+    with client.responses.stream(model="thinker", input="Hello") as stream:  # the SDK puts it together itself
+        thought = "".join(event.delta for event in stream if event.type == "response.reasoning_text.delta")
+        final = stream.get_final_response()
+    assert (thought, final.output_text) == ("t0 t1 t2 ", text(3))
+
+
+def test_a_response_is_continued(client: OpenAI, upstream: Upstream) -> None:
+    first = respond(client, "My name is Marcus.", model="echo", instructions="Speak Latin.")
+    items: list[Any] = [{"role": "system", "content": "No tables."}, {"role": "user", "content": "And yours?"}]
+    second = client.responses.create(model="echo", input=items, previous_response_id=first.id)
+    assert second.output_text.endswith("And yours? ")
+    assert second.previous_response_id == first.id
+    asked = ("user", "Speak Latin.\n\nMy name is Marcus.")
+    answered = ("assistant", "Speak Latin.\n\nMy name is Marcus. ")
+    assert told(upstream) == [asked, answered, ("user", "No tables.\n\nAnd yours?")]
+    # Again after the first, as if the second had never been; then with the items that the SDK gives back.
+    respond(client, "Go on.", model="echo", previous_response_id=first.id)
+    assert told(upstream) == [asked, answered, ("user", "Go on.")]
+    thought = respond(client, "Hello", model="thinker")
+    back = [{"role": "user", "content": "Hello"}, *thought.output, {"role": "user", "content": "Again"}]
+    assert client.responses.create(model="echo", input=back).output_text == "Again "
+    assert ("assistant", text(3)) in told(upstream)
+
+
+def told(upstream: Upstream) -> list[tuple[str, str]]:
+    """What the model was sent, without the agent's own instructions."""
+    sent = upstream.last()["body"]["messages"]
+    return [(each["role"], str(each["content"])) for each in sent if each["role"] != "system"]
+
+
+def test_only_own_responses_are_continued(site: Site, client: OpenAI) -> None:
+    first = respond(client, "Hello", model="echo")
+    other = client.with_options(api_key=new_token(site, "bob"))
+    for asking, previous in ((other, first.id), (client, "resp_1"), (client, f"resp_{'0' * 32}"), (client, "")):
+        with pytest.raises(openai.BadRequestError) as caught:
+            respond(asking, "Hello", previous_response_id=previous)
+        assert caught.value.code == "previous_response_not_found"
+    with pytest.raises(openai.NotFoundError) as missing:
+        respond(client, "Hello", model="gpt-4o", previous_response_id=first.id)
+    assert missing.value.code == "model_not_found"
+
+
+def test_a_client_that_closes_a_response_stops_its_run(client: OpenAI, upstream: Upstream) -> None:
+    aborted = upstream.ended()["aborted"]
+    with respond(client, "flowing", stream=True) as stream:
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+    assert upstream.ended()["aborted"] == aborted + 1
+
+
+def test_responses_that_the_chat_cannot_give_are_refused(client: OpenAI, upstream: Upstream) -> None:
+    started = upstream.stats()["started"]
+    tool = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
+    result = {"type": "function_call_output", "call_id": "1", "output": "7"}
+    picture = {"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}
+    for options, word in (
+        ({"tools": [tool]}, "`tools`"),
+        ({"background": True}, "`background`"),
+        ({"conversation": "conv_1"}, "`conversation`"),
+        ({"input": [result]}, "function_call_output"),
+        ({"input": [picture]}, "input_image"),
+        ({"input": []}, "length"),
+        ({"input": [{"role": "assistant", "content": "a"}]}, "must end"),
+        ({"input": " "}, "empty"),
+        ({"input": 7}, "int"),
+    ):
+        with pytest.raises(openai.BadRequestError, match=word) as caught:
+            client.responses.create(**{"model": "assistant", "input": "Hello"} | options)
+        assert caught.value.type == "invalid_request_error"
+    assert upstream.stats()["started"] == started
+
+
+def test_a_response_that_fails(client: OpenAI) -> None:
+    for stream in (False, True):
+        with pytest.raises(openai.InternalServerError) as caught:
+            respond(client, "status@code=401", stream=stream)
+        assert caught.value.status_code == 502
+    with pytest.raises(openai.BadRequestError) as waiting:
+        respond(client, "refund", model="clerk")
+    assert waiting.value.code == "approval_required"
+    *_, last = respond(client, "refund", model="clerk", stream=True)
+    assert last.response.error.code == "approval_required"
+    *_, last = respond(client, "fails@n=20,delay=20", stream=True)
+    assert (last.type, last.response.status, last.response.output[-1].status) == (
+        "response.failed",
+        "failed",
+        "incomplete",
+    )
+    assert last.response.error.message
+
+
+def test_the_tools_of_the_agent_are_used(client: OpenAI) -> None:
+    assert respond(client, "order", model="clerk").output_text.split("\n")[-1].startswith("Result: ")
+
+
+# --- Limits
+
+
+def test_a_budget_that_is_used_up(start_site: Callable[..., Site]) -> None:
+    client = client_of(start_site(**settings(BUDGETS=[{"per": "user", "tokens": 200}])))
     with pytest.raises(openai.RateLimitError) as during:  # an answer that reaches it is cut off
         ask(client, "words@n=300")
     assert during.value.code == "insufficient_quota"
@@ -216,8 +358,8 @@ def test_a_budget_that_is_used_up(site: Site, client: OpenAI) -> None:
         assert before.value.response.headers["x-should-retry"] == "false"
 
 
-@with_settings(COMMAND_RATE=0.5, COMMAND_BURST=4)
-def test_too_many_requests(client: OpenAI) -> None:
+def test_too_many_requests(start_site: Callable[..., Site]) -> None:
+    client = client_of(start_site(**settings(COMMAND_RATE=0.5, COMMAND_BURST=4)))
     with pytest.raises(openai.RateLimitError) as caught:
         for _ in range(20):
             client.models.list()
@@ -240,5 +382,5 @@ def test_a_provider_that_fails(client: OpenAI, upstream: Upstream, stream: bool)
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_approval_is_an_error(client: OpenAI, stream: bool) -> None:
     with pytest.raises(openai.APIError, match="approval") as caught:
-        list(ask(client, "approval", model="guide", stream=stream))
+        list(ask(client, "refund", model="clerk", stream=stream))
     assert caught.value.code == "approval_required"

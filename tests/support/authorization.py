@@ -66,6 +66,7 @@ api-inbox-stream         GET     401       501      501    501    501   501     
 api-stream               GET     401       501      501    501    501   501     501     401         501
 api-models               GET     401       200      200    200    200   200     200     401         200
 api-completions          POST    401       501      501    501    501   501     501     401         501
+api-responses            POST    401       501      501    501    501   501     501     401         501
 api-search               GET     401       200      200    200    200   200     200     401         200
 api-participants         GET     401       404      200    200    200   404     404     401         404
 api-participants         POST    401       404      403    403    201+  404     404     401         404
@@ -101,8 +102,8 @@ api-edits                GET     401       404      200    200    200   404     
 api-attachments          POST    401       404      403    201+   201+  404     404     401         404
 """
 """Addresses by their names in chat/urls.py, some with a variant after a colon. Every other method is a 405. These are
-views, so streams have no rules here (tests/consumers/test_event_stream.py), and neither have completions
-(tests/site/test_openai.py): their conversations are the asking user's own.
+views, so streams have no rules here (tests/consumers/test_event_stream.py), and neither have the
+answers to foreign clients (tests/site/test_openai.py): their conversations are the asking user's own.
 """
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")

@@ -340,6 +340,20 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 # --- The site
 
 
+def site_environment(database: "Database", upstream: "Upstream", **env: str) -> dict[str, str]:
+    """`environment` of a site with its own database, the in-memory channel layer (or the Redis of REDIS_URL, if the
+    suite runs with one), and the fake provider as `custom`.
+    """
+    given: dict[str, str | None] = {
+        "DATABASE_URL": env.get("DATABASE_URL") or database.copy(),
+        "REDIS_URL": os.environ.get("REDIS_URL"),
+        "REDIS_PREFIX": os.urandom(4).hex(),
+        "CUSTOM_BASE_URL": f"{upstream.url}/v1",
+        "CUSTOM_API_KEY": "sk-test-0123456789",
+    }
+    return environment(**(given | env))
+
+
 NOUSPROJECT = ("nousproject.server",)
 
 

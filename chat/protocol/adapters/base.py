@@ -99,6 +99,8 @@ class Adapter:
     """Whether a stream begins before there is anything to say. If not, a run that fails at once gets an HTTP status."""
     stops_on_leaving = True
     """Whether the run is stopped if its client goes. If not, CANCEL_ON_DISCONNECT decides."""
+    shows_calls = False
+    """Whether the client sees the calls of the agent's tools."""
     takes_decisions = False
     """Whether the client can decide on tool calls that need approval. If not, they end the run."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -117,7 +119,7 @@ class Adapter:
 
     def set_call(self, call: objects.Call, is_new: bool) -> str:
         """A tool call that is new or has changed."""
-        return ""
+        raise NotImplementedError
 
     def await_decision(self, calls: list[objects.Call]) -> str:
         """The end of a stream whose run waits for decisions on these calls."""
