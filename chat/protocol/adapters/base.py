@@ -37,7 +37,7 @@ class Question(Struct, frozen=True):
     def of(cls, turns: Sequence[Turn]) -> "Question":
         """The last turn is the question. Raises Refused if there is none, or it is not the user's."""
         if not turns or turns[-1].role != "user":
-            raise Refused(ErrorCode.INVALID, "The messages must end with one of the user.")
+            raise Refused(ErrorCode.INVALID, "The `messages` must end with one of the user.")
         return cls([turn for turn in turns[:-1] if turn.text.strip()], turns[-1].text)
 
 
@@ -60,7 +60,7 @@ def read_text(content: str | Iterable[Content] | None, kinds: tuple[str, ...] = 
     parts = list(content)
     for part in parts:
         if part.type not in kinds:
-            raise Refused(ErrorCode.INVALID, f"The content of messages must be text; {part.type!r} is not supported.")
+            raise Refused(ErrorCode.INVALID, f"`content` must be text; {part.type!r} is not supported.")
     return "".join(part.text for part in parts)
 
 

@@ -230,7 +230,7 @@ class ResponseAdapter(OpenAIAdapter):
         if not self.streams:
             return ""
         self._number += 1
-        return event({"type": kind, "sequence_number": self._number - 1, **fields}, kind)
+        return event(dict(type=kind, sequence_number=self._number - 1, **fields), kind)
 
 
 def _content(kind: str, text: str) -> ResponseContent:
