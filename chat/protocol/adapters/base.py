@@ -64,6 +64,12 @@ def read_text(content: str | Iterable[Content] | None, kinds: tuple[str, ...] = 
     return "".join(part.text for part in parts)
 
 
+def check_tools(*given: list[Any] | None) -> None:
+    """Refuse a client's own tools: to ignore them would give an answer to another question."""
+    if any(given):
+        raise Refused(ErrorCode.INVALID, "`tools` are not supported: the agent has those that the site gave it.")
+
+
 # --- Answers
 
 

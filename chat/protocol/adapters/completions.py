@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 
 from ...engine import Usage
 from ..errors import ErrorCode, Refused
-from .base import MAX_MESSAGES, Content, End, Problem, Question, Turn, event, read_text, role_of
-from .openai import NO_TOOLS, OpenAIAdapter
+from .base import MAX_MESSAGES, Content, End, Problem, Question, Turn, check_tools, event, read_text, role_of
+from .openai import OpenAIAdapter
 
 # --- Requests
 
@@ -40,8 +40,7 @@ class CompletionRequest(Struct, frozen=True):
         """Raises Refused for what the chat cannot do. To ignore it would give an answer to another question."""
         if self.n is not None and self.n != 1:
             raise Refused(ErrorCode.INVALID, "`n` must be 1: the chat gives one answer.")
-        if self.tools or self.functions:
-            raise Refused(ErrorCode.INVALID, NO_TOOLS)
+        check_tools(self.tools, self.functions)
         return Question.of([Turn(role_of(each.role), read_text(each.content)) for each in self.messages])
 
 

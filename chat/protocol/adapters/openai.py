@@ -9,8 +9,6 @@ from msgspec import Struct
 from ..errors import ErrorCode
 from .base import Adapter, Problem
 
-NO_TOOLS = "`tools` are not supported: the agent has those that the site gave it."
-
 
 class Model(Struct, frozen=True):
     id: str

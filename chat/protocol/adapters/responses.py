@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 
 from ...engine import Usage
 from ..errors import ErrorCode, Refused
-from .base import MAX_MESSAGES, Content, End, Problem, Question, Turn, event, read_text, role_of
-from .openai import NO_TOOLS, OpenAIAdapter
+from .base import MAX_MESSAGES, Content, End, Problem, Question, Turn, check_tools, event, read_text, role_of
+from .openai import OpenAIAdapter
 
 # --- Requests
 
@@ -38,8 +38,7 @@ class ResponseRequest(Struct, frozen=True):
 
     def read(self) -> Question:
         """Raises Refused for what the chat cannot do. To ignore it would give an answer to another question."""
-        if self.tools:
-            raise Refused(ErrorCode.INVALID, NO_TOOLS)
+        check_tools(self.tools)
         for name in ("background", "conversation", "prompt"):
             if getattr(self, name):
                 raise Refused(ErrorCode.INVALID, f"`{name}` is not supported.")
