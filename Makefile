@@ -119,6 +119,11 @@ chaos: $(VENV)/test.installed ## the hypothesis tests with fresh examples, INPUT
 abuse: $(VENV)/test.installed ## attack the site at full size while a bystander is measured; ATTACKS="pings forks" selects, ARGS=--all for every configuration
 	@$(BIN)/python -m tests.abuse $(ATTACKS) $(ARGS)
 
+.PHONY: rollout
+rollout: $(VENV)/test.installed ## a rolling update of three processes behind nginx with READERS (24) readers, and the version before the newest migration, or of commit FROM, next to this one; on PostgreSQL and Redis
+	@ROLLOUT_READERS=$(or $(READERS),24) $(if $(FROM),ROLLOUT_FROM=$(FROM)) $(BIN)/python -m tests.support.backends \
+	  $(BIN)/python -m pytest -n 0 -s tests/site/test_nginx.py tests/site/test_versions.py $(ARGS)
+
 .PHONY: format
 format: $(VENV)/dev.installed node_modules/.installed ## let the formatters lay out Python, scripts, styles, templates
 	$(BIN)/ruff check --fix .

@@ -143,8 +143,10 @@ class Node:
 
 
 async def _wait(tasks: set[asyncio.Task[Any]], seconds: float) -> None:
-    if tasks:  # asyncio.wait refuses an empty set
-        await asyncio.wait(tasks, timeout=seconds)
+    """Wait at most `seconds` until no task is left, also of those that begin meanwhile."""
+    deadline = now() + seconds
+    while tasks and (left := deadline - now()) > 0:
+        await asyncio.wait(tasks, timeout=left)
 
 
 _nodes: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Node]" = weakref.WeakKeyDictionary()

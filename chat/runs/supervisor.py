@@ -57,6 +57,8 @@ class Supervisor:
         self._silent: dict[UUID, tuple[datetime, float]] = {}
         """Runs whose process is silent: their last heartbeat, and since when this process has seen it unchanged."""
         self._reserved = 0
+        self._interrupted = False
+        """Set by `interrupt_all`: a run that a command has begun meanwhile is interrupted as well."""
         self._abandonment = Abandonment(hub.has_reader, self._layer_away, self._stop_abandoned, tasks.watching)
         self._postprocess = postprocess.Postprocessor()
 
@@ -98,7 +100,7 @@ class Supervisor:
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher, started)
         before, self._runs[run_id] = self._runs.get(run_id), live
-        if started is not None and self._process.draining:  # `interrupt_all` may have been before
+        if started is not None and self._interrupted:
             live.cancel(Run.Status.INTERRUPTED, objects.Failure.from_code("shutdown"))
         detached(self._supervise(live, before), self._tasks.writing)
 
@@ -262,6 +264,7 @@ class Supervisor:
 
     def interrupt_all(self) -> None:
         """Cancel the runs that are still going on. Their text so far is written and marked as interrupted."""
+        self._interrupted = True
         for live in self._runs.values():
             live.cancel(Run.Status.INTERRUPTED, objects.Failure.from_code("shutdown"))
 

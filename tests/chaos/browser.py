@@ -5,14 +5,15 @@ import json
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import websockets
 
 from ..support.client import Person, Talker
 from ..support.protocol_client import Frame
-from .cluster import Cluster
+from ..support.servers import Server
 
 TICK = 0.25
 SILENCE = 2.0
@@ -26,10 +27,17 @@ FINAL_CODES = (4401, 4403, 4404)
 """Close codes after which a page does not reconnect."""
 
 
-class Browser(Talker):
-    """One user's page in one conversation. `run` is its task."""
+class Place(Protocol):
+    """Where a browser connects."""
 
-    def __init__(self, cluster: Cluster, person: Person, conversation: str, process: int) -> None:
+    @property
+    def site(self) -> Server: ...
+
+
+class Browser(Talker):
+    """One user's page in one conversation. `run` is its task. Each time it connects, it goes to the next place."""
+
+    def __init__(self, places: Sequence[Place], person: Person, conversation: str, process: int) -> None:
         super().__init__()
         self.conversation, self.process = conversation, process
         self.end_statuses: dict[str, set[str]] = {}
@@ -41,7 +49,7 @@ class Browser(Talker):
         self.errors: list[str] = []
         """What must not happen to a page, but did."""
 
-        self._cluster, self.person = cluster, person
+        self._places, self.person = places, person
         self._connection: websockets.ClientConnection | None = None
         self._outbox: dict[str, Frame] = {}
         self._due: dict[str, float] = {}
@@ -128,12 +136,12 @@ class Browser(Talker):
         try:
             while not self.errors:
                 with suppress(OSError, websockets.WebSocketException):
-                    site = self._cluster.processes[self.process].site
+                    site = self._places[self.process].site
                     async with self.person.connect(
                         self.conversation, site, open_timeout=3, close_timeout=0.5, ping_interval=None
                     ) as connection:
                         await self._receive(connection)
-                self.process = (self.process + 1) % len(self._cluster.processes)
+                self.process = (self.process + 1) % len(self._places)
                 wait = self._reconnect_in if self._reconnect_in is not None else random.uniform(0.05, 0.4)
                 self._reconnect_in = None
                 await asyncio.sleep(wait)

@@ -28,7 +28,7 @@ async def soak(seconds: float, log: Path | None = None) -> bool:
 async def measure_memory(cluster: Cluster, seconds: float) -> tuple[int, list[float]]:
     """Ask one question after another. Returns the number of completed answers, and the process's MiB once a second."""
     room = await cluster.processes[0].query("conversations", {"people": ["ada", "bob"], "mode": "queue"})
-    reader, stalled = (Browser(cluster, cluster.people[name], room["id"], 0) for name in ("ada", "bob"))
+    reader, stalled = (Browser(cluster.processes, cluster.people[name], room["id"], 0) for name in ("ada", "bob"))
     running = [asyncio.create_task(browser.run()) for browser in (reader, stalled)]
     stalling = asyncio.create_task(stalled.stall(seconds + 60))
     samples: list[float] = []

@@ -51,7 +51,7 @@ class Trial:
             people = list(dict.fromkeys(name for name, _ in planned.browsers))
             created = await self.cluster.processes[0].query("conversations", {"people": people, "mode": planned.mode})
             self.browsers_of[created["id"]] = [
-                Browser(self.cluster, self.cluster.people[name], created["id"], process)
+                Browser(self.cluster.processes, self.cluster.people[name], created["id"], process)
                 for name, process in planned.browsers
             ]
         self._running = [asyncio.create_task(browser.run()) for browser in self.browsers]

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import AddField, DeleteModel, RemoveField, RenameField, RenameModel
+from django.db.models import NOT_PROVIDED
 
 import chat.migrations
 
@@ -19,6 +22,21 @@ MIGRATIONS = Path(chat.migrations.__path__[0])
 ALLOWED_IMPORTS = {"0003_content.py": {"attachment_storage"}}
 
 NOW = "2026-11-20 09:30:00"
+
+
+def test_a_process_of_the_version_before_can_write_to_the_new_tables() -> None:
+    """It inserts rows without the new columns. Older migrations are those of versions that nobody updates from."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    for (app, name), migration in loader.disk_migrations.items():
+        if app != "nous_chat" or name < "0008":
+            continue
+        for operation in migration.operations:
+            if isinstance(operation, AddField):
+                field = operation.field
+                named = f"{name}: {operation.model_name}.{operation.name}"
+                assert field.null or field.db_default is not NOT_PROVIDED, named
+            else:
+                assert not isinstance(operation, RemoveField | RenameField | RenameModel | DeleteModel), name
 
 
 @pytest.mark.site

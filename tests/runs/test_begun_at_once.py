@@ -112,25 +112,31 @@ def test_a_message_without_an_answer_gives_its_slot_back(
     scenario(talk)
 
 
-def test_an_answer_that_begins_during_a_shutdown_is_interrupted(
-    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("too_late", [True, False])
+def test_an_answer_that_begins_during_a_shutdown_has_as_long_as_the_others(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch, too_late: bool
 ) -> None:
-    """The node begins to drain while the message is being stored."""
+    """The node begins to drain while the message is being stored; if it is `too_late`, the others are interrupted."""
     original = store.post_message
 
     async def talk() -> None:
-        process = node.current().process
+        here = node.current()
 
         def post_and_drain(*args: Any, **kwargs: Any) -> store.Posted:
             posted = original(*args, **kwargs)
-            process.draining = True
+            here.process.draining = True
+            if too_late:
+                here.supervisor.interrupt_all()
             return posted
 
         monkeypatch.setattr(store, "post_message", post_and_drain)
         async with InProcess(people["ada"], room.pk) as ada:
             await ada.say("Hello")
             finished = await ada.hear("run.finished")
-            assert (finished["status"], finished["error"]["code"]) == ("interrupted", "shutdown")
+            if too_late:
+                assert (finished["status"], finished["error"]["code"]) == ("interrupted", "shutdown")
+            else:
+                assert finished["status"] == "completed"
 
     scenario(talk)
     assert Message.objects.filter(role="user").count() == 1

@@ -1,4 +1,7 @@
-"""Behind nginx, with the configuration of docs/deployment.md but for TLS and its addresses."""
+"""Behind nginx, with the configuration of docs/deployment.md but for TLS and its addresses.
+
+`make rollout` runs the rolling update with ROLLOUT_READERS readers.
+"""
 
 import asyncio
 import contextlib
@@ -6,17 +9,25 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ..chaos.browser import Browser
 from ..support import servers
-from ..support.client import Person, Socket, all_said, signed_in
-from ..support.servers import ROOT, Server, Site, Upstream, free_port
+from ..support.client import Person, signed_in
+from ..support.protocol_client import Frame
+from ..support.servers import PEOPLE, ROOT, Server, Site, free_port
+from ..support.upstream import text
 from .test_outages import tuned
+
+READERS = int(os.environ.get("ROLLOUT_READERS", "6"))
+WORDS = 40
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 
@@ -56,56 +67,107 @@ def nginx(folder: Path, *ports: int) -> Iterator[Proxy]:
         yield proxy
 
 
-async def open_socket(person: Person, proxy: Proxy, conversation: str) -> Socket:
-    """A socket through the proxy, with its snapshot."""
-    socket = Socket(await person.connect(conversation, proxy, origin=proxy.url))
-    await socket.until(lambda: socket.snapshot)
-    return socket
+@dataclass
+class Door:
+    """Where all pages of a site connect."""
+
+    site: Proxy
 
 
-def test_a_rolling_restart_leaves_nobody_without_a_process(
-    start_site: Callable[..., Site], stop_after: Callable[[Any], Any], redis: str, upstream: Upstream, tmp_path: Path
+class Page(Browser):
+    """A page that notes how it fared while processes restarted."""
+
+    def __init__(self, person: Person, conversation: str, proxy: Proxy) -> None:
+        super().__init__([Door(proxy)], person, conversation, 0)
+        self.opened = self.closings = 0
+        self.dark: list[float] = []
+        """How long it was without a process, in seconds."""
+        self._dark_since: float | None = None
+
+    async def _receive(self, connection: Any) -> None:
+        self.opened += 1
+        await super()._receive(connection)
+
+    def apply(self, frame: Frame) -> list[Frame]:
+        if frame["type"] == "closing":
+            self.closings += 1
+            self._dark_since = time.monotonic()
+        elif frame["type"] == "snapshot" and self._dark_since is not None:
+            self.dark.append(time.monotonic() - self._dark_since)
+            self._dark_since = None
+        return super().apply(frame)
+
+    async def talk(self, over: asyncio.Event) -> None:
+        """Ask, wait for the answer, and ask again."""
+        while not over.is_set():
+            await self.post(f"Question {len(self.sent)}: words@n={WORDS},delay=20")
+            await self.until(lambda: [role for role, _ in self.transcript] == ["user", "assistant"] * len(self.sent))
+            await self.until(lambda: not self.runs)
+
+
+def test_a_rolling_update_of_three_processes_under_load_loses_nothing_and_leaves_nobody_waiting(
+    start_site: Callable[..., Site], stop_after: Callable[[Any], Any], redis: str, tmp_path: Path
 ) -> None:
-    first = start_site(NOUS_CHAT_MODEL="custom:flowing", REDIS_URL=redis, **tuned(DRAIN_SECONDS=30))
-    processes = [first, stop_after(first.second_process())]
+    first = start_site(NOUS_CHAT_MODEL="custom:told", REDIS_URL=redis, **tuned(DRAIN_SECONDS=30))
+    processes = [first, *(stop_after(first.second_process()) for _ in range(2))]
 
-    async def talk(proxy: Proxy) -> None:
-        async with (
-            signed_in(first, "ada") as ada,
-            httpx.AsyncClient(base_url=proxy.url, cookies=ada.http.cookies, trust_env=False) as pages,
-        ):
-            conversation = await ada.new_conversation()
-            for number in range(2):
-                reader = await open_socket(ada, proxy, conversation)
-                await reader.say(f"Question {number}")
-                await reader.hear("run.delta", 2)
-                old = processes[number]
-                old.process.send_signal(signal.SIGTERM)
-                await asyncio.to_thread(wait_until_it_refuses, old.port)
-                for _ in range(4):  # whoever comes now, by a page or by a socket, is served at once
-                    assert (await pages.get(f"/chat/{conversation}/")).status_code == 200
-                    other = await open_socket(ada, proxy, conversation)
-                    await other.hear("run.delta")
-                    await other.close()
-                if reader.closed is None:  # the process that ended may have been the other one
-                    await reader.close()
-                reader = await open_socket(ada, proxy, conversation)
-                upstream.release()
-                finished = await reader.hear("run.finished")
-                assert (finished["status"], finished["message"]["text"]) == ("completed", all_said(finished))
-                await reader.close()
-                await asyncio.to_thread(old.process.wait, 60)
-                processes[number] = stop_after(old.restarted())
+    async def update(over: asyncio.Event) -> None:
+        for number, old in enumerate(processes):
+            old.process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(old.process.wait, 60)
+            processes[number] = stop_after(await asyncio.to_thread(old.restarted))
+        over.set()
+
+    async def browse(http: httpx.AsyncClient, conversation: str, over: asyncio.Event) -> None:
+        while not over.is_set():
+            assert (await http.get(f"/chat/{conversation}/")).status_code == 200
+            await asyncio.sleep(0.1)
+
+    async def roll(proxy: Proxy) -> None:
+        over = asyncio.Event()
+        async with contextlib.AsyncExitStack() as stack:
+            people = [await stack.enter_async_context(signed_in(first, name)) for name in PEOPLE]
+            cookies = people[0].http.cookies
+            http = httpx.AsyncClient(base_url=proxy.url, cookies=cookies, trust_env=False, timeout=30)
+            await stack.enter_async_context(http)
+            rooms: list[tuple[Person, str, list[Page]]] = []
+            for number in range(READERS // 2):
+                person = people[number % len(people)]
+                conversation = await person.new_conversation()
+                rooms.append((person, conversation, [Page(person, conversation, proxy) for _ in range(2)]))
+            pages = [page for _, _, pages in rooms for page in pages]
+            running = [asyncio.create_task(page.run()) for page in pages]
+            for page in pages:
+                await page.hear("snapshot")
+            async with asyncio.TaskGroup() as group:
+                for _, _, (asking, _) in rooms:
+                    group.create_task(asking.talk(over))
+                group.create_task(browse(http, rooms[0][1], over))
+                group.create_task(update(over))
+            for person, conversation, both in rooms:
+                # nginx has sent its requests to a process that was replaced meanwhile; HTTP finds the new one.
+                person.http.base_url = httpx.URL(proxy.url)
+                stored = [(message["role"], message["text"]) for message in await person.messages(conversation)]
+                asked = [said for role, said in stored if role == "user"]
+                assert asked == [f"Question {n}: words@n={WORDS},delay=20" for n in range(len(both[0].sent))]
+                assert [said for role, said in stored if role == "assistant"] == [text(WORDS)] * len(asked)
+                for page in both:
+                    await page.until(lambda page=page, stored=stored: page.transcript == stored)
+            for page in pages:
+                assert not page.errors
+                assert page.closings >= 1
+                assert page.opened == 1 + page.closings, "each attempt to come back was served"
+            dark = max(seconds for page in pages for seconds in page.dark)
+            print(
+                f"{len(pages)} readers, {sum(len(page.sent) for page in pages)} answers, dark for {dark:.1f} s at most"
+            )
+            assert dark < 2 or "ROLLOUT_READERS" not in os.environ
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     with nginx(tmp_path, *(process.port for process in processes)) as proxy:
-        asyncio.run(talk(proxy))
-
-
-def wait_until_it_refuses(port: int) -> None:
-    def refuses() -> bool:
-        try:
-            return not servers.listening(port)
-        except ConnectionRefusedError:
-            return True
-
-    servers.wait_for(refuses)
+        asyncio.run(roll(proxy))
+    statuses = [int(line.split('" ')[1].split()[0]) for line in (tmp_path / "access.log").read_text().splitlines()]
+    assert statuses
+    assert max(statuses) < 500, "nobody met a process that was not there"
