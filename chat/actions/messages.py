@@ -2,7 +2,6 @@
 
 import logging
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -12,7 +11,6 @@ from ..node import node
 from ..protocol import commands, events
 from ..protocol.errors import Refused
 from ..realtime import groups, inbox
-from ..runs.supervisor import NO_SOCKET
 from ..store import executor
 from .caller import Caller
 
@@ -22,9 +20,8 @@ logger = logging.getLogger("nous_chat.runs")
 async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
     """Store a message, publish it, and start the answers it asks for. Raises Refused."""
     caller.require_running_node()
-    supervisor = caller.node.supervisor
     text = await hooks.acheck_message(caller.user_id, caller.conversation_id, command.text)
-    with supervisor.reserve() as host, supervisor.claim_slot() as run_id:
+    with caller.reserve() as host, caller.claim_slot() as run_id:
         post_message = partial(
             store.post_message,
             caller.user_id,
@@ -37,7 +34,7 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             command.agent,
             attachments=command.attachments,
             words=await store.extract_words(text),
-            unattended=caller.launcher == NO_SOCKET,
+            unattended=caller.unattended,
         )
         try:
             posted = await executor.run(post_message, run_id=run_id)
@@ -55,8 +52,8 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             await caller.publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
         caller.start(posted.start, posted.started)
     if posted.stop is not None:
-        await supervisor.stop(posted.stop, caller.conversation_id)
-    caller.changed()
+        await caller.node.supervisor.stop(posted.stop, caller.conversation_id)
+    await caller.changed()
     return posted
 
 
@@ -76,31 +73,12 @@ async def announce(conversation_id: UUID, posted: store.Posted) -> None:
     await inbox.announce(conversation_id)
 
 
-async def post_elsewhere(user_id: Any, conversation_id: UUID, text: str, client_id: UUID) -> store.Posted:
-    """`post` in a process without sockets, such as a WSGI server: another one makes the answer. Raises Refused."""
-    text = await hooks.acheck_message(user_id, conversation_id, text)
-    posted = await executor.run_request(
-        store.post_message,
-        user_id,
-        conversation_id,
-        text,
-        client_id,
-        None,
-        host="",
-        unattended=True,
-        words=await store.extract_words(text),
-    )
-    if not posted.repeated:
-        await announce(conversation_id, posted)
-    return posted
-
-
 async def edit(caller: Caller, command: commands.MessageEdit) -> None:
     """Change a message's text; with `resend`, replace the answers that follow it. Raises Refused."""
     if command.resend:
         caller.require_running_node()
     text = await hooks.acheck_message(caller.user_id, caller.conversation_id, command.text)
-    with caller.node.supervisor.reserve() as host:
+    with caller.reserve() as host:
         edited = await executor.run(
             store.edit_message,
             caller.user_id,
@@ -110,6 +88,7 @@ async def edit(caller: Caller, command: commands.MessageEdit) -> None:
             command.resend,
             host,
             words=await store.extract_words(text),
+            unattended=caller.unattended,
         )
         await caller.reply(events.Ack(ref=command.ref, message=edited.message.id, run=edited.start))
         await caller.explain(command.ref, edited.refused)
@@ -117,14 +96,16 @@ async def edit(caller: Caller, command: commands.MessageEdit) -> None:
         for hidden in edited.hidden:
             await caller.publish(events.MessageUpdated(message=hidden))
         caller.start(edited.start)
-    caller.changed()
+    await caller.changed()
 
 
-def mark_read(caller: Caller, command: commands.Read) -> None:
+async def mark_read(caller: Caller, command: commands.Read) -> None:
     """Note how far the caller has read. It is stored after the next heartbeat, unless they may not see the
     conversation.
     """
     caller.node.read_markers.note(caller.conversation_id, caller.user_id, command.seq)
+    if caller.elsewhere:  # there is no heartbeat
+        await caller.node.read_markers.write()
 
 
 async def change(
@@ -142,4 +123,4 @@ async def change(
     message = await executor.run(work, caller.user_id, caller.conversation_id, command.message)
     await caller.reply(events.Ack(ref=command.ref, message=message.id))
     await caller.publish(event(message=message))
-    caller.changed()
+    await caller.changed()

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from msgspec import Struct
 
@@ -51,17 +52,18 @@ async def perform(
     given = json_body(request, dict[str, msgspec.Raw], most)
     fields = dict(ids, type=kind.__struct_config__.tag)
     command = commands.decode(msgspec.json.encode(given | fields).decode())
-    here = node.current()
-    try:
-        await here.open()
-    except Away:
-        raise database_unavailable() from None
+    here, elsewhere = node.current(), not isinstance(request, ASGIRequest)
+    if not elsewhere:
+        try:
+            await here.open()
+        except Away:
+            raise database_unavailable() from None
     replies: list[events.Event] = []
 
     async def reply(event: events.Event) -> None:
         replies.append(event)
 
-    await action(Caller(here, request.user.pk, conversation_id, NO_SOCKET, reply), command)
+    await action(Caller(here, request.user.pk, conversation_id, NO_SOCKET, reply, elsewhere), command)
     return json_response(status, _summarize(replies))
 
 

@@ -66,5 +66,5 @@ async def read(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 async def _read(caller: Caller, command: commands.Read) -> None:
     await run_request(store.check_membership, caller.user_id, caller.conversation_id)
-    actions.mark_read(caller, command)
+    await actions.mark_read(caller, command)
     await caller.reply(events.Ack(ref=command.ref))

@@ -134,7 +134,7 @@ class ConversationConsumer(Socket):
                 page, more = await executor.run(store.list_messages, self.user_id, self.conversation_id, before, limit)
                 await self.answer(events.HistoryPage(messages=page, more=more, ref=ref))
             case commands.Read(ref=ref):
-                messages.mark_read(self._caller, command)
+                await messages.mark_read(self._caller, command)
                 await self._acknowledge(ref)
             case commands.Typing(on=on, ref=ref):
                 if self._typing is None:

@@ -154,8 +154,12 @@ class CallDecision(Struct, frozen=True):
 
 
 @unit_of_work()
-def decide_call(user_id: Any, conversation_id: UUID, command: ToolDecide, host: str | None) -> CallDecision:
-    """Approve or reject a tool call. The last decision of a run queues it for `host`."""
+def decide_call(
+    user_id: Any, conversation_id: UUID, command: ToolDecide, host: str | None, unattended: bool = False
+) -> CallDecision:
+    """Approve or reject a tool call. The last decision of a run queues it for `host`. `unattended` is as in
+    `post_message`.
+    """
     participant = lock_membership(user_id, conversation_id)
     conversation = participant.conversation
     call = ToolCall.objects.select_related("run").filter(pk=command.call, run__conversation=conversation_id).first()
@@ -170,6 +174,7 @@ def decide_call(user_id: Any, conversation_id: UUID, command: ToolDecide, host: 
         raise Refused(ErrorCode.CONFLICT, _("This has already been decided."))
     check_budgets(participant.user, conversation)
     call.decided_by, call.decided_at = participant.user, timezone.now()
+    run.unattended = run.unattended or unattended
     if command.decision == "reject":
         call.status, call.reason = ToolCall.Status.REJECTED, sanitize_text(command.reason)
     else:
@@ -211,5 +216,5 @@ def _save_decision(run: Run, call: ToolCall, host: str | None) -> CallDecision:
     run.seq += 1
     if complete:
         run.status, run.host, run.heartbeat_at = Run.Status.QUEUED, require_host(host), timezone.now()
-    run.save(update_fields=["seq", "status", "host", "heartbeat_at"])
+    run.save(update_fields=["seq", "status", "host", "heartbeat_at", "unattended"])
     return CallDecision(run.id, run.seq, objects.Call.of(call), complete)

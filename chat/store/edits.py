@@ -61,8 +61,9 @@ def edit_message(
     resend: bool,
     host: str | None,
     words: str | None = None,
+    unattended: bool = False,
 ) -> Edited:
-    """Change a user's own message and keep its earlier text. `words` are as for `post_message`.
+    """Change a user's own message and keep its earlier text. `words` and `unattended` are as for `post_message`.
 
     With `resend`, which only the last user message allows, the answers to it are hidden and a run is queued for `host`.
     """
@@ -90,7 +91,7 @@ def edit_message(
         for slug in slugs[1:]:
             add_waiting(conversation, slug, participant.user_id, row.seq)
         conversation.save(update_fields=["waiting"])
-        start = queue_run(conversation, slugs[0], participant.user_id, host).id
+        start = queue_run(conversation, slugs[0], participant.user_id, host, unattended=unattended).id
     return Edited(read_message(row.pk), hidden, start, responders.refused)
 
 

@@ -64,8 +64,9 @@ def request_run(
     agent: str | None = None,
     *,
     continues: bool = False,
+    unattended: bool = False,
 ) -> UUID:
-    """Queue a run without a new message, and return its id.
+    """Queue a run without a new message, and return its id. `unattended` is as in `post_message`.
 
     Without `message_id` it answers the last message. With the id of the last answer it regenerates that answer as an
     alternative or, with `continues`, writes the rest of it. `agent` is the slug of the agent to ask.
@@ -84,7 +85,7 @@ def request_run(
     if last is None:
         raise Refused(ErrorCode.CONFLICT, _("There is nothing to answer yet."))
     if message_id is None:
-        return queue_run(conversation, slug, participant.user_id, host).id
+        return queue_run(conversation, slug, participant.user_id, host, unattended=unattended).id
     if not Message.objects.filter(conversation=conversation_id, pk=message_id).exists():
         raise message_not_found()
     if message_id != last.id:
@@ -94,7 +95,7 @@ def request_run(
         raise Refused(ErrorCode.CONFLICT, _("Nothing to continue: this answer is complete."))
     if replaces is not None and (agent is None or continues) and last.run.agent in conversation.agents:
         slug = check_responder(participant, conversation, last.run.agent)
-    return queue_run(conversation, slug, participant.user_id, host, replaces=replaces, continues=continues).id
+    return queue_run(conversation, slug, participant.user_id, host, replaces, continues, unattended).id
 
 
 @unit_of_work()

@@ -111,13 +111,11 @@ async def post(request: HttpRequest, user: Any, conversation_id: UUID) -> HttpRe
     command = commands.MessageSend(client_id=_uuid(request.POST.get("client_id", "")), text=text)
     here = node.current()
     try:
-        if isinstance(request, ASGIRequest):
+        elsewhere = not isinstance(request, ASGIRequest)
+        if not elsewhere:
             await here.open()
-            caller = Caller(here, user.pk, conversation_id, NO_SOCKET, _ignore)
-            posting = messages.post(caller, command)
-        else:  # under WSGI, this event loop ends with the request, so another process makes the answer
-            posting = messages.post_elsewhere(user.pk, conversation_id, text, command.client_id)
-        posted = await here.tasks.run_to_completion(posting)
+        caller = Caller(here, user.pk, conversation_id, NO_SOCKET, _ignore, elsewhere)
+        posted = await here.tasks.run_to_completion(messages.post(caller, command))
     except Refused as refused:
         if refused.code == ErrorCode.NOT_FOUND:
             raise Http404(str(refused)) from None

@@ -3,20 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from ..support import servers
 from ..support.client import Person, signed_in
 from ..support.servers import Site
 from ..support.upstream import text
+from .test_content_site import ask
 
 
-async def answer_of(person: Person, conversation: str) -> str:
-    """The text of the conversation's answer, when it has ended. No socket waits for it."""
+async def answer_of(person: Person, conversation: str, seq: int = 2) -> str:
+    """The text of the conversation's last answer, when it has ended, with this number. No socket waits for it."""
     while True:
-        messages = await person.messages(conversation)
-        ended = [each for each in messages if each["run"] and each["run"]["status"] == "completed"]
-        if ended:
-            return str(ended[0]["text"])
+        *_, last = [{"run": None}, *await person.messages(conversation)]
+        if last["run"] and (last["seq"], last["run"]["status"]) == (seq, "completed"):
+            return str(last["text"])
         await asyncio.sleep(0.1)
 
 
@@ -35,20 +36,31 @@ def test_a_command_asks_and_nobody_has_the_page_open(site: Site) -> None:
     asyncio.run(talk())
 
 
-def test_the_form_is_answered_though_its_pages_are_served_by_wsgi(
+def test_forms_and_commands_are_answered_though_wsgi_serves_them(
     start_site: Callable[..., Site], stop_after: Callable[[Any], Any]
 ) -> None:
     site = start_site(NOUS_CHAT_MODEL="custom:words@n=20")
     pages = stop_after(Site(site.env, command=("tests.support.wsgi_server",), plain=True))
 
     async def talk() -> None:
-        async with signed_in(pages, "ada") as ada:
+        async with signed_in(pages, "ada") as ada, asyncio.timeout(servers.PATIENCE):
             conversation = await ada.new_conversation()
             await ada.http.get(f"/chat/{conversation}/")
             form = {"text": "Hello", "csrfmiddlewaretoken": ada.http.cookies["csrftoken"]}
             posted = await ada.http.post(f"/chat/{conversation}/say/", data=form)
             assert (posted.status_code, posted.headers["Location"]) == (302, f"/chat/{conversation}/")
-            async with asyncio.timeout(servers.PATIENCE):
-                assert await answer_of(ada, conversation) == text(20)
+            assert await answer_of(ada, conversation) == text(20)
+
+            at = f"conversations/{conversation}/"
+            sent = await ask(ada, "POST", f"{at}messages/", 201, text="Again", client_id=str(uuid4()))
+            assert sent["type"] == "ack"
+            assert await answer_of(ada, conversation, 4) == text(20)
+            retried = (await ada.messages(conversation))[-1]["id"]
+            await ask(ada, "POST", f"{at}runs/", 201, message=retried)
+            assert await answer_of(ada, conversation, 5) == text(20)
+            await ask(ada, "PATCH", f"{at}messages/{sent['message']}/", 200, text="Once more", resend=True)
+            assert await answer_of(ada, conversation, 6) == text(20)
+            await ask(ada, "POST", f"{at}read/", 200, seq=6)
+            assert (await ask(ada, "GET", at, 200))["yours"]["last_read"] == 6
 
     asyncio.run(talk())

@@ -94,7 +94,7 @@ api-message              PATCH   401       404      403    403    200+  404     
 api-message              DELETE  401       404      403    403    200+  404     404     401         404
 api-message-restore      POST    401       404      403    200    200   404     404     401         404
 api-message-choose       POST    401       404      403    409    409   404     404     401         404
-api-read                 POST    401       404      200    200    200   404     404     401         404
+api-read                 POST    401       404      200+   200+   200   404     404     401         404
 api-runs                 POST    401       404      403    409    409   404     404     401         404
 api-run-stop             POST    401       404      403    403    200+  404     404     401         404
 api-decide               POST    401       404      403    403    200+  404     404     401         404
