@@ -11,11 +11,12 @@ nous_chat.W009  SQLite without WAL or immediate transactions
 nous_chat.W010  no ASGI_APPLICATION
 nous_chat.W011  HOST_TIMEOUT is too short
 nous_chat.W012  a budget in money, but a model without a price
-nous_chat.E013  AUTHENTICATE is no function that can be called
+nous_chat.E013  a dotted path of the settings names nothing that can be imported, or not what it should
 nous_chat.E014  a room names an agent or a tool that does not exist
 nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E016  the database is MySQL, MariaDB, or another one that the chat does not work with
 nous_chat.W017  channels_redis.core with several hosts
+nous_chat.E018  GUESTS is set, but the user model has no password
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -32,6 +34,7 @@ from . import conf, database, engine, rooms
 from .agents import build, environ, model_of
 from .engine.exceptions import MissingKeyError
 from .engine.providers import provider_for
+from .permissions import Permissions
 
 KEY_HINT = "Set the key in the environment or in PROVIDERS, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
 
@@ -75,7 +78,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                     id="nous_chat.W012",
                 )
             )
-    problems += _check_authenticate(chat.AUTHENTICATE)
+    problems += _check_paths(chat)
+    problems += _check_guests(chat)
     if chat.HOST_TIMEOUT < 5:
         problems.append(
             Warning(
@@ -139,24 +143,55 @@ def check_layer(**_: Any) -> list[CheckMessage]:
     return problems
 
 
-def _check_authenticate(path: str) -> Iterator[CheckMessage]:
-    if not path:
-        return
-    problem = ""
-    try:
-        function = import_string(path)
-    except ImportError as error:
-        problem = str(error)
-    else:
-        if not callable(function):
-            problem = "It cannot be called."
-        elif iscoroutinefunction(function):
-            problem = "It is asynchronous."
+def _check_paths(chat: conf.Conf) -> Iterator[CheckMessage]:
+    """The settings that name functions and classes of the site. They are imported when they are first needed: without
+    this check, the first message would tell.
+    """
+    functions = {
+        "AUTHENTICATE": (chat.AUTHENTICATE, "gets a request and returns a user or None"),
+        "BEFORE_MODEL": (chat.BEFORE_MODEL, "gets a context and a text and returns a text"),
+        "AFTER_MODEL": (chat.AFTER_MODEL, "gets a context and a text and returns a text"),
+    }
+    for slug, agent in chat.AGENTS.items():
+        functions[f"`deps` of the agent {slug!r}"] = agent.deps, "gets the user and the conversation"
+    for name, (path, what) in functions.items():
+        if path and (problem := _problem_of_function(path)):
+            hint = f"Give the dotted path of a function that {what}."
+            yield Error(f"{name} is {path!r}. {problem}", hint=hint, id="nous_chat.E013")
+    rules, problem = _import(chat.PERMISSIONS)
+    if not problem and not (isinstance(rules, type) and issubclass(rules, Permissions)):
+        problem = "It is no subclass of nous_chat.permissions.Permissions."
     if problem:
+        hint = "Give the dotted path of a class that inherits from nous_chat.permissions.Permissions."
+        yield Error(f"PERMISSIONS is {chat.PERMISSIONS!r}. {problem}", hint=hint, id="nous_chat.E013")
+
+
+def _problem_of_function(path: str) -> str:
+    """Why this is no dotted path of a synchronous function; empty if it is one."""
+    function, problem = _import(path)
+    if problem:
+        return problem
+    if not callable(function):
+        return "It cannot be called."
+    return "It is asynchronous." if iscoroutinefunction(function) else ""
+
+
+def _import(path: str) -> tuple[Any, str]:
+    """The object, and an empty text; or why it cannot be imported."""
+    try:
+        return import_string(path), ""
+    except Exception as error:  # the module can raise anything
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _check_guests(chat: conf.Conf) -> Iterator[CheckMessage]:
+    if chat.GUESTS is None:
+        return
+    if not any(field.name == "password" for field in get_user_model()._meta.get_fields()):
         yield Error(
-            f"AUTHENTICATE is {path!r}. {problem}",
-            hint="Give the dotted path of a function that gets a request and returns a user or None.",
-            id="nous_chat.E013",
+            "GUESTS is set, but the user model has no field `password`, which marks guests.",
+            hint="Remove GUESTS, or let the user model inherit from AbstractBaseUser.",
+            id="nous_chat.E018",
         )
 
 

@@ -1,5 +1,7 @@
 """`manage.py check` reports what would break streaming. nousproject itself has no problems."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +42,10 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
         ({"DATABASES": {"default": FILE | {"OPTIONS": {"init_command": GOOD["init_command"]}}}}, "W009"),
         ({"ASGI_APPLICATION": None}, "W010"),
         ({"NOUS_CHAT": {"HOST_TIMEOUT": 2}}, "W011"),
+        ({"NOUS_CHAT": {"BEFORE_MODEL": "no.such.hook"}}, "E013"),
+        ({"NOUS_CHAT": {"AFTER_MODEL": "chat.hooks.acheck_message"}}, "E013"),
+        ({"NOUS_CHAT": {"PERMISSIONS": "chat.permissions.policy"}}, "E013"),
+        ({"NOUS_CHAT": {"AGENTS": {"a": {"model": "demo:tour", "deps": "no.such.deps"}}}}, "E013"),
     ],
 )
 def test_a_problem_is_reported_with_a_hint(
@@ -52,6 +58,17 @@ def test_a_problem_is_reported_with_a_hint(
         setattr(settings, name, value)
     assert set(reported()) == {f"nous_chat.{code}"}
     assert reported()[f"nous_chat.{code}"].endswith(".")
+
+
+def test_a_module_that_cannot_be_loaded_is_reported_and_stops_no_command(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken_rules.py").write_text("raise KeyError('no such table')")
+    settings.NOUS_CHAT = {"PERMISSIONS": "broken_rules.Rules"}
+    sys.path.append(str(tmp_path))
+    try:
+        (found,) = [problem for problem in run_checks(tags=["nous_chat"]) if problem.id == "nous_chat.E013"]
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert found.msg == "PERMISSIONS is 'broken_rules.Rules'. KeyError: 'no such table'"
 
 
 def test_a_database_without_partial_indexes_is_refused(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

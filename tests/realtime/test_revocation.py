@@ -70,7 +70,7 @@ def test_signing_out_closes_the_sockets_of_that_session_in_every_process(two_pro
         ("user.set_password('other'); user.save()", 4401),
         ("user.is_active = False; user.save()", 4401),
         ("Participant.objects.filter(user=user).delete()", 4403),
-        ("user.delete()", 4403),
+        ("user.delete()", 4401),
     ],
     ids=["new password", "deactivated", "removed", "deleted"],
 )
