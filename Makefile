@@ -43,6 +43,10 @@ BACKEND_TESTS := tests/store tests/realtime tests/runs tests/consumers tests/api
 test: $(VENV)/test.installed ## the whole suite; SQLite unless DATABASE_URL says otherwise
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
+.PHONY: slow
+slow: $(VENV)/test.installed ## the tests that .ci/run leaves out, because they take long and seldom find anything alone
+	@$(BIN)/python -m pytest $(PARALLEL) -m slow $(ARGS)
+
 .PHONY: fast
 fast: $(VENV)/test.installed ## the tests that need no server process, no browser and no chaos
 	@$(BIN)/python -m pytest $(PARALLEL) $(FAST) $(ARGS)

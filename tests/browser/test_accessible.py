@@ -137,7 +137,7 @@ STATES = {
 }
 
 
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize("width", [1280, pytest.param(320, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("states", STATES.values(), ids=STATES)
 def test_axe_finds_nothing(
     start_site: StartSite, sign_in: SignIn, states: list[Callable[[Page], None]], width: int

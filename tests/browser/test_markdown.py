@@ -384,6 +384,7 @@ def test_hostile_diagrams_are_drawn_or_refused_and_reach_nothing(page: Page) -> 
     assert problems == []
 
 
+@pytest.mark.slow
 def test_what_is_made_to_take_long_takes_no_longer_than_it_is_long(bench: Page) -> None:
     """Of a text that is sixteen times as long, what grows with the square takes sixteen times as long as sixteen short
     ones take together; what does not, takes about as long.

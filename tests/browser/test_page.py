@@ -238,7 +238,7 @@ def test_the_element_works_on_a_foreign_page(middleware: list[str], hosts: Hosts
         page.close()
 
 
-@pytest.mark.parametrize("pieces", ["", "@split=1"])
+@pytest.mark.parametrize("pieces", ["", pytest.param("@split=1", marks=pytest.mark.slow)])
 def test_recorded_answers_are_shown_and_stored_exactly(
     sign_in: SignIn, start_site: StartSite, replay: Upstream, pieces: str
 ) -> None:

@@ -103,7 +103,7 @@ def outdated_replica(hosts: Hosts, new: Callable[..., Settings]) -> Settings:
     return settings
 
 
-@pytest.mark.parametrize("prepare", [talks, only_talks, outdated_replica])
+@pytest.mark.parametrize("prepare", [talks, pytest.param(only_talks, marks=pytest.mark.slow), outdated_replica])
 def test_a_site_with_several_databases_has_a_chat(
     prepare: Callable[[Hosts, Callable[..., Settings]], Settings],
     new_database: Callable[..., Settings],

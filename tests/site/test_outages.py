@@ -135,7 +135,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield servers.Database(Path(folder), url).copy()
 
 
-@pytest.mark.parametrize("how", ["cut_off", "held"])
+@pytest.mark.parametrize("how", [pytest.param("cut_off", marks=pytest.mark.slow), "held"])
 def test_postgresql_is_gone_for_ten_seconds_or_says_nothing_for_as_long(
     start_site: StartSite, postgresql: str, upstream: Upstream, how: str
 ) -> None:

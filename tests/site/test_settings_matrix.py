@@ -47,6 +47,16 @@ SITES: dict[str, dict[str, Any]] = {
 }
 
 
+IN_CI = {
+    "without time zones",
+    "sign-in for every page",
+    "cache for the whole site",
+    "hashed static files",
+    "setting, left by the proxy",
+}
+"""What has the least to do with the others. The rest is slow."""
+
+
 class Visitor(Member):
     """Takes the CSRF token from the API, because some settings keep it in the session."""
 
@@ -57,7 +67,10 @@ class Visitor(Member):
         return {"X-CSRFToken": self.token}
 
 
-@pytest.mark.parametrize("settings", SITES.values(), ids=SITES)
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(SITES[name], id=name, marks=() if name in IN_CI else pytest.mark.slow) for name in SITES],
+)
 def test_a_site_with_such_settings_has_a_chat(settings: dict[str, Any], hosts: Hosts) -> None:
     site = hosts.start(settings)
 
@@ -115,7 +128,10 @@ PREFIXED: dict[str, tuple[str, Callable[[Hosts], Site]]] = {
 }
 
 
-@pytest.mark.parametrize(("at", "start"), PREFIXED.values(), ids=PREFIXED)
+@pytest.mark.parametrize(
+    ("at", "start"),
+    [pytest.param(*PREFIXED[name], id=name, marks=() if name in IN_CI else pytest.mark.slow) for name in PREFIXED],
+)
 def test_a_site_under_a_path_prefix_has_a_chat(at: str, start: Callable[[Hosts], Site], hosts: Hosts) -> None:
     """`at` is the prefix of the paths that the server gets; those that browsers get have /app."""
     site = start(hosts)
