@@ -246,15 +246,20 @@ class Inflow:
 
     def __init__(self, queue: "asyncio.Queue[Any]", transport: Any) -> None:
         self._queue, self._transport, self._paused = queue, transport, False
+        self._gone = False
 
     def put_nowait(self, message: Any) -> None:
         self._queue.put_nowait(message)
-        if self._queue.qsize() > self.most and not self._paused:
+        if message["type"].endswith(".disconnect"):
+            self._gone = True  # and an application that has ended empties no queue
+        elif self._queue.qsize() > self.most and not self._paused:
             self._paused = True
             self._transport.pauseProducing()
             self._resume_when_short()
 
     def _resume_when_short(self) -> None:
+        if self._gone:
+            return
         if self._queue.qsize() > self.most // 2:
             asyncio.get_running_loop().call_later(0.05, self._resume_when_short)
         else:

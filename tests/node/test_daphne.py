@@ -1,6 +1,9 @@
-"""Accepting connections under daphne: a crowd is let in a few at a time."""
+"""What daphne lacks: a crowd is let in a few at a time, and what browsers send waits for the chat in bounded memory."""
 
+import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +12,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Port
 
-from chat.node.daphne import ACCEPT_EVERY, ACCEPTED_AT_ONCE, pace_accepts
+from chat.node.daphne import ACCEPT_EVERY, ACCEPTED_AT_ONCE, MAX_WAITING, Inflow, pace_accepts
+
+from ..support.servers import PATIENCE
 
 
 class Reactor(Clock):
@@ -81,3 +86,51 @@ def test_a_port_that_was_closed_meanwhile_stays_closed(listener: Listener) -> No
     listener.reactor.advance(ACCEPT_EVERY)
     listener.reactor.advance(ACCEPT_EVERY)
     assert not listener.is_reading()
+
+
+class Transport:
+    """A transport of Twisted that can be paused."""
+
+    paused = False
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+
+
+def test_a_browser_that_sends_too_much_waits_until_the_chat_has_read_it() -> None:
+    async def talk() -> None:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        transport = Transport()
+        inflow = Inflow(queue, transport)
+        for _ in range(MAX_WAITING + 1):
+            assert not transport.paused
+            inflow.put_nowait({"type": "websocket.receive"})
+        assert transport.paused
+        while not queue.empty():
+            queue.get_nowait()
+        async with asyncio.timeout(PATIENCE):
+            while transport.paused:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(talk())
+
+
+def test_of_a_browser_that_is_gone_nothing_is_kept() -> None:
+    """The chat has closed its socket without reading what waited."""
+
+    async def talk() -> None:
+        inflow = Inflow(asyncio.Queue(), Transport())
+        for _ in range(MAX_WAITING + 1):
+            inflow.put_nowait({"type": "websocket.receive"})
+        inflow.put_nowait({"type": "websocket.disconnect"})
+        kept = weakref.ref(inflow)
+        del inflow
+        async with asyncio.timeout(PATIENCE):
+            while kept() is not None:
+                await asyncio.sleep(0.01)
+                gc.collect()
+
+    asyncio.run(talk())
