@@ -31,10 +31,10 @@ from .routing import websocket_urlpatterns
 
 logger = logging.getLogger("nous_chat.consumers")
 
-ANSWERED = {"api-completions", "api-responses"}
+ANSWERED = {"api-completions", "api-responses", "api-ai-sdk", "api-ai-sdk-stream", "api-ag-ui"}
 """Addresses whose views hand their answer over (`api.handoff.followed`)."""
 
-_IN_PATHS = ("/stream/", "/v1/")
+_IN_PATHS = ("/stream/", "/v1/", "/ai-sdk/", "/ag-ui/")
 """What the paths of streams and of those addresses contain."""
 
 

@@ -3,6 +3,8 @@
 from django.urls import path
 
 from .api import (
+    ag_ui,
+    ai_sdk,
     attachments,
     conversations,
     invitations,
@@ -38,6 +40,10 @@ urlpatterns = [
     path("v1/models", openai.models, name="api-models"),
     path("v1/chat/completions", openai.completions, name="api-completions"),
     path("v1/responses", openai.responses, name="api-responses"),
+    path("ai-sdk/<str:agent>", ai_sdk.chat, name="api-ai-sdk"),
+    path("ai-sdk/<str:agent>/<str:chat_id>/stream", ai_sdk.stream, name="api-ai-sdk-stream"),
+    path("ai-sdk/<str:agent>/<str:chat_id>/stop", ai_sdk.stop, name="api-ai-sdk-stop"),
+    path("ag-ui/<str:agent>", ag_ui.run, name="api-ag-ui"),
     path("api/search/", search.search, name="api-search"),
     path("api/conversations/<uuid:conversation_id>/participants/", participants.participants, name="api-participants"),
     path(

@@ -3,17 +3,19 @@
 For foreign clients: their requests are independent of each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from django.db import InterfaceError, OperationalError
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .. import hooks, store
 from ..node import node
+from ..node.node import Node
 from ..protocol import commands, events, objects
 from ..protocol.errors import Refused, database_unavailable
 from ..realtime.mailbox import Away
@@ -53,11 +55,7 @@ async def ask(
 
     BEFORE_MODEL checks the history too, answers included: all of it is what this user sends to a model.
     """
-    here = node.current()
-    try:
-        await here.open()
-    except Away:
-        raise database_unavailable() from None
+    here = await _open_node()
     launcher = NO_SOCKET if chat is None else ""
     caller = Caller(here, user.pk, uuid4(), launcher, _ignore)
     caller.require_running_node()
@@ -79,11 +77,64 @@ async def ask(
     return Asked(user.pk, caller.conversation_id, posted.start, copied)
 
 
+async def find_active(user_id: Any, chat: UUID) -> list[Asked]:
+    """The runs of a `chat` that are not over, the newest first."""
+    found = await executor.run_request(store.find_asked_runs, user_id, chat)
+    return [Asked(user_id, conversation, run) for conversation, run in found]
+
+
+async def decide(user_id: Any, decisions: Mapping[UUID, tuple[bool, str]]) -> Asked:
+    """Approve or reject tool calls of one run, each with a reason. After the last decision, the run continues. Calls
+    that are decided already are left as they are, so that a request can be repeated. Raises Refused.
+    """
+    here = await _open_node()
+    stored = await executor.run_request(store.get_calling_run, user_id, next(iter(decisions)))
+    caller = Caller(here, user_id, stored.run.conversation, NO_SOCKET, _ignore)
+    calls = () if stored.message is None else stored.message.calls
+    for call in calls:
+        if call.status == "awaiting_approval" and call.id in decisions:
+            is_approved, reason = decisions[call.id]
+            decision: Literal["approve", "reject"] = "approve" if is_approved else "reject"
+            await runs.decide(caller, commands.ToolDecide(call=call.id, decision=decision, reason=reason))
+    before = None if stored.message is None else _before(stored.message, decisions)
+    return Asked(user_id, stored.run.conversation, stored.run.id, before=before)
+
+
+def _before(message: objects.Message, decided: Collection[UUID]) -> objects.Message:
+    """The answer as it was when it waited for the decisions on these calls."""
+    parts, text, thinking, calls = list(message.parts), 0, 0, set()
+    while parts and not (isinstance(parts[-1], objects.CallPart) and parts[-1].call in decided):
+        parts.pop()
+    for part in parts:
+        match part:
+            case objects.TextPart(length=length):
+                text += length
+            case objects.ThinkingPart(length=length):
+                thinking += length
+            case objects.CallPart(call=call):
+                calls.add(call)
+    waiting = tuple(
+        replace(call, status="awaiting_approval") if call.id in decided else call
+        for call in message.calls
+        if call.id in calls
+    )
+    return replace(message, text=message.text[:text], thinking=message.thinking[:thinking], calls=waiting)
+
+
 async def stop(asked: Asked) -> None:
     """Stop the run if it is not over. A database that is away does not matter: nobody waits for this."""
     caller = Caller(node.current(), asked.user_id, asked.conversation, NO_SOCKET, _ignore)
     with suppress(Refused, OperationalError, InterfaceError):
         await runs.stop(caller, commands.RunStop(run=asked.run))
+
+
+async def _open_node() -> Node:
+    here = node.current()
+    try:
+        await here.open()
+    except Away:
+        raise database_unavailable() from None
+    return here
 
 
 async def _ignore(event: events.Event) -> None:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from .. import store
 from ..protocol import commands, objects
-from ..protocol.adapters import completions, openai, responses
+from ..protocol.adapters import ag_ui, ai_sdk, completions, openai, responses
 from . import conversations, invitations, messages, participants
 from .command import Acknowledged, Refusal
 
@@ -31,8 +31,8 @@ class Operation(Struct, frozen=True):
     body: Any = None
     """The type of the request's body, or a CommandBody; None for none."""
     query: tuple[str, ...] = ()
-    media: Literal["json", "stream", "json or stream", "file"] = "json"
-    """Of the answer."""
+    media: Literal["json", "stream", "json or stream", "events", "file"] = "json"
+    """Of the answer. A stream has frames, events are those of another protocol."""
     refusal: Any = Refusal
     """The type of the body of its refusals."""
     form: bool = False
@@ -46,6 +46,10 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "api-models": (),
     "api-completions": (),
     "api-responses": (),
+    "api-ag-ui": ("agent",),
+    "api-ai-sdk": ("agent",),
+    "api-ai-sdk-stream": ("agent", "chat_id"),
+    "api-ai-sdk-stop": ("agent", "chat_id"),
     "api-conversations": (),
     "api-inbox-stream": (),
     "api-participant": ("conversation_id", "participant_id"),
@@ -118,6 +122,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         refusal=openai.ErrorBody,
         media="json or stream",
     ),
+    ("api-ai-sdk", "POST"): Operation("Ask an agent as the AI SDK does", body=ai_sdk.ChatRequest, media="events"),
+    ("api-ai-sdk-stream", "GET"): Operation("Resume an answer as the AI SDK does", media="events"),
+    ("api-ai-sdk-stop", "POST"): Operation("Stop the answer of an AI SDK chat", status=204),
+    ("api-ag-ui", "POST"): Operation("Ask an agent as AG-UI does", body=ag_ui.RunInput, media="events"),
     ("api-token", "GET"): Operation("Get a CSRF token", Csrf),
 }
 """By the name in chat/urls.py, and the method. A test compares it with the table of authorization."""

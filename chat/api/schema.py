@@ -28,6 +28,8 @@ _PLACEHOLDERS: dict[str, Any] = {
     "invitation_id": UUID(int=5),
     "attachment_id": UUID(int=6),
     "participant_id": 7_000_000_007,
+    "agent": "an-agent",
+    "chat_id": "a-chat",
 }
 """Values with which addresses are made; they are replaced by the names of the parameters."""
 
@@ -141,6 +143,8 @@ def _describe(
 def _schema_of(parameter: str) -> dict[str, str]:
     if isinstance(_PLACEHOLDERS[parameter], int):
         return {"type": "integer"}
+    if isinstance(_PLACEHOLDERS[parameter], str):
+        return {"type": "string"}
     return {"type": "string", "format": "uuid"}
 
 
@@ -150,6 +154,11 @@ def _answer(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     if operation.media == "stream":
         content = {"text/event-stream": {"schema": {"type": "string"}}}
         return {"description": "Events. The `data` of each is a frame (asyncapi.json).", "content": content}
+    if operation.media == "events":
+        return {
+            "description": "Events (docs/api.md).",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
     if operation.answer is None:
         return {"description": "Done."}
     content = {"application/json": {"schema": schemas[operation.answer]}}

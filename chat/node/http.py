@@ -24,7 +24,7 @@ from . import bearer, sessions
 MAX_BODY = 64 * 1024
 """The longest body of a request that is neither an upload nor holds a message, in bytes."""
 
-BRING_HISTORY = {"api-completions", "api-responses"}
+BRING_HISTORY = {"api-completions", "api-responses", "api-ai-sdk", "api-ag-ui"}
 """Addresses of requests that bring their conversation along."""
 
 BYTES_PER_CHAR = 12

@@ -86,7 +86,16 @@ from .retention import erase_expired
 from .rooms import OpenedRoom, enter_room, leave_object, make_room, recheck_rooms, reenter_room
 from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
-from .runs import StoredRun, fail_run, finish_run, get_run, request_run, request_stop
+from .runs import (
+    StoredRun,
+    fail_run,
+    find_asked_runs,
+    finish_run,
+    get_calling_run,
+    get_run,
+    request_run,
+    request_stop,
+)
 from .search import SearchResults, extract_words, search_conversations
 from .sessions import find_users, session_store, sessions_are_rows
 from .site_messages import post_as_agent, post_as_system
@@ -162,6 +171,7 @@ __all__ = [
     "expire_approvals",
     "extract_words",
     "fail_run",
+    "find_asked_runs",
     "find_conversation",
     "find_first_exchange",
     "find_guest",
@@ -175,6 +185,7 @@ __all__ = [
     "finish_run",
     "fork_conversation",
     "get_attachment",
+    "get_calling_run",
     "get_conversation",
     "get_run",
     "give_secret",

