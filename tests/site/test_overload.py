@@ -1,10 +1,12 @@
 """More is asked than can be made: runs wait in places that are told, then are refused; commands have a rate."""
 
 import asyncio
+import itertools
 import signal
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
@@ -18,7 +20,7 @@ from chat.models import Conversation, Message, Participant, Run
 from chat.node import node
 from chat.store import executor
 
-from ..support.client import InProcess, all_said, signed_in
+from ..support.client import InProcess, Socket, all_said, signed_in
 from ..support.servers import Site, Upstream, Uvicorn
 from ..support.store_helpers import post
 
@@ -293,6 +295,18 @@ def test_what_a_site_does_in_the_database_s_thread_may_ask_for_more(scenario: Sc
     scenario(talk)
 
 
+async def say_until_stored(socket: Socket, text: str) -> None:
+    """As the page does. Next to other tests, a process that was flooded may take its database for away for a while."""
+    client_id = str(uuid.uuid4())
+    for ref in map(str, itertools.count()):
+        await socket.say(text, client_id=client_id, ref=ref)
+        answer = await socket.answered(ref)
+        if answer["type"] == "ack":
+            break
+        assert answer["code"] == "unavailable"
+        await asyncio.sleep(answer["retry_after"])
+
+
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 def test_a_flood_of_frames_ends_its_socket_and_no_other(
     start_site: Callable[..., Site], stop_after: Callable[[Any], Any], server: str
@@ -312,9 +326,8 @@ def test_a_flood_of_frames_ends_its_socket_and_no_other(
                 flooding.connection.transport.write(b"\x81\x81\x00\x00\x00\x00{" * 87_000)  # a text of one character
                 assert await flooding.wait_closed() == 4429
                 assert 100 <= len(flooding.of_type("error")) <= 300
-                await bystander.say("Hello")
-                await bystander.hear("message.created")
                 assert bystander.of_type("error") == []
+                await say_until_stored(bystander, "Hello")
 
     asyncio.run(talk())
 
