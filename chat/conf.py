@@ -214,6 +214,10 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     UNDO_SECONDS: float = 600.0
     """How long deleted messages and conversations can be restored. After that they are erased."""
 
+    COMPLETION_SECONDS: float | None = 30 * 24 * 60 * 60
+    """How long the conversation of a request of another front end, which is in no list, is kept before it is erased;
+    None means forever. A change holds for later requests."""
+
     STORAGE: str = "default"
     """Alias in `settings.STORAGES` of the storage for attachments. It can be private: the chat serves the files."""
 

@@ -96,6 +96,14 @@ class Conversation(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, db_index=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(
+        _("expires"),
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=True,
+        help_text=_("When it is erased by itself. If empty: never."),
+    )
     people: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Participant", related_name="nous_conversations"
     )

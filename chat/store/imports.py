@@ -1,11 +1,13 @@
 """Conversations that begin with messages from elsewhere, which a client has kept itself."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
+from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
 from ..protocol.adapters.base import Turn
 from .base import check_can_create
@@ -20,16 +22,18 @@ def import_conversation(
     user: Any, conversation_id: UUID, agent: str, title: str, turns: Sequence[Turn], after: UUID | None = None
 ) -> int:
     """Create a conversation of this user with an agent (a slug), in no list, that begins with these messages. They are
-    not searched, as it is not. The title is made from a text. Raises Refused.
+    not searched, as it is not. It is erased after COMPLETION_SECONDS. The title is made from a text. Raises Refused.
 
     `after` is a run: before the messages comes a copy of what its conversation shows up to its answer. Returns how many
     messages were copied. An answer has a run, which says whose message it is, as those that the site posts.
     """
     check_can_create(user)
+    now, lifetime = timezone.now(), conf.COMPLETION_SECONDS
     fields = {
         "pk": conversation_id,
         "agent": agent,
         "listed": False,
+        "expires_at": None if lifetime is None else now + timedelta(seconds=lifetime),
         "title": make_title(title),
         "title_from": Conversation.TitleFrom.PERSON,  # so that no model is asked for one
     }
@@ -50,7 +54,6 @@ def import_conversation(
         for number, turn in enumerate(turns, copied + 1)
     ]
     Message.objects.bulk_create(rows)
-    now = timezone.now()
     answers = [row for row in rows if row.role == Message.Role.ASSISTANT]
     Run.objects.bulk_create(
         Run(

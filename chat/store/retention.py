@@ -31,8 +31,8 @@ _HAS_CONTENT = (
 
 
 def erase_expired() -> int:
-    """Erase what was deleted more than UNDO_SECONDS ago, guests who have not written for `keep` seconds, and files that
-    nobody sent within UNSENT_LIFETIME.
+    """Erase what was deleted more than UNDO_SECONDS ago, conversations that have expired (COMPLETION_SECONDS), guests
+    who have not written for `keep` seconds, and files that nobody sent within UNSENT_LIFETIME.
 
     Returns the number of erased rows. As long as it is not 0, there may be more.
     """
@@ -43,7 +43,8 @@ def erase_expired() -> int:
 
 def _erase_conversations(until: datetime) -> int:
     erased = 0
-    expired = Conversation.objects.filter(deleted_at__lt=until).exclude(runs__status__in=Run.ACTIVE)
+    over = Q(deleted_at__lt=until) | Q(expires_at__lt=timezone.now())
+    expired = Conversation.objects.filter(over).exclude(runs__status__in=Run.ACTIVE)
     for pk in expired.values_list("pk", flat=True)[:BATCH_SIZE]:
         if erased >= BATCH_SIZE:
             return erased

@@ -20,6 +20,18 @@ from ..support.store_helpers import HOST, begin, end, post
 Scenario = Callable[..., Any]
 
 
+def test_the_conversations_of_completions_are_erased_when_they_have_expired(people: Any, settings: Any) -> None:
+    made: dict[float | None, uuid.UUID] = {seconds: uuid.uuid4() for seconds in (None, 60, -1)}
+    for seconds, key in made.items():
+        settings.NOUS_CHAT = {"COMPLETION_SECONDS": seconds}
+        store.import_conversation(people["ada"], key, "assistant", "Hello", [store.Turn("user", "Hello")])
+    active = Run.objects.create(conversation_id=made[-1], agent="assistant", host=HOST)
+    assert store.erase_expired() == 0, "an answer is in progress"
+    active.delete()
+    assert store.erase_expired() > 0
+    assert set(Conversation.objects.values_list("pk", flat=True)) == {made[None], made[60]}
+
+
 def test_deleted_messages_are_erased_after_the_undo_time(
     people: Any, room: Conversation, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
