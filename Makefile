@@ -124,9 +124,10 @@ abuse: $(VENV)/test.installed ## attack the site at full size while a bystander 
 	@$(BIN)/python -m tests.abuse $(ATTACKS) $(ARGS)
 
 .PHONY: rollout
-rollout: $(VENV)/test.installed ## a rolling update of three processes behind nginx with READERS (24) readers, and the version before the newest migration, or of commit FROM, next to this one; on PostgreSQL and Redis
+rollout: $(VENV)/test.installed ## a rolling update of three processes behind nginx with READERS (24) readers, and the version before the newest migration, or of commit FROM, next to this one; on PostgreSQL and Redis; then the image, built in an empty environment
 	@ROLLOUT_READERS=$(or $(READERS),24) $(if $(FROM),ROLLOUT_FROM=$(FROM)) $(BIN)/python -m tests.support.backends \
-	  $(BIN)/python -m pytest -n 0 -s tests/site/test_nginx.py tests/site/test_versions.py $(ARGS)
+	  $(BIN)/python -m pytest -n 0 -s tests/site/test_nginx.py tests/site/test_versions.py \
+	  tests/project/test_deploy.py $(ARGS)
 
 .PHONY: format
 format: $(VENV)/dev.installed node_modules/.installed ## let the formatters lay out Python, scripts, styles, templates

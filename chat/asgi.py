@@ -27,6 +27,7 @@ from .node.http import ASGIApplication, Receive, Send, find_address, limit_bodie
 from .node.http_origins import allow_origins
 from .node.http_threads import reuse_threads
 from .node.http_turns import take_turns
+from .node.probes import with_probes
 from .routing import websocket_urlpatterns
 
 logger = logging.getLogger("nous_chat.consumers")
@@ -50,7 +51,7 @@ def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
     """The site's HTTP application, with bodies limited, few requests at once, threads that are used again, and streams.
     `application` does it; this is for a site that routes by itself.
     """
-    return allow_origins(with_streams(limit_bodies(take_turns(reuse_threads(http)), max_body)))
+    return with_probes(allow_origins(with_streams(limit_bodies(take_turns(reuse_threads(http)), max_body))))
 
 
 def with_streams(http: ASGIApplication) -> ASGIApplication:

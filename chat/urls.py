@@ -17,7 +17,7 @@ from .api import (
     stream,
     token,
 )
-from .views import diagram, join, no_script, page, tokens
+from .views import diagram, join, no_script, page, probes, tokens
 
 app_name = "nous_chat"
 
@@ -33,6 +33,8 @@ urlpatterns = [
     path("join/<str:token>/", join.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
     path("diagram/", diagram.diagram, name="diagram"),
+    path("healthz", probes.probe, name="healthz"),
+    path("readyz", probes.probe, name="readyz"),
     path("api/token/", token.token, name="api-token"),
     path("api/openapi.json", schema.openapi, name="api-openapi"),
     path("api/asyncapi.json", schema.asyncapi, name="api-asyncapi"),

@@ -1,4 +1,4 @@
-"""Behind nginx, with the configuration of docs/deployment.md but for TLS and its addresses.
+"""Behind nginx, with its configuration in deploy/ but for TLS and its addresses.
 
 `make rollout` runs the rolling update with ROLLOUT_READERS readers.
 """
@@ -42,17 +42,19 @@ class Proxy(Server):
 
 @contextlib.contextmanager
 def nginx(folder: Path, *ports: int) -> Iterator[Proxy]:
-    page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
-    port, config = free_port(), page.split("```nginx\n")[1].split("```")[0]
+    port, files = free_port(), ROOT / "deploy" / "nginx"
+    config = (files / "upstream.conf").read_text("utf-8") + (files / "chat.conf").read_text("utf-8")
     backends = "".join(f"server 127.0.0.1:{number} max_fails=0; " for number in ports)
     for pattern, here in (
         (r"(upstream chat \{).*?\}", rf"\1 {backends}}}"),
         (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
         (r"server_name [^;]*;", ""),
+        (r"ssl_certificate [^;]*;", ""),
+        (r"ssl_certificate_key [^;]*;", ""),
         (r"/var/log/nginx/access.log", str(folder / "access.log")),
     ):
         config, found = re.subn(pattern, here, config, flags=re.DOTALL)
-        assert found == 1, f"the page has no {pattern}"
+        assert found == 1, f"there is no {pattern}"
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )

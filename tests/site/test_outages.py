@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
 
@@ -26,6 +27,7 @@ from ..support.upstream import text
 
 StartSite = Callable[..., Site]
 FLOWING = "custom:flowing"
+LAYER_AWAY = "the channel layer does not answer"
 
 
 def tuned(**settings: Any) -> dict[str, str]:
@@ -71,6 +73,13 @@ def frozen(server: Server) -> Iterator[None]:
 
 async def notice(socket: Socket, code: str) -> None:
     await socket.until(lambda: any(event["code"] == code for event in socket.of_type("notice")))
+
+
+async def probes(site: Site) -> dict[str, tuple[int, str]]:
+    """What a load balancer hears, which knows no host of the site."""
+    async with httpx.AsyncClient(base_url=site.url, headers={"Host": "unknown.example"}, trust_env=False) as http:
+        answers = {name: await http.get(f"/chat/{name}") for name in ("healthz", "readyz")}
+    return {name: (answer.status_code, answer.text.strip()) for name, answer in answers.items()}
 
 
 async def refused_at_once(socket: Socket) -> None:
@@ -314,6 +323,7 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
                     assert time.monotonic() - asked < 5, "the patience of the client of Redis (settings.py)"
                     for socket in (one, two, three):
                         await notice(socket, "layer_away")
+                    assert await probes(site) == {"healthz": (200, "ok"), "readyz": (503, LAYER_AWAY)}
                     late = await later.enter_async_context(ada.socket(third))
                     await notice(late, "layer_away")
                     assert [event["type"] for event in late.events] == ["snapshot", "notice"]
@@ -331,6 +341,7 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
                 for socket, words in ((one, said), (two, said), (three, 300), (late, 300)):
                     await notice(socket, "layer_back")
                     await shows(socket, text(words))
+                assert await probes(site) == {"healthz": (200, "ok"), "readyz": (200, "ok")}
 
     asyncio.run(talk())
 

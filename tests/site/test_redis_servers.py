@@ -13,7 +13,7 @@ from channels_redis.utils import _consistent_hash
 from ..support import servers
 from ..support.client import Person, Socket, signed_in
 from ..support.servers import Server, Site, Upstream
-from .test_outages import address, goes_on, notice
+from .test_outages import address, goes_on, notice, probes
 
 HEALS_WITHIN = 10.0
 """Seconds after which everything is as before, when a server is back."""
@@ -83,6 +83,7 @@ def test_one_of_three_redis_servers_is_killed_and_only_its_conversations_degrade
                 redises[killed].kill()
                 for socket in (one, two):
                     await notice(socket, "layer_away")
+                assert (await probes(site))["readyz"] == (200, "ok"), "the others are served"
                 for socket in (three, four, five, six):
                     await goes_on(socket)
                 async with follow(ada, others[0], other) as (late,), follow(ada, theirs, other) as (late_there,):

@@ -58,6 +58,10 @@ attachment:unsent        GET     401       404      404    404    200   404     
 attachment:unsent        HEAD    401       404      404    404    200   404     404     401         404
 attachment:unsent        DELETE  401       404      404    404    204+  404     204+    401         404
 diagram                  GET     200       200      200    200    200   200     200     200         200
+healthz                  GET     200       200      200    200    200   200     200     200         200
+healthz                  HEAD    200       200      200    200    200   200     200     200         200
+readyz                   GET     200       200      200    200    200   200     200     200         200
+readyz                   HEAD    200       200      200    200    200   200     200     200         200
 diagram                  HEAD    200       200      200    200    200   200     200     200         200
 api-token                GET     401       200      200    200    200   200     200     401         200
 api-openapi              GET     200       200      200    200    200   200     200     200         200
