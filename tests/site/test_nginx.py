@@ -5,20 +5,22 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from ..chaos.browser import Browser
+from ..project.test_embedding import snippets
 from ..support import servers
 from ..support.client import Person, signed_in
 from ..support.protocol_client import Frame
@@ -41,7 +43,8 @@ class Proxy(Server):
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, *ports: int) -> Iterator[Proxy]:
+def nginx(folder: Path, *ports: int, pages: int | None = None) -> Iterator[Proxy]:
+    """nginx in front of processes at these ports; with `pages`, of a WSGI server for pages as well."""
     port, files = free_port(), ROOT / "deploy" / "nginx"
     config = (files / "upstream.conf").read_text("utf-8") + (files / "chat.conf").read_text("utf-8")
     backends = "".join(f"server 127.0.0.1:{number} max_fails=0; " for number in ports)
@@ -55,6 +58,12 @@ def nginx(folder: Path, *ports: int) -> Iterator[Proxy]:
     ):
         config, found = re.subn(pattern, here, config, flags=re.DOTALL)
         assert found == 1, f"there is no {pattern}"
+    if pages is not None:
+        [streams] = snippets("Pages under WSGI", "nginx")
+        before, around, after = config.partition("    location /ws/ {")
+        before, found = re.subn(r"(location [^{]*\{\s*proxy_pass http://)chat;", r"\1pages;", before)
+        assert found == 2
+        config = f"upstream pages {{ server 127.0.0.1:{pages}; }}\n{before}{streams}{around}{after}"
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -173,3 +182,42 @@ def test_a_rolling_update_of_three_processes_under_load_loses_nothing_and_leaves
     statuses = [int(line.split('" ')[1].split()[0]) for line in (tmp_path / "access.log").read_text().splitlines()]
     assert statuses
     assert max(statuses) < 500, "nobody met a process that was not there"
+
+
+def test_wsgi_serves_the_pages_and_daphne_what_stays_open(
+    start_site: Callable[..., Site], stop_after: Callable[[Any], Any], redis: str, tmp_path: Path
+) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=5", REDIS_URL=redis, **tuned())
+    pages = stop_after(Site(site.env, command=("tests.support.wsgi_server",), plain=True))
+
+    async def talk(proxy: Proxy) -> None:
+        async with signed_in(cast(Site, proxy), "ada") as ada:
+            conversation = await ada.new_conversation()
+            page = f"/chat/{conversation}/"
+            assert (await ada.http.get(page)).status_code == 200
+            stream = ada.http.stream("GET", f"/chat/api/conversations/{conversation}/stream/")
+            async with ada.socket(conversation) as socket, stream as events:
+                lines = events.aiter_lines()
+                await heard(lines, "snapshot")
+                await socket.say("Hello")
+                assert (await socket.hear("run.finished"))["message"]["text"] == text(5)
+                await heard(lines, "run.finished")
+                form = {"text": "By a form", "csrfmiddlewaretoken": ada.http.cookies["csrftoken"]}
+                assert (await ada.http.post(f"{page}say/", data=form)).status_code == 302
+                assert (await socket.hear("run.finished", 2))["message"]["text"] == text(5)
+                assert [said for _, said in socket.transcript] == ["Hello", text(5), "By a form", text(5)]
+                await heard(lines, "run.finished")
+                pages.kill()
+                assert (await ada.http.get(page)).status_code == 502
+                await socket.say("Still here?")
+                await socket.hear("run.finished", 3)
+                assert len(await ada.messages(conversation)) == 6
+
+    async def heard(lines: AsyncIterator[str], event: str) -> None:
+        async with asyncio.timeout(servers.PATIENCE):
+            async for line in lines:
+                if line.startswith("data: ") and json.loads(line.removeprefix("data: "))["type"] == event:
+                    return
+
+    with nginx(tmp_path, site.port, pages=pages.port) as proxy:
+        asyncio.run(talk(proxy))
