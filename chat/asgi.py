@@ -59,8 +59,8 @@ def with_streams(http: ASGIApplication) -> ASGIApplication:
     is open for hours, and what Django puts around a view would hold it up.
     """
     uvicorn.install()
-    conversation = ConversationConsumer.as_asgi()
-    consumers = {"api-stream": conversation, "api-inbox-stream": InboxConsumer.as_asgi()}
+    conversation = SameOrigin(ConversationConsumer.as_asgi())
+    consumers = {"api-stream": conversation, "api-inbox-stream": SameOrigin(InboxConsumer.as_asgi())}
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         is_candidate = scope["method"] in ("GET", "POST") and any(part in scope["path"] for part in _IN_PATHS)
@@ -73,7 +73,7 @@ def with_streams(http: ASGIApplication) -> ASGIApplication:
             return
         route = {"kwargs": {name: str(value) for name, value in match.kwargs.items()}}
         follower = Follower() if match.kwargs else None
-        stream = EventStream(SameOrigin(consumers[match.url_name]), follower)
+        stream = EventStream(consumers[match.url_name], follower)
         await stream(scope | {"url_route": route}, receive, send)
 
     return wrapped

@@ -1,4 +1,4 @@
-"""Answers to clients of OpenAI: what is lost, late, or changed on the way, and what is stored of them."""
+"""Answers to foreign clients: what is lost, late, or changed on the way, and what is stored of them."""
 
 import asyncio
 import json
@@ -15,8 +15,11 @@ from chat.consumers.run_response import RunResponse
 from chat.hooks import HookContext, Rejected
 from chat.models import Conversation, Message, Participant, Run
 from chat.permissions import Permissions
+from chat.protocol.adapters.ai_sdk import UIMessageAdapter
+from chat.protocol.adapters.base import Adapter
 from chat.protocol.adapters.completions import CompletionAdapter, CompletionRequest, RequestMessage
 from chat.protocol.errors import ErrorCode, Refused
+from chat.protocol.objects import Call
 from chat.store import Turn
 
 from ..support.event_stream import EventParser
@@ -28,9 +31,17 @@ RUN = uuid.uuid4()
 class Client:
     """One request. It never leaves by itself."""
 
-    def __init__(self, consumer: Any, asked: completions.Asked, user: Any = None, stream: bool = True) -> None:
+    def __init__(
+        self,
+        consumer: Any,
+        asked: completions.Asked,
+        user: Any = None,
+        stream: bool = True,
+        adapter: Adapter | None = None,
+    ) -> None:
         request = CompletionRequest("assistant", [RequestMessage("user", "Hello")], stream=stream)
-        self._response = RunResponse(consumer, CompletionAdapter(request, asked.run), asked, self._take)
+        adapter = adapter or CompletionAdapter(request, asked.run)
+        self._response = RunResponse(consumer, adapter, asked, self._take)
         self._user = user
         self.start: dict[str, Any] = {}
         self.body = b""
@@ -167,6 +178,60 @@ def test_a_socket_that_ends_first(scenario: Scenario) -> None:
         assert (b"retry-after" in dict(client.start["headers"])) == (status != 401)
     client = follow(scenario, *BEGUN, delta(1, "a"), close=1012)
     assert (client.start["status"], client.text, client.error["code"]) == (200, "a", "unavailable")
+
+
+CALL = str(uuid.uuid4())
+OVER = {"id": str(RUN), "status": "completed", "seq": 9}
+
+
+def with_call(status: str, before: str = "a", after: str = "") -> dict[str, Any]:
+    """An answer whose text has a tool call in its middle."""
+    parts: list[dict[str, Any]] = [
+        {"type": "text", "length": len(before)},
+        {"type": "call", "call": CALL},
+        {"type": "text", "length": len(after)},
+    ]
+    call = {"id": CALL, "name": "look_up", "arguments": {"order": 7}, "status": status, "result": "shipped"}
+    return answer(before + after, 3) | {"calls": [call], "parts": [part for part in parts if part.get("length", 1)]}
+
+
+def test_calls_keep_their_place_whatever_is_lost_or_late(scenario: Scenario) -> None:
+    done = with_call("done", after="b")
+    called = frame("run.tool", seq=2, call=with_call("running")["calls"][0])
+    end = frame("run.finished", status="completed", message=done | {"run": OVER})
+    behind = {"type": "snapshot", "messages": [with_call("running", before="") | {"text": ""}], "runs": []}
+    for frames in (
+        [*BEGUN, delta(1, "a"), called, frame("run.state", seq=4, message=done), end],
+        [*BEGUN, delta(1, "a"), delta(3, "b"), "run.sync", frame("run.state", seq=4, message=done), end],
+        [*BEGUN, end],
+        [behind, frame("run.state", seq=2, message=with_call("running")), end],
+    ):
+        client = Client(scripted(*frames), completions.Asked(1, uuid.uuid4(), RUN), adapter=UIMessageAdapter(RUN))
+        scenario(client.run)
+        assert [event["type"] for event in client.events] == [
+            *("start", "text-start", "text-delta", "text-end"),
+            *("tool-input-available", "tool-output-available"),
+            *("text-start", "text-delta", "text-end", "finish"),
+        ]
+
+
+def test_the_rest_of_an_answer_after_a_decision(scenario: Scenario) -> None:
+    done = with_call("done", after="b") | {"run": OVER}
+    finished = {"type": "snapshot", "messages": [done], "runs": []}  # it was faster than the client
+    before = msgspec.convert(with_call("awaiting_approval"), type=Before)
+    asked = completions.Asked(1, uuid.uuid4(), RUN, before=before)  # type: ignore[arg-type]
+    client = Client(scripted(finished), asked, adapter=UIMessageAdapter(RUN))
+    scenario(client.run)
+    kinds = [event["type"] for event in client.events]
+    assert kinds == ["start", "tool-output-available", "text-start", "text-delta", "text-end", "finish"]
+
+
+class Before(msgspec.Struct):
+    """What counts of the message that the client has."""
+
+    text: str
+    thinking: str
+    calls: tuple[Call, ...]
 
 
 # --- With the consumer itself

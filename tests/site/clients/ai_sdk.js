@@ -8,10 +8,10 @@ import {
   DefaultChatTransport,
   isToolUIPart,
 } from "ai";
-import { headers, OTHER_TOKEN, SITE, TOKEN, until, upstream, words } from "./site.js";
+import { headers, OTHER_TOKEN, SECOND_SITE, SITE, TOKEN, until, upstream, words } from "./site.js";
 
 class Chat extends AbstractChat {
-  constructor({ agent = "assistant", token = TOKEN, messages = [], ...init } = {}) {
+  constructor({ site = SITE, agent = "assistant", token = TOKEN, messages = [], ...init } = {}) {
     const state = {
       status: "ready",
       error: undefined,
@@ -24,7 +24,7 @@ class Chat extends AbstractChat {
       snapshot: structuredClone,
     };
     const transport = new DefaultChatTransport({
-      api: `${SITE}/chat/ai-sdk/${agent}`,
+      api: `${site}/chat/ai-sdk/${agent}`,
       headers: { Authorization: `Bearer ${token}` },
     });
     super({ transport, state, ...init });
@@ -46,7 +46,8 @@ const begun = (chat) => until(() => chat.text.length > 3, "the first words");
 const activeRuns = async () => (await upstream.stats()).active;
 const post = (body, token = TOKEN) =>
   fetch(`${SITE}/chat/ai-sdk/assistant`, { method: "POST", body, headers: { Authorization: `Bearer ${token}` } });
-const stop = (chat, method = "POST") => fetch(`${SITE}/chat/ai-sdk/assistant/${chat.id}/stop`, { method, headers });
+const stop = (chat, method = "POST") =>
+  fetch(`${SECOND_SITE}/chat/ai-sdk/assistant/${chat.id}/stop`, { method, headers });
 
 test("an answer is shown as it comes, with what the model thinks", async () => {
   const chat = new Chat();
@@ -126,7 +127,7 @@ test("a page that is loaded again resumes the answer, from its beginning", async
   const chat = new Chat({ id: "resumed" });
   void chat.sendMessage(flowing);
   await begun(chat);
-  const again = new Chat({ id: "resumed", messages: chat.messages.slice(0, 1) });
+  const again = new Chat({ id: "resumed", site: SECOND_SITE, messages: chat.messages.slice(0, 1) });
   const resuming = again.resumeStream();
   await begun(again);
   await chat.stop(); // the first page goes
@@ -139,6 +140,38 @@ test("a page that is loaded again resumes the answer, from its beginning", async
   assert(again.text.startsWith(chat.text));
   await again.resumeStream(); // nothing is running
   assert.deepEqual([again.status, again.error, again.messages.length], ["ready", undefined, 2]);
+});
+
+test("a page that is loaded again shows what waits for a decision", async () => {
+  const chat = new Chat({ id: "waiting", agent: "clerk" });
+  await chat.sendMessage({ text: "order refund" });
+  const again = new Chat({
+    id: "waiting",
+    site: SECOND_SITE,
+    agent: "clerk",
+    messages: chat.messages.slice(0, 1),
+    sendAutomaticallyWhen: allDecided,
+  });
+  await again.resumeStream();
+  assert.deepEqual(again.lastMessage, chat.lastMessage);
+  const call = again.lastMessage.parts.find(({ state }) => state === "approval-requested");
+  await again.addToolApprovalResponse({ id: call.approval.id, approved: true });
+  await until(() => again.status === "ready" && again.text.includes("Result: "), "the rest of the answer");
+  const { id, parts } = again.lastMessage;
+  assert.equal(id, chat.lastMessage.id);
+  assert.deepEqual(
+    parts.map(({ toolName, state }) => [toolName, state]),
+    [
+      [undefined, "done"],
+      ["look_up", "output-available"],
+      ["refund", "output-available"],
+      [undefined, "done"],
+    ],
+  );
+  await chat.addToolApprovalResponse({ id: call.approval.id, approved: false }); // too late, so it changes nothing
+  await chat.sendMessage();
+  const shown = (each) => each.map(({ output, text }) => output ?? text);
+  assert.deepEqual(shown(chat.lastMessage.parts), shown(parts));
 });
 
 test("only the user of a chat resumes and stops it", async () => {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 
-export const { SITE, TOKEN, OTHER_TOKEN, UPSTREAM } = process.env;
+/** SECOND_SITE is another process of the site, or the same. */
+export const { SITE, SECOND_SITE, TOKEN, OTHER_TOKEN, UPSTREAM } = process.env;
 export const headers = { Authorization: `Bearer ${TOKEN}` };
 
 /** @param {string} path */
