@@ -29,7 +29,7 @@ RUN = uuid.uuid4()
 
 
 class Client:
-    """One request. It never leaves by itself."""
+    """One request."""
 
     def __init__(
         self,
@@ -52,11 +52,15 @@ class Client:
         else:
             self.body += message["body"]
 
-    async def run(self) -> None:
-        never: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    async def run(self, leaves_when: Callable[[], bool] = lambda: False) -> None:
+        async def receive() -> dict[str, Any]:
+            while not leaves_when():
+                await asyncio.sleep(0.01)
+            return {"type": "http.disconnect"}
+
         scope = {"type": "http", "headers": [], "path": "/", "query_string": b"", "user": self._user}
         async with asyncio.timeout(60):
-            await self._response.respond(scope, lambda: never)
+            await self._response.respond(scope, receive)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -238,16 +242,39 @@ class Before(msgspec.Struct):
 
 
 def test_a_run_that_waits_for_approval_is_stopped(scenario: Scenario, people: Any, settings: Any) -> None:
-    settings.NOUS_CHAT = {"MODEL": "demo:tour"}
+    settings.NOUS_CHAT = {"AGENTS": {"assistant": {"agent": "tests.sites.clerk.agent"}}}
 
     async def talk() -> None:
-        asked = await completions.ask(people["ada"], "assistant", [], "approval")
+        asked = await completions.ask(people["ada"], "assistant", [], "refund")
         client = Client(ConversationConsumer.as_asgi(), asked, people["ada"])
         await client.run()
         assert client.error["code"] == "approval_required"
 
     scenario(talk)
     assert Run.objects.get().status == "stopped"
+
+
+@pytest.mark.parametrize("policy", ["always", "abandoned", "never"])
+def test_the_site_decides_what_happens_if_a_page_of_the_ai_sdk_goes(
+    scenario: Scenario, people: Any, model: Any, policy: str
+) -> None:
+    model("flowing", CANCEL_ON_DISCONNECT=policy, DISCONNECT_GRACE=0.1)
+
+    async def talk() -> None:
+        ada, chat = people["ada"], uuid.uuid4()
+        asked = await completions.ask(ada, "assistant", [], "Hello", chat=chat)
+        client = Client(ConversationConsumer.as_asgi(), asked, ada, adapter=UIMessageAdapter(asked.run))
+        await client.run(leaves_when=lambda: b"text-delta" in client.body)
+        if policy == "never":
+            assert [each.run for each in await completions.find_active(ada.pk, chat)] == [asked.run]
+            await completions.stop(asked)
+        async with asyncio.timeout(60):
+            while await completions.find_active(ada.pk, chat):
+                await asyncio.sleep(0.01)
+
+    scenario(talk)
+    run = Run.objects.get()
+    assert (run.status, run.error_code) == ("stopped", "abandoned" if policy == "abandoned" else "")
 
 
 def check(context: HookContext, text: str) -> str:

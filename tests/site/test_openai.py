@@ -347,7 +347,8 @@ def test_the_tools_of_the_agent_are_used(client: OpenAI) -> None:
 
 
 def test_a_budget_that_is_used_up(start_site: Callable[..., Site]) -> None:
-    client = client_of(start_site(**settings(BUDGETS=[{"per": "user", "tokens": 200}])))
+    site = start_site(**settings(BUDGETS=[{"per": "user", "tokens": 200}]))
+    client = client_of(site)
     with pytest.raises(openai.RateLimitError) as during:  # an answer that reaches it is cut off
         ask(client, "words@n=300")
     assert during.value.code == "insufficient_quota"
@@ -356,6 +357,16 @@ def test_a_budget_that_is_used_up(start_site: Callable[..., Site]) -> None:
             ask(client.with_options(max_retries=2), "words@n=40", stream=stream)
         assert before.value.code == "insufficient_quota"
         assert before.value.response.headers["x-should-retry"] == "false"
+    with pytest.raises(openai.RateLimitError):
+        respond(client, "Hello")
+    question = {"id": "1", "role": "user", "content": "Hello", "parts": [{"type": "text", "text": "Hello"}]}
+    body = {"id": "chat", "threadId": "thread", "runId": "run", "messages": [question]}
+    for front_end in ("ai-sdk", "ag-ui"):
+        url = f"{site.url}/chat/{front_end}/assistant"
+        refused = httpx.post(
+            url, json=body, headers={"Authorization": f"Bearer {client.api_key}"}, trust_env=False, timeout=60
+        )
+        assert (refused.status_code, refused.json()["code"]) == (429, "budget")
 
 
 def test_too_many_requests(start_site: Callable[..., Site]) -> None:
