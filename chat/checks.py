@@ -16,11 +16,15 @@ nous_chat.E014  a room names an agent or a tool that does not exist
 nous_chat.W015  the key of an agent's provider is missing
 nous_chat.E016  the database is MySQL, MariaDB, or another one that the chat does not work with
 nous_chat.W017  channels_redis.core with several hosts
+nous_chat.W018  attached files in a folder that the site probably serves to everybody
+nous_chat.W019  the channel layer forgets groups too soon
 nous_chat.E018  GUESTS is set, but the user model has no password
 """
 
+import math
 from collections.abc import Iterator
 from inspect import iscoroutinefunction
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -28,6 +32,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage, InvalidStorageError, storages
 from django.utils.module_loading import import_string
 
 from . import conf, database, engine, rooms
@@ -35,6 +40,9 @@ from .agents import build, environ, model_of
 from .engine.exceptions import MissingKeyError
 from .engine.providers import provider_for
 from .permissions import Permissions
+
+LEAST_GROUP_EXPIRY = 3600
+"""Seconds. Longer than any run, and than the time after which sockets join again (`consumers.base.RECHECK_EVERY`)."""
 
 KEY_HINT = "Set the key in the environment or in PROVIDERS, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
 
@@ -112,6 +120,16 @@ def check_layer(**_: Any) -> list[CheckMessage]:
                 "The in-memory channel layer reaches one process only: users of another would miss messages.",
                 hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or run exactly one process.",
                 id="nous_chat.W003",
+            )
+        )
+    expiry = config.get("group_expiry", math.inf)
+    if expiry < LEAST_GROUP_EXPIRY:
+        problems.append(
+            Warning(
+                f"The channel layer forgets who is in a group after {expiry:g} seconds.",
+                hint=f"Leave out `group_expiry`, or set it to {LEAST_GROUP_EXPIRY} or more: sockets join their groups "
+                "again once a minute, but runs only when they begin.",
+                id="nous_chat.W019",
             )
         )
     if not backend.startswith("channels_redis."):
@@ -230,6 +248,27 @@ def check_serving(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("nous_chat")
+def check_storage(**_: Any) -> list[CheckMessage]:
+    """Django serves no files by itself, but a site with a MEDIA_URL has something that does."""
+    try:
+        storage = storages[conf.read().STORAGE]
+    except (ImproperlyConfigured, InvalidStorageError):
+        return []
+    if settings.MEDIA_URL in ("", "/") or not settings.MEDIA_ROOT or not isinstance(storage, FileSystemStorage):
+        return []
+    if not Path(storage.location).resolve().is_relative_to(Path(settings.MEDIA_ROOT).resolve()):
+        return []
+    return [
+        Warning(
+            f"Files that are attached to messages are stored in MEDIA_ROOT. Who knows their name can read them at "
+            f"{settings.MEDIA_URL}, if the site serves that folder.",
+            hint="Add a storage with a `location` outside MEDIA_ROOT to STORAGES, and name it in STORAGE.",
+            id="nous_chat.W018",
+        )
+    ]
 
 
 @register("nous_chat")

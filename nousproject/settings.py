@@ -104,7 +104,7 @@ else:
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": 1000, "group_expiry": 10**9},
+            "CONFIG": {"capacity": 1000},
         }
     }
 

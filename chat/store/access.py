@@ -1,4 +1,4 @@
-"""Access re-check for a connected user: session still valid, still a participant."""
+"""Access re-check for a connected user: session still valid, still a participant. Renews a sliding session."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..models import Participant
 from ..permissions import can_see, is_guest, policy
 from .rooms import allows
-from .sessions import is_valid, session_store
+from .sessions import is_valid, renew, session_store
 
 
 class Access(Struct, frozen=True):
@@ -49,6 +49,8 @@ def _is_signed_in(user: Any | None, session_key: str | None) -> bool:
 
 def _session_belongs_to(session_key: str, user: Any) -> bool:
     session = session_store()(session_key)
-    if is_guest(user):
-        return is_valid(session, user)
-    return session.get(SESSION_KEY) == user._meta.pk.value_to_string(user) and is_valid(session, user)
+    named = is_guest(user) or session.get(SESSION_KEY) == user._meta.pk.value_to_string(user)
+    if not named or not is_valid(session, user):
+        return False
+    renew(session)
+    return True

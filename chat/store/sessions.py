@@ -1,17 +1,19 @@
 """Who is signed in to which session. Read for all sockets that connect at the same time.
 
-The decisions are those of `django.contrib.auth.get_user`, but nothing is written. After a rotation of SECRET_KEY that
-would give a session a new key, and a socket cannot tell its browser: the user would be signed out.
+The decisions are those of `django.contrib.auth.get_user`, but no session is replaced. After a rotation of SECRET_KEY
+that would give a session a new key, and a socket cannot tell its browser: the user would be signed out.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends import cache, db
+from django.core.cache import caches
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -50,6 +52,23 @@ def is_valid(session: Any, user: Any) -> bool:
     if constant_time_compare(stored, user.get_session_auth_hash()):
         return True
     return any(constant_time_compare(stored, valid) for valid in user.get_session_auth_fallback_hash())
+
+
+def renew(session: Any) -> None:
+    """With SESSION_SAVE_EVERY_REQUEST, let a session last for its whole time again, like a request to a page: it may be
+    the only sign of a user who reads for hours. Its data stays as it is: a request may be changing it. Sessions in
+    files and in cookies are not renewed.
+    """
+    if not settings.SESSION_SAVE_EVERY_REQUEST:
+        return
+    age = session.get_expiry_age()
+    if isinstance(session, db.SessionStore):
+        rows = session.get_model_class()._default_manager.filter(session_key=session.session_key)
+        now = timezone.now()
+        # Not with each re-check of each socket, but when a tenth of the time is over.
+        rows.filter(expire_date__lt=now + timedelta(seconds=age * 0.9)).update(expire_date=now + timedelta(seconds=age))
+    elif isinstance(session, cache.SessionStore):
+        caches[settings.SESSION_CACHE_ALIAS].touch(session.cache_key, age)
 
 
 def sessions_are_rows() -> bool:

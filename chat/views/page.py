@@ -115,6 +115,7 @@ def element_context(
             "words": i18n.catalogue(),
             "currency": conf.CURRENCY,
             "undo": conf.UNDO_SECONDS,
+            "renew": settings.SESSION_COOKIE_AGE / 10 if settings.SESSION_SAVE_EVERY_REQUEST else 0,
             "user": str(user.pk),
             "guest": guest,
             "may": {"create": user.is_authenticated and policy().can_create(user), "attach": not guest},

@@ -215,7 +215,8 @@ def test_hostile_text_from_a_model_stays_text(start_site: StartSite, sign_in: Si
 
 @pytest.mark.parametrize("middleware", [[], ["host.nonces.nonces"]], ids=["plain", "scripts by nonce only"])
 def test_the_element_works_on_a_foreign_page(middleware: list[str], hosts: Hosts, browser: Any) -> None:
-    site = hosts.start({"+MIDDLEWARE": middleware})
+    # An open page keeps the session's cookie alive, here every three seconds.
+    site = hosts.start({"+MIDDLEWARE": middleware, "SESSION_SAVE_EVERY_REQUEST": True, "SESSION_COOKIE_AGE": 30})
     with servers.running(site):
         page = browser.new_page(base_url=site.url)
         console: list[str] = []
@@ -234,6 +235,9 @@ def test_the_element_works_on_a_foreign_page(middleware: list[str], hosts: Hosts
         expect(page.get_by_role("button", name="New conversation")).to_have_count(0)
         page.goto("/talk/")
         expect(page.get_by_role("button", name="New conversation", exact=True)).to_be_visible()
+        with page.expect_response("**/api/token/") as renewed:
+            pass
+        assert "sessionid=" in renewed.value.all_headers()["set-cookie"]
         assert not [line for line in console if "Content Security Policy" in line]
         page.close()
 

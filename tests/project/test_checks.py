@@ -37,6 +37,8 @@ def layer(backend: str, **config: Any) -> dict[str, Any]:
         ({"CHANNEL_LAYERS": {}}, "E004"),
         (layer(CORE, hosts=[URL], prefix="mine"), "E005"),
         (layer(PUBSUB, hosts=[URL]), "W006"),
+        (layer(MEMORY, group_expiry=60), "W019"),
+        ({"MEDIA_URL": "/media/"}, "W018"),
         (layer(CORE, hosts=[{"address": URL, "socket_timeout": None}] * 2, prefix="mine"), "W017"),
         ({"DATABASES": {"default": FILE}}, "W009"),
         ({"DATABASES": {"default": FILE | {"OPTIONS": {"init_command": GOOD["init_command"]}}}}, "W009"),

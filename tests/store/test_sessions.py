@@ -1,5 +1,6 @@
 """Whose sessions the cookies of sockets name: as Django's own middleware decides, but without a write."""
 
+import time
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends import cache
 from django.contrib.sessions.models import Session
+from django.core.cache import caches
 from django.utils import timezone
 
 from chat import store
@@ -79,3 +82,36 @@ def test_a_socket_after_a_rotation_of_the_key_does_not_sign_its_user_out(people:
     assert Session.objects.filter(pk=key).exists()
     settings.SECRET_KEY_FALLBACKS = []
     assert store.find_users([key]) == [None]
+
+
+ENGINES = [f"django.contrib.sessions.backends.{name}" for name in ("db", "cached_db", "cache")]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("is_sliding", [True, False])
+def test_an_open_socket_renews_a_sliding_session(
+    people: dict[str, Any], settings: Any, engine: str, is_sliding: bool
+) -> None:
+    settings.SESSION_ENGINE, settings.SESSION_SAVE_EVERY_REQUEST = engine, is_sliding
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": engine}}
+    key = sign_in(people["ada"])
+    if engine.endswith(".cache"):
+        caches["default"].touch(f"{cache.KEY_PREFIX}{key}", 5)
+    else:
+        Session.objects.filter(pk=key).update(expire_date=timezone.now() + timedelta(seconds=5))
+
+    assert store.check_access(people["ada"].pk, None, key).signed_in
+
+    if engine.endswith(".cache"):
+        expires = getattr(caches["default"], "_expire_info")[f":1:{cache.KEY_PREFIX}{key}"] - time.time()  # noqa: B009
+    else:
+        expires = (Session.objects.get(pk=key).expire_date - timezone.now()).total_seconds()
+    assert (expires > settings.SESSION_COOKIE_AGE - 60) == is_sliding
+
+
+def test_a_session_is_not_renewed_with_each_re_check(people: dict[str, Any], settings: Any) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    key = sign_in(people["ada"])
+    before = Session.objects.get(pk=key).expire_date
+    assert store.check_access(people["ada"].pk, None, key).signed_in
+    assert Session.objects.get(pk=key).expire_date == before

@@ -19,6 +19,8 @@ import { el, iconButton, textButton } from "./ui/dom.js";
 import { isTouch, leaveToInputMethod, Shortcuts } from "./ui/keyboard.js";
 import { Toast } from "./ui/toast.js";
 
+const LONGEST_TIMER = 86_400_000; // ms, a day: browsers take no more than 25 days
+
 /**
  * @import { Conversation as ConversationObject, InboxEvent, State } from "./protocol/types.d.ts"
  * @import { Connection } from "./protocol/socket.js"
@@ -28,7 +30,7 @@ import { Toast } from "./ui/toast.js";
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id), `list`
  * (shows the list of conversations), `images` (hosts whose images answers may show, separated by spaces) and `diagram`
  * (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its children
- * holds `words` (a Catalogue of gettext.js), `currency`, `undo` (seconds), `agents` (all agents of the site), `user` (id),
+ * holds `words` (a Catalogue of gettext.js), `currency`, `undo` and `renew` (seconds), `agents` (all agents of the site), `user` (id),
  * `guest` (true if they have no account), `may` (of permissions.js) and `limits` (of commands.js).
  */
 class NousChat extends HTMLElement {
@@ -65,6 +67,9 @@ class NousChat extends HTMLElement {
 
   /** @type {HTMLElement|undefined} only for guests */
   #guestBar;
+  #renewEvery = 0; // ms; 0 if the session's cookie is not renewed by requests
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  #renewing;
 
   // Only with the list.
   /** @type {Sidebar|undefined} */
@@ -91,10 +96,13 @@ class NousChat extends HTMLElement {
       const message = messageIn(location);
       this.#target = message ? [message, []] : null;
     }
+    // Only a response can renew the cookie of a sliding session; the socket renews what the server keeps of it.
+    if (this.#renewEvery) this.#renewing = setInterval(() => this.#api.renewToken().catch(() => {}), this.#renewEvery);
     this.#mount(this.getAttribute("conversation"));
   }
 
   disconnectedCallback() {
+    clearInterval(this.#renewing);
     this.removeEventListener("keydown", this.#pressed);
     removeEventListener("popstate", this.#navigated);
     document.removeEventListener("keydown", this.#pressedAnywhere);
@@ -119,6 +127,7 @@ class NousChat extends HTMLElement {
     if (setup.words) setLanguage(setup.words);
     if (setup.currency) setCurrency(setup.currency);
     if ("undo" in setup) setUndoSeconds(setup.undo);
+    this.#renewEvery = Math.min((setup.renew ?? 0) * 1000, LONGEST_TIMER);
     Object.assign(limits, setup.limits);
     Object.assign(may, setup.may);
     this.#user = setup.user ?? null;
