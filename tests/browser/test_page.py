@@ -36,7 +36,7 @@ from tests.support.upstream import text
 
 pytestmark = pytest.mark.browser
 
-OWN_SCRIPT = 71 * 1024
+OWN_SCRIPT = 72 * 1024
 """Largest size in bytes of the page's own modules as they are sent (compressed), lazily loaded ones included, vendored
 libraries not. docs/benchmarks.md says what has raised it.
 """
