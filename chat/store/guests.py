@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db.models import Model, ProtectedError, QuerySet, RestrictedError
+from django.db.models import Exists, Model, OuterRef, ProtectedError, QuerySet, RestrictedError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -128,8 +128,10 @@ def erase_guests(most: int) -> int:
     Returns how many.
     """
     until = timezone.now() - _lifetime()
-    recent = Participant.objects.filter(conversation__updated_at__gte=until, conversation__deleted_at=None)
-    expired = Guest.objects.filter(created_at__lt=until).exclude(user__in=recent.values("user"))
+    recent = Participant.objects.filter(
+        user=OuterRef("user"), conversation__updated_at__gte=until, conversation__deleted_at=None
+    )
+    expired = Guest.objects.filter(~Exists(recent), created_at__lt=until)
     erased = 0
     for guest in expired.select_related("user")[:most]:
         with skip_if_locked("Guest", guest.pk), unit_of_work():
@@ -140,9 +142,8 @@ def erase_guests(most: int) -> int:
 
 def _erase(guest: Guest) -> None:
     user: Model = guest.user
-    alone = Conversation.objects.filter(participants__user=guest.pk).exclude(
-        pk__in=Participant.objects.exclude(user=guest.pk).values("conversation")
-    )
+    others = Participant.objects.filter(conversation=OuterRef("pk")).exclude(user=guest.pk)
+    alone = Conversation.objects.filter(~Exists(others), participants__user=guest.pk)
     if user.is_active and not is_guest(user):  # type: ignore[attr-defined]  # the site has made an account of it
         guest.delete()
         return

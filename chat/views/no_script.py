@@ -88,11 +88,12 @@ def _begin(request: HttpRequest) -> UUID | HttpResponse:
         return redirect("nous_chat:home")
     try:
         store.check_text(text)
-        if visitor is None:
-            ratelimit.check_new_guest(address)
-            return visitors.begin_guest(request)
-        ratelimit.check(ratelimit.client_of(visitor, address))
-        return store.find_guest_conversation(visitor.pk) or redirect("nous_chat:home")
+        if visitor is not None:
+            ratelimit.check(ratelimit.client_of(visitor, address))
+            if conversation_id := store.find_guest_conversation(visitor.pk):
+                return conversation_id
+        ratelimit.check_new_guest(address)
+        return visitors.begin_guest(request)
     except Refused as refused:
         if refused.code == ErrorCode.RATE_LIMITED:
             return rate_limited_response(request, refused.retry_after)

@@ -18,7 +18,7 @@ from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
-from .guests import guests_allowed
+from .guests import guests_allowed, welcome
 from .rate_limit import rate_limited
 
 
@@ -31,8 +31,8 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     user = visitor_of(request)
     if conversation_id is None and is_guest(user):
         conversation_id = store.find_guest_conversation(user.pk)
-        if conversation_id is not None:
-            return redirect("nous_chat:conversation", conversation_id)
+        # Without: staff have deleted it, and the guest begins again.
+        return welcome(request) if conversation_id is None else redirect("nous_chat:conversation", conversation_id)
     return render_page(request, conversation_id)
 
 

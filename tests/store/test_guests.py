@@ -70,6 +70,16 @@ def test_a_guest_has_one_conversation_and_is_anonymous_to_the_rest_of_the_site(c
     assert client.delete(f"{at}participants/{mine}/").status_code == 403
 
 
+def test_a_guest_whose_conversation_is_deleted_begins_again(client: Client) -> None:
+    visit(client)
+    assert visit(client, "More")["Location"] == client.get("/chat/")["Location"]
+    first = Conversation.objects.get()
+    Conversation.objects.update(deleted_at=timezone.now())
+    assert "without an account" in client.get("/chat/").content.decode()
+    assert visit(client, "Again").status_code == 302
+    assert client.get("/chat/")["Location"] != f"/chat/{first.pk}/"
+
+
 def test_only_so_many_guests_begin_at_an_address_and_on_the_site(client: Client) -> None:
     answers = [visit(Client(), REMOTE_ADDR=f"2001:db8::{number}").status_code for number in range(4)]
     assert answers == [302, 302, 429, 429], "addresses of one network are one"
