@@ -95,7 +95,11 @@ if redis_urls := words("REDIS_URL"):
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             "CONFIG": {
-                "hosts": [{"address": url, "socket_timeout": 5, "socket_connect_timeout": 3} for url in redis_urls],
+                # Protocol 3 is redis-py's default, and makes it format every message that arrives for a debug log.
+                "hosts": [
+                    {"address": url, "protocol": 2, "socket_timeout": 5, "socket_connect_timeout": 3}
+                    for url in redis_urls
+                ],
                 "prefix": os.environ.get("REDIS_PREFIX", "nous"),
             },
         }

@@ -21,7 +21,7 @@ from .base import Closed, Socket
 from .flow_control import LIMIT, FlowControl
 from .typing_indicator import TypingIndicator
 
-SNAPSHOT_SPREAD = 4.0
+SNAPSHOT_SPREAD = 20.0
 """Seconds over which readers who acknowledge nothing get their snapshot: all may be behind at the same moment."""
 
 
