@@ -111,6 +111,18 @@ def test_compose_mounts_files_that_exist_and_its_nginx_finds_the_processes() -> 
             assert (folder / f"{env_file}.example").exists()
 
 
+def test_sockets_get_the_headers_of_other_requests() -> None:
+    """nginx inherits `proxy_set_header` only where a location sets none itself. Without the address of the visitor, the
+    sockets of all guests of the site would share one rate limit.
+    """
+    outer, *locations = (DEPLOY / "nginx" / "chat.conf").read_text("utf-8").split("    location ")
+    shared = re.findall(r"proxy_set_header (.*);", outer)
+    assert len(shared) == 3
+    for location in locations:
+        headers = re.findall(r"proxy_set_header (.*);", location)
+        assert not headers or set(shared) < set(headers)
+
+
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_kustomize_puts_the_manifests_together() -> None:
     made = subprocess.run(["kubectl", "kustomize", DEPLOY / "kubernetes"], capture_output=True, text=True, check=True)

@@ -207,6 +207,9 @@ def test_wsgi_serves_the_pages_and_daphne_what_stays_open(
                 assert (await socket.hear("run.finished", 2))["message"]["text"] == text(5)
                 assert [said for _, said in socket.transcript] == ["Hello", text(5), "By a form", text(5)]
                 await heard(lines, "run.finished")
+                for address in ("v1/chat/completions", "ai-sdk/helper", "ag-ui/helper"):
+                    refused = await ada.http.post(f"/chat/{address}", json={}, headers=ada.csrf)
+                    assert refused.status_code == 400, "from daphne; WSGI would say 501"
                 pages.kill()
                 assert (await ada.http.get(page)).status_code == 502
                 await socket.say("Still here?")
