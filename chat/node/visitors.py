@@ -4,13 +4,9 @@ Django's `request.user` stays anonymous for a guest: the rest of the site knows 
 """
 
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest
-from django.shortcuts import resolve_url
 
 from .. import store
 from ..models import Guest
@@ -30,11 +26,6 @@ def find_visitor(request: HttpRequest) -> Any | None:
 def visitor_of(request: HttpRequest) -> Any:
     """The same; without anybody, Django's anonymous user."""
     return find_visitor(request) or request.user
-
-
-def sign_in_url(request: HttpRequest) -> str:
-    """The page to sign in, which leads back to this one."""
-    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}"
 
 
 def begin_guest(request: HttpRequest) -> UUID:

@@ -13,7 +13,6 @@ from django.shortcuts import render
 
 from ..conf import conf
 from ..node import visitors
-from ..node.visitors import sign_in_url
 
 
 def guests_allowed(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,6 +41,11 @@ def _ask_to_sign_in(request: HttpRequest, kwargs: dict[str, Any]) -> HttpRespons
     if conf.GUESTS is not None and not kwargs:
         return welcome(request)
     return redirect_to_login(request.get_full_path())
+
+
+def sign_in_url(request: HttpRequest) -> str:
+    """The page to sign in, which leads back to this one."""
+    return redirect_to_login(request.get_full_path()).url
 
 
 def welcome(request: HttpRequest, problem: str = "", draft: str = "", status: int = 200) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import cache_control, never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from .. import ratelimit, store
 from ..actions import conversations as conversation_actions
@@ -58,23 +58,30 @@ async def create_conversation(request: HttpRequest) -> HttpResponse:
     return redirect(created.url)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @outside_transaction
 @guests_allowed
 @rate_limited
 async def post_message(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    """The form of a conversation. Leads to the address in `next`, or to the conversation."""
+    """The form of a conversation. Leads to the address in `next`, or to the conversation.
+
+    GET leads to the conversation: the sign-in page returns users here whose form came too late, or was refused.
+    """
+    if request.method == "GET":
+        return redirect("nous_chat:conversation", conversation_id)
     return await post(request, visitor_of(request), conversation_id)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @never_cache
 @outside_transaction
 @login_not_required
 async def begin_as_guest(request: HttpRequest) -> HttpResponse:
     """The form for visitors without an account. Makes the visitor a guest, and posts their first message. Leads to the
-    conversation.
+    conversation. GET leads to the chat: the sign-in page returns visitors here whose form was refused.
     """
+    if request.method == "GET":
+        return redirect("nous_chat:home")
     conversation_id = await sync_to_async(_begin)(request)
     if isinstance(conversation_id, HttpResponse):
         return conversation_id

@@ -13,12 +13,12 @@ from msgspec import Struct
 from .. import addresses, i18n, store
 from ..actions import rooms
 from ..conf import conf
-from ..node.visitors import sign_in_url, visitor_of
+from ..node.visitors import visitor_of
 from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
-from .guests import guests_allowed, welcome
+from .guests import guests_allowed, sign_in_url, welcome
 from .rate_limit import rate_limited
 
 

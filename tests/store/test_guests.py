@@ -89,6 +89,19 @@ def test_only_so_many_guests_begin_at_an_address_and_on_the_site(client: Client)
     assert Guest.objects.count() == 3
 
 
+def test_signing_in_leads_back_from_a_form_that_was_refused(client: Client, people: Any) -> None:
+    room = visit(client)["Location"]
+    stranger = Client()
+    for browser, refused, page in (
+        (client, client.post(f"{room}say/", {"text": " "}), room),
+        (stranger, visit(stranger, " "), "/chat/"),
+    ):
+        sign_in = refused.context["sign_in"]
+        assert sign_in == f"/accounts/login/?next={refused.request['PATH_INFO']}"
+        browser.force_login(people["ada"])
+        assert browser.get(sign_in.partition("=")[2])["Location"] == page
+
+
 def test_a_guest_can_send_so_many_messages_and_spend_so_much(guest: Any) -> None:
     user, room = guest[0], Conversation.objects.get(pk=guest[1])
     for text in ("one", "two"):

@@ -40,9 +40,11 @@ home                     GET     login     200      200    200    200   200     
 home                     HEAD    login     200      200    200    200   200     200     login       200
 conversation             GET     login     404      200    200    200   404     404     login       404
 conversation             HEAD    login     404      200    200    200   404     404     login       404
+say                      GET     login     302      302    302    302   302     302     login       302
 say                      POST    login     404      403    302+   302+  404     404     login       404
 plain                    GET     login     200      200    200    200   200     200     login       200
 begin                    POST    login     302+     302+   302+   302+  302+    302+    login       302+
+guest                    GET     302       302      302    302    302   302     302     302         302
 guest                    POST    302       302      302    302    302   302     302     302         302
 join                     GET     login     200      200    200    200   403     404     login       200
 join                     HEAD    login     200      200    200    200   403     404     login       200
