@@ -30,7 +30,11 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("addresses", ("addresses",), "where browsers find pages and sockets"),
     ("settings", ("conf", "i18n", "times"), "the site's settings, languages, and time zone"),
     ("search", ("fulltext",), "the words that the search index holds"),
-    ("tools", ("graphemes", "logs", "metrics", "signals", "turns"), "helpers that know nothing of the chat"),
+    (
+        "tools",
+        ("changesets", "graphemes", "logs", "metrics", "signals", "turns"),
+        "helpers that know nothing of the chat",
+    ),
     ("engine", ("engine",), "agents and providers; knows no Django"),
 )
 """The layers of `chat`, top to bottom: name, modules and packages, purpose. Each imports only from layers below it.
