@@ -59,6 +59,8 @@ async def ask(
     launcher = NO_SOCKET if chat is None else ""
     caller = Caller(here, user.pk, uuid4(), launcher, _ignore)
     caller.require_running_node()
+    if history:  # before the hook checks it: a guest could have the site's moderation called hundreds of times
+        await executor.run_request(store.check_can_create, user)
     turns = [
         store.Turn(turn.role, await hooks.acheck_message(user.pk, caller.conversation_id, turn.text))
         for turn in history

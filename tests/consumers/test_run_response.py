@@ -309,6 +309,22 @@ def test_the_hook_checks_the_history(scenario: Scenario, people: Any, model: Any
     assert not Conversation.objects.get().listed
 
 
+class NoConversations(Permissions):
+    def can_create(self, user: Any) -> bool:
+        return False
+
+
+def test_the_hook_gets_no_history_of_users_who_may_not_ask(scenario: Scenario, people: Any, model: Any) -> None:
+    model("words@n=1", BEFORE_MODEL=f"{__name__}.check", PERMISSIONS=f"{__name__}.NoConversations")
+
+    async def talk() -> None:
+        with pytest.raises(Refused) as caught:
+            await completions.ask(people["ada"], "assistant", [Turn("user", "forbidden")], "Hello")
+        assert caught.value.code == ErrorCode.FORBIDDEN
+
+    scenario(talk)
+
+
 def test_a_question_that_is_refused_leaves_no_conversation(scenario: Scenario, people: Any, model: Any) -> None:
     model("words@n=1", PERMISSIONS=f"{__name__}.NoAgents")
 
