@@ -84,7 +84,7 @@ def hand_over_guest(key: str, user: Any) -> list[UUID]:
     """
     users = get_user_model()
     guest = users._default_manager.filter(pk=users._meta.pk.to_python(key)).first()
-    if guest is None or not is_guest(guest):
+    if guest is None or not is_guest(guest) or not guest.is_active:
         return []
     inside = Participant.objects.filter(user=guest.pk, conversation__deleted_at=None)
     conversations = sorted(inside.values_list("conversation", flat=True))
@@ -103,7 +103,6 @@ def hand_over_guest(key: str, user: Any) -> list[UUID]:
             rows = rows.exclude(conversation__in=others)  # what the account has already
         rows.update(**{field: user})
     guest.is_active = False
-    guest.set_unusable_password()
     guest.save()
     Guest.objects.filter(pk=guest.pk).update(created_at=timezone.now() - _lifetime() + HANDED_OVER_AFTER)
     return conversations
@@ -144,7 +143,7 @@ def _erase(guest: Guest) -> None:
     user: Model = guest.user
     others = Participant.objects.filter(conversation=OuterRef("pk")).exclude(user=guest.pk)
     alone = Conversation.objects.filter(~Exists(others), participants__user=guest.pk)
-    if user.is_active and not is_guest(user):  # type: ignore[attr-defined]  # the site has made an account of it
+    if not is_guest(user):  # the site has made an account of it
         guest.delete()
         return
     for pk in sorted(alone.values_list("pk", flat=True)):

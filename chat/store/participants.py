@@ -150,14 +150,15 @@ def remove_participant(user_id: Any, conversation_id: UUID, participant_id: int)
 
 
 def ensure_owner(conversation_id: UUID) -> None:
-    """If the owner is gone because their account was deleted, make the longest-standing participant the owner. Rooms of
-    objects have none: the site's rule decides what the owner of a conversation would.
+    """If the owner is gone because their account was deleted, make the longest-standing participant the owner, but no
+    guest. Rooms of objects have none: the site's rule decides what the owner of a conversation would.
     """
     rows = Participant.objects.filter(conversation=conversation_id, conversation__content_type=None)
     if rows.filter(role=OWNER).exists():
         return
     members_first = Case(When(role=MEMBER, then=Value(0)), default=Value(1))
-    heir = rows.order_by(members_first, "joined_at", "pk").first()
+    in_line = rows.select_related("user").order_by(members_first, "joined_at", "pk")
+    heir = next((row for row in in_line if not is_guest(row.user)), None)
     if heir is not None:
         heir.role = OWNER
         heir.save(update_fields=["role"])

@@ -137,6 +137,12 @@ def test_nobody_can_add_a_guest_to_a_conversation(guest: Any, people: Any, room:
     refused("No user", store.add_participant, people["ada"].pk, room.pk, guest[0].get_username(), "member")
 
 
+def test_a_guest_never_becomes_the_owner(guest: Any, people: Any) -> None:
+    helper = Participant.objects.create(conversation_id=guest[1], user=people["ada"])  # by the site's code
+    helper.delete()
+    assert list(Participant.objects.values_list("user", "role")) == [(guest[0].pk, "member")]
+
+
 def test_the_account_gets_the_conversation_when_the_guest_signs_in(client: Client, people: Any) -> None:
     visit(client)
     user = Guest.objects.get().user
@@ -151,7 +157,8 @@ def test_the_account_gets_the_conversation_when_the_guest_signs_in(client: Clien
     assert Spending.objects.get(tokens=7).user == people["ada"]
     assert client.get(f"/chat/{room.pk}/").status_code == 200
     user.refresh_from_db()
-    assert (user.is_active, is_guest(user), Guest.KEY in client.session) == (False, False, False)
+    assert (user.is_active, policy().name(user), Guest.KEY in client.session) == (False, "Guest", False)
+    assert not store.hand_over_guest(str(user.pk), people["bob"])
 
 
 def test_retention_erases_guests_with_their_conversations(guest: Any, people: Any) -> None:
@@ -180,6 +187,7 @@ def test_guests_are_nobody_when_the_site_lets_them_chat_no_more(client: Client, 
 def test_a_row_that_became_an_account_is_not_erased(guest: Any) -> None:
     user, room = guest
     user.set_password("x")
+    user.is_active = False  # staff may still look into what they did
     user.save()
     Guest.objects.update(created_at=timezone.now() - timedelta(days=9))
     Conversation.objects.update(updated_at=timezone.now() - timedelta(days=9))
