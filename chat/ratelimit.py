@@ -110,10 +110,7 @@ class TypingBucket(Bucket):
 
 
 class GuestBucket(Bucket):
-    """The bucket of an address: how many guests begin there."""
-
-    max_debt = 1.0
-    """Those who try again and again wait no longer."""
+    """The bucket of an address: how many guests can begin there in an hour (`GuestConf.per_address`)."""
 
     @property
     def rate(self) -> float:
@@ -123,12 +120,17 @@ class GuestBucket(Bucket):
     def burst(self) -> float:
         return 0.0 if conf.GUESTS is None else conf.GUESTS.per_address
 
+    def take(self, now: float, cost: float = 1.0) -> float:
+        """The same, but a refused attempt takes nothing: it would make everybody else at the address wait longer."""
+        super().take(now, 0.0)
+        return (cost - self._tokens) / self.rate if self._tokens < cost else super().take(now, cost)
+
 
 B = TypeVar("B", bound=Bucket)
 
 
 class Buckets(Generic[B]):
-    """Buckets by the primary key of a user, or of a conversation. Thread-safe.
+    """Buckets by the primary key of a user (or by `client_of`), of a conversation, or by an address. Thread-safe.
 
     They outlive sockets and requests, or closing one would be a way to a full bucket. Nothing tells when a user is
     gone, so this keeps the MAX_KEPT that were asked for last.
@@ -165,8 +167,8 @@ _guests = Buckets(GuestBucket)
 
 
 def client_of(user: Any, address: str) -> Hashable:
-    """Whose bucket a user takes tokens from: their own, except that all guests of an address have one together. Who
-    begins as ten guests gets no more than one user.
+    """Whose bucket a user takes tokens from: their own, except that all guests of an address share one, so that a
+    visitor who begins as ten guests gets no more than one user.
     """
     return ("guests", _network_of(address)) if is_guest(user) else user.pk
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from chat import ratelimit, store
 from chat.models import Conversation, Guest, Message, Participant, Run, Spending
-from chat.permissions import is_guest, policy
+from chat.permissions import policy
 from chat.protocol.errors import Refused
 
 from ..support.store_helpers import begin, end
@@ -89,6 +89,13 @@ def test_only_so_many_guests_begin_at_an_address_and_on_the_site(client: Client)
     assert Guest.objects.count() == 3
 
 
+def test_trying_again_and_again_keeps_nobody_else_at_the_address_out() -> None:
+    bucket = ratelimit.GuestBucket()
+    assert [bucket.take(0.0) for _ in range(3)] == [0, 0, 1800]
+    assert all(bucket.take(float(now)) for now in range(60, 1800, 60))
+    assert not bucket.take(1801.0)
+
+
 def test_signing_in_leads_back_from_a_form_that_was_refused(client: Client, people: Any) -> None:
     room = visit(client)["Location"]
     stranger = Client()
@@ -157,7 +164,7 @@ def test_the_account_gets_the_conversation_when_the_guest_signs_in(client: Clien
     assert Spending.objects.get(tokens=7).user == people["ada"]
     assert client.get(f"/chat/{room.pk}/").status_code == 200
     user.refresh_from_db()
-    assert (user.is_active, policy().name(user), Guest.KEY in client.session) == (False, "Guest", False)
+    assert (user.is_active, policy().name(user), Guest.SESSION_KEY in client.session) == (False, "Guest", False)
     assert not store.hand_over_guest(str(user.pk), people["bob"])
 
 
