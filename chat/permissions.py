@@ -123,7 +123,7 @@ def picture_of(user: Any) -> str:
 
 def is_guest(user: Any | None) -> bool:
     """Whether a user is a visitor without an account (`GUESTS`). Needs no query."""
-    return str(getattr(user, "password", "")).startswith(Guest.PASSWORD)
+    return str(getattr(user, "password", "")).startswith(Guest.PASSWORD_PREFIX)
 
 
 def _is_owner_or_staff(participant: Participant) -> bool:

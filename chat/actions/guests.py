@@ -16,7 +16,7 @@ def hand_over(session: Any, user: Any) -> None:
     """Give the user what belongs to the guest of their session, if it has one. A failure is logged: it must not keep
     anybody from signing in. The session then still names the guest, for the next time.
     """
-    key = None if session is None else session.get(Guest.KEY)
+    key = None if session is None else session.get(Guest.SESSION_KEY)
     if not key:
         return
     try:
@@ -24,6 +24,6 @@ def hand_over(session: Any, user: Any) -> None:
     except Exception:
         logger.exception("The conversation of a guest could not be handed over")
         return
-    del session[Guest.KEY]
+    del session[Guest.SESSION_KEY]
     for conversation_id in handed_over:
         after_commit(partial(inbox.announce_to, [user.pk], conversation_id))

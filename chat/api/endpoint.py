@@ -60,10 +60,10 @@ def endpoint(
     """Decorator of an asynchronous view for users with a session or a token, and for guests. If it raises Refused, that
     becomes a JSON response.
 
-    The view gets `request.user` loaded, and finishes even if the client goes: it may have written something.
-    `count` counts the request by the user's primary key (`ratelimit.client_of`), and raises Refused if there were too
-    many. `refuse` makes the
-    response of a Refused. `scopes` are what a token needs; without, what the request's method says.
+    The view gets `request.user` loaded, here also that of a guest, and finishes even if the client goes: it may have
+    written something. `count` counts the request by its client (`ratelimit.client_of`), and raises Refused if there
+    were too many. `refuse` makes the response of a Refused. `scopes` are what a token needs; without, what the
+    request's method says.
     """
 
     def decorate(view: View) -> View:

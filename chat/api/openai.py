@@ -40,7 +40,7 @@ async def responses(request: HttpRequest) -> Answer | HttpResponse:
     try:
         asked = await ask(request, given.model, question, after=previous)
     except Refused as refused:
-        if refused.code != ErrorCode.NOT_FOUND or given.model not in conf.AGENTS:
+        if refused.code != ErrorCode.NOT_FOUND or previous is None or given.model not in conf.AGENTS:
             raise
         message = f"There is no answer {given.previous_response_id!r} of yours."
         return json_response(400, openai.ErrorBody.of(400, "previous_response_not_found", message))

@@ -59,4 +59,4 @@ async def _find_user(scope: dict[str, Any]) -> tuple[Any, str | None]:
 
 
 def _find_guest(session: Any) -> Any:
-    return store.find_guest(session.get(Guest.KEY))
+    return store.find_guest(session.get(Guest.SESSION_KEY))

@@ -7,14 +7,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Guest(models.Model):
-    """Says that a row of the site's user model stands for a guest, until retention erases both.
+    """Marks a row of the site's user model as a guest's, until retention erases both.
 
-    The session of the visitor names the row under `KEY`. Nobody can sign in to it: its password begins with `PASSWORD`,
-    which is unusable (`django.contrib.auth.hashers.UNUSABLE_PASSWORD_PREFIX`), and which no user can choose.
+    The visitor's session names the row under `SESSION_KEY`. Nobody can sign in to it: its password begins with
+    `PASSWORD_PREFIX`, which is unusable (`django.contrib.auth.hashers.UNUSABLE_PASSWORD_PREFIX`), and which no user can
+    choose.
     """
 
-    KEY = "nous_chat_guest"
-    PASSWORD = "!nous-chat-guest-"  # noqa: S105  not a password, but what stands in the place of one
+    SESSION_KEY = "nous_chat_guest"
+    PASSWORD_PREFIX = "!nous-chat-guest-"  # noqa: S105  not a password, but what stands in the place of one
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("user"), primary_key=True, related_name="nous_guest"

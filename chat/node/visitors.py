@@ -1,6 +1,7 @@
 """Who a request is from: the user who is signed in, or the guest whom its session names (`GUESTS`).
 
-Django's `request.user` stays anonymous for a guest: the rest of the site knows nothing of them.
+Django's `request.user` stays anonymous for a guest, except in the chat's own endpoints: the rest of the site knows
+nothing of them.
 """
 
 from typing import Any
@@ -13,28 +14,28 @@ from ..models import Guest
 
 
 def find_visitor(request: HttpRequest) -> Any | None:
-    """The row of the user, or of the guest. None if there is nobody. Looked up once for a request."""
+    """The row of the user, or of the guest. None if there is neither. Looked up once for a request."""
     if request.user.is_authenticated:
         return request.user
     if not hasattr(request, "_nous_chat_guest"):
         session = getattr(request, "session", None)
-        guest = None if session is None else store.find_guest(session.get(Guest.KEY))
+        guest = None if session is None else store.find_guest(session.get(Guest.SESSION_KEY))
         request._nous_chat_guest = guest  # type: ignore[attr-defined]
     return request._nous_chat_guest  # type: ignore[attr-defined]
 
 
 def visitor_of(request: HttpRequest) -> Any:
-    """The same; without anybody, Django's anonymous user."""
+    """The same, or Django's anonymous user."""
     return find_visitor(request) or request.user
 
 
 def begin_guest(request: HttpRequest) -> UUID:
     """Make the visitor a guest. Returns the id of their conversation. Raises Refused.
 
-    The session gets a new key, as when somebody signs in: its old one may be known to who planted it.
+    The session gets a new key, as at a sign-in: somebody else may have planted the old one.
     """
     guest, conversation_id = store.begin_guest()
-    request.session[Guest.KEY] = guest._meta.pk.value_to_string(guest)
+    request.session[Guest.SESSION_KEY] = guest._meta.pk.value_to_string(guest)
     request.session.cycle_key()
     request._nous_chat_guest = guest  # type: ignore[attr-defined]
     return conversation_id

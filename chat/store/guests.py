@@ -25,7 +25,7 @@ from ..protocol.errors import ErrorCode, Refused
 from .base import lock_conversation
 from .unit_of_work import skip_if_locked, unit_of_work
 
-HANDED_OVER_AFTER = timedelta(hours=1)
+HANDED_OVER_LIFETIME = timedelta(hours=1)
 """How long the row of a guest stays after its conversation was handed over, because an answer may still name it."""
 
 
@@ -37,7 +37,7 @@ def begin_guest() -> tuple[Any, UUID]:
     if conf.GUESTS is None or Guest.objects.count() >= conf.GUESTS.most:
         raise Refused(ErrorCode.FORBIDDEN, _("There are too many guests right now. Sign in to chat."))
     user = policy().new_guest()
-    user.password = Guest.PASSWORD + secrets.token_hex(16)
+    user.password = Guest.PASSWORD_PREFIX + secrets.token_hex(16)
     user.save()
     Guest.objects.create(user=user)
     conversation = Conversation.objects.create(agent=agents.default_slug())
@@ -46,7 +46,7 @@ def begin_guest() -> tuple[Any, UUID]:
 
 
 def find_guest(key: str | None) -> Any | None:
-    """The row of the guest that a session names (`Guest.KEY`). None if there is none, or the site lets none chat."""
+    """The row of the guest that a session names (`Guest.SESSION_KEY`). None if there is none, or GUESTS is off."""
     if not key or conf.GUESTS is None:
         return None
     users = get_user_model()
@@ -78,9 +78,9 @@ def check_guest(user: Any) -> None:
 
 @unit_of_work()
 def hand_over_guest(key: str, user: Any) -> list[UUID]:
-    """A guest has signed in as `user`, who gets all that was the guest's. Returns the ids of the conversations.
+    """Give `user`, as whom a guest has signed in, all that was the guest's. Returns the ids of the conversations.
 
-    The guest's row can do nothing any more, and is erased soon.
+    The guest's row is inactive from then on, and is erased soon.
     """
     users = get_user_model()
     guest = users._default_manager.filter(pk=users._meta.pk.to_python(key)).first()
@@ -104,7 +104,7 @@ def hand_over_guest(key: str, user: Any) -> list[UUID]:
         rows.update(**{field: user})
     guest.is_active = False
     guest.save()
-    Guest.objects.filter(pk=guest.pk).update(created_at=timezone.now() - _lifetime() + HANDED_OVER_AFTER)
+    Guest.objects.filter(pk=guest.pk).update(created_at=timezone.now() - _lifetime() + HANDED_OVER_LIFETIME)
     return conversations
 
 

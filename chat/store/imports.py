@@ -21,11 +21,11 @@ from .unit_of_work import unit_of_work
 def import_conversation(
     user: Any, conversation_id: UUID, agent: str, title: str, turns: Sequence[Turn], after: UUID | None = None
 ) -> int:
-    """Create a conversation of this user with an agent (a slug), in no list, that begins with these messages. They are
-    not searched, as it is not. It is erased after COMPLETION_SECONDS. The title is made from a text. Raises Refused.
+    """Create a conversation of this user with an agent (a slug) that begins with these messages. It is in no list or
+    search result, and is erased after COMPLETION_SECONDS. Its title is made from the text `title`. Raises Refused.
 
-    `after` is a run: before the messages comes a copy of what its conversation shows up to its answer. Returns how many
-    messages were copied. An answer has a run, which says whose message it is, as those that the site posts.
+    `after` is a run: a copy of what its conversation shows up to its answer precedes the messages. Returns how many
+    messages were copied. Each imported answer gets a completed run, which names its agent.
     """
     check_can_create(user)
     now, lifetime = timezone.now(), conf.COMPLETION_SECONDS

@@ -45,7 +45,7 @@ def find_users(session_keys: Sequence[str]) -> list[Any]:
 def is_valid(session: Any, user: Any) -> bool:
     """Whether the user has the same password as when they signed in to this session, or is its guest."""
     if is_guest(user):
-        return SESSION_KEY not in session and session.get(Guest.KEY) == user._meta.pk.value_to_string(user)
+        return SESSION_KEY not in session and session.get(Guest.SESSION_KEY) == user._meta.pk.value_to_string(user)
     if not hasattr(user, "get_session_auth_hash"):
         return True
     stored = session.get(HASH_SESSION_KEY) or ""
@@ -89,7 +89,7 @@ def _read_claim(session: Any) -> Claim | None:
     try:
         backend, user_id = session[BACKEND_SESSION_KEY], session[SESSION_KEY]
     except KeyError:
-        guest = session.get(Guest.KEY)
+        guest = session.get(Guest.SESSION_KEY)
         return None if guest is None or conf.GUESTS is None else (GUEST, get_user_model()._meta.pk.to_python(guest))
     if backend not in settings.AUTHENTICATION_BACKENDS:
         return None

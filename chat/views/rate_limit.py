@@ -19,11 +19,10 @@ from ..store import executor
 
 def rate_limited(view: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator of a view for signed-in users and guests, synchronous or asynchronous. Goes below `login_required` or
-    `guests_allowed`. Users who may
-    not use the chat get 403.
+    `guests_allowed`. Users who may not use the chat get 403.
 
-    An asynchronous one begins without the database connection that its thread needed to find the user, because it waits
-    for other work; its `visitor_of(request)` is loaded.
+    An asynchronous view begins without the database connection that its thread needed to find the user, because it
+    waits for other work; its `visitor_of(request)` is loaded.
     """
 
     @functools.wraps(view)
