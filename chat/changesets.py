@@ -45,7 +45,7 @@ class ChangeSet:
         end = 0
         for start, stop, text in replacements:
             if not end <= start <= stop <= length:
-                raise InvalidChange(f"The replacement of {start} to {stop} overlaps another, or is beyond the text.")
+                raise InvalidChange(f"The replacement of {start} to {stop} overlaps another, or is beyond the text")
             sections += [(start - end, None), (stop - start, text)]
             end = stop
         return cls.of([*sections, (length - end, None)])
@@ -54,7 +54,7 @@ class ChangeSet:
     def parse(cls, given: object) -> "ChangeSet":
         """A change set from JSON. Raises InvalidChange for anything that is none."""
         if not isinstance(given, list):
-            raise InvalidChange("`changes` must be a list of sections.")
+            raise InvalidChange("`changes` must be a list of sections")
         return cls.of(map(_parse_section, given))
 
     def to_json(self) -> list[int | list[int | str]]:
@@ -83,14 +83,14 @@ class ChangeSet:
         wide = b"" if text.isascii() else text.encode("utf-16-le")
         length = len(wide) // 2 or len(text)
         if self.length != length:
-            raise InvalidChange(f"`changes` is for a text of {self.length} units, and this one has {length}.")
+            raise InvalidChange(f"`changes` is for a text of {self.length} units, and this one has {length}")
         if length == len(text):  # every character is one unit
             return "".join(self._pieces(text))
         made: list[bytes] = []
         start = 0
         for count, inserted in self.sections:
             if start < length and wide[2 * start + 1] & 0xFC == 0xDC:  # the second half of a pair
-                raise InvalidChange("`changes` cuts a character in half: its lengths must count UTF-16 units.")
+                raise InvalidChange("`changes` cuts a character in half: its lengths must count UTF-16 units")
             end = start + count
             made.append(wide[2 * start : 2 * end] if inserted is None else inserted.encode("utf-16-le"))
             start = end
@@ -109,7 +109,7 @@ class ChangeSet:
         this text first. Raises InvalidChange if the two are for texts of different lengths.
         """
         if self.length != other.length:
-            raise InvalidChange("The two change sets are for texts of different lengths.")
+            raise InvalidChange("The two change sets are for texts of different lengths")
         mapped = _Builder()
         a, b = _Cursor(self.sections), _Cursor(other.sections)
         inserted = -1  # the section of `a` whose text was added already, although not all of its deletion is
@@ -164,7 +164,7 @@ def units(text: str) -> int:
 def _parse_section(given: object) -> Section:
     count, lines = (given[0], given[1:]) if isinstance(given, list) and given else (given, None)
     if type(count) is not int or count < 0:
-        raise InvalidChange("A section must be a length, or a list of a length and lines.")
+        raise InvalidChange("A section must be a length, or a list of a length and lines")
     if lines is None:
         return count, None
     text = "\n".join(map(_parse_line, lines))
@@ -173,11 +173,11 @@ def _parse_section(given: object) -> Section:
 
 def _parse_line(given: object) -> str:
     if not isinstance(given, str):
-        raise InvalidChange("After its length, a section must have only lines.")
+        raise InvalidChange("After its length, a section must have only lines")
     if "\n" in given or "\r" in given:
-        raise InvalidChange("A line must not contain a line break.")
+        raise InvalidChange("A line must not contain a line break")
     if "\x00" in given or not _is_valid(given):
-        raise InvalidChange("A line must not contain NUL or half a character.")
+        raise InvalidChange("A line must not contain NUL or half a character")
     return given
 
 

@@ -179,6 +179,15 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     MAX_MESSAGE_CHARS: int = 32_000
     """The longest message a user may post, in characters."""
 
+    MAX_DOCUMENTS: int = 100
+    """How many documents a conversation may have."""
+
+    MAX_DOCUMENT_CHARS: int = 500_000
+    """The longest text of a document, in characters."""
+
+    MAX_DOCUMENT_UPDATES: int = 100_000
+    """How many changes a document may have in its log."""
+
     MAX_PARTICIPANTS: int = 500
     """How many participants a conversation may have."""
 

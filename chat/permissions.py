@@ -58,7 +58,7 @@ class Permissions:
         return conversations
 
     def can_post(self, participant: Participant) -> bool:
-        """Write, edit and restore messages, choose alternatives, and fork."""
+        """Write, edit and restore messages, choose alternatives, fork, create and change documents."""
         return participant.role in (Participant.Role.OWNER, Participant.Role.MEMBER)
 
     def can_ask_agent(self, participant: Participant, agent: str) -> bool:

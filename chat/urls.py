@@ -7,6 +7,7 @@ from .api import (
     ai_sdk,
     attachments,
     conversations,
+    documents,
     invitations,
     messages,
     openai,
@@ -89,5 +90,13 @@ urlpatterns = [
     path("api/conversations/<uuid:conversation_id>/runs/", runs.runs, name="api-runs"),
     path("api/conversations/<uuid:conversation_id>/runs/<uuid:run_id>/stop/", runs.stop, name="api-run-stop"),
     path("api/conversations/<uuid:conversation_id>/calls/<uuid:call_id>/decide/", runs.decide, name="api-decide"),
+    path("api/conversations/<uuid:conversation_id>/documents/", documents.documents, name="api-documents"),
+    path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/push/",
+        documents.push,
+        name="api-document-push",
+    ),
+    path("api/documents/<uuid:document_id>/", documents.document, name="api-document"),
+    path("api/documents/<uuid:document_id>/updates/", documents.updates, name="api-document-updates"),
     path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),
 ]

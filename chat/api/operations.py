@@ -7,7 +7,7 @@ from msgspec import Struct
 from .. import store
 from ..protocol import commands, objects
 from ..protocol.adapters import ag_ui, ai_sdk, completions, openai, responses
-from . import conversations, invitations, messages, participants
+from . import conversations, documents, invitations, messages, participants
 from .command import Acknowledged, Refusal
 
 
@@ -59,6 +59,9 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "api-message-choose": ("conversation_id", "message_id"),
     "api-edits": ("conversation_id", "message_id"),
     "api-run-stop": ("conversation_id", "run_id"),
+    "api-document-push": ("conversation_id", "document_id"),
+    "api-document": ("document_id",),
+    "api-document-updates": ("document_id",),
     "api-decide": ("conversation_id", "call_id"),
 }
 """The parameters of the addresses, by their names in chat/urls.py; all others have `conversation_id` alone."""
@@ -106,6 +109,15 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("api-attachments", "POST"): Operation("Upload a file", objects.Attachment, 201, form=True),
     ("attachment", "GET"): Operation("Download a file", media="file"),
     ("attachment", "DELETE"): Operation("Delete an unsent file", status=204),
+    ("api-documents", "GET"): Operation("List documents", documents.Documents),
+    ("api-documents", "POST"): Operation("Create a document", objects.Document, 201, store.NewDocument),
+    ("api-document-push", "POST"): Operation(
+        "Change a document", Acknowledged, body=CommandBody(commands.DocumentPush, ("document",))
+    ),
+    ("api-document", "GET"): Operation("Get a document with its text", objects.OpenedDocument),
+    ("api-document-updates", "GET"): Operation(
+        "List the changes of a document", store.DocumentUpdates, query=("since",)
+    ),
     ("api-search", "GET"): Operation("Search", store.SearchResults, query=("q", "before")),
     ("api-models", "GET"): Operation("List agents as OpenAI's models", openai.Models, refusal=openai.ErrorBody),
     ("api-completions", "POST"): Operation(

@@ -27,6 +27,7 @@ _PLACEHOLDERS: dict[str, Any] = {
     "call_id": UUID(int=4),
     "invitation_id": UUID(int=5),
     "attachment_id": UUID(int=6),
+    "document_id": UUID(int=7),
     "participant_id": 7_000_000_007,
     "agent": "an-agent",
     "chat_id": "a-chat",

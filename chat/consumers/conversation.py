@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from .. import metrics, store
-from ..actions import messages, rooms, runs
+from ..actions import documents, messages, rooms, runs
 from ..actions.caller import Caller
 from ..concurrency import cancel_and_wait, now
 from ..protocol import commands, events, objects
@@ -118,6 +118,13 @@ class ConversationConsumer(Socket):
                 await complete(runs.stop(self._caller, command))
             case commands.ToolDecide():
                 await complete(runs.decide(self._caller, command))
+            case commands.DocumentPush():
+                await complete(documents.push(self._caller, command))
+            case commands.DocumentSync(document=document, version=version, ref=ref):
+                found = await executor.run(store.sync_document, self.user_id, self.conversation_id, document, version)
+                await self.answer(
+                    events.DocumentUpdates(document=document, updates=found.updates, more=found.more, ref=ref)
+                )
             case commands.RunSync(run=run, ref=ref):
                 metrics.count("syncs_total")
                 await executor.run(store.check_membership, self.user_id, self.conversation_id)

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from ..engine.messages import MAX_DEPTH, is_deeper
 from ..i18n import format_number
 from .errors import ErrorCode, Refused
+from .objects import Changes
 
 MAX_FRAME_CHARS = 64 * 1024
 """A longer frame is refused without parsing it."""
@@ -75,6 +76,18 @@ class ToolDecide(Command, frozen=True, tag="tool.decide"):
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
+class DocumentPush(Command, frozen=True, tag="document.push"):
+    document: UUID
+    version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    changes: Changes
+    client_id: UUID | None = None
+
+
+class DocumentSync(Command, frozen=True, tag="document.sync"):
+    document: UUID
+    version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
 class HistoryLoad(Command, frozen=True, tag="history.load"):
     before: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -103,6 +116,8 @@ AnyCommand = (
     | RunSync
     | RunAck
     | ToolDecide
+    | DocumentPush
+    | DocumentSync
     | HistoryLoad
     | Read
     | Typing

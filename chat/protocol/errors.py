@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     CONFLICT = "conflict"
+    STALE = "stale"
     RUN_OVER = "run_over"
     UNAVAILABLE = "unavailable"
     BUSY = "busy"
@@ -40,6 +41,7 @@ _HTTP_STATUS = {
     ErrorCode.REJECTED: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.CONFLICT: 409,
+    ErrorCode.STALE: 409,
     ErrorCode.RUN_OVER: 409,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.RATE_LIMITED: 429,

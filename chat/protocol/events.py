@@ -104,6 +104,37 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
         )
 
 
+class DocumentCreated(Event, frozen=True, tag="document.created"):
+    document: objects.Document
+
+
+class DocumentChanged(Event, frozen=True, tag="document.changed"):
+    document: UUID
+    version: int
+    changes: objects.Changes
+    author: objects.Person | None
+    run: UUID | None
+    client_id: UUID | None
+
+    @classmethod
+    def of(cls, document: UUID, update: objects.DocumentUpdate) -> "DocumentChanged":
+        return cls(
+            document=document,
+            version=update.version,
+            changes=update.changes,
+            author=update.author,
+            run=update.run,
+            client_id=update.client_id,
+        )
+
+
+class DocumentUpdates(Event, frozen=True, tag="document.updates"):
+    document: UUID
+    updates: list[objects.DocumentUpdate]
+    more: bool
+    ref: str | None
+
+
 class ParticipantJoined(Event, frozen=True, tag="participant.joined"):
     participant: objects.Participant
 
@@ -189,6 +220,9 @@ AnyEvent = (
     | RunTool
     | RunState
     | RunFinished
+    | DocumentCreated
+    | DocumentChanged
+    | DocumentUpdates
     | ParticipantJoined
     | ParticipantUpdated
     | ParticipantLeft

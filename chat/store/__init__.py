@@ -15,6 +15,7 @@ is not allowed.
     tokens                                                    what scripts sign in with
     imports                                                   conversations that a client has kept itself
     messages, edits, alternatives, attachments, search        what they write
+    documents                                                 what they and agents write together
     site_messages                                             what the site's code writes
     quotas                                                    how much of it they may store
     responders, mentions                                      which agents answer
@@ -47,6 +48,17 @@ from .conversations import (
     list_messages,
 )
 from .deletion import DeletedConversation, delete_conversation, restore_conversation
+from .documents import (
+    DocumentUpdates,
+    NewDocument,
+    PushedChange,
+    create_document,
+    get_document,
+    list_documents,
+    list_updates,
+    push_changes,
+    sync_document,
+)
 from .edits import Edited, delete_message, edit_message, list_edits, restore_message
 from .forks import fork_conversation
 from .guests import begin_guest, find_guest, find_guest_conversation, hand_over_guest, is_active_guest
@@ -124,15 +136,18 @@ __all__ = [
     "ConversationChanges",
     "ConversationListing",
     "DeletedConversation",
+    "DocumentUpdates",
     "Edited",
     "Ending",
     "FinishedRun",
     "HeartbeatResult",
     "InvitationPreview",
     "Joined",
+    "NewDocument",
     "OpenedRoom",
     "ParticipantChange",
     "Posted",
+    "PushedChange",
     "SearchResults",
     "StartedRun",
     "StoredRun",
@@ -157,6 +172,7 @@ __all__ = [
     "choose_alternative",
     "clean_title",
     "create_conversation",
+    "create_document",
     "create_invitation",
     "create_token",
     "decide_call",
@@ -187,6 +203,7 @@ __all__ = [
     "get_attachment",
     "get_calling_run",
     "get_conversation",
+    "get_document",
     "get_run",
     "give_secret",
     "hand_over_guest",
@@ -196,12 +213,14 @@ __all__ = [
     "join_conversation",
     "leave_object",
     "list_conversations",
+    "list_documents",
     "list_edits",
     "list_invitations",
     "list_messages",
     "list_participants",
     "list_tokens",
     "list_typing_audience",
+    "list_updates",
     "make_room",
     "mark_read",
     "ping_database",
@@ -209,6 +228,7 @@ __all__ = [
     "post_as_system",
     "post_message",
     "preview_invitation",
+    "push_changes",
     "read_snapshot",
     "read_snapshots",
     "reap_runs",
@@ -231,6 +251,7 @@ __all__ = [
     "session_store",
     "sessions_are_rows",
     "start_run",
+    "sync_document",
     "upload_attachment",
     "use_token",
 ]

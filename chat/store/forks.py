@@ -10,6 +10,7 @@ from ..models import Attachment, Conversation, Message, Participant, Run, ToolCa
 from ..protocol import objects
 from .alternatives import copy_parts
 from .base import REACHABLE, check_can_create, check_can_post, get_membership, message_not_found, run_in_progress
+from .documents import copy_documents
 from .quotas import check_copied_files
 from .search import copy_index, set_title
 from .unit_of_work import unit_of_work
@@ -39,6 +40,7 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
         Q(pk=message_id),
         {"agent": source.agent, "other_agents": source.other_agents, "mode": source.mode},
     )
+    copy_documents(source, copy, participant.user)
     if source.title:
         set_title(copy, source.title, source.title_from)
         copy.save(update_fields=["title", "title_from"])

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..conf import conf
-from ..models import Attachment, Conversation, Edit, Message, Passage, Run, ToolCall
+from ..models import Attachment, Conversation, DocumentUpdate, Edit, Message, Passage, Run, ToolCall
 from .attachments import UNSENT_LIFETIME
 from .guests import erase_guests
 from .unit_of_work import skip_if_locked, unit_of_work
@@ -51,6 +51,10 @@ def _erase_conversations(until: datetime) -> int:
         with skip_if_locked("Conversation", pk), unit_of_work():
             messages = Message.objects.filter(conversation=pk).values_list("pk", flat=True)
             erased += Message.objects.filter(pk__in=list(messages[: BATCH_SIZE - erased])).delete()[0]
+            if erased >= BATCH_SIZE:
+                return erased
+            updates = DocumentUpdate.objects.filter(document__conversation=pk).values_list("pk", flat=True)
+            erased += DocumentUpdate.objects.filter(pk__in=list(updates[: BATCH_SIZE - erased])).delete()[0]
             if erased >= BATCH_SIZE:
                 return erased
             erased += Conversation.objects.filter(pk=pk).delete()[0]

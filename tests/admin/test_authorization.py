@@ -42,6 +42,16 @@ TABLE = read_table(
     message_delete          POST login  login  403   403     302+
     message_change          GET  login  login  403   200     200
     message_change          POST login  login  403   403     403
+    document_changelist     GET  login  login  403   200     200
+    document_changelist     POST login  login  403   200     302+
+    document_add            GET  login  login  403   403     403
+    document_add            POST login  login  403   403     403
+    document_history        GET  login  login  403   200     200
+    document_history        POST login  login  403   200     200
+    document_delete         GET  login  login  403   403     200
+    document_delete         POST login  login  403   403     302+
+    document_change         GET  login  login  403   200     200
+    document_change         POST login  login  403   403     403
     run_changelist          GET  login  login  403   200     200
     run_changelist          POST login  login  403   200     302+
     run_add                 GET  login  login  403   403     403
@@ -94,6 +104,7 @@ def test_everybody_gets_the_answers_of_the_table(db: None, django_user_model: An
     rows = {
         "conversation": world.room.pk,
         "message": Message.objects.get(run=world.run).pk,
+        "document": world.document,
         "run": Run.objects.get().pk,
         "spending": spending.pk,
         "apitoken": world.api_token.pk,

@@ -1,6 +1,7 @@
 """Change sets do to a text what CodeMirror does, and refuse what does not fit."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,18 @@ def test_changes_have_the_same_effect_as_in_codemirror() -> None:
         assert a.map(b).apply(b.apply(case["document"])) == case["merged"]
         # Whoever comes first, both end with the same text.
         assert b.map(a, before=True).apply(a.apply(case["document"])) == case["merged"]
+
+
+@pytest.mark.skipif(not IS_INSTALLED, reason="Node.js or @codemirror/state is not installed")
+def test_a_client_rebases_as_the_docs_show() -> None:
+    assert NODE is not None
+    page = (HERE.parents[1] / "docs" / "documents.md").read_text("utf-8")
+    (snippet,) = re.findall(r"```js\n(.*?)```", page, re.S)
+    shown = subprocess.run(
+        [NODE, "--input-type=module", "-e", snippet], cwd=HERE, capture_output=True, text=True, check=True, timeout=60
+    )
+    mine = ChangeSet.parse([7, [0, "!"]]).map(ChangeSet.parse([[0, "zero", ""], 7]))
+    assert shown.stdout == f"{json.dumps(mine.to_json(), separators=(',', ':'))}\nzero\none\ntwo!\n"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chat import engine, store
+from chat.changesets import ChangeSet
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.protocol import commands
 
@@ -89,6 +90,17 @@ def sync(user: Any, room: Conversation) -> Callable[[], Any]:
     return work
 
 
+def push(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = store.create_document(user.pk, room.pk, store.NewDocument("Plan", text="one"))
+    change = ChangeSet.of([(3, None), (0, "!")])
+    return lambda: store.push_changes(user.pk, room.pk, document.id, 1, change, uuid.uuid4())
+
+
+def catch_up(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = store.create_document(user.pk, room.pk, store.NewDocument("Plan", text="one"))
+    return lambda: store.sync_document(user.pk, room.pk, document.id, 0)
+
+
 def load(user: Any, room: Conversation) -> Callable[[], Any]:
     return lambda: store.list_messages(user.pk, room.pk, None, 50)
 
@@ -121,6 +133,8 @@ CASES = {
     "run.sync": Case(sync, 5, 0),
     "run.ack": Case(nothing, 0, 0),
     "tool.decide": Case(decide, 6),
+    "document.push": Case(push, 5),
+    "document.sync": Case(catch_up, 3, 0),
     "history.load": Case(load, 5, 0),
     "read": Case(read, 2),
     "typing": Case(typing, 2, 0),

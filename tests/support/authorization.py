@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -109,6 +110,11 @@ api-runs                 POST    401       404      403    409    409   404     
 api-run-stop             POST    401       404      403    403    200+  404     404     401         404
 api-decide               POST    401       404      403    403    200+  404     404     401         404
 api-edits                GET     401       404      200    200    200   404     404     401         404
+api-documents            GET     401       404      200    200    200   404     404     401         404
+api-documents            POST    401       404      403    201+   201+  404     404     401         404
+api-document-push        POST    401       404      403    200+   200+  404     404     401         404
+api-document             GET     401       404      200    200    200   404     404     401         404
+api-document-updates     GET     401       404      200    200    200   404     404     401         404
 api-attachments          POST    401       404      403    201+   201+  404     404     401         404
 """
 """Addresses by their names in chat/urls.py, some with a variant after a colon. Every other method is a 405. These are
@@ -126,6 +132,8 @@ message.choose   forbidden    forbidden    conflict     conflict     not_found n
 message.delete   forbidden    ack+         forbidden    ack+         not_found not_found not_found
 message.restore  forbidden    forbidden    ack          ack+         not_found not_found not_found
 run.start        forbidden    forbidden    conflict     conflict     not_found not_found not_found
+document.push    forbidden    forbidden    ack+         ack+         not_found not_found not_found
+document.sync    document.updates document.updates document.updates document.updates not_found not_found not_found
 run.sync         run.state    run.state    run.state    run.state    not_found not_found not_found
 run.ack          ack          ack          ack          ack          ack       ack       ack
 tool.decide      forbidden    ack+         forbidden    ack+         not_found not_found not_found
@@ -165,6 +173,7 @@ class World:
     token: str
     sent: Attachment
     unsent: Attachment
+    document: UUID
     api_token: ApiToken
     """The owner's."""
 
@@ -201,6 +210,7 @@ def build_world(role: str) -> World:
         for number in range(2)
     ]
     invitation = store.create_invitation(owner.pk, room.pk, "member", 3600, None)
+    document = store.create_document(owner.pk, room.pk, store.NewDocument(SECRET, text=SECRET))
     files = [
         Attachment.objects.create(
             conversation=room,
@@ -218,7 +228,7 @@ def build_world(role: str) -> World:
     row = Invitation.objects.get(conversation=room)
     store.create_token(owner.pk, "script")
     api_token = ApiToken.objects.get()
-    return World(room, users, question, run, calls, row, invitation.token, files[0], files[1], api_token)
+    return World(room, users, question, run, calls, row, invitation.token, files[0], files[1], document.id, api_token)
 
 
 Fields = Callable[[World, str], dict[str, Any]]
@@ -235,6 +245,7 @@ KWARGS: dict[str, Fields] = {
     },
     "token_id": lambda world, role: {"token_id": world.api_token.pk},
     "attachment_id": lambda world, role: {"attachment_id": world.sent.pk},
+    "document_id": lambda world, role: {"document_id": world.document},
     "agent": lambda world, role: {"agent": "assistant"},
     "chat_id": lambda world, role: {"chat_id": "chat"},
 }
@@ -262,6 +273,8 @@ BODIES: dict[tuple[str, str], Fields] = {
     ("api-conversation", "PATCH"): lambda world, role: {"title": "Mine"},
     ("api-conversation:agents", "PATCH"): lambda world, role: {"agents": ["assistant"], "answers": "always"},
     ("api-conversation:own", "PATCH"): lambda world, role: {"pinned": True},
+    ("api-documents", "POST"): lambda world, role: {"title": "Mine", "text": "one"},
+    ("api-document-push", "POST"): lambda world, role: {"version": 1, "changes": [6, [0, "!"]]},
     ("api-fork", "POST"): lambda world, role: {"message": str(world.question.pk)},
 }
 """A valid body for each row that needs one, as JSON or as a `form`."""
@@ -281,6 +294,8 @@ def fields_of_commands(world: World) -> dict[str, dict[str, Any]]:
         "run.sync": {"run": run},
         "run.ack": {"run": run, "seq": 1},
         "tool.decide": {"call": str(world.calls[0].pk), "decision": "reject"},
+        "document.push": {"document": str(world.document), "version": 1, "changes": [6, [0, "!"]]},
+        "document.sync": {"document": str(world.document), "version": 0},
         "history.load": {"before": 100},
         "read": {"seq": 1},
         "typing": {"on": True},

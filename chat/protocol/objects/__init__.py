@@ -5,6 +5,7 @@
 
 from ...engine import Usage
 from .conversations import AgentCard, AgentName, Conversation, Yours
+from .documents import Changes, Document, DocumentUpdate, OpenedDocument
 from .messages import Attachment, Belongings, Edit, Message
 from .parts import (
     CallPart,
@@ -30,13 +31,17 @@ __all__ = [
     "Belongings",
     "Call",
     "CallPart",
+    "Changes",
     "Conversation",
+    "Document",
+    "DocumentUpdate",
     "Edit",
     "Failure",
     "FoundConversation",
     "FoundMessage",
     "Invitation",
     "Message",
+    "OpenedDocument",
     "Part",
     "Participant",
     "Person",

@@ -1,0 +1,234 @@
+"""Documents: create them, and append changes to their logs.
+
+A change is made for a version. If it is not the newest one, the change is refused as `stale`: its author gets the
+updates since then, maps the change over them (`ChangeSet.map`), and tries again. So the log has one order for
+everybody.
+"""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from msgspec import Struct
+
+from ..changesets import ChangeSet, InvalidChange
+from ..conf import conf
+from ..i18n import format_number
+from ..models import Conversation, Document, DocumentUpdate
+from ..protocol import objects
+from ..protocol.errors import ErrorCode, Refused
+from .base import check_can_post, get_membership, lock_membership, lock_rows
+from .text import normalize_title, sanitize_text
+from .unit_of_work import unit_of_work
+
+SNAPSHOT_EVERY = 50
+"""After how many updates the text is stored again. To read a document, at most this many changes are applied."""
+
+UPDATES_PER_PAGE = 200
+"""How many updates one answer holds."""
+
+MAX_LANGUAGE_CHARS = 50
+
+
+class NewDocument(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a document begins with."""
+
+    title: str
+    kind: str = "markdown"
+    language: str = ""
+    text: str = ""
+
+
+class DocumentUpdates(Struct, frozen=True):
+    """A page of a document's log, oldest first. If there are `more`, they follow the last one."""
+
+    updates: list[objects.DocumentUpdate]
+    more: bool
+
+
+class PushedChange(Struct, frozen=True):
+    """`update` is in the log. `repeated`: it was there before, and nothing else has happened now."""
+
+    update: objects.DocumentUpdate
+    repeated: bool = False
+
+
+def list_documents(user_id: Any, conversation_id: UUID) -> list[objects.Document]:
+    """The documents of a conversation, oldest first, for its participants. Raises Refused."""
+    get_membership(user_id, conversation_id)
+    return [objects.Document.of(row) for row in _rows(conversation_id).defer("text")]
+
+
+def get_document(user_id: Any, document_id: UUID) -> objects.OpenedDocument:
+    """A document with its text. Raises Refused(NOT_FOUND)."""
+    row = _find(user_id, document_id)
+    return objects.OpenedDocument.of(row, read_text(row))
+
+
+def list_updates(user_id: Any, document_id: UUID, since: int) -> DocumentUpdates:
+    """The updates after a version. Raises Refused(NOT_FOUND)."""
+    return _list_updates(_find(user_id, document_id), since)
+
+
+def sync_document(user_id: Any, conversation_id: UUID, document_id: UUID, since: int) -> DocumentUpdates:
+    """The same for a document of this conversation."""
+    get_membership(user_id, conversation_id)
+    row = _rows(conversation_id).filter(pk=document_id).defer("text").first()
+    if row is None:
+        raise _not_found()
+    return _list_updates(row, since)
+
+
+@unit_of_work()
+def create_document(user_id: Any, conversation_id: UUID, new: NewDocument) -> objects.Document:
+    """A new document by a user. Raises Refused."""
+    participant = lock_membership(user_id, conversation_id)
+    check_can_post(participant)
+    return objects.Document.of(_create(participant.conversation, new, {"author": participant.user}))
+
+
+@unit_of_work()
+def push_changes(
+    user_id: Any, conversation_id: UUID, document_id: UUID, version: int, changes: ChangeSet, client_id: UUID | None
+) -> PushedChange:
+    """Append a user's change of the version `version`. Pushing a `client_id` again changes nothing. Raises Refused:
+    STALE if there is a newer version, INVALID if the change does not fit.
+    """
+    row = _lock(conversation_id, document_id)
+    participant = get_membership(user_id, conversation_id)
+    if row is None:
+        raise _not_found()
+    if client_id is not None:
+        earlier = _with_author(DocumentUpdate.objects.filter(document=row, author=user_id, client_id=client_id)).first()
+        if earlier is not None:
+            return PushedChange(objects.DocumentUpdate.of(earlier), repeated=True)
+    check_can_post(participant)
+    return PushedChange(_append(row, version, changes, {"author": participant.user, "client_id": client_id}))
+
+
+def copy_documents(source: Conversation, into: Conversation, user: Any) -> None:
+    """Copy the documents of a conversation as they are now. The logs of the copies begin with their texts."""
+    for key in list(_rows(source.pk).values_list("pk", flat=True)[: conf.MAX_DOCUMENTS]):
+        row = Document.objects.get(pk=key)
+        _create(into, NewDocument(row.title, row.kind, row.language, read_text(row)), {"author": user}, checked=True)
+
+
+def _create(conversation: Conversation, new: NewDocument, by: dict[str, Any], checked: bool = False) -> Document:
+    """A new document in a locked conversation, with its text as the first update."""
+    if not checked:
+        new = check_new(new)
+        if _rows(conversation.pk).count() >= conf.MAX_DOCUMENTS:
+            raise Refused(
+                ErrorCode.CONFLICT,
+                _("A conversation can have up to %(most)s documents.") % {"most": format_number(conf.MAX_DOCUMENTS)},
+            )
+    row = Document(conversation=conversation, kind=new.kind, language=new.language, title=new.title, text=new.text)
+    row.version = row.text_version = 1 if new.text else 0
+    row.updated_at = row.created_at
+    row.save(force_insert=True)
+    if new.text:
+        changes = ChangeSet.of([(0, new.text)]).to_json()
+        DocumentUpdate.objects.create(document=row, version=1, changes=changes, created_at=row.created_at, **by)
+    return row
+
+
+def check_new(new: NewDocument) -> NewDocument:
+    """As it is stored. Raises Refused."""
+    if new.kind not in Document.Kind.values:
+        raise Refused(ErrorCode.INVALID, f"`kind` must be one of {', '.join(Document.Kind.values)}.")
+    title = normalize_title(new.title)
+    if not title:
+        raise Refused(ErrorCode.EMPTY, _("A document needs a title."))
+    if not re.fullmatch(r"[\w+#.-]*", new.language) or len(new.language) > MAX_LANGUAGE_CHARS:
+        raise Refused(ErrorCode.INVALID, f"`language` must be a name such as python, up to {MAX_LANGUAGE_CHARS} long.")
+    text = normalize_document(new.text)
+    _check_length(text)
+    return NewDocument(title, new.kind, new.language, text)
+
+
+def normalize_document(text: str) -> str:
+    """A text as documents hold it: without what a database rejects, with lines that end in a line feed alone."""
+    return sanitize_text(text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _append(row: Document, version: int, changes: ChangeSet, by: dict[str, Any]) -> objects.DocumentUpdate:
+    """Append a change to the log of a locked document. Raises Refused."""
+    if version != row.version:
+        raise Refused(ErrorCode.STALE, _("Somebody else has changed this document at the same time. Try again."))
+    if row.version >= conf.MAX_DOCUMENT_UPDATES:
+        raise Refused(ErrorCode.CONFLICT, _("This document has been changed too often. Continue in a copy of it."))
+    before = read_text(row)
+    try:
+        text = changes.apply(before)
+    except InvalidChange as error:
+        raise Refused(ErrorCode.INVALID, f"{error}.") from None
+    if len(text) > len(before):
+        _check_length(text)
+    row.version, row.updated_at = version + 1, timezone.now()
+    update = DocumentUpdate.objects.create(
+        document=row, version=row.version, changes=changes.to_json(), created_at=row.updated_at, **by
+    )
+    fields = ["version", "updated_at"]
+    if row.version - row.text_version >= SNAPSHOT_EVERY:
+        row.text, row.text_version = text, row.version
+        fields += ["text", "text_version"]
+    row.save(update_fields=fields)
+    return objects.DocumentUpdate.of(update)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > conf.MAX_DOCUMENT_CHARS:
+        raise Refused(
+            ErrorCode.TOO_LARGE,
+            _("A document can have up to %(most)s characters. This one would have %(length)s.")
+            % {"most": format_number(conf.MAX_DOCUMENT_CHARS), "length": format_number(len(text))},
+        )
+
+
+def read_text(row: Document) -> str:
+    """The text at the row's version: its snapshot, and the changes since."""
+    text = row.text
+    if row.version > row.text_version:
+        later = DocumentUpdate.objects.filter(document=row, version__gt=row.text_version, version__lte=row.version)
+        for changes in later.order_by("version").values_list("changes", flat=True):
+            text = ChangeSet.parse(changes).apply(text)
+    return text
+
+
+def _rows(conversation_id: UUID) -> QuerySet[Document]:
+    return Document.objects.filter(conversation=conversation_id).order_by("created_at", "pk")
+
+
+def _with_author(rows: QuerySet[DocumentUpdate]) -> QuerySet[DocumentUpdate]:
+    return rows.select_related("author")
+
+
+def _lock(conversation_id: UUID, document_id: UUID) -> Document | None:
+    """The row, locked until the transaction ends: its changes are appended one after the other."""
+    return lock_rows(_rows(conversation_id).filter(pk=document_id).order_by()).first()
+
+
+def _find(user_id: Any, document_id: UUID) -> Document:
+    row = Document.objects.filter(pk=document_id).first()
+    if row is None:
+        raise _not_found()
+    try:
+        get_membership(user_id, row.conversation_id)
+    except Refused:
+        raise _not_found() from None
+    return row
+
+
+def _list_updates(row: Document, since: int) -> DocumentUpdates:
+    rows = _with_author(DocumentUpdate.objects.filter(document=row, version__gt=since)).order_by("version")
+    page = list(rows[: UPDATES_PER_PAGE + 1])
+    updates = [objects.DocumentUpdate.of(each) for each in page[:UPDATES_PER_PAGE]]
+    return DocumentUpdates(updates, len(page) > UPDATES_PER_PAGE)
+
+
+def _not_found() -> Refused:
+    """One answer for both cases, so that nobody can probe which documents exist."""
+    return Refused(ErrorCode.NOT_FOUND, _("This document does not exist, or you are not in its conversation."))
