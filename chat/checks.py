@@ -263,8 +263,8 @@ def check_storage(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"Files that are attached to messages are stored in MEDIA_ROOT. Who knows their name can read them at "
-            f"{settings.MEDIA_URL}, if the site serves that folder.",
+            "Files that are attached to messages are stored in MEDIA_ROOT. If the site serves that folder, anybody "
+            f"who knows a file's name can read it at {settings.MEDIA_URL}.",
             hint="Add a storage with a `location` outside MEDIA_ROOT to STORAGES, and name it in STORAGE.",
             id="nous_chat.W018",
         )

@@ -13,17 +13,10 @@ from ..actions.caller import Caller
 from ..node import node
 from ..node.http import MAX_BODY
 from ..protocol import commands, events
-from ..protocol.errors import database_unavailable
+from ..protocol.errors import Refusal, database_unavailable
 from ..realtime.mailbox import Away
 from ..runs.supervisor import NO_SOCKET
 from .endpoint import json_body, json_response
-
-
-class Refusal(Struct, frozen=True):
-    """The body of every refusal."""
-
-    code: str
-    message: str
 
 
 class Acknowledged(Struct, frozen=True, tag_field="type", tag="ack"):

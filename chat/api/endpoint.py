@@ -30,7 +30,7 @@ from ..i18n import format_size
 from ..node import bearer, node, visitors
 from ..node.http import MAX_BODY
 from ..permissions import asks_can_use, policy
-from ..protocol.errors import ErrorCode, Refused, database_unavailable
+from ..protocol.errors import ErrorCode, Refusal, Refused, database_unavailable
 from ..store.executor import run_request
 from ..turns import client
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 def refuse(refused: Refused) -> HttpResponse:
     """The response to a refused request."""
-    response = json_response(refused.code.http_status, {"code": refused.code, "message": str(refused)})
+    response = json_response(refused.code.http_status, Refusal(refused.code, str(refused)))
     if refused.retry_after is not None:
         response["Retry-After"] = str(math.ceil(refused.retry_after))
     return response

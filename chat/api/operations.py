@@ -7,8 +7,9 @@ from msgspec import Struct
 from .. import store
 from ..protocol import commands, objects
 from ..protocol.adapters import ag_ui, ai_sdk, completions, openai, responses
+from ..protocol.errors import Refusal
 from . import conversations, documents, invitations, messages, participants
-from .command import Acknowledged, Refusal
+from .command import Acknowledged
 
 
 class Csrf(Struct, frozen=True):

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 
+from ..protocol.errors import ErrorCode, Refusal
 from .endpoint import endpoint, json_response
 
 
@@ -13,4 +14,4 @@ async def stream(request: HttpRequest, conversation_id: UUID | None = None) -> H
         "Streams need ASGI. Serve this site with daphne or uvicorn, and its requests through "
         "nous_chat.asgi.application (docs/embedding.md)."
     )
-    return json_response(501, {"code": "unavailable", "message": message})
+    return json_response(501, Refusal(ErrorCode.UNAVAILABLE, message))

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
+from msgspec import Struct
 
 RETRY_AFTER = 2.0
 """Seconds that a client is asked to wait while the database is away."""
@@ -62,6 +63,13 @@ class Refused(Exception):
     def __init__(self, code: ErrorCode, message: str, ref: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.ref, self.retry_after = code, message, ref, retry_after
+
+
+class Refusal(Struct, frozen=True):
+    """The body of every refusal over HTTP, except for OpenAI's clients."""
+
+    code: str
+    message: str
 
 
 def database_unavailable() -> Refused:

@@ -72,9 +72,8 @@ class Abandonment:
             with suppress(TimeoutError):
                 await asyncio.wait_for(check.present.wait(), ROLL_CALL)
                 return True
-            unanswered = (
-                0 if self._layer_away(conversation_id) else unanswered + 1
-            )  # during an outage, silence proves nothing
+            # During an outage, silence proves nothing.
+            unanswered = 0 if self._layer_away(conversation_id) else unanswered + 1
         return False
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from ...engine import Usage
 from .. import objects
-from ..errors import ErrorCode, Refused
+from ..errors import ErrorCode, Refusal, Refused
 
 MAX_MESSAGES = 500
 """How many messages a request may have."""
@@ -147,13 +147,6 @@ class Adapter:
 
     def refusal_headers(self, problem: Problem) -> Mapping[str, str]:
         return MappingProxyType({})
-
-
-class Refusal(Struct, frozen=True):
-    """The body of refusals of the chat's own API."""
-
-    code: str
-    message: str
 
 
 def event(data: Struct | Mapping[str, Any], name: str = "") -> str:
