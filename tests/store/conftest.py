@@ -17,3 +17,9 @@ def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 def viewer(people: Any, room: Conversation) -> Any:
     Participant.objects.create(conversation=room, user=people["eve"], role="viewer")
     return people["eve"]
+
+
+@pytest.fixture
+def patient_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units of work of this process wait for a lock until whoever holds it goes on, however busy the machine is."""
+    monkeypatch.setattr("chat.store.unit_of_work._POSTGRESQL_LIMITS", "SET LOCAL lock_timeout = '60s'")

@@ -305,6 +305,7 @@ ACTIONS: dict[str, Action] = {
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
+@pytest.mark.usefixtures("patient_locks")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_user_removed_while_waiting_for_the_lock_is_refused(people: Any, room: Conversation, action: str) -> None:

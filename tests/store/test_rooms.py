@@ -313,6 +313,7 @@ def test_a_full_room_says_so(people: Any, group: Group, settings: Any) -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: the second one waits")
+@pytest.mark.usefixtures("patient_locks")
 @pytest.mark.django_db(transaction=True)
 def test_two_who_come_at_once_get_one_room(people: Any) -> None:
     group = Group.objects.create(name="Runners")

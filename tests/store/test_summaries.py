@@ -169,6 +169,7 @@ def test_a_title_whose_source_was_deleted_meanwhile_is_dropped(people: Any, room
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer: nobody waits for a row's lock")
+@pytest.mark.usefixtures("patient_locks")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["title", "summary"])
 def test_messages_being_deleted_are_not_used(people: Any, room: Conversation, settings: Any, what: str) -> None:
