@@ -37,6 +37,8 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sent, such as `{"stream_options": None}`. Models of `fallback` get them only if they belong to the same provider."""
     tools: tuple[str, ...] = ()
     """Dotted paths of functions, plain or decorated with `engine.tool`."""
+    documents: bool = False
+    """Whether it can create, read, and change the conversation's documents, with tools for that."""
     deps: str = ""
     """Dotted path of a function that gets the user and the Conversation. What it returns is `context.deps` in the
     agent's tools. Without it, `context.deps` is the Conversation."""

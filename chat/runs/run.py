@@ -24,6 +24,7 @@ from ..models import Run
 from ..protocol import events, objects
 from ..realtime import groups
 from ..store import executor, prompts
+from .document_tools import DocumentTools
 from .liveness import Process
 from .meter import Meter
 
@@ -218,7 +219,7 @@ class LiveRun:
         loop = asyncio.get_running_loop()
         settings, room = agents.find(started.agent), started.room
         try:
-            agent = agents.build(settings, room.instructions, room.tools) if room else agents.build(settings)
+            agent = agents.build(settings, room.instructions if room else "", self._more_tools(started))
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
         deps = started.conversation
@@ -277,6 +278,13 @@ class LiveRun:
                     # Let the cancellation happen here: buffered events come without a pause in which it could.
                     await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
+
+    def _more_tools(self, started: store.StartedRun) -> list[str | Callable[..., Any]]:
+        """The tools that the agent has in addition to those of its settings."""
+        more: list[str | Callable[..., Any]] = [] if started.room is None else list(started.room.tools)
+        if agents.find(started.agent).documents:
+            more += DocumentTools(self.id, self._process.host, self.conversation_id).tools
+        return more
 
     async def _check(self, end: engine.Finish, started: store.StartedRun) -> engine.Finish:
         """Have the site check the whole text, and show what it returns. Its thinking is never shown."""

@@ -14,14 +14,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
+from .. import agents
 from ..changesets import ChangeSet, InvalidChange
 from ..conf import conf
 from ..i18n import format_number
-from ..models import Conversation, Document, DocumentUpdate
+from ..models import Conversation, Document, DocumentUpdate, Run
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import check_can_post, get_membership, lock_membership, lock_rows
-from .text import normalize_title, sanitize_text
+from .base import check_can_post, get_membership, lock_conversation, lock_membership, lock_rows
+from .text import normalize_title, one_line, sanitize_text
 from .unit_of_work import unit_of_work
 
 SNAPSHOT_EVERY = 50
@@ -54,6 +55,13 @@ class PushedChange(Struct, frozen=True):
 
     update: objects.DocumentUpdate
     repeated: bool = False
+
+
+class FoundDocument(Struct, frozen=True):
+    """A document with its text, and the version of the last change by the agent who looks for it; 0 without any."""
+
+    document: objects.OpenedDocument
+    written: int
 
 
 def list_documents(user_id: Any, conversation_id: UUID) -> list[objects.Document]:
@@ -107,6 +115,70 @@ def push_changes(
             return PushedChange(objects.DocumentUpdate.of(earlier), repeated=True)
     check_can_post(participant)
     return PushedChange(_append(row, version, changes, {"author": participant.user, "client_id": client_id}))
+
+
+@unit_of_work()
+def create_document_by_run(run_id: UUID, host: str, new: NewDocument) -> objects.Document:
+    """A new document by the agent of a run that this host makes. Raises Refused."""
+    run = _get_running(run_id, host)
+    conversation = lock_conversation(run.conversation_id)
+    return objects.Document.of(_create(conversation, new, {"run": run}))
+
+
+@unit_of_work()
+def push_changes_by_run(
+    run_id: UUID, host: str, document_id: UUID, version: int, changes: ChangeSet
+) -> objects.DocumentUpdate:
+    """`push_changes` by the agent of a run that this host makes. Raises Refused."""
+    run = _get_running(run_id, host)
+    row = _lock(run.conversation_id, document_id)
+    if row is None:
+        raise _not_found()
+    return _append(row, version, changes, {"run": run})
+
+
+def find_document_for_run(run_id: UUID, host: str, name: str) -> FoundDocument:
+    """The document with this id or title in the conversation of a run. Raises Refused, and LookupError with advice for
+    the model.
+    """
+    run = _get_running(run_id, host)
+    rows = list(_rows(run.conversation_id).defer("text"))
+    found = [row for row in rows if str(row.pk) == name.strip().lower()]
+    found = found or [row for row in rows if one_line(row.title).casefold() == one_line(name).casefold()]
+    if len(found) != 1:
+        known = found or rows
+        listed = "\n".join(f"{row.pk}: {row.title}" for row in known) or "(none)"
+        problem = f"Several documents are called {name!r}." if found else f"There is no document {name!r}."
+        raise LookupError(f"{problem} Use an id of these:\n{listed}")
+    row = Document.objects.get(pk=found[0].pk)
+    own = DocumentUpdate.objects.filter(document=row, run__agent=run.agent).order_by("version")
+    written = own.values_list("version", flat=True).last()
+    return FoundDocument(objects.OpenedDocument.of(row, read_text(row)), written or 0)
+
+
+def list_changers(run_id: UUID, document_id: UUID, since: int) -> list[str]:
+    """The names of the people and agents that have changed a document after a version, but for the agent of this run,
+    in the order of their first change.
+    """
+    agent = Run.objects.filter(pk=run_id).values_list("agent", flat=True).first()
+    rows = DocumentUpdate.objects.filter(document=document_id, version__gt=since).select_related("author", "run")
+    names: dict[str, None] = {}
+    for row in rows.defer("changes").order_by("version"):
+        if row.run is None:
+            author = objects.person(row.author)
+            names[author.name if author is not None else "somebody"] = None
+        elif row.run.agent != agent:
+            names[agents.find(row.run.agent).name] = None
+    return list(names)
+
+
+def _get_running(run_id: UUID, host: str) -> Run:
+    """A run that this host makes. Raises Refused(RUN_OVER)."""
+    rows = Run.objects.filter(pk=run_id, host=host, status=Run.Status.RUNNING, conversation__deleted_at=None)
+    run = rows.first()
+    if run is None:
+        raise Refused(ErrorCode.RUN_OVER, _("This answer has already ended."))
+    return run
 
 
 def copy_documents(source: Conversation, into: Conversation, user: Any) -> None:

@@ -1,16 +1,23 @@
 """Documents over sockets: everybody hears of each change, and catches up with those they missed."""
 
+import asyncio
+import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from asgiref.sync import sync_to_async
 
-from chat import store
+from chat import engine, store
 from chat.changesets import ChangeSet
+from chat.engine.providers.provider import Request
 from chat.models import Conversation
+from chat.runs.document_tools import DocumentTools
+from chat.runs.document_tools import Edit as DocumentEdit
 
 from ..support.client import InProcess
+from ..support.store_helpers import HOST, begin, end
 
 Scenario = Callable[..., Any]
 
@@ -51,3 +58,144 @@ def test_two_people_type_at_once_and_end_with_the_same_text(
             assert (opened.version, opened.text) == (3, "zero one\n😀")
 
     scenario(talk)
+
+
+def test_an_agent_writes_by_tools_and_everybody_sees_it(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: list[str] = []
+    calls = [
+        {"name": "create_document", "arguments": {"title": "Plan", "text": "# Plan\r\n\r\n- tea\r\n- tea 😀\r\n"}},
+        {"name": "read_document", "arguments": {"document": "plan"}},
+        {
+            "name": "edit_document",
+            "arguments": {
+                "document": "Plan",
+                "edits": [
+                    {"search": "- tea", "replace": "- coffee"},
+                    {"search": "tea 😀", "replace": "cake 😀"},
+                    {"search": "- wine", "replace": "- water"},
+                ],
+            },
+        },
+        {"name": "edit_document", "arguments": {"document": "Nothing", "edits": [{"search": "a", "replace": "b"}]}},
+        {"name": "rewrite_document", "arguments": {"document": "Plan", "text": "# Plan\n\n- tea\n- cake\n"}},
+    ]
+
+    def script(request: Request) -> Iterator[Any]:
+        results[:] = [message.text for message in request.messages if message.role == "tool"]
+        if len(results) < len(calls):
+            call = calls[len(results)]
+            raw = json.dumps(call["arguments"])
+            yield engine.ToolCall(f"c{len(results)}", str(call["name"]), json.loads(raw), raw)
+        else:
+            yield engine.TextDelta("Done.")
+
+    def scripted(model: str, **options: Any) -> engine.Agent:
+        return engine_agent(engine.DemoProvider(script=script), **options)
+
+    engine_agent = engine.Agent
+    monkeypatch.setattr("chat.engine.Agent", scripted)
+    settings.NOUS_CHAT = {"AGENTS": {"assistant": {"documents": True, "model": "demo:words"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], room.pk) as bob:
+            await ada.say("@assistant write a plan")
+            finished = await bob.hear("run.finished")
+            assert (finished["status"], finished["message"]["text"]) == ("completed", "Done.")
+            (created,) = bob.of_type("document.created")
+            run, text = finished["run"], "# Plan\n\n- tea\n- tea 😀\n"
+            changed = bob.of_type("document.changed")
+            assert [(each["version"], each["run"], each["author"]) for each in changed] == [
+                (2, run, None),
+                (3, run, None),
+            ]
+            for each in changed:
+                text = ChangeSet.parse(each["changes"]).apply(text)
+            assert text == "# Plan\n\n- tea\n- cake\n"
+            opened = await sync_to_async(store.get_document)(people["bob"].pk, uuid.UUID(created["document"]["id"]))
+            assert (opened.version, opened.text) == (3, text)
+
+    scenario(talk)
+    created, read, edited, unknown, rewritten = results
+    assert created.startswith("Created the document 'Plan', version 1.")
+    assert read == "Plan (markdown), version 1, lines 1 to 5 of 5.\n\n# Plan\n\n- tea\n- tea 😀\n"
+    assert edited.startswith("Made 1 of 3 edits.\nEdit 1 failed. The search matches 2 places.")
+    assert "3: - tea\n4: - tea 😀" in edited
+    assert "Edit 3 failed. The search matches nothing." in edited
+    assert "There is no document 'Nothing'" in unknown
+    assert rewritten == "Rewrote 'Plan'."
+
+
+def test_an_agent_is_told_who_changed_what_it_has_read(scenario: Scenario, people: Any, room: Conversation) -> None:
+    ada = people["ada"]
+    document = store.create_document(ada.pk, room.pk, store.NewDocument("Plan", text="one\ntwo\nthree"))
+    started = begin(ada, room)
+    run = started.message.run
+    assert run is not None
+    tools = DocumentTools(run.id, HOST, room.pk)
+    edit = [DocumentEdit("two", "2")]
+
+    async def push(version: int, changes: list[Any]) -> None:
+        parsed = ChangeSet.parse(changes)
+        await sync_to_async(store.push_changes)(ada.pk, room.pk, document.id, version, parsed, None)
+
+    async def talk() -> None:
+        assert "lines 1 to 3 of 3" in await tools.read_document("Plan")
+        assert "lines 2 to 2 of 3" in await tools.read_document(str(document.id), 2, 2)
+        await push(1, [[0, "zero", ""], 13])  # elsewhere: the edit is made nevertheless
+        assert await tools.edit_document("Plan", edit) == "Made 1 of 1 edits."
+        with pytest.raises(engine.ToolError, match=r"matches nothing[^$]*ada changed it since you read it \(version 1"):
+            await tools.edit_document("Plan", edit)
+        with pytest.raises(engine.ToolError, match=r"ada changed it .* Read it again"):
+            await tools.rewrite_document("Plan", "mine")
+        await tools.read_document("Plan")
+        assert await tools.rewrite_document("Plan", "mine") == "Rewrote 'Plan'."
+        with pytest.raises(engine.ToolError, match="document can have up to"):
+            await tools.rewrite_document("Plan", "x" * 500_001)
+        with pytest.raises(engine.ToolError, match="title"):
+            await tools.create_document(" ", "text")
+
+        await sync_to_async(end)(started)  # a run that has ended writes nothing more
+        for work in (tools.edit_document("Plan", [DocumentEdit("mine", "yours")]), tools.create_document("B", "b")):
+            with pytest.raises(engine.ToolError, match="ended"):
+                await work
+
+    scenario(talk)
+    opened = store.get_document(ada.pk, document.id)
+    assert (opened.version, opened.text) == (4, "mine")
+
+
+def test_edits_of_an_agent_and_of_a_person_at_the_same_time_are_all_kept(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    ada = people["ada"]
+    lines = "\n".join(f"line {number}." for number in range(20))
+    document = store.create_document(ada.pk, room.pk, store.NewDocument("Plan", text=lines))
+    run = begin(ada, room).message.run
+    assert run is not None
+    tools = DocumentTools(run.id, HOST, room.pk)
+
+    async def type_a_word() -> None:
+        async with InProcess(ada, room.pk) as socket:
+            version = 1
+            for letter in "typed":
+                answer = {"code": "stale"}
+                while answer.get("code") == "stale":
+                    opened = await sync_to_async(store.get_document)(ada.pk, document.id)
+                    version, length = opened.version, len(opened.text)
+                    ref = str(uuid.uuid4())
+                    change = [length, [0, letter]]
+                    await socket.send(
+                        "document.push", ref=ref, document=str(document.id), version=version, changes=change
+                    )
+                    answer = await socket.answered(ref)
+                assert answer["type"] == "ack"
+
+    async def talk() -> None:
+        edits = [DocumentEdit(f"line {number}.", f"changed {number}.") for number in range(20)]
+        done, _ = await asyncio.gather(tools.edit_document("Plan", edits), type_a_word())
+        assert done == "Made 20 of 20 edits."
+
+    scenario(talk)
+    assert store.get_document(ada.pk, document.id).text == lines.replace("line", "changed") + "typed"
