@@ -57,5 +57,6 @@ async def restore(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 @endpoint("POST")
 async def fork(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     copy = await actions.fork(request.user.pk, conversation_id, json_body(request, Fork).message)
-    ratelimit.charge(request.user.pk, copy.last_seq / COPIES_PER_TOKEN)
+    documents = await run_request(store.list_documents, request.user.pk, copy.id)
+    ratelimit.charge(request.user.pk, copy.last_seq / COPIES_PER_TOKEN + len(documents))
     return json_response(201, copy)

@@ -74,7 +74,7 @@ class DocumentTools:
 
     async def read_document(self, document: Name, first_line: int = 1, last_line: int | None = None) -> str:
         """Read a document, or some lines of it."""
-        opened = (await self._find(document)).document
+        opened = await self._find(document)
         lines = opened.text.split("\n")
         first = max(first_line, 1)
         last = min(len(lines), len(lines) if last_line is None else last_line)
@@ -112,7 +112,7 @@ class DocumentTools:
         text = normalize_document(text)
         async with self._turn:
             known = await self._known_version(document)
-            found = (await self._find(document)).document
+            found = await self._find(document)
             if changers := await self._list_changers(found, known):
                 raise engine.ToolError(f"{changers} Read it again before you rewrite it. It is unchanged.")
             replacement = Replacement(0, len(found.text), text)
@@ -123,7 +123,7 @@ class DocumentTools:
     async def _edit(self, document: str, edit: Edit, known: int) -> str:
         """Make one edit. Returns why it failed, for the model; empty if it did not."""
         for _ in range(ATTEMPTS):
-            found = (await self._find(document)).document
+            found = await self._find(document)
             try:  # in a thread, because to find the nearest text takes a while
                 replacement = await asyncio.to_thread(find_replacement, found.text, edit.search, edit.replace)
             except NotFound as error:
@@ -163,7 +163,7 @@ class DocumentTools:
                 raise _Stale from None
             raise engine.ToolError(str(refused)) from None
 
-    async def _find(self, document: str) -> store.FoundDocument:
+    async def _find(self, document: str) -> objects.OpenedDocument:
         """Raises ToolError."""
         try:
             return await executor.run(store.find_document_for_run, self._run_id, self._host, document)
@@ -173,7 +173,9 @@ class DocumentTools:
     async def _known_version(self, document: str) -> int:
         """The newest version that the model knows: it has read it in this run, or written it in an earlier one."""
         found = await self._find(document)
-        return self._known.setdefault(found.document.id, found.written)
+        if found.id not in self._known:
+            self._known[found.id] = await executor.run(store.find_written_version, self._run_id, found.id)
+        return self._known[found.id]
 
     async def _list_changers(self, found: objects.OpenedDocument, known: int) -> str:
         """A sentence about those who have changed the document since the model knew it; empty if nobody has."""

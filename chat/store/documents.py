@@ -9,16 +9,19 @@ import re
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast, Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Struct
 
-from .. import agents
+from .. import agents, database
 from ..changesets import ChangeSet, InvalidChange
 from ..conf import conf
 from ..i18n import format_number
 from ..models import Conversation, Document, DocumentUpdate, Run
+from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership, lock_conversation, lock_membership, lock_rows
@@ -30,6 +33,9 @@ SNAPSHOT_EVERY = 50
 
 UPDATES_PER_PAGE = 200
 """How many updates one answer holds."""
+
+MAX_PAGE_CHARS = 256 * 1024
+"""How many characters of changes, if it holds more than one."""
 
 MAX_LANGUAGE_CHARS = 50
 
@@ -55,13 +61,6 @@ class PushedChange(Struct, frozen=True):
 
     update: objects.DocumentUpdate
     repeated: bool = False
-
-
-class FoundDocument(Struct, frozen=True):
-    """A document with its text, and the version of the last change by the agent who looks for it; 0 without any."""
-
-    document: objects.OpenedDocument
-    written: int
 
 
 def list_documents(user_id: Any, conversation_id: UUID) -> list[objects.Document]:
@@ -110,7 +109,11 @@ def push_changes(
     if row is None:
         raise _not_found()
     if client_id is not None:
-        earlier = _with_author(DocumentUpdate.objects.filter(document=row, author=user_id, client_id=client_id)).first()
+        earlier = (
+            DocumentUpdate.objects.select_related("author")
+            .filter(document=row, author=user_id, client_id=client_id)
+            .first()
+        )
         if earlier is not None:
             return PushedChange(objects.DocumentUpdate.of(earlier), repeated=True)
     check_can_post(participant)
@@ -137,7 +140,7 @@ def push_changes_by_run(
     return _append(row, version, changes, {"run": run})
 
 
-def find_document_for_run(run_id: UUID, host: str, name: str) -> FoundDocument:
+def find_document_for_run(run_id: UUID, host: str, name: str) -> objects.OpenedDocument:
     """The document with this id or title in the conversation of a run. Raises Refused, and LookupError with advice for
     the model.
     """
@@ -146,30 +149,28 @@ def find_document_for_run(run_id: UUID, host: str, name: str) -> FoundDocument:
     found = [row for row in rows if str(row.pk) == name.strip().lower()]
     found = found or [row for row in rows if one_line(row.title).casefold() == one_line(name).casefold()]
     if len(found) != 1:
-        known = found or rows
-        listed = "\n".join(f"{row.pk}: {row.title}" for row in known) or "(none)"
+        listed = "\n".join(f"{row.pk}: {row.title}" for row in found or rows) or "(none)"
         problem = f"Several documents are called {name!r}." if found else f"There is no document {name!r}."
         raise LookupError(f"{problem} Use an id of these:\n{listed}")
     row = Document.objects.get(pk=found[0].pk)
-    own = DocumentUpdate.objects.filter(document=row, run__agent=run.agent).order_by("version")
-    written = own.values_list("version", flat=True).last()
-    return FoundDocument(objects.OpenedDocument.of(row, read_text(row)), written or 0)
+    return objects.OpenedDocument.of(row, read_text(row))
+
+
+def find_written_version(run_id: UUID, document_id: UUID) -> int:
+    """The version that the agent of a run has made last; 0 without any."""
+    agent = Run.objects.filter(pk=run_id).values_list("agent", flat=True).first()
+    own = DocumentUpdate.objects.filter(document=document_id, run__agent=agent).order_by("version")
+    return own.values_list("version", flat=True).last() or 0
 
 
 def list_changers(run_id: UUID, document_id: UUID, since: int) -> list[str]:
-    """The names of the people and agents that have changed a document after a version, but for the agent of this run,
-    in the order of their first change.
-    """
+    """Who has changed a document after a version, but for the agent of this run: names of people and agents."""
     agent = Run.objects.filter(pk=run_id).values_list("agent", flat=True).first()
-    rows = DocumentUpdate.objects.filter(document=document_id, version__gt=since).select_related("author", "run")
-    names: dict[str, None] = {}
-    for row in rows.defer("changes").order_by("version"):
-        if row.run is None:
-            author = objects.person(row.author)
-            names[author.name if author is not None else "somebody"] = None
-        elif row.run.agent != agent:
-            names[agents.find(row.run.agent).name] = None
-    return list(names)
+    later = DocumentUpdate.objects.filter(document=document_id, version__gt=since).order_by()
+    users = get_user_model()._base_manager.using(database.alias())
+    people = users.filter(pk__in=later.filter(run=None).values("author")).order_by("pk")[:10]
+    others = later.exclude(run=None).exclude(run__agent=agent).values_list("run__agent", flat=True).distinct()[:10]
+    return [policy().name(user) for user in people] + [agents.find(slug).name for slug in others]
 
 
 def _get_running(run_id: UUID, host: str) -> Run:
@@ -274,10 +275,6 @@ def _rows(conversation_id: UUID) -> QuerySet[Document]:
     return Document.objects.filter(conversation=conversation_id).order_by("created_at", "pk")
 
 
-def _with_author(rows: QuerySet[DocumentUpdate]) -> QuerySet[DocumentUpdate]:
-    return rows.select_related("author")
-
-
 def _lock(conversation_id: UUID, document_id: UUID) -> Document | None:
     """The row, locked until the transaction ends: its changes are appended one after the other."""
     return lock_rows(_rows(conversation_id).filter(pk=document_id).order_by()).first()
@@ -295,10 +292,17 @@ def _find(user_id: Any, document_id: UUID) -> Document:
 
 
 def _list_updates(row: Document, since: int) -> DocumentUpdates:
-    rows = _with_author(DocumentUpdate.objects.filter(document=row, version__gt=since)).order_by("version")
-    page = list(rows[: UPDATES_PER_PAGE + 1])
-    updates = [objects.DocumentUpdate.of(each) for each in page[:UPDATES_PER_PAGE]]
-    return DocumentUpdates(updates, len(page) > UPDATES_PER_PAGE)
+    later = DocumentUpdate.objects.filter(document=row, version__gt=since).order_by("version")
+    lengths = later.annotate(chars=Length(Cast("changes", TextField()))).values_list("version", "chars")
+    chars, last, more = 0, since, False
+    for version, length in lengths[: UPDATES_PER_PAGE + 1]:
+        chars += length
+        more = version > since + UPDATES_PER_PAGE or (chars > MAX_PAGE_CHARS and last > since)
+        if more:
+            break
+        last = version
+    page = later.filter(version__lte=last).select_related("author")
+    return DocumentUpdates([objects.DocumentUpdate.of(each) for each in page], more)
 
 
 def _not_found() -> Refused:

@@ -148,6 +148,23 @@ def test_a_long_log_is_read_from_snapshots_and_in_pages(people: Any, room: Conve
     assert (len(rest.updates), rest.more) == (5, False)
 
 
+def test_a_page_of_the_log_is_not_larger_than_its_limit(people: Any, room: Conversation) -> None:
+    ada = people["ada"]
+    document = create(ada, room, "")
+    for version in range(3):
+        push(ada, document, version, [100_000 * version, [0, "x" * 100_000]])
+    store.push_changes(ada.pk, room.pk, document.id, 3, ChangeSet.parse([300_000, [0, "y" * 200_000]]), None)
+    since, pages = 0, []
+    while True:
+        page = store.list_updates(ada.pk, document.id, since)
+        pages.append([each.version for each in page.updates])
+        since = pages[-1][-1]
+        if not page.more:
+            break
+    assert pages == [[1, 2], [3], [4]]
+    assert store.list_updates(ada.pk, document.id, 4) == store.DocumentUpdates([], False)
+
+
 def test_a_fork_has_copies_of_the_documents(people: Any, room: Conversation) -> None:
     ada = people["ada"]
     document = create(ada, room, kind="code", language="python")

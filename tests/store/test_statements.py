@@ -134,7 +134,7 @@ CASES = {
     "run.ack": Case(nothing, 0, 0),
     "tool.decide": Case(decide, 6),
     "document.push": Case(push, 5),
-    "document.sync": Case(catch_up, 3, 0),
+    "document.sync": Case(catch_up, 4, 0),
     "history.load": Case(load, 5, 0),
     "read": Case(read, 2),
     "typing": Case(typing, 2, 0),
