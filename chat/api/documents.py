@@ -12,6 +12,9 @@ from ..store.executor import run_request
 from .command import perform
 from .endpoint import endpoint, json_body, json_response, query_int
 
+MAX_VERSION = 2**31 - 1
+"""The largest number that the column of a document's version can hold."""
+
 
 class Documents(Struct, frozen=True):
     documents: list[objects.Document]
@@ -37,5 +40,5 @@ async def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
 
 @endpoint("GET")
 async def updates(request: HttpRequest, document_id: UUID) -> HttpResponse:
-    since = query_int(request, "since", 0, 2**31 - 1) or 0
+    since = query_int(request, "since", 0, MAX_VERSION) or 0
     return json_response(200, await run_request(store.list_updates, request.user.pk, document_id, since))

@@ -14,9 +14,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, RawPostDataException
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
@@ -107,6 +108,8 @@ async def _respond(
         response = refuse(refused)
         if refused.code == ErrorCode.UNAUTHORIZED:
             response["WWW-Authenticate"] = bearer.challenge(has_token=_read_token(request) is not None)
+    except (MultiPartParserError, TooManyFieldsSent, TooManyFilesSent):
+        response = refuse(Refused(ErrorCode.INVALID, "Send the fields of a form as valid `multipart/form-data`."))
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database did not answer: %s", error)
         response = refuse(database_unavailable())
@@ -125,14 +128,14 @@ async def _authenticate(request: HttpRequest, scopes: Collection[str]) -> HttpRe
             bearer.check_scope(found, scope)
         request.user = found.user
         return None
+    user = await run_request(visitors.find_visitor, request)
+    if user is None:
+        raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
     if request.method not in ("GET", "HEAD"):
         # In the request's thread: it may read the session, or a form.
         refusal = await sync_to_async(_check_csrf)(request)
         if refusal is not None:
             return refusal
-    user = await run_request(visitors.find_visitor, request)
-    if user is None:
-        raise Refused(ErrorCode.UNAUTHORIZED, _("Sign in first."))
     request.user = user
     return None
 

@@ -14,6 +14,12 @@ from ..store.executor import run_request
 from .command import perform
 from .endpoint import endpoint, json_response, query_int
 
+MAX_SEQ = 2**31 - 1
+"""The largest number that the column of a message's `seq` can hold."""
+
+MAX_PAGE = 100
+"""How many messages a request can get at most."""
+
 
 class Messages(Struct, frozen=True):
     messages: list[objects.Message]
@@ -29,8 +35,8 @@ async def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "POST":
         send = commands.MessageSend
         return await perform(request, conversation_id, send, actions.post, status=201, most=max_message_body())
-    before = query_int(request, "before", 1, 2**31 - 1)
-    limit = query_int(request, "limit", 1, 100) or store.PAGE_SIZE
+    before = query_int(request, "before", 1, MAX_SEQ)
+    limit = query_int(request, "limit", 1, MAX_PAGE) or store.PAGE_SIZE
     return json_response(
         200, Messages(*await run_request(store.list_messages, request.user.pk, conversation_id, before, limit))
     )

@@ -8,7 +8,7 @@ from .. import store
 from ..protocol import commands, objects
 from ..protocol.adapters import ag_ui, ai_sdk, completions, openai, responses
 from ..protocol.errors import Refusal
-from . import conversations, documents, invitations, messages, participants
+from . import conversations, documents, invitations, messages, participants, search
 from .command import Acknowledged
 
 
@@ -31,9 +31,14 @@ class Operation(Struct, frozen=True):
     status: int = 200
     body: Any = None
     """The type of the request's body, or a CommandBody; None for none."""
-    query: tuple[str, ...] = ()
+    query: dict[str, dict[str, Any]] = {}
+    """The parameters of the query string, and the schema of each."""
+
     media: Literal["json", "stream", "json or stream", "events", "file"] = "json"
     """Of the answer. A stream has frames, events are those of another protocol."""
+    nothing: str = ""
+    """What the answer 204 says, of a request that has one besides."""
+
     refusal: Any = Refusal
     """The type of the body of its refusals."""
     form: bool = False
@@ -69,8 +74,16 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 
 _ONE = ("message",)
 
+_TIME = {"type": "string", "anyOf": [{"format": "date-time"}, {"maxLength": 0}]}
+"""An empty one counts as none, as the page sends it."""
+
+
+def _number(most: int, least: int = 1) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
 OPERATIONS: dict[tuple[str, str], Operation] = {
-    ("api-conversations", "GET"): Operation("List conversations", conversations.Conversations, query=("before",)),
+    ("api-conversations", "GET"): Operation("List conversations", conversations.Conversations, query={"before": _TIME}),
     ("api-conversations", "POST"): Operation(
         "Create a conversation", objects.Conversation, 201, conversations.NewConversation
     ),
@@ -83,7 +96,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("api-fork", "POST"): Operation("Copy a conversation", objects.Conversation, 201, conversations.Fork),
     ("api-stream", "GET"): Operation("Follow a conversation", media="stream"),
     ("api-inbox-stream", "GET"): Operation("Follow the list of conversations", media="stream"),
-    ("api-messages", "GET"): Operation("List messages", messages.Messages, query=("before", "limit")),
+    ("api-messages", "GET"): Operation(
+        "List messages",
+        messages.Messages,
+        query={"before": _number(messages.MAX_SEQ), "limit": _number(messages.MAX_PAGE)},
+    ),
     ("api-messages", "POST"): Operation("Post a message", Acknowledged, 201, CommandBody(commands.MessageSend)),
     ("api-message", "PATCH"): Operation("Edit a message", Acknowledged, body=CommandBody(commands.MessageEdit, _ONE)),
     ("api-message", "DELETE"): Operation("Delete a message", Acknowledged),
@@ -117,9 +134,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("api-document", "GET"): Operation("Get a document with its text", objects.OpenedDocument),
     ("api-document-updates", "GET"): Operation(
-        "List the changes of a document", store.DocumentUpdates, query=("since",)
+        "List the changes of a document",
+        store.DocumentUpdates,
+        query={"since": _number(documents.MAX_VERSION, least=0)},
     ),
-    ("api-search", "GET"): Operation("Search", store.SearchResults, query=("q", "before")),
+    ("api-search", "GET"): Operation(
+        "Search", store.SearchResults, query={"q": {"type": "string"}, "before": _number(search.MAX_ID)}
+    ),
     ("api-models", "GET"): Operation("List agents as OpenAI's models", openai.Models, refusal=openai.ErrorBody),
     ("api-completions", "POST"): Operation(
         "Ask an agent as OpenAI's chat completions do",
@@ -136,7 +157,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         media="json or stream",
     ),
     ("api-ai-sdk", "POST"): Operation("Ask an agent as the AI SDK does", body=ai_sdk.ChatRequest, media="events"),
-    ("api-ai-sdk-stream", "GET"): Operation("Resume an answer as the AI SDK does", media="events"),
+    ("api-ai-sdk-stream", "GET"): Operation(
+        "Resume an answer as the AI SDK does", media="events", nothing="No answer is being written."
+    ),
     ("api-ai-sdk-stop", "POST"): Operation("Stop the answer of an AI SDK chat", status=204),
     ("api-ag-ui", "POST"): Operation("Ask an agent as AG-UI does", body=ag_ui.RunInput, media="events"),
     ("api-token", "GET"): Operation("Get a CSRF token", Csrf),

@@ -39,6 +39,7 @@ _REFUSALS = {
     "401": "There is no valid token or session.",
     "403": "The user's role, or the token's scopes, do not allow it.",
     "404": "It does not exist, or the user may not see it.",
+    "405": "The address does not take this method.",
     "409": "It is not possible now.",
     "413": "The body is too long.",
     "429": "Too many requests, or a budget is used up.",
@@ -113,17 +114,15 @@ def _describe(
         "parameters": [
             *({"name": each, "in": "path", "required": True, "schema": _schema_of(each)} for each in parameters),
             *(
-                {"name": each, "in": "query", "required": each == "q", "schema": {"type": "string"}}
-                for each in operation.query
+                {"name": each, "in": "query", "required": each == "q", "schema": schema}
+                for each, schema in operation.query.items()
             ),
         ],
         "responses": {
             str(operation.status): _answer(operation, schemas),
+            **({"204": {"description": operation.nothing}} if operation.nothing else {}),
             **{
-                status: {
-                    "description": text,
-                    "content": {"application/json": {"schema": schemas[operation.refusal]}},
-                }
+                status: {"description": text, "content": _refusal(status, schemas[operation.refusal])}
                 for status, text in _REFUSALS.items()
             },
         },
@@ -137,8 +136,21 @@ def _describe(
         schema = schemas[_types_of(operation)[-1]]
         if isinstance(operation.body, CommandBody):
             schema = _without(components, schema, {"type", *operation.body.without})
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        fields = _resolve(components, schema)
+        content = {"application/json": {"schema": schema}}
+        # An empty body counts as `{}` (`json_body`).
+        described["requestBody"] = {"required": bool(fields.get("required")), "content": content}
     return described
+
+
+def _refusal(status: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if status == "405":
+        return {"text/html": {}}
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    if status in ("403", "404"):
+        # Pages of the site: a session without a valid CSRF token, and an id in the address that is none.
+        content["text/html"] = {}
+    return content
 
 
 def _schema_of(parameter: str) -> dict[str, str]:
@@ -168,9 +180,14 @@ def _answer(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     return {"description": "The result.", "content": content}
 
 
+def _resolve(components: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema, found by its reference if it is one."""
+    return components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+
 def _without(components: dict[str, Any], reference: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """The schema of a command without some of its fields."""
-    schema: dict[str, Any] = components[reference["$ref"].rpartition("/")[2]]
+    schema = _resolve(components, reference)
     properties = {name: each for name, each in schema["properties"].items() if name not in names}
     required = [name for name in schema["required"] if name not in names]
     return {"type": "object", "properties": properties, "required": required}

@@ -1,11 +1,11 @@
 """Change a conversation: title, mode, when agents answer, which agents, and a user's own pin and archive."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..conf import conf
 from ..models import Conversation, Participant
@@ -18,13 +18,17 @@ from .search import set_title
 from .text import normalize_title
 from .unit_of_work import unit_of_work
 
+# `_check_choice` refuses other values, with a sentence that names the choices; these are for openapi.json.
+_Mode = Annotated[str, Meta(extra_json_schema={"enum": Conversation.Mode.values})]
+_Answers = Annotated[str, Meta(extra_json_schema={"enum": ["", *Conversation.Answers.values]})]
+
 
 class ConversationChanges(Struct, frozen=True, forbid_unknown_fields=True):
     """The fields to change. `pinned` and `archived` are the user's own; the others change for everyone."""
 
     title: str | UnsetType = UNSET
-    mode: str | UnsetType = UNSET
-    answers: str | UnsetType | None = UNSET
+    mode: _Mode | UnsetType = UNSET
+    answers: _Answers | UnsetType | None = UNSET
     agents: list[str] | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
     archived: bool | UnsetType = UNSET

@@ -28,6 +28,19 @@ def test_a_new_token_passes_the_check(people: Any) -> None:
     assert client.post(url, "{}", "application/json", headers={"X-CSRFToken": token["csrf"]}).status_code == 201
 
 
+def test_a_script_gets_json_without_a_session_and_for_a_broken_form(people: Any) -> None:
+    conversation = store.create_conversation(people["ada"]).id
+    url = reverse("nous_chat:api-attachments", args=[conversation])
+    nobody = Client(enforce_csrf_checks=True)
+    for headers in ({}, {"Authorization": "Basic YWRhOmFkYQ=="}):
+        answer = nobody.post(url, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    ada = Client()
+    ada.force_login(people["ada"])
+    answer = ada.post(url, "no form", "multipart/form-data")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+
+
 @pytest.fixture
 def world(people: Any) -> World:
     return build_world("owner")
