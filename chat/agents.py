@@ -36,17 +36,17 @@ def environ() -> Mapping[str, str]:
 def build(
     agent: AgentConf, instructions: str = "", more_tools: Sequence[str | Callable[..., Any]] = ()
 ) -> engine.Agent | engine.CustomAgent:
-    """The agent that the engine runs. Cheap: it opens no connection. Raises engine.ConfigurationError.
+    """The agent that the engine runs. Cheap: it opens no connection. Raises engine.ConfigurationError, whatever the
+    site's modules raise.
 
     `instructions` and `more_tools` are what it has in a room in addition to its own; a custom agent gets neither.
     """
-    try:
-        if agent.agent:
-            own: engine.Agent | engine.CustomAgent = import_string(agent.agent)
-            return own
-        tools = tuple(import_string(tool) if isinstance(tool, str) else tool for tool in (*agent.tools, *more_tools))
-    except ImportError as error:
-        raise engine.ConfigurationError(f"The settings name an object that cannot be imported: {error}.") from error
+    if agent.agent:
+        own: engine.Agent | engine.CustomAgent = _load(agent.agent)
+        if not isinstance(own, engine.Agent | engine.CustomAgent):
+            raise engine.ConfigurationError(f"{agent.agent} is no agent: it has no `run_stream`.")
+        return own
+    tools = tuple(_load(tool) if isinstance(tool, str) else tool for tool in (*agent.tools, *more_tools))
     if not tools and model_of(agent) in ("demo", "demo:tour"):
         tools = engine.DEMO_TOOLS
     return engine.Agent(
@@ -64,6 +64,14 @@ def build(
             total=conf.TOTAL_TIMEOUT,
         ),
     )
+
+
+def _load(path: str) -> Any:
+    try:
+        return import_string(path)
+    except Exception as error:  # the module can raise anything
+        text = f"{path} cannot be imported. {type(error).__name__}: {error}"
+        raise engine.ConfigurationError(text) from error
 
 
 def deps(agent: AgentConf, user: Any, conversation: Any) -> Any:

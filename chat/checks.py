@@ -19,6 +19,7 @@ nous_chat.W017  channels_redis.core with several hosts
 nous_chat.W018  attached files in a folder that the site probably serves to everybody
 nous_chat.W019  the channel layer forgets groups too soon
 nous_chat.E018  GUESTS is set, but the user model has no password
+nous_chat.E020  django-tenants keeps the chat, the users, or their sessions in the schemas of tenants
 """
 
 import math
@@ -27,7 +28,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
@@ -268,6 +269,39 @@ def check_storage(**_: Any) -> list[CheckMessage]:
             hint="Add a storage with a `location` outside MEDIA_ROOT to STORAGES, and name it in STORAGE.",
             id="nous_chat.W018",
         )
+    ]
+
+
+@register("nous_chat")
+def check_tenants(**_: Any) -> list[CheckMessage]:
+    """Sockets, runs, and heartbeats belong to no request, so they see only the schema that all tenants share. A user of
+    a tenant would be whoever has the same key there.
+    """
+    if not apps.is_installed("django_tenants"):
+        return []
+    needed = ["nous_chat", get_user_model()._meta.app_label]
+    if settings.SESSION_ENGINE.endswith("db") and apps.is_installed("django.contrib.sessions"):
+        needed.append("sessions")
+    own = {AppConfig.create(app).label for app in _apps_of_tenants()}
+    if found := [apps.get_app_config(label).name for label in dict.fromkeys(needed) if label in own]:
+        return [
+            Error(
+                f"Each tenant has tables of its own for {', '.join(found)}. The chat works only with tables that all "
+                "tenants share.",
+                hint="List these apps in SHARED_APPS, and not among the apps of tenants.",
+                id="nous_chat.E020",
+            )
+        ]
+    return []
+
+
+def _apps_of_tenants() -> list[str]:
+    """What django-tenants puts into the schema of each tenant."""
+    if not getattr(settings, "HAS_MULTI_TYPE_TENANTS", False):
+        return list(getattr(settings, "TENANT_APPS", []))
+    public = getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
+    return [
+        app for name, kind in getattr(settings, "TENANT_TYPES", {}).items() if name != public for app in kind["APPS"]
     ]
 
 

@@ -153,8 +153,8 @@ class _Signature:
     """The description and the JSON Schema of a function, from its signature and docstring."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
-        parameters = list(inspect.signature(function).parameters.values())
         try:
+            parameters = list(inspect.signature(function).parameters.values())
             hints = get_type_hints(_annotated(function), include_extras=True)
         except Exception as error:
             raise ConfigurationError(f"The types of the tool {name} cannot be read: {error}.") from error

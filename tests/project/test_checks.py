@@ -73,6 +73,51 @@ def test_a_module_that_cannot_be_loaded_is_reported_and_stops_no_command(setting
     assert found.msg == "PERMISSIONS is 'broken_rules.Rules'. KeyError: 'no such table'"
 
 
+@pytest.mark.parametrize("wrong", [{"agent": "{}.it"}, {"tools": ["{}.it"]}], ids=["agent", "tools"])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0", "cannot be imported. ZeroDivisionError: division by zero"),
+        ("import no_such_module", "cannot be imported. ModuleNotFoundError: No module named 'no_such_module'"),
+        ("it = 5", "is no"),
+    ],
+    ids=["raises", "imports", "names"],
+)
+def test_an_agent_whose_module_fails_is_reported(
+    settings: Any, tmp_path: Path, request: pytest.FixtureRequest, wrong: dict[str, Any], code: str, message: str
+) -> None:
+    module = f"agents_that_fail_{abs(hash(request.node.name))}"
+    (tmp_path / f"{module}.py").write_text(code)
+    field, path = next(iter(wrong.items()))
+    given = path.format(module) if isinstance(path, str) else [path[0].format(module)]
+    settings.NOUS_CHAT = {"AGENTS": {"helper": {"model": "demo:tour", field: given}}}
+    sys.path.append(str(tmp_path))
+    try:
+        (found,) = [problem for problem in run_checks(tags=["nous_chat"]) if problem.id == "nous_chat.E002"]
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert found.msg.startswith("Agent 'helper': ")
+    assert message in found.msg
+
+
+def test_tables_that_each_tenant_has_are_refused(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With django-tenants, which is not among the tests' packages."""
+    settings.DEBUG = True
+    settings.TENANT_APPS = ["chat", "django.contrib.auth"]
+    assert reported() == {}
+    is_installed = apps.is_installed
+    monkeypatch.setattr(apps, "is_installed", lambda name: name == "django_tenants" or is_installed(name))
+    assert set(reported()) == {"nous_chat.E020"}
+    settings.TENANT_APPS = ["django.contrib.admin"]
+    assert reported() == {}
+    settings.HAS_MULTI_TYPE_TENANTS = True
+    settings.TENANT_TYPES = {
+        "public": {"APPS": ["chat"]},
+        "shop": {"APPS": ["django.contrib.sessions.apps.SessionsConfig"]},
+    }
+    assert set(reported()) == {"nous_chat.E020"}
+
+
 def test_a_database_without_partial_indexes_is_refused(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """As MySQL and MariaDB are: their drivers are not among the tests' packages."""
     settings.DEBUG = True
