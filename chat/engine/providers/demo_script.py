@@ -17,8 +17,8 @@ _GREETING = f"""{_INTRODUCTION} But everything around me is real. Say "tour" for
 answer long enough to stop, to reload, or to watch in two windows. There is also "think" for thinking, "slow" for a \
 slow model, "code" for a code block, "error" for an answer that fails, and "usage" for how tokens are counted.
 
-To talk to a real model, set a key and restart: OPENAI_API_KEY=... make run. A local Ollama or LM Studio is found \
-without a key.
+To talk to a real model, set a key, such as OPENAI_API_KEY, and restart; if your settings have a MODEL, change it. A \
+local Ollama or LM Studio is found without a key.
 """
 
 _TOUR_THINKING = """The user asks what there is to try. I show one thing after the other: first this thinking, then a \
@@ -72,8 +72,8 @@ _TOUR_END = """Now try the rest yourself:
 - Open a second window next to this one. Both show the same words at the same time.
 - Invite a second person, and watch each other type.
 
-To talk to a real model, set a key and restart: OPENAI_API_KEY=... make run. A local Ollama or LM Studio is found \
-without a key.
+To talk to a real model, set a key, such as OPENAI_API_KEY, and restart; if your settings have a MODEL, change it. A \
+local Ollama or LM Studio is found without a key.
 """
 
 _STREAMING = f"""{_INTRODUCTION} But I know how streaming works, because I am streamed:
