@@ -243,12 +243,14 @@ async def gather(work: Iterable[Awaitable[object]], at_once: int = 100) -> None:
 
 @contextlib.asynccontextmanager
 async def raw_connection(
-    port: int, receive_buffer: int = 0
+    port: int, receive_buffer: int = 0, address: str = ""
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A TCP connection, for what HTTP clients do not do. `receive_buffer`: bytes that the kernel takes while nobody
-    reads; 0 means its default.
+    reads; 0 means its default. `address`: where it comes from, such as 127.0.0.2 (on Linux).
     """
     connection = socket.socket()
+    if address:
+        connection.bind((address, 0))
     if receive_buffer:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     connection.setblocking(False)

@@ -18,4 +18,5 @@ NOUS_CHAT = {
         MODEL: {"model": "vllm:told", "tools": ["tests.sites.clerk.look_up"]},
     },
     "TITLE_MODEL": "",
+    "GUESTS": {},
 }

@@ -4,8 +4,14 @@ import asyncio
 import secrets
 import uuid
 import zlib
+from urllib.parse import urlencode
 
-from ..attackers import Answers, Arena, attack, gather, raw_connection, read_status, request_head
+from chat.conf import GuestConf
+
+from ...benchmarks.wire import RATE, Order
+from ..attackers import CSRF, Answers, Arena, attack, gather, raw_connection, read_status, request_head
+
+GUEST_ADDRESSES = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 
 
 def picture(size: int) -> bytes:
@@ -35,12 +41,36 @@ async def pages(arena: Arena) -> Answers:
     return arena.answers
 
 
-@attack("200, 302, 429", "200, 302")
+@attack("429", "200")
 async def pages_of_strangers(arena: Arena) -> Answers:
     """Somebody who is not signed in loads the sign-in page and the chat's address 800 times, 50 at a time."""
     stranger = arena.client(None)
     paths = ("/accounts/login/", "/chat/")
     await gather((arena.count(stranger.http.get(paths[i % 2])) for i in range(arena.size(800))), 50)
+    return arena.answers
+
+
+@attack("", "200, 302, 429")
+async def guests(arena: Arena) -> Answers:
+    """600 visitors at three addresses load the chat and begin as guests, 50 at a time; each first message is answered
+    for two seconds.
+    """
+    form = urlencode({"text": Order("guest", 2 * RATE), "csrfmiddlewaretoken": CSRF}).encode()
+    kind = "application/x-www-form-urlencoded"
+    page = request_head("GET", "/chat/")
+    begin = request_head("POST", "/chat/guest/", Content_Type=kind, Content_Length=len(form)) + form
+
+    async def visit(number: int) -> None:
+        address = GUEST_ADDRESSES[number % len(GUEST_ADDRESSES)]
+        for request in (page, begin):
+            async with raw_connection(arena.site(number).port, address=address) as (reader, writer):
+                writer.write(request)
+                arena.answers[await read_status(reader)] += 1
+
+    await gather((visit(number) for number in range(arena.size(600))), 50)
+    most = GuestConf().per_address * len(GUEST_ADDRESSES) * arena.processes
+    if (beyond := arena.answers["302"] - most) > 0:
+        arena.answers["302 beyond the limit"] += beyond
     return arena.answers
 
 
