@@ -170,7 +170,10 @@ def list_changers(run_id: UUID, document_id: UUID, since: int) -> list[str]:
     users = get_user_model()._base_manager.using(database.alias())
     people = users.filter(pk__in=later.filter(run=None).values("author")).order_by("pk")[:10]
     others = later.exclude(run=None).exclude(run__agent=agent).values_list("run__agent", flat=True).distinct()[:10]
-    return [policy().name(user) for user in people] + [agents.find(slug).name for slug in others]
+    names = [policy().name(user) for user in people] + [agents.find(slug).name for slug in others]
+    if later.filter(run=None, author=None).exists():
+        names.append("somebody whose account was deleted")
+    return names
 
 
 def _get_running(run_id: UUID, host: str) -> Run:

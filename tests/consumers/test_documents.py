@@ -166,6 +166,24 @@ def test_an_agent_is_told_who_changed_what_it_has_read(scenario: Scenario, peopl
     assert (opened.version, opened.text) == (4, "mine")
 
 
+def test_what_a_deleted_account_has_written_is_not_overwritten_unread(
+    scenario: Scenario, people: Any, room: Conversation
+) -> None:
+    ada, bob = people["ada"], people["bob"]
+    document = store.create_document(bob.pk, room.pk, store.NewDocument("Plan", text="one"))
+    run = begin(ada, room).message.run
+    assert run is not None
+    tools = DocumentTools(run.id, HOST, room.pk)
+    bob.delete()
+
+    async def talk() -> None:
+        with pytest.raises(engine.ToolError, match=r"account was deleted changed it .* Read it again"):
+            await tools.rewrite_document("Plan", "two")
+
+    scenario(talk)
+    assert store.get_document(ada.pk, document.id).text == "one"
+
+
 def test_edits_of_an_agent_and_of_a_person_at_the_same_time_are_all_kept(
     scenario: Scenario, people: Any, room: Conversation
 ) -> None:
