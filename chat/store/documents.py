@@ -20,8 +20,8 @@ from .. import agents, database
 from ..changesets import ChangeSet, InvalidChange
 from ..conf import conf
 from ..i18n import format_number
-from ..models import Conversation, Document, DocumentUpdate, Run
-from ..permissions import policy
+from ..models import Conversation, Document, DocumentUpdate, Participant, Run
+from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership, lock_conversation, lock_membership, lock_rows
@@ -93,7 +93,7 @@ def sync_document(user_id: Any, conversation_id: UUID, document_id: UUID, since:
 def create_document(user_id: Any, conversation_id: UUID, new: NewDocument) -> objects.Document:
     """A new document by a user. Raises Refused."""
     participant = lock_membership(user_id, conversation_id)
-    check_can_post(participant)
+    _check_can_write(participant)
     return objects.Document.of(_create(participant.conversation, new, {"author": participant.user}))
 
 
@@ -116,8 +116,15 @@ def push_changes(
         )
         if earlier is not None:
             return PushedChange(objects.DocumentUpdate.of(earlier), repeated=True)
-    check_can_post(participant)
+    _check_can_write(participant)
     return PushedChange(_append(row, version, changes, {"author": participant.user, "client_id": client_id}))
+
+
+def _check_can_write(participant: Participant) -> None:
+    """Raises Refused(FORBIDDEN) for readers, and for guests: a log has no limit per day as messages have."""
+    check_can_post(participant)
+    if is_guest(participant.user):
+        raise Refused(ErrorCode.FORBIDDEN, _("Sign in to write in documents."))
 
 
 @unit_of_work()

@@ -98,9 +98,10 @@ def hand_over_guest(key: str, user: Any) -> list[UUID]:
         ]
         conversation.save(update_fields=["waiting"])
     for rows, field in _belongings(guest):
-        if any(field in constraint.fields for constraint in rows.model._meta.total_unique_constraints):
-            others = rows.model._base_manager.filter(**{field: user}).values("conversation")
-            rows = rows.exclude(conversation__in=others)  # what the account has already
+        for constraint in rows.model._meta.total_unique_constraints:
+            if field in constraint.fields:
+                same = {name: OuterRef(name) for name in constraint.fields if name != field}
+                rows = rows.exclude(Exists(rows.model._base_manager.filter(**same, **{field: user})))  # has it already
         rows.update(**{field: user})
     guest.is_active = False
     guest.save()

@@ -11,11 +11,12 @@ from django.test import Client
 from django.utils import timezone
 
 from chat import ratelimit, store
+from chat.changesets import ChangeSet
 from chat.models import Conversation, Guest, Message, Participant, Run, Spending
 from chat.permissions import policy
 from chat.protocol.errors import Refused
 
-from ..support.store_helpers import begin, end
+from ..support.store_helpers import HOST, begin, end
 
 pytestmark = pytest.mark.django_db
 GUESTS = {"messages": 2, "per_address": 2, "most": 3, "budgets": [{"per": "user", "tokens": 50}]}
@@ -126,6 +127,17 @@ def test_a_guest_can_send_so_many_messages_and_spend_so_much(guest: Any) -> None
 
 def test_a_guest_attaches_no_files(guest: Any) -> None:
     refused("Sign in to attach", store.upload_attachment, guest[0], guest[1], "a.txt", b"a")
+
+
+def test_a_guest_only_reads_documents(guest: Any) -> None:
+    user, room = guest[0].pk, guest[1]
+    new = store.NewDocument("Plan", text="one")
+    refused("Sign in to write", store.create_document, user, room, new)
+    begin(guest[0], Conversation.objects.get(pk=room))
+    document = store.create_document_by_run(Run.objects.get().pk, HOST, new)
+    change = ChangeSet.parse([[0, "zero "], 3])
+    refused("Sign in to write", store.push_changes, user, room, document.id, 1, change, None)
+    assert store.get_document(user, document.id).text == "one"
 
 
 def refused(why: str, work: Callable[..., object], *args: Any) -> None:
