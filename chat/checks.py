@@ -274,8 +274,8 @@ def check_storage(**_: Any) -> list[CheckMessage]:
 
 @register("nous_chat")
 def check_tenants(**_: Any) -> list[CheckMessage]:
-    """Sockets, runs, and heartbeats belong to no request, so they see only the schema that all tenants share. A user of
-    a tenant would be whoever has the same key there.
+    """Sockets, runs, and heartbeats belong to no request, so they see only the schema that all tenants share. A
+    tenant's user would be taken for the one with the same key there.
     """
     if not apps.is_installed("django_tenants"):
         return []

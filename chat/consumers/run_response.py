@@ -162,7 +162,7 @@ class RunResponse:
     # --- What is new
 
     def _add_rest(self, message: _Message, text_sent: int, thinking_sent: int) -> str:
-        """What follows so much text and thinking, in the order of the message's parts."""
+        """The part after this much text and thinking, in the order of the message's parts."""
         calls = {call.id: call for call in message.calls}
         parts = objects.complete_parts(message.parts, message.text, message.thinking, message.calls)
         text_at = thinking_at = 0

@@ -21,5 +21,5 @@ def viewer(people: Any, room: Conversation) -> Any:
 
 @pytest.fixture
 def patient_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units of work of this process wait for a lock until whoever holds it goes on, however busy the machine is."""
+    """Units of work of this process wait for a lock until the other transaction ends, however busy the machine is."""
     monkeypatch.setattr("chat.store.unit_of_work._POSTGRESQL_LIMITS", "SET LOCAL lock_timeout = '60s'")
