@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from .. import store
-from ..changesets import ChangeSet, InvalidChange
+from ..documents.changesets import ChangeSet, InvalidChange
 from ..protocol import commands, events, objects
 from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups

@@ -8,7 +8,7 @@ A change set covers the whole text from its beginning, as a list of sections:
 
 Units are those of UTF-16, as in JavaScript: most characters are one, emoji are two. Everything here takes time in
 proportion to the lengths of the text and of the change sets. Source of the rules: `@codemirror/state`, with which
-tests/protocol/test_changesets.py compares all results.
+tests/documents/test_changesets.py compares all results.
 """
 
 from collections.abc import Iterable, Iterator

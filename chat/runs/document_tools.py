@@ -8,12 +8,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from .. import engine, store
-from ..changesets import ChangeSet, units
 from ..concurrency import detached
+from ..documents.changesets import ChangeSet, units
+from ..documents.search_replace import EditFailed, NotFound, Replacement, find_replacement
 from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
 from ..realtime import groups
-from ..search_replace import EditFailed, NotFound, Replacement, find_replacement
 from ..store import executor
 from ..store.documents import normalize_document
 

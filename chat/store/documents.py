@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from msgspec import Struct
 
 from .. import agents, database
-from ..changesets import ChangeSet, InvalidChange
 from ..conf import conf
+from ..documents.changesets import ChangeSet, InvalidChange
 from ..i18n import format_number
 from ..models import Conversation, Document, DocumentUpdate, Participant, Run
 from ..permissions import is_guest, policy

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from chat import engine, store
-from chat.changesets import ChangeSet
+from chat.documents.changesets import ChangeSet
 from chat.engine.providers.provider import Request
 from chat.models import Conversation
 from chat.runs.document_tools import DocumentTools

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat.changesets import ChangeSet, InvalidChange, units
+from chat.documents.changesets import ChangeSet, InvalidChange, units
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from chat.search_replace import EditFailed, NotFound, find_replacement
+from chat.documents.search_replace import EditFailed, NotFound, find_replacement
 
 PYTHON = '''import math
 

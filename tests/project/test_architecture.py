@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("search", ("fulltext",), "the words that the search index holds"),
     (
         "tools",
-        ("changesets", "graphemes", "logs", "metrics", "search_replace", "signals", "turns"),
+        ("documents", "graphemes", "logs", "metrics", "signals", "turns"),
         "helpers that know nothing of the chat",
     ),
     ("engine", ("engine",), "agents and providers; knows no Django"),

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat import store
-from chat.changesets import ChangeSet
+from chat.documents.changesets import ChangeSet
 from chat.models import Conversation, Document, DocumentUpdate
 from chat.protocol import objects
 from chat.store.documents import SNAPSHOT_EVERY, UPDATES_PER_PAGE

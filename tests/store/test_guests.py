@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from chat import ratelimit, store
-from chat.changesets import ChangeSet
+from chat.documents.changesets import ChangeSet
 from chat.models import Conversation, Guest, Message, Participant, Run, Spending
 from chat.permissions import policy
 from chat.protocol.errors import Refused

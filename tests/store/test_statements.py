@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chat import engine, store
-from chat.changesets import ChangeSet
+from chat.documents.changesets import ChangeSet
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.protocol import commands
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ... import models
 
 Changes = list[int | list[int | str]]
-"""A change set in the JSON form of CodeMirror (`changesets`)."""
+"""A change set in the JSON form of CodeMirror (`documents.changesets`)."""
 
 
 class Document(Struct, frozen=True):
