@@ -72,7 +72,7 @@ def list_documents(user_id: Any, conversation_id: UUID) -> list[objects.Document
 def get_document(user_id: Any, document_id: UUID) -> objects.OpenedDocument:
     """A document with its text. Raises Refused(NOT_FOUND)."""
     row = _find(user_id, document_id)
-    return objects.OpenedDocument.of(row, read_text(row))
+    return objects.OpenedDocument.with_text(row, read_text(row))
 
 
 def list_updates(user_id: Any, document_id: UUID, since: int) -> DocumentUpdates:
@@ -160,7 +160,7 @@ def find_document_for_run(run_id: UUID, host: str, name: str) -> objects.OpenedD
         problem = f"Several documents are called {name!r}." if found else f"There is no document {name!r}."
         raise LookupError(f"{problem} Use an id of these:\n{listed}")
     row = Document.objects.get(pk=found[0].pk)
-    return objects.OpenedDocument.of(row, read_text(row))
+    return objects.OpenedDocument.with_text(row, read_text(row))
 
 
 def find_written_version(run_id: UUID, document_id: UUID) -> int:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from ...times import to_wire
 from .people import Person, person
@@ -40,23 +41,14 @@ class Document(Struct, frozen=True):
         )
 
 
-class OpenedDocument(Struct, frozen=True):
+class OpenedDocument(Document, frozen=True):
     """A Document with its text."""
 
-    id: UUID
-    conversation: UUID
-    kind: str
-    language: str
-    title: str
-    version: int
-    created_at: datetime
-    updated_at: datetime
     text: str
 
     @classmethod
-    def of(cls, row: "models.Document", text: str) -> Self:
-        document = Document.of(row)
-        return cls(**{name: getattr(document, name) for name in Document.__struct_fields__}, text=text)
+    def with_text(cls, row: "models.Document", text: str) -> Self:
+        return cls(**asdict(Document.of(row)), text=text)
 
 
 class DocumentUpdate(Struct, frozen=True):
