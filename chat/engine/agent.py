@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, cast
 
+from .breaker import Breakers
 from .exceptions import ConfigurationError
 from .limits import Limits
-from .providers.provider import Provider
+from .providers.provider import Provider, Sampling
 from .tools import Tool
 
 
@@ -15,9 +16,9 @@ from .tools import Tool
 class Agent:
     """`model` is "provider:model" (providers/vendors.py lists the providers), or a Provider of your own.
 
-    `settings` are fields added to the provider's request unchanged, such as `{"temperature": 0.2}`; None leaves out a
-    field that the engine would send. Models of
-    `fallback` get them only if they belong to the same provider, because vendors use different fields.
+    `settings` are fields added to the provider's request unchanged, such as `{"top_p": 0.9}`; None leaves out a field
+    that the engine would send. Models of `fallback` get them only if they belong to the same provider, because vendors
+    use different fields. `sampling` is for all of them: each wire has its own names for it.
 
     `tools` are Tools or plain functions. `fallback` are the models to ask, in this order, if the one before fails
     before its first delta (retry.py). `output_type` is the type of the answer (structured_output.py): a dataclass, a
@@ -32,11 +33,17 @@ class Agent:
     limits: Limits = field(default_factory=Limits)
     name: str = "assistant"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
     tools: Sequence[Tool[..., Any] | Callable[..., Any]] = ()
     fallback: Sequence[str | Provider] = ()
     output_type: Any = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     """Where the keys and addresses of providers are read: OPENAI_API_KEY and so on."""
+    breakers: Breakers | None = field(default=None, repr=False, compare=False)
+    """Share them among agents: models that fail again and again are not asked for a while (breaker.py)."""
+
+    trace_content: bool = False
+    """Whether the spans of OpenTelemetry hold texts: instructions, messages, arguments and results of tools."""
 
     def __post_init__(self) -> None:
         tools = tuple(tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools)

@@ -6,9 +6,29 @@ coalescer.due(now)                 seconds until something should be sent
 coalescer.take(now)                the merged deltas to send
 """
 
-from .events import TextDelta, ThinkingDelta
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from .events import TextDelta, ThinkingDelta, ToolCallDelta
 
 _MIN_WAIT = 1e-6  # seconds; a shorter wait is not worth another timer
+
+
+def merge_adjacent(deltas: Iterable[Any]) -> list[Any]:
+    """The deltas that one read has brought, with adjacent ones of text, of thinking, or of arguments of one call, as
+    one: each takes its way through all layers, and they would be sent together anyway.
+    """
+    merged: list[Any] = []
+    for (kind, call), together in groupby(deltas, lambda delta: (type(delta), getattr(delta, "id", ""))):
+        if issubclass(kind, TextDelta | ThinkingDelta):
+            merged.append(kind("".join(delta.text for delta in together)))
+        elif issubclass(kind, ToolCallDelta):
+            pieces = list(together)
+            merged.append(ToolCallDelta(call, pieces[0].name, "".join(piece.text for piece in pieces)))
+        else:
+            merged += together
+    return merged
 
 
 class Coalescer:

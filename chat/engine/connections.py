@@ -5,12 +5,13 @@ open between runs. The client is closed when the last context ends.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
+from typing import Any
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
@@ -33,6 +34,9 @@ _MAX_HEADER = 100 * 1024  # bytes
 
 connection_was_reused: ContextVar[bool] = ContextVar("connection_was_reused", default=False)
 """Becomes True in the context of a request that was sent over a connection opened by an earlier one."""
+
+response_transport: ContextVar[asyncio.Transport | None] = ContextVar("response_transport", default=None)
+"""In the context of a request: the connection that its response comes by."""
 
 
 class _SharedClient:
@@ -69,15 +73,42 @@ async def connections() -> AsyncGenerator[httpx.AsyncClient, None]:
             await shared.client.aclose()
 
 
-def read_pause() -> float:
+def read_pause(is_call: bool = False) -> float:
     """How long, in seconds, a stream of the running event loop waits between two reads so that bytes can gather.
 
-    0 for few streams. With many, waking up for each delta is the largest cost: when read every 100 ms, five deltas cost
-    little more than one (docs/benchmarks.md).
+    0 for few streams, unless `is_call`: the stream is in the middle of a call's arguments, which are shown in larger
+    steps. With many, waking up for each delta is the largest cost: when read every 100 ms, five deltas cost little more
+    than one (docs/benchmarks.md).
     """
     shared = _shared.get(asyncio.get_running_loop())
     paced = shared.users - UNPACED_STREAMS if shared else 0
-    return min(MAX_PAUSE, MIN_PAUSE + PAUSE_PER_STREAM * paced) if paced > 0 else 0.0
+    if paced <= 0:
+        return MIN_PAUSE if is_call else 0.0
+    return min(MAX_PAUSE, MIN_PAUSE + PAUSE_PER_STREAM * paced)
+
+
+@contextmanager
+def unread(transport: asyncio.Transport | None) -> Iterator[None]:
+    """Leave in the system what arrives meanwhile: it is received at once then. Each piece by itself would wake the
+    event loop, and the parser of HTTP.
+    """
+    paused = False
+    try:
+        if transport is not None and transport.is_reading():
+            transport.pause_reading()
+            paused = True
+    except _NO_FLOW_CONTROL:
+        pass
+    try:
+        yield
+    finally:
+        if paused and transport is not None and not transport.is_closing():
+            with suppress(*_NO_FLOW_CONTROL):
+                transport.resume_reading()
+
+
+_NO_FLOW_CONTROL = (AttributeError, NotImplementedError, RuntimeError)
+"""What transports raise that cannot pause, or are closed."""
 
 
 async def read_turn() -> None:
@@ -109,10 +140,17 @@ def _session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=bool(getproxies()),
         trace_configs=[trace],
+        response_class=_Response,
         # Proxies put more than aiohttp's 8 KB into one header. This is what curl takes.
         max_line_size=_MAX_HEADER,
         max_field_size=_MAX_HEADER,
     )
+
+
+class _Response(aiohttp.ClientResponse):
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        response_transport.set(connection.transport)
+        return await super().start(connection)
 
 
 async def _note_reuse(*_: object) -> None:

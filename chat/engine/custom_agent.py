@@ -17,18 +17,31 @@ of which was an event and is in `messages`, and add a method `resume`. adapters/
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from msgspec.structs import replace
 
 from .approvals import Decision
-from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from .events import (
+    Error,
+    Event,
+    Fallback,
+    Finish,
+    RetryWait,
+    TextDelta,
+    ThinkingDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+)
 from .exceptions import TOO_LARGE, ConfigurationError, EngineError, internal_error
 from .i18n import _
 from .limits import AnswerSize, Limits
 from .messages import Message, Result
 from .result_builder import TurnJoiner
+from .telemetry import run_span
 from .tools import ToolContext
 
 logger = logging.getLogger("nous_chat.engine")
@@ -60,6 +73,21 @@ async def relay(
 ) -> AsyncGenerator[Event, None]:
     """The agent's events, ending with Finish or Error. With `decisions` it resumes, after what readers had `before`.
     Never raises because of the agent."""
+    with run_span(type(agent).__name__, context.trace_attributes) as span:
+        async with aclosing(_relay(agent, messages, context, decisions, before)) as events:
+            async for event in events:
+                if isinstance(event, Error):
+                    span.fail(event.error.code)
+                yield event
+
+
+async def _relay(
+    agent: CustomAgent,
+    messages: Sequence[Message],
+    context: ToolContext,
+    decisions: Mapping[str, Decision] | None,
+    before: Result | None,
+) -> AsyncGenerator[Event, None]:
     received = _ReceivedEvents(before or Result())
     stream: Any = None
     try:
@@ -68,7 +96,7 @@ async def relay(
             if isinstance(event, Finish | Error):
                 end = received.fill_in(event)
                 break
-            if not isinstance(event, TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait):
+            if not isinstance(event, _Streamed):
                 raise TypeError(f"{event!r} is not an event")
             event, too_large = received.add(event)
             yield event
@@ -109,7 +137,7 @@ async def _close(stream: Any) -> None:
         logger.exception("An agent's stream failed while it was closed")
 
 
-_Streamed = TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait
+_Streamed = TextDelta | ThinkingDelta | ToolCallDelta | ToolCall | ToolResult | RetryWait | Fallback
 
 
 def _encode(arguments: dict[str, Any] | None) -> str:
@@ -146,8 +174,11 @@ class _ReceivedEvents:
     def add(self, event: _Streamed) -> tuple[_Streamed, EngineError | None]:
         """The event as readers get it, and the error that ends the answer if it is too large."""
         match event:
-            case RetryWait():
+            case RetryWait() | Fallback():
                 return event, None
+            case ToolCallDelta(text=text):
+                text, too_large = self._size.cut("arguments in pieces", text)
+                return replace(event, text=text), too_large
             case TextDelta(text):
                 text, too_large = self._size.cut(event.kind, text)
                 return TextDelta(self._text.add(text)), too_large

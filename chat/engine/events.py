@@ -23,6 +23,16 @@ class ThinkingDelta(msgspec.Struct, frozen=True, tag_field="type", tag="thinking
     text: str
 
 
+class ToolCallDelta(msgspec.Struct, frozen=True, tag_field="type", tag="tool_call_delta"):
+    """A piece of the arguments of a tool call while the model writes them: `text` is a part of their JSON. The ToolCall
+    with the same `id` follows when they are complete, unless the answer breaks off. For tools with `stream_arguments`.
+    """
+
+    id: str
+    name: str
+    text: str
+
+
 class ToolResult(msgspec.Struct, frozen=True, tag_field="type", tag="tool_result"):
     """The result of a tool call, as the model gets it. `failed` is true if `text` is an error."""
 
@@ -40,6 +50,14 @@ class RetryWait(msgspec.Struct, frozen=True, tag_field="type", tag="retry_wait")
     code: str
 
 
+class Fallback(msgspec.Struct, frozen=True, tag_field="type", tag="fallback"):
+    """The model before does not answer, or is not asked (breaker.py); `model`, as "provider:model", is asked instead.
+    `code` is that of the error."""
+
+    model: str
+    code: str
+
+
 class Finish(msgspec.Struct, frozen=True, tag_field="type", tag="finish"):
     """The answer is complete. The last event of a stream."""
 
@@ -53,6 +71,17 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     result: Result
 
 
-__all__ = ["Error", "Event", "Finish", "RetryWait", "TextDelta", "ThinkingDelta", "ToolCall", "ToolResult"]
+__all__ = [
+    "Error",
+    "Event",
+    "Fallback",
+    "Finish",
+    "RetryWait",
+    "TextDelta",
+    "ThinkingDelta",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolResult",
+]
 
-Event = TextDelta | ThinkingDelta | ToolCall | ToolResult | RetryWait | Finish | Error
+Event = TextDelta | ThinkingDelta | ToolCallDelta | ToolCall | ToolResult | RetryWait | Fallback | Finish | Error

@@ -85,14 +85,19 @@ class ResultBuilder:
                 self._calls.append(event)
         return event
 
-    def with_key(self, call: ToolCall, model: str) -> ToolCall:
-        """The call of a model (provider:model) with a key as its id (ToolCall). Our keys have nine letters and digits,
+    def reserve_key(self, wanted: str = "") -> str:
+        """A key for a call: the wanted one, if it can be one and is not in use. Our keys have nine letters and digits,
         the only form that Mistral accepts, like everybody else. Keys differ in more than case, which some databases
         ignore."""
-        key = call.id
+        key = wanted
         while not PLAIN_ID.fullmatch(key) or key.casefold() in self._used_keys:
             key = uuid.uuid4().hex[:9]
         self._used_keys.add(key.casefold())
+        return key
+
+    def with_key(self, call: ToolCall, model: str, key: str | None = None) -> ToolCall:
+        """The call of a model (provider:model) with a key as its id (ToolCall): this one, if it was reserved before."""
+        key = self.reserve_key(call.id) if key is None else key
         if key == call.id or not call.id:
             return replace(call, id=key)
         return replace(call, id=key, provider_id=call.id, model=model)

@@ -4,11 +4,12 @@
     ---------------------------------------------  --------------------------------------------------------------
     a ProviderError that is `retryable`            the same request again, up to `Limits.max_retries` times
     another ProviderError, or the last retry       the next model of `Agent.fallback`
+    its circuit breaker is open (breaker.py)       the next model of `Agent.fallback`
     ConfigurationError of a fallback               that model is skipped, with a warning in the log
     ConfigurationError of `Agent.model`            the run fails: the site has to correct its settings
 
-A wait of a second or more is announced by a RetryWait event. After the first delta nothing is retried, because somebody
-has read it. A fallback model keeps the rest of the run.
+A wait of a second or more is announced by a RetryWait event, another model by a Fallback. After the first delta nothing
+is retried, because somebody has read it. A fallback model keeps the rest of the run.
 """
 
 import asyncio
@@ -21,13 +22,15 @@ from dataclasses import replace
 import msgspec
 
 from .agent import Agent
-from .events import RetryWait
+from .breaker import PAUSED, Breakers
+from .events import Fallback, RetryWait
 from .exceptions import ConfigurationError, DeadlineError, EngineError, ProviderError
 from .i18n import _
 from .limits import Limits
 from .providers import provider_for
 from .providers.parser import Delta
 from .providers.provider import Completion, Provider, Request
+from .telemetry import NOTHING, Span, request_span
 
 logger = logging.getLogger("nous_chat.engine")
 
@@ -70,16 +73,25 @@ class ModelChain:
     """An agent's model and its fallbacks. `provider` is the one being asked, or that answered last. Raises
     ConfigurationError if the agent's own model cannot be used."""
 
-    def __init__(self, agent: Agent, deadline: RunDeadline, random: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        deadline: RunDeadline,
+        random: Callable[[], float] = random.random,
+        span: Span = NOTHING,
+    ) -> None:
         self.provider: Provider = provider_for(agent.model, agent.environ)
+        self._agent = agent
+        self._span = span
         self._first = self.provider
         self._fallback = list(agent.fallback)
         self._limits = agent.limits
         self._environ = agent.environ
+        self._breakers = agent.breakers or Breakers(failures=0)
         self._deadline = deadline
         self._random = random
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion | RetryWait, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion | RetryWait | Fallback, None]:
         """The events of the first provider that answers. Raises EngineError if none does, or if it breaks off. The
         notes of that error list the failures before it."""
         failures: list[EngineError] = []
@@ -87,10 +99,23 @@ class ModelChain:
         while True:
             started = False
             try:
-                async with aclosing(self.provider.stream(self._adapt(request))) as stream:
-                    async for event in stream:
-                        started = started or not isinstance(event, Completion)
-                        yield event
+                adapted = self._adapt(request)
+                with (
+                    self._breakers.admit(self.provider.name, self.provider.model) as admitted,
+                    request_span(self._agent, self.provider, adapted, self._span) as span,
+                ):
+                    async with aclosing(self.provider.stream(adapted)) as stream:
+                        async for event in stream:
+                            if isinstance(event, Completion):
+                                span.complete(event)
+                            else:
+                                if not started:
+                                    started = True
+                                    admitted.begin()
+                                    span.begin()
+                                span.add(event)
+                            yield event
+                    admitted.complete()
                 return
             except EngineError as error:
                 failure = self._deadline.error(self.provider.name) if error.code == "total_timeout" else error
@@ -110,8 +135,10 @@ class ModelChain:
             attempt = 0
             if not self._switch_to_fallback(failure):
                 provider_errors = [failure for failure in failures if isinstance(failure, ProviderError)]
-                last = (provider_errors or failures)[-1]
+                said = [failure for failure in provider_errors if failure.code != PAUSED]
+                last = (said or provider_errors or failures)[-1]
                 raise _add_notes(last, failures)
+            yield Fallback(f"{self.provider.name}:{self.provider.model}", failure.code)
 
     def _adapt(self, request: Request) -> Request:
         """The request for the current model, with the remaining time."""

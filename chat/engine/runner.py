@@ -15,7 +15,18 @@ from msgspec.structs import replace
 from .agent import Agent
 from .approvals import Approve, Decision, Reject, check_decisions, pending_calls
 from .custom_agent import CustomAgent, relay
-from .events import Error, Event, Finish, RetryWait, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from .events import (
+    Error,
+    Event,
+    Fallback,
+    Finish,
+    RetryWait,
+    TextDelta,
+    ThinkingDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+)
 from .exceptions import TOO_LARGE, EngineError, internal_error
 from .i18n import _
 from .limits import AnswerSize
@@ -25,6 +36,7 @@ from .result_builder import ResultBuilder
 from .retry import ModelChain, RunDeadline
 from .schema import SchemaMismatch
 from .structured_output import OutputType, correction_prompt
+from .telemetry import NOTHING, Span, provider_of, run_span
 from .tool_runner import ToolRunner
 from .tools import ToolContext
 
@@ -93,6 +105,9 @@ async def run(
     raise AssertionError("a stream ends with Finish or Error")
 
 
+_TurnEvent = TextDelta | ThinkingDelta | ToolCallDelta | ToolCall | RetryWait | Fallback
+
+
 class _Run:
     """One run of an Agent. `history` is what the next request sends, `builder` collects what readers get."""
 
@@ -100,30 +115,40 @@ class _Run:
         self.agent = agent
         self.history = history
         self.builder = ResultBuilder((call.id for message in history for call in message.tool_calls), before)
-        self.tools = ToolRunner(agent.wrapped_tools, context)
+        self.context = context
+        self.tools = ToolRunner((*agent.wrapped_tools, *context.tools), context, agent.trace_content)
+        self.span: Span = NOTHING
         self.size = AnswerSize(agent.limits)
         self.argument_chars = 0  # of the current turn
+        self.delta_chars = 0  # of arguments, before their calls
+        self.begun_calls = 0  # in this turn
+        self.begun: dict[str, ToolCallDelta] = {}  # the last delta of each call that is not complete, by provider's id
         self.too_long: set[str] = set()  # ids of the current turn's calls that have too long arguments
 
     async def stream(self, decisions: Mapping[str, Decision] | None = None) -> AsyncGenerator[Event, None]:
         end: Finish | Error
-        try:
-            async with aclosing(self._steps(decisions)) as steps:
-                async for event in steps:
-                    yield event
-            end = Finish(self.builder.result())
-        except EngineError as error:
-            end = Error(error, self.builder.result())
-        except Exception:
-            logger.exception("Agent %r failed", self.agent.name)
-            end = Error(internal_error(), self.builder.result())
+        with run_span(self.agent.name, self.context.trace_attributes) as span:
+            self.tools.span = self.span = span
+            try:
+                async with aclosing(self._steps(decisions)) as steps:
+                    async for event in steps:
+                        yield event
+                end = Finish(self.builder.result())
+            except EngineError as error:
+                end = Error(error, self.builder.result())
+            except Exception:
+                logger.exception("Agent %r failed", self.agent.name)
+                end = Error(internal_error(), self.builder.result())
+            if isinstance(end, Error):
+                span.fail(end.error.code)
         yield end
 
     async def _steps(self, decisions: Mapping[str, Decision] | None) -> AsyncGenerator[Event, None]:
         """A turn of the model, the calls that it makes, the next turn, and so on."""
         limits = self.agent.limits
         self.deadline = RunDeadline(limits)
-        self.models = ModelChain(self.agent, self.deadline)
+        self.models = ModelChain(self.agent, self.deadline, span=self.span)
+        self.span.set(provider_of(self.models.provider))
         self.output_type = None if self.agent.output_type is None else OutputType(self.agent.output_type)
         corrections = 0
         if decisions is not None:
@@ -164,22 +189,28 @@ class _Run:
         message = _("The model used its tools %(count)s times without finishing. Ask for less at once.", count=count)
         raise EngineError(message, "too_many_turns")
 
-    async def _turn(self) -> AsyncGenerator[TextDelta | ThinkingDelta | ToolCall | RetryWait, None]:
+    async def _turn(self) -> AsyncGenerator[_TurnEvent, None]:
         """One request and the answer to it."""
         builder, agent = self.builder, self.agent
         schema = self.output_type.schema if self.output_type else None
         messages = tuple(self.history)
-        request = Request(messages, agent.instructions, agent.limits, agent.settings, self.tools.specs, schema)
+        request = Request(
+            messages, agent.instructions, agent.limits, agent.settings, self.tools.specs, schema, agent.sampling
+        )
         builder.start_turn()
-        self.argument_chars = 0
+        self.argument_chars = self.delta_chars = self.begun_calls = 0
+        self.begun.clear()
         self.too_long.clear()
         try:
             async with aclosing(self.models.stream(request)) as stream:
                 async for event in stream:
                     if isinstance(event, Completion):
                         builder.set_completion(event)
-                    elif isinstance(event, RetryWait):
+                    elif isinstance(event, RetryWait | Fallback):
                         yield event
+                    elif isinstance(event, ToolCallDelta):
+                        if (keyed := self._with_key(event)) is not None:
+                            yield keyed
                     elif not isinstance(event, ToolCall):
                         text, error = self.size.cut(event.kind, event.text)
                         if text or not error:
@@ -191,6 +222,29 @@ class _Run:
         finally:
             builder.provider, builder.model = self.models.provider.name, self.models.provider.model
 
+    def _with_key(self, delta: ToolCallDelta) -> ToolCallDelta | None:
+        """The delta with the id that its call will have. None for calls that are refused because there are too many.
+        Raises EngineError if there is too much of them.
+        """
+        self.delta_chars += len(delta.text)
+        if excess := self.agent.limits.excess(0, self.delta_chars):
+            raise EngineError(TOO_LARGE, "answer_too_large", detail=f"The model sent {excess} in one turn.")
+        before = self.begun.get(delta.id)
+        if before is None and self.begun_calls >= self.agent.limits.max_calls:
+            return None
+        self.begun_calls += before is None
+        key = self.builder.reserve_key() if before is None else before.id
+        self.begun[delta.id] = replace(delta, id=key)
+        return self.begun[delta.id]
+
+    def _take_begun(self, name: str) -> str | None:
+        """The id that the first of the calls of this tool got when its arguments began to come."""
+        for provider_id, delta in self.begun.items():
+            if delta.name == name:
+                del self.begun[provider_id]
+                return delta.id
+        return None
+
     def _accept(self, call: ToolCall) -> ToolCall:
         """The call as readers and the history get it. Raises EngineError if a turn has too many."""
         limits, builder = self.agent.limits, self.builder
@@ -198,7 +252,8 @@ class _Run:
         if excess := limits.excess(builder.turn_calls + 1, self.argument_chars):
             raise EngineError(TOO_LARGE, "answer_too_large", detail=f"The model sent {excess} in one turn.")
         provider = self.models.provider
-        call = builder.with_key(replace(call, name=call.name[:_MAX_NAME_CHARS]), f"{provider.name}:{provider.model}")
+        call = replace(call, name=call.name[:_MAX_NAME_CHARS])
+        call = builder.with_key(call, f"{provider.name}:{provider.model}", self._take_begun(call.name))
         if self.argument_chars > limits.max_argument_chars:
             self.too_long.add(call.id)
             call = replace(call, arguments=None, raw=call.raw[:_MAX_NAME_CHARS])
@@ -235,7 +290,7 @@ class _Run:
         try:
             for call in calls:
                 if call.id in refused:
-                    results[call.id] = ToolResult(call.id, call.name, refused[call.id], failed=True)
+                    results[call.id] = await self.tools.refuse(call, refused[call.id])
                     yield results[call.id]
             allowed = [call for call in calls if call.id not in refused]
             async with aclosing(self.tools.run(allowed, self.deadline.time)) as stream:

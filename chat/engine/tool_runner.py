@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import msgspec
 
 from .events import ToolResult
 from .messages import ToolCall
+from .telemetry import NOTHING, Span, result_of, tool_span
 from .tools import Tool, ToolContext, ToolError
 
 logger = logging.getLogger("nous_chat.engine")
@@ -41,10 +42,13 @@ class _RunningCall(NamedTuple):
 class ToolRunner:
     """The tools of a run."""
 
-    def __init__(self, tools: Sequence[Tool[..., Any]], context: ToolContext) -> None:
+    def __init__(self, tools: Sequence[Tool[..., Any]], context: ToolContext, trace_content: bool = False) -> None:
         self.specs = [tool.spec for tool in tools]
         self._tools = {tool.name: tool for tool in tools}
         self._context = context
+        self.span: Span = NOTHING
+        """Of the run."""
+        self._trace_content = trace_content
 
     def needs_approval(self, call: ToolCall) -> bool:
         """True if a person has to decide about the call. Invalid calls fail without a decision."""
@@ -67,11 +71,11 @@ class ToolRunner:
                 try:
                     tool, arguments = self._prepare(call)
                 except ToolError as error:
-                    yield ToolResult(call.id, call.name, error.message, failed=True)
+                    yield await self.refuse(call, error.message)
                     continue
                 cancelled = threading.Event()
                 context = replace(self._context, call_id=call.id, cancelled=cancelled.is_set)
-                task = asyncio.create_task(_call_tool(tool, arguments, context), name=f"tool {call.name}")
+                task = asyncio.create_task(self._trace(call, tool, arguments, context), name=f"tool {call.name}")
                 deadline = float("inf") if tool.timeout is None else loop.time() + tool.timeout
                 running[task] = _RunningCall(call, tool, cancelled, deadline)
                 tasks.append(task)
@@ -97,6 +101,26 @@ class ToolRunner:
                 running_call.cancelled.set()
             await _cancel(tasks)
 
+    async def _trace(
+        self, call: ToolCall, tool: Tool[..., Any], arguments: dict[str, Any], context: ToolContext
+    ) -> "_Outcome":
+        with tool_span(call, self._trace_content, self.span) as span, span.current():
+            outcome = await _call_tool(tool, arguments, context)
+            if self._trace_content:
+                span.set(result_of(outcome.text))
+            if outcome.failed:
+                span.fail("tool_error")
+            return outcome
+
+    async def refuse(self, call: ToolCall, why: str) -> ToolResult:
+        """The result of a call that is not made: why, and what the tool has done with arguments that came in pieces."""
+        tool = self._tools.get(call.name)
+        if tool is not None and tool.not_called is not None:
+            context = replace(self._context, call_id=call.id)
+            done = await _describe_rest(tool, tool.not_called(context))
+            why = f"{why} {done}".rstrip()
+        return ToolResult(call.id, call.name, why, failed=True)
+
     def _prepare(self, call: ToolCall) -> tuple[Tool[..., Any], dict[str, Any]]:
         tool = self._tools.get(call.name)
         if tool is None:
@@ -113,6 +137,13 @@ async def _call_tool(tool: Tool[..., Any], arguments: dict[str, Any], context: T
         return _Outcome(_to_text(await tool.function(*args, **arguments), tool.max_chars))
     except (Exception, SystemExit, GeneratorExit) as error:
         return _failure(tool, error)
+
+
+async def _describe_rest(tool: Tool[..., Any], rest: Awaitable[str]) -> str:
+    try:
+        return _truncate(await rest, tool.max_chars)
+    except (Exception, SystemExit, GeneratorExit) as error:
+        return _failure(tool, error).text
 
 
 def _call_synchronously(

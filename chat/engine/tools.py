@@ -12,7 +12,7 @@ import functools
 import inspect
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints, overload
@@ -43,7 +43,10 @@ class ToolContext:
     """What a tool gets in addition to its arguments.
 
     The caller of `run_stream` passes `user`, `deps`, `object` and `thread_scope`, which the engine does not look at.
-    Each call gets a copy with its own `call_id`.
+    Each call gets a copy with its own `call_id`. `tools` are those of the caller: an Agent has them in addition to its
+    own, and a custom agent may offer them to its model.
+
+    `trace_attributes` are attributes of the run's span (telemetry.py).
 
     `thread_scope` makes a context manager, which the engine enters in the thread of each synchronous tool, around the
     call. A site closes there what belongs to a thread, such as database connections.
@@ -52,7 +55,9 @@ class ToolContext:
     user: Any = None
     deps: Any = None
     object: Any = None
+    tools: Sequence["Tool[..., Any]"] = ()
     thread_scope: Callable[[], AbstractContextManager[Any]] = nullcontext
+    trace_attributes: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     call_id: str = ""
     cancelled: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
@@ -66,8 +71,10 @@ class Tool(Generic[P, R]):
     """A function with its description for a model. Calling it from Python calls the function.
 
     `timeout` is in seconds (None: as long as the run may take). `max_chars` limits the length of the result. If
-    `requires_approval`, each call waits for a person's decision (`resume`). Raises ConfigurationError for a function
-    that a model cannot call.
+    `requires_approval`, each call waits for a person's decision (`resume`). If `stream_arguments`, the stream has
+    ToolCallDelta events while the model writes the arguments of a call that needs no approval. `not_called` is awaited
+    in place of the function if the arguments are broken or too long, and returns what to add to the result: what was
+    done with the part that came. Raises ConfigurationError for a function that a model cannot call.
     """
 
     def __init__(
@@ -79,6 +86,8 @@ class Tool(Generic[P, R]):
         requires_approval: bool = False,
         timeout: float | None = 30.0,
         max_chars: int = 16_000,
+        stream_arguments: bool = False,
+        not_called: Callable[[ToolContext], Awaitable[str]] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -94,6 +103,8 @@ class Tool(Generic[P, R]):
         self.requires_approval = requires_approval
         self.timeout = timeout
         self.max_chars = max_chars
+        self.stream_arguments = stream_arguments and not requires_approval
+        self.not_called = not_called
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  # for objects whose __call__ is async
         )
@@ -107,7 +118,7 @@ class Tool(Generic[P, R]):
 
     @property
     def spec(self) -> ToolSpec:
-        return ToolSpec(self.name, self.description, self.schema)
+        return ToolSpec(self.name, self.description, self.schema, self.stream_arguments)
 
     def validate(self, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
         """The arguments of a call, converted to the function's types. Raises ToolError with advice for the model."""
@@ -139,6 +150,8 @@ def tool(
     requires_approval: bool = False,
     timeout: float | None = 30.0,
     max_chars: int = 16_000,
+    stream_arguments: bool = False,
+    not_called: Callable[[ToolContext], Awaitable[str]] | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 

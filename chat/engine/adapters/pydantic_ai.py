@@ -4,6 +4,7 @@
     ----------------------------------------------  --------------------------------------------------------------
     PartStartEvent, PartDeltaEvent of text          TextDelta
     ... of thinking                                 ThinkingDelta
+    ... of the arguments of a tool that streams     ToolCallDelta
     FunctionToolCallEvent                           ToolCall
     FunctionToolResultEvent                         ToolResult
     AgentRunResultEvent                             Finish; its new messages become Result.messages, each turn with a
@@ -13,11 +14,13 @@
     ModelHTTPError, UserError ...                   Error, with our codes
     everything else                                 ignored
 
-`context.deps` become the agent's `deps`. The framework is imported when the first agent is made. Install it with
-`pip install pydantic-ai-slim` and the extra of the model's vendor. Source: https://ai.pydantic.dev.
+`context.deps` become the agent's `deps`, and `context.tools` are tools in addition to its own. The framework is
+imported when the first agent is made. Install it with `pip install pydantic-ai-slim` and the extra of the model's
+vendor. Source: https://ai.pydantic.dev.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from importlib import import_module
 from typing import Any
 
@@ -25,16 +28,18 @@ import msgspec
 from msgspec.structs import replace
 
 from ..approvals import Approve, Decision
-from ..events import Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolResult
+from ..events import Event, Finish, TextDelta, ThinkingDelta, ToolCall, ToolCallDelta, ToolResult
 from ..exceptions import ConfigurationError, EngineError, ProviderError
 from ..i18n import _
 from ..messages import Image, Message, Replay, Result
 from ..providers.errors import reader_message
 from ..result_builder import ResultBuilder
-from ..tools import ToolContext
+from ..tool_runner import ToolRunner
+from ..tools import Tool, ToolContext
 from ..usage import Usage
 
 _WIRE = "pydantic_ai"
+_MAX_RETRIES = 10  # of a tool of the context
 
 
 class PydanticAIAgent:
@@ -67,19 +72,39 @@ class PydanticAIAgent:
     ) -> AsyncGenerator[Event, None]:
         builder = ResultBuilder()
         options = self._options | {"deps": context.deps, "message_history": self._history(messages)} | options
+        if context.tools:
+            options["toolsets"] = [*options.get("toolsets", ()), self._toolset(context)]
+        streamed = _StreamedArguments(tool.name for tool in context.tools if tool.stream_arguments)
         try:
             async with self._agent.run_stream_events(**options) as events:
                 async for event in events:
                     if event.event_kind == "agent_run_result":
                         yield Finish(self._result(builder, event.result))
                         return
-                    converted = self._event(event, builder)
+                    converted = streamed.take(event) or self._event(event, builder)
                     if converted is not None:
                         yield converted
         except self._ai.AgentRunError as error:
             raise _failure(error) from error
         except self._ai.UserError as error:
             raise ConfigurationError(str(error)) from error
+
+    def _toolset(self, context: ToolContext) -> Any:
+        """The tools of the context as theirs. A call that fails is one that the model may try again."""
+
+        def make(tool: Tool[..., Any]) -> Any:
+            async def function(ctx: Any, **arguments: Any) -> str:
+                call = ToolCall(ctx.tool_call_id, tool.name, arguments)
+                async with aclosing(ToolRunner([tool], context).run([call], float("inf"))) as results:
+                    async for result in results:
+                        if result.failed:
+                            raise self._ai.ModelRetry(result.text)
+                        return result.text
+                raise AssertionError("a call has a result")
+
+            return self._ai.Tool.from_schema(function, tool.name, tool.description, tool.schema, takes_ctx=True)
+
+        return self._ai.FunctionToolset([make(tool) for tool in context.tools], max_retries=_MAX_RETRIES)
 
     def _event(self, event: Any, builder: ResultBuilder) -> TextDelta | ThinkingDelta | ToolCall | ToolResult | None:
         match event.event_kind:
@@ -155,6 +180,29 @@ class PydanticAIAgent:
         if image.data is not None:
             return self._ai.BinaryContent(image.data, media_type=image.media_type)
         return self._ai.ImageUrl(image.url)
+
+
+class _StreamedArguments:
+    """The arguments of calls of some tools, while the model writes them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = set(names)
+        self._parts: dict[int, Any] = {}
+
+    def take(self, event: Any) -> ToolCallDelta | None:
+        """A piece of arguments; None for other events."""
+        if event.event_kind == "part_start":
+            self._parts.pop(event.index, None)
+            if event.part.part_kind == "tool-call" and event.part.tool_name in self._names:
+                self._parts[event.index] = event.part
+                return self._make(event.part, event.part.args)
+        elif event.event_kind == "part_delta" and event.delta.part_delta_kind == "tool_call":
+            part = self._parts.get(event.index)
+            return None if part is None else self._make(part, event.delta.args_delta)
+        return None
+
+    def _make(self, part: Any, args: Any) -> ToolCallDelta | None:
+        return ToolCallDelta(part.tool_call_id, part.tool_name, args) if isinstance(args, str) and args else None
 
 
 def _delta(builder: ResultBuilder, kind: str, text: Any) -> TextDelta | ThinkingDelta | ToolCall | None:

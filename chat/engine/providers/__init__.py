@@ -11,12 +11,13 @@ from ..exceptions import ConfigurationError, MissingKeyError
 from .anthropic import AnthropicProvider
 from .demo import demo_provider
 from .gemini import GeminiProvider
+from .http_provider import HTTPProvider
 from .ollama import OllamaProvider
 from .openai import OpenAIProvider
 from .provider import Provider
 from .vendors import VENDORS, base_url, setting
 
-__all__ = ["provider_for"]
+__all__ = ["provider_for", "reach"]
 
 
 def provider_for(model: str | Provider, environ: Mapping[str, str] = os.environ) -> Provider:
@@ -32,6 +33,13 @@ def provider_for(model: str | Provider, environ: Mapping[str, str] = os.environ)
     if not colon:
         raise ConfigurationError(f'{model!r} is not a model. Write "provider:model", with one of {known}.')
     raise ConfigurationError(f"There is no provider {name!r}. Choose one of {known}.")
+
+
+async def reach(model: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Connect to the server of a model. Raises EngineError if it cannot be reached, or is not configured."""
+    provider = provider_for(model, environ)
+    if isinstance(provider, HTTPProvider):
+        await provider.reach()
 
 
 def _over_http(name: str, model: str, environ: Mapping[str, str]) -> Provider:

@@ -6,7 +6,8 @@
     content_block_start, its block              the start of a block; text or thinking in it becomes a delta
     content_block_delta: text_delta             TextDelta
     ... thinking_delta                          ThinkingDelta
-    ... input_json_delta                        collected; a ToolCall at the end if the block is a tool_use
+    ... input_json_delta                        collected; a ToolCall at the end if the block is a tool_use, and before
+                                                ToolCallDeltas for a tool whose arguments are streamed
     ... signature_delta, citations_delta, ...   collected for Completion.replay
     message_delta.delta.stop_reason             Completion.finish_reason; "refusal" also sets Completion.refusal
     message_delta.usage                         Completion.usage, the fields that are present
@@ -24,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..events import TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
 from ..messages import Image, Message, Replay
 from ..usage import Usage
 from .call_pieces import arguments_text, parse_call
@@ -60,6 +61,8 @@ from .provider import Completion, Request
 from .schema_transforms import Schema, transform
 
 _VERSION = "2023-06-01"
+_without_eager_input: set[tuple[str, str]] = set()
+"""Addresses and models that have refused `eager_input_streaming`. All come from the site's settings: they are few."""
 _MAX_TOKENS = 16_384  # the API requires a limit, and every current model accepts this one
 
 
@@ -97,12 +100,32 @@ class AnthropicProvider(HTTPProvider):
         if request.tools:
             body["tools"] = [
                 {"name": tool.name, "description": tool.description, "input_schema": tool.schema}
+                | ({"eager_input_streaming": True} if tool.stream_arguments and self._is_eager else {})
                 for tool in request.tools
             ]
         if request.output_schema is not None:
             schema = transform(request.output_schema, _supported)
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        if request.sampling.temperature is not None:
+            body["temperature"] = request.sampling.temperature
+        if (effort := request.sampling.reasoning_effort) is not None:
+            body["thinking"] = {"type": "adaptive"}
+            body["output_config"] = body.get("output_config", {}) | {"effort": effort}
         return apply_settings(body, request.settings)
+
+    @property
+    def _is_eager(self) -> bool:
+        return (self.base_url, self.model) not in _without_eager_input
+
+    def drop_refused_field(self, body: dict[str, Any], error: bytes) -> bool:
+        """Some servers refuse `eager_input_streaming`. Then arguments come in larger pieces."""
+        if b"eager_input_streaming" not in error:
+            return False
+        eager = [tool for tool in body.get("tools", ()) if tool.pop("eager_input_streaming", None)]
+        if not eager:
+            return False
+        _without_eager_input.add((self.base_url, self.model))
+        return True
 
     def parser(self) -> "AnthropicParser":
         return AnthropicParser()
@@ -292,7 +315,7 @@ class AnthropicParser(Parser[_Event]):
         return _Event(**{name: delta if name == "delta" else chunk.get(name) for name in _Event.__struct_fields__})
 
     def _start_block(self, index: object, content: object, deltas: list[Delta]) -> None:
-        block = _Block(object_of(content, "content_block"))
+        block = _Block(object_of(content, "content_block"), len(self._blocks))
         if not block.start:
             return
         self.started = True
@@ -327,6 +350,8 @@ class AnthropicParser(Parser[_Event]):
             if json and (block is None or "input" not in block.start):
                 block = self._find_call(index)
             self._add_to_calls(0, json)
+            if json and block is not None and block.name in self.streamed_tools:
+                deltas.append(ToolCallDelta(str(block.number), block.name, json))
         if delta.signature is not None and type(delta.signature) is not str:
             delta.signature = text_of(delta.signature, "signature")
         (block or self._find_block(index, delta)).deltas.append(delta)
@@ -343,7 +368,7 @@ class AnthropicParser(Parser[_Event]):
         if block is not None:
             return block
         if not self._blocks:
-            self._blocks.append(_Block({"type": "thinking", "thinking": ""} if delta.thinking else _text("")))
+            self._blocks.append(_Block({"type": "thinking", "thinking": ""} if delta.thinking else _text(""), 0))
         return self._blocks[-1]
 
     def _find_call(self, index: object) -> "_Block":
@@ -394,15 +419,16 @@ def _kind(sent: object, event: str) -> str:
 class _Block:
     """A content block and the deltas received for it."""
 
-    def __init__(self, start: dict[str, Any]) -> None:
+    def __init__(self, start: dict[str, Any], number: int) -> None:
+        self.number = number
         self.kind = str(start.get("type"))
+        self.name = str(start.get("name") or "") if self.kind == "tool_use" else ""
         self.start = start
         self.deltas: list[_Delta] = []
         self.complete = False
 
     def tool_call(self) -> ToolCall:
-        identity, name = self.start.get("id"), self.start.get("name")
-        return parse_call(str(identity or ""), str(name or ""), self._json())
+        return parse_call(str(self.start.get("id") or ""), str(self.start.get("name") or ""), self._json())
 
     def content(self) -> dict[str, Any] | None:
         """The whole block, in the form of a request. None for a block that the API refuses in a request: an empty

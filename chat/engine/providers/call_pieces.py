@@ -1,12 +1,13 @@
 """Puts tool calls together from the pieces in which they are streamed, and reads their arguments."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from ..events import ToolCallDelta
 from ..messages import ToolCall
 from .json_stream import JSONStreamDecoder, documents
 from .lenient_json import NotJSONError, join_halves
@@ -37,9 +38,17 @@ class CallPieces:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def add(self, index: int | None, identity: str, name: str, sent: object, extra: object = None) -> None:
+    def add(
+        self,
+        index: int | None,
+        identity: str,
+        name: str,
+        sent: object,
+        extra: object = None,
+        streamed: Collection[str] = (),
+    ) -> ToolCallDelta | None:
         """Each may be missing: None, or "". `sent` are the arguments, or a piece of their text; `extra` is what the
-        server wants back with the call, such as a signature."""
+        server wants back with the call, such as a signature. Returns what is new of a call of a tool in `streamed`."""
         arguments = arguments_text(sent)
         call = self._with_id.get(identity) or (None if index is None else self._at_index.get(index))
         if call is None and self._calls and not identity and (index is None or not name):
@@ -60,6 +69,21 @@ class CallPieces:
             call.has_object = True
         if isinstance(extra, dict):
             call.extra |= extra
+        return self._stream(call) if call.name in streamed else None
+
+    def _stream(self, call: "_Call") -> ToolCallDelta | None:
+        """The pieces of the last call that were not streamed yet. A call that begins before the one before it is whole
+        may be a part of that one: then it is not streamed."""
+        if call is not self._calls[-1]:
+            return None
+        if call.streamed is None:
+            before = self._calls[-2] if len(self._calls) > 1 else None
+            call.streamed = 0 if before is None or not before.pieces or before.is_complete() else -1
+        text = "".join(call.pieces[call.streamed :]) if call.streamed >= 0 else ""
+        if not text:
+            return None
+        call.streamed = len(call.pieces)
+        return ToolCallDelta(str(len(self._calls)), call.name, text)
 
     def number(self, few: int) -> int:
         """How many calls there are so far, without the pieces that only seem to be calls, unless those are thousands.
@@ -98,6 +122,7 @@ class _Call:
         self.name = ""
         self.pieces: list[str] = []
         self.extra: dict[str, Any] = {}
+        self.streamed: int | None = None  # how many pieces were; -1 if none can be
         self.has_object = False  # {} came as an object, which counts if no text comes
         self._scanner: JSONStreamDecoder | None = JSONStreamDecoder()  # None if the pieces are no objects
         self._scanned = 0  # pieces

@@ -4,7 +4,7 @@ recordings (replay.py)."""
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
-from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..events import TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
 from ..exceptions import ConfigurationError, EngineError
 from ..usage import Usage
 from .demo_script import demo_answer
@@ -46,7 +46,7 @@ class DemoProvider:
                     thoughts += len(text.split())
                 case Completion():
                     completed = True
-                case ToolCall():
+                case ToolCall() | ToolCallDelta():
                     pass
                 case _:
                     await step()

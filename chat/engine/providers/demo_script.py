@@ -3,10 +3,11 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..events import TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
 from ..exceptions import ProviderError
 from ..i18n import _
 from ..messages import CONTINUE_PROMPT, Message
+from .demo_documents import DEMO_DOCUMENTS, DemoDocument
 from .provider import Request
 
 _PACE = 1 / 30  # seconds per word
@@ -14,7 +15,8 @@ _PACE = 1 / 30  # seconds per word
 _INTRODUCTION = "I am the built-in demo, not a model: all of my answers were written in advance."
 
 _GREETING = f"""{_INTRODUCTION} But everything around me is real. Say "tour" for a guided tour, or "long" for an \
-answer long enough to stop, to reload, or to watch in two windows. There is also "think" for thinking, "slow" for a \
+answer long enough to stop, to reload, or to watch in two windows. Ask me to write a report or a program, or to fill a \
+table, and it grows in a document next to this chat. There is also "think" for thinking, "slow" for a \
 slow model, "code" for a code block, "error" for an answer that fails, and "usage" for how tokens are counted.
 
 To talk to a real model, set a key, such as OPENAI_API_KEY, and restart; if your settings have a MODEL, change it. A \
@@ -38,6 +40,7 @@ there can be a table,
 | `code` | a code block |
 | `error` | an answer that fails |
 | `usage` | how tokens are counted |
+| `write a report`, `write a program`, `fill a table` | a document that grows |
 
 a formula,
 
@@ -159,7 +162,7 @@ _LONG = [
 ]
 
 
-Step = TextDelta | ThinkingDelta | ToolCall | ProviderError | float
+Step = TextDelta | ThinkingDelta | ToolCallDelta | ToolCall | ProviderError | float
 
 _CLOCK = ToolCall("clock", "current_time", {}, "{}")
 _POSTCARD = ToolCall(
@@ -201,7 +204,11 @@ def _answer(messages: Sequence[Message], tools: Collection[str]) -> Iterator[Ste
     results = {m.name: m for m in messages[asked[-1] :] if m.role == "tool"} if asked else {}
     keywords = "long|think|slow|code|error|usage|try|tour|tool|approv|table|formula|diagram|stream|poem"
     keyword = re.search(rf"\b({keywords})", question.lower())
+    asked_for = re.search(r"\b(?:write|fill|make|create)\b.*?\b(report|program|table)", question.lower())
     yield 0.4  # as if reading the question
+    if asked_for:
+        yield from _write(DEMO_DOCUMENTS[asked_for[1]], results, tools)
+        return
     match keyword and keyword[1]:
         case "long":
             yield from _say("\n\n".join(_LONG))
@@ -231,6 +238,22 @@ def _answer(messages: Sequence[Message], tools: Collection[str]) -> Iterator[Ste
             yield from _say(_GREETING)
         case _:
             yield from _tour(results, tools)
+
+
+def _write(document: DemoDocument, results: Mapping[str | None, Message], tools: Collection[str]) -> Iterator[Step]:
+    """One turn: a call that writes the document, or what is said after it. Without the tool, the text itself."""
+    if "create_document" in results:
+        yield from _say(document.after)
+        return
+    yield from _say(f"{_INTRODUCTION} {document.before}\n\n")
+    if "create_document" not in tools:
+        fence = "" if document.kind == "markdown" else f"```{document.language or document.kind}"
+        yield from _say(f"{fence}\n{document.text}{fence[:3]}\n")
+        return
+    for piece in re.findall(r".{1,6}", document.raw):
+        yield ToolCallDelta("1", "create_document", piece)
+        yield _PACE
+    yield ToolCall("document", "create_document", dict(document.arguments), document.raw)
 
 
 def _tour(results: Mapping[str | None, Message], tools: Collection[str]) -> Iterator[Step]:

@@ -103,6 +103,10 @@ class GeminiProvider(HTTPProvider):
         config: dict[str, Any] = {}
         if request.limits.max_output_tokens is not None:
             config["maxOutputTokens"] = request.limits.max_output_tokens
+        if request.sampling.temperature is not None:
+            config["temperature"] = request.sampling.temperature
+        if request.sampling.reasoning_effort is not None:
+            config["thinkingConfig"] = {"thinkingLevel": request.sampling.reasoning_effort}
         if request.tools:
             body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
             if request.output_schema is not None:  # most models refuse tools together with a responseSchema

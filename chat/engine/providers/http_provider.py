@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-from ..connections import connections
+from ..coalesce import merge_adjacent
+from ..connections import connections, read_pause
+from ..events import ToolCallDelta
 from ..exceptions import ConfigurationError, EngineError
 from .errors import ProviderErrors
 from .key_filter import KeyFilter
@@ -19,9 +21,13 @@ from .parser import Delta, Parser
 from .provider import Completion, Request
 from .recording import recording
 from .response_decoder import ResponseDecoder
-from .transport import Deadlines, Exchange
+from .transport import Deadlines, Exchange, reach
 
 logger = logging.getLogger("nous_chat.engine")
+
+
+PROMPT_READS = 10
+"""How many reads of a call's arguments bring each piece at once, because the first ones tell what is written where."""
 
 
 class _FieldRefusedError(Exception):
@@ -62,11 +68,17 @@ class HTTPProvider(ABC):
             except _FieldRefusedError as refused:
                 logger.info("%s; asking again without it", refused)
 
+    async def reach(self) -> None:
+        """Connect to the server, whatever it answers. Raises EngineError."""
+        async with connections() as client:
+            await reach(client, self.base_url, self._errors)
+
     async def _exchange(
         self, request: Request, body: dict[str, Any], deadlines: Deadlines
     ) -> AsyncGenerator[Delta | Completion, None]:
         parser = self.parser()
         parser.limits = request.limits
+        parser.streamed_tools = {tool.name for tool in request.tools if tool.stream_arguments}
         url, content, record = self.url(), _encode(body), recording.get()
         if record:
             record.add_request(self.name, self.model, self.wire, url, content, self._key)
@@ -86,17 +98,22 @@ class HTTPProvider(ABC):
             keys = KeyFilter(self._key)
             decoder = ResponseDecoder(parser, self._errors, may_be_empty=has_results, with_parameters=with_parameters)
             try:
+                arguments = 0  # how many reads in a row have brought nothing but arguments of calls
                 while not decoder.done:
                     progress = parser.progress
+                    is_call = arguments > PROMPT_READS
                     try:
-                        chunk = await exchange.read()
+                        chunk = await exchange.read(is_call)
                     except EngineError:
                         if not parser.complete:
                             raise
                         chunk = b""  # a broken or silent connection loses nothing of a complete answer
                     if record:
                         record.add_chunk(chunk)
-                    for delta in keys.feed(decoder.decode(chunk)):
+                    deltas = list(keys.feed(decoder.decode(chunk)))
+                    only_arguments = bool(deltas) and all(isinstance(delta, ToolCallDelta) for delta in deltas)
+                    arguments = arguments + 1 if only_arguments else 0
+                    for delta in merge_adjacent(deltas) if read_pause(is_call) else deltas:
                         yield delta
                     if parser.progress != progress:
                         # Only after the deltas: the time that the reader takes for them does not count as silence.

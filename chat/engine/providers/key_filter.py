@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..events import TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
 from .parser import Delta
 from .provider import Completion
 
@@ -21,7 +21,7 @@ class KeyFilter:
 
     def __init__(self, key: str) -> None:
         self._key = key if len(key) >= _MIN_CHARS else ""
-        self._held: TextDelta | ThinkingDelta | None = None
+        self._held: TextDelta | ThinkingDelta | ToolCallDelta | None = None
         self.found_in_pieces = False
         """The key came in several deltas, so the bytes of the response do not contain it as a whole."""
 
@@ -38,7 +38,7 @@ class KeyFilter:
         key, first, most = self._key, self._key[0], len(self._key) - 1
         for delta in deltas:
             held, self._held = self._held, None
-            if held is not None and type(held) is not type(delta):
+            if held is not None and not _continues(held, delta):
                 yield held
                 held = None
             if isinstance(delta, ToolCall):
@@ -52,12 +52,12 @@ class KeyFilter:
             while start >= 0 and not key.startswith(text[start:]):
                 start = text.find(first, start + 1)
             if start >= 0:
-                self._held = type(delta)(text[start:])
+                self._held = replace(delta, text=text[start:])
                 text = text[:start]
             if text is delta.text:
                 yield delta
             elif text:
-                yield type(delta)(text)
+                yield replace(delta, text=text)
 
     def flush(self) -> Iterator[Delta]:
         """What is held back at the end of the stream."""
@@ -88,3 +88,9 @@ class KeyFilter:
         if isinstance(value, dict):
             return {self._without(name): self._without(inner) for name, inner in value.items()}
         return [self._without(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _continues(held: Delta, delta: Delta) -> bool:
+    if isinstance(held, ToolCallDelta) and isinstance(delta, ToolCallDelta):
+        return held.id == delta.id
+    return type(held) is type(delta)

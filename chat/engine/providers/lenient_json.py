@@ -10,7 +10,9 @@ import json
 import re
 from typing import Any
 
-from ..events import TextDelta, ThinkingDelta
+from msgspec.structs import replace
+
+from ..events import TextDelta, ThinkingDelta, ToolCallDelta
 
 STRAY = b"\0\xef\xbb\xbf \t\r\n"
 """Bytes around JSON that mean nothing: blanks, a byte order mark, the NUL at the end of a C string."""
@@ -47,23 +49,28 @@ def join_halves(value: Any) -> Any:
     return value
 
 
+_TEXTS: tuple[type[TextDelta | ThinkingDelta], ...] = (TextDelta, ThinkingDelta)
+_Joined = TextDelta | ThinkingDelta | ToolCallDelta
+_Kind = type[TextDelta] | type[ThinkingDelta] | type[ToolCallDelta]
+
+
 class CharacterJoiner:
     """Holds the half of a character at the end of a delta back until the next delta of its kind."""
 
     def __init__(self) -> None:
-        self._held: dict[type[TextDelta | ThinkingDelta], str] = {TextDelta: "", ThinkingDelta: ""}
+        self._held: dict[_Kind, str] = {}
 
-    def join(self, delta: TextDelta | ThinkingDelta) -> TextDelta | ThinkingDelta | None:
+    def join(self, delta: _Joined) -> _Joined | None:
         """The delta with whole characters, None if nothing is left of it."""
         kind = type(delta)
-        text = self._held[kind] + delta.text
+        text = self._held.get(kind, "") + delta.text
         half = _OPEN_END.search(text)
         self._held[kind] = half[0] if half else ""
         text = join_halves(text[: half.start()] if half else text)
-        return kind(text) if text else None
+        return replace(delta, text=text) if text else None
 
     def flush(self) -> list[TextDelta | ThinkingDelta]:
         """The halves that are still held, at the end of the answer. Empty the second time."""
-        rest: list[TextDelta | ThinkingDelta] = [kind(join_halves(held)) for kind, held in self._held.items() if held]
-        self._held = dict.fromkeys(self._held, "")
+        rest = [kind(join_halves(held)) for kind in _TEXTS if (held := self._held.get(kind))]
+        self._held.clear()
         return rest

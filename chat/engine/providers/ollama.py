@@ -57,8 +57,14 @@ class OllamaProvider(HTTPProvider):
         if instructions:
             messages.insert(0, {"role": "system", "content": instructions})
         body: dict[str, Any] = {"model": self.model, "messages": messages, "stream": True}
-        if request.limits.max_output_tokens is not None:
-            body["options"] = {"num_predict": request.limits.max_output_tokens}
+        options = {
+            "num_predict": request.limits.max_output_tokens,
+            "temperature": request.sampling.temperature,
+        }
+        if options := {name: value for name, value in options.items() if value is not None}:
+            body["options"] = options
+        if request.sampling.reasoning_effort is not None:
+            body["think"] = request.sampling.reasoning_effort
         if request.tools:
             body["tools"] = [function_declaration(tool) for tool in request.tools]
         if request.output_schema is not None:

@@ -8,7 +8,7 @@
     choices[].delta.reasoning_details                 ThinkingDelta, if neither of the two is present
     ... from vendors that want them back              Completion.replay, if there is a tool call
     choices[].delta.refusal                           Completion.refusal
-    choices[].delta.tool_calls                        collected (call_pieces.py); ToolCall at the end
+    choices[].delta.tool_calls                        collected (call_pieces.py); ToolCallDelta; ToolCall at the end
     ... .extra_content (Gemini's signatures)          Completion.replay
     choices[].message                                 as `delta`, if nothing came before
     choices[].finish_reason                           Completion.finish_reason, the last that is not null
@@ -31,7 +31,7 @@ from typing import Any
 
 import msgspec
 
-from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..events import TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
 from ..messages import Image, Message, Replay
 from ..usage import Usage
 from .call_pieces import CallPieces
@@ -115,6 +115,10 @@ class OpenAIProvider(HTTPProvider):
             body["stream_options"] = {"include_usage": True}
         if request.limits.max_output_tokens is not None:
             body[self._limit_field] = request.limits.max_output_tokens
+        if request.sampling.temperature is not None:
+            body["temperature"] = request.sampling.temperature
+        if request.sampling.reasoning_effort is not None:
+            body["reasoning_effort"] = request.sampling.reasoning_effort
         if request.tools:
             body["tools"] = [function_declaration(tool) for tool in request.tools]
         if request.output_schema is not None:
@@ -360,7 +364,9 @@ class OpenAIParser(Parser[_Chunk]):
             self.progress += 1
         if message.tool_calls:
             for piece in items_of(with_indices(message.tool_calls), "tool_calls"):
-                self._add_call_piece(object_of(piece, "tool_calls"))
+                delta = self._add_call_piece(object_of(piece, "tool_calls"))
+                if delta is not None:
+                    deltas.append(delta)
                 self.progress += 1
 
     def _add_thinking(self, message: _Message, deltas: list[Delta]) -> None:
@@ -414,17 +420,19 @@ class OpenAIParser(Parser[_Chunk]):
                 _merge_detail(self._thought_details, detail)
         return "".join(texts)
 
-    def _add_call_piece(self, piece: dict[str, Any]) -> None:
+    def _add_call_piece(self, piece: dict[str, Any]) -> ToolCallDelta | None:
         function = object_of(piece.get("function"), "function") or piece  # some servers leave the frame out
         identity, name = piece.get("id"), function.get("name")
-        self._calls.add(
+        delta = self._calls.add(
             index_of(piece.get("index")),
             "" if is_empty(identity) else text_of(identity, "id"),
             "" if is_empty(name) else text_of(name, "name"),
             function.get("arguments"),
             piece.get("extra_content"),
+            self.streamed_tools,
         )
         self._check_calls(self._calls.number(self.limits.max_calls), self._calls.argument_chars)
+        return delta
 
     def _add_metadata(self, chunk: _Chunk, data: bytes) -> None:
         """The fields outside the choices."""

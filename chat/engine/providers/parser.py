@@ -8,13 +8,13 @@ value of another type means (fields.py). Leaf values are checked where they are 
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import msgspec
 
-from ..events import TextDelta, ThinkingDelta, ToolCall
+from ..events import TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
 from ..limits import Limits
 from ..messages import Replay
 from .errors import find_message
@@ -24,7 +24,7 @@ from .provider import Completion
 
 logger = logging.getLogger("nous_chat.engine")
 
-Delta = TextDelta | ThinkingDelta | ToolCall
+Delta = TextDelta | ThinkingDelta | ToolCallDelta | ToolCall
 
 _T = TypeVar("_T")
 
@@ -62,6 +62,8 @@ class Parser(ABC, Generic[_T]):
     def __init__(self) -> None:
         self.limits = Limits()
         """Set by the provider."""
+        self.streamed_tools: Collection[str] = ()
+        """Set by the provider: the names of the tools whose arguments make a ToolCallDelta for each piece."""
         self.progress = 0
         """Counts the pieces of the answer, including those that make no event yet. Anything else that a server sends
         does not postpone the idle deadline."""

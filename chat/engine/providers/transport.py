@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 import httpx
 
-from ..connections import connection_was_reused, read_pause, read_turn
+from ..connections import connection_was_reused, read_pause, read_turn, response_transport, unread
 from ..exceptions import EngineError
 from ..limits import Limits
 from .errors import ProviderErrors
@@ -35,6 +35,22 @@ MAX_LONG_READ, FEW_MARKS = 64 * 1024, 128
 """The same if the bytes have at most so many line breaks and braces: long events and comments are read faster. At 8 KB
 each 4 ms, a response of 32 MB without events would take half a minute.
 """
+
+
+REACHED_WITHIN = 10.0
+"""Seconds in which a server must answer anything to count as reachable."""
+
+
+async def reach(client: httpx.AsyncClient, url: str, errors: ProviderErrors) -> None:
+    """Wait for any response of this server, for a few seconds. Raises EngineError."""
+    limits = Limits(connect=REACHED_WITHIN, first_token=REACHED_WITHIN)
+    try:
+        async with asyncio.timeout(REACHED_WITHIN), client.stream("GET", url):
+            pass
+    except TimeoutError:
+        raise errors.deadline("first_token_timeout", limits) from None
+    except _TRANSPORT_ERRORS as error:
+        raise errors.unreachable(error, limits) from error
 
 
 class Deadlines:
@@ -71,6 +87,7 @@ class Exchange:
         self._deadlines = deadlines
         self._errors = errors
         self._response: httpx.Response | None = None
+        self._transport: asyncio.Transport | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._last_read = float("-inf")  # on the loop's clock
         self._received = 0  # bytes of the unpacked body
@@ -108,8 +125,11 @@ class Exchange:
         uses up one kept connection, so this ends with a new one."""
         while True:
             connection_was_reused.set(False)
+            response_transport.set(None)
             try:
-                return await self._client.send(request, stream=True)
+                response = await self._client.send(request, stream=True)
+                self._transport = response_transport.get()
+                return response
             except httpx.TransportError as error:
                 disconnected = isinstance(error.__cause__, aiohttp.ClientConnectionError)
                 if not (connection_was_reused.get() and disconnected):
@@ -137,15 +157,15 @@ class Exchange:
             if left < 0:
                 raise self._too_large()
 
-    async def read(self) -> bytes:
-        """The next bytes, b"" at the end. If many streams share the event loop, it first waits until more bytes may
-        have arrived (`read_pause`)."""
+    async def read(self, is_call: bool = False) -> bytes:
+        """The next bytes, b"" at the end. If many streams share the event loop, or in the middle of a call's arguments,
+        it first waits until more bytes may have arrived (`read_pause`)."""
         if self._turn >= MAX_READ:  # what has arrived already would be read without a pause
             await read_turn()
             self._begin_turn()
         if not self._unread:
             if_others_run = asyncio.get_running_loop().call_soon(self._begin_turn)
-            self._unread = memoryview(await self._read_chunk())
+            self._unread = memoryview(await self._read_chunk(read_pause(is_call)))
             if_others_run.cancel()
         return self._next_piece()
 
@@ -164,11 +184,12 @@ class Exchange:
     def _begin_turn(self) -> None:
         self._turn = 0
 
-    async def _read_chunk(self) -> bytes:
+    async def _read_chunk(self, pause: float) -> bytes:
         assert self._chunks is not None
         time = asyncio.get_running_loop().time
-        if (wait := self._last_read + read_pause() - time()) > 0:
-            await asyncio.sleep(wait)
+        if (wait := self._last_read + pause - time()) > 0:
+            with unread(self._transport):
+                await asyncio.sleep(wait)
         deadline, code = self._deadlines.nearest()
         try:
             async with asyncio.timeout_at(deadline):
