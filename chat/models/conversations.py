@@ -10,6 +10,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .protection import cascade_unless_held
+
 MAX_TITLE_CHARS = 200
 
 
@@ -112,7 +114,13 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         ordering = ["-updated_at"]
+        indexes = [models.Index(fields=["created_at", "id"], name="nous_chat_conversation_order")]
         constraints = [models.UniqueConstraint(fields=["content_type", "object_id"], name="nous_chat_one_room")]
+        permissions = [
+            ("view_transcript", "Can read transcripts"),
+            ("export_transcript", "Can export conversations"),
+            ("manage_retention", "Can place and release holds, and erase users"),
+        ]
 
     def __str__(self) -> str:
         return str(_("(deleted)")) if self.deleted_at else self.title or str(_("New conversation"))
@@ -141,10 +149,10 @@ class Participant(models.Model):
         VIEWER = "viewer", _("viewer")
 
     conversation = models.ForeignKey(
-        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="participants"
+        Conversation, cascade_unless_held, verbose_name=_("conversation"), related_name="participants"
     )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("user"), related_name="nous_participations"
+        settings.AUTH_USER_MODEL, cascade_unless_held, verbose_name=_("user"), related_name="nous_participations"
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
     joined_at = models.DateTimeField(_("joined"), default=timezone.now)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import conf
 from ..graphemes import cut
 from .conversations import Conversation
+from .protection import cascade_unless_held, set_null_unless_held
 
 
 class Message(models.Model):
@@ -24,13 +25,13 @@ class Message(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(
-        Conversation, models.CASCADE, verbose_name=_("conversation"), related_name="messages"
+        Conversation, cascade_unless_held, verbose_name=_("conversation"), related_name="messages"
     )
     seq = models.PositiveIntegerField(_("number"))
     role = models.CharField(_("role"), max_length=10, choices=Role.choices)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.SET_NULL,
+        set_null_unless_held,
         verbose_name=_("author"),
         null=True,
         blank=True,
@@ -46,6 +47,13 @@ class Message(models.Model):
         help_text=_("In which order text, thinking, and tool calls came, by length; empty in old answers."),
     )
     client_id = models.UUIDField(_("client ID"), null=True, blank=True, editable=False)
+    selection = models.JSONField(
+        _("selection"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("The part of a document that the message is about, with its text."),
+    )
     reply_to = models.ForeignKey(
         "self", models.SET_NULL, verbose_name=_("reply to"), null=True, blank=True, related_name="+"
     )
@@ -129,6 +137,30 @@ class Edit(models.Model):
         return f"{self.edited_at:%Y-%m-%d %H:%M}"  # no text: the message may be deleted
 
 
+class Feedback(models.Model):
+    """What a reader thinks of an answer."""
+
+    class Rating(models.TextChoices):
+        GOOD = "good", _("good")
+        BAD = "bad", _("bad")
+
+    message = models.ForeignKey(Message, models.CASCADE, verbose_name=_("message"), related_name="feedback")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("user"), related_name="nous_feedback"
+    )
+    rating = models.CharField(_("rating"), max_length=10, choices=Rating.choices)
+    comment = models.TextField(_("comment"), blank=True)
+    given_at = models.DateTimeField(_("given"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("feedback")
+        verbose_name_plural = _("feedback")
+        constraints = [models.UniqueConstraint(fields=["message", "user"], name="nous_chat_feedback_once")]
+
+    def __str__(self) -> str:
+        return str(self.get_rating_display())  # no comment: it is content
+
+
 def attachment_storage() -> Storage:
     """The storage of attachments. Migration 0003 refers to it by this name."""
     return storages[conf.STORAGE]
@@ -148,7 +180,7 @@ class Attachment(models.Model):
         Message, models.CASCADE, verbose_name=_("message"), null=True, blank=True, related_name="attachments"
     )
     uploaded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("uploaded by"), null=True, related_name="+"
+        settings.AUTH_USER_MODEL, set_null_unless_held, verbose_name=_("uploaded by"), null=True, related_name="+"
     )
     file = models.FileField(_("file"), storage=attachment_storage, max_length=200)
     name = models.CharField(_("name"), max_length=200)

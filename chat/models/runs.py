@@ -59,6 +59,9 @@ class Run(models.Model):
     )
     seq = models.PositiveIntegerField(_("last stored frame"), default=0)
     agent = models.CharField(_("agent"), max_length=100)
+    agent_version = models.PositiveIntegerField(
+        _("version of the agent"), null=True, blank=True, help_text=_("Empty for agents of the site's settings.")
+    )
     model = models.CharField(_("model"), max_length=200, blank=True)
     launched_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -106,24 +109,35 @@ class Run(models.Model):
         help_text=_("Set if the provider did not report a final count."),
     )
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
+    price = models.TextField(
+        _("price"),
+        blank=True,
+        default="",
+        db_default="",  # as for error_detail
+        help_text=_("The price that the cost was computed with: for a million tokens, and where it came from."),
+    )
     transcript = models.TextField(
         _("transcript"), blank=True, help_text=_("What models receive of this run later, with its tool calls, as JSON.")
     )
 
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    first_token_at = models.DateTimeField(_("first token"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("run")
         verbose_name_plural = _("runs")
         ordering = ["-created_at"]
+        permissions = [("stop_run", "Can stop runs"), ("view_dashboard", "Can see the dashboard")]
         indexes = [
+            models.Index(fields=["created_at"], name="nous_chat_run_created"),
+            models.Index(fields=["conversation", "created_at"], name="nous_chat_run_here"),
             models.Index(
                 fields=["heartbeat_at"],
                 condition=Q(status__in=["queued", "running"]),
                 name="nous_chat_run_heartbeat",
-            )
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

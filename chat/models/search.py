@@ -5,11 +5,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .conversations import Conversation
+from .documents import Document
 from .messages import Message
 
 
 class Passage(models.Model):
-    """The indexed words of a message, or of a conversation's title if `message` is empty (see `fulltext.py`).
+    """The indexed words of a message, of a document, or, without both, of a conversation's title (see `fulltext.py`).
 
     Migration 0006 builds the full-text index over this table.
     """
@@ -20,6 +21,9 @@ class Passage(models.Model):
     message = models.OneToOneField(
         Message, models.CASCADE, verbose_name=_("message"), null=True, blank=True, related_name="passage"
     )
+    document = models.ForeignKey(  # SQLite would rebuild the table for a unique column, without its triggers
+        Document, models.CASCADE, verbose_name=_("document"), null=True, blank=True, related_name="passages"
+    )
     text = models.TextField(_("text"))
 
     class Meta:
@@ -27,8 +31,11 @@ class Passage(models.Model):
         verbose_name_plural = _("passages")
         constraints = [
             models.UniqueConstraint(
-                fields=["conversation"], condition=Q(message=None), name="nous_chat_passage_title_once"
-            )
+                fields=["conversation"], condition=Q(message=None, document=None), name="nous_chat_passage_title_once"
+            ),
+            models.UniqueConstraint(
+                fields=["document"], condition=Q(document__isnull=False), name="nous_chat_passage_document_once"
+            ),
         ]
 
     def __str__(self) -> str:

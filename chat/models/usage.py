@@ -8,7 +8,7 @@ from .conversations import Conversation
 
 
 class Spending(models.Model):
-    """What a user's runs in one conversation took on one day (in the site's TIME_ZONE).
+    """What a user's runs by one agent and model in one conversation took on one day (in the site's TIME_ZONE).
 
     It outlives both: otherwise, deleting them would be a way around budgets.
     """
@@ -20,6 +20,9 @@ class Spending(models.Model):
     conversation = models.ForeignKey(
         Conversation, models.SET_NULL, verbose_name=_("conversation"), null=True, related_name="spendings"
     )
+    # db_default lets processes that do not know the fields yet store rows while a deployment replaces them.
+    agent = models.CharField(_("agent"), max_length=100, blank=True, default="", db_default="")
+    model = models.CharField(_("model"), max_length=200, blank=True, default="", db_default="")
     tokens = models.PositiveBigIntegerField(_("tokens"), default=0)
     cost = models.DecimalField(_("cost"), max_digits=16, decimal_places=6, default=0)
     runs = models.PositiveIntegerField(_("runs"), default=0)
@@ -32,7 +35,11 @@ class Spending(models.Model):
             models.Index(fields=["user", "day"], name="nous_chat_spent_by_user"),
             models.Index(fields=["conversation", "day"], name="nous_chat_spent_here"),
         ]
-        constraints = [models.UniqueConstraint(fields=["day", "user", "conversation"], name="nous_chat_spent_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "user", "conversation", "agent", "model"], name="nous_chat_spent_by_model"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.day}: {self.tokens}"
