@@ -16,6 +16,8 @@ MAX_LINES_SHOWN = 8
 MAX_LINE_CHARS = 160
 """How much of each."""
 
+NOTHING_TO_CHANGE = "The search and the replacement are the same, so there is nothing to change."
+
 _MAX_SEARCH_CHARS = 2000
 """How much of a search, and of each place, is compared to find the nearest text."""
 
@@ -76,13 +78,24 @@ def find_replacement(text: str, search: str, replace: str) -> Replacement:
             "replacement."
         )
     if search == replace:
-        raise EditFailed("The search and the replacement are the same, so there is nothing to change.")
+        raise EditFailed(NOTHING_TO_CHANGE)
     for places in (_find_all(text, search), _find_all(text.translate(_TYPOGRAPHY), search.translate(_TYPOGRAPHY))):
         if len(places) == 1:
             return Replacement(places[0], places[0] + len(search), replace)
         if places:
             raise EditFailed(_describe_ambiguous(text, [text.count("\n", 0, place) for place in places]))
     return _find_lines(text, search, replace)
+
+
+def find_place(text: str, search: str) -> tuple[int, int] | None:
+    """Where an edit begins and ends whose replacement is not known yet. None if it depends on the replacement, or if
+    there is no such place.
+    """
+    search = search.replace("\r\n", "\n").replace("\r", "\n")
+    if not search.strip():
+        return None
+    places = _find_all(text, search) or _find_all(text.translate(_TYPOGRAPHY), search.translate(_TYPOGRAPHY))
+    return (places[0], places[0] + len(search)) if len(places) == 1 else None
 
 
 def _find_all(text: str, search: str) -> list[int]:

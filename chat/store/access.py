@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib.auth import SESSION_KEY, get_user_model
 from msgspec import Struct
 
+from ..conf import conf
 from ..models import Participant
 from ..permissions import can_see, is_guest, policy
 from .rooms import allows
@@ -39,6 +40,30 @@ def check_access(user_id: Any, conversation_id: UUID | None, session_key: str | 
     if not _is_signed_in(user, session_key):
         return Access(False, None)
     return Access(True, role, policy().can_use(user))
+
+
+class StaffRights(Struct, frozen=True):
+    """What a user may do on the dashboard."""
+
+    watch: bool = False
+    """See it."""
+    stop: bool = False
+    """Stop runs of all conversations."""
+    read: bool = False
+    """Read what was written in all conversations."""
+
+
+def staff_rights(user: Any) -> StaffRights:
+    """Nothing without `view_dashboard`. Django keeps the permissions with the user's row."""
+    if not (getattr(user, "is_staff", False) and user.is_active and user.has_perm("nous_chat.view_dashboard")):
+        return StaffRights()
+    may_read = not conf.SEAL_TRANSCRIPTS and user.has_perm("nous_chat.view_transcript")
+    return StaffRights(watch=True, stop=user.has_perm("nous_chat.stop_run"), read=may_read)
+
+
+def find_staff_rights(user_id: Any) -> StaffRights:
+    """The same, of a row that is read now."""
+    return staff_rights(get_user_model()._default_manager.filter(pk=user_id).first())
 
 
 def _is_signed_in(user: Any | None, session_key: str | None) -> bool:

@@ -27,7 +27,7 @@ from . import prompts
 from .base import lock_conversation, lock_membership
 from .budgets import check_budgets, record_spending
 from .bulk import CaseByPk
-from .run_lifecycle import Ending, FinishedRun, compute_ending_cost, read_finished, require_host, usage_fields
+from .run_lifecycle import Ending, FinishedRun, compute_charge, read_finished, require_host, usage_fields
 from .search import index_message
 from .text import sanitize_json, sanitize_text, truncate
 from .unit_of_work import skip_if_locked, unit_of_work
@@ -115,16 +115,16 @@ def await_approval(run_id: UUID, host: str, ending: Ending) -> FinishedRun | Non
     run = mine.first()
     if run is None:
         return None
-    cost = compute_ending_cost(run, ending)
+    charge = compute_charge(run, ending)
     fields = {
         "status": Run.Status.AWAITING_APPROVAL,
         "seq": ending.written.seq,
         "transcript": prompts.encode_transcript(ending.transcript),
     }
-    if not mine.update(**fields, **usage_fields(run, ending, cost)):
+    if not mine.update(**fields, **usage_fields(run, ending, charge)):
         return None
     if ending.charged_usage is not None:
-        record_spending(run, ending.charged_usage, cost, ended=False)
+        record_spending(run, ending.charged_usage, charge.cost, charge.model, ended=False)
     Message.objects.filter(run=run_id).update(**ending.written.fields)
     answer = Message(pk=run.message_id, conversation_id=run.conversation_id, text=ending.written.text)
     index_message(answer, ending.words)

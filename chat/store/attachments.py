@@ -24,6 +24,7 @@ from ..permissions import is_guest
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import check_can_post, get_membership
+from .holds import is_held
 from .images import InvalidImage, clean_image, detect_image_type
 from .quotas import check_new_file
 from .text import sanitize_text
@@ -202,11 +203,14 @@ def get_attachment(user_id: Any, attachment_id: UUID) -> AttachmentFile:
 
 
 def delete_unsent_attachment(user_id: Any, attachment_id: UUID) -> None:
-    """Delete a file that its uploader will not send. Raises Refused(NOT_FOUND)."""
+    """Delete a file that its uploader will not send; under a hold, it is kept until that ends. Raises
+    Refused(NOT_FOUND).
+    """
     row = Attachment.objects.filter(pk=attachment_id, uploaded_by=user_id, message=None).first()
     if row is None:
         raise Refused(ErrorCode.NOT_FOUND, _("This file does not exist any more, or was sent already."))
-    row.delete()
+    if not is_held(row.conversation_id):
+        row.delete()
 
 
 def delete_unused_file(name: str) -> None:

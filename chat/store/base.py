@@ -3,7 +3,7 @@
 Each function runs inside its caller's transaction. Functions that return a query set are named for what is in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from ..models import Conversation, Message, Participant, ToolCall
 from ..permissions import can_see, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .prepared import Param, Select, Update, insert
+from .prepared import Param, Select, SelectIn, Update, insert
 from .unit_of_work import locking
 
 T = TypeVar("T", bound=Model)
@@ -36,17 +36,25 @@ def get_membership(user_id: Any, conversation_id: UUID) -> Participant:
     return row
 
 
+def get_memberships(user_ids: Sequence[Any], conversation_id: UUID) -> dict[Any, Participant]:
+    """Those of some users, 50 at most, by their primary keys. Those who have none, or may not see it, are left out."""
+    rows = _MEMBERSHIPS.all(user_ids, conversation=conversation_id)
+    return {row.user_id: row for row in rows if can_see(row)}
+
+
 def membership() -> QuerySet[Participant]:
     """For prepared queries: the membership of `user` in `conversation`, with both."""
+    return _members().filter(user=Param("user", Participant, "user"))
+
+
+def _members() -> QuerySet[Participant]:
     rows = Participant.objects.select_related("user", "conversation").order_by()
-    return rows.filter(
-        user=Param("user", Participant, "user"),
-        conversation=Param("conversation", Participant, "conversation"),
-        conversation__deleted_at=None,
-    )
+    conversation = Param("conversation", Participant, "conversation")
+    return rows.filter(conversation=conversation, conversation__deleted_at=None)
 
 
 _MEMBERSHIP = Select(membership)
+_MEMBERSHIPS = SelectIn(Participant, "user", lambda is_one: _members().filter(is_one))
 
 
 def conversation_not_found() -> Refused:

@@ -1,11 +1,13 @@
 """Budgets: what runs have spent, and what remains. All but the last function run inside their caller's transaction.
 
-`Spending` has one row per user, conversation and day, so that checking a budget sums few rows however many runs there
-were.
+`Spending` has one row per user, conversation, agent, model, and day, so that checking a budget sums few rows however
+many runs there were.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +16,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from .. import engine
-from ..conf import Budget
 from ..i18n import format_number
 from ..models import Conversation, Run, Spending
 from ..permissions import policy
@@ -26,27 +29,68 @@ from ..times import to_wire, today
 from . import pricing
 from .base import lock_conversation
 from .prepared import Param, Update, insert
+from .stored_budgets import Limit, list_limits, members
+from .text import sanitize_text
 from .unit_of_work import unit_of_work
 
 
 def check_budgets(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
-    """Raises Refused(BUDGET) if a budget of this user, the conversation, or the site is used up."""
+    """Raises Refused(BUDGET) if a budget of this user, the conversation, or the site is used up. If several are, it
+    names the one that resets last.
+    """
     remaining = read_remaining(user, conversation)
-    for budget in remaining:
-        if (budget.tokens is not None and budget.tokens <= 0) or (budget.cost is not None and budget.cost <= 0):
-            raise Refused(ErrorCode.BUDGET, budget.failure.message, retry_after=budget.failure.retry_after)
+    used_up = [
+        budget
+        for budget in remaining
+        if (budget.tokens is not None and budget.tokens <= 0) or (budget.cost is not None and budget.cost <= 0)
+    ]
+    if used_up:
+        budget = max(used_up, key=_resets_in)
+        raise Refused(ErrorCode.BUDGET, budget.failure.message, retry_after=budget.failure.retry_after)
     return remaining
 
 
+def _resets_in(budget: pricing.RemainingBudget) -> float:
+    """Seconds; infinite if it never does."""
+    return inf if budget.failure.retry_after is None else budget.failure.retry_after
+
+
 def read_remaining(user: Any | None, conversation: Conversation) -> list[pricing.RemainingBudget]:
-    """What remains of each budget that limits a run of this user in this conversation, in one query.
+    """What remains of each budget of the settings and of the admin that limits a run of this user in this conversation,
+    in one query.
 
     The `failure` of each is in the active language.
     """
-    budgets = [budget for budget in policy().budgets(user) if budget.per != "user" or user is not None]
+    of_settings = [Limit(**asdict(budget)) for budget in policy().budgets(user)]
+    of_admin = list_limits(user, conversation.pk)
+    budgets = [limit for limit in (*of_settings, *of_admin) if limit.per != "user" or user is not None]
     if not budgets:
         return []
-    scopes = [_scope(budget, user, conversation) for budget in budgets]
+    used = read_used([(budget, None if user is None else user.pk, conversation.pk) for budget in budgets])
+    return [
+        pricing.RemainingBudget(
+            tokens=None if budget.tokens is None else budget.tokens - spent.tokens,
+            cost=None if budget.cost is None else budget.cost - spent.cost,
+            failure=_describe_used_up(budget),
+        )
+        for budget, spent in zip(budgets, used, strict=True)
+    ]
+
+
+class Used(Struct, frozen=True):
+    """What was spent of a budget in its present period."""
+
+    tokens: int
+    cost: Decimal
+
+
+def read_used(budgets: Sequence[tuple[Limit, Any, Any]]) -> list[Used]:
+    """What was spent of each budget, in one query: by the user and in the conversation with these keys, if it is one of
+    users or of conversations.
+    """
+    if not budgets:
+        return []
+    scopes = [_scope(*budget) for budget in budgets]
     sums: dict[str, Any] = {}
     for index, scope in enumerate(scopes):
         sums[f"tokens{index}"] = Sum("tokens", filter=scope, default=0)
@@ -55,19 +99,14 @@ def read_remaining(user: Any | None, conversation: Conversation) -> list[pricing
     for scope in scopes[1:]:
         any_scope |= scope
     spent = Spending.objects.filter(any_scope).aggregate(**sums)
-    return [
-        pricing.RemainingBudget(
-            tokens=None if budget.tokens is None else budget.tokens - spent[f"tokens{index}"],
-            cost=None if budget.cost is None else budget.cost - spent[f"cost{index}"],
-            failure=_describe_used_up(budget),
-        )
-        for index, budget in enumerate(budgets)
-    ]
+    return [Used(spent[f"tokens{index}"], spent[f"cost{index}"]) for index in range(len(scopes))]
 
 
-def _scope(budget: Budget, user: Any, conversation: Conversation) -> Q:
+def _scope(budget: Limit, user: Any, conversation: Any) -> Q:
     first = _first_day(budget)
     period = Q() if first is None else Q(day__gte=first)
+    if budget.group is not None:
+        return Q(user__in=members(budget.group)) & period
     match budget.per:
         case "user":
             return Q(user=user) & period
@@ -77,7 +116,7 @@ def _scope(budget: Budget, user: Any, conversation: Conversation) -> Q:
             return Q(day__gte=first or date.min)
 
 
-def _first_day(budget: Budget) -> date | None:
+def _first_day(budget: Limit) -> date | None:
     match budget.period:
         case "day":
             return today()
@@ -87,7 +126,7 @@ def _first_day(budget: Budget) -> date | None:
             return None
 
 
-def _next_period(budget: Budget) -> datetime | None:
+def _next_period(budget: Limit) -> datetime | None:
     """When the budget resets; None if it never does."""
     match budget.period:
         case "day":
@@ -106,15 +145,19 @@ _SENTENCES = {
     ("conversation", "day"): gettext_noop("The budget of this conversation for today is used up: %(limit)s."),
     ("conversation", "month"): gettext_noop("The budget of this conversation for this month is used up: %(limit)s."),
     ("conversation", "ever"): gettext_noop("The budget of this conversation is used up: %(limit)s."),
+    ("group", "day"): gettext_noop("The budget of your group for today is used up: %(limit)s."),
+    ("group", "month"): gettext_noop("The budget of your group for this month is used up: %(limit)s."),
+    ("group", "ever"): gettext_noop("The budget of your group is used up: %(limit)s."),
     ("site", "day"): gettext_noop("The budget of this site for today is used up: %(limit)s."),
     ("site", "month"): gettext_noop("The budget of this site for this month is used up: %(limit)s."),
     ("site", "ever"): gettext_noop("The budget of this site is used up: %(limit)s."),
 }
 
 
-def _describe_used_up(budget: Budget) -> objects.Failure:
+def _describe_used_up(budget: Limit) -> objects.Failure:
     next_period = _next_period(budget)
-    sentence = _(_SENTENCES[budget.per, budget.period]) % {"limit": _describe_limit(budget)}
+    per = budget.per if budget.group is None else "group"
+    sentence = _(_SENTENCES[per, budget.period]) % {"limit": _describe_limit(budget)}
     if next_period is None:
         never = _("This limit does not reset. Contact your administrator.")
         return objects.Failure("budget", f"{sentence} {never}")
@@ -124,7 +167,7 @@ def _describe_used_up(budget: Budget) -> objects.Failure:
     return objects.Failure("budget", f"{sentence} {later}", max(seconds, 0.0))
 
 
-def _describe_limit(budget: Budget) -> str:
+def _describe_limit(budget: Limit) -> str:
     cost = "" if budget.cost is None else _("a cost of %(cost)s") % {"cost": format_number(budget.cost)}
     if budget.tokens is None:
         return cost
@@ -132,8 +175,8 @@ def _describe_limit(budget: Budget) -> str:
     return _("%(tokens)s and %(cost)s") % {"tokens": tokens, "cost": cost} if cost else tokens
 
 
-def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, *, ended: bool) -> None:
-    """Add a usage to today's spending of the run's launcher. `ended` counts the run, which happens once.
+def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, model: str, *, ended: bool) -> None:
+    """Add a usage of a model to today's spending of the run's launcher. `ended` counts the run, which happens once.
 
     Two writers could both create the row: the caller holds the conversation's lock, or is the only one to write for
     this run.
@@ -142,28 +185,39 @@ def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, *, ende
         day=today(),
         user_id=run.launched_by_id,
         conversation_id=run.conversation_id,
+        agent=run.agent,
+        model=sanitize_text(model)[:200],
         tokens=pricing.count_tokens(usage),
         cost=cost or Decimal(0),
         runs=int(ended),
     )
-    key = {"day": spent.day, "user": spent.user_id, "conversation": spent.conversation_id}
+    key = {
+        "day": spent.day,
+        "user": spent.user_id,
+        "conversation": spent.conversation_id,
+        "agent": spent.agent,
+        "model": spent.model,
+    }
     # If the user's account is gone, no row matches, and each usage gets one of its own.
     if not _ADD_SPENDING.execute(**key, added_tokens=spent.tokens, added_cost=spent.cost, added_runs=spent.runs):
         insert([spent])
 
 
+_KEY = ("day", "user", "conversation", "agent", "model")
 _ADD_SPENDING = Update(
-    lambda: Spending.objects.filter(**{name: Param(name, Spending, name) for name in ("day", "user", "conversation")}),
+    lambda: Spending.objects.filter(**{name: Param(name, Spending, name) for name in _KEY}),
     tokens=F("tokens") + Param("added_tokens", Spending, "tokens"),
     cost=F("cost") + Param("added_cost", Spending, "cost"),
     runs=F("runs") + Param("added_runs", Spending, "runs"),
 )
 
 
-def check_run_budgets(run_id: UUID) -> list[pricing.RemainingBudget]:
-    """Check the budgets of a run's launcher before a model makes a title or a summary. Raises Refused(BUDGET)."""
+def check_run_budgets(run_id: UUID, model: str) -> tuple[list[pricing.RemainingBudget], pricing.AppliedPrice | None]:
+    """Check the budgets of a run's launcher before `model` makes a title or a summary. Returns what remains, and the
+    price of the model. Raises Refused(BUDGET).
+    """
     run = Run.objects.select_related("launched_by", "conversation").get(pk=run_id)
-    return check_budgets(run.launched_by, run.conversation)
+    return check_budgets(run.launched_by, run.conversation), pricing.find_price(model)
 
 
 @unit_of_work()
@@ -172,4 +226,4 @@ def charge_run(run_id: UUID, model: str, usage: engine.Usage) -> None:
     run = Run.objects.get(pk=run_id)
     lock_conversation(run.conversation_id)
     price = pricing.find_price(model)
-    record_spending(run, usage, None if price is None else pricing.compute_cost(usage, price), ended=False)
+    record_spending(run, usage, None if price is None else pricing.compute_cost(usage, price), model, ended=False)

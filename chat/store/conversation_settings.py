@@ -7,9 +7,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..conf import conf
 from ..models import Conversation, Participant
-from ..permissions import policy
+from ..permissions import policy, usable_agents
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from .base import get_membership, lock_membership
@@ -50,7 +49,7 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Conversati
     if changes.common:
         if not policy().can_manage(participant):
             raise Refused(ErrorCode.FORBIDDEN, _("Only a conversation owner can change this."))
-        _apply(participant.conversation, changes)
+        _apply(participant, changes)
     if changes.own:
         Participant.objects.filter(pk=participant.pk).update(**changes.own)
     changed = find_conversation(user_id, conversation_id)
@@ -58,7 +57,8 @@ def change_conversation(user_id: Any, conversation_id: UUID, changes: Conversati
     return changed
 
 
-def _apply(conversation: Conversation, changes: ConversationChanges) -> None:
+def _apply(participant: Participant, changes: ConversationChanges) -> None:
+    conversation = participant.conversation
     if not isinstance(changes.title, UnsetType):
         title = normalize_title(changes.title)
         set_title(conversation, title, Conversation.TitleFrom.PERSON if title else Conversation.TitleFrom.NOTHING)
@@ -71,7 +71,8 @@ def _apply(conversation: Conversation, changes: ConversationChanges) -> None:
         if not slugs:
             raise Refused(ErrorCode.INVALID, _("Keep at least one agent. You can turn its answers off."))
         for slug in slugs:
-            _check_choice("agents", slug, list(conf.AGENTS))
+            if slug not in conversation.agents:
+                _check_choice("agents", slug, list(usable_agents(participant.user)))
         conversation.agent, conversation.other_agents = slugs[0], slugs[1:]
     conversation.save(update_fields=["title", "title_from", "mode", "answers", "agent", "other_agents"])
 

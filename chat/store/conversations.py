@@ -10,9 +10,8 @@ from django.utils.translation import gettext as _
 from msgspec import Struct
 
 from .. import agents
-from ..conf import conf
 from ..models import Conversation, Message, Participant, Run
-from ..permissions import is_listed, visible_to
+from ..permissions import is_listed, usable_agents, visible_to
 from ..protocol import events, objects
 from ..protocol.errors import ErrorCode, Refused
 from ..times import to_row
@@ -27,15 +26,13 @@ from .unit_of_work import unit_of_work
 MAX_LISTED = 200
 """How many conversations one list holds."""
 
-_ACTIVE_RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE)
-
 
 def create_conversation(user: Any, title: str = "", agent: str | None = None) -> objects.Conversation:
-    """Create a conversation that `user` owns. Raises Refused(INVALID) if the site has no such agent."""
-    if agent is not None and agent not in conf.AGENTS:
+    """Create a conversation that `user` owns. Raises Refused(INVALID) if the site has no such agent for them."""
+    if agent is not None and agent not in (known := usable_agents(user)):
         raise Refused(
             ErrorCode.INVALID,
-            _("There is no such agent. Choose one of: %(known)s.") % {"known": ", ".join(sorted(conf.AGENTS))},
+            _("There is no such agent. Choose one of: %(known)s.") % {"known": ", ".join(sorted(known))},
         )
     with unit_of_work():
         row = Conversation.objects.create(agent=agent or agents.default_slug())
@@ -61,9 +58,9 @@ def list_conversations(user_id: Any, before: datetime | None = None) -> tuple[li
     visible = [participant for participant in found[:MAX_LISTED] if is_listed(participant)]
     rows = _with_list_fields().in_bulk([participant.conversation_id for participant in visible])
     listed = [
-        _make_object(rows[participant.conversation_id], objects.Yours.of(participant, participant.unread))
+        _make_object(row, row, objects.Yours.of(participant, participant.unread))
         for participant in visible
-        if participant.conversation_id in rows
+        if (row := rows.get(participant.conversation_id)) is not None
     ]
     return listed, len(found) > MAX_LISTED
 
@@ -76,16 +73,18 @@ class ConversationListing(Struct, frozen=True):
 
 
 def find_listings(conversation_ids: Sequence[UUID]) -> list[ConversationListing | None]:
-    """Conversations, 50 at most, as lists show them; None for one that is gone."""
-    rows = {row.pk: row for row in _LISTED.all(conversation_ids)}
-    audiences: dict[UUID, dict[Any, objects.Yours]] = {key: {} for key in rows}
-    listed = [participant for participant in _AUDIENCE.all(conversation_ids) if participant.conversation.listed]
-    for (key, user_id), state in make_states(listed).items():
-        audiences.setdefault(key, {})[user_id] = state
-    return [
-        ConversationListing(_make_object(rows[key]), audiences[key]) if key in rows else None
-        for key in conversation_ids
-    ]
+    """Conversations, 50 at most, as lists show them; None for one that is gone. One query, if all have participants."""
+    participants = _AUDIENCE.all(conversation_ids)
+    found: dict[UUID, objects.Conversation] = {}
+    for row in participants:
+        if row.conversation_id not in found:
+            found[row.conversation_id] = _make_object(row.conversation, row)
+    if deserted := [key for key in conversation_ids if key not in found]:
+        found |= {row.pk: _make_object(row, row) for row in _LISTED.all(deserted)}
+    audiences: dict[UUID, dict[Any, objects.Yours]] = {key: {} for key in found}
+    for (key, user_id), state in make_states(row for row in participants if row.conversation.listed).items():
+        audiences[key][user_id] = state
+    return [ConversationListing(found[key], audiences[key]) if key in found else None for key in conversation_ids]
 
 
 def find_listing(conversation_id: UUID, only: Collection[Any]) -> ConversationListing | None:
@@ -95,14 +94,15 @@ def find_listing(conversation_id: UUID, only: Collection[Any]) -> ConversationLi
         return None
     audience = Participant.objects.filter(conversation=conversation_id, conversation__listed=True, user__in=only)
     states = list_states(audience)
-    return ConversationListing(_make_object(rows[0]), {user_id: state for (_, user_id), state in states.items()})
+    conversation = _make_object(rows[0], rows[0])
+    return ConversationListing(conversation, {user_id: state for (_, user_id), state in states.items()})
 
 
 def find_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation | None:
     """A conversation as this user has it. None if it is gone, or the user is not in it."""
     row = _with_list_fields().filter(pk=conversation_id).first()
     states = list_states(Participant.objects.filter(conversation=conversation_id, user=user_id))
-    return None if row is None or not states else _make_object(row, states[conversation_id, user_id])
+    return None if row is None or not states else _make_object(row, row, states[conversation_id, user_id])
 
 
 def get_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversation:
@@ -114,23 +114,33 @@ def get_conversation(user_id: Any, conversation_id: UUID) -> objects.Conversatio
 
 
 def _with_list_fields() -> QuerySet[Conversation]:
-    rows = Conversation.objects.filter(deleted_at=None)
-    return rows.annotate(
-        run_status=Subquery(_ACTIVE_RUN.values("status")),
-        run_agent=Subquery(_ACTIVE_RUN.values("agent")),
-        writers=count(writers_of(OuterRef("pk"))),
-    )
+    return Conversation.objects.filter(deleted_at=None).annotate(**_list_fields(OuterRef("pk")))
+
+
+def _list_fields(conversation: OuterRef) -> dict[str, Subquery]:
+    """What `_make_object` reads, as annotations."""
+    active = Run.objects.filter(conversation=conversation, status__in=Run.ACTIVE)
+    return {
+        "run_status": Subquery(active.values("status")),
+        "run_agent": Subquery(active.values("agent")),
+        "writers": count(writers_of(conversation)),
+    }
+
+
+def _audience() -> QuerySet[Participant]:
+    """Participants, each with the list fields of the conversation. Of a crowd, only the first row's are used."""
+    rows = with_state(Participant.objects.filter(conversation__deleted_at=None).order_by())
+    return rows.annotate(**_list_fields(OuterRef("conversation")))
 
 
 _LISTED = SelectIn(Conversation, "id", lambda is_one: _with_list_fields().filter(is_one).order_by())
-_AUDIENCE = SelectIn(
-    Participant, "conversation_id", lambda is_one: with_state(Participant.objects.filter(is_one).order_by())
-)
+_AUDIENCE = SelectIn(Participant, "conversation_id", lambda is_one: _audience().filter(is_one))
 
 
-def _make_object(row: Any, state: objects.Yours | None = None) -> objects.Conversation:
-    run, agent = row.run_status, row.run_agent
-    return objects.Conversation.of(row, run=run, responder=agent, writers=row.writers, yours=state)
+def _make_object(row: Conversation, fields: Any, state: objects.Yours | None = None) -> objects.Conversation:
+    """`fields` has the annotations of `_list_fields`."""
+    run, agent = fields.run_status, fields.run_agent
+    return objects.Conversation.of(row, run=run, responder=agent, writers=fields.writers, yours=state)
 
 
 def check_membership(user_id: Any, conversation_id: UUID) -> None:

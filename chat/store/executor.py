@@ -9,8 +9,9 @@ their request's thread.
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar
 from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -19,6 +20,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .. import metrics
 from ..database import primaries
 from ..turns import Turns, give_up_turn
 from .unit_of_work import is_lock_timeout
@@ -44,7 +46,7 @@ receivers of signals, requests, and uploads.
 """
 
 MAX_TOGETHER = 50
-"""How many items one unit of work of `run_together` reads."""
+"""How many items one unit of work of `run_together` has."""
 
 SQLITE_TIMEOUT = 0.5
 """Seconds that work in the queue waits for SQLite's one write lock before it lets others pass, and tries again."""
@@ -130,19 +132,19 @@ async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _with_retries(_run_queued, work, *args, **kwargs)
 
 
-async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item: A) -> T:
-    """Run `work`, which only reads, for this item and for all others that wait for the same work, at most
-    MAX_TOGETHER: a crowd then costs little more than one. `work` returns the outcome of each item, in order; one that
-    is an exception is raised here. If `work` raises, each item is tried alone.
+async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item: A, key: Hashable = None) -> T:
+    """Run `work` for this item and for all others that wait for the same work with the same key, at most MAX_TOGETHER:
+    a crowd then costs little more than one. `work` returns the outcome of each item, in order; one that is an exception
+    is raised here. If `work` raises, it must have changed nothing: then each item is tried alone.
     """
     outcome: T | Exception
     if _inside_job.get():
         (outcome,) = await _queue_thread.run(work, [item])
     else:
         groups = _groups.setdefault(asyncio.get_running_loop(), {})
-        if work not in groups or len(groups[work].items) >= MAX_TOGETHER:
-            groups[work] = _Group(work)
-        outcome = await groups[work].add(item, groups)
+        if (work, key) not in groups or len(groups[work, key].items) >= MAX_TOGETHER:
+            groups[work, key] = _Group(work, key)
+        outcome = await groups[work, key].add(item, groups)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -151,9 +153,9 @@ async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item:
 class _Group(Generic[A, T]):
     """Items that wait for the same work."""
 
-    def __init__(self, work: Callable[[list[A]], Sequence[T | Exception]]) -> None:
+    def __init__(self, work: Callable[[list[A]], Sequence[T | Exception]], key: Hashable = None) -> None:
         self.items: list[A] = []
-        self._work = work
+        self._work, self._key = work, key
         self._done: asyncio.Task[Sequence[T | Exception]] | None = None
 
     async def add(self, item: A, groups: "dict[Any, _Group[Any, Any]]") -> T | Exception:
@@ -166,9 +168,9 @@ class _Group(Generic[A, T]):
         return (await asyncio.shield(self._done))[place]
 
     async def _run(self, groups: "dict[Any, _Group[Any, Any]]") -> Sequence[T | Exception]:
-        async with _queue.turn():
-            if groups.get(self._work) is self:
-                del groups[self._work]  # further items belong to the next group
+        async with _turn():
+            if groups.get((self._work, self._key)) is self:
+                del groups[self._work, self._key]  # further items belong to the next group
             try:
                 return await _with_retries(_queue_thread.run, self._work, self.items)
             except (OperationalError, InterfaceError):
@@ -217,10 +219,24 @@ async def _run_stored(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         return await _storage_threads.run(work, *args, **kwargs)
 
 
+def count_waiting() -> int:
+    """How many units of work wait in the queue."""
+    return _queue.count_waiting()
+
+
+@asynccontextmanager
+async def _turn() -> AsyncIterator[None]:
+    """A turn in the queue, whose wait is measured."""
+    asked = time.monotonic()
+    async with _queue.turn():
+        metrics.observe("database_queue_seconds", time.monotonic() - asked)
+        yield
+
+
 async def _run_queued(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     if _inside_job.get():
         return await _queue_thread.run(work, *args, **kwargs)
-    async with _queue.turn():
+    async with _turn():
         return await _queue_thread.run(work, *args, **kwargs)
 
 

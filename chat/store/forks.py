@@ -105,6 +105,7 @@ def _copy_messages(rows: list[Message], into: Conversation) -> dict[UUID, UUID]:
             thinking=row.thinking,
             parts=copy_parts(row, call_ids),
             reply_to_id=ids.get(row.reply_to_id) if row.reply_to_id else None,
+            selection=row.selection,
             created_at=row.created_at,
             edited_at=row.edited_at,
         )
@@ -122,9 +123,9 @@ def _copy_messages(rows: list[Message], into: Conversation) -> dict[UUID, UUID]:
 
 def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
     """A copy of a run, without its usage, which was spent once."""
-    kept = ("status", "seq", "agent", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason", "error_code",
-            "error_message", "error_detail", "retry_after", "transcript", "created_at", "started_at",
-            "finished_at")  # fmt: skip
+    kept = ("status", "seq", "agent", "agent_version", "model", "launched_by_id", "stopped_by_id", "host",
+            "finish_reason", "error_code", "error_message", "error_detail", "retry_after", "transcript", "created_at",
+            "started_at", "finished_at")  # fmt: skip
     return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})
 
 

@@ -6,7 +6,7 @@ sign in.
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +19,12 @@ from django.utils.translation import gettext as _
 from .. import agents
 from ..conf import GuestConf, conf
 from ..i18n import format_number
-from ..models import Conversation, Guest, Message, Participant, Run
+from ..models import Conversation, Guest, Hold, Message, Participant, Run
 from ..permissions import is_guest, policy
 from ..protocol.errors import ErrorCode, Refused
 from .base import lock_conversation
-from .unit_of_work import skip_if_locked, unit_of_work
+from .retention_rules import keeps_anything, kept_conversations
+from .unit_of_work import unit_of_work
 
 HANDED_OVER_LIFETIME = timedelta(hours=1)
 """How long the row of a guest stays after its conversation was handed over, because an answer may still name it."""
@@ -123,34 +124,39 @@ def _lifetime() -> timedelta:
     return timedelta(seconds=(conf.GUESTS or GuestConf()).keep)
 
 
-def erase_guests(most: int) -> int:
-    """Erase up to `most` guests whose last message is older than `keep`, with the conversations that they had alone.
-    Returns how many.
+def expired_guests(now: datetime) -> QuerySet[Guest]:
+    """Guests whose last message is older than `keep`, unless a hold or a rule with a minimum keeps
+    something of them.
     """
-    until = timezone.now() - _lifetime()
-    recent = Participant.objects.filter(
-        user=OuterRef("user"), conversation__updated_at__gte=until, conversation__deleted_at=None
-    )
+    until = now - _lifetime()
+    inside = Participant.objects.filter(user=OuterRef("user"))
+    recent = inside.filter(conversation__updated_at__gte=until, conversation__deleted_at=None)
     expired = Guest.objects.filter(~Exists(recent), created_at__lt=until)
-    erased = 0
-    for guest in expired.select_related("user")[:most]:
-        with skip_if_locked("Guest", guest.pk), unit_of_work():
-            _erase(guest)
-            erased += 1
-    return erased
+    if keeps_anything():
+        kept = inside.filter(conversation__in=kept_conversations(now).values("pk"))
+        expired = expired.filter(~Exists(kept), ~Exists(Hold.objects.filter(user=OuterRef("user"), released_at=None)))
+    return expired.select_related("user").order_by("pk")
 
 
-def _erase(guest: Guest) -> None:
-    user: Model = guest.user
+def lone_conversations(guest: Guest) -> list[UUID]:
+    """Those that nobody else is in, which are erased with the guest."""
+    if not is_guest(guest.user):
+        return []
     others = Participant.objects.filter(conversation=OuterRef("pk")).exclude(user=guest.pk)
     alone = Conversation.objects.filter(~Exists(others), participants__user=guest.pk)
+    return sorted(alone.values_list("pk", flat=True))
+
+
+def erase_guest(guest: Guest) -> list[tuple[int, dict[str, int]]]:
+    """Erase a guest with their lone conversations, inside the caller's transaction. Returns what was deleted."""
+    user: Model = guest.user
     if not is_guest(user):  # the site has made an account of it
         guest.delete()
-        return
-    for pk in sorted(alone.values_list("pk", flat=True)):
-        lock_conversation(pk).delete()
+        return []
+    deleted = [lock_conversation(pk).delete() for pk in lone_conversations(guest)]
     try:
         user.delete()
     except (ProtectedError, RestrictedError):  # the site wants to keep it
         type(user)._base_manager.filter(pk=user.pk).update(is_active=False)
         guest.delete()
+    return deleted

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.utils import timezone
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from .. import engine
 from ..conf import conf
 from ..engine.tokens import CHARS_PER_TOKEN
 from ..fulltext import make_index_text
-from ..models import Message, Run
+from ..models import Guest, Message, Run
 from ..protocol import objects
 from .base import lock_conversation, lock_rows
 from .bulk import CaseByPk
@@ -165,6 +165,8 @@ class AdoptedRun(NamedTuple):
     id: UUID
     conversation: UUID
     unattended: bool
+    guest: bool
+    """A guest has asked for it."""
 
 
 def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = None) -> list[AdoptedRun]:
@@ -178,7 +180,9 @@ def adopt_runs(host: str, limit: int, conversations: Collection[UUID] | None = N
         return []
     with unit_of_work():
         oldest = lock_rows(free.order_by("created_at"), skip_locked=True)
-        adopted = [AdoptedRun(*row) for row in oldest.values_list("pk", "conversation", "unattended")[:limit]]
+        guest = Exists(Guest.objects.filter(user=OuterRef("launched_by")))
+        rows = oldest.values_list("pk", "conversation", "unattended", guest)[:limit]
+        adopted = [AdoptedRun(*row) for row in rows]
         Run.objects.filter(pk__in=[run.id for run in adopted]).update(host=host, heartbeat_at=timezone.now())
     return adopted
 

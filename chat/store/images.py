@@ -9,6 +9,7 @@ The formats: PNG (W3C, "Portable Network Graphics"), JPEG (ITU T.81, JFIF), GIF8
 """
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -89,6 +90,37 @@ class Reader:
         return self.position >= len(self.content)
 
 
+# --- Exif, of which all formats but GIF keep one field
+
+EXIF_HEADER = b"Exif\x00\x00"
+
+
+def read_orientation(tiff: Part) -> int:
+    """How an image must be turned (Exif 2.32, 4.6.4.A): 1, upright, to 8. 1 if the data does not say so in its main
+    directory; damaged metadata is no reason to refuse an image.
+    """
+    order = {b"II*\x00": "little", b"MM\x00*": "big"}.get(bytes(tiff[:4]))
+    if order is None:
+        return 1
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], order)  # type: ignore[arg-type]
+
+    directory = number(4, 4)
+    for index in range(min(number(directory, 2), MAX_FIELDS)):
+        entry = directory + 2 + 12 * index
+        if number(entry, 2) == 0x0112:
+            value = number(entry + 8, 2)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def _exif(orientation: int) -> bytes:
+    """Exif with one field, because browsers turn an image by it."""
+    entry = bytes.fromhex("0112 0003 00000001") + orientation.to_bytes(2, "big") + b"\x00\x00"
+    return b"MM\x00*" + bytes.fromhex("00000008 0001") + entry + bytes(4)
+
+
 # --- PNG, with APNG
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -100,11 +132,12 @@ PNG_NEEDED = frozenset(
 
 def clean_png(content: bytes) -> CleanImage:
     file = Reader(content)
-    kept = [file.take(len(PNG_SIGNATURE))]
+    kept: list[Part] = [file.take(len(PNG_SIGNATURE))]
     name, header = _take_chunk(file)
     if name != b"IHDR" or len(header) != 25:
         raise InvalidImage("no IHDR")
     kept.append(header)
+    orientation = 1
     frames = announced = 0
     while name != b"IEND":
         name, chunk = _take_chunk(file)
@@ -113,12 +146,21 @@ def clean_png(content: bytes) -> CleanImage:
             announced = int.from_bytes(chunk[8:12], "big")
         if name in PNG_NEEDED:
             kept.append(chunk)
+        elif name == b"eXIf" and orientation == 1:
+            orientation = read_orientation(chunk[8:-4])
         elif not name[0] & 0x20:  # the case of the first letter says whether a decoder may skip it
             raise InvalidImage("unknown critical chunk")
     if announced != frames:
         raise InvalidImage("wrong number of frames")
+    if orientation != 1:
+        body = b"eXIf" + _exif(orientation)
+        kept.insert(2, _number(len(body) - 4) + body + _number(zlib.crc32(body)))
     width, height = int.from_bytes(header[8:12], "big"), int.from_bytes(header[12:16], "big")
     return CleanImage(b"".join(kept), width, height, max(frames, 1))
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(4, "big")
 
 
 def _take_chunk(file: Reader) -> tuple[bytes, memoryview]:
@@ -146,7 +188,7 @@ def clean_jpeg(content: bytes) -> CleanImage:
     file = Reader(content)
     kept: list[Part] = [file.take(2)]
     size: tuple[int, int] | None = None
-    orientation: int | None = None
+    orientation = 1
     scans = 0
     while (marker := _take_marker(file)) != EOI:
         start = file.position - 2
@@ -154,7 +196,7 @@ def clean_jpeg(content: bytes) -> CleanImage:
         body = bytes(file.take(max(length - 2, 0)))
         if marker == APP0 and body.startswith(b"JFIF\x00") and len(body) >= 14:
             kept.append(_segment(APP0, body[:12] + b"\x00\x00"))  # without its thumbnail
-        elif marker == APP1 and body.startswith(b"Exif\x00") and orientation is None:
+        elif marker == APP1 and body.startswith(b"Exif\x00") and orientation == 1:
             orientation = read_orientation(body[6:])
         elif (marker == APP2 and body.startswith(b"ICC_PROFILE\x00")) or (marker == APP14 and body[:5] == b"Adobe"):
             kept.append(_segment(marker, body))
@@ -171,8 +213,8 @@ def clean_jpeg(content: bytes) -> CleanImage:
             kept.append(_take_scan(file))
     if size is None or not 1 <= scans <= MAX_SCANS:
         raise InvalidImage("no image, or too many scans")
-    if orientation not in (None, 1):
-        kept.insert(1, _orientation_segment(orientation))
+    if orientation != 1:
+        kept.insert(1, _segment(APP1, EXIF_HEADER + _exif(orientation)))
     return CleanImage(b"".join([*kept, bytes((0xFF, EOI))]), *size)
 
 
@@ -195,32 +237,6 @@ def _take_scan(file: Reader) -> memoryview:
 
 def _segment(marker: int, body: bytes) -> bytes:
     return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
-
-
-def read_orientation(tiff: bytes) -> int:
-    """How an image must be turned (Exif 2.32, 4.6.4.A): 1, upright, to 8. 1 if the data does not say so in its main
-    directory; damaged metadata is no reason to refuse an image.
-    """
-    order = {b"II*\x00": "little", b"MM\x00*": "big"}.get(tiff[:4])
-    if order is None:
-        return 1
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(tiff[start : start + size], order)  # type: ignore[arg-type]
-
-    directory = number(4, 4)
-    for index in range(min(number(directory, 2), MAX_FIELDS)):
-        entry = directory + 2 + 12 * index
-        if number(entry, 2) == 0x0112:
-            value = number(entry + 8, 2)
-            return value if 1 <= value <= 8 else 1
-    return 1
-
-
-def _orientation_segment(orientation: int) -> bytes:
-    """Exif with one field, because browsers turn an image by it."""
-    entry = bytes.fromhex("0112 0003 00000001") + orientation.to_bytes(2, "big") + b"\x00\x00"
-    return _segment(APP1, b"Exif\x00\x00MM\x00*" + bytes.fromhex("00000008 0001") + entry + bytes(4))
 
 
 # --- GIF
@@ -281,7 +297,7 @@ def _skip_blocks(file: Reader) -> None:
 
 # --- WebP
 
-VP8X_ANIMATION, VP8X_ICC, VP8X_ALPHA = 0x02, 0x20, 0x10
+VP8X_ANIMATION, VP8X_EXIF, VP8X_ALPHA, VP8X_ICC = 0x02, 0x08, 0x10, 0x20
 
 
 def clean_webp(content: bytes) -> CleanImage:
@@ -290,6 +306,8 @@ def clean_webp(content: bytes) -> CleanImage:
         raise InvalidImage("ends too early")
     kept: list[Part] = []
     sizes: list[tuple[int, int]] = []
+    flags: int | None = None
+    orientation = 1
     frames = 0
     for name, body in _webp_chunks(memoryview(content)[12:size]):
         if name == b"VP8X" and not kept and len(body) == 10:
@@ -313,8 +331,13 @@ def clean_webp(content: bytes) -> CleanImage:
             frames += 1
         elif name in (b"ALPH", b"ANIM", b"ICCP"):
             kept += _webp_chunk(name, body)
+        elif name == b"EXIF" and orientation == 1:
+            orientation = read_orientation(body[6:] if body[:6] == EXIF_HEADER else body)  # some encoders write it
     if not frames:
         raise InvalidImage("no image")
+    if orientation != 1 and flags is not None:
+        kept[2] = bytes((flags | VP8X_EXIF,))  # of VP8X, the first chunk
+        kept += _webp_chunk(b"EXIF", _exif(orientation))
     width, height = max(width for width, _ in sizes), max(height for _, height in sizes)
     return CleanImage(b"".join(_webp_chunk(b"RIFF", b"WEBP", *kept)), width, height, frames)
 

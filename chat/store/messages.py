@@ -13,7 +13,7 @@ from ..conf import conf
 from ..i18n import format_number
 from ..models import Attachment, Conversation, Message, Participant, Run
 from ..permissions import can_see, policy
-from ..protocol import objects
+from ..protocol import commands, objects
 from ..protocol.errors import ErrorCode, Refused
 from .attachments import attach_files
 from .base import (
@@ -27,12 +27,13 @@ from .base import (
     touch,
     writers_of,
 )
+from .document_selections import read_selection
 from .guests import check_guest
 from .prepared import Param, Select, Update, insert
 from .responders import Responders, add_waiting, check_responder, choose_responders, drop_waiting
 from .run_lifecycle import FinishedRun, active_runs, queue_next_run, queue_run, read_finished, require_host, stop_run
 from .run_start import StartedRun, create_running, describe_start
-from .search import index_message, set_title
+from .search import index_message, set_title, titles_of
 from .text import make_title, sanitize_text
 from .unit_of_work import unit_of_work
 
@@ -64,6 +65,7 @@ def post_message(
     reply_to: UUID | None = None,
     agent: str | None = None,
     attachments: Sequence[UUID] = (),
+    selection: commands.Selection | None = None,
     words: str | None = None,
     run_id: UUID | None = None,
     ask: bool = True,
@@ -73,8 +75,8 @@ def post_message(
 
     `agent` is the slug of an agent to ask; without it, the text and the conversation's settings decide. While another
     run is active, the agent waits and `finish_run` queues it. `mode` "interrupt" also stops that run, which is the
-    default for a run of the same agent that the same user launched. `words` is what the search index holds of the text
-    (`extract_words`).
+    default for a run of the same agent that the same user launched. `selection` is the part of a document that the text
+    is about: the agent proposes changes of it. `words` is what the search index holds of the text (`extract_words`).
 
     With `run_id`, the host has a slot: a run begins at once, with this id, unless its user has too many. Without `ask`,
     no agent answers. `unattended`: nobody's page waits for the answer, so it is made even if none is open.
@@ -104,8 +106,14 @@ def post_message(
     active = active_runs(conversation_id).get(pk=participant.active) if participant.active is not None else None
     for slug in slugs if active is not None else slugs[1:]:
         add_waiting(conversation, slug, participant.user_id, conversation.last_seq + 1)
+    new_title = ""
     if not conversation.title and text.strip():
-        set_title(conversation, make_title(text), Conversation.TitleFrom.WORDS)
+        title = make_title(text)
+        if participant.has_indexed_title:  # left behind by a site's code that has written to the row
+            set_title(conversation, title, Conversation.TitleFrom.WORDS)
+        else:
+            new_title = conversation.title = title
+            conversation.title_from = Conversation.TitleFrom.WORDS
     row = next_message(
         conversation,
         role=Message.Role.USER,
@@ -113,6 +121,7 @@ def post_message(
         text=text,
         client_id=client_id,
         reply_to=replied,
+        selection=None if selection is None else read_selection(conversation_id, selection),
     )
     answer = None
     if run_id is not None and slugs and active is None and participant.running < conf.MAX_RUNS_PER_USER:
@@ -120,7 +129,7 @@ def post_message(
         drop_waiting(conversation, slugs[0])
     touch(conversation)
     insert([row] if answer is None else [row, answer])
-    index_message(row, words)
+    index_message(row, words, new_title)
     attach_files(row, attachments)
     _MARK_OWN.execute(id=participant.pk, last_read=row.seq)
     posted = Posted(objects.Message.of(row, None if attachments else objects.Belongings()), refused=responders.refused)
@@ -157,6 +166,7 @@ def _posting() -> QuerySet[Any]:
         writers=count(writers_of(here)),
         running=count(running),
         has_files=Exists(files),
+        has_indexed_title=Exists(titles_of(here)),
     )
 
 

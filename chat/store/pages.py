@@ -25,7 +25,7 @@ MAX_PAGE_CHARS = 4_000_000
 greatest length would take 200 MB for each reader.
 """
 
-_CHARS = Length("text") + Length("thinking")
+CHARS = Length("text") + Length("thinking")
 
 
 class Page(Struct, frozen=True):
@@ -44,9 +44,9 @@ def read_page(conversation_id: UUID, before: int | None, limit: int, reader: Any
     rows = Message.objects.filter(conversation=conversation_id, shown=True)
     if before is not None:
         rows = rows.filter(seq__lt=before)
-    found = list(rows.order_by("-seq").values_list("pk", _CHARS)[: limit + 1])
-    size = min(_count_fitting(chars for _, chars in found), limit)
-    return Page(_read_messages([key for key, _ in found[:size]], {reader.pk: reader}), len(found) > size)
+    found = list(rows.order_by("-seq").values_list("pk", CHARS)[: limit + 1])
+    size = min(count_fitting(chars for _, chars in found), limit)
+    return Page(read_messages([key for key, _ in found[:size]], {reader.pk: reader}), len(found) > size)
 
 
 def with_page_start(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
@@ -67,29 +67,29 @@ def read_newest_pages(conversations: Sequence[Any], users: dict[Any, Any]) -> di
             on_page |= Q(conversation=row.pk, seq__gt=row.page_after)
     lengths: dict[UUID, list[tuple[UUID, int]]] = {row.pk: [] for row in conversations}
     found = Message.objects.filter(on_page, shown=True).order_by("-seq")
-    for conversation_id, key, chars in found.values_list("conversation", "pk", _CHARS):
+    for conversation_id, key, chars in found.values_list("conversation", "pk", CHARS):
         lengths[conversation_id].append((key, chars))
     pages: dict[UUID, Page] = {}
     keys: list[UUID] = []
     total = 0
     for row in conversations:
-        size = min(_count_fitting(chars for _, chars in lengths[row.pk]), PAGE_SIZE)
+        size = min(count_fitting(chars for _, chars in lengths[row.pk]), PAGE_SIZE)
         total += sum(chars for _, chars in lengths[row.pk][:size])
         if pages and total > MAX_PAGE_CHARS:
             break
         pages[row.pk] = Page([], row.page_after is not None or len(lengths[row.pk]) > size)
         keys += [key for key, _ in lengths[row.pk][:size]]
-    for message in _read_messages(keys, users):
+    for message in read_messages(keys, users):
         pages[message.conversation].messages.append(message)
     return pages
 
 
-def _count_fitting(lengths: Iterable[int]) -> int:
+def count_fitting(lengths: Iterable[int]) -> int:
     """How many texts of these lengths fit into a page: at least one."""
     return max(sum(total <= MAX_PAGE_CHARS for total in accumulate(lengths)), 1)
 
 
-def _read_messages(keys: Sequence[UUID], users: dict[Any, Any]) -> list[objects.Message]:
+def read_messages(keys: Sequence[UUID], users: dict[Any, Any]) -> list[objects.Message]:
     """These messages, each conversation's in order, with everything that belongs to them.
 
     By key: a message that came in since the page was measured must not push out its oldest one.

@@ -70,18 +70,29 @@ SIZES = (1, 10, 50)
 
 
 class SelectIn(Generic[M]):
-    """A Select of the rows whose `field` has one of some values, 50 at most. `make` gets that condition."""
+    """A Select of the rows whose `field` has one of some values, 50 at most. `make` gets that condition. With several
+    fields, it gets one condition for each.
+    """
 
-    def __init__(self, model: type[Model], field: str, make: Callable[[In], QuerySet[M]]) -> None:
+    def __init__(self, model: type[Model], field: str | Sequence[str], make: Callable[..., QuerySet[M]]) -> None:
+        self._fields = [field] if isinstance(field, str) else field
+
         def make_for(size: int) -> QuerySet[M]:
-            return make(In(F(field), [Param(f"value{number}", model, field) for number in range(size)]))
+            return make(
+                *(
+                    In(F(name), [Param(f"{name} {number}", model, name) for number in range(size)])
+                    for name in self._fields
+                )
+            )
 
         self._by_size = {size: Select(partial(make_for, size)) for size in SIZES}
 
-    def all(self, values: Sequence[Any]) -> list[M]:
-        size = next(size for size in SIZES if size >= len(values))
-        last = len(values) - 1
-        return self._by_size[size].all(**{f"value{number}": values[min(number, last)] for number in range(size)})
+    def all(self, *values: Sequence[Any], **others: Any) -> list[M]:
+        """`values` are those of each field; `others`, as for Select."""
+        size = next(size for size in SIZES if size >= max(map(len, values)))
+        for name, given in zip(self._fields, values, strict=True):
+            others |= {f"{name} {number}": given[min(number, len(given) - 1)] for number in range(size)}
+        return self._by_size[size].all(**others)
 
 
 class _CompiledSelect:

@@ -11,9 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import agents, engine, models
+from ..documents.changesets import units
 from ..engine.approvals import pending_calls
 from ..engine.tokens import estimate_tokens
-from ..protocol.objects import Person
+from ..protocol.objects import Person, SelectedText
 from .text import one_line, truncate
 
 logger = logging.getLogger("nous_chat.store")
@@ -90,7 +91,8 @@ def _build_turns(row: models.Message, agent: str, files: Sequence[models.Attachm
         return decode_transcript(run)
     takes_images = agents.find(agent).images
     images = [file for file in files if file.is_image and takes_images]
-    parts = [_describe_reply(row, agent), row.text, *(_describe_file(file) for file in files if file not in images)]
+    about = [_describe_reply(row, agent), _describe_selection(row)]
+    parts = [*about, row.text, *(_describe_file(file) for file in files if file not in images)]
     return [
         engine.Message(
             row.role,  # type: ignore[arg-type]  # the choices of Role
@@ -116,6 +118,17 @@ def _describe_reply(row: models.Message, agent: str) -> str:
     return f"(In reply to {_quote(author)}{': ' if quote else ''}{quote})"
 
 
+def _describe_selection(row: models.Message) -> str:
+    """The part of a document that a message is about; empty without one."""
+    selected = SelectedText.of(row.selection)
+    if selected is None:
+        return ""
+    title = json.dumps(selected.title, ensure_ascii=False)
+    length = selected.end - selected.start
+    cut = f"\n(Cut: {length:,} characters are selected.)" if units(selected.text) < length else ""
+    return f"Selected in the document {title} ({selected.document}):\n{fence(selected.text)}{cut}"
+
+
 def _quote(text: str) -> str:
     return truncate(one_line(text[: 4 * MAX_REPLY_CHARS]), MAX_REPLY_CHARS)
 
@@ -129,10 +142,15 @@ def _describe_file(file: models.Attachment) -> str:
         return f"(A picture is attached that you cannot see: {name})"
     if not file.text:
         return f"(A file was attached that is no longer shown: {name})"
-    longest = max(map(len, BACKTICKS.findall(file.text)), default=0)
-    fence = "`" * max(3, longest + 1)
     cut = f"\n(Cut: the file has {file.size:,} bytes.)" if len(file.text) < file.length else ""  # type: ignore[attr-defined]
-    return f"Attached file {name}:\n{fence}\n{file.text}\n{fence}{cut}"
+    return f"Attached file {name}:\n{fence(file.text)}{cut}"
+
+
+def fence(text: str) -> str:
+    """A text in a fence that no line of it can close."""
+    longest = max(map(len, BACKTICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def load_images(messages: Sequence[engine.Message]) -> list[engine.Message]:

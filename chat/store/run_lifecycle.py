@@ -3,6 +3,7 @@
 Each function runs inside its caller's transaction.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -73,8 +74,19 @@ class Ending(Struct, frozen=True, kw_only=True):
     """True if this is only a pause: tool calls of the last turn need approvals."""
     leave_next_to_others: bool = False
     """True if any process may adopt the next run, instead of the one that made this run."""
+    first_token_at: datetime | None = None
+    """When the model sent its first text, thinking, or tool call; None if it sent none."""
     answer: objects.Message | None = None
     """The answer as its process knows it, with `written`, its calls, and its run as it was. None if it does not."""
+
+
+class Charge(Struct, frozen=True):
+    """What the tokens of an ending cost. No price and no cost if there are no tokens, or no price is known."""
+
+    model: str
+    """The model that answered, else the one that was asked, as provider:model."""
+    price: pricing.AppliedPrice | None = None
+    cost: Decimal | None = None
 
 
 class FinishedRun(Struct, frozen=True):
@@ -147,9 +159,9 @@ def ends(**where: Any) -> Update:
 
 
 _END_FIELDS = (
-    *("status", "finished_at", "place", "seq", "finish_reason", "transcript"),
+    *("status", "first_token_at", "finished_at", "place", "seq", "finish_reason", "transcript"),
     *("error_code", "error_message", "error_detail", "retry_after"),
-    *(*objects.Usage.__struct_fields__, "tokens", "cost"),
+    *(*objects.Usage.__struct_fields__, "tokens", "cost", "price"),
 )
 _UPDATE_UNTOUCHED = ends(status__in=(Run.Status.QUEUED, Run.Status.AWAITING_APPROVAL))
 
@@ -160,14 +172,15 @@ def end_run(run: Run, ending: Ending, update: Update, **where: Any) -> bool:
     Fields that the ending leaves unchanged are written as `run` has them, so nobody may have changed them since it was
     read.
     """
-    error, cost = ending.error, compute_ending_cost(run, ending)
+    error, charge = ending.error, compute_charge(run, ending)
     fields: dict[str, Any] = {
         "status": ending.status,
         "finished_at": timezone.now(),
         "place": None,
         "seq": ending.written.seq,
+        "first_token_at": run.first_token_at or ending.first_token_at,  # the first one, also after an approval
         "finish_reason": ending.finish_reason and sanitize_text(ending.finish_reason)[:100],
-        **usage_fields(run, ending, cost),
+        **usage_fields(run, ending, charge),
     }
     if error is not None:
         fields |= {
@@ -185,20 +198,23 @@ def end_run(run: Run, ending: Ending, update: Update, **where: Any) -> bool:
     if ending.status != Run.Status.STOPPED:
         run.stopped_by = None
     if ending.charged_usage is not None:
-        record_spending(run, ending.charged_usage, cost, ended=True)
+        record_spending(run, ending.charged_usage, charge.cost, charge.model, ended=True)
     if ending.answer is None or ending.answer.calls:
         unfinished = ToolCall.objects.filter(run=run.pk, status__in=UNFINISHED)
         unfinished.update(status=ToolCall.Status.STOPPED)
     return True
 
 
-def compute_ending_cost(run: Run, ending: Ending) -> Decimal | None:
-    """The cost of `charged_usage`, None if the site has no price for the model."""
-    price = pricing.find_price(ending.model, run.model)
-    return None if price is None or ending.charged_usage is None else pricing.compute_cost(ending.charged_usage, price)
+def compute_charge(run: Run, ending: Ending) -> Charge:
+    """The cost of `charged_usage` at the price of today. It stays as it is when prices change."""
+    model = ending.model if ending.model.strip(":") else run.model
+    price = None if ending.charged_usage is None else pricing.find_price(model, run.model)
+    if price is None or ending.charged_usage is None:
+        return Charge(model)
+    return Charge(model, price, pricing.compute_cost(ending.charged_usage, price))
 
 
-def usage_fields(run: Run, ending: Ending, cost: Decimal | None) -> dict[str, Any]:
+def usage_fields(run: Run, ending: Ending, charge: Charge) -> dict[str, Any]:
     """The columns of a run's usage. Cost and estimated tokens add to what the run took before an approval, and to what
     the answer took that it continues.
     """
@@ -213,8 +229,10 @@ def usage_fields(run: Run, ending: Ending, cost: Decimal | None) -> dict[str, An
             before = run.output_tokens or 0
         if before is not None:
             fields["tokens"] = before + min(ending.charged_usage.output_tokens or 0, pricing.MAX_TOKENS // 100)
-    if cost is not None:
-        fields["cost"] = (run.cost or Decimal(0)) + cost
+    if charge.price is not None and charge.cost is not None:
+        fields["cost"] = (run.cost or Decimal(0)) + charge.cost
+        # Another price may have held before an approval.
+        fields["price"] = pricing.add_price(run.price, charge.price)
     return fields
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import override
 from msgspec import Struct
 
 from .. import agents, database, engine, rooms
-from ..conf import Price, conf
+from ..conf import AgentConf, Price, conf
 from ..engine.approvals import pending_calls
 from ..engine.tokens import CHARS_PER_TOKEN, estimate_tokens
 from ..models import Conversation, Message, Run, ToolCall
@@ -42,6 +42,8 @@ class StartedRun(Struct, frozen=True):
 
     message: objects.Message
     agent: str
+    settings: AgentConf
+    """The agent as it was when the run began: a change meanwhile is for later runs."""
     prompt: list[engine.Message]
     user: Any
     """The row of the launcher, for tools; None if the account was deleted."""
@@ -65,7 +67,7 @@ def create_running(
     run_id: UUID, conversation: Conversation, agent: str, user: Any, host: str, answer: Message, unattended: bool
 ) -> Run:
     """Create a run that is not queued, because `host` begins it at once. `answer` is its new message."""
-    now = timezone.now()
+    now, resolved = timezone.now(), agents.resolve(agent)
     run = Run(
         id=run_id,
         conversation=conversation,
@@ -76,7 +78,8 @@ def create_running(
         status=Run.Status.RUNNING,
         heartbeat_at=now,
         started_at=now,
-        model=_model_of(agent),
+        model=_model_of(resolved.settings),
+        agent_version=resolved.version,
         unattended=unattended,
     )
     insert([run])
@@ -103,10 +106,11 @@ def start_run(run_id: UUID, host: str) -> StartedRun | None:
         drop_waiting(conversation, run.agent)
         run.message = create_answer(conversation, run)
     run.status, run.place, run.heartbeat_at = Run.Status.RUNNING, None, timezone.now()
+    resolved = agents.resolve(run.agent, run.agent_version)
     run.started_at = run.started_at or run.heartbeat_at
-    run.model = _model_of(run.agent)
+    run.model, run.agent_version = _model_of(resolved.settings), resolved.version
     claimed = Run.objects.filter(pk=run_id, host=host, status=Run.Status.QUEUED, stop_requested_at=None).update(
-        **{name: getattr(run, name) for name in ("message", "status", "place", "heartbeat_at", "started_at", "model")}
+        **{name: getattr(run, name) for name in _CLAIMED}
     )
     if not claimed:
         transaction.set_rollback(True, using=database.alias())  # takes back the answer's row
@@ -114,8 +118,11 @@ def start_run(run_id: UUID, host: str) -> StartedRun | None:
     return describe_start(run, conversation)
 
 
-def _model_of(agent: str) -> str:
-    return agents.model_of(agents.find(agent))[:200]
+_CLAIMED = ("message", "status", "place", "heartbeat_at", "started_at", "model", "agent_version")
+
+
+def _model_of(agent: AgentConf) -> str:
+    return agents.model_of(agent)[:200]
 
 
 def describe_start(
@@ -132,7 +139,8 @@ def describe_start(
     is_new = question is not None
     calls = {} if is_new else {call.call_id: call for call in run.calls.select_related("decided_by")}
     decided = [call.id for call in pending_calls(transcript)]  # ids that the engine knows; rows have keys
-    budget = agents.find(run.agent).history_tokens or conf.HISTORY_TOKENS
+    agent = agents.resolve(run.agent, run.agent_version).settings
+    budget = agent.history_tokens or conf.HISTORY_TOKENS
     earlier = _read_earlier(conversation, answer.seq) if question is None else _read_before(conversation, question)
     prompt = prompts.build_prompt(
         earlier,
@@ -146,6 +154,7 @@ def describe_start(
     return StartedRun(
         message=objects.Message.of(answer, objects.Belongings() if is_new else None),
         agent=run.agent,
+        settings=agent,
         prompt=prompt.messages + transcript,
         omitted_seq=prompt.omitted_seq if prompt.omitted_seq > conversation.summary_seq else 0,
         user=run.launched_by,
@@ -192,7 +201,8 @@ def _earlier() -> QuerySet[Message]:
         shown=True,
         deleted_at=None,
     )
-    read = ("seq", "role", "text", "author", "reply_to", "run__agent", "run__status", "run__transcript")
+    run = ("run__agent", "run__status", "run__transcript")
+    read = ("seq", "role", "text", "author", "reply_to", "selection", *run)
     return rows.select_related("author", "run").only(*read).order_by("-seq")
 
 

@@ -5,22 +5,29 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
 from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..models import Message, Run, ToolCall
+from ..i18n import in_site_language
+from ..models import Conversation, Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
+from .access import find_staff_rights
 from .alternatives import create_answer
 from .base import (
     check_can_post,
+    conversation_not_found,
     get_membership,
     lock_conversation,
+    lock_if_exists,
     lock_membership,
     message_not_found,
     run_in_progress,
@@ -201,17 +208,58 @@ def request_stop(user_id: Any, conversation_id: UUID, run_id: UUID, host: str = 
     then. None if its process still has to stop it.
     """
     participant = lock_membership(user_id, conversation_id)
-    conversation = participant.conversation
+    run = _find_active(conversation_id, run_id)
+    if not policy().can_stop(participant, run):
+        raise Refused(ErrorCode.FORBIDDEN, _("Only the person who asked or a conversation owner can stop this answer."))
+    return _stop(participant.conversation, run, participant.user_id, host)
+
+
+@unit_of_work()
+def request_stop_by_staff(user_id: Any, conversation_id: UUID, run_id: UUID) -> FinishedRun | None:
+    """As `request_stop`, for a user who need not take part. The caller has checked that they may stop runs."""
+    conversation = lock_if_exists(conversation_id)
+    if conversation is None or conversation.deleted_at is not None:
+        raise conversation_not_found()
+    return _stop(conversation, _find_active(conversation_id, run_id), user_id, host="")
+
+
+@unit_of_work()
+def request_stop_from_dashboard(user_id: Any, run_id: UUID) -> tuple[UUID, FinishedRun | None]:
+    """As `request_stop`, for a user with the permission `stop_run`, who need not take part. It is noted in the admin's
+    log. Returns the conversation, too. Raises Refused.
+    """
+    if not find_staff_rights(user_id).stop:
+        raise Refused(ErrorCode.FORBIDDEN, _("You can't stop answers here."))
+    key = Run.objects.filter(pk=run_id).values_list("conversation", flat=True).first()
+    conversation = None if key is None else lock_if_exists(key)
+    if conversation is None or conversation.deleted_at is not None:
+        raise _run_not_found()
+    ended = _stop(conversation, _find_active(conversation.pk, run_id), user_id, host="")
+    if apps.is_installed("django.contrib.admin"):
+        apps.get_model("admin", "LogEntry")._base_manager.create(
+            user_id=user_id,
+            content_type=ContentType.objects.get_for_model(Conversation),
+            object_id=str(conversation.pk),
+            object_repr=str(conversation.pk),
+            action_flag=2,  # a change
+            change_message=in_site_language(gettext_noop("Stopped an answer.")),
+        )
+    return conversation.pk, ended
+
+
+def _find_active(conversation_id: UUID, run_id: UUID) -> Run:
     run = Run.objects.filter(pk=run_id, conversation=conversation_id).first()
     if run is None:
         raise _run_not_found()
     if run.status not in Run.ACTIVE:
         raise Refused(ErrorCode.RUN_OVER, _("This answer has already ended."))
-    if not policy().can_stop(participant, run):
-        raise Refused(ErrorCode.FORBIDDEN, _("Only the person who asked or a conversation owner can stop this answer."))
-    if not stop_run(run, participant.user_id):
+    return run
+
+
+def _stop(conversation: Conversation, run: Run, user_id: Any, host: str) -> FinishedRun | None:
+    if not stop_run(run, user_id):
         return None
-    return read_finished(run_id, next_run=queue_next_run(conversation, host))
+    return read_finished(run.pk, next_run=queue_next_run(conversation, host))
 
 
 class StoredRun(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Full-text search: index titles and messages, and find those that a user may see."""
+"""Full-text search: index titles and messages, and find those that a user may see. Documents: `document_settling`."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,9 @@ from .prepared import insert
 
 PAGE_SIZE = 20
 
+MAX_CONVERSATIONS = 500
+"""How many matches a search in all conversations looks at."""
+
 _FINDABLE = {"conversation__deleted_at": None, "conversation__listed": True}
 
 SHORT_TEXT = 2000
@@ -35,16 +38,20 @@ async def extract_words(text: str) -> str:
     return await asyncio.to_thread(fulltext.make_index_text, text)
 
 
-def index_message(row: Message, words: str | None = None) -> None:
+def index_message(row: Message, words: str | None = None, new_title: str = "") -> None:
     """Index a message, inside the caller's transaction. `words` are those of its text (`extract_words`); without them
-    they are found here, which is for short texts.
+    they are found here, which is for short texts. `new_title` is indexed by the same statement: the title of a
+    conversation that has none in the index.
     """
     text = fulltext.make_index_text(row.text) if words is None else words
+    title = fulltext.make_index_text(new_title)
+    passages = [Passage(conversation_id=row.conversation_id, text=title)] if title else []
     if text:
-        passage = Passage(conversation_id=row.conversation_id, message=row, text=text)
-        insert([passage], replace=["text"], unique=["message"])
+        passages.append(Passage(conversation_id=row.conversation_id, message=row, text=text))
     else:
         Passage.objects.filter(message=row).delete()
+    if passages:
+        insert(passages, replace=["text"], unique=["message"])
 
 
 def copy_index(into: Conversation, ids: Mapping[UUID, UUID], batch_size: int) -> None:
@@ -60,11 +67,16 @@ def set_title(conversation: Conversation, title: str, source: str) -> None:
     """Set and index the title of a conversation; the caller saves the conversation."""
     conversation.title, conversation.title_from = title, source
     text = fulltext.make_index_text(title)
-    indexed = Passage.objects.filter(conversation=conversation, message=None)
+    indexed = titles_of(conversation)
     if not text:
         indexed.delete()
     elif not indexed.update(text=text):
         Passage.objects.create(conversation=conversation, text=text)
+
+
+def titles_of(conversation: Any) -> QuerySet[Passage]:
+    """What is indexed of a conversation's title: one passage, if any. `conversation` may be an OuterRef."""
+    return Passage.objects.filter(conversation=conversation, message=None, document=None)
 
 
 class SearchResults(Struct, frozen=True):
@@ -79,21 +91,34 @@ def search_conversations(user_id: Any, query: str, before: int | None) -> Search
     wanted = fulltext.parse_query(query)
     if not wanted:
         return SearchResults([], False)
-    readable = Q(message=None) | Q(message__shown=True, message__deleted_at=None)
+    readable = Q(message=None, document=None) | Q(message__shown=True, message__deleted_at=None)
+    readable |= Q(document__isnull=False, document__deleted_at=None)
     rows = _matching(wanted).filter(readable, conversation__participants__user=user_id, **_FINDABLE)
     if before is not None:
         rows = rows.filter(pk__lt=before)
     # Only the ids first, so that the database does not carry the texts along while it sorts.
     ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: PAGE_SIZE + 1])
-    found = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author").order_by("-pk")
+    rows = Passage.objects.filter(pk__in=ids).select_related("conversation", "message__author", "document")
+    found = list(rows.order_by("-pk"))
     mine = Participant.objects.filter(
         visible_to(user_id), user=user_id, conversation__in={row.conversation_id for row in found}
     )
     visible = {row.conversation_id for row in mine.select_related("user", "conversation") if is_listed(row)}
-    results = [
-        objects.SearchResult.of(row, wanted) for row in list(found)[:PAGE_SIZE] if row.conversation_id in visible
-    ]
+    results = [objects.SearchResult.of(row, wanted) for row in found[:PAGE_SIZE] if row.conversation_id in visible]
     return SearchResults(results, len(ids) > PAGE_SIZE)
+
+
+def find_conversations(query: str, *, in_messages: bool) -> list[UUID]:
+    """Conversations of anybody with all words of `query` in their titles or, with `in_messages`, in one of their
+    messages: those with the newest matches, at most MAX_CONVERSATIONS. For staff.
+    """
+    wanted = fulltext.parse_query(query)
+    if not wanted:
+        return []
+    titles = Q(message=None, document=None)
+    rows = _matching(wanted).filter(titles | Q(message__deleted_at=None, document=None) if in_messages else titles)
+    found = rows.order_by("-pk").values_list("conversation", flat=True)[:MAX_CONVERSATIONS]
+    return list(dict.fromkeys(found))
 
 
 def _matching(wanted: Sequence[str]) -> QuerySet[Passage]:

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from .. import fulltext
-from ..conf import conf
+from .. import agents, fulltext
 from ..models import Message, Run
 from ..protocol import objects
 from .base import append_message, conversation_not_found, lock_if_exists, read_message
@@ -21,8 +20,8 @@ def post_as_agent(conversation_id: UUID, slug: str, text: str) -> objects.Messag
 
     It has a run, which says whose message it is: to readers, to models, and to replies.
     """
-    if slug not in conf.AGENTS:
-        raise LookupError(f"AGENTS has no {slug!r}.")
+    if slug not in agents.all_agents():
+        raise LookupError(f"The site has no agent {slug!r}.")
 
     def add_run(row: Message) -> None:
         now = timezone.now()

@@ -8,20 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 from msgspec.structs import replace
 
-from ..models import Conversation, Participant, Run
+from ..models import Conversation, Document, Participant, Run
 from ..permissions import can_see
 from ..protocol import events, objects
 from ..protocol.errors import Refused
 from .base import conversation_not_found
+from .documents import documents_of
 from .pages import Page, read_newest_pages, with_page_start
 from .read_state import counts_as_unread, with_unread
 from .rooms import allows
 from .run_lifecycle import select_runs
 
 _NOBODY = objects.You("", "", "", "", False)
+
+_DOCUMENTS = Document.objects.filter(conversation=OuterRef("pk"), deleted_at=None).order_by()
 
 _ACTIVE_RUN = Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.ACTIVE).values("pk")[:1]
 
@@ -43,12 +46,14 @@ def read_snapshots(readers: Sequence[tuple[Any, UUID]]) -> list[events.Snapshot 
     people = _read_participants(conversations)
     memberships = [people.get(conversation_id, {}).get(user_id) for user_id, conversation_id in readers]
     entered = {row.pk: row for row in memberships if row is not None and can_see(row) and allows(row)}
-    opened = {row.conversation_id: row.conversation for row in entered.values()}
+    opened: dict[UUID, Any] = {row.conversation_id: row.conversation for row in entered.values()}
     users = {user_id: row.user for key in opened for user_id, row in people[key].items()}
     pages = read_newest_pages(list(opened.values()), users)
     runs = _read_active_runs(list(opened.values()), pages)
+    documents = _read_documents([key for key in pages if opened[key].has_documents])
     shared = {
-        key: _describe(opened[key], list(people[key].values()), page, runs.get(key)) for key, page in pages.items()
+        key: _describe(opened[key], list(people[key].values()), page, runs.get(key), documents.get(key, []))
+        for key, page in pages.items()
     }
     read = [row for row in entered.values() if row.conversation_id in shared]
     unread = _count_unread(read, pages)
@@ -60,7 +65,9 @@ def read_snapshots(readers: Sequence[tuple[Any, UUID]]) -> list[events.Snapshot 
 
 
 def _read_conversations(keys: set[UUID]) -> dict[UUID, Any]:
-    rows = Conversation.objects.filter(deleted_at=None).annotate(active_run=Subquery(_ACTIVE_RUN))
+    rows = Conversation.objects.filter(deleted_at=None).annotate(
+        active_run=Subquery(_ACTIVE_RUN), has_documents=Exists(_DOCUMENTS)
+    )
     return with_page_start(rows).in_bulk(keys)
 
 
@@ -88,6 +95,14 @@ def _read_active_runs(conversations: Sequence[Any], pages: Mapping[UUID, Page]) 
     return found
 
 
+def _read_documents(conversations: Sequence[UUID]) -> dict[UUID, list[objects.Document]]:
+    """The documents of each of these conversations, which have some, without their texts."""
+    found: dict[UUID, list[objects.Document]] = {}
+    for row in documents_of(conversations).defer("text") if conversations else ():
+        found.setdefault(row.conversation_id, []).append(objects.Document.of(row))
+    return found
+
+
 def _count_unread(rows: Sequence[Participant], pages: Mapping[UUID, Page]) -> dict[int, int]:
     """By participant's primary key. The messages of a page are counted here, those before it by the database."""
     counts, before = {}, []
@@ -104,7 +119,11 @@ def _count_unread(rows: Sequence[Participant], pages: Mapping[UUID, Page]) -> di
 
 
 def _describe(
-    conversation: Conversation, people: Sequence[Participant], page: Page, run: objects.Run | None
+    conversation: Conversation,
+    people: Sequence[Participant],
+    page: Page,
+    run: objects.Run | None,
+    documents: list[objects.Document],
 ) -> events.Snapshot:
     """A conversation's snapshot, as far as it is the same for all readers."""
     return events.Snapshot(
@@ -119,6 +138,7 @@ def _describe(
         messages=page.messages,
         more=page.more,
         runs=[run] if run else [],
+        documents=documents,
     )
 
 

@@ -5,13 +5,19 @@ Whoever locks a row, an open transaction in a shell or a process that is frozen,
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError
 
 from .. import database
+
+try:
+    from psycopg import ClientCursor
+except ImportError:  # another database, or psycopg2
+    ClientCursor = None  # type: ignore[assignment,misc]
 
 logger = logging.getLogger("nous_chat.store")
 
@@ -31,8 +37,11 @@ PROBE_EVERY = 0.25
 the database.
 """
 
+UNATTENDED_TIMEOUT = 600_000
+"""The same for a command whose transactions nobody waits for."""
+
 _POSTGRESQL_LIMITS = (
-    f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}; SET LOCAL statement_timeout = {STATEMENT_TIMEOUT}; "
+    f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}; SET LOCAL statement_timeout = {{statement_timeout}}; "
     f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT}"
 )
 
@@ -41,7 +50,7 @@ _LOCK_STATES = {"55P03", "40P01"}
 
 
 @contextmanager
-def unit_of_work() -> Iterator[None]:
+def unit_of_work(statement_timeout: int = STATEMENT_TIMEOUT) -> Iterator[None]:
     """A transaction with the limits above, on the chat's database: `@unit_of_work()`, or `with unit_of_work():`. Raises
     OperationalError.
 
@@ -52,9 +61,35 @@ def unit_of_work() -> Iterator[None]:
     outermost = not connection.in_atomic_block
     with database.primaries(), database.atomic():
         if outermost and connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(_POSTGRESQL_LIMITS)  # one round trip
-        yield
+            with connection.execute_wrapper(_LimitsFirst(connection, statement_timeout)):
+                yield
+        else:
+            yield
+
+
+class _LimitsFirst:
+    """Sends the limits together with the transaction's first statement, in one round trip. If that statement cannot
+    share it (`executemany`, a cursor on the server, parameters bound by the server), they go before it.
+    """
+
+    def __init__(self, connection: Any, statement_timeout: int) -> None:
+        self._connection = connection
+        self._limits = _POSTGRESQL_LIMITS.format(statement_timeout=statement_timeout)
+        self._sent = False
+
+    def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if self._sent:
+            return execute(sql, params, many, context)
+        self._sent = True
+        cursor = context["cursor"].cursor
+        if many or not isinstance(sql, str) or ClientCursor is None or not isinstance(cursor, ClientCursor):
+            with self._connection.cursor() as own:
+                own.execute(self._limits)
+            return execute(sql, params, many, context)
+        result = execute(f"{self._limits}; {sql}", params, many, context)
+        for _ in range(self._limits.count("SET LOCAL")):
+            cursor.nextset()
+        return result
 
 
 def is_lock_timeout(error: OperationalError) -> bool:
