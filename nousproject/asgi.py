@@ -15,5 +15,6 @@ if settings.DEBUG:  # serves static files without collectstatic; otherwise White
 
     http = ASGIStaticFilesHandler(http)
 
-# Nothing else takes files, so what Django accepts as a form is enough.
-application = chat.application(http, max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+# Nothing else takes files, so what Django accepts as a form is enough. Nor are there public pages but to sign in and to
+# begin as a guest, so a quarter of the time is enough for visitors who have not done so.
+application = chat.application(http, max_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, strangers=0.25)

@@ -27,6 +27,8 @@ def serve(arguments: list[str]) -> None:
     use_uvloop()
     from daphne.cli import CommandLineInterface  # creates its event loop on import
 
+    if os.environ.get("LOG_FORMAT") == "json":  # without the access log, which is none; the proxy writes one
+        arguments = ["--verbosity", "0", *arguments]
     CommandLineInterface().run([*arguments, APPLICATION])
 
 

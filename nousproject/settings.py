@@ -1,9 +1,11 @@
 """The site's settings, all from the environment (docs/settings.md). An example for sites that embed the chat."""
 
+import logging
 import os
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / "var"
@@ -93,7 +95,7 @@ elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
 if redis_urls := words("REDIS_URL"):
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "BACKEND": "chat.channel_layer.RedisLayer",
             "CONFIG": {
                 # Protocol 3 is redis-py's default, and makes it format every message that arrives for a debug log.
                 "hosts": [
@@ -133,8 +135,9 @@ MEDIA_ROOT = DATA_DIR / "media"  # attachments; has no URL of its own, chat/api/
 STATICFILES_DIRS = [BASE_DIR / "static"]
 if not DEBUG:
     # After the middlewares that add security headers, which static files get as well. There is none for
-    # Cross-Origin-Resource-Policy: the sandboxed frame of diagrams, which has no origin, loads scripts from here.
+    # Cross-Origin-Resource-Policy: the sandboxed frames of diagrams and documents, which have no origin, load scripts.
     MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.append("nousproject.one_thread.in_one_thread")
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "nousproject.static.HashedStaticFiles"},
@@ -145,6 +148,10 @@ if not DEBUG:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not flag("PLAIN_HTTP")
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not flag("PLAIN_HTTP")
 
+LOG_FORMAT = os.environ.get("LOG_FORMAT", "line")
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}. Choose line or json.")
+logging.captureWarnings(LOG_FORMAT == "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -153,14 +160,19 @@ LOGGING = {
             "class": "chat.logs.LineFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "chat.logs.JSONFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "nous_chat": {"level": os.environ.get("LOG_LEVEL", "INFO")},
         "django": {"handlers": []},  # without Django's own handler, which prints everything once more with DEBUG
+        "uvicorn": {"handlers": []},  # the same; `--no-access-log` turns off its access log
     },
 }
 
-NOUS_CHAT: dict[str, object] = {"TITLE_MODEL": os.environ.get("NOUS_CHAT_TITLE_MODEL", "agent")}
+NOUS_CHAT: dict[str, object] = {
+    "TITLE_MODEL": os.environ.get("NOUS_CHAT_TITLE_MODEL", "agent"),
+    "METRICS_TOKEN": os.environ.get("NOUS_CHAT_METRICS_TOKEN", ""),
+}

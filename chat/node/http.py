@@ -91,7 +91,7 @@ def find_limit(path: str) -> int | None:
         return _max_other_body
     if match.url_name == "api-attachments":
         return max(conf.IMAGE_BYTES, conf.TEXT_BYTES) + MAX_BODY  # with the boundaries of its parts
-    if match.url_name in ("say", "guest", "api-messages", "api-message"):
+    if match.url_name in ("say", "guest", "document", "api-messages", "api-message"):
         return max_message_body()
     if match.url_name in BRING_HISTORY:
         return max_history_body()

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from ..ratelimit import too_many_requests
+from ..ratelimit import network_of, too_many_requests
 from ..store import executor
-from ..turns import Crowded, Turns, client, current
+from ..turns import Crowded, Stranger, Turns, client, current
 from . import bearer, sessions
 from .http import ASGIApplication, Receive, Send, find_user
 
@@ -29,6 +29,17 @@ they give up their turn.
 PER_CLIENT = 1
 """How many of them are of one client. A second busy thread more than doubles the time that a message takes; one fits
 next to the event loop.
+"""
+
+STRANGERS_AT_ONCE = 4
+"""The same for requests of people who are not signed in, guests included. They have a line of their own, so that
+signed-in users do not wait for strangers, however many addresses these have.
+"""
+
+STRANGERS_SHORT = 1
+"""How many requests of strangers may be in the first moment of their turn (`turns.SHORT`). Three that compute at the
+same time end later than one after another, and whatever else the process does meanwhile takes several times as long. A
+slow page holds up the next request for no longer than that moment.
 """
 
 MAX_WAITING = 200
@@ -43,39 +54,50 @@ MAX_SESSIONS = 10_000
 """How many tokens and sessions are remembered with their users: those that were seen last."""
 
 _turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
+_strangers = Turns(STRANGERS_AT_ONCE, PER_CLIENT, MAX_WAITING, STRANGERS_SHORT)
 _lookups = Turns(LOOKUPS_AT_ONCE, PER_CLIENT, MAX_WAITING)
 _users: OrderedDict[str, Hashable] = OrderedDict()
 """By token or session cookie."""
 
 
-def take_turns(application: ASGIApplication) -> ASGIApplication:
-    """The application, with few requests at once. Further ones wait for their turn, or get 429 if too many wait."""
+def take_turns(application: ASGIApplication, strangers: float = 1.0) -> ASGIApplication:
+    """The application, with few requests at once. Further ones wait for their turn, or get 429 if too many wait.
+
+    `strangers` is the part of the time, above 0 and up to 1, in which requests of people who are not signed in may be
+    answered: while a thread computes all the time, every statement of another one waits for the interpreter.
+    """
+    _strangers.pause = 1 / strangers - 1
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         try:
-            client.set(await _find_client(scope))
-            await Exchange(receive, send).run(application, scope)
+            user = await _find_user(scope)
+            client.set(_stranger_of(scope) if user is None else user)
+            await Exchange(receive, send, _strangers if user is None else _turns).run(application, scope)
         except Crowded:
             await _refuse(send)
 
     return wrapped
 
 
-async def _find_client(scope: dict[str, Any]) -> Hashable:
-    """Who asks: the user of the request's token or session, else its address. An invented one is nobody's; lookups take
+def _stranger_of(scope: dict[str, Any]) -> Stranger:
+    address: str = (scope.get("client") or ("",))[0]
+    return Stranger(network_of(address))
+
+
+async def _find_user(scope: dict[str, Any]) -> Hashable:
+    """The user of the request's token or session; None if there is none: an invented one is nobody's. Lookups take
     turns of their own, so that a user whose session is new waits for no page of a stranger at the same address.
     """
-    address: str = (scope.get("client") or ("",))[0]
     token, cookie = bearer.read_bearer(scope["headers"]), sessions.read_cookie(scope)
     credential = cookie if token is None else f"Bearer {token}"
     if not credential:
-        return address
+        return None
     if credential not in _users:
-        client.set(address)
+        client.set(_stranger_of(scope))
         async with _lookups.turn():
-            user = await _find_user(scope)
+            user = await _look_up_user(scope)
         if user is None:
-            return address
+            return None
         _users[credential] = user
         if len(_users) > MAX_SESSIONS:
             _users.popitem(last=False)
@@ -83,7 +105,7 @@ async def _find_client(scope: dict[str, Any]) -> Hashable:
     return _users[credential]
 
 
-async def _find_user(scope: dict[str, Any]) -> Hashable:
+async def _look_up_user(scope: dict[str, Any]) -> Hashable:
     try:
         return await executor.run_request(find_user, scope)
     except Exception:  # whatever the site's sessions raise: the view that reads this one reports it
@@ -93,9 +115,9 @@ async def _find_user(scope: dict[str, Any]) -> Hashable:
 class Exchange:
     """A request and its response, in a turn of the current client."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, turns: Turns) -> None:
         self._receive, self._send = receive, send
-        self._turn = _turns.turn()
+        self._turn = turns.turn()
         self._after_body: asyncio.Future[dict[str, Any]] | None = None
         """The server's message after the request's body: the client is gone."""
         self._has_started = False

@@ -6,7 +6,6 @@ One Node per event loop, which in a server means one per process; `current()` fi
 import asyncio
 import os
 import socket
-import sys
 import uuid
 import weakref
 from contextlib import AsyncExitStack, suppress
@@ -14,8 +13,10 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
-from .. import engine
+from .. import engine, logs
 from ..concurrency import TaskSets, detached, now, serve_in_this_loop
+from ..monitoring.measure import Measure
+from ..monitoring.reporter import Reporter
 from ..ratelimit import Buckets, SocketBucket, TypingBucket
 from ..realtime import inbox, site_signals
 from ..realtime.hub import Hub
@@ -29,12 +30,6 @@ from . import daphne
 from .heartbeat import Heartbeat
 from .peers import Peers
 from .snapshots import Snapshots
-
-SWITCH_INTERVAL = 0.0001
-"""Seconds after which a thread that computes passes the interpreter lock to one that waits for it. Python's own 5 ms
-are long for the event loop, and for the thread of the queue, which waits for the lock again after each statement: next
-to two busy requests, a message takes 2.5 times as long as alone, with 5 ms six times.
-"""
 
 ANNOUNCE_TIMEOUT = 3.0
 """Seconds, at the start of a shutdown, for telling browsers that this process is about to end."""
@@ -62,7 +57,9 @@ class Node:
         self.heartbeat = Heartbeat(
             self.process, self.supervisor, self.hub, self.outages, self.read_markers, self.inboxes, self.tasks
         )
-        self._peers = Peers(self.process, self.supervisor, self.hub, self.outages)
+        measure = Measure(self.process, self.supervisor, self.hub, self.outages)
+        self.reporter = Reporter(self.process, measure, self.tasks)
+        self._peers = Peers(self.process, self.supervisor, self.hub, self.outages, self.reporter)
         self._resources = AsyncExitStack()
         self._mailbox: Mailbox | None = None
         self._opening = asyncio.Lock()
@@ -95,17 +92,18 @@ class Node:
         async with self._opening:
             if self._mailbox is not None:
                 return
-            sys.setswitchinterval(SWITCH_INTERVAL)
             async with AsyncExitStack() as resources:
                 await resources.enter_async_context(engine.connections())
                 self._mailbox = await resources.enter_async_context(mailbox())
                 self._resources = resources.pop_all()
             self.process.liveness = Liveness(now())
+            logs.name_process(self.host)
             serve_in_this_loop()
             self.supervisor.open(self._mailbox)
             detached(self._peers.listen(self._mailbox), self.tasks.watching)
             detached(self.heartbeat.run(self._mailbox), self.tasks.watching)
             detached(self.presence.run(), self.tasks.watching)
+            detached(self.reporter.run(self._mailbox), self.tasks.watching)
             daphne.drain_at_shutdown(self.process, self.drain)
 
     async def announce_end(self) -> None:
@@ -137,6 +135,7 @@ class Node:
             for task in tasks.watching:
                 task.cancel()
             await _wait(tasks.watching, 1)
+        await self.reporter.close()
         with suppress(DatabaseError, InterfaceError, TimeoutError):
             await asyncio.wait_for(self.read_markers.write_all(), WRITE_TIMEOUT)
         await self._resources.aclose()

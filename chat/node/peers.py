@@ -1,10 +1,13 @@
-"""Messages from server processes: what other processes ask of the runs that this one owns, and its own echoes."""
+"""Messages from server processes: what others ask of the runs that this one owns, what they report, and its own
+echoes.
+"""
 
 import asyncio
 import logging
 from uuid import UUID
 
 from ..concurrency import now
+from ..monitoring.reporter import Reporter
 from ..realtime.hub import Hub
 from ..realtime.layer import LayerMessage
 from ..realtime.mailbox import Mailbox
@@ -18,11 +21,14 @@ logger = logging.getLogger("nous_chat.node")
 class Peers:
     """Receives messages to this process. `listen` is its task, started by `Node.open`, cancelled by `Node.drain`."""
 
-    def __init__(self, process: Process, supervisor: Supervisor, hub: Hub, outages: Outages) -> None:
+    def __init__(
+        self, process: Process, supervisor: Supervisor, hub: Hub, outages: Outages, reporter: Reporter
+    ) -> None:
         self._process = process
         self._supervisor = supervisor
         self._hub = hub
         self._outages = outages
+        self._reporter = reporter
 
     async def listen(self, mailbox: Mailbox) -> None:
         """Handle messages until cancelled. Nothing escapes."""
@@ -47,3 +53,5 @@ class Peers:
                 missed = self._process.liveness.echo(server, number, now())
                 if missed and server not in self._outages.servers_away:
                     self._hub.resnapshot("The channel layer lost messages", server)
+            case _:
+                self._reporter.handle(message)

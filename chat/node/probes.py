@@ -1,16 +1,18 @@
-"""Probes of load balancers and process managers, as ASGI middleware: `healthz` (this process lives) and `readyz` (it
-may get sockets).
+"""Probes of load balancers and monitoring systems, as ASGI middleware: `healthz` (this process lives), `readyz` (it may
+get sockets), and `metrics` with the METRICS_TOKEN.
 
 Not views: a probe sends no allowed Host, comes without TLS, and must not wait for requests that take turns.
 """
 
 from typing import Any
 
+from ..monitoring import prometheus
 from ..realtime import servers
 from . import node
+from .bearer import read_bearer
 from .http import ASGIApplication, Receive, Send, find_address
 
-PROBES = ("healthz", "readyz")
+PROBES = ("healthz", "readyz", "metrics")
 
 
 def with_probes(application: ASGIApplication) -> ASGIApplication:
@@ -22,10 +24,17 @@ def with_probes(application: ASGIApplication) -> ASGIApplication:
         if match is None or match.url_name not in PROBES:
             await application(scope, receive, send)
             return
-        problem = _find_problem(node.current()) if match.url_name == "readyz" else ""
-        body = f"{problem or 'ok'}\n".encode()
+        problem, content_type, body = "", "text/plain", b"ok\n"
+        if match.url_name == "metrics":
+            if not prometheus.is_scraper(read_bearer(scope["headers"])):  # staff, or somebody to refuse
+                await application(scope, receive, send)
+                return
+            content_type = prometheus.CONTENT_TYPE
+            body = prometheus.expose(await node.current().reporter.gather()).encode()
+        elif match.url_name == "readyz" and (problem := _find_problem(node.current())):
+            body = f"{problem}\n".encode()
         headers = [
-            (b"content-type", b"text/plain"),
+            (b"content-type", content_type.encode()),
             (b"cache-control", b"no-store"),
             (b"content-length", str(len(body)).encode()),
         ]

@@ -4,13 +4,23 @@ Django's `request.user` stays anonymous for a guest, except in the chat's own en
 nothing of them.
 """
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
 
 from .. import store
+from ..conf import GuestConf, conf
 from ..models import Guest
+from ..ratelimit import too_many_requests
+from ..turns import Turns, give_up_turn
+
+BEGIN_WITHIN = 10.0
+"""Seconds that a visitor may wait until they begin as a guest."""
+
+_beginnings = Turns(1, 1)
+"""Each turn lasts until the next guest may begin. Addresses take turns."""
 
 
 def find_visitor(request: HttpRequest) -> Any | None:
@@ -27,6 +37,20 @@ def find_visitor(request: HttpRequest) -> Any | None:
 def visitor_of(request: HttpRequest) -> Any:
     """The same, or Django's anonymous user."""
     return find_visitor(request) or request.user
+
+
+async def wait_to_begin() -> None:
+    """Wait until a guest may begin (`GuestConf.per_second`): the first message of each starts an answer, and many at
+    once would be noticed by everybody. Raises Refused if that takes too long.
+    """
+    give_up_turn()
+    turn = _beginnings.turn()
+    try:
+        async with asyncio.timeout(BEGIN_WITHIN):
+            await turn.begin()
+    except TimeoutError:
+        raise too_many_requests(BEGIN_WITHIN) from None
+    asyncio.get_running_loop().call_later(1 / (conf.GUESTS or GuestConf()).per_second, turn.end)
 
 
 def begin_guest(request: HttpRequest) -> UUID:

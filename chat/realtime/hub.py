@@ -16,6 +16,12 @@ SPREAD = 2.0
 """Seconds over which sockets load new snapshots, so that they do not all query the database at once."""
 
 
+SOCKET_KINDS = ("conversation", "inbox", "dashboard", "stream", "other")
+"""Kinds of sockets, for metrics: of a conversation, of an inbox, of the dashboard, of one of the first two over HTTP,
+and of an unknown address.
+"""
+
+
 class LocalSocket(Protocol):
     """An open socket of this process, as the hub sees it."""
 
@@ -24,6 +30,8 @@ class LocalSocket(Protocol):
     channel: str
     shows: Sequence[str]
     """The groups whose frames it forwards. Empty before it has entered."""
+    kind: str
+    """What it shows, one of SOCKET_KINDS."""
 
     async def answer(self, event: events.Event) -> None:
         """Send an event to this socket alone."""

@@ -78,7 +78,7 @@ async def attempt(operation: Callable[[], Awaitable[None]], server: int) -> bool
             await operation()
     except Exception as error:  # a layer may raise anything its server or client library does
         _cooling()[server] = asyncio.get_running_loop().time() + COOL_DOWN
-        metrics.count("frames_dropped")
+        metrics.count("frames_dropped_total")
         logger.warning("The channel layer did not take a message: %s: %s", type(error).__name__, error)
         return False
     _cooling().pop(server, None)
@@ -103,6 +103,6 @@ def _cooling() -> dict[int, float]:
 
 async def _unless_cooling(operation: Callable[[], Awaitable[None]], server: int) -> bool:
     if _cooling().get(server, 0) > asyncio.get_running_loop().time():
-        metrics.count("frames_dropped")
+        metrics.count("frames_dropped_total")
         return False
     return await attempt(operation, server)

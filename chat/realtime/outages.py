@@ -19,6 +19,8 @@ NOTICES = {
     "database_back": gettext_noop("Everything can be saved again."),
     "layer_away": gettext_noop("New messages may arrive late right now. Nothing is lost."),
     "layer_back": gettext_noop("New messages arrive on time again."),
+    "model_away": gettext_noop("The model has problems right now. Answers may take longer, or fail."),
+    "model_back": gettext_noop("The model works normally again."),
 }
 """What users are told, by the `code` of the `notice` event."""
 
@@ -37,6 +39,8 @@ class Outages:
         self.database_away = False
         self.servers_away: set[int] = set()
         """The servers of the channel layer that are away."""
+        self.troubled_models: frozenset[str] = frozenset()
+        """Models that are slow or failing, as far as this process knows. Each socket tells its own reader."""
         self._hub = hub
         self._tasks = tasks
 
@@ -73,7 +77,7 @@ class Outages:
     def _tell(self, code: str, sockets: Sequence[LocalSocket]) -> None:
         """Each notice is a task, cancelled by `Node.drain`; nothing escapes."""
         logger.warning("%s", _LOGGED[code])
-        if code in metrics.COUNTERS:
-            metrics.count(code)
+        if code.endswith("_away"):
+            metrics.count(f"{code}_total")
         for socket in sockets:
             detached(socket.notify(code), self._tasks.watching)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from .. import signals
+from .. import signals, store
 from ..concurrency import detached
 from ..protocol import events
 from ..store import executor
@@ -31,6 +31,16 @@ async def send(event: events.Event) -> None:
             signal, given = signals.tool_called, {"run": run, "call": call}
         case _:
             return
+    await _tell(signal, given)
+
+
+async def send_feedback(given: store.GivenFeedback) -> None:
+    """The same for feedback, which is no event: other readers do not hear of it."""
+    fields = {"message": given.message, "feedback": given.feedback, "user": given.user}
+    await _tell(signals.feedback_given, fields)
+
+
+async def _tell(signal: Signal, given: dict[str, Any]) -> None:
     if signal.has_listeners(None):
         task = detached(executor.run_receivers(partial(_send, signal, given)), sending)
         if executor.has_synchronous_caller():

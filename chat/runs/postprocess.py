@@ -16,7 +16,7 @@ from ..conf import conf
 from ..protocol.errors import ErrorCode, Refused
 from ..realtime import inbox
 from ..store import executor
-from ..store.pricing import count_tokens, find_price
+from ..store.pricing import count_tokens
 from .meter import Meter
 
 logger = logging.getLogger("nous_chat.runs")
@@ -122,10 +122,10 @@ async def _ask(run_id: UUID, model: str, instructions: str, text: str, write: Wr
 
     Raises Refused(BUDGET), and the engine's errors.
     """
-    budgets = await executor.run(store.check_run_budgets, run_id)
+    budgets, price = await executor.run(store.check_run_budgets, run_id, model)
     limits = engine.Limits(connect=conf.CONNECT_TIMEOUT, first_token=TIMEOUT, idle=TIMEOUT, total=TIMEOUT)
     agent = engine.Agent(model, name="postprocess", instructions=instructions, limits=limits, environ=agents.environ())
-    meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], budgets, find_price(model))
+    meter = Meter([engine.Message("system", instructions), engine.Message("user", text)], budgets, price)
     _enforce_budgets(meter)
     usage = None
     try:

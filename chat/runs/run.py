@@ -7,24 +7,28 @@ It publishes what the Coalescer yields and then writes the end that fits.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from datetime import datetime
 from itertools import chain, repeat
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 from msgspec.structs import replace
 
-from .. import agents, engine, hooks, i18n, store
+from .. import agents, engine, hooks, i18n, logs, metrics, store
 from ..concurrency import now, own_connections
+from ..engine import telemetry
 from ..graphemes import cut
 from ..models import Run
 from ..protocol import events, objects
-from ..realtime import groups
+from ..realtime import groups, run_ends
 from ..store import executor, prompts
-from .document_tools import DocumentTools
+from .document_tools import DocumentTools, shorten_arguments
 from .liveness import Process
 from .meter import Meter
 
@@ -32,9 +36,9 @@ logger = logging.getLogger("nous_chat.runs")
 
 T = TypeVar("T")
 
-Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | str
-"""What one frame carries: a delta, a wait, or the call with this key (`store.call_key`) as it is then. The frame of a
-wait has no number: a client that misses it misses no text.
+Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engine.Fallback | str
+"""What one frame carries: a delta, a wait, another model, or the call with this key (`store.call_key`) as it is then.
+The frames of waits and of models have no number: a client that misses them misses no text.
 """
 
 MAX_HELD_CHARS = 64 * 1024
@@ -78,6 +82,12 @@ class LiveRun:
         """Set when this process has finished all work for the run."""
         self.place: int | None = None
         """Its place in the queue, as last published. None if it does not wait."""
+        self.labels = metrics.OTHER, metrics.OTHER
+        """Its model and agent, for metrics (`agents.labels`)."""
+        self.begun_at: float | None = None
+        """On the loop's clock: when it began. None before that."""
+        self.heard_at = 0.0
+        """On the loop's clock: when its model or one of its tools was last heard."""
 
         self._process = process
         self._started = started
@@ -98,6 +108,9 @@ class LiveRun:
         self._retry_at: float | None = None
         """On the loop's clock: when the model is asked again, if the run waits for that."""
         self._stored_seq = 0
+        self._first_token_at: datetime | None = None
+        self._unsent_since: float | None = None
+        """Unix time of the oldest delta that is not published."""
         self._meter: Meter | None = None
         self._coalescer = engine.Coalescer()
         self._timer: asyncio.TimerHandle | None = None
@@ -115,6 +128,8 @@ class LiveRun:
         """Why the site does not let the answer be shown."""
         self._changed = False
         """Whether the site has changed the answer, so that models must not be sent the original either."""
+        self._documents: DocumentTools | None = None
+        """None if the agent has no tools for documents."""
         self._stuck = False
         """The stream task was cancelled, but does not end."""
         self._over = False
@@ -144,6 +159,8 @@ class LiveRun:
                 self._wake.clear()
                 await self._flush()
             await self._flush()
+            if self._documents is not None:
+                await self._documents.close()
             await self._end(started)
             return self._next
         finally:
@@ -170,6 +187,8 @@ class LiveRun:
         if self._over:
             return self._next
         try:
+            if self._documents is not None:
+                await self._documents.close()
             ending = store.Ending(
                 status=Run.Status.FAILED,
                 written=self._received(),
@@ -193,12 +212,19 @@ class LiveRun:
     async def _begin(self, started: store.StartedRun) -> None:
         """Publish the start. A run that continues, after approvals or a cut-off answer, keeps what it had."""
         message = self._message = started.message
+        if started.user is not None:
+            logs.bind(user=started.user.pk)
+        self.labels = agents.labels(started.agent)
+        self.begun_at = self.heard_at = now()
         self._text, self._thinking, self._parts = [message.text], [message.thinking], list(message.parts)
         self._meter = Meter(started.prompt, started.remaining, started.price)
         self._enforce_budgets()
         by_id = {call.id: call for call in message.calls}
         self._calls = {key: by_id[pk] for key, pk in started.call_keys.items()}
         self._published_calls = set(by_id)
+        if message.run is not None and message.run.started_at is not None and started.decisions is None:
+            queued = message.run.started_at - message.run.created_at
+            metrics.observe("queue_seconds", max(0.0, queued.total_seconds()))
         if message.run is None or message.run.seq == 0:
             await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
             return
@@ -217,20 +243,30 @@ class LiveRun:
     async def _relay(self, started: store.StartedRun) -> engine.Finish | engine.Error:
         """Pass on the agent's events up to the last one, which is returned."""
         loop = asyncio.get_running_loop()
-        settings, room = agents.find(started.agent), started.room
+        settings, room = started.settings, started.room
         try:
-            agent = agents.build(settings, room.instructions if room else "", self._more_tools(started))
+            agent = agents.build(settings, room.instructions if room else "", room.tools if room else ())
         except engine.ConfigurationError as error:
             return engine.Error(error, engine.Result())
         deps = started.conversation
         if settings.deps:  # only then, because it costs a job in the ORM's thread, for which many runs may wait
             deps = await self._persist(agents.deps, settings, started.user, started.conversation, own=False)
+        if agents.writes_documents(settings):
+            self._documents = DocumentTools(self.id, self._process.host, self.conversation_id, self._persist)
         context = engine.ToolContext(
-            user=started.user, deps=deps, object=room and room.object, thread_scope=own_connections
+            user=started.user,
+            deps=deps,
+            object=room and room.object,
+            tools=self._documents.tools if self._documents else (),
+            thread_scope=own_connections,
+            trace_attributes={telemetry.Attribute.THREAD: str(self.conversation_id), "nous_chat.run.id": str(self.id)},
         )
         prompt = started.prompt
         if any(message.images for message in prompt):
             prompt = await asyncio.to_thread(prompts.load_images, prompt)
+        if self._documents is not None and started.decisions is None:
+            note = await self._documents.describe_changes()
+            prompt = [*prompt[:-1], *([engine.Message("user", note)] if note else []), *prompt[-1:]]
         shown = _read_shown(started)
         if started.decisions is None:
             stream = engine.run_stream(agent, prompt, context=context, before=shown)
@@ -238,35 +274,53 @@ class LiveRun:
             stream = engine.resume(agent, prompt, started.decisions, context=context, before=shown)
         meter = self._meter
         assert meter is not None
+        streamed: dict[str, int] = {}  # characters of arguments, by call
+        checks_answers = hooks.checks_answers()  # once: each delta would look it up
         async with aclosing(stream):
             async for event in stream:
                 self._retry_at = None
+                self.heard_at = loop.time()
                 match event:
                     case engine.RetryWait():
                         self._retry_at = loop.time() + event.seconds
-                        self._ready += [*self._coalescer.take(loop.time()), event]
-                        self._wake.set()
-                    case engine.TextDelta() | engine.ThinkingDelta() if hooks.checks_answers():
+                        self._announce(event)
+                    case engine.Fallback():
+                        self._announce(event)
+                    case engine.TextDelta() | engine.ThinkingDelta() if checks_answers:
+                        self._note_first_token()
                         meter.add_output(len(event.text))
                         if isinstance(event, engine.TextDelta):
                             self._unchecked.append(event.text)
                     case engine.TextDelta() | engine.ThinkingDelta():
+                        self._note_first_token()
                         meter.add_output(len(event.text))
+                        if self._unsent_since is None:
+                            self._unsent_since = time.time()
                         self._coalescer.add(event, loop.time())
                         self._schedule(loop)
                         if self._coalescer.held > MAX_HELD_CHARS:
                             self._has_room.clear()
                             await self._has_room.wait()
+                    case engine.ToolCallDelta():
+                        self._note_first_token()
+                        streamed[event.id] = streamed.get(event.id, 0) + len(event.text)
+                        meter.add_output(len(event.text))
+                        if self._documents is not None:
+                            self._documents.follow(event)
                     case engine.ToolCall():
-                        meter.add_output(len(event.raw))
-                        self._publish_call(event.id, name=event.name, arguments=event.arguments)
+                        self._note_first_token()
+                        meter.add_output(max(0, len(event.raw) - streamed.pop(event.id, 0)))
+                        arguments = event.arguments
+                        if self._documents is not None:
+                            arguments = shorten_arguments(event.name, arguments)
+                        self._publish_call(event.id, name=event.name, arguments=arguments)
                     case engine.ToolResult():
                         meter.add_tool_result(len(event.text))
                         before = self._calls.get(store.call_key(event.id))
                         rejected = before is not None and before.status == "rejected"
                         status = "rejected" if rejected else "failed" if event.failed else "done"
                         self._publish_call(event.id, name=event.name, status=status, result=event.text)
-                    case engine.Finish() if hooks.checks_answers():
+                    case engine.Finish() if checks_answers:
                         return await self._check(event, started)
                     case engine.Finish() | engine.Error():
                         return event
@@ -278,13 +332,6 @@ class LiveRun:
                     # Let the cancellation happen here: buffered events come without a pause in which it could.
                     await asyncio.sleep(0)
         raise RuntimeError("An agent's stream has to end with Finish or Error.")
-
-    def _more_tools(self, started: store.StartedRun) -> list[str | Callable[..., Any]]:
-        """The tools that the agent has in addition to those of its settings."""
-        more: list[str | Callable[..., Any]] = [] if started.room is None else list(started.room.tools)
-        if agents.find(started.agent).documents:
-            more += DocumentTools(self.id, self._process.host, self.conversation_id).tools
-        return more
 
     async def _check(self, end: engine.Finish, started: store.StartedRun) -> engine.Finish:
         """Have the site check the whole text, and show what it returns. Its thinking is never shown."""
@@ -306,6 +353,10 @@ class LiveRun:
     def _enforce_budgets(self) -> None:
         if self._meter is not None and (exceeded := self._meter.exceeded()):
             self.cancel(Run.Status.FAILED, exceeded)
+
+    def _announce(self, event: engine.RetryWait | engine.Fallback) -> None:
+        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), event]
+        self._wake.set()
 
     def _publish_call(self, call_id: str, **changes: Any) -> None:
         """Publish a new or changed tool call in a frame of its own, after the text before it. If an earlier change is
@@ -347,6 +398,7 @@ class LiveRun:
             self._process.unfrozen.clear()
             await self._process.unfrozen.wait()
         self._ready += self._coalescer.take(loop.time())
+        since, self._unsent_since = self._unsent_since, None
         while self._ready and not self._disowned:
             while self._ready and len(self._publishing) < MAX_HELD_CALLS:
                 self._publishing.append(self._ready.popleft())
@@ -356,22 +408,26 @@ class LiveRun:
                 await self._persist(store.save_calls, self.id, self._process.host, calls)
             while self._publishing and not self._disowned:
                 item = self._publishing.popleft()
-                await groups.publish(self._group, self._frame(calls[item] if isinstance(item, str) else item))
+                await groups.publish(self._group, self._frame(calls[item] if isinstance(item, str) else item), since)
         self._has_room.set()
 
     def _frame(
-        self, item: engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | objects.Call
-    ) -> events.RunDelta | events.RunTool | events.RunWaiting:
-        if not isinstance(item, engine.RetryWait):
+        self, item: engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engine.Fallback | objects.Call
+    ) -> events.RunDelta | events.RunTool | events.RunWaiting | events.RunFallback:
+        if not isinstance(item, engine.RetryWait | engine.Fallback):
             self._seq += 1
         match item:
             case engine.RetryWait(seconds):
                 return events.RunWaiting(run=self.id, retry_in=round(seconds, 1))
+            case engine.Fallback(model):
+                return events.RunFallback(run=self.id, model=model)
             case engine.TextDelta(text):
+                metrics.count("streamed_characters_total", len(text), *self.labels)
                 self._text.append(text := store.sanitize_text(text))
                 self._add_part(objects.TextPart(len(text)))
                 return events.RunDelta(run=self.id, seq=self._seq, text=text)
             case engine.ThinkingDelta(text):
+                metrics.count("streamed_characters_total", len(text), *self.labels)
                 self._thinking.append(text := store.sanitize_text(text))
                 self._add_part(objects.ThinkingPart(len(text)))
                 return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
@@ -402,11 +458,28 @@ class LiveRun:
     async def _finish(
         self, write: Callable[[UUID, str, store.Ending], store.FinishedRun | None], ending: store.Ending
     ) -> None:
+        ending = replace(ending, first_token_at=self._first_token_at)
         finished = await self._persist(write, self.id, self._process.host, ending)
         self._over = True
         if finished is not None:  # else another process thought this one dead, and has ended the run
             self._next = finished.next
-            await groups.publish(self._group, events.RunFinished.of(finished.run, finished.message))
+            await run_ends.publish(finished)
+
+    def waits_for_model(self, at: float) -> float:
+        """Seconds since the model was last heard. 0 if a tool runs, or the run has not begun."""
+        works = any(call.status == "running" for call in self._calls.values())
+        return 0.0 if self.begun_at is None or works else at - self.heard_at
+
+    @property
+    def output_tokens(self) -> int:
+        """How many tokens the model has written in this part of the run, as an estimate."""
+        return (self._meter.usage.output_tokens or 0) if self._meter is not None else 0
+
+    def _note_first_token(self) -> None:
+        if self._first_token_at is None:
+            self._first_token_at = timezone.now()
+            assert self.begun_at is not None
+            metrics.observe("first_token_seconds", now() - self.begun_at, *self.labels)
 
     def _ending(self, started: store.StartedRun) -> store.Ending:
         """Derive the run's end from the stream task's. A run that completed before a stop reached it is completed.

@@ -9,30 +9,34 @@ from ..conf import conf
 
 class RunQueue:
     """MAX_RUNS runs have a slot each; later ones wait. A run whose user has too many runs already waits at its old
-    place, and others overtake it.
+    place, and others overtake it. So do those of users if guests have as many slots as they may (`GuestConf.runs`).
     """
 
     def __init__(self) -> None:
         self._slots: set[UUID] = set()
         self._waiting: dict[UUID, asyncio.Future[bool]] = {}
+        self._guests: set[UUID] = set()
+        """Those of the runs here that guests have asked for."""
         self._order: dict[UUID, int] = {}
         self._blocked: dict[UUID, Any] = {}
         """Waiting runs whose user has too many already, with the user's id."""
         self._count = 0
         self._closed = False
 
-    def claim(self, run: UUID) -> bool:
+    def claim(self, run: UUID, guest: bool = False) -> bool:
         """Take a slot for a run that is about to be created, if one is free. Returns whether it has one; the run does
         not `enter` then.
         """
-        free = not self._closed and len(self._slots) < conf.MAX_RUNS
+        free = not self._closed and self._has_slot(guest)
         if free:
             self._slots.add(run)
+            self._note(run, guest)
         return free
 
-    def enter(self, run: UUID) -> "asyncio.Future[bool]":
+    def enter(self, run: UUID, guest: bool = False) -> "asyncio.Future[bool]":
         """Ask for a slot. The future becomes True with the slot, False after `leave` or `close`."""
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._note(run, guest)
         self._count += 1
         self._order[run], self._waiting[run] = self._count, turn
         return self._admit(run, turn)
@@ -49,6 +53,7 @@ class RunQueue:
         next one.
         """
         self._slots.discard(run)
+        self._guests.discard(run)
         self._order.pop(run, None)
         self._blocked.pop(run, None)
         turn = self._waiting.pop(run, None)
@@ -71,6 +76,10 @@ class RunQueue:
             del self._blocked[run]
         self._give_slots()
 
+    def guests_waiting(self) -> int:
+        """How many of the runs that wait are those of guests."""
+        return len(self._waiting.keys() & self._guests)
+
     def places(self) -> dict[UUID, int]:
         """The place of each run that waits: 1, 2, 3 ..."""
         waiting = sorted(self._waiting, key=self._order.__getitem__)
@@ -87,7 +96,16 @@ class RunQueue:
         if self._closed:
             return
         for run in sorted(self._waiting.keys() - self._blocked.keys(), key=self._order.__getitem__):
-            if len(self._slots) >= conf.MAX_RUNS:
-                return
-            self._slots.add(run)
-            self._waiting.pop(run).set_result(True)
+            if self._has_slot(run in self._guests):
+                self._slots.add(run)
+                self._waiting.pop(run).set_result(True)
+
+    def _has_slot(self, guest: bool) -> bool:
+        """Whether a slot is free, for a guest or for a user."""
+        if len(self._slots) >= conf.MAX_RUNS:
+            return False
+        return not guest or conf.GUESTS is None or len(self._slots & self._guests) < conf.GUESTS.runs
+
+    def _note(self, run: UUID, guest: bool) -> None:
+        if guest:
+            self._guests.add(run)

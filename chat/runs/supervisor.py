@@ -14,12 +14,12 @@ from uuid import UUID, uuid4
 from django.db import DataError, IntegrityError
 from msgspec.structs import replace
 
-from .. import metrics, store, turns
+from .. import agents, logs, metrics, store, turns
 from ..concurrency import TaskSets, detached, now
 from ..conf import conf
 from ..models import Run
 from ..protocol import events, objects
-from ..realtime import groups, inbox, layer
+from ..realtime import groups, inbox, layer, run_ends
 from ..realtime.hub import Hub
 from ..realtime.mailbox import Mailbox
 from ..realtime.outages import Outages
@@ -40,6 +40,10 @@ site's code. There is no socket to watch, so they are never treated as abandoned
 
 SILENT_TICKS = 2.5
 """Ticks for which a process sees a run unchanged and unlocked before it reaps it."""
+
+
+SLOW_AFTER = 20.0
+"""Seconds without a word from a model after which the readers of other conversations are told, too."""
 
 
 class Supervisor:
@@ -70,8 +74,10 @@ class Supervisor:
 
     @contextmanager
     def reserve(self) -> Iterator[str | None]:
-        """Reserve room for one run while a command may queue one. Yields the host to queue it for, None if full."""
-        full = self._free() <= 0
+        """Reserve room for one run while a command may queue one. Yields the host to queue it for, None if full. For
+        guests, it is full when their runs take half of the places to wait.
+        """
+        full = self._free() <= 0 or (turns.is_strangers() and self._queue.guests_waiting() >= conf.MAX_QUEUED / 2)
         self._reserved += 1
         try:
             yield None if full else self._process.host
@@ -82,7 +88,7 @@ class Supervisor:
     def claim_slot(self) -> Iterator[UUID | None]:
         """Keep a slot for a run that a command may create as running. Yields its id, None if it would have to wait."""
         run_id = uuid4()
-        claimed = self._queue.claim(run_id)
+        claimed = self._queue.claim(run_id, turns.is_strangers())
         try:
             yield run_id if claimed else None
         finally:
@@ -90,19 +96,25 @@ class Supervisor:
                 self._queue.leave(run_id)
 
     def start(
-        self, run_id: UUID, conversation_id: UUID, launcher: str | None, started: store.StartedRun | None = None
+        self,
+        run_id: UUID,
+        conversation_id: UUID,
+        launcher: str | None,
+        started: store.StartedRun | None = None,
+        guest: bool = False,
     ) -> None:
         """Begin a run that is queued for this host as soon as it may run; one that has `started`, with the id of a
         claimed slot, at once.
 
         `launcher` is the first channel of the socket that asked for it, or NO_SOCKET. It is None for a run that no
-        socket of this process asked for: one that was adopted, or whose approval expired.
+        socket of this process asked for: one that was adopted, or whose approval expired. `guest` says whether a guest
+        asked for it.
         """
         live = LiveRun(run_id, conversation_id, self._process, launcher, started)
         before, self._runs[run_id] = self._runs.get(run_id), live
         if started is not None and self._interrupted:
             live.cancel(Run.Status.INTERRUPTED, objects.Failure.from_code("shutdown"))
-        detached(self._supervise(live, before), self._tasks.writing)
+        detached(self._supervise(live, before, guest), self._tasks.writing)
 
     async def stop(self, run_id: UUID, conversation_id: UUID) -> None:
         """Make the owner act on a stop that `store.request_stop` has written."""
@@ -149,8 +161,24 @@ class Supervisor:
         if self._process.draining or self._free() <= 0:
             return
         for run in await executor.run(store.adopt_runs, self._process.host, self._free(), conversations):
-            metrics.count("runs_adopted")
-            self.start(run.id, run.conversation, NO_SOCKET if run.unattended else None)
+            metrics.count("runs_adopted_total")
+            self.start(run.id, run.conversation, NO_SOCKET if run.unattended else None, guest=run.guest)
+
+    def find_troubled_models(self) -> frozenset[str]:
+        """Models that this process does not ask because their breaker is open, or from which one of its runs has heard
+        nothing for SLOW_AFTER.
+        """
+        at = now()
+        paused = {breaker.model for breaker in agents.breakers().states() if breaker.state != "closed"}
+        slow = {live.labels[0] for live in self._runs.values() if live.waits_for_model(at) > SLOW_AFTER}
+        return frozenset(paused | slow)
+
+    # --- Called by monitoring
+
+    @property
+    def runs(self) -> list[LiveRun]:
+        """The runs of this process, those that wait too."""
+        return list(self._runs.values())
 
     # --- Called by node.peers, for other processes
 
@@ -242,7 +270,7 @@ class Supervisor:
         dead = [run for run, (_, since) in self._silent.items() if now() - since >= SILENT_TICKS * TICK]
         for finished in await reap_and_publish(dead):
             logger.warning("Run %s was left behind by its process", finished.run.id)
-            metrics.count("runs_reaped")
+            metrics.count("runs_reaped_total")
             self._inboxes.changed(finished.run.conversation)
 
     async def expire_approvals(self) -> None:
@@ -270,20 +298,22 @@ class Supervisor:
 
     # --- The life of one run
 
-    async def _supervise(self, live: LiveRun, before: LiveRun | None) -> None:
+    async def _supervise(self, live: LiveRun, before: LiveRun | None, guest: bool) -> None:
         """The run task: wait for a turn, make the run, clean up. Started by `start`, never cancelled, awaited by
         `Node.drain`; nothing escapes.
 
         `before` is this run's previous incarnation, from before the approval; it may still be publishing. Wait for it.
         """
         assert self._mailbox is not None
-        turns.client.set(live.conversation_id)  # in the queue, each run has turns of its own, like a user
+        logs.bind(run=live.id, conversation=live.conversation_id)
+        # In the queue, each run has turns of its own, like a user.
+        turns.client.set(turns.Stranger(live.conversation_id) if guest else live.conversation_id)
         group = groups.owner(live.conversation_id)
         next_run = None
         if before is not None:
             await before.done.wait()
         try:
-            turn = None if live.has_started else self._queue.enter(live.id)
+            turn = None if live.has_started else self._queue.enter(live.id, guest)
             await self._join(group)
             next_run = await live.run() if turn is None else await self._wait_and_run(live, turn)
         except (Exception, asyncio.CancelledError):
@@ -298,7 +328,7 @@ class Supervisor:
             self._queue.leave(live.id)
             live.done.set()
             if next_run is not None:  # during a shutdown, the closed queue releases it for another process
-                self.start(next_run, live.conversation_id, live.launcher)
+                self.start(next_run, live.conversation_id, live.launcher, guest=guest)
             elif not self._runs_of(live.conversation_id):
                 await self._mailbox.leave(group)
         if live.agent is not None and postprocess.is_configured() and not self._process.draining:
@@ -377,6 +407,5 @@ async def reap_and_publish(run_ids: Collection[UUID]) -> list[store.FinishedRun]
     """End these runs of dead processes, and publish their ends. Returns them."""
     reaped = await executor.run(store.reap_runs, run_ids) if run_ids else []
     for finished in reaped:
-        group = groups.conversation(finished.run.conversation)
-        await groups.publish(group, events.RunFinished.of(finished.run, finished.message))
+        await run_ends.publish(finished)
     return reaped
