@@ -20,17 +20,32 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .site import Refused, Rejected, aask, aconversation_for, arecheck, asay, ask, conversation_for, recheck, say
+    from .site import (
+        Refused,
+        Rejected,
+        aask,
+        aconversation_for,
+        adocument_for,
+        arecheck,
+        asay,
+        ask,
+        conversation_for,
+        document_for,
+        recheck,
+        say,
+    )
 
 __all__ = [
     "Refused",
     "Rejected",
     "aask",
     "aconversation_for",
+    "adocument_for",
     "arecheck",
     "asay",
     "ask",
     "conversation_for",
+    "document_for",
     "recheck",
     "say",
 ]

@@ -5,9 +5,10 @@ but most of what the chat sends to browsers is made outside of requests.
 """
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.urls import get_script_prefix, reverse, set_script_prefix
+from django.urls import NoReverseMatch, get_script_prefix, reverse, set_script_prefix
 
 from .conf import conf
 
@@ -23,9 +24,25 @@ def note_root_path(scope: dict[str, Any]) -> None:
 
 def page(name: str, *args: object) -> str:
     """The path of one of the chat's URLs."""
+    return page_of("nous_chat", name, *args)
+
+
+def page_of(namespace: str, name: str, *args: object) -> str:
+    """The path of a URL of an app. Raises NoReverseMatch."""
     if get_script_prefix() == "/" and (prefix := script_name()):
         set_script_prefix(f"{prefix}/")  # in this context only
-    return reverse(f"nous_chat:{name}", args=args)
+    return reverse(f"{namespace}:{name}", args=args)
+
+
+def admin_page(name: str) -> str:
+    """The path of a page of conversations in Django's admin, with `*` for the id. "" if the site has no admin, or one
+    without the chat.
+    """
+    nowhere = UUID(int=0)
+    try:
+        return page_of("admin", f"nous_chat_conversation_{name}", nowhere).replace(str(nowhere), "*")
+    except NoReverseMatch:
+        return ""
 
 
 def sockets() -> str:

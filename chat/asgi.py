@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import path
 
+from . import logs
 from .addresses import below_prefix, note_root_path
 from .api.handoff import HANDOFF, Handoff
 from .concurrency import detached
@@ -39,19 +40,34 @@ _IN_PATHS = ("/stream/", "/v1/", "/ai-sdk/", "/ag-ui/")
 """What the paths of streams and of those addresses contain."""
 
 
-def application(http: Any, max_body: int | None = None) -> ProtocolTypeRouter:
+def application(http: Any, max_body: int | None = None, strangers: float = 1.0) -> ProtocolTypeRouter:
     """Route HTTP requests to `http`, sockets and the server's lifespan to the chat.
 
     `max_body` is for a site without uploads of its own: the longest body, in bytes, of a request to its other URLs.
+    `strangers` is for a site without public pages of its own: the part of the time, above 0 and up to 1, in which
+    requests of people who are not signed in may be answered.
     """
-    return ProtocolTypeRouter({"http": bounded(http, max_body), "websocket": websocket(), "lifespan": lifespan})
+    return ProtocolTypeRouter(
+        {"http": bounded(http, max_body, strangers), "websocket": websocket(), "lifespan": lifespan}
+    )
 
 
-def bounded(http: Any, max_body: int | None = None) -> ASGIApplication:
+def bounded(http: Any, max_body: int | None = None, strangers: float = 1.0) -> ASGIApplication:
     """The site's HTTP application, with bodies limited, few requests at once, threads that are used again, and streams.
     `application` does it; this is for a site that routes by itself.
     """
-    return with_probes(allow_origins(with_streams(limit_bodies(take_turns(reuse_threads(http)), max_body))))
+    turned = limit_bodies(take_turns(reuse_threads(http), strangers), max_body)
+    return with_ids(with_probes(allow_origins(with_streams(turned))))
+
+
+def with_ids(http: ASGIApplication) -> ASGIApplication:
+    """The application, with the id of its request in everything that is logged meanwhile."""
+
+    async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        logs.bind_request(scope["headers"])
+        await http(scope, receive, send)
+
+    return wrapped
 
 
 def with_streams(http: ASGIApplication) -> ASGIApplication:

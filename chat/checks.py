@@ -41,9 +41,12 @@ from .agents import build, environ, model_of
 from .engine.exceptions import MissingKeyError
 from .engine.providers import provider_for
 from .permissions import Permissions
+from .store.pricing import has_price
 
 LEAST_GROUP_EXPIRY = 3600
 """Seconds. Longer than any run, and than the time after which sockets join again (`consumers.base.RECHECK_EVERY`)."""
+
+LEAST_TOKEN_CHARS = 32
 
 KEY_HINT = "Set the key in the environment or in PROVIDERS, or choose another model in NOUS_CHAT or NOUS_CHAT_MODEL."
 
@@ -79,11 +82,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             problems.append(Error(f"{name}: {error}", hint="Correct its `tools`.", id="nous_chat.E014"))
     if any(budget.cost is not None for budget in chat.BUDGETS):
         models = {model for agent in chat.AGENTS.values() for model in (model_of(agent), *agent.fallback)}
-        if unpriced := sorted(models - set(chat.PRICES)):
+        if unpriced := sorted(model for model in models if not has_price(model)):
             problems.append(
                 Warning(
                     f"BUDGETS limits the cost of runs, but these models have no price: {', '.join(unpriced)}.",
-                    hint="Add the models to PRICES, or limit `tokens` instead of `cost`.",
+                    hint="Add the models to PRICES or, in the admin, to the prices; or limit `tokens`, not `cost`.",
                     id="nous_chat.W012",
                 )
             )
@@ -98,6 +101,24 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("nous_chat")
+def check_metrics_token(**_: Any) -> list[CheckMessage]:
+    try:
+        token = conf.read().METRICS_TOKEN
+    except ImproperlyConfigured:
+        return []
+    if not token or len(token) >= LEAST_TOKEN_CHARS:
+        return []
+    return [
+        Warning(
+            "METRICS_TOKEN is so short that somebody may guess it.",
+            hint=f"Use at least {LEAST_TOKEN_CHARS} random characters: "
+            'python -c "import secrets; print(secrets.token_urlsafe(32))".',
+            id="nous_chat.W021",
+        )
+    ]
 
 
 @register("nous_chat", deploy=True)
@@ -119,7 +140,7 @@ def check_layer(**_: Any) -> list[CheckMessage]:
         problems.append(
             Warning(
                 "The in-memory channel layer reaches one process only: users of another would miss messages.",
-                hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or run exactly one process.",
+                hint="Use nous_chat.channel_layer.RedisLayer, or run exactly one process.",
                 id="nous_chat.W003",
             )
         )
@@ -133,13 +154,13 @@ def check_layer(**_: Any) -> list[CheckMessage]:
                 id="nous_chat.W019",
             )
         )
-    if not backend.startswith("channels_redis."):
+    if not backend.startswith("channels_redis.") and not backend.endswith(".channel_layer.RedisLayer"):
         return problems
     if backend.startswith("channels_redis.core.") and _times_out(config):
         problems.append(
             Error(
                 "channels_redis.core with redis-py 8 closes all sockets of a process after 5 quiet seconds.",
-                hint='Set "socket_timeout": None for each host, or use channels_redis.pubsub.',
+                hint='Set "socket_timeout": None for each host, or use nous_chat.channel_layer.RedisLayer.',
                 id="nous_chat.E005",
             )
         )
@@ -147,7 +168,7 @@ def check_layer(**_: Any) -> list[CheckMessage]:
         problems.append(
             Warning(
                 "channels_redis.core spreads each socket over all its hosts: if one fails, all conversations do.",
-                hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or one host.",
+                hint="Use nous_chat.channel_layer.RedisLayer, or one host.",
                 id="nous_chat.W017",
             )
         )

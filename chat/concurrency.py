@@ -13,13 +13,13 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.http.response import HttpResponseBase
 from django.utils.translation import get_language, override
 
-from . import turns
+from . import logs, turns
 from .protocol.errors import Refused
 
 logger = logging.getLogger("nous_chat.node")
 
 T = TypeVar("T")
-View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponseBase]])
+View = TypeVar("View", bound=Callable[..., HttpResponseBase | Coroutine[Any, Any, HttpResponseBase]])
 
 
 class TaskSets:
@@ -61,9 +61,10 @@ def detached(
     work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]], context: contextvars.Context | None = None
 ) -> asyncio.Task[T]:
     """Start a task that `tasks` holds until it is done, outside its creator's context: asgiref binds the ORM's threads
-    to contexts. Its language is the site's, not its creator's, since everybody reads what it says.
+    to contexts. Its language is the site's, not its creator's, since everybody reads what it says. What it logs belongs
+    to what its creator logs.
     """
-    task = asyncio.create_task(work, context=context or contextvars.Context())
+    task = asyncio.create_task(work, context=logs.inherit(context or contextvars.Context()))
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task
@@ -172,7 +173,7 @@ def own_connections() -> Iterator[None]:
 
 
 def outside_transaction(view: View) -> View:
-    """Exempt an asynchronous view from ATOMIC_REQUESTS: Django refuses the two together. Its units of work are
+    """Exempt a view from ATOMIC_REQUESTS, which Django refuses together with asynchronous views. Its units of work are
     transactions of their own, and what they have committed is published before the response.
     """
     for alias in connections:

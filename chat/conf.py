@@ -16,6 +16,10 @@ from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject, empty
 
 from .engine.discover import model_from_environment
+from .engine.providers.provider import ReasoningEffort
+
+PICTURE_ADDRESS = r"(https://|/(?![/\\]))[^\s\"'<>\\]{1,500}"
+"""The addresses that browsers may load pictures of people and agents from: paths of this site, and `https://`."""
 
 
 def default_model() -> str:
@@ -27,14 +31,29 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An entry of `AGENTS`."""
 
     name: str = "Assistant"
+    description: str = ""
+    """What it is for, in a sentence that an empty conversation shows."""
+    picture: Annotated[str, msgspec.Meta(pattern=f"^({PICTURE_ADDRESS})?$")] = ""
+    """Address of its picture: a path on this site, or one that begins with `https://`. If empty, the page shows
+    initials."""
     model: str | None = None
     """`provider:model`; None means MODEL."""
     instructions: str = ""
     fallback: tuple[str, ...] = ()
     """Models to try next, in order, if a model fails before its first token."""
     settings: dict[str, Any] = {}
-    """Fields added to the provider's request, such as `{"temperature": 0.2}`; None leaves out a field that is usually
-    sent, such as `{"stream_options": None}`. Models of `fallback` get them only if they belong to the same provider."""
+    """Fields added to the provider's request, such as `{"top_p": 0.9}`; None leaves out a field that is usually sent,
+    such as `{"stream_options": None}`. Models of `fallback` get them only if they belong to the same provider."""
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    """How much its answers vary, from 0 to 2; None means the model's default. Not every model accepts one."""
+    reasoning_effort: ReasoningEffort | None = None
+    """How much it thinks before it answers; None means the model's default. Not every model can."""
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The longest answer, in tokens; None means the model's own limit."""
+    max_turns: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    """How many requests to the model one answer may take: each round of tools takes one more."""
+    total_timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """This agent's TOTAL_TIMEOUT; None means the site's."""
     tools: tuple[str, ...] = ()
     """Dotted paths of functions, plain or decorated with `engine.tool`."""
     documents: bool = False
@@ -51,6 +70,8 @@ class AgentConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether its model accepts images. If not, it is told only the names of attached images."""
     starters: tuple[str, ...] = ()
     """Example prompts, offered in an empty conversation."""
+    groups: tuple[str, ...] = ()
+    """Names of the groups whose members can use it; if empty, everybody can."""
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,10 +98,34 @@ class GuestConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a guest and their conversation are kept after the last message, in seconds."""
     per_address: Annotated[int, msgspec.Meta(ge=1)] = 10
     """How many guests may begin in an hour from one address, in one process."""
+    per_second: Annotated[float, msgspec.Meta(gt=0)] = 1
+    """How many guests may begin in a second in one process, whatever their addresses. Further ones wait for it."""
     most: Annotated[int, msgspec.Meta(ge=1)] = 10_000
     """How many guests the site keeps at the same time. Further visitors have to sign in."""
+    runs: Annotated[int, msgspec.Meta(ge=1)] = 25
+    """How many answers to guests one process makes at the same time. Further ones wait; those to users do not."""
     budgets: tuple[Budget, ...] = ()
     """Budgets of guests, in addition to BUDGETS."""
+
+
+class RetentionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of `RETENTION`: how long conversations are kept after their last change. The first rule that fits a
+    conversation is the one for it."""
+
+    kind: Literal["listed", "room", "guest", "unlisted"] | None = None
+    """Only conversations of this kind: in people's lists, of an object of the site, of a guest, or in no list."""
+    agent: str | None = None
+    """Only conversations whose first agent has this slug."""
+    min_days: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Nothing of them is erased before. What people delete is hidden from then on, and kept until then."""
+    max_days: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """They are erased after that."""
+
+    def __post_init__(self) -> None:
+        if self.min_days is None and self.max_days is None:
+            raise ValueError("a rule needs `min_days` or `max_days`")
+        if self.min_days is not None and self.max_days is not None and self.min_days > self.max_days:
+            raise ValueError("`min_days` must not be more than `max_days`")
 
 
 class ProviderConf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,13 +159,17 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 instructions="You are a helpful assistant in a chat. Answer in Markdown where it helps.",
                 starters=(
                     "What can I try here?",
-                    "Explain how streaming works, step by step",
-                    "Write a short poem about patience",
+                    "Write a report",
+                    "Write a program",
+                    "Fill a table",
                 ),
             )
         }
     )
     """The site's agents by slug. New conversations get the first one."""
+
+    TOOLS: tuple[str, ...] = ()
+    """Dotted paths of tools that agents in the database may have, in addition to the tools of AGENTS."""
 
     PROVIDERS: dict[str, ProviderConf] = {}
     """Keys and addresses of providers by name, for sites that do not keep them in the environment."""
@@ -135,9 +184,20 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Dotted path of a function that finds the user of the site's own bearer tokens: it gets a request with an
     `Authorization: Bearer` header that holds no token of the chat, and returns the user, or None."""
 
+    SEAL_TRANSCRIPTS: bool = False
+    """Keeps the content of conversations from everybody in Django's admin, superusers too: titles, messages, files,
+    documents, and exports."""
+
+    REQUIRE_REASON: bool = False
+    """Asks staff for a reason, which the admin's log keeps, before they read or export a conversation."""
+
     GUESTS: GuestConf | None = None
     """Lets visitors without an account chat, within these limits: a dictionary with the fields of `GuestConf`, `{}` for
     its defaults. None lets nobody."""
+
+    METRICS_TOKEN: str = ""
+    """The bearer token with which a monitoring system reads `/chat/metrics`, at least 32 random characters. Without
+    one, only staff can."""
 
     CORS_ORIGINS: tuple[Annotated[str, msgspec.Meta(pattern=r"^https?://[a-z0-9.:\[\]-]+$")], ...] = ()
     """Origins of other sites whose pages may use the API with a token, such as `https://app.example.org`."""
@@ -171,6 +231,16 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     MAX_QUEUED: int = 200
     """How many runs may wait in one process. Further ones are refused as `busy`."""
+
+    BREAKER_FAILURES: int = 5
+    """How many requests to a model must fail in a row, in one process, before it is not asked for a while. 0: it is
+    always asked."""
+
+    BREAKER_SECONDS: float = 30.0
+    """How long it is not asked, before one request tries again."""
+
+    TRACE_CONTENT: bool = False
+    """Whether the spans of OpenTelemetry hold texts: instructions, messages, arguments and results of tools."""
 
     COMMAND_RATE: float = 20.0
     """How many commands a second a user may send to one process, on average."""
@@ -228,6 +298,10 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     COMPLETION_SECONDS: float | None = 30 * 24 * 60 * 60
     """How long the conversation of a request of another front end, which is in no list, is kept before it is erased;
     None means forever. A change holds for later requests."""
+
+    RETENTION: tuple[RetentionRule, ...] = ()
+    """How long conversations are kept: dictionaries with the fields of `RetentionRule`. Conversations that no rule fits
+    are kept until somebody deletes them."""
 
     STORAGE: str = "default"
     """Alias in `settings.STORAGES` of the storage for attachments. It can be private: the chat serves the files."""

@@ -47,6 +47,21 @@ def format_number(value: int | Decimal) -> str:
     return number_format(value, force_grouping=True)
 
 
+COST_DIGITS = 6
+"""After the point at most: as many as costs are stored with."""
+
+
+def cost_digits(cost: Decimal | float) -> int:
+    """How many digits after the point a cost is shown with: two, or for small ones so many that two of them count."""
+    amount = abs(Decimal(cost))
+    return min(1 - amount.adjusted(), COST_DIGITS) if 0 < amount < Decimal("0.1") else 2
+
+
+def format_cost(cost: Decimal | float, currency: str) -> str:
+    """A cost as the active language writes it: 1,234.50 USD or 0.00021 USD."""
+    return f"{number_format(cost, cost_digits(cost), force_grouping=True)} {currency}"
+
+
 def format_size(size: int) -> str:
     """A number of bytes in KB or MB, as the active language writes it: 256 KB, 1.5 MB."""
     unit, name = (1024 * 1024, "MB") if size >= 1024 * 1024 else (1024, "KB")

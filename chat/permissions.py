@@ -11,9 +11,10 @@ from django.db.models import EmailField, Q, QuerySet
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_noop
 
-from .conf import Budget, conf
+from . import agents
+from .conf import PICTURE_ADDRESS, AgentConf, Budget, conf
 from .i18n import in_site_language
-from .models import Conversation, Guest, Message, Participant, Run
+from .models import Conversation, Document, Guest, Message, Participant, Run
 
 
 class Permissions:
@@ -65,7 +66,14 @@ class Permissions:
         """Ask the agent with this slug. A user who may not can still post; if the message addressed the agent, they are
         told why there is no answer.
         """
-        return self.can_post(participant)
+        return self.can_post(participant) and self.can_use_agent(participant.user, agent)
+
+    def can_use_agent(self, user: Any, agent: str) -> bool:
+        """Have the agent with this slug offered, and choose it for conversations. By default everybody, or the members
+        of its groups if it has any.
+        """
+        names = agents.find(agent).groups
+        return not names or (hasattr(user, "groups") and user.groups.filter(name__in=names).exists())
 
     def budgets(self, user: Any | None) -> Sequence[Budget]:
         """The budgets that limit this user's runs. `user` is None if the account of a run's launcher was deleted."""
@@ -81,6 +89,13 @@ class Permissions:
         """Delete a message: its author if they can still post, owners, and staff."""
         own = message.author_id == participant.user_id and self.can_post(participant)
         return own or _is_owner_or_staff(participant)
+
+    def can_delete_document(self, participant: Participant, document: Document) -> bool:
+        """Delete a document: the person who created it, or asked the agent that did, if they can still post; owners,
+        and staff.
+        """
+        own = document.created_by_id == participant.user_id and self.can_post(participant)
+        return (own and not is_guest(participant.user)) or _is_owner_or_staff(participant)
 
     def can_decide(self, participant: Participant, run: Run) -> bool:
         """Approve or reject a run's tool calls: its launcher if they can still post, owners, and staff.
@@ -112,7 +127,7 @@ class Permissions:
         return users(**{users.USERNAME_FIELD: name})
 
 
-_PICTURE = re.compile(r"(https://|/(?![/\\]))[^\s\"'<>\\]{1,500}", re.ASCII)
+_PICTURE = re.compile(PICTURE_ADDRESS, re.ASCII)
 
 
 def picture_of(user: Any) -> str:
@@ -162,6 +177,11 @@ def visible_to(user_id: Any) -> Q:
     if user is None or not policy().can_use(user):
         return Q(pk__in=())
     return Q(conversation__in=policy().visible(user, Conversation.objects.order_by()).values("pk"))
+
+
+def usable_agents(user: Any) -> dict[str, AgentConf]:
+    """The agents that this user can choose, by slug."""
+    return {slug: agent for slug, agent in agents.all_agents().items() if policy().can_use_agent(user, slug)}
 
 
 def asks_can_use() -> bool:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from .conf import conf
 from .permissions import is_guest
 from .protocol.errors import ErrorCode, Refused
+from .turns import Stranger
 
 MAX_NEW_SOCKETS = 25
 """How many sockets a user may open at once if they do nothing else: a browser with a dozen tabs, after a restart."""
@@ -170,10 +171,10 @@ def client_of(user: Any, address: str) -> Hashable:
     """Whose bucket a user takes tokens from: their own, except that all guests of an address share one, so that a
     visitor who begins as ten guests gets no more than one user.
     """
-    return ("guests", _network_of(address)) if is_guest(user) else user.pk
+    return Stranger(network_of(address)) if is_guest(user) else user.pk
 
 
-def _network_of(address: str) -> str:
+def network_of(address: str) -> str:
     """An IPv4 address, or the network of an IPv6 address: a visitor has 2^64 of these (RFC 4291, 2.5.1)."""
     try:
         found = ipaddress.ip_address(address)
@@ -186,14 +187,29 @@ def _network_of(address: str) -> str:
 
 def check_new_guest(address: str) -> None:
     """Count a guest who begins at this address. Raises Refused if there were too many."""
-    if wait := _guests.take(_network_of(address), time.monotonic()):
+    if wait := _guests.take(network_of(address), time.monotonic()):
         raise too_many_requests(wait)
+
+
+def forget_new_guest(address: str) -> None:
+    """Count a guest less at this address: they did not begin."""
+    _guests.take(network_of(address), time.monotonic(), -1.0)
 
 
 def check(user_id: Any, cost: float = 1.0) -> None:
     """Count an HTTP request of this user, or what it costs. Raises Refused if there were too many."""
     if wait := _requests.take(user_id, time.monotonic(), cost):
         raise too_many_requests(wait)
+
+
+def spend(user_id: Any, cost: float) -> None:
+    """Count what an HTTP request of this user is about to cost. Raises Refused if they still owe for an earlier one:
+    many at the same moment would all begin before the first one is paid.
+    """
+    now = time.monotonic()
+    if wait := _requests.take(user_id, now, 0.0):
+        raise too_many_requests(wait)
+    _requests.take(user_id, now, cost)
 
 
 def charge(user_id: Any, cost: float) -> None:

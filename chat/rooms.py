@@ -12,8 +12,9 @@
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.contrib.auth.models import AnonymousUser
@@ -44,6 +45,10 @@ class Room:
     tools: Sequence[str | Callable[..., Any]] = ()
     """Tools that the agent has here in addition to its own: functions, or their dotted paths. They find the object in
     `context.object`."""
+
+    documents: Mapping[str, str] = MappingProxyType({})
+    """The text fields of the model that people and agents can write together in the room (`document_for`): the kind of
+    each one's text, such as `markdown`."""
 
     listed: bool = False
     """Whether the room is in its participants' lists and search results."""

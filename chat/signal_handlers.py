@@ -1,17 +1,20 @@
-"""Receivers of Django's signals: what has to follow a deletion that the store did not make (a cascade, the admin), and
+"""Receivers of Django's signals: what has to follow a change that the store did not make (a cascade, the admin), and
 what a guest gets who signs in.
 """
 
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in
-from django.db.models.signals import post_delete
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from . import rooms, store
+from . import database, rooms, store
 from .actions import guests
 from .actions import rooms as room_actions
-from .models import Attachment, Participant
+from .models import Attachment, Budget, Participant, Price
+from .store.pricing import stored_prices
+from .store.stored_budgets import stored_budgets
 
 
 @receiver(post_delete, sender=Attachment)
@@ -23,6 +26,19 @@ def delete_file(instance: Attachment, **_: Any) -> None:
 @receiver(post_delete, sender=Participant)
 def replace_owner(instance: Participant, **_: Any) -> None:
     store.ensure_owner(instance.conversation_id)
+
+
+@receiver([post_save, post_delete], sender=Price)
+@receiver([post_save, post_delete], sender=Budget)
+def forget_money(**_: Any) -> None:
+    """This process uses new prices and budgets at once, the others within seconds."""
+    _forget_money()
+    transaction.on_commit(_forget_money, using=database.alias())
+
+
+def _forget_money() -> None:
+    stored_prices.forget()
+    stored_budgets.forget()
 
 
 @receiver(rooms.object_deleted)

@@ -5,6 +5,8 @@
     run_finished    run: UUID, message: Message or None, status, usage, error
                                                      an answer has ended, however: see `status`
     tool_called     run: UUID, call: Call            a tool has been called; `call` has its arguments and its result
+    feedback_given  message: Message, feedback: Feedback, user: Person
+                                                     a reader has rated an answer
 
 `sender` is None. The receivers of a process run in a thread of their own, one after another, in the process where it
 happened. What one raises is logged, and nothing else. At a shutdown, they have some seconds.
@@ -16,3 +18,4 @@ message_posted = Signal()
 run_started = Signal()
 run_finished = Signal()
 tool_called = Signal()
+feedback_given = Signal()

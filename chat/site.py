@@ -16,6 +16,7 @@ from django.db import models
 from msgspec import Struct
 
 from . import fulltext, hooks, store
+from .actions import documents as document_actions
 from .actions import messages
 from .actions import rooms as room_actions
 from .concurrency import after_commit
@@ -30,10 +31,12 @@ __all__ = [
     "Rejected",
     "aask",
     "aconversation_for",
+    "adocument_for",
     "arecheck",
     "asay",
     "ask",
     "conversation_for",
+    "document_for",
     "recheck",
     "say",
 ]
@@ -88,6 +91,17 @@ def conversation_for(obj: models.Model) -> Conversation:
     return store.make_room(obj)
 
 
+def document_for(obj: models.Model, field: str, user: Any = None) -> objects.Document:
+    """The document of an object's text field, made on first use in the object's room. What people and agents write in
+    it is saved in the field some seconds later. If the site has changed the field, that becomes a change of the
+    document, by `user` if given.
+
+    Raises LookupError if the `documents` of the object's room do not name the field, and Refused if the text is too
+    long.
+    """
+    return document_actions.open_field(obj, field, user)
+
+
 def recheck(user: Any) -> None:
     """Ask the rules of the rooms that a user is in again, and have all their sockets, in every process, re-check their
     access when the current transaction has committed.
@@ -109,4 +123,5 @@ def _post(key: UUID, text: str, user: Any, **options: Any) -> store.Posted:
 asay = sync_to_async(say)
 aask = sync_to_async(ask)
 aconversation_for = sync_to_async(conversation_for)
+adocument_for = sync_to_async(document_for)
 arecheck = sync_to_async(recheck)

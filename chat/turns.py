@@ -1,15 +1,33 @@
-"""Turns: few pieces of work at the same time, and clients take turns, however many each has waiting."""
+"""Turns: few pieces of work at the same time, and clients take turns, however many each has waiting. So do strangers,
+all of them together, and those who are signed in, all of them together.
+"""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import Hashable
 from contextvars import Context, ContextVar
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 client: ContextVar[Hashable] = ContextVar("client", default=None)
-"""Whose work the current task does: a user's primary key, an address, or a run's conversation. None is the
+"""Whose work the current task does: a user's primary key, a Stranger, or a run's conversation. None is the
 process itself.
 """
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A client that is nobody's account: an address, all guests of one, or the conversation of a guest's run. Nobody
+    can count them, because addresses cost little, so all of them together are served as often as all others.
+    """
+
+    who: Hashable
+
+
+def is_strangers() -> bool:
+    """Whether the current task works for a Stranger."""
+    return isinstance(client.get(), Stranger)
+
 
 current: ContextVar["Turn | None"] = ContextVar("current", default=None)
 """The turn in which the current task, or the thread that it waits for, does its work."""
@@ -34,14 +52,33 @@ class Crowded(Exception):
     """A client has too much waiting already."""
 
 
+SHORT = 0.25
+"""Seconds after which a turn is long. Most pieces of work have ended by then."""
+
+
+BURST = 0.75
+"""Seconds of pauses that are left out after a time with few turns: a browser loads a page and all its files at once."""
+
+
 class Turns:
     """Admits `at_once` pieces of work, at most `per_client` of one client (the process itself has no such limit).
 
-    `max_waiting` is how many more of one client may wait; None means any number. Each event loop has turns of its own.
+    `max_waiting` is how many more of one client may wait; None means any number. `short` is how many may be in the
+    first SHORT seconds of their turn; None means all. With a `pause`, the place of a turn that was shorter stays taken
+    for that many times as long as it was. Each event loop has turns of its own.
     """
 
-    def __init__(self, at_once: int, per_client: int, max_waiting: int | None = None) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        per_client: int,
+        max_waiting: int | None = None,
+        short: int | None = None,
+        pause: float = 0.0,
+    ) -> None:
         self.at_once, self.per_client, self.max_waiting = at_once, per_client, max_waiting
+        self.short = at_once if short is None else short
+        self.pause = pause
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
 
     def turn(self) -> "Turn":
@@ -51,6 +88,11 @@ class Turns:
             line = self._lines[loop] = Line(self)
         return Turn(line, client.get(), loop)
 
+    def count_waiting(self) -> int:
+        """How many wait for a turn in the running loop."""
+        line = self._lines.get(asyncio.get_running_loop())
+        return 0 if line is None else sum(map(len, line.waiting.values()))
+
 
 class Turn:
     """A turn lasts until its block ends or `give_up_turn` is called in it, whichever comes first."""
@@ -58,6 +100,7 @@ class Turn:
     def __init__(self, line: "Line", who: Hashable, loop: asyncio.AbstractEventLoop) -> None:
         self._line, self._who, self._loop = line, who, loop
         self._is_active = False
+        self._is_short = True
 
     async def __aenter__(self) -> None:
         await self.begin()
@@ -71,12 +114,23 @@ class Turn:
         """Wait for the turn. Raises Crowded."""
         await self._line.enter(self._who)
         self._is_active = True
+        self._begun_at = self._loop.time()
+        if self._line.may_wait_for_short_ones:
+            self._loop.call_later(SHORT, self._become_long)
+
+    def _become_long(self) -> None:
+        if self._is_active:
+            self._is_short = False
+            self._line.lengthen()
 
     def end(self) -> None:
         """End the turn, if it has begun and not ended yet. On its event loop."""
         if self._is_active:
             self._is_active = False
-            self._line.leave(self._who)
+            pause = self._line.pause_after(self._loop.time(), self._begun_at) if self._is_short else 0.0
+            if pause:
+                self._loop.call_later(pause, self._line.lengthen)
+            self._line.leave(self._who, self._is_short and not pause)
 
     def give_up(self) -> None:
         """The same in any thread, such as a synchronous view's."""
@@ -96,33 +150,67 @@ class Line:
     def __init__(self, limits: Turns) -> None:
         self._limits = limits
         self.active: Counter[Hashable] = Counter()
+        self.short = 0
+        """How many of the active ones are in the first SHORT seconds of their turn."""
         self.waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
-        """By client. The one whose last turn is longest ago comes first."""
+        """By client. The one whose last turn is longest ago comes first, except for strangers (`_next_clients`)."""
+        self._stranger_was_last = False
+        self._paused_until = 0.0
+        """Time on the event loop's clock."""
+
+    def pause_after(self, now: float, begun_at: float) -> float:
+        """Seconds for which the place of a turn that ends now stays taken."""
+        self._paused_until = max(self._paused_until, now - BURST) + self._limits.pause * (now - begun_at)
+        return max(0.0, self._paused_until - now) if self._limits.pause else 0.0
 
     async def enter(self, who: Hashable) -> None:
         if self._may_begin(who):
-            self.active[who] += 1
+            self._begin(who)
         else:
             await self._wait(who)
 
-    def leave(self, who: Hashable) -> None:
-        """Pass the turn on to the next client that may begin."""
+    @property
+    def may_wait_for_short_ones(self) -> bool:
+        return self._limits.short < self._limits.at_once
+
+    def leave(self, who: Hashable, was_short: bool = True) -> None:
+        """End a turn. The next client that may begin does."""
+        self.short -= was_short
         self.active[who] -= 1
         if not self.active[who]:
             del self.active[who]
-        for following, queue in self.waiting.items():
+        self._admit_next()
+
+    def lengthen(self) -> None:
+        """A turn is not short any more, or the pause after it is over. The next client that may begin does."""
+        self.short -= 1
+        self._admit_next()
+
+    def _begin(self, who: Hashable) -> None:
+        self.active[who] += 1
+        self.short += 1
+        self._stranger_was_last = isinstance(who, Stranger)
+
+    def _next_clients(self) -> list[Hashable]:
+        """Those that wait, in order. Strangers and others take turns, so that nobody waits for a crowd of strangers."""
+        return sorted(self.waiting, key=lambda who: isinstance(who, Stranger) == self._stranger_was_last)
+
+    def _admit_next(self) -> None:
+        for following in self._next_clients():
+            queue = self.waiting[following]
             # Those that are cancelled leave the queue when their tasks notice it.
             begun = next((future for future in queue if not future.cancelled()), None)
             if begun is not None and self._may_begin(following):
-                self.active[following] += 1
+                self._begin(following)
                 self.waiting.move_to_end(following)
                 self._forget(following, begun)
                 begun.set_result(None)
                 return
 
     def _may_begin(self, who: Hashable) -> bool:
-        most = self._limits.at_once if who is None else self._limits.per_client
-        return self.active.total() < self._limits.at_once and self.active[who] < most
+        limits = self._limits
+        most = limits.at_once if who is None else limits.per_client
+        return self.active.total() < limits.at_once and self.short < limits.short and self.active[who] < most
 
     async def _wait(self, who: Hashable) -> None:
         max_waiting = self._limits.max_waiting

@@ -18,7 +18,7 @@ from .api import (
     stream,
     token,
 )
-from .views import diagram, join, no_script, page, probes, tokens
+from .views import dashboard, diagram, join, no_script, no_script_documents, page, preview, probes, tokens
 
 app_name = "nous_chat"
 
@@ -26,6 +26,8 @@ urlpatterns = [
     path("", page.chat, name="home"),
     path("<uuid:conversation_id>/", page.chat, name="conversation"),
     path("<uuid:conversation_id>/say/", no_script.post_message, name="say"),
+    path("<uuid:conversation_id>/documents/", no_script_documents.documents, name="documents"),
+    path("<uuid:conversation_id>/documents/<uuid:document_id>/", no_script_documents.document, name="document"),
     path("plain/", no_script.conversations, name="plain"),
     path("begin/", no_script.create_conversation, name="begin"),
     path("guest/", no_script.begin_as_guest, name="guest"),
@@ -33,9 +35,14 @@ urlpatterns = [
     path("tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke-token"),
     path("join/<str:token>/", join.join, name="join"),
     path("attachments/<uuid:attachment_id>/", attachments.attachment, name="attachment"),
+    path("dashboard/", dashboard.dashboard, name="dashboard"),
+    path("dashboard/log/", dashboard.log, name="dashboard-log"),
+    path("dashboard/status/", dashboard.status, name="dashboard-status"),
     path("diagram/", diagram.diagram, name="diagram"),
+    path("preview/", preview.preview, name="preview"),
     path("healthz", probes.probe, name="healthz"),
     path("readyz", probes.probe, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
     path("api/token/", token.token, name="api-token"),
     path("api/openapi.json", schema.openapi, name="api-openapi"),
     path("api/asyncapi.json", schema.asyncapi, name="api-asyncapi"),
@@ -85,6 +92,11 @@ urlpatterns = [
         messages.edits,
         name="api-edits",
     ),
+    path(
+        "api/conversations/<uuid:conversation_id>/messages/<uuid:message_id>/feedback/",
+        messages.feedback,
+        name="api-feedback",
+    ),
     path("api/conversations/<uuid:conversation_id>/stream/", stream.stream, name="api-stream"),
     path("api/conversations/<uuid:conversation_id>/read/", messages.read, name="api-read"),
     path("api/conversations/<uuid:conversation_id>/runs/", runs.runs, name="api-runs"),
@@ -92,11 +104,45 @@ urlpatterns = [
     path("api/conversations/<uuid:conversation_id>/calls/<uuid:call_id>/decide/", runs.decide, name="api-decide"),
     path("api/conversations/<uuid:conversation_id>/documents/", documents.documents, name="api-documents"),
     path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/",
+        documents.document_in,
+        name="api-document-in",
+    ),
+    path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/undelete/",
+        documents.undelete,
+        name="api-document-undelete",
+    ),
+    path(
         "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/push/",
         documents.push,
         name="api-document-push",
     ),
+    path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/take-over/",
+        documents.take_over,
+        name="api-document-take-over",
+    ),
+    path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/name/",
+        documents.name,
+        name="api-document-name",
+    ),
+    path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/restore/",
+        documents.restore,
+        name="api-document-restore",
+    ),
+    path(
+        "api/conversations/<uuid:conversation_id>/documents/<uuid:document_id>/proposals/<uuid:proposal_id>/resolve/",
+        documents.resolve,
+        name="api-document-resolve",
+    ),
     path("api/documents/<uuid:document_id>/", documents.document, name="api-document"),
     path("api/documents/<uuid:document_id>/updates/", documents.updates, name="api-document-updates"),
+    path("api/documents/<uuid:document_id>/versions/", documents.versions, name="api-document-versions"),
+    path("api/documents/<uuid:document_id>/blame/", documents.blame, name="api-document-blame"),
+    path("api/documents/<uuid:document_id>/download/", documents.download, name="api-document-download"),
+    path("api/documents/<uuid:document_id>/proposals/", documents.proposals, name="api-document-proposals"),
     path("api/conversations/<uuid:conversation_id>/attachments/", attachments.attachments, name="api-attachments"),
 ]

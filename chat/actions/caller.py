@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from .. import turns
 from ..node.node import Node
 from ..protocol import events
 from ..protocol.errors import ErrorCode, Refused
@@ -64,7 +65,8 @@ class Caller:
         process is adopted by one that serves sockets, a second later.
         """
         if run_id is not None and not self.elsewhere:
-            self.node.supervisor.start(run_id, self.conversation_id, self.launcher, started)
+            guest = turns.is_strangers()
+            self.node.supervisor.start(run_id, self.conversation_id, self.launcher, started, guest)
 
     async def changed(self) -> None:
         """Update the conversation in its participants' inboxes: in a moment, but before this event loop ends."""

@@ -10,7 +10,7 @@ from .. import hooks, store
 from ..node import node
 from ..protocol import commands, events
 from ..protocol.errors import Refused
-from ..realtime import groups, inbox
+from ..realtime import groups, inbox, run_ends
 from ..store import executor
 from .caller import Caller
 
@@ -33,6 +33,7 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             command.reply_to,
             command.agent,
             attachments=command.attachments,
+            selection=command.selection,
             words=await store.extract_words(text),
             unattended=caller.unattended,
         )
@@ -49,7 +50,7 @@ async def post(caller: Caller, command: commands.MessageSend) -> store.Posted:
             return posted
         await caller.publish(events.MessageCreated(message=posted.message))
         if posted.ended is not None:
-            await caller.publish(events.RunFinished.of(posted.ended.run, posted.ended.message))
+            await run_ends.publish(posted.ended)
         caller.start(posted.start, posted.started)
     if posted.stop is not None:
         await caller.node.supervisor.stop(posted.stop, caller.conversation_id)
@@ -64,7 +65,7 @@ async def announce(conversation_id: UUID, posted: store.Posted) -> None:
     group = groups.conversation(conversation_id)
     await groups.publish(group, events.MessageCreated(message=posted.message))
     if posted.ended is not None:
-        await groups.publish(group, events.RunFinished.of(posted.ended.run, posted.ended.message))
+        await run_ends.publish(posted.ended)
     here = node.current()
     if posted.stop is not None:
         await here.supervisor.stop(posted.stop, conversation_id)

@@ -9,6 +9,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from msgspec import Struct
 
+from .. import ratelimit
 from ..actions.caller import Caller
 from ..node import node
 from ..node.http import MAX_BODY
@@ -16,7 +17,7 @@ from ..protocol import commands, events
 from ..protocol.errors import Refusal, database_unavailable
 from ..realtime.mailbox import Away
 from ..runs.supervisor import NO_SOCKET
-from .endpoint import json_body, json_response
+from .endpoint import client_of, json_body, json_response
 
 
 class Acknowledged(Struct, frozen=True, tag_field="type", tag="ack"):
@@ -26,6 +27,7 @@ class Acknowledged(Struct, frozen=True, tag_field="type", tag="ack"):
     message: UUID | None
     client_id: UUID | None
     run: UUID | None
+    document: UUID | None = None
     refused: Refusal | None = None
 
 
@@ -45,6 +47,8 @@ async def perform(
     given = json_body(request, dict[str, msgspec.Raw], most)
     fields = dict(ids, type=kind.__struct_config__.tag)
     command = commands.decode(msgspec.json.encode(given | fields).decode())
+    if command.cost > 1:
+        ratelimit.spend(client_of(request), command.cost - 1)
     here, elsewhere = node.current(), not isinstance(request, ASGIRequest)
     if not elsewhere:
         try:
@@ -63,4 +67,4 @@ async def perform(
 def _summarize(replies: list[events.Event]) -> Acknowledged:
     (ack,) = (reply for reply in replies if isinstance(reply, events.Ack))
     refused = next((Refusal(each.code, each.message) for each in replies if isinstance(each, events.Error)), None)
-    return Acknowledged(ack.ref, ack.message, ack.client_id, ack.run, refused)
+    return Acknowledged(ack.ref, ack.message, ack.client_id, ack.run, ack.document, refused)

@@ -7,7 +7,7 @@ page of another site can make a browser send cookies, but no Authorization heade
 import functools
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -28,6 +28,7 @@ from msgspec import Meta, Struct
 from .. import ratelimit
 from ..concurrency import outside_transaction
 from ..i18n import format_size
+from ..logs import binding
 from ..node import bearer, node, visitors
 from ..node.http import MAX_BODY
 from ..permissions import asks_can_use, policy
@@ -50,6 +51,11 @@ def refuse(refused: Refused) -> HttpResponse:
     if refused.retry_after is not None:
         response["Retry-After"] = str(math.ceil(refused.retry_after))
     return response
+
+
+def client_of(request: HttpRequest) -> Hashable:
+    """Whose requests this one counts as."""
+    return ratelimit.client_of(request.user, request.META.get("REMOTE_ADDR", ""))
 
 
 def endpoint(
@@ -77,7 +83,9 @@ def endpoint(
         @functools.wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             responding = _respond(functools.partial(view, request, *args, **kwargs), request, count, refuse, scopes)
-            response = await node.current().tasks.run_to_completion(responding)
+            ids = {"conversation": kwargs["conversation_id"]} if "conversation_id" in kwargs else {}
+            with binding(**ids):
+                response = await node.current().tasks.run_to_completion(responding)
             # For middleware that caches a whole site, and for proxies. A file says itself for how long it may be kept.
             response.headers.setdefault("Cache-Control", "private, no-store")
             return response
@@ -100,10 +108,11 @@ async def _respond(
         if response is None:
             if asks_can_use() and not await run_request(policy().can_use, request.user):
                 raise Refused(ErrorCode.FORBIDDEN, _("You can't use this chat."))
-            bucket = ratelimit.client_of(request.user, request.META.get("REMOTE_ADDR", ""))
+            bucket = client_of(request)
             client.set(bucket)  # in the queue, all sessions of a user are one client
             count(bucket)
-            response = await view()
+            with binding(user=request.user.pk):
+                response = await view()
     except Refused as refused:
         response = refuse(refused)
         if refused.code == ErrorCode.UNAUTHORIZED:
@@ -178,7 +187,7 @@ def body_length(request: HttpRequest) -> int:
 def query_int(request: HttpRequest, name: str, low: int, high: int) -> int | None:
     """A whole number from the query string; None if it is missing. Raises Refused."""
     given = request.GET.get(name)
-    if not given:
+    if given is None:
         return None
     # int() accepts more than digits: "+1", "1_000", and digits of other scripts.
     if not given.isascii() or not given.isdigit() or len(given) > 19 or not low <= int(given) <= high:
@@ -187,7 +196,7 @@ def query_int(request: HttpRequest, name: str, low: int, high: int) -> int | Non
 
 
 def query_time(request: HttpRequest, name: str) -> datetime | None:
-    """An ISO 8601 time from the query string; None if it is missing. Raises Refused."""
+    """An ISO 8601 time from the query string; None if it is missing or empty. Raises Refused."""
     given = request.GET.get(name)
     if not given:
         return None

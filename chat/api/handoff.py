@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from .. import ratelimit, store
+from .. import agents, ratelimit, store
 from ..actions import completions as actions
-from ..conf import conf
+from ..permissions import usable_agents
 from ..protocol.adapters.base import Adapter, Question
 from ..protocol.errors import ErrorCode, Refused
+from ..store import executor
 from .conversations import COPIES_PER_TOKEN
 from .endpoint import View, endpoint
 from .endpoint import refuse as refuse_plainly
@@ -63,10 +64,11 @@ def followed(
 
 async def ask(request: HttpRequest, agent: str, question: Question, **options: Any) -> actions.Asked:
     """Ask an agent (a slug), with the `options` of the action. Raises Refused."""
-    if agent not in conf.AGENTS:
+    if agent not in agents.all_agents():
+        known = await executor.run_request(usable_agents, request.user)
         raise Refused(
             ErrorCode.NOT_FOUND,
-            _("There is no such agent. Choose one of: %(known)s.") % {"known": ", ".join(sorted(conf.AGENTS))},
+            _("There is no such agent. Choose one of: %(known)s.") % {"known": ", ".join(sorted(known))},
         )
     ratelimit.charge(request.user.pk, len(question.history) / COPIES_PER_TOKEN)
     asked = await actions.ask(request.user, agent, question.history, question.text, **options)

@@ -6,13 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from msgspec import Struct
 
 from .. import store
+from ..actions import feedback as feedback_actions
 from ..actions import messages as actions
 from ..actions.caller import Caller
 from ..node.http import max_message_body
 from ..protocol import commands, events, objects
 from ..store.executor import run_request
 from .command import perform
-from .endpoint import endpoint, json_response, query_int
+from .endpoint import endpoint, json_body, json_response, query_int
 
 MAX_SEQ = 2**31 - 1
 """The largest number that the column of a message's `seq` can hold."""
@@ -30,6 +31,10 @@ class Edits(Struct, frozen=True):
     edits: list[objects.Edit]
 
 
+class YourFeedback(Struct, frozen=True):
+    feedback: objects.Feedback | None
+
+
 @endpoint("GET", "POST")
 async def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     if request.method == "POST":
@@ -45,6 +50,17 @@ async def messages(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 @endpoint("GET")
 async def edits(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
     return json_response(200, Edits(await run_request(store.list_edits, request.user.pk, conversation_id, message_id)))
+
+
+@endpoint("GET", "PUT", "DELETE")
+async def feedback(request: HttpRequest, conversation_id: UUID, message_id: UUID) -> HttpResponse:
+    where = (request.user.pk, conversation_id, message_id)
+    if request.method == "GET":
+        return json_response(200, YourFeedback(await run_request(store.find_feedback, *where)))
+    if request.method == "DELETE":
+        await run_request(store.withdraw_feedback, *where)
+        return HttpResponse(status=204)
+    return json_response(200, await feedback_actions.give(*where, json_body(request, store.NewFeedback)))
 
 
 @endpoint("PATCH", "DELETE")

@@ -2,12 +2,14 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from ..conf import conf
+from .. import agents
 from ..node.http import max_history_body
+from ..permissions import usable_agents
 from ..protocol.adapters import openai
 from ..protocol.adapters.completions import CompletionAdapter, CompletionRequest
 from ..protocol.adapters.responses import ResponseAdapter, ResponseRequest
 from ..protocol.errors import ErrorCode, Refused
+from ..store import executor
 from .endpoint import endpoint, json_body, json_response
 from .handoff import Answer, ask, followed
 
@@ -23,7 +25,8 @@ def refuse(refused: Refused) -> HttpResponse:
 
 @endpoint("GET", refuse=refuse)
 async def models(request: HttpRequest) -> HttpResponse:
-    return json_response(200, openai.Models([openai.Model(slug) for slug in conf.AGENTS]))
+    usable = await executor.run_request(usable_agents, request.user)
+    return json_response(200, openai.Models([openai.Model(slug) for slug in usable]))
 
 
 @followed("POST", refuse=refuse)
@@ -40,7 +43,7 @@ async def responses(request: HttpRequest) -> Answer | HttpResponse:
     try:
         asked = await ask(request, given.model, question, after=previous)
     except Refused as refused:
-        if refused.code != ErrorCode.NOT_FOUND or previous is None or given.model not in conf.AGENTS:
+        if refused.code != ErrorCode.NOT_FOUND or previous is None or given.model not in agents.all_agents():
             raise
         message = f"There is no answer {given.previous_response_id!r} of yours."
         return json_response(400, openai.ErrorBody.of(400, "previous_response_not_found", message))

@@ -63,11 +63,22 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "api-message": ("conversation_id", "message_id"),
     "api-message-restore": ("conversation_id", "message_id"),
     "api-message-choose": ("conversation_id", "message_id"),
+    "api-feedback": ("conversation_id", "message_id"),
     "api-edits": ("conversation_id", "message_id"),
     "api-run-stop": ("conversation_id", "run_id"),
+    "api-document-in": ("conversation_id", "document_id"),
+    "api-document-undelete": ("conversation_id", "document_id"),
     "api-document-push": ("conversation_id", "document_id"),
+    "api-document-take-over": ("conversation_id", "document_id"),
+    "api-document-name": ("conversation_id", "document_id"),
+    "api-document-restore": ("conversation_id", "document_id"),
+    "api-document-resolve": ("conversation_id", "document_id", "proposal_id"),
     "api-document": ("document_id",),
     "api-document-updates": ("document_id",),
+    "api-document-versions": ("document_id",),
+    "api-document-blame": ("document_id",),
+    "api-document-download": ("document_id",),
+    "api-document-proposals": ("document_id",),
     "api-decide": ("conversation_id", "call_id"),
 }
 """The parameters of the addresses, by their names in chat/urls.py; all others have `conversation_id` alone."""
@@ -81,6 +92,9 @@ _TIME = {"type": "string", "anyOf": [{"format": "date-time"}, {"maxLength": 0}]}
 def _number(most: int, least: int = 1) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": most}
 
+
+_THIS = ("document",)
+_VERSION = _number(documents.MAX_VERSION, least=0)
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("api-conversations", "GET"): Operation("List conversations", conversations.Conversations, query={"before": _TIME}),
@@ -107,6 +121,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("api-message-restore", "POST"): Operation("Restore a message", Acknowledged),
     ("api-message-choose", "POST"): Operation("Choose an alternative answer", Acknowledged),
     ("api-edits", "GET"): Operation("List earlier versions of a message", messages.Edits),
+    ("api-feedback", "GET"): Operation("Find your feedback on an answer", messages.YourFeedback),
+    ("api-feedback", "PUT"): Operation("Rate an answer", objects.Feedback, body=store.NewFeedback),
+    ("api-feedback", "DELETE"): Operation("Withdraw your feedback on an answer", status=204),
     ("api-read", "POST"): Operation("Mark messages as read", Acknowledged, body=CommandBody(commands.Read)),
     ("api-runs", "POST"): Operation(
         "Ask an agent, for another answer or the rest of one", Acknowledged, 201, CommandBody(commands.RunStart)
@@ -129,15 +146,36 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("attachment", "DELETE"): Operation("Delete an unsent file", status=204),
     ("api-documents", "GET"): Operation("List documents", documents.Documents),
     ("api-documents", "POST"): Operation("Create a document", objects.Document, 201, store.NewDocument),
+    ("api-document-in", "PATCH"): Operation(
+        "Change a document's title, kind, or language", Acknowledged, body=CommandBody(commands.DocumentUpdate, _THIS)
+    ),
+    ("api-document-in", "DELETE"): Operation("Delete a document", Acknowledged),
+    ("api-document-undelete", "POST"): Operation("Restore a deleted document", Acknowledged),
     ("api-document-push", "POST"): Operation(
-        "Change a document", Acknowledged, body=CommandBody(commands.DocumentPush, ("document",))
+        "Change a document's text", Acknowledged, body=CommandBody(commands.DocumentPush, _THIS)
     ),
-    ("api-document", "GET"): Operation("Get a document with its text", objects.OpenedDocument),
+    ("api-document-name", "POST"): Operation(
+        "Name a version of a document", Acknowledged, body=CommandBody(commands.DocumentName, _THIS)
+    ),
+    ("api-document-restore", "POST"): Operation(
+        "Restore a version of a document", Acknowledged, body=CommandBody(commands.DocumentRestore, _THIS)
+    ),
+    ("api-document-resolve", "POST"): Operation("Remove a proposal that you have decided on", Acknowledged),
+    ("api-document-take-over", "POST"): Operation(
+        "Take over what an agent is writing", Acknowledged, body=CommandBody(commands.DocumentTakeOver, _THIS)
+    ),
+    ("api-document", "GET"): Operation(
+        "Get a document with its text", objects.OpenedDocument, query={"version": _VERSION}
+    ),
     ("api-document-updates", "GET"): Operation(
-        "List the changes of a document",
-        store.DocumentUpdates,
-        query={"since": _number(documents.MAX_VERSION, least=0)},
+        "List the changes of a document", store.DocumentUpdates, query={"since": _VERSION}
     ),
+    ("api-document-versions", "GET"): Operation(
+        "List the versions of a document", store.DocumentVersions, query={"until": _VERSION}
+    ),
+    ("api-document-blame", "GET"): Operation("Find who wrote which line", store.Blame, query={"version": _VERSION}),
+    ("api-document-download", "GET"): Operation("Download a document", media="file", query={"version": _VERSION}),
+    ("api-document-proposals", "GET"): Operation("List proposed changes of a document", documents.Proposals),
     ("api-search", "GET"): Operation(
         "Search", store.SearchResults, query={"q": {"type": "string"}, "before": _number(search.MAX_ID)}
     ),

@@ -28,6 +28,7 @@ _PLACEHOLDERS: dict[str, Any] = {
     "invitation_id": UUID(int=5),
     "attachment_id": UUID(int=6),
     "document_id": UUID(int=7),
+    "proposal_id": UUID(int=8),
     "participant_id": 7_000_000_007,
     "agent": "an-agent",
     "chat_id": "a-chat",

@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import activate, override
 from django.utils.translation import gettext as _
 
-from .. import i18n, metrics, ratelimit, store
+from .. import i18n, logs, metrics, ratelimit, store
 from ..concurrency import cancel_and_wait, now
 from ..node import node
 from ..node.bearer import missing_scope
@@ -35,6 +35,7 @@ from ..realtime.revocation import session_name
 from ..store import executor
 from ..turns import client
 from .authentication import identify
+from .local_client import LOCAL
 
 logger = logging.getLogger("nous_chat.consumers")
 
@@ -67,6 +68,8 @@ class Closed(Exception):
 class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     """A user's WebSocket. Subclasses say what it sends first (`enter`) and what a command does (`handle`)."""
 
+    kind = "other"
+    """What it shows, for metrics. A stream over HTTP is a "stream", whatever it shows."""
     mailbox: Mailbox
     node: node.Node
     _session: str | None = None
@@ -78,6 +81,9 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     ) -> None:
         self._receive, self._send = receive, send
         self._address: dict[str, Any] = scope["url_route"]["kwargs"]
+        if LOCAL in scope:
+            self.kind = "stream"
+        logs.bind_request(scope.get("headers", ()))
         self._language = i18n.language_of(scope.get("query_string", b""))
         activate(self._language)  # in this socket's task, and in those that it starts
         self.node = node.current()
@@ -104,7 +110,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             client.set(self._client)
             self._bucket = self.node.buckets.of(self._client)
             if self._bucket.take_socket(now()) or self._bucket.open >= ratelimit.MAX_OPEN_SOCKETS:
-                metrics.count("sockets_rate_limited")
+                metrics.count("sockets_rate_limited_total")
                 await asyncio.sleep(REFUSED_FOR)
                 raise Closed(4429)
             self._bucket.open += 1
@@ -203,7 +209,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         """Drop a client that stops reading: first leave its groups, later close. Re-check access when that is due."""
         stalled = now - self._stalled_since if self._sending else 0
         if (stalled > DROP_AFTER or self.is_exhausted(now)) and not self._closing.done():
-            metrics.count("sockets_too_slow")
+            metrics.count("sockets_too_slow_total")
             self.close(4408)
         elif stalled > STALLED_AFTER:
             self._interrupt()
@@ -237,7 +243,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
                 if self._closing.done():
                     raise Closed(self._closing.result())
                 if not receiving.done():
-                    metrics.count("sockets_resynced")
+                    metrics.count("sockets_resynced_total")
                     await self._wait_for_reader(receiving)
             await receiving
         finally:
@@ -301,6 +307,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
         if asks_can_use() and not await executor.run(policy().can_use, found.user):
             raise Closed(4403)
         self.user_id, self.person = found.user.pk, objects.Person.of(found.user)
+        logs.bind(user=self.user_id)
         self._client = ratelimit.client_of(found.user, (scope.get("client") or ("",))[0])
         # Not `found`: the user is a large row, and there are many sockets.
         self._session, self._reauthenticate = found.session, found.authenticate
@@ -322,7 +329,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
     async def _handle_frame(self, message: dict[str, Any]) -> None:
         frame: str | None = message.get("text")
         if not self._bucket.take_frame(now(), len(frame if frame is not None else message["bytes"])):
-            metrics.count("sockets_rate_limited")
+            metrics.count("sockets_rate_limited_total")
             raise Closed(4429)
         ref = None
         try:
@@ -333,7 +340,7 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 await self.handle(command)
         except Refused as refused:
-            metrics.count("commands_refused")
+            metrics.count("commands_refused_total")
             await self._refuse(ref, refused)
         except (OperationalError, InterfaceError, TimeoutError) as error:
             logger.warning("The database did not answer: %s", error)
@@ -353,11 +360,13 @@ class Socket(AsyncConsumer):  # type: ignore[misc]  # channels has no types
             raise
         if not isinstance(command, commands.RunAck):  # the page sends these by itself; `take_frame` limits them
             self._take_token(command.ref)
+            if command.cost > 1:
+                self._bucket.take(now(), command.cost - 1)  # the next ones wait for it
         return command
 
     def _take_token(self, ref: str | None) -> None:
         if wait := self._bucket.take(now()):
-            metrics.count("commands_rate_limited")
+            metrics.count("commands_rate_limited_total")
             if self._bucket.exhausted:
                 raise Closed(4429)
             raise too_many_requests(wait, ref)

@@ -1,6 +1,7 @@
 """The conversation socket: sends the snapshot, forwards frames, and turns commands into actions."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from random import uniform
@@ -8,16 +9,17 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from .. import metrics, store
+from .. import logs, metrics, store
 from ..actions import documents, messages, rooms, runs
 from ..actions.caller import Caller
-from ..concurrency import cancel_and_wait, now
+from ..concurrency import cancel_and_wait, detached, now
 from ..protocol import commands, events, objects
 from ..protocol.errors import Refused
 from ..realtime import groups, layer
 from ..realtime.layer import LayerMessage
 from ..store import executor
 from .base import Closed, Socket
+from .document_selection import DocumentSelection
 from .flow_control import LIMIT, FlowControl
 from .typing_indicator import TypingIndicator
 
@@ -28,18 +30,23 @@ SNAPSHOT_SPREAD = 20.0
 class ConversationConsumer(Socket):
     """One user in one conversation."""
 
+    kind = "conversation"
     _launcher = ""
     """The name of its first mailbox, by which runs know this socket: each snapshot comes with a new mailbox."""
     _may_read = True
     """False after a snapshot that nothing was acknowledged for: a `run.ack` makes it true again."""
     _typing: TypingIndicator | None = None
+    _selection: DocumentSelection | None = None
     _reporting: asyncio.Task[None] | None = None
+    _models: frozenset[str] = frozenset()
+    _in_trouble = False
 
     def groups(self) -> Sequence[str]:
         try:
             self.conversation_id = UUID(self._address["conversation_id"])
         except ValueError:
             raise Closed(4404) from None
+        logs.bind(conversation=self.conversation_id)
         return [groups.conversation(self.conversation_id)]
 
     async def enter(self) -> None:
@@ -49,6 +56,8 @@ class ConversationConsumer(Socket):
         self.person = objects.Person(snapshot.you.id, snapshot.you.name, snapshot.you.picture)
         self._role = snapshot.you.role
         self._flow = FlowControl()
+        self._models = frozenset(agent.model for agent in snapshot.conversation.agents)
+        self._in_trouble = False
         self.reads = self.conversation_id
         await self.answer(snapshot)
         self.node.presence.enter(self.conversation_id, self, self.person)
@@ -75,6 +84,8 @@ class ConversationConsumer(Socket):
             self.node.supervisor.reader_left(self.conversation_id, self._launcher)
             if self._typing is not None:
                 await self._typing.show(False)
+            if self._selection is not None:
+                await self._selection.leave()
 
     async def forward(self, message: LayerMessage) -> None:
         if message["type"] == "roll_call":
@@ -87,7 +98,7 @@ class ConversationConsumer(Socket):
             # The system takes megabytes from us that nobody reads. A snapshot in the place of such a frame is made once
             # for clients that acknowledge nothing, and then only for readers who have shown that they read.
             self._flow.withhold()
-            metrics.count("frames_withheld")
+            metrics.count("frames_withheld_total")
             if self._may_read:
                 self._may_read = False
                 asyncio.get_running_loop().call_later(uniform(0, SNAPSHOT_SPREAD), self.resnapshot)
@@ -96,9 +107,21 @@ class ConversationConsumer(Socket):
             if "over" in message:
                 self._flow.finish(message["over"])
         elif self._flow.admit(message["run"], message["seq"], len(message["text"]), now()):
+            if "since" in message:  # by the clocks of two servers, which need not agree
+                metrics.observe("delta_lag_seconds", max(0.0, time.time() - message["since"]))
             await super().forward(message)
         else:
-            metrics.count("frames_withheld")
+            metrics.count("frames_withheld_total")
+
+    def watch(self, now: float) -> None:
+        """Tell the reader when the model of an agent here begins or ceases to have problems, also one who has not asked
+        yet.
+        """
+        super().watch(now)
+        in_trouble = not self.node.outages.troubled_models.isdisjoint(self._models)
+        if self.reads is not None and in_trouble != self._in_trouble:
+            self._in_trouble = in_trouble
+            detached(self.notify("model_away" if in_trouble else "model_back"), self.node.tasks.watching)
 
     def is_exhausted(self, at: float) -> bool:
         return self.reads is not None and self._flow.exhausted(at)
@@ -118,13 +141,18 @@ class ConversationConsumer(Socket):
                 await complete(runs.stop(self._caller, command))
             case commands.ToolDecide():
                 await complete(runs.decide(self._caller, command))
-            case commands.DocumentPush():
-                await complete(documents.push(self._caller, command))
+            case _ if action := documents.ACTIONS.get(type(command)):
+                await complete(action(self._caller, command))
             case commands.DocumentSync(document=document, version=version, ref=ref):
                 found = await executor.run(store.sync_document, self.user_id, self.conversation_id, document, version)
                 await self.answer(
-                    events.DocumentUpdates(document=document, updates=found.updates, more=found.more, ref=ref)
+                    events.DocumentUpdates(
+                        document=document, updates=found.updates, more=found.more, writing=found.writing, ref=ref
+                    )
                 )
+            case commands.DocumentSelect(ref=ref):
+                await self._select(command)
+                await self._acknowledge(ref)
             case commands.RunSync(run=run, ref=ref):
                 metrics.count("syncs_total")
                 await executor.run(store.check_membership, self.user_id, self.conversation_id)
@@ -164,6 +192,12 @@ class ConversationConsumer(Socket):
             state = await executor.run(store.find_state, self.user_id, self.conversation_id)
             if state is not None:
                 await self.answer(state)
+
+    async def _select(self, command: commands.DocumentSelect) -> None:
+        if self._selection is None:
+            bucket = self.node.typing.of(self.conversation_id)
+            self._selection = DocumentSelection(self.conversation_id, self.person, bucket, self.node.presence)
+        await self._selection.show(command, self.user_id)
 
     async def _acknowledge(self, ref: str | None) -> None:
         if ref is not None:

@@ -13,6 +13,8 @@ from .base import Socket
 class InboxConsumer(Socket):
     """One user's inbox."""
 
+    kind = "inbox"
+
     def groups(self) -> Sequence[str]:
         return [groups.inbox(self.user_id)]
 

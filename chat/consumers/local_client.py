@@ -25,6 +25,9 @@ ACKNOWLEDGE_EVERY = 1.0
 ACKNOWLEDGE_CHARS = 64 * 1024
 """Characters that are acknowledged at once: a fast answer would otherwise be withheld (`flow_control.LIMIT`)."""
 
+LOCAL = "nous_chat.local"
+"""In the scope of a socket that a client in this process has opened."""
+
 _ANSWERS = {"ack", "conversation.state"}
 """Answers to commands of the client's own, of which the reader knows nothing."""
 
@@ -46,7 +49,7 @@ class LocalClient:
         """Return when the consumer has ended. `send` gets its messages, and passes frames to `take`."""
         ticking = asyncio.create_task(self._tick())
         try:
-            await self._consumer(scope | {"type": "websocket"}, self._incoming.get, send)
+            await self._consumer(scope | {"type": "websocket", LOCAL: True}, self._incoming.get, send)
         finally:
             if self._acknowledging is not None:
                 self._acknowledging.cancel()

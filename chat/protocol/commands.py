@@ -1,6 +1,6 @@
 """Commands: the frames that a client may send, typed and validated (docs/protocol.md, "Commands")."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -17,10 +17,25 @@ MAX_FRAME_CHARS = 64 * 1024
 
 Ref = Annotated[str, Meta(max_length=64)]
 Slug = Annotated[str, Meta(max_length=100)]
+Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Place = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""A place in a document's text, in UTF-16 units."""
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
     ref: Ref | None = None
+
+    cost: ClassVar[float] = 1.0
+    """How many tokens of the user's rate limit it takes."""
+
+
+class Selection(Struct, frozen=True):
+    """A part of a document's text, at one of its versions."""
+
+    document: UUID
+    version: Version
+    start: Place = msgspec.field(name="from")
+    end: Place = msgspec.field(name="to")
 
 
 class MessageSend(Command, frozen=True, tag="message.send"):
@@ -30,6 +45,7 @@ class MessageSend(Command, frozen=True, tag="message.send"):
     reply_to: UUID | None = None
     agent: Slug | None = None
     attachments: Annotated[list[UUID], Meta(max_length=100)] = []
+    selection: Selection | None = None
 
 
 class MessageEdit(Command, frozen=True, tag="message.edit"):
@@ -76,16 +92,68 @@ class ToolDecide(Command, frozen=True, tag="tool.decide"):
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
+class DocumentCreate(Command, frozen=True, tag="document.create"):
+    title: str
+    kind: str = "markdown"
+    language: str = ""
+    text: str = ""
+    client_id: UUID | None = None
+
+
+class DocumentUpdate(Command, frozen=True, tag="document.update"):
+    document: UUID
+    title: str | None = None
+    kind: str | None = None
+    language: str | None = None
+
+
+class DocumentDelete(Command, frozen=True, tag="document.delete"):
+    document: UUID
+
+
+class DocumentUndelete(Command, frozen=True, tag="document.undelete"):
+    document: UUID
+
+
 class DocumentPush(Command, frozen=True, tag="document.push"):
     document: UUID
-    version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    version: Version
     changes: Changes
     client_id: UUID | None = None
+    rebase: bool = False
+
+
+class DocumentTakeOver(Command, frozen=True, tag="document.take_over"):
+    document: UUID
 
 
 class DocumentSync(Command, frozen=True, tag="document.sync"):
     document: UUID
-    version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    version: Version
+
+
+class DocumentName(Command, frozen=True, tag="document.name"):
+    document: UUID
+    version: Version
+    name: str
+
+
+class DocumentRestore(Command, frozen=True, tag="document.restore"):
+    cost: ClassVar[float] = 20.0  # two long texts without a common line are compared for a second
+    document: UUID
+    version: Version
+
+
+class DocumentSelect(Command, frozen=True, tag="document.select"):
+    document: UUID
+    version: Version
+    anchor: Place | None
+    head: Place | None
+
+
+class DocumentResolve(Command, frozen=True, tag="document.resolve"):
+    document: UUID
+    proposal: UUID
 
 
 class HistoryLoad(Command, frozen=True, tag="history.load"):
@@ -116,8 +184,17 @@ AnyCommand = (
     | RunSync
     | RunAck
     | ToolDecide
+    | DocumentCreate
+    | DocumentUpdate
+    | DocumentDelete
+    | DocumentUndelete
     | DocumentPush
+    | DocumentTakeOver
     | DocumentSync
+    | DocumentName
+    | DocumentRestore
+    | DocumentSelect
+    | DocumentResolve
     | HistoryLoad
     | Read
     | Typing

@@ -23,6 +23,7 @@ class Snapshot(Event, frozen=True, tag="snapshot"):
     messages: list[objects.Message]
     more: bool
     runs: list[objects.Run]
+    documents: list[objects.Document]
 
 
 class InboxSnapshot(Event, frozen=True, tag="snapshot"):
@@ -51,6 +52,11 @@ class RunQueued(Event, frozen=True, tag="run.queued"):
 class RunWaiting(Event, frozen=True, tag="run.waiting"):
     run: UUID
     retry_in: float
+
+
+class RunFallback(Event, frozen=True, tag="run.fallback"):
+    run: UUID
+    model: str
 
 
 class RunStarted(Event, frozen=True, tag="run.started"):
@@ -108,6 +114,14 @@ class DocumentCreated(Event, frozen=True, tag="document.created"):
     document: objects.Document
 
 
+class DocumentUpdated(Event, frozen=True, tag="document.updated"):
+    document: objects.Document
+
+
+class DocumentDeleted(Event, frozen=True, tag="document.deleted"):
+    document: UUID
+
+
 class DocumentChanged(Event, frozen=True, tag="document.changed"):
     document: UUID
     version: int
@@ -115,9 +129,10 @@ class DocumentChanged(Event, frozen=True, tag="document.changed"):
     author: objects.Person | None
     run: UUID | None
     client_id: UUID | None
+    writing: objects.Writing | None
 
     @classmethod
-    def of(cls, document: UUID, update: objects.DocumentUpdate) -> "DocumentChanged":
+    def of(cls, document: UUID, update: objects.DocumentUpdate, writing: objects.Writing | None) -> "DocumentChanged":
         return cls(
             document=document,
             version=update.version,
@@ -125,6 +140,7 @@ class DocumentChanged(Event, frozen=True, tag="document.changed"):
             author=update.author,
             run=update.run,
             client_id=update.client_id,
+            writing=writing,
         )
 
 
@@ -132,7 +148,32 @@ class DocumentUpdates(Event, frozen=True, tag="document.updates"):
     document: UUID
     updates: list[objects.DocumentUpdate]
     more: bool
+    writing: objects.Writing | None
     ref: str | None
+
+
+class DocumentNamed(Event, frozen=True, tag="document.named"):
+    document: UUID
+    version: int
+    name: str
+
+
+class DocumentSelection(Event, frozen=True, tag="document.selection"):
+    document: UUID
+    version: int
+    user: objects.Person
+    anchor: int | None
+    head: int | None
+
+
+class DocumentProposed(Event, frozen=True, tag="document.proposed"):
+    document: UUID
+    proposal: objects.DocumentProposal
+
+
+class DocumentResolved(Event, frozen=True, tag="document.resolved"):
+    document: UUID
+    proposal: UUID
 
 
 class ParticipantJoined(Event, frozen=True, tag="participant.joined"):
@@ -184,6 +225,7 @@ class Ack(Event, frozen=True, tag="ack"):
     message: UUID | None = None
     client_id: UUID | None = None
     run: UUID | None = None
+    document: UUID | None = None
 
 
 class Error(Event, frozen=True, tag="error"):
@@ -215,6 +257,7 @@ AnyEvent = (
     | MessageDeleted
     | RunQueued
     | RunWaiting
+    | RunFallback
     | RunStarted
     | RunDelta
     | RunTool
@@ -222,7 +265,13 @@ AnyEvent = (
     | RunFinished
     | DocumentCreated
     | DocumentChanged
+    | DocumentUpdated
+    | DocumentDeleted
     | DocumentUpdates
+    | DocumentNamed
+    | DocumentSelection
+    | DocumentProposed
+    | DocumentResolved
     | ParticipantJoined
     | ParticipantUpdated
     | ParticipantLeft

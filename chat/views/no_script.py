@@ -28,9 +28,10 @@ from ..permissions import policy
 from ..protocol import commands, events
 from ..protocol.errors import ErrorCode, Refused
 from ..runs.supervisor import NO_SOCKET
+from ..store import executor
 from . import page
 from .guests import guests_allowed, welcome
-from .rate_limit import rate_limited, rate_limited_response
+from .rate_limit import rate_limited, rate_limited_page
 
 
 @require_GET
@@ -82,29 +83,47 @@ async def begin_as_guest(request: HttpRequest) -> HttpResponse:
     """
     if request.method == "GET":
         return redirect("nous_chat:home")
-    conversation_id = await sync_to_async(_begin)(request)
-    if isinstance(conversation_id, HttpResponse):
-        return conversation_id
-    return await post(request, visitor_of(request), conversation_id)
+    found = await sync_to_async(_find_conversation)(request)
+    if found is None:
+        await executor.release_connection()
+        found = await _begin(request)
+    return found if isinstance(found, HttpResponse) else await post(request, visitor_of(request), found)
 
 
-def _begin(request: HttpRequest) -> UUID | HttpResponse:
-    """The conversation for the first message; or the response, if there is none to post to."""
-    visitor, address, text = visitors.find_visitor(request), request.META.get("REMOTE_ADDR", ""), text_of(request)
+def _find_conversation(request: HttpRequest) -> UUID | HttpResponse | None:
+    """The conversation to post to; or the response, if the visitor cannot; or None, if they may begin as a guest."""
+    visitor, address = visitors.find_visitor(request), request.META.get("REMOTE_ADDR", "")
     if request.user.is_authenticated or (visitor is None and conf.GUESTS is None):
         return redirect("nous_chat:home")
     try:
-        store.check_text(text)
+        store.check_text(text_of(request))
         if visitor is not None:
             ratelimit.check(ratelimit.client_of(visitor, address))
             if conversation_id := store.find_guest_conversation(visitor.pk):
                 return conversation_id
         ratelimit.check_new_guest(address)
-        return visitors.begin_guest(request)
     except Refused as refused:
-        if refused.code == ErrorCode.RATE_LIMITED:
-            return rate_limited_response(request, refused.retry_after)
-        return welcome(request, str(refused), text, refused.code.http_status)
+        return _refuse_to_begin(request, refused)
+    return None
+
+
+async def _begin(request: HttpRequest) -> UUID | HttpResponse:
+    """The conversation of a new guest, when it is their turn; or the response, if they cannot begin."""
+    try:
+        await visitors.wait_to_begin()
+    except Refused as refused:
+        ratelimit.forget_new_guest(request.META.get("REMOTE_ADDR", ""))
+        return await sync_to_async(_refuse_to_begin)(request, refused)
+    try:
+        return await sync_to_async(visitors.begin_guest)(request)
+    except Refused as refused:
+        return await sync_to_async(_refuse_to_begin)(request, refused)
+
+
+def _refuse_to_begin(request: HttpRequest, refused: Refused) -> HttpResponse:
+    if refused.code == ErrorCode.RATE_LIMITED:
+        return rate_limited_page(request, refused.retry_after)
+    return welcome(request, str(refused), text_of(request), refused.code.http_status)
 
 
 def text_of(request: HttpRequest) -> str:

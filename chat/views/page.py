@@ -14,7 +14,7 @@ from .. import addresses, i18n, store
 from ..actions import rooms
 from ..conf import conf
 from ..node.visitors import visitor_of
-from ..permissions import is_guest, policy
+from ..permissions import is_guest, policy, usable_agents
 from ..protocol import objects
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..protocol.errors import Refused
@@ -73,6 +73,16 @@ def conversation_url(conversation_id: UUID) -> str:
     return addresses.page("conversation", conversation_id)
 
 
+def admin_url(user: Any) -> str:
+    """The address of conversations in the admin, with `*` for the id: of transcripts, if this user may read them. "" if
+    they may not see conversations there, or the site has no admin.
+    """
+    if not getattr(user, "is_staff", False) or not user.has_perm("nous_chat.view_conversation"):
+        return ""
+    reads = not conf.SEAL_TRANSCRIPTS and user.has_perm("nous_chat.view_transcript")
+    return addresses.admin_page("transcript" if reads else "change")
+
+
 def csp_nonce(request: HttpRequest) -> str:
     """The nonce that the site's content security policy allows scripts by; "" if it has none. Django 6's middleware and
     django-csp keep it with the request.
@@ -102,6 +112,7 @@ def element_context(
         "login": resolve_url(settings.LOGIN_URL),
         "images": " ".join(conf.IMAGE_HOSTS),
         "diagram": addresses.page("diagram"),
+        "preview": addresses.page("preview"),
         "conversation": str(conversation_id or ""),
         "title": conversation.title if conversation else "",
         "history": history,
@@ -118,8 +129,9 @@ def element_context(
             "renew": settings.SESSION_COOKIE_AGE / 10 if settings.SESSION_SAVE_EVERY_REQUEST else 0,
             "user": str(user.pk),
             "guest": guest,
-            "may": {"create": user.is_authenticated and policy().can_create(user), "attach": not guest},
+            "may": {"create": user.is_authenticated and policy().can_create(user), "attach": not guest}
+            | ({"admin": admin} if (admin := admin_url(user)) else {}),
             "limits": {"message": conf.MAX_MESSAGE_CHARS, "frame": MAX_FRAME_CHARS},
-            "agents": [{"slug": slug, "name": agent.name} for slug, agent in conf.AGENTS.items()],
+            "agents": [{"slug": slug, "name": agent.name} for slug, agent in usable_agents(user).items()],
         },
     }

@@ -5,8 +5,20 @@
 
 from ...engine import Usage
 from .conversations import AgentCard, AgentName, Conversation, Yours
-from .documents import Changes, Document, DocumentUpdate, OpenedDocument
-from .messages import Attachment, Belongings, Edit, Message
+from .documents import (
+    Changes,
+    Document,
+    DocumentProposal,
+    DocumentUpdate,
+    DocumentVersion,
+    OpenedDocument,
+    SelectedText,
+    Writing,
+    WrittenLines,
+    agent_of,
+    find_writing,
+)
+from .messages import Attachment, Belongings, Edit, Feedback, Message
 from .parts import (
     CallPart,
     Part,
@@ -21,7 +33,7 @@ from .parts import (
 )
 from .people import Invitation, Participant, Person, Role, You, person
 from .runs import FAILURES, Call, Failure, Run, usage
-from .search import FoundConversation, FoundMessage, SearchResult
+from .search import FoundConversation, FoundDocument, FoundMessage, SearchResult
 
 __all__ = [
     "FAILURES",
@@ -34,10 +46,14 @@ __all__ = [
     "Changes",
     "Conversation",
     "Document",
+    "DocumentProposal",
     "DocumentUpdate",
+    "DocumentVersion",
     "Edit",
     "Failure",
+    "Feedback",
     "FoundConversation",
+    "FoundDocument",
     "FoundMessage",
     "Invitation",
     "Message",
@@ -49,15 +65,20 @@ __all__ = [
     "Run",
     "SearchResult",
     "Section",
+    "SelectedText",
     "TextPart",
     "ThinkingPart",
     "Usage",
+    "Writing",
+    "WrittenLines",
     "You",
     "Yours",
     "add_part",
+    "agent_of",
     "complete_parts",
     "decode_parts",
     "encode_parts",
+    "find_writing",
     "person",
     "sections_of",
     "usage",

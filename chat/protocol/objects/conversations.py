@@ -18,20 +18,29 @@ class AgentName(Struct, frozen=True):
 
     slug: str
     name: str
+    picture: str
+    """The address of a picture; empty if there is none."""
+
+    @classmethod
+    def of(cls, slug: str) -> Self:
+        agent = agents.find(slug)
+        return cls(slug, agent.name, agent.picture)
 
 
 class AgentCard(Struct, frozen=True):
-    """An agent, as a conversation presents it: with its model and example prompts."""
+    """An agent, as a conversation presents it: with what it is for, its model, and example prompts."""
 
     slug: str
     name: str
+    picture: str
+    description: str
     model: str
     starters: tuple[str, ...]
 
     @classmethod
     def of(cls, slug: str) -> Self:
         agent = agents.find(slug)
-        return cls(slug, agent.name, agents.model_of(agent), agent.starters)
+        return cls(slug, agent.name, agent.picture, agent.description, agents.model_of(agent), agent.starters)
 
 
 class Yours(Struct, frozen=True):
@@ -91,7 +100,7 @@ class Conversation(Struct, frozen=True):
             mode=row.mode,
             last_seq=row.last_seq,
             running=run is not None,
-            answering=AgentName(responder, agents.find(responder).name) if responder else None,
+            answering=AgentName.of(responder) if responder else None,
             awaiting_approval=run == "awaiting_approval",
             listed=row.listed,
             object_url=row.object_url,

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ... import addresses
 from ...times import to_wire
+from .documents import SelectedText
 from .parts import Part, Section, complete_parts, decode_parts, sections_of
 from .people import Person, person
 from .runs import Call, Run
@@ -51,6 +52,18 @@ class Belongings(Struct, frozen=True):
         )
 
 
+class Feedback(Struct, frozen=True):
+    """What a reader thinks of an answer: `rating` is "good" or "bad"."""
+
+    rating: str
+    comment: str
+    given_at: datetime
+
+    @classmethod
+    def of(cls, row: "models.Feedback") -> Self:
+        return cls(rating=row.rating, comment=row.comment, given_at=to_wire(row.given_at))
+
+
 class Message(Struct, frozen=True):
     id: UUID
     conversation: UUID
@@ -61,6 +74,7 @@ class Message(Struct, frozen=True):
     author: Person | None
     client_id: UUID | None
     reply_to: UUID | None
+    selection: SelectedText | None
     replaces: UUID | None
     continues: bool
     alternatives: tuple[UUID, ...]
@@ -94,6 +108,7 @@ class Message(Struct, frozen=True):
             author=person(row.author),
             client_id=row.client_id,
             reply_to=row.reply_to_id,
+            selection=None if deleted else SelectedText.of(row.selection),
             replaces=row.replaces_id or retries,
             continues=row.replaces_id is not None,
             alternatives=tuple(has.alternatives),

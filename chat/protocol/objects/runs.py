@@ -8,7 +8,6 @@ from uuid import UUID
 from django.utils.translation import gettext_noop
 from msgspec import Struct
 
-from ... import agents
 from ...engine import Usage
 from ...i18n import in_site_language
 from ...times import to_wire
@@ -86,7 +85,7 @@ class Run(Struct, frozen=True):
             place=row.place,
             seq=row.seq,
             message=row.message_id,
-            agent=AgentName(row.agent, agents.find(row.agent).name),
+            agent=AgentName.of(row.agent),
             model=row.model,
             launched_by=person(row.launched_by),
             usage=usage(row),
