@@ -19,7 +19,7 @@ import msgspec
 from django.core.management.base import BaseCommand
 
 from ... import agents
-from ...engine import Agent, Error, Event, Finish, RetryWait, TextDelta, ToolCall, run_stream
+from ...engine import Agent, Error, Event, Fallback, Finish, RetryWait, TextDelta, ToolCall, run_stream
 from ...engine.printable import printable
 from ...engine.providers.recording import Recording, recording
 from ...logs import LineFormatter
@@ -70,6 +70,8 @@ class Command(BaseCommand):
             async for event in stream:
                 if isinstance(event, RetryWait):
                     self.stderr.write(f"The model is busy. Asking again in {event.seconds:.0f} s ...")
+                elif isinstance(event, Fallback):
+                    self.stderr.write(f"The model does not answer ({event.code}). Asking {event.model} ...")
                 elif jsonl:
                     self.stdout.write(_line(event))
                 else:
@@ -97,7 +99,8 @@ class Command(BaseCommand):
                     self.stderr.write(printable(result.refusal))
             case Error(error):
                 self.stdout.write("")
-                self.stderr.write(error.detail)
+                seconds = getattr(error, "retry_after", None)
+                self.stderr.write(f"{error.detail} Try again in {seconds:.0f} s." if seconds else error.detail)
 
 
 def _line(event: Event) -> str:
