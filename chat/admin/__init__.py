@@ -1,8 +1,55 @@
-"""Django's admin: conversations, messages, documents, runs, spending, API tokens. Mostly read-only: `store` writes the
-rows.
+"""Django's admin: conversations with transcripts, runs, circuit breakers, documents, money, API
+tokens, holds, erasures, retention.
+`store` writes the rows.
 """
 
-from . import conversations, documents, runs, tokens  # noqa: F401  importing them registers the admins
-from .rooms import RoomInline
+from django.contrib import admin
 
-__all__ = ["RoomInline"]
+from ..models import (
+    ApiToken,
+    Breaker,
+    Budget,
+    Conversation,
+    Document,
+    Erasure,
+    Hold,
+    Price,
+    Pruning,
+    Run,
+    Spending,
+    StoredAgent,
+)
+from .agents import AgentAdmin
+from .breakers import BreakerAdmin
+from .budgets import BudgetAdmin
+from .conversations import ConversationAdmin
+from .documents import DocumentAdmin
+from .erasures import ErasureAdmin
+from .holds import HoldAdmin
+from .prices import PriceAdmin
+from .retention import PruningAdmin
+from .rooms import RoomInline
+from .runs import RunAdmin
+from .spending import SpendingAdmin
+from .tokens import ApiTokenAdmin
+
+__all__ = ["RoomInline", "register"]
+
+
+def register(site: admin.AdminSite) -> None:
+    """Add the chat to an admin site. The default one has it already."""
+    site.register(Conversation, ConversationAdmin)
+    site.register(Document, DocumentAdmin)
+    site.register(Budget, BudgetAdmin)
+    site.register(Price, PriceAdmin)
+    site.register(Breaker, BreakerAdmin)
+    site.register(Run, RunAdmin)
+    site.register(Spending, SpendingAdmin)
+    site.register(ApiToken, ApiTokenAdmin)
+    site.register(Hold, HoldAdmin)
+    site.register(Erasure, ErasureAdmin)
+    site.register(Pruning, PruningAdmin)
+    site.register(StoredAgent, AgentAdmin)
+
+
+register(admin.site)

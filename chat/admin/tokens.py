@@ -4,15 +4,13 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
-from ..models import ApiToken
 from ..store import give_secret
+from . import access
+from .pages import show
 
 
-@admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):
     list_display = ["hint", "name", "user", "scopes", "created_at", "expires_at", "last_used_at"]
     list_filter = ["scopes", "expires_at"]
@@ -20,6 +18,10 @@ class ApiTokenAdmin(admin.ModelAdmin):
     search_fields = ["name", "hint"]
     fields: ClassVar = ["user", "name", "scopes", "expires_at"]
     raw_id_fields = ["user"]  # unlike autocomplete, works for sites without a user admin
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A token reads what its user may read, so a person who adds one can read that, too."""
+        return access.may_read(request) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -30,11 +32,4 @@ class ApiTokenAdmin(admin.ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """The page with the new token. Not a redirect, which would have to keep the token somewhere."""
-        context = self.admin_site.each_context(request) | {
-            "opts": self.opts,
-            "title": _("New token"),
-            "token": obj.shown_once,
-        }
-        response = TemplateResponse(request, "admin/nous_chat/apitoken/created.html", context)
-        add_never_cache_headers(response)
-        return response
+        return show(self, request, "apitoken/created.html", title=_("New token"), token=obj.shown_once)
