@@ -1,7 +1,10 @@
-"""`make vendor`: download the page's libraries from npm into chat/static/nous_chat/vendor/, with their licenses.
+"""`make vendor`: put the page's libraries from npm into chat/static/nous_chat/vendor/, with their licenses.
 
-The manifest is the lock file: a package whose hash changed without its version is refused. To upgrade a library, change
-its version below and run this again.
+A library that is published as one file is downloaded. The manifest is its lock file: a package whose hash changed
+without its version is refused. To upgrade it, change its version below and run this again.
+
+The editor, CodeMirror, is published as many packages. esbuild bundles them from node_modules, so they are locked by
+package-lock.json. To upgrade one, change its version in package.json, run `npm install`, and run this again.
 """
 
 import base64
@@ -12,8 +15,11 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
-VENDOR = Path(__file__).resolve().parent.parent / "chat/static/nous_chat/vendor"
+ROOT = Path(__file__).resolve().parent.parent
+NODE_MODULES = ROOT / "node_modules"
+VENDOR = ROOT / "chat/static/nous_chat/vendor"
 MANIFEST = VENDOR / "manifest.json"
 
 # Package, version, license, {file in the package: file in VENDOR}
@@ -35,6 +41,30 @@ PACKAGES: list[tuple[str, str, str, dict[str, str]]] = [
     ("mermaid", "11.17.2", "MIT", {"dist/mermaid.min.js": "mermaid/mermaid.js", "LICENSE": "mermaid/LICENSE"}),
 ]
 
+EDITOR = "codemirror/codemirror.js"
+EDITOR_EXPORTS = {
+    "@codemirror/state": [
+        *("Annotation", "ChangeSet", "Compartment", "EditorSelection", "EditorState", "Prec", "StateEffect"),
+        *("StateField", "Text", "Transaction"),
+    ],
+    "@codemirror/view": ["Decoration", "EditorView", "WidgetType", "drawSelection", "keymap", "lineNumbers"],
+    "@codemirror/commands": ["defaultKeymap", "history", "historyKeymap"],
+    "@codemirror/collab": ["collab", "getClientID", "getSyncedVersion", "receiveUpdates", "sendableUpdates"],
+    "@codemirror/language": [
+        *("HighlightStyle", "Language", "StreamLanguage", "defineLanguageFacet", "syntaxHighlighting"),
+    ],
+    "@codemirror/merge": ["Chunk", "MergeView", "unifiedMergeView"],
+    # What the grammar of Markdown, which has a file of its own, needs of the same copy of the parser.
+    "@lezer/common": ["IterMode", "NodeProp", "NodeSet", "NodeType", "Parser", "Tree", "parseMixed"],
+    "@lezer/highlight": ["Tag", "styleTags", "tags"],
+}
+MARKDOWN = "codemirror/markdown.js"
+MODES = [
+    *("clike", "css", "diff", "dockerfile", "go", "javascript", "lua", "powershell", "python", "r", "ruby", "rust"),
+    *("shell", "sql", "swift", "toml", "xml", "yaml"),
+]
+"""Grammars of code, each in a file of its own."""
+
 
 def main() -> None:
     known = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.exists() else []
@@ -50,6 +80,7 @@ def main() -> None:
             {"package": package, "version": version, "license": license_name, "integrity": integrity, "files": hashes}
         )
         print(f"{package} {version}")
+    manifest += bundle_editor()
     MANIFEST.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
@@ -74,6 +105,74 @@ def unpack(data: bytes, source: str, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def bundle_editor() -> list[dict[str, Any]]:
+    """Bundle CodeMirror and its grammars. Returns the manifest's entries of all packages that are part of them."""
+    exports = "".join(f'export {{ {", ".join(names)} }} from "{module}";' for module, names in EDITOR_EXPORTS.items())
+    shared = [f"--alias:{module}=./codemirror.js" for module in ("@lezer/common", "@lezer/highlight")]
+    contents = {
+        EDITOR: run_esbuild(EDITOR, exports),
+        MARKDOWN: run_esbuild(
+            MARKDOWN, 'export { GFM, parser } from "@lezer/markdown";', *shared, "--external:./codemirror.js"
+        ),
+    }
+    for mode in MODES:
+        target = f"codemirror/modes/{mode}.js"
+        contents[target] = run_esbuild(target, f'export * from "@codemirror/legacy-modes/mode/{mode}";')
+    packages = sorted({package for found in contents.values() for package in found})
+    license_file = write_licenses(packages)
+    lock = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    manifest = []
+    for package in packages:
+        locked = lock[f"node_modules/{package}"]
+        files = [license_file, *(target for target, found in contents.items() if package in found)]
+        hashes = {name: hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() for name in files}
+        print(f"{package} {locked['version']}")
+        manifest.append(
+            {
+                "package": package,
+                "version": locked["version"],
+                "license": locked["license"],
+                "integrity": locked["integrity"],
+                "files": hashes,
+            }
+        )
+    return manifest
+
+
+def run_esbuild(target: str, source: str, *options: str) -> set[str]:
+    """Bundle what `source` exports into one module. Returns the packages that are in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        metafile = Path(folder, "metafile.json")
+        command = [
+            str(NODE_MODULES / ".bin/esbuild"),
+            *(
+                "--bundle",
+                "--format=esm",
+                "--minify",
+                "--target=es2022",
+                "--legal-comments=none",
+                "--log-level=warning",
+            ),
+            *(f"--outfile={VENDOR / target}", f"--metafile={metafile}", *options),
+        ]
+        subprocess.run(command, cwd=ROOT, input=source, check=True, text=True)
+        inputs = json.loads(metafile.read_text("utf-8"))["inputs"]
+    paths = [name.split("/")[1:] for name in inputs if name.startswith("node_modules/")]
+    return {"/".join(path[:2]) if path[0].startswith("@") else path[0] for path in paths}
+
+
+def write_licenses(packages: list[str]) -> str:
+    """Write the licenses of bundled packages into one file, each text once. Returns its name."""
+    by_text: dict[str, list[str]] = {}
+    for package in packages:
+        by_text.setdefault((NODE_MODULES / package / "LICENSE").read_text("utf-8").strip(), []).append(package)
+    target = "codemirror/LICENSE"
+    (VENDOR / target).write_text(
+        "\n\n".join(f"{', '.join(names)}:\n\n{text}" for text, names in by_text.items()) + "\n"
+    )
+    return target
 
 
 if __name__ == "__main__":

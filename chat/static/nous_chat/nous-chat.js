@@ -22,14 +22,15 @@ import { Toast } from "./ui/toast.js";
 const LONGEST_TIMER = 86_400_000; // ms, a day: browsers take no more than 25 days
 
 /**
- * @import { Conversation as ConversationObject, InboxEvent, State } from "./protocol/types.d.ts"
+ * @import { Conversation as ConversationObject, InboxEvent, Place, State } from "./protocol/types.d.ts"
  * @import { Connection } from "./protocol/socket.js"
  */
 
 /**
  * Attributes: `api`, `socket`, `base`, `login` and `stylesheet` (URLs), `csrf` (Django's token), `conversation` (id), `list`
  * (shows the list of conversations), `images` (hosts whose images answers may show, separated by spaces) and `diagram`
- * (URL of the page that draws diagrams). Changing `conversation` opens another one. A JSON script among its children
+ * (URL of the page that draws diagrams), `preview` (of the page that shows HTML documents), and `document-stylesheet`.
+ * Changing `conversation` opens another one. A JSON script among its children
  * holds `words` (a Catalogue of gettext.js), `currency`, `undo` and `renew` (seconds), `agents` (all agents of the site), `user` (id),
  * `guest` (true if they have no account), `may` (of permissions.js) and `limits` (of commands.js).
  */
@@ -40,8 +41,8 @@ class NousChat extends HTMLElement {
   #conversation = null;
   /** @type {string|null} id of the user */
   #user = null;
-  /** @type {[message: string, words: string[]]|null} where to go in the conversation that is opened next */
-  #target = null;
+  /** @type {Place & {words?: string[]}} where to go in the conversation that is opened next, and the words to mark there */
+  #target = {};
   #creating = false;
   #navigated = () => this.#openFromAddress(location);
   #pressed = (/** @type {KeyboardEvent} */ event) => this.#key(event);
@@ -93,8 +94,7 @@ class NousChat extends HTMLElement {
         onConnection: (connection) => this.#inboxChanged(connection),
       });
       this.#inbox.open();
-      const message = messageIn(location);
-      this.#target = message ? [message, []] : null;
+      this.#target = placeIn(location);
     }
     // Only a response can renew the cookie of a sliding session; the socket renews what the server keeps of it.
     if (this.#renewEvery) this.#renewing = setInterval(() => this.#api.renewToken().catch(() => {}), this.#renewEvery);
@@ -133,6 +133,8 @@ class NousChat extends HTMLElement {
     this.#user = setup.user ?? null;
     site.images = new Set(this.#attribute("images").split(/\s+/).filter(Boolean));
     site.diagram = this.getAttribute("diagram");
+    site.preview = this.getAttribute("preview");
+    site.documentStyles = this.getAttribute("document-stylesheet");
     const shell = el("div", { class: "shell", hidden: true });
     const show = () => {
       shell.hidden = false;
@@ -143,7 +145,7 @@ class NousChat extends HTMLElement {
     this.#region = el("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
     this.#bar = new ConnectionBar({ login: this.#attribute("login"), onReconnect: () => this.#inbox?.reconnect() });
     this.#stage = el("div", { class: "stage" });
-    this.#panel = new Panel(this.#api, setup.agents ?? []);
+    this.#panel = new Panel(this.#api, setup.agents ?? [], (id) => this.#conversation?.documents.show(id));
     this.#shortcuts = new Shortcuts();
     this.#toast = new Toast();
     if (this.hasAttribute("list")) this.#buildSidebar(shell);
@@ -172,9 +174,9 @@ class NousChat extends HTMLElement {
   /** @param {HTMLElement} shell */
   #buildSidebar(shell) {
     const sidebar = new Sidebar(
-      { api: this.#api, href: (id, message) => this.#href(id, message), tokens: `${this.#attribute("base")}tokens/` },
+      { api: this.#api, href: (id, place) => this.#href(id, place), tokens: `${this.#attribute("base")}tokens/` },
       {
-        open: (id, message, words) => this.#open(id, { message, words }),
+        open: (id, place, words) => this.#open(id, { ...place, words }),
         create: () => this.#create(),
         showShortcuts: () => this.#shortcuts.show(),
         deleted: (id) => id === this.getAttribute("conversation") && this.#openAnother(),
@@ -204,14 +206,18 @@ class NousChat extends HTMLElement {
     this.#conversation?.stop();
     this.#conversation = id ? this.#createView(id) : null;
     if (this.#sidebar) this.#sidebar.current = id;
-    this.#stage?.replaceChildren(this.#conversation?.element ?? this.#bar.element);
+    if (this.#conversation)
+      this.#stage?.replaceChildren(this.#conversation.element, this.#conversation.documents.element);
+    else this.#stage?.replaceChildren(this.#bar.element);
     if (!id || !this.#conversation) return;
     this.#panel.open(id);
     this.#conversation.addButtons(this.#menuButton ?? "", this.#guestBar ?? this.#panel.button);
     this.#conversation.start();
-    if (this.#target) this.#conversation.reveal(...this.#target);
+    const { message, document, words = [] } = this.#target;
+    if (message) this.#conversation.reveal(message, words);
+    else if (document) this.#conversation.documents.show(document);
     else this.#focusField();
-    this.#target = null;
+    this.#target = {};
   }
 
   /** Not where that would open a phone's keyboard, interrupt typing elsewhere, or take the focus from a site's own page. */
@@ -378,21 +384,24 @@ class NousChat extends HTMLElement {
     return true;
   }
 
-  /** @param {string} id  @param {{message?: string, words?: string[], replace?: boolean}} [options] `message` to go to, and the words to mark in it */
-  #open(id, { message, words = [], replace = false } = {}) {
+  /** @param {string} id  @param {Place & {words?: string[], replace?: boolean}} [options] where to go, and the words to mark in a message */
+  #open(id, { message, document, words = [], replace = false } = {}) {
     this.#sidebar?.element.hidePopover(); // on a phone it is a drawer
     const isOpen = id === this.getAttribute("conversation");
-    if (isOpen && !message) return;
-    if (this.#fallback.shown) return location.assign(this.#href(id, message)); // the server renders it
-    history[replace ? "replaceState" : "pushState"](null, "", this.#href(id, message));
+    if (isOpen && !message && !document) return;
+    const address = this.#href(id, { message, document });
+    if (this.#fallback.shown) return location.assign(address); // the server renders it
+    history[replace ? "replaceState" : "pushState"](null, "", address);
     if (isOpen && message) return this.#conversation?.reveal(message, words);
-    this.#target = message ? [message, words] : null;
+    if (isOpen && document) return this.#conversation?.documents.show(document);
+    this.#target = { message, document, words };
     this.setAttribute("conversation", id);
   }
 
-  /** @param {string} id  @param {string} [message] */
-  #href(id, message) {
-    return `${this.#attribute("base")}${id}/${message ? `#message-${message}` : ""}`;
+  /** @param {string} id  @param {Place} [place] */
+  #href(id, { message, document } = {}) {
+    const hash = message ? `#message-${message}` : document ? `#document-${document}` : "";
+    return `${this.#attribute("base")}${id}/${hash}`;
   }
 
   /** The user went back or forward. @param {Location} location */
@@ -413,8 +422,8 @@ class NousChat extends HTMLElement {
       event.composedPath().some((each) => each instanceof Element && each.matches(selector));
     if (event.defaultPrevented || inside("dialog, :popover-open")) return;
     if (this.shadowRoot?.querySelector("dialog:modal, nav:popover-open")) return; // the focus may be outside of it
-    if (event.key === "Escape" && this.#conversation?.stopRun()) event.preventDefault();
-    if (event.key === "?" && !inside("input, textarea, select")) this.#shortcuts.show();
+    if (event.key === "Escape" && !inside(".document") && this.#conversation?.stopRun()) event.preventDefault();
+    if (event.key === "?" && !inside("input, textarea, select, .document")) this.#shortcuts.show();
   }
 
   /** Ctrl+K works wherever the focus is; the other keys also where nothing has it. @param {KeyboardEvent} event */
@@ -426,7 +435,10 @@ class NousChat extends HTMLElement {
   }
 }
 
-/** The id in `#message-<id>` at the end of an address. @param {Location} location */
-const messageIn = ({ hash }) => /^#message-([0-9a-f-]{36})$/.exec(hash)?.[1] ?? null;
+/** What `#message-<id>` or `#document-<id>` at the end of an address names. @param {Location} location  @returns {Place} */
+function placeIn({ hash }) {
+  const [, kind, id] = /^#(message|document)-([0-9a-f-]{36})$/.exec(hash) ?? [];
+  return kind ? { [kind]: id } : {};
+}
 
 customElements.define("nous-chat", NousChat);

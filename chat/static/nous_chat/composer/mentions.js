@@ -6,7 +6,7 @@ import { avatar, el } from "../ui/dom.js";
 
 const MOST_OPTIONS = 8;
 
-/** @typedef {{handle: string, name: string, person: import("../protocol/types.d.ts").Person|null}} Entry an agent has no person */
+/** @typedef {{handle: string, name: string, picture?: string, person: import("../protocol/types.d.ts").Person|null}} Entry an agent has no person */
 
 /**
  * The mention that is being written at the end of a text.
@@ -98,7 +98,7 @@ export class Mentions {
             onmousedown: (event) => event.preventDefault(), // keeps the focus in the field
             onclick: () => this.#insert(index),
           },
-          avatar(entry.person ?? { slug: entry.handle, name: entry.name }),
+          avatar(entry.person ?? { slug: entry.handle, ...entry }),
           el("span", { class: "name", translate: "no" }, entry.name),
           entry.person ? null : el("small", { translate: "no" }, `@${entry.handle}`),
         ),

@@ -25,9 +25,12 @@ export class Activity {
     const state = this.#state;
     const active = activeRuns(state);
     for (const id of this.#seen.keys()) if (!active.some(([run]) => run === id)) this.#seen.delete(id);
-    const sentences = active.map(([id, run]) =>
-      activityOf(state.messages.get(run.key ?? ""), this.#silence(id, run, now), (run.retryAt ?? 0) - now),
-    );
+    const writing = new Set([...state.documents.values()].map((document) => document.writing?.run));
+    const sentences = active.map(([id, run]) => {
+      const wait = (run.retryAt ?? 0) - now;
+      const silence = this.#silence(id, run, now);
+      return activityOf(state.messages.get(run.key ?? ""), silence, wait, writing.has(id), run.fellBack);
+    });
     if (state.typing.size) sentences.push(strings.typing([...state.typing.values()]));
     const text = sentences.filter(Boolean).join(" · ");
     if (this.element.textContent !== text) this.element.textContent = text;
@@ -47,18 +50,22 @@ export class Activity {
  * @param {Message|undefined} message the answer
  * @param {number} silence in ms
  * @param {number} wait in ms until a busy model is asked again
+ * @param {boolean} [writing] in a document; that is not in the run's frames
+ * @param {boolean} [fellBack] to another model
  */
-export function activityOf(message, silence, wait) {
+export function activityOf(message, silence, wait, writing = false, fellBack = false) {
   if (!message?.run) return "";
   const { run, parts, calls } = message;
   const agent = run.agent?.name ?? strings.assistant;
   if (run.status === "queued") return run.place ? strings.doing.queued(agent, run.place) : strings.doing.starts(agent);
   if (run.status === "awaiting_approval") return strings.doing.asks(agent);
+  if (writing) return strings.doing.writes(agent);
   const call = calls.findLast(({ status }) => status === "running");
   if (call) return strings.doing.uses(agent, call.name);
   if (wait > 0) return strings.doing.waits(agent, Math.ceil(wait / 1000));
   if (silence >= SLOW) return strings.doing.slow(agent, Math.floor(silence / 1000));
   const last = parts.at(-1)?.type;
   if (last === "text") return strings.doing.writes(agent);
-  return last === "thinking" ? strings.doing.thinks(agent) : strings.doing.starts(agent);
+  if (last === "thinking") return strings.doing.thinks(agent);
+  return fellBack ? strings.doing.fallsBack(agent) : strings.doing.starts(agent);
 }

@@ -3,6 +3,7 @@
 
 import { Composer } from "../composer/composer.js";
 import { DropTarget } from "../composer/drop-target.js";
+import { Documents } from "../documents/documents.js";
 import { strings } from "../i18n/strings.js";
 import { showEditHistory } from "../message/edit-history.js";
 import { outcomeOf } from "../message/outcome.js";
@@ -10,12 +11,14 @@ import { sentenceOf } from "../message/tool-call.js";
 import { Acknowledger } from "../protocol/acknowledge.js";
 import { attempt } from "../protocol/api.js";
 import { Commands } from "../protocol/commands.js";
+import { isDocumentCall } from "../protocol/documents.js";
 import { may, mayPost, mayStop } from "../protocol/permissions.js";
 import {
   activeRuns,
   apply,
   callsAwaitingApproval,
   emptyState,
+  isActive,
   keyOf,
   lastMessage,
   lastQuestion,
@@ -82,6 +85,16 @@ export class Conversation {
       say: (sentence) => this.say(sentence),
     });
     const commands = this.#commands;
+    this.documents = new Documents({
+      state: this.#state,
+      api,
+      send: (command) => this.#socket.send(command),
+      say: (sentence) => this.#announcer.say(sentence),
+      heading: options.heading,
+      leave: () => this.focus(),
+      launched: (run) => this.#launched(run),
+      ask: (text, selection) => this.send({ text, selection, agent: this.#state.conversation?.agent.slug }),
+    });
     this.#acknowledger = new Acknowledger(this.#state, (command) => this.#socket.send(command));
     this.#announcer = new Announcer(options.region, this.#state);
     this.#activity = new Activity(this.#state);
@@ -105,7 +118,10 @@ export class Conversation {
         fork: (message) => this.#attempt(async () => options.onFork(await api.fork(id, message))),
         showHistory: (message) =>
           this.#attempt(async () => showEditHistory(this.element, (await api.edits(id, message)).edits)),
+        rate: (message) =>
+          this.#attempt(async () => (await import("../message/feedback.js")).rate(this.element, api, id, message)),
         leave: () => this.focus(),
+        openDocument: (document) => this.documents.show(document),
       },
       onEarlier: (before) => commands.loadHistory(before),
     });
@@ -148,6 +164,7 @@ export class Conversation {
   stop() {
     this.#socket.close();
     this.#messages.stop();
+    this.documents.stop();
     this.#bar.stop();
     clearInterval(this.#clock);
     clearTimeout(this.#typingTimer);
@@ -202,7 +219,7 @@ export class Conversation {
 
   // --- What the user does
 
-  /** Sends a message, now or after reconnecting. @param {Partial<Draft> & {text: string, mode?: Mode|null}} message */
+  /** Sends a message, now or after reconnecting. @param {import("../protocol/commands.js").NewMessage} message */
   send(message) {
     this.#commands.sendMessage(message);
     this.#messages.scroller.toEnd();
@@ -222,6 +239,12 @@ export class Conversation {
     this.#messages.scroller.toEnd();
   }
 
+  /** Has the user started this run? @param {string} run */
+  #launched(run) {
+    const launcher = this.#state.messages.get(this.#state.runs.get(run)?.key ?? "")?.run?.launched_by;
+    return launcher != null && launcher.id === this.#state.you?.id;
+  }
+
   /** @param {() => Promise<void>} work */
   #attempt(work) {
     return attempt(work, (reason) => this.say(reason));
@@ -234,7 +257,9 @@ export class Conversation {
     if (event.type === "presence" || event.type === "run.waiting" || event.type === "run.state") event.at = Date.now();
     this.#apply(event);
     if (event.type === "snapshot") this.#handleSnapshot(event.you.id);
-    if (event.type === "ack" || event.type === "error") this.#commands.handleReply(event);
+    const reply = event.type === "ack" || event.type === "error" ? event : null;
+    if (reply && !this.documents.handleReply(reply)) this.#commands.handleReply(reply);
+    this.documents.receive(event);
     if (event.type === "error" && event.ref === "earlier") this.#messages.loaded();
     if (event.type === "typing") this.#expireTyping();
     if (event.type === "notice") this.#announcer.say(event.message);
@@ -250,9 +275,17 @@ export class Conversation {
       if (change.type === "message") this.#messages.put(change.key);
       if (change.type === "send") this.#socket.send(change.command);
       if (change.type === "history") this.#messages.loaded();
+      if (change.type === "documents") this.#documentsChanged();
       if (change.type === "conversation" || change.type === "people") this.#options.onState(this.#state);
     }
     if (event.type !== "run.delta") this.#refresh();
+  }
+
+  #documentsChanged() {
+    for (const [key, { calls, run }] of this.#state.messages) {
+      if ((run && isActive(run)) || calls.some(isDocumentCall)) this.#messages.put(key);
+    }
+    this.#options.onState(this.#state);
   }
 
   /** A snapshot is the first event of each socket; the server may also send one later. @param {string} user id */
@@ -261,6 +294,7 @@ export class Conversation {
     this.#restoreOutbox(user);
     this.#acknowledger.reset();
     this.#commands.flush();
+    this.documents.connected(true);
   }
 
   /** @param {string} user id */
@@ -282,6 +316,7 @@ export class Conversation {
     if (code === 4404) this.element.removeAttribute("data-loading");
     if (name === "live") this.#blocked = false;
     this.#showConnection();
+    if (name !== "live") this.documents.connected(false);
     if (before === "live" && name === "reconnecting") this.#commands.disconnected(code ?? 1006);
     this.#options.onConnection(connection);
     this.#refresh();
@@ -294,6 +329,7 @@ export class Conversation {
     this.#acknowledger.tick(now);
     this.#announcer.tick();
     this.#activity.show(now);
+    this.documents.tick();
     if (this.#state.presence.size) this.#apply({ type: "local.presence_expired", now });
     if (this.#messages.scroller.atEnd && !document.hidden && this.#state.you)
       this.#commands.markRead(this.#state.lastSeq);
@@ -363,6 +399,10 @@ export class Conversation {
       const agent = this.#state.messages.get(this.#state.runs.get(event.run)?.key ?? "")?.run?.agent;
       this.#announcer.say(strings.doing.waits(agent?.name ?? strings.assistant, Math.ceil(event.retry_in)));
     }
+    if (event.type === "run.fallback") {
+      const agent = this.#state.messages.get(this.#state.runs.get(event.run)?.key ?? "")?.run?.agent;
+      this.#announcer.say(strings.doing.fallsBack(agent?.name ?? strings.assistant));
+    }
     if (event.type === "run.queued") this.#announcer.say(strings.place(event.place));
     if (event.type === "run.started") {
       this.#announcer.started(event.run, strings.answerStarted(event.message.run?.agent?.name ?? strings.assistant));
@@ -387,7 +427,7 @@ function mentionable({ conversation, participants, you }) {
   const agents = conversation?.agents ?? [];
   const people = [...participants.values()].map(({ user }) => user).filter(({ id }) => id !== you?.id);
   return [
-    ...agents.map(({ slug, name }) => ({ handle: slug, name, person: null })),
+    ...agents.map(({ slug, name, picture }) => ({ handle: slug, name, picture, person: null })),
     ...people.map((person) => ({ handle: person.name, name: person.name, person })),
   ];
 }

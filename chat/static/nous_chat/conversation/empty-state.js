@@ -4,7 +4,7 @@
 import { strings } from "../i18n/strings.js";
 import { el, textButton } from "../ui/dom.js";
 
-/** @import { State } from "../protocol/types.d.ts" */
+/** @import { AgentCard, State } from "../protocol/types.d.ts" */
 
 export class EmptyState {
   #on;
@@ -18,18 +18,19 @@ export class EmptyState {
   /** @param {State} state  @param {{mayPost: boolean, mayRetry: boolean}} options */
   show({ conversation, messages, unanswered }, { mayPost, mayRetry }) {
     let child = null;
-    if (mayPost && conversation && messages.size === 0) child = this.#welcome(conversation.agent.starters);
+    if (mayPost && conversation && messages.size === 0) child = this.#welcome(conversation.agent);
     else if (unanswered) child = this.#unanswered(unanswered, mayRetry);
     if ((child?.textContent ?? "") === this.element.textContent) return; // keeps the focus
     this.element.replaceChildren(...(child ? [child] : []));
   }
 
-  /** @param {string[]} starters */
-  #welcome(starters) {
+  /** @param {AgentCard} agent */
+  #welcome({ description, starters }) {
     return el(
       "div",
       { class: "welcome" },
       el("p", { class: "greeting" }, strings.greeting),
+      description ? el("p", { dir: "auto" }, description) : null,
       starters.length ? el("p", { class: "hint" }, strings.starters) : null,
       ...starters.map((text) => textButton(text, () => this.#on.send(text), { class: "starter" })),
     );

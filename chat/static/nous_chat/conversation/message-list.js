@@ -219,7 +219,7 @@ export class MessageList {
       offered: key === this.#offered[0],
       resend: key === this.#offered[1],
       quoted: messageById(this.#state, message.reply_to),
-      decisions: this.#state.decisions,
+      state: this.#state,
     });
     if (view.approvals > approvals) this.scroller.countUnseen();
     if (message.id && message.seq > this.#newestSeq) {

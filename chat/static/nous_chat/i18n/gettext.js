@@ -81,10 +81,11 @@ export const integer = (value) => integers.format(value);
 /** @param {number} value with one decimal place */
 export const decimal = (value) => decimals.format(value);
 /** @param {string|number} value  @param {string} currency ISO 4217 code */
-export const money = (value, currency) =>
-  new Intl.NumberFormat(locale, { style: "currency", currency, maximumFractionDigits: 4 }).format(
-    /** @type {number} */ (value),
-  );
+export const money = (value, currency) => {
+  const amount = /** @type {number} */ (value);
+  const maximumFractionDigits = Math.abs(amount) < 0.0001 ? 6 : 4; // costs are stored with six
+  return new Intl.NumberFormat(locale, { style: "currency", currency, maximumFractionDigits }).format(amount);
+};
 /** The ordinal form of a number: "one" (1st), "two" (2nd), "few" (3rd) or "other". @param {number} value */
 export const ordinal = (value) => ordinals.select(value);
 /** @param {string} iso */

@@ -58,11 +58,14 @@ const translated = () => ({
 
   // Actions of a message.
   actions: _("Actions"),
+  rating: { good: _("Good answer"), bad: _("Bad answer") },
+  comment: _("Comment"),
   action: {
     copy: _("Copy"),
     retry: _("Retry"),
     reply: _("Reply"),
     edit: _("Edit"),
+    feedback: _("Rate"),
     fork: _("Branch from here"),
     delete: _("Delete"),
   },
@@ -140,6 +143,8 @@ const translated = () => ({
         seconds,
         { agent },
       ),
+    /** @param {string} agent */
+    fallsBack: (agent) => _("{agent}: its usual model does not answer, so another one does", { agent }),
     /** @param {string} agent  @param {number} seconds */
     slow: (agent, seconds) =>
       ngettext(
@@ -190,6 +195,22 @@ const translated = () => ({
     /** @param {string} tool */
     stopped: (tool) => _("{tool} stopped", { tool }),
   },
+  /** The tools that agents have for documents. */
+  documentCalls: {
+    create_document: {
+      name: _("Creating a document"),
+      running: _("Creating a document…"),
+      done: _("Created a document"),
+    },
+    read_document: { name: _("Reading a document"), running: _("Reading a document…"), done: _("Read a document") },
+    edit_document: { name: _("Editing a document"), running: _("Editing a document…"), done: _("Edited a document") },
+    rewrite_document: {
+      name: _("Rewriting a document"),
+      running: _("Rewriting a document…"),
+      done: _("Rewrote a document"),
+    },
+  },
+  proposed: _("Proposed changes to a document"),
   /** @param {string} name */
   approvedBy: (name) => _("approved by {name}", { name }),
   /** @param {string} tool  @param {string} name */
@@ -347,6 +368,7 @@ const translated = () => ({
   title: _("Title"),
   archive: _("Archive"),
   unarchive: _("Unarchive"),
+  openInAdmin: _("Open in the admin"),
   delete: _("Delete"),
   undo: _("Undo"),
   wasArchived: _("Archived."),
@@ -427,6 +449,24 @@ const translated = () => ({
       ? ngettext("used {count} time", "used {count} times", uses)
       : _("{uses} of {most} used", { uses: integer(uses), most: integer(most) }),
   settings: _("Settings"),
+
+  // Documents. Those of an open document are in documents/strings.js.
+  document: _("Document"),
+  documents: _("Documents"),
+  newDocument: _("New document"),
+  documentKind: _("Kind"),
+  documentKinds: {
+    markdown: _("Text"),
+    code: _("Code"),
+    csv: _("Table"),
+    html: _("HTML page"),
+    svg: _("SVG image"),
+    mermaid: _("Diagram"),
+  },
+  create: _("Create"),
+  loading: _("Loading…"),
+  openDocument: _("Open document"),
+
   answers: _("The agent answers"),
   answersWhen: { always: _("every message"), mention: _("when mentioned"), off: _("never") },
   mode: _("A message during an answer"),

@@ -1,6 +1,6 @@
 // A diagram, drawn when the user asks for it. Mermaid turns a model's text into HTML and styles, so it runs in a sandboxed
 // frame (templates/nous_chat/diagram.html) that reaches neither this page nor the network. Its SVG is shown as an image,
-// in which nothing runs and which loads nothing. Used by code.js.
+// in which nothing runs and which loads nothing. Used by code.js, and by documents/drawing.js.
 
 import { strings } from "../i18n/strings.js";
 import { el, textButton } from "../ui/dom.js";
@@ -41,7 +41,7 @@ export class Diagram {
 }
 
 /** @param {Element} element */
-function isDark(element) {
+export function isDark(element) {
   const scheme = getComputedStyle(element).colorScheme;
   return scheme === "dark" || (scheme.includes("dark") && matchMedia("(prefers-color-scheme: dark)").matches);
 }
@@ -52,7 +52,7 @@ function isDark(element) {
  * @returns {Promise<string>} an SVG
  * @throws Mermaid's error, or a timeout
  */
-async function draw(source, dark) {
+export async function draw(source, dark) {
   frame ??= open();
   const target = await frame;
   const id = ++lastId;

@@ -7,6 +7,9 @@ export const site = {
   images: /** @type {Set<string>} */ (new Set()),
   /** URL of the page that draws diagrams. */
   diagram: /** @type {string|null} */ (null),
+  /** URL of the page that shows HTML documents, and of the styles of documents. */
+  preview: /** @type {string|null} */ (null),
+  documentStyles: /** @type {string|null} */ (null),
 };
 
 /** @param {string} href from an answer  @returns {URL|null} null if it must not be a link */

@@ -4,7 +4,7 @@
 import { strings } from "../i18n/strings.js";
 import { el, icon, iconButton } from "../ui/dom.js";
 
-const ACTIONS = /** @type {const} */ (["copy", "retry", "reply", "edit", "fork", "delete"]);
+const ACTIONS = /** @type {const} */ (["copy", "retry", "feedback", "reply", "edit", "fork", "delete"]);
 
 /** @typedef {typeof ACTIONS[number]} Action */
 

@@ -1,14 +1,16 @@
 // The body of a message: its text, thinking, and tool calls, in the order in which they came. Used by message.js.
 
 import { MarkdownView } from "../markdown/view.js";
+import { documentOf } from "../protocol/documents.js";
 import { sectionsOf } from "../protocol/parts.js";
 import { mayDecide } from "../protocol/permissions.js";
 import { awaitsApproval, isActive, isInProgress } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
+import { DocumentCard } from "./document-card.js";
 import { TextView, Thinking } from "./text.js";
 import { ToolCallView } from "./tool-call.js";
 
-/** @import { Call, Decision, Message, Run, You } from "../protocol/types.d.ts" */
+/** @import { Call, Decision, Message, Run, State, You } from "../protocol/types.d.ts" */
 
 export class Body {
   /** How many calls await a decision. */
@@ -18,10 +20,20 @@ export class Body {
   /** @type {Map<string, Text|Thinking|ToolCallView>} by the key of the section */
   #views = new Map();
   #onDecide;
+  #onOpen;
+  /** A document that the answer is writing, while its call is not complete. */
+  #card;
+  /** @type {string|undefined} its id */
+  #written;
 
-  /** @param {(call: string, decision: Decision) => void} onDecide */
-  constructor(onDecide) {
+  /**
+   * @param {(call: string, decision: Decision) => void} onDecide
+   * @param {(document: string) => void} onOpen
+   */
+  constructor(onDecide, onOpen) {
     this.#onDecide = onDecide;
+    this.#onOpen = onOpen;
+    this.#card = new DocumentCard(() => this.#written && onOpen(this.#written));
     this.element = el("div", { class: "body" });
   }
 
@@ -29,9 +41,9 @@ export class Body {
    * Moves only the views that are out of place, so that a field keeps its focus.
    * @param {Message} message
    * @param {You|null} you
-   * @param {Map<string, string|null>} decisions of the state
+   * @param {Pick<State, "decisions"|"documents">} state
    */
-  update(message, you, decisions) {
+  update(message, you, state) {
     const { run, role } = message;
     const sections = sectionsOf(message);
     const keys = new Set(sections.map(({ key }) => key));
@@ -54,14 +66,22 @@ export class Body {
         if (view instanceof Thinking) view.set(section.text, last && this.thinking);
         else if (view instanceof Text) view.set(section.text, last && run !== null && isActive(run));
       } else if (run && view instanceof ToolCallView) {
-        this.#updateCall(view, section.call, run, mayDecide(run, you), decisions);
+        this.#updateCall(view, section.call, run, mayDecide(run, you), state);
         if (focused && !view.element.matches(":focus-within")) view.focus(); // the focused card is gone
       }
     }
+    const shown = new Set(message.calls.map((call) => documentOf(state, call)?.id));
+    const written = [...state.documents.values()].find(
+      ({ id, writing }) => writing && writing.run === run?.id && !shown.has(id),
+    );
+    this.#written = written?.id;
+    this.#card.show(written ?? null);
+    if (!written) this.#card.element.remove();
+    else if (!this.#card.element.parentNode) this.element.append(this.#card.element);
   }
 
-  /** @param {ToolCallView} view  @param {Call} call  @param {Run} run  @param {boolean} mayDecide  @param {Map<string, string|null>} decisions */
-  #updateCall(view, call, run, mayDecide, decisions) {
+  /** @param {ToolCallView} view  @param {Call} call  @param {Run} run  @param {boolean} mayDecide  @param {Pick<State, "decisions"|"documents">} state */
+  #updateCall(view, call, run, mayDecide, state) {
     const awaiting = awaitsApproval(call, run);
     if (awaiting) this.approvals += 1;
     view.update(call, {
@@ -70,7 +90,8 @@ export class Body {
       mayDecide,
       launcher: run.launched_by?.name ?? null,
       agent: run.agent?.name ?? "",
-      decision: decisions.get(call.id),
+      decision: state.decisions.get(call.id),
+      document: documentOf(state, call),
     });
   }
 
@@ -93,7 +114,7 @@ export class Body {
         ? new Text(role === "assistant")
         : type === "thinking"
           ? new Thinking()
-          : new ToolCallView((decision) => this.#onDecide(key, decision));
+          : new ToolCallView((decision) => this.#onDecide(key, decision), this.#onOpen);
     this.#views.set(key, view);
     return view;
   }

@@ -21,7 +21,7 @@ export class Byline {
   update(message, you) {
     const { role, author, run, created_at, edited_at, unsent } = message;
     const name = isMine(message, you) ? strings.you : nameOf(message);
-    const shown = [name, author?.picture, run?.agent?.slug, created_at, edited_at, unsent].join();
+    const shown = [name, (author ?? run?.agent)?.picture, run?.agent?.slug, created_at, edited_at, unsent].join();
     if (shown === this.#shown) return name;
     this.#shown = shown;
     const agent = run?.agent ?? { slug: "", name };

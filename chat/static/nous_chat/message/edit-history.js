@@ -33,8 +33,11 @@ export function showEditHistory(root, edits) {
 /** @param {import("../protocol/types.d.ts").Message} answer */
 function answerOf(answer) {
   const byline = new Byline(() => {});
-  const body = new Body(() => {});
+  const body = new Body(
+    () => {},
+    () => {},
+  );
   byline.update(answer, null);
-  body.update(answer, null, new Map());
+  body.update(answer, null, { decisions: new Map(), documents: new Map() });
   return el("article", { "data-role": "assistant", "data-group-start": true }, byline.element, body.element);
 }

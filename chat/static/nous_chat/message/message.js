@@ -18,12 +18,13 @@ import { Pending } from "./pending.js";
 import { Quote } from "./quote.js";
 
 /**
- * @import { Decision, Message, You } from "../protocol/types.d.ts"
+ * @import { Decision, Message, State, You } from "../protocol/types.d.ts"
  *
  * @typedef {object} Acts what a user does with a message; conversation.js carries it out
  * @property {(id: string) => void} retry        request another answer
  * @property {(id: string) => void} continue     continue this answer from its text
  * @property {(call: string, decision: Decision) => void} decide
+ * @property {(id: string) => void} rate         say whether this answer is good
  * @property {(message: Message) => void} reply
  * @property {(id: string, text: string, resend: boolean) => void} edit
  * @property {(id: string) => void} delete
@@ -31,6 +32,7 @@ import { Quote } from "./quote.js";
  * @property {(id: string) => void} choose       show this alternative
  * @property {(id: string) => void} fork         create a conversation with everything up to here
  * @property {(id: string) => void} showHistory  show the texts from before it was edited
+ * @property {(id: string) => void} openDocument
  * @property {() => void} leave                  the focused field of the message is gone
  *
  * @typedef {object} Context
@@ -38,7 +40,7 @@ import { Quote } from "./quote.js";
  * @property {boolean} offered       true if this answer can be retried or continued now
  * @property {boolean} resend        true if the agent can be asked again after an edit
  * @property {Message|null} quoted   the message that this one replies to, if it is loaded
- * @property {Map<string, string|null>} decisions  of the state
+ * @property {Pick<State, "decisions"|"documents">} state
  */
 
 export class MessageView {
@@ -63,7 +65,7 @@ export class MessageView {
     this.#views = {
       byline: new Byline(withId(acts.showHistory)),
       quote: new Quote(() => this.#message.reply_to && acts.open(this.#message.reply_to)),
-      body: new Body(acts.decide),
+      body: new Body(acts.decide, acts.openDocument),
       pending: new Pending(),
       files: new Attachments(),
       outcome: new Outcome({ retry: withId(acts.retry), continue: withId(acts.continue) }),
@@ -71,6 +73,7 @@ export class MessageView {
       actions: new Actions({
         copy: () => this.#copy(),
         retry: withId(acts.retry),
+        feedback: withId(acts.rate),
         reply: () => acts.reply(this.#message),
         edit: () => this.edit(),
         fork: withId(acts.fork),
@@ -198,7 +201,7 @@ export class MessageView {
 
   #updateBody() {
     const { body, pending } = this.#views;
-    body.update(this.#message, this.#context.you, this.#context.decisions);
+    body.update(this.#message, this.#context.you, this.#context.state);
     pending.update(this.#message);
     this.element.toggleAttribute("data-thinking", body.thinking);
   }
@@ -213,6 +216,7 @@ export class MessageView {
     const writer = mayPost(you);
     if (text) names.add("copy");
     if (offered && act !== "retry") names.add("retry");
+    if (run) names.add("feedback");
     if (writer) names.add("reply");
     if (writer && isMine(this.#message, you) && text) names.add("edit");
     if (run && may.create) names.add("fork");

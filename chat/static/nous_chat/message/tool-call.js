@@ -4,6 +4,7 @@
 import { strings } from "../i18n/strings.js";
 import { el, icon } from "../ui/dom.js";
 import { Approval, readableJson } from "./approval.js";
+import { DocumentCard } from "./document-card.js";
 import { fill } from "./text.js";
 
 /** @import { Call, Decision } from "../protocol/types.d.ts" */
@@ -21,21 +22,28 @@ export class ToolCallView {
   /** @type {string|null} */
   #shown = null;
 
-  /** @param {(decision: Decision) => void} onDecide */
-  constructor(onDecide) {
+  /** The document that the call has made or changed. @type {import("../protocol/types.d.ts").Document|null} */
+  #document = null;
+  #card;
+
+  /** @param {(decision: Decision) => void} onDecide  @param {(id: string) => void} onOpen opens a document */
+  constructor(onDecide, onOpen) {
+    this.#card = new DocumentCard(() => this.#document && onOpen(this.#document.id));
     this.#onDecide = onDecide;
     this.#summary = el("summary");
     this.#details = el("div", { class: "tool-details" });
     this.#line = el("details", {}, this.#summary, this.#details);
-    this.element = el("div", { "data-part": "tool-call" }, this.#line);
+    this.element = el("div", { "data-part": "tool-call" }, this.#line, this.#card.element);
   }
 
   /**
    * @param {Call} call
-   * @param {{active: boolean, awaiting: boolean} & import("./approval.js").Context} context is its run active? does the
-   *   call await a decision?
+   * @param {{active: boolean, awaiting: boolean, document: import("../protocol/types.d.ts").Document|null}
+   *   & import("./approval.js").Context} context is its run active? does the call await a decision? what did it write?
    */
-  update(call, { active, awaiting, ...context }) {
+  update(call, { active, awaiting, document, ...context }) {
+    this.#document = document;
+    this.#card.show(document);
     const unfinished = !(call.status in strings.call) || (call.status === "running" && !active);
     const status = unfinished && !awaiting ? "stopped" : call.status;
     this.element.dataset.call = call.id;
@@ -83,10 +91,21 @@ export class ToolCallView {
 export const sentenceOf = (call) => strings.happened(...partsOf(call));
 
 /** @param {Call} call  @returns {[string, string]} what happened, and who approved it */
-function partsOf({ name, status, decided_by }) {
+function partsOf({ name: tool, status, decided_by, result }) {
+  const { name, ...sentences } = wordsOf(tool);
+  if (sentences.done && result?.startsWith("Proposed")) sentences.done = strings.proposed; // runs/document_tools.py
   if (status === "rejected" && decided_by) return [strings.rejectedBy(name, decided_by.name), ""];
-  const sentence = strings.call[/** @type {keyof typeof strings.call} */ (status)](name);
+  const known = /** @type {keyof typeof strings.call} */ (status);
+  const sentence = sentences[known] ?? strings.call[known](name);
   return [sentence, decided_by ? strings.approvedBy(decided_by.name) : ""];
+}
+
+/** What a tool is called, and sentences of its own. @param {string} tool  @returns {{name: string} & Partial<Record<keyof typeof strings.call, string>>} */
+function wordsOf(tool) {
+  const { documentCalls } = strings;
+  return Object.hasOwn(documentCalls, tool)
+    ? documentCalls[/** @type {keyof typeof documentCalls} */ (tool)]
+    : { name: tool };
 }
 
 /** A label and a text that scrolls. @param {string} label  @param {string} text */

@@ -12,6 +12,7 @@ const COLUMN_WIDTH = 1180; // px of the whole chat from which there is room for 
 export class Panel {
   #api;
   #agents;
+  #openDocument;
   #count;
   #content;
   /** @type {string|null} */
@@ -24,9 +25,14 @@ export class Panel {
   /**
    * @param {import("../protocol/api.js").Api} api
    * @param {import("../protocol/types.d.ts").AgentName[]} agents all agents of the site
+   * @param {(id: string) => void} openDocument
    */
-  constructor(api, agents) {
+  constructor(api, agents, openDocument) {
     this.#api = api;
+    this.#openDocument = (/** @type {string} */ id) => {
+      this.element.close(); // there is no room for both
+      openDocument(id);
+    };
     this.#agents = agents;
     this.#count = el("span", { "aria-hidden": "true" });
     this.button = iconButton("people", strings.panel, {
@@ -73,7 +79,7 @@ export class Panel {
       return this.#content.replaceChildren(el("p", { class: "problem", role: "alert" }, strings.unreachable));
     }
     if (!this.#state || !this.#conversation) return; // show() calls this again
-    this.#sections ??= new module.PanelSections(this.#api, this.#conversation, this.#agents);
+    this.#sections ??= new module.PanelSections(this.#api, this.#conversation, this.#agents, this.#openDocument);
     this.#content.replaceChildren(this.#sections.element);
     this.#sections.show(this.#state);
     this.#sections.refresh();

@@ -6,6 +6,7 @@ import { attempt } from "../protocol/api.js";
 import { confirm } from "../ui/dialog.js";
 import { el } from "../ui/dom.js";
 import { Menu } from "../ui/menu.js";
+import { DocumentList } from "./documents.js";
 import { Invitations } from "./invitations.js";
 import { People } from "./people.js";
 import { Settings } from "./settings.js";
@@ -19,6 +20,7 @@ export class PanelSections {
   #api;
   #id;
   #problem;
+  #documents;
   #people;
   #invitations;
   #settings;
@@ -30,11 +32,16 @@ export class PanelSections {
    * @param {import("../protocol/api.js").Api} api
    * @param {string} id of the conversation
    * @param {AgentName[]} agents all agents of the site
+   * @param {(id: string) => void} openDocument
    */
-  constructor(api, id, agents) {
+  constructor(api, id, agents, openDocument) {
     this.#api = api;
     this.#id = id;
     this.#problem = el("p", { class: "problem", role: "alert" });
+    this.#documents = new DocumentList({
+      open: openDocument,
+      create: (fields) => this.#attempt(() => api.createDocument(id, fields)),
+    });
     this.#people = new People({
       add: (username, role) => this.#attempt(() => api.addParticipant(id, username, role)),
       changeRole: (participant, role) => this.#attempt(() => api.changeRole(id, participant, role)),
@@ -50,6 +57,7 @@ export class PanelSections {
       "div",
       {},
       this.#problem,
+      this.#documents.element,
       this.#people.element,
       this.#invitations.element,
       this.#settings.element,
@@ -64,6 +72,7 @@ export class PanelSections {
   /** @param {State} state */
   show(state) {
     this.#state = state;
+    this.#documents.show(state);
     this.#people.show(state, this.#isOwner);
     this.#invitations.element.hidden = this.#settings.element.hidden = !this.#isOwner;
     if (this.#isOwner && state.conversation) this.#settings.show(state.conversation);

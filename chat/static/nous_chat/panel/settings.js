@@ -12,13 +12,15 @@ export class Settings {
   #change;
   #answers;
   #mode;
-  #boxes;
+  #agents;
+  /** @type {Map<string, HTMLInputElement>} */
+  #boxes = new Map();
   #status;
   /** @type {Conversation|null} */
   #conversation = null;
 
   /**
-   * @param {AgentName[]} agents all agents of the site
+   * @param {AgentName[]} agents those that the user can choose
    * @param {(fields: object) => Promise<Conversation|null>} change resolves to null if the change was refused
    */
   constructor(agents, change) {
@@ -33,12 +35,8 @@ export class Settings {
     this.#answers.addEventListener("change", () => this.#send({ answers: this.#answers.value }));
     this.#mode = dropDown(["interrupt", "queue"], strings.modes);
     this.#mode.addEventListener("change", () => this.#send({ mode: this.#mode.value }));
-    const boxes = agents.map(({ slug, name }) => ({
-      slug,
-      name,
-      box: el("input", { type: "checkbox", onchange: () => this.#agentsChanged() }),
-    }));
-    this.#boxes = new Map(boxes.map(({ slug, box }) => [slug, box]));
+    this.#agents = el("fieldset", {}, el("legend", {}, strings.agents));
+    for (const agent of agents) this.#offer(agent);
     this.#status = el("p", { class: "note", role: "status" });
     this.element = el(
       "section",
@@ -47,12 +45,7 @@ export class Settings {
       el("label", {}, strings.title, this.#title),
       el("label", {}, strings.answers, this.#answers),
       el("label", {}, strings.mode, this.#mode),
-      el(
-        "fieldset",
-        { hidden: agents.length < 2 },
-        el("legend", {}, strings.agents),
-        ...boxes.map(({ name, box }) => el("label", { class: "check" }, box, el("span", { dir: "auto" }, name))),
-      ),
+      this.#agents,
       this.#status,
     );
   }
@@ -63,8 +56,19 @@ export class Settings {
     if (!this.#title.matches(":focus")) this.#title.value = conversation.title;
     this.#answers.value = conversation.answers;
     this.#mode.value = conversation.mode;
-    const slugs = conversation.agents.map(({ slug }) => slug);
+    const slugs = conversation.agents.map((agent) => this.#offer(agent));
     for (const [slug, box] of this.#boxes) box.checked = slugs.includes(slug);
+    this.#agents.hidden = this.#boxes.size < 2;
+  }
+
+  /** Agents that this user could not add can still be removed. @param {{slug: string, name: string}} agent */
+  #offer({ slug, name }) {
+    if (!this.#boxes.has(slug)) {
+      const box = el("input", { type: "checkbox", onchange: () => this.#agentsChanged() });
+      this.#boxes.set(slug, box);
+      this.#agents.append(el("label", { class: "check" }, box, el("span", { dir: "auto" }, name)));
+    }
+    return slug;
   }
 
   /** The first agent answers if none is mentioned, so the order is kept. */

@@ -3,7 +3,10 @@
 
 import { strings } from "../i18n/strings.js";
 
-/** @import { Attachment, Conversation, Edit, Invitation, Participant, SearchResult } from "./types.d.ts" */
+/**
+ * @import { Attachment, Conversation, Document, DocumentKind, DocumentUpdate, Edit, Invitation, Participant } from "./types.d.ts"
+ * @import { OpenedDocument, SearchResult } from "./types.d.ts"
+ */
 
 /** A request that failed; its message is for the user. */
 export class Refused extends Error {
@@ -123,6 +126,31 @@ export class Api {
   /** The earlier texts of a message, oldest first. @param {string} id  @param {string} message  @returns {Promise<{edits: Edit[]}>} */
   edits(id, message) {
     return this.request("GET", `conversations/${id}/messages/${message}/edits/`);
+  }
+
+  /** @param {string} id of a conversation  @param {{title: string, kind: DocumentKind, language?: string}} fields  @returns {Promise<Document>} */
+  createDocument(id, fields) {
+    return this.request("POST", `conversations/${id}/documents/`, fields);
+  }
+
+  /** A document with its text. @param {string} id  @param {number} [version] default: the newest  @returns {Promise<OpenedDocument>} */
+  document(id, version) {
+    return this.request("GET", `documents/${id}/${version === undefined ? "" : `?version=${version}`}`);
+  }
+
+  /** @param {string} id of a document  @param {string} what  @returns {Promise<any>} */
+  ofDocument(id, what) {
+    return this.request("GET", `documents/${id}/${what}`);
+  }
+
+  /** The address of a document as a file. @param {string} id  @param {number} [version] */
+  download(id, version) {
+    return `${this.#base}documents/${id}/download/${version === undefined ? "" : `?version=${version}`}`;
+  }
+
+  /** A page of a document's log. @param {string} id  @param {number} since version  @returns {Promise<{updates: DocumentUpdate[], more: boolean}>} */
+  documentUpdates(id, since) {
+    return this.request("GET", `documents/${id}/updates/?since=${since}`);
   }
 
   /** Deletes an uploaded file that will not be sent. @param {Attachment} attachment */

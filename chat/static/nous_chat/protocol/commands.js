@@ -6,8 +6,9 @@ import { Outbox, uuid } from "./outbox.js";
 import { activeRuns } from "./reducer.js";
 
 /**
- * @import { Ack, Command, Decision, Draft, ErrorEvent, LocalEvent, MessageSend, Mode, State } from "./types.d.ts"
- * @typedef {Exclude<Extract<Command, {ref: string}>, {type: "run.start" | "history.load" | "read" | "run.sync"}>} Kept
+ * @import { Ack, Command, Decision, DocumentCommand, Draft, ErrorEvent, LocalEvent, MessageSend, Mode, State } from "./types.d.ts"
+ * @typedef {Exclude<Extract<Command, {ref: string}>, {type: "run.start" | "history.load" | "read" | "run.sync"} | DocumentCommand>} Kept
+ * @typedef {Partial<Draft> & {text: string, mode?: Mode|null} & Pick<MessageSend, "selection"|"agent">} NewMessage
  */
 
 const TOO_BIG = 1009; // close code of RFC 6455: a frame was too long
@@ -50,8 +51,8 @@ export class Commands {
     this.#outbox.draft = message;
   }
 
-  /** Sends a message, now or after reconnecting. @param {Partial<Draft> & {text: string, mode?: Mode|null}} message */
-  sendMessage({ text, reply_to = null, attachments = [], mode = null }) {
+  /** Sends a message, now or after reconnecting. @param {NewMessage} message */
+  sendMessage({ text, reply_to = null, attachments = [], mode = null, selection, agent }) {
     const client_id = uuid();
     /** @type {MessageSend} */
     const command = {
@@ -60,6 +61,8 @@ export class Commands {
       text,
       ref: client_id,
       ...(mode && { mode }),
+      ...(selection && { selection }),
+      ...(agent && { agent }),
       ...(reply_to && { reply_to }),
       ...(attachments.length && { attachments }),
     };

@@ -4,8 +4,9 @@
 
 let undoTime = 600_000; // ms
 
-/** What the site lets the user do anywhere: create conversations, and attach files. Set by nous-chat.js. */
-export const may = { create: true, attach: true };
+/** What the site lets the user do anywhere: create conversations, attach files, and open conversations in the admin, whose
+ * address has `*` for the id. Set by nous-chat.js. */
+export const may = { create: true, attach: true, admin: "" };
 
 /** Post messages. @param {You|null} you */
 export const mayPost = (you) => you !== null && you.role !== "viewer";

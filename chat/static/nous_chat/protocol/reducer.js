@@ -1,6 +1,7 @@
 // Reducer of a conversation, by the rules of docs/protocol.md: applies an event to the state and returns what the views
 // and the socket have to do. It has no DOM, clock or network; conversation.js performs the changes.
 
+import { closeWriting, documentHandlers, setDocuments } from "./documents.js";
 import { addPart, lengthOf } from "./parts.js";
 
 /** @import { Call, Change, Event, EventOf, Message, Person, Run, RunState, State } from "./types.d.ts" */
@@ -19,6 +20,7 @@ export function emptyState() {
     messages: new Map(),
     hidden: new Set(),
     runs: new Map(),
+    documents: new Map(),
     participants: new Map(),
     presence: new Map(),
     typing: new Map(),
@@ -155,7 +157,7 @@ const handlers = {
     }
     const expected = (state.conversation.answers ?? "always") === "always" && lastMessage(state)?.role === "user";
     state.unanswered = expected && activeRuns(state).length === 0 ? { status: null } : null;
-    return [...changes, { type: "people" }];
+    return [...changes, ...setDocuments(state, event.documents), { type: "people" }];
   },
 
   "message.created"(state, { message }) {
@@ -186,6 +188,14 @@ const handlers = {
   /** The model is busy, and is asked again in `retry_in` seconds. `at` is the time of arrival; conversation.js adds it. */
   "run.waiting"(state, { run, retry_in, at }) {
     runState(state, run).retryAt = at + retry_in * 1000;
+    return [];
+  },
+
+  /** The agent's model does not answer; another one does. */
+  "run.fallback"(state, { run: id }) {
+    const run = runState(state, id);
+    run.fellBack = true;
+    run.retryAt = null;
     return [];
   },
 
@@ -231,11 +241,15 @@ const handlers = {
   "run.finished"(state, event) {
     const run = runState(state, event.run);
     run.status = event.status;
-    if (event.message) return storeAnswer(state, event.message);
+    const changes = closeWriting(state, event.run);
+    if (event.message) return [...changes, ...storeAnswer(state, event.message)];
     const { status, error } = event;
     state.unanswered = activeRuns(state).length ? null : { status, error };
-    return run.key && state.messages.delete(run.key) ? [changed(run.key)] : [{ type: "conversation" }];
+    const begun = run.key && state.messages.delete(run.key);
+    return [...changes, begun && run.key ? changed(run.key) : { type: "conversation" }];
   },
+
+  ...documentHandlers,
 
   typing(state, { user, on }) {
     if (!on) state.typing.delete(user.id);
@@ -485,7 +499,10 @@ function expectQueued(state, id) {
 /** The state of a run; an unknown run counts as running. @param {State} state  @param {string} id  @returns {RunState} */
 function runState(state, id) {
   let run = state.runs.get(id);
-  if (!run) state.runs.set(id, (run = { status: "running", seq: 0, key: null, outOfSync: false, retryAt: null }));
+  if (!run) {
+    run = { status: "running", seq: 0, key: null, outOfSync: false, retryAt: null, fellBack: false };
+    state.runs.set(id, run);
+  }
   return run;
 }
 

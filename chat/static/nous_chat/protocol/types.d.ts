@@ -29,8 +29,10 @@ export interface Participant {
 export interface AgentName {
   slug: string;
   name: string;
+  picture?: string;
 }
 export interface AgentCard extends AgentName {
+  description?: string;
   model: string;
   starters: string[];
 }
@@ -93,6 +95,7 @@ export interface Message {
   author: Person | null;
   client_id: string | null;
   reply_to: string | null;
+  selection?: SelectedText | null;
   replaces: string | null;
   created_at: string | null;
   edited_at: string | null;
@@ -132,7 +135,7 @@ export interface Conversation {
   mode: Mode;
   last_seq: number;
   running: boolean;
-  answering: { slug: string; name: string } | null;
+  answering: AgentName | null;
   awaiting_approval: boolean;
   listed: boolean;
   url: string;
@@ -152,8 +155,150 @@ export interface SearchResult {
   id: number;
   conversation: { id: string; title: string };
   message: { id: string; author: Person | null; created_at: string } | null;
+  document?: { id: string; title: string; kind: DocumentKind } | null;
   excerpt: string;
   matches: [number, number][];
+}
+
+/** Where in a conversation to go. */
+export interface Place {
+  message?: string;
+  document?: string;
+}
+
+export type DocumentKind = "markdown" | "code" | "csv" | "html" | "svg" | "mermaid";
+/** A change set in the JSON form of CodeMirror. */
+export type Changes = (number | [number, ...string[]])[];
+export interface Document {
+  id: string;
+  conversation: string;
+  kind: DocumentKind;
+  language: string;
+  title: string;
+  version: number;
+  created_by: Person | null;
+  created_at: string;
+  updated_at: string;
+  writing: Writing | null;
+}
+/** What an agent is writing: `from..at` is new, `at..to` will be replaced; UTF-16 units at the version it comes with. */
+export interface Writing {
+  run: string;
+  agent: AgentName;
+  from: number;
+  at: number;
+  to: number;
+}
+export interface OpenedDocument extends Document {
+  text: string;
+}
+export interface DocumentUpdate {
+  version: number;
+  changes: Changes;
+  author: Person | null;
+  run: string | null;
+  client_id: string | null;
+  created_at: string;
+}
+/** What one author or one run did without a long pause, by the updates after `since` up to `version`. */
+export interface DocumentVersion {
+  version: number;
+  since: number;
+  author: Person | null;
+  agent: AgentName | null;
+  run: string | null;
+  created_at: string;
+  name: string;
+}
+/** Lines from `first` on (the first line is 1), and the update that wrote in them last; nulls if that was long ago. */
+export interface WrittenLines {
+  first: number;
+  count: number;
+  version: number | null;
+  author: Person | null;
+  agent: AgentName | null;
+  run: string | null;
+  created_at: string | null;
+}
+export interface DocumentProposal {
+  id: string;
+  document: string;
+  version: number;
+  changes: Changes;
+  agent: AgentName | null;
+  run: string | null;
+  created_at: string;
+}
+/** The part of a document that a message is about, in UTF-16 units at that version. */
+export interface Selection {
+  document: string;
+  version: number;
+  from: number;
+  to: number;
+}
+
+/** A command on a document. */
+export type DocumentCommand =
+  | {
+      type: "document.create";
+      title: string;
+      kind?: DocumentKind;
+      language?: string;
+      text?: string;
+      client_id?: string;
+      ref: string;
+    }
+  | {
+      type: "document.update";
+      document: string;
+      title?: string;
+      kind?: DocumentKind;
+      language?: string;
+      ref: string;
+    }
+  | { type: "document.delete" | "document.undelete" | "document.take_over"; document: string; ref: string }
+  | {
+      type: "document.push";
+      document: string;
+      version: number;
+      changes: Changes;
+      client_id?: string;
+      rebase?: boolean;
+      ref: string;
+    }
+  | { type: "document.sync" | "document.restore"; document: string; version: number; ref: string }
+  | { type: "document.name"; document: string; version: number; name: string; ref: string }
+  | { type: "document.select"; document: string; version: number; anchor: number | null; head: number | null }
+  | { type: "document.resolve"; document: string; proposal: string; ref: string };
+/** An event about the documents of a conversation. */
+export type DocumentEvent =
+  | { type: "document.created" | "document.updated"; document: Document }
+  | { type: "document.deleted"; document: string }
+  | ({ type: "document.changed"; document: string; writing: Writing | null } & Omit<DocumentUpdate, "created_at">)
+  | {
+      type: "document.updates";
+      document: string;
+      updates: DocumentUpdate[];
+      more: boolean;
+      writing: Writing | null;
+      ref: string | null;
+    }
+  | { type: "document.named"; document: string; version: number; name: string }
+  | {
+      type: "document.selection";
+      document: string;
+      version: number;
+      user: Person;
+      anchor: number | null;
+      head: number | null;
+    }
+  | { type: "document.proposed"; document: string; proposal: DocumentProposal }
+  | { type: "document.resolved"; document: string; proposal: string };
+
+/** The same with the document's title and the text, or its beginning, as a message shows it. */
+export interface SelectedText extends Selection {
+  title: string;
+  text: string;
 }
 
 /** What a user writes, before it is a command: the attachments have been uploaded. */
@@ -177,6 +322,7 @@ export type Command =
   | { type: "typing"; on: boolean }
   | { type: "history.load"; before: number; limit?: number; ref: string }
   | { type: "read"; seq: number; ref: string }
+  | DocumentCommand
   | { type: "ping" };
 export interface MessageSend {
   type: "message.send";
@@ -186,6 +332,9 @@ export interface MessageSend {
   mode?: Mode;
   reply_to?: string | null;
   attachments?: Attachment[];
+  /** Slug. */
+  agent?: string;
+  selection?: Selection;
 }
 
 export interface ConversationSnapshot {
@@ -196,6 +345,7 @@ export interface ConversationSnapshot {
   messages: Message[];
   more: boolean;
   runs: Run[];
+  documents: Document[];
 }
 export type RunDelta = { type: "run.delta"; run: string; seq: number; text?: string; thinking?: string };
 export type RunTool = { type: "run.tool"; run: string; seq: number; call: Call };
@@ -206,7 +356,13 @@ export type ErrorEvent = {
   message: string;
   retry_after: number | null;
 };
-export type Ack = { type: "ack"; ref: string | null; client_id?: string | null; run?: string | null };
+export type Ack = {
+  type: "ack";
+  ref: string | null;
+  client_id?: string | null;
+  run?: string | null;
+  document?: string | null;
+};
 /** An event of the socket of a conversation. */
 export type WireEvent =
   | ConversationSnapshot
@@ -216,6 +372,7 @@ export type WireEvent =
   | RunDelta
   | RunTool
   | { type: "run.waiting"; run: string; retry_in: number; at: number }
+  | { type: "run.fallback"; run: string; model: string }
   | { type: "run.state"; run: string; seq: number; message: Message | null; at: number }
   | { type: "run.finished"; run: string; status: RunStatus; message: Message | null; error: Failure | null }
   | { type: "typing"; user: Person; on: boolean }
@@ -225,6 +382,7 @@ export type WireEvent =
   | { type: "conversation.updated"; conversation: Conversation }
   | { type: "conversation.state"; last_seq: number; run: string | null }
   | { type: "history.page"; messages: Message[]; more: boolean; ref: string | null }
+  | DocumentEvent
   | Ack
   | ErrorEvent;
 /** An event that the page itself makes; it never crosses the wire. */
@@ -257,6 +415,7 @@ export interface State {
   /** Ids of messages that are not shown, such as an answer with another alternative chosen. */
   hidden: Set<string>;
   runs: Map<string, RunState>;
+  documents: Map<string, Document>;
   /** By participant id. */
   participants: Map<string, Participant>;
   /** Who is reading, by the server process that says so; `at` is in milliseconds. */
@@ -288,6 +447,8 @@ export interface RunState {
   outOfSync: boolean;
   /** When the model is asked again, in milliseconds, if it is busy. */
   retryAt: number | null;
+  /** Whether another model answers, because the agent's own does not. */
+  fellBack: boolean;
 }
 export type Change =
   /** A message is new, changed as a whole, or gone. */
@@ -296,6 +457,8 @@ export type Change =
   /** The protocol asks for this command. */
   | { type: "send"; command: Command }
   | { type: "conversation" }
+  /** The list of documents, or something of one of them other than its text. */
+  | { type: "documents" }
   /** Who is in the conversation, or reading it, has changed. */
   | { type: "people" }
   /** Older messages may be requested again. */

@@ -3,7 +3,7 @@
 import { strings } from "../i18n/strings.js";
 import { el, icon, iconButton, opensHere, textButton } from "../ui/dom.js";
 
-/** @import { SearchResult } from "../protocol/types.d.ts" */
+/** @import { Place, SearchResult } from "../protocol/types.d.ts" */
 
 const DEBOUNCE = 200; // ms after the last key
 const SHORTEST = 2;
@@ -22,8 +22,8 @@ export class Search {
   /**
    * @param {object} on
    * @param {(query: Record<string, string>) => Promise<{results: SearchResult[], more: boolean}>} on.search
-   * @param {(conversation: string, message?: string) => string} on.href
-   * @param {(conversation: string, message?: string, words?: string[]) => void} on.open
+   * @param {(conversation: string, place?: Place) => string} on.href
+   * @param {(conversation: string, place: Place, words: string[]) => void} on.open
    * @param {(searching: boolean) => void} on.change the results replace the list, or give way to it
    * @param {(sentence: string) => void} on.say for screen readers
    */
@@ -106,20 +106,23 @@ export class Search {
 
   /** @param {SearchResult} result */
   #item(result) {
-    const { id, conversation, message } = result;
+    const { id, conversation, message, document } = result;
     const excerpt = highlight(result.excerpt, result.matches);
     const words = excerpt.filter((part) => part instanceof HTMLElement).map((part) => part.textContent ?? "");
     const title = conversation.title || strings.untitled;
-    const meta = message && [message.author?.name, strings.when(message.created_at)].filter(Boolean).join(" · ");
+    const meta = message
+      ? [message.author?.name, strings.when(message.created_at)].filter(Boolean).join(" · ")
+      : document?.title;
+    const place = { message: message?.id, document: document?.id };
     const link = el(
       "a",
       {
-        href: this.#on.href(conversation.id, message?.id),
-        onclick: (event) => opensHere(event) && this.#on.open(conversation.id, message?.id, words),
+        href: this.#on.href(conversation.id, place),
+        onclick: (event) => opensHere(event) && this.#on.open(conversation.id, place, words),
       },
-      el("span", { class: "title", dir: "auto" }, ...(message ? [title] : excerpt)), // a matching title is the excerpt
-      message && el("span", { class: "meta" }, meta),
-      message && el("span", { class: "excerpt", dir: "auto" }, ...excerpt),
+      el("span", { class: "title", dir: "auto" }, ...(meta ? [title] : excerpt)), // a matching title is the excerpt
+      meta && el("span", { class: "meta" }, meta),
+      meta && el("span", { class: "excerpt", dir: "auto" }, ...excerpt),
     );
     return el("li", { "data-id": id }, link);
   }

@@ -11,7 +11,7 @@ import { ConversationList } from "./conversation-list.js";
 import { Search } from "./search.js";
 
 /**
- * @import { Conversation, Yours } from "../protocol/types.d.ts"
+ * @import { Conversation, Place, Yours } from "../protocol/types.d.ts"
  * @import { MenuItem } from "../ui/menu.js"
  */
 
@@ -26,10 +26,10 @@ export class Sidebar {
   /**
    * @param {object} options
    * @param {import("../protocol/api.js").Api} options.api
-   * @param {(id: string, message?: string) => string} options.href
+   * @param {(id: string, place?: Place) => string} options.href
    * @param {string} options.tokens URL of the page with the user's API tokens
    * @param {object} on
-   * @param {(id: string, message?: string, words?: string[]) => void} on.open
+   * @param {(id: string, place?: Place, words?: string[]) => void} on.open
    * @param {() => void} on.create
    * @param {() => void} on.showShortcuts
    * @param {(id: string) => boolean} on.deleted called when the user has deleted a conversation; returns true if it was open
@@ -107,6 +107,9 @@ export class Sidebar {
         run: () => this.#change(id, { archived: !archived }),
       },
     ];
+    if (may.admin) {
+      items.push({ icon: "tool", text: strings.openInAdmin, run: () => open(may.admin.replace("*", id)) });
+    }
     if (role !== "owner") return items;
     items.splice(1, 0, { icon: "edit", text: strings.rename, run: () => this.#list.rename(id) });
     return [...items, { icon: "delete", text: strings.delete, bad: true, run: () => this.#delete(id) }];

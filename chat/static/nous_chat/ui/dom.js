@@ -35,6 +35,7 @@ const ICONS = {
   delete: "M4.5 6h11M8 6v-2h4v2M6 6l.7 10h6.6l.7-10",
   down: "M10 4.5v11M5.5 11l4.5 4.5l4.5-4.5",
   edit: "M4 16l.8-3.4l8.4-8.4l2.6 2.6l-8.4 8.4zM11.3 6.1l2.6 2.6",
+  feedback: "M4 9.5h2.5v7h-2.5zM6.5 9.5l3-6c1.6 0 2 1 2 2v3h4l-1 8h-8",
   file: "M5.5 3.5h6l3.5 3.5v9.5h-9.5zM11.5 3.5v3.5h3.5",
   fork: "M10 16v-5l-5-5M10 11l5-5M4.8 9v-3.2h3.2M15.2 9v-3.2h-3.2",
   key: "M12.5 3.5a4 4 0 1 0 0 8a4 4 0 0 0 0-8M9.7 10.3l-6.2 6.2M5.5 14.5l2 2",
@@ -55,6 +56,7 @@ const ICONS = {
   send: "M10 15.5v-11M5.5 9l4.5-4.5l4.5 4.5",
   stop: "M6.5 6.5h7v7h-7z",
   sun: "M10 7a3 3 0 1 0 0 6a3 3 0 0 0 0-6M10 2.5v1.5M10 16v1.5M2.5 10h1.5M16 10h1.5M4.7 4.7l1 1M14.3 14.3l1 1M4.7 15.3l1-1M14.3 5.7l1-1",
+  widen: "M11.5 3.5h5v5M16.5 3.5l-5 5M8.5 16.5h-5v-5M3.5 16.5l5-5",
   tool: "M13.2 3.9a3.9 3.9 0 0 0-4.7 5.2l-4.6 4.6a1.7 1.7 0 0 0 2.4 2.4l4.6-4.6a3.9 3.9 0 0 0 5.2-4.7l-2.4 2.4l-2.3-.6l-.6-2.3z",
 };
 
@@ -114,8 +116,8 @@ export function opensHere(event) {
 }
 
 /**
- * The person's picture; else initials on a colour that depends on the id of the person, or on the slug of the agent.
- * @param {{id: string, name: string, picture?: string}|{slug: string, name: string}} who
+ * The picture; else initials on a colour that depends on the id of the person, or on the slug of the agent.
+ * @param {{id: string, name: string, picture?: string}|{slug: string, name: string, picture?: string}} who
  */
 export function avatar(who) {
   const agent = "slug" in who;
@@ -131,7 +133,7 @@ export function avatar(who) {
   let hue = 0;
   for (const character of agent ? who.slug : String(who.id)) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
   element.style.setProperty("--hue", String((hue * 47) % 360));
-  if ("picture" in who && who.picture) {
+  if (who.picture) {
     const failed = () => element.replaceChildren(initials);
     element.replaceChildren(
       el("img", { src: who.picture, alt: true, decoding: "async", referrerpolicy: "no-referrer", onerror: failed }),

@@ -1,0 +1,1 @@
+var o={"+":"inserted","-":"deleted","@":"meta"},i={name:"diff",token:function(e){var n=e.string.search(/[\t ]+?$/);if(!e.sol()||n===0)return e.skipToEnd(),("error "+(o[e.string.charAt(0)]||"")).replace(/ $/,"");var r=o[e.peek()]||e.skipToEnd();return n===-1?e.skipToEnd():e.pos=n,r}};export{i as diff};

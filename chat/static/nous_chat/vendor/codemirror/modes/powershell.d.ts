@@ -1,0 +1,3 @@
+// Modes for StreamLanguage, looked up by name in documents/languages.js.
+
+export {};
