@@ -22,13 +22,15 @@ from .arrivals import climb
 from .engine import EngineCosts
 from .measure import describe_machine, wait_until_quiet
 from .options import SECTIONS, WARMING_UP, Plan, parse_options
-from .page import PageCosts, Tenth
+from .page import PageCosts, Streamed, Tenth
 from .reconnects import reconnects
 from .report.streams import Memory
 from .room import room
 from .startup import startup
 from .targets import Bench, PeerTarget, SiteTarget, Target
+from .typists import typing
 from .windows import stops, window
+from .writing import writing
 
 FOLDER = ROOT / "var" / "bench"
 
@@ -48,6 +50,8 @@ async def measure(bench: Bench, plan: Plan) -> report.Results:
             if target.kind.processes > 1:
                 _progress(f"a room of {plan.room[0]}", target)
                 results.rooms.append(await room(target, *plan.room))
+    if plan.has("documents"):
+        await _measure_documents(bench, plan, results)
     results.memory = [Memory(target.name, target.resident, target.resident_mib()) for target in bench.targets]
     if plan.has("reconnects"):  # restarts the sites
         for target in bench.sites:
@@ -99,6 +103,14 @@ async def _measure_streams(bench: Bench, plan: Plan, results: report.Results) ->
             results.stops.append(await stops(bench, target, plan.stops))
 
 
+async def _measure_documents(bench: Bench, plan: Plan, results: report.Results) -> None:
+    for target in bench.sites:
+        _progress(f"{plan.typists[0]} people type in a document", target)
+        results.typing.append(await typing(target, *plan.typists))
+        _progress(f"{plan.writing[0]} agents write a document each", target)
+        results.writing.append(await writing(bench, target, *plan.writing))
+
+
 async def _measure_engine(bench: Bench, plan: Plan) -> EngineCosts:
     arguments = [bench.upstream_url, *map(str, plan.engine)]
     process = await asyncio.create_subprocess_exec(
@@ -112,7 +124,9 @@ def _measure_page(plan: Plan) -> PageCosts:
     """Measure the page in a process of its own, because Playwright has its own event loop."""
     command = [sys.executable, "-m", "tests.benchmarks.page", *map(str, plan.page)]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return PageCosts(**found | {"tenths": [Tenth(**tenth) for tenth in found["tenths"]]})
+    for name in ("answer", "document"):
+        found[name] = Streamed(**found[name] | {"tenths": [Tenth(**tenth) for tenth in found[name]["tenths"]]})
+    return PageCosts(**found)
 
 
 def _progress(step: str, target: Target | None = None) -> None:

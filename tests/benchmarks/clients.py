@@ -11,7 +11,7 @@ import uuid
 from array import array
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import websockets
@@ -22,6 +22,23 @@ OPENING = 120
 """Seconds that opening a socket may take."""
 
 QUIET = (websockets.ConnectionClosed, OSError)
+
+
+async def connect(
+    address: str, headers: dict[str, str] | None, open_timeout: float = OPENING
+) -> websockets.ClientConnection:
+    """Open a socket that adds nothing of its own to what is measured: no compression, no pings. Raises TimeoutError
+    after `open_timeout` seconds.
+    """
+    return await websockets.connect(
+        address,
+        additional_headers=headers,
+        compression=None,
+        max_size=None,
+        ping_interval=None,
+        open_timeout=open_timeout,
+        proxy=None,
+    )
 
 
 class Tally:
@@ -56,15 +73,7 @@ class Viewer:
         """How the stream ended, in the server's words."""
 
     async def open(self) -> None:
-        self._socket = await websockets.connect(
-            self._address,
-            additional_headers=self._headers,
-            compression=None,
-            max_size=None,
-            ping_interval=None,
-            open_timeout=OPENING,
-            proxy=None,
-        )
+        self._socket = await connect(self._address, self._headers)
         self._reading = asyncio.create_task(self._read())
 
     async def settled(self) -> bool:
@@ -239,8 +248,14 @@ class SiteViewer(Viewer):
             asyncio.ensure_future(self._send(json.dumps({"type": "run.sync", "run": heard.run})))  # noqa: RUF006
 
 
-async def acknowledge(viewers: Iterable[Viewer]) -> None:
-    """Have each viewer acknowledge once a second, one after another. Started and cancelled by `_seated`."""
+class Acknowledging(Protocol):
+    """Who reads a stream, and tells the server how far."""
+
+    async def acknowledge(self) -> None: ...
+
+
+async def acknowledge(viewers: Iterable[Acknowledging]) -> None:
+    """Have each acknowledge once a second, one after another. Started and cancelled by `seated` and `writing`."""
     viewers = list(viewers)
     while True:
         for viewer in viewers:

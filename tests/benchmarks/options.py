@@ -17,8 +17,9 @@ SECTIONS = {
     "fan-out": "streams with many readers each",
     "stop": "from the command to the provider's closed connection",
     "room": "one conversation of many people over two processes",
+    "documents": "many people type in one document: how late a change is; agents write documents: CPU, lag",
     "engine": "the engine without a site",
-    "page": "a page in Chromium reads a long answer and opens a long conversation",
+    "page": "a page in Chromium reads a long answer and a document, and opens a long conversation",
 }
 WARMING_UP = 4
 """Streams before the first measurement."""
@@ -55,6 +56,8 @@ class Plan:
     fan_out: tuple[int, int] = (5, 20)
     stops: int = 20
     room: tuple[int, int] = (200, 40)
+    typists: tuple[int, int, float] = (50, 50, 0.2)
+    writing: tuple[int, int, int, int] = (4, 4000, 200, 50)
     page: tuple[int, int] = (5000, 1000)
     engine: tuple[int, float, float] = (50, 4, 1)
     starts: int = 3
@@ -84,7 +87,8 @@ class Plan:
         return Sizes(
             alone={0: fresh, **used},
             returning=-(-self.sockets // TABS) if self.has("reconnects") else 0,
-            together=self.room[0] if self.has("room") else 0,
+            together=max(self.room[0] * self.has("room"), self.typists[0] * self.has("documents")),
+            writing=self.writing[0] * self.has("documents"),
         )
 
 
@@ -143,6 +147,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         plan.askers, plan.deltas, plan.history, plan.beside = 4, [1, 20], [0, 50], 2
         plan.rates, plan.pool, plan.sockets, plan.streams = [5, 10], 20, 40, [1, 4]
         plan.fan_out, plan.stops, plan.room, plan.page, plan.engine = (2, 3), 3, (6, 2), (500, 60), (5, 0.5, 0.05)
+        plan.typists, plan.writing = (5, 5, 0.2), (2, 100, 200, 50)
     for name in ("rounds", "askers", "deltas", "history", "rates", "sockets", "streams"):
         if (given := getattr(chosen, name)) is not None:
             setattr(plan, name, given)

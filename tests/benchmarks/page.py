@@ -1,7 +1,8 @@
 """The cost of a page in the browser: `python -m tests.benchmarks.page DELTAS MESSAGES` prints PageCosts as JSON.
 
-A page reads a long answer as it streams, then opens a long conversation and scrolls through it. The site and Chromium
-are real; the processor time of the main thread comes from DevTools' Performance domain.
+A page reads a long answer as it streams, and a long document that an agent writes; then it opens a long conversation
+and scrolls through it. The site and Chromium are real; the processor time of the main thread comes from DevTools'
+Performance domain.
 """
 
 import json
@@ -17,9 +18,14 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from ..conftest import browser_path
 from ..support import servers
+from ..support.upstream import document
+from .people import WRITER
 
 RATE = 200
 """Deltas per second."""
+
+OPENING = 1.0
+"""Seconds from the first delta of a document until its pane may be open."""
 
 CHARS = 20
 """Characters per delta."""
@@ -34,6 +40,8 @@ WATCH = """() => {
 }"""
 
 PART = "document.querySelector('nous-chat').shadowRoot.querySelector('article[data-role=assistant] [data-part=text]')"
+COMPLETED = """() => document.querySelector("nous-chat").shadowRoot
+  .querySelector("article[data-role=assistant][data-status=completed]")"""
 ARRIVED = f"length => {PART}?.source?.length >= length"
 
 # Scrolls by some pixels per frame, and returns the duration of each frame.
@@ -60,9 +68,9 @@ class Tenth:
 
 
 @dataclass(frozen=True)
-class PageCosts:
-    """`long_tasks` (while streaming), `load_tasks` (while loading older messages) and `frames` are in ms; `opened` is
-    in seconds, from the navigation until the user can type.
+class Streamed:
+    """What a text costs as it streams. `script` and `layout` are in seconds, `long_tasks` in ms. `whole`: all of it
+    was there at the end.
     """
 
     characters: int = 0
@@ -71,10 +79,6 @@ class PageCosts:
     layout: float = 0.0
     long_tasks: list[float] = field(default_factory=list)
     whole: bool = False
-    messages: int = 0
-    opened: float = 0.0
-    load_tasks: list[float] = field(default_factory=list)
-    frames: list[float] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -91,18 +95,38 @@ class PageCosts:
         return self.tenths[-1].busy / self.tenths[0].busy if self.tenths else 0.0
 
 
+@dataclass(frozen=True)
+class PageCosts:
+    """`load_tasks` (while loading older messages) and `frames` are in ms; `opened` is in seconds, from the navigation
+    until the user can type.
+    """
+
+    answer: Streamed = field(default_factory=Streamed)
+    document: Streamed = field(default_factory=Streamed)
+    messages: int = 0
+    opened: float = 0.0
+    load_tasks: list[float] = field(default_factory=list)
+    frames: list[float] = field(default_factory=list)
+
+
 def metrics(session: CDPSession) -> dict[str, float]:
     """Seconds that the main thread has spent so far, by name, and the `Clock`."""
     found = session.send("Performance.getMetrics")["metrics"]
     return {metric["name"]: metric["value"] for metric in found} | {"Clock": time.monotonic()}
 
 
-def stream(page: Page, deltas: int) -> dict[str, Any]:
-    """Measure one answer as it streams, from its first character to its last."""
+def ask(page: Page) -> CDPSession:
+    """Ask for an answer. Returns the session that `metrics` asks."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.get_by_role("textbox", name="Message").fill("Go on")
     page.keyboard.press("Enter")
+    return session
+
+
+def stream(page: Page, deltas: int) -> Streamed:
+    """Measure one answer as it streams, from its first character to its last."""
+    session = ask(page)
     characters = deltas * CHARS
     page.wait_for_function(ARRIVED, arg=1, polling=50)
     page.evaluate(WATCH)
@@ -110,21 +134,44 @@ def stream(page: Page, deltas: int) -> dict[str, Any]:
     for tenth in range(1, 11):
         page.wait_for_function(ARRIVED, arg=characters * tenth // 10, polling=50)
         marks.append(metrics(session))
-    page.wait_for_function(f"() => {PART}.closest('[data-status=completed]')", polling=50)
-    long_tasks: list[float] = page.evaluate("window.long")
+    page.wait_for_function(COMPLETED, polling=50)
+    whole = page.evaluate(f"{PART}.source.length") == characters
+    return streamed(characters, marks, page.evaluate("window.long"), whole)
+
+
+def write(page: Page, conversation: str, deltas: int) -> Streamed:
+    """Measure one document as an agent writes it next to the conversation, with its preview. The editor keeps only
+    what is visible in the page, so the tenths are tenths of the time.
+    """
+    session = ask(page)
+    page.get_by_role("region", name="Waves", exact=True).wait_for()
+    page.evaluate(WATCH)
+    marks = [metrics(session)]
+    for _ in range(10):
+        page.wait_for_timeout((deltas / RATE - OPENING) * 1000 / 10)
+        marks.append(metrics(session))
+    page.wait_for_function(COMPLETED, polling=50)
+    long_tasks = page.evaluate("window.long")
+    characters = deltas * CHARS
+    (found,) = page.request.get(f"/chat/api/conversations/{conversation}/documents/").json()["documents"]
+    stored = page.request.get(f"/chat/api/documents/{found['id']}/").json()["text"]
+    return streamed(characters, marks, long_tasks, stored == document(characters))
+
+
+def streamed(characters: int, marks: list[dict[str, float]], long_tasks: list[float], whole: bool) -> Streamed:
     tenths = [
         Tenth(after["Clock"] - before["Clock"], after["TaskDuration"] - before["TaskDuration"])
         for before, after in pairwise(marks)
     ]
     first, last = marks[0], marks[-1]
-    return {
-        "characters": characters,
-        "tenths": tenths,
-        "script": last["ScriptDuration"] - first["ScriptDuration"],
-        "layout": sum(last[name] - first[name] for name in ("LayoutDuration", "RecalcStyleDuration")),
-        "long_tasks": long_tasks,
-        "whole": page.evaluate(f"{PART}.source.length") == characters,
-    }
+    return Streamed(
+        characters=characters,
+        tenths=tenths,
+        script=last["ScriptDuration"] - first["ScriptDuration"],
+        layout=sum(last[name] - first[name] for name in ("LayoutDuration", "RecalcStyleDuration")),
+        long_tasks=long_tasks,
+        whole=whole,
+    )
 
 
 def open_and_scroll(page: Page, url: str, messages: int) -> dict[str, Any]:
@@ -161,11 +208,11 @@ def fill(site: servers.Site, conversation: str, messages: int) -> None:
     servers.manage(site.env, "shell", "-v0", "-c", code)
 
 
-def begin(page: Page) -> str:
-    """Open a new conversation in the page. Returns its id."""
+def begin(page: Page, agent: str = "assistant") -> str:
+    """Open a new conversation with this agent in the page. Returns its id."""
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
     headers = {"X-CSRFToken": token, "Content-Type": "application/json"}
-    made = page.request.post("/chat/api/conversations/", data="{}", headers=headers).json()
+    made = page.request.post("/chat/api/conversations/", data={"agent": agent}, headers=headers).json()
     page.goto(f"/chat/{made['id']}/")
     page.locator("nous-chat[data-connection=live]").wait_for()
     return str(made["id"])
@@ -176,13 +223,13 @@ def measure(deltas: int, messages: int) -> PageCosts:
         database = servers.Database(Path(folder))
         upstream = servers.start_upstream()
         env = servers.environment(
-            DJANGO_SETTINGS_MODULE="tests.sites.production",
+            DJANGO_SETTINGS_MODULE="tests.benchmarks.page_settings",
             STATIC_ROOT=f"{folder}/static",
             DATABASE_URL=database.copy(),
             DEBUG="",
             PLAIN_HTTP="1",
             ALLOWED_HOSTS="127.0.0.1",
-            NOUS_CHAT_MODEL=f"custom:documented@n={deltas},chars={CHARS},delay={1000 / RATE}",
+            OPTIONS=f"n={deltas},chars={CHARS},delay={1000 / RATE}",
             CUSTOM_BASE_URL=f"{upstream.url}/v1",
         )
         servers.manage(env, "collectstatic", "--noinput", "-v0")
@@ -197,12 +244,13 @@ def measure(deltas: int, messages: int) -> PageCosts:
             page.wait_for_url("**/chat/**")
             begin(page)
             page.set_default_timeout(120_000)
-            streamed = stream(page, deltas)
+            answer = stream(page, deltas)
+            written = write(page, begin(page, WRITER), deltas)
             conversation = begin(page)
             fill(site, conversation, messages)
             scrolled = open_and_scroll(page, f"/chat/{conversation}/", messages)
             chromium.close()
-    return PageCosts(**streamed, **scrolled)
+    return PageCosts(answer, written, **scrolled)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ ANSWER = (
 
 RETURNING_HISTORY = 10
 
+WRITER = "writer"
+"""The agent that writes documents."""
+
 
 class Sizes(msgspec.Struct):
     """How many users there are."""
@@ -36,6 +39,9 @@ class Sizes(msgspec.Struct):
 
     together: int = 0
     """Participants of one conversation."""
+
+    writing: int = 0
+    """With a conversation of their own with WRITER."""
 
     def dump(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -54,6 +60,7 @@ class Cast(msgspec.Struct):
     alone: dict[int, list[Seat]]
     returning: list[Seat]
     together: list[Seat]
+    writing: list[Seat]
 
     @classmethod
     def load(cls, printed: str) -> "Cast":
@@ -136,7 +143,7 @@ def create_cast(sizes: Sizes) -> Cast:
     from django.contrib.auth import get_user_model
     from django.db import transaction
 
-    from chat.models import Participant
+    from chat.models import Conversation, Participant
 
     alone: dict[int, list[Seat]] = {}
     together: list[Seat] = []
@@ -151,7 +158,9 @@ def create_cast(sizes: Sizes) -> Cast:
             user = get_user_model().objects.create_user(f"person-together{i}")
             Participant.objects.create(conversation_id=together[0].conversation, user=user)
             together.append(Seat(session_cookie(user), together[0].conversation))
-    return Cast(alone, returning, together)
+        writing = [create_seat(f"person-writing{i}") for i in range(sizes.writing)]
+        Conversation.objects.filter(pk__in=[seat.conversation for seat in writing]).update(agent=WRITER)
+    return Cast(alone, returning, together, writing)
 
 
 def main(sizes: str) -> None:

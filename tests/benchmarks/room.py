@@ -13,9 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
-import websockets
 
-from .clients import QUIET
+from .clients import QUIET, connect
 from .measure import cpu_seconds, family_cpu_seconds, machine_cpu_seconds, median, percentile
 from .targets import SiteTarget
 
@@ -71,15 +70,7 @@ class Reader:
         self.acks: dict[str, float] = {}
 
     async def open(self) -> None:
-        self._socket = await websockets.connect(
-            self._address,
-            additional_headers={"Cookie": self._cookie},
-            compression=None,
-            max_size=None,
-            ping_interval=None,
-            open_timeout=60,
-            proxy=None,
-        )
+        self._socket = await connect(self._address, {"Cookie": self._cookie}, open_timeout=60)
         self._reading = asyncio.create_task(self._read())
 
     async def post(self) -> tuple[str, float]:
@@ -121,7 +112,7 @@ async def room(target: SiteTarget, sockets: int, posts: int) -> Room:
             await asyncio.gather(*(reader.open() for reader in readers[at : at + 10]))
         await asyncio.wait_for(asyncio.gather(*(reader.ready.wait() for reader in readers)), 120)
         await asyncio.sleep(3)  # until everybody has the presence events
-        clocks = _Clocks(target)
+        clocks = Clocks(target)
         sent = []
         for number in range(posts):
             sender = readers[number % len(readers)]
@@ -143,7 +134,7 @@ async def _wait_for_arrival(readers: Sequence[Reader], ids: Sequence[str]) -> No
         await asyncio.sleep(0.05)
 
 
-class _Clocks:
+class Clocks:
     """CPU time since its creation: of the site's processes, and of processes outside the benchmark."""
 
     def __init__(self, target: SiteTarget) -> None:
@@ -160,7 +151,7 @@ class _Clocks:
         return servers, ours, machine_cpu_seconds(), time.monotonic()
 
 
-def _result(name: str, readers: Sequence[Reader], sent: list[tuple[str, float, Reader]], clocks: _Clocks) -> Room:
+def _result(name: str, readers: Sequence[Reader], sent: list[tuple[str, float, Reader]], clocks: Clocks) -> Room:
     spent, others = clocks.since()
     acks, halves, alls, missed = [], [], [], 0
     for client_id, at, sender in sent:

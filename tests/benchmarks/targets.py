@@ -191,6 +191,7 @@ class Bench:
         if kind.database == "PostgreSQL" and self._postgres:
             aux.append(self._postgres[1])
         env = environment(
+            DJANGO_SETTINGS_MODULE="tests.benchmarks.settings",
             DEBUG=None,
             ALLOWED_HOSTS="127.0.0.1",
             PLAIN_HTTP="1",

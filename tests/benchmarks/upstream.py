@@ -1,7 +1,8 @@
 """A provider that streams at a steady pace, with OpenAI's API: `python -m tests.benchmarks.upstream PORT`.
 
 It is lean, so that 50 streams of 50 deltas per second leave the machine to the servers under test. The last message's
-text is the Order (wire.py).
+text is the Order (wire.py). It may order a call of `create_document` instead of an answer; the result of that call gets
+an answer of a word.
 
 GET /streams   {"streams": {stream: {"received", "first", "closed", "sent", "digest"}}, "late_ms": p99 of how late the
                deltas left}, since the last report; times are of the monotonic clock, `closed` is the client's hang-up
@@ -29,13 +30,13 @@ _BEFORE, _AFTER = (
             "model": "bench",
             "service_tier": "default",
             "system_fingerprint": "fp_51e1070cf2",
-            "choices": [{"index": 0, "delta": {"content": "@"}, "logprobs": None, "finish_reason": None}],
+            "choices": [{"index": 0, "delta": "@", "logprobs": None, "finish_reason": None}],
             "usage": None,
         },
         separators=(",", ":"),
     )
     .encode()
-    .split(b"@")
+    .split(b'"@"')
 )
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _BLOCK = 50  # deltas per write of an unpaced stream
@@ -45,13 +46,24 @@ def _http_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def _chunk(delta: bytes) -> bytes:
+    return _http_chunk(b"data: " + _BEFORE + delta + _AFTER + b"\n\n")
+
+
 def _delta(text: str) -> bytes:
-    return _http_chunk(b"data: " + _BEFORE + text.encode() + _AFTER + b"\n\n")
+    return _chunk(b'{"content":"%b"}' % text.encode())
 
 
-def _end(deltas: int) -> bytes:
+def _arguments(text: bytes, call: bytes = b"", name: bytes = b"") -> bytes:
+    """A piece of the arguments of a call; `text` is escaped as inside a JSON string. `call` and `name` belong to the
+    first piece.
+    """
+    return _chunk(b'{"tool_calls":[{"index":0,%b"function":{%b"arguments":"%b"}}]}' % (call, name, text))
+
+
+def _end(deltas: int, reason: str = "stop") -> bytes:
     usage = {"prompt_tokens": 10, "completion_tokens": deltas, "total_tokens": deltas + 10}
-    stop = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage}
+    stop = {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": usage}
     return _http_chunk(f"data: {json.dumps(stop)}\n\n".encode()) + _http_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
@@ -93,7 +105,11 @@ class Connection(asyncio.Protocol):
             report = json.dumps(self._service.take_report()).encode()
             self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(report), report))
             return
-        order = parse(json.loads(body)["messages"][-1]["content"])
+        last = json.loads(body)["messages"][-1]
+        if last["role"] == "tool":
+            self.transport.write(_HEAD + _delta("Done.") + _end(1))
+            return
+        order = parse(last["content"])
         self._stream = Stream(order, self.transport, self._service, self._loop)
         self._stream.begin()
 
@@ -136,6 +152,9 @@ class Stream:
 
     def begin(self) -> None:
         self._transport.write(_HEAD)
+        if self._order.document:
+            title = b'{\\"title\\":\\"%b\\",\\"text\\":\\"' % self._order.stream.encode()
+            self._transport.write(_arguments(title, b'"id":"call_1","type":"function",', b'"name":"create_document",'))
         self.facts["first"] = time.monotonic()
         if self._order.rate:
             self._begun = self._loop.time()
@@ -151,8 +170,8 @@ class Stream:
             return
         due = self._begun + sent / self._order.rate
         self._late.append((self._loop.time() - due) * 1000)
-        text = token()
-        self._transport.write(_delta(text))
+        text = token(self._order.chars)
+        self._transport.write(_arguments(text.encode()) if self._order.document else _delta(text))
         self._digest.update(text.encode())
         self.facts["sent"] = sent + 1
         self._timer = self._loop.call_at(self._begun + (sent + 1) / self._order.rate, self._send_delta)
@@ -169,7 +188,10 @@ class Stream:
     def _finish(self) -> None:
         self._over = True
         self.facts["digest"] = self._digest.hexdigest()
-        self._transport.write(_end(self._order.deltas))
+        if self._order.document:
+            self._transport.write(_arguments(b'\\"}') + _end(self._order.deltas, "tool_calls"))
+        else:
+            self._transport.write(_end(self._order.deltas))
 
     def close(self) -> None:
         if self._over:

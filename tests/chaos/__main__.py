@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .cluster import start_cluster
 from .runner import Report, carry_out
-from .schedule import make_rush, make_schedule
+from .schedule import make_document_schedule, make_rush, make_schedule
 from .soak import soak
 
 
@@ -17,7 +17,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20, help="number of schedules (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the first seed (%(default)s)")
     parser.add_argument("--rush", action="store_true", help="schedules in which everybody asks at the same moment")
+    parser.add_argument("--documents", action="store_true", help="schedules in which three people and an agent type")
     parser.add_argument("--soak", type=float, default=0, help="instead: seconds of answers for a stalled reader")
+    parser.add_argument("--patience", type=float, default=1, help="times as long as on a quiet machine (%(default)s)")
     parser.add_argument("--sqlite", action="store_true", help="use SQLite even if there is a PostgreSQL")
     parser.add_argument("--log", type=Path, metavar="FILE", help="write the servers' log to this file")
     return parser.parse_args()
@@ -26,10 +28,10 @@ def parse_options() -> argparse.Namespace:
 async def run_seeds(options: argparse.Namespace) -> bool:
     """Run the seeds and print the table. Returns whether there was no violation."""
     report = Report()
-    make = make_rush if options.rush else make_schedule
+    make = make_document_schedule if options.documents else make_rush if options.rush else make_schedule
     async with start_cluster(options.sqlite, options.log) as cluster:
         for seed in range(options.seed, options.seed + options.seeds):
-            outcome = await carry_out(cluster, make(seed))
+            outcome = await carry_out(cluster, make(seed), options.patience)
             report.outcomes.append(outcome)
             verdict = "ok" if not outcome.violations else "VIOLATED"
             print(f"seed {seed}: {verdict}, {outcome.seconds:.1f} s", file=sys.stderr, flush=True)
@@ -37,7 +39,7 @@ async def run_seeds(options: argparse.Namespace) -> bool:
                 print(f"    {violation}", file=sys.stderr, flush=True)
     print(report)
     for outcome in report.failed:
-        rush = " ARGS=--rush" if options.rush else ""
+        rush = " ARGS=--rush" if options.rush else " ARGS=--documents" if options.documents else ""
         print(f"\nTo repeat seed {outcome.seed} alone: make chaos SEEDS=1 SEED={outcome.seed}{rush}")
     return not report.failed
 

@@ -4,8 +4,9 @@ import asyncio
 import json
 import random
 import time
+import traceback
 import uuid
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -130,23 +131,33 @@ class Browser(Talker):
 
     async def run(self) -> None:
         """Stay connected until cancelled or refused for good. Started, cancelled and awaited by Trial and by `soak`;
-        nothing escapes.
+        nothing escapes, but a fault of this client is among `errors`.
         """
-        ticking = asyncio.create_task(self._tick())
+        ticking = asyncio.create_task(self._noting_faults(self._tick()))
         try:
-            while not self.errors:
-                with suppress(OSError, websockets.WebSocketException):
-                    site = self._places[self.process].site
-                    async with self.person.connect(
-                        self.conversation, site, open_timeout=3, close_timeout=0.5, ping_interval=None
-                    ) as connection:
-                        await self._receive(connection)
-                self.process = (self.process + 1) % len(self._places)
-                wait = self._reconnect_in if self._reconnect_in is not None else random.uniform(0.05, 0.4)
-                self._reconnect_in = None
-                await asyncio.sleep(wait)
+            await self._noting_faults(self._stay_connected())
         finally:
             ticking.cancel()
+
+    async def _noting_faults(self, work: Coroutine[Any, Any, None]) -> None:
+        """Else it would only look as if this browser had got no answers after that."""
+        try:
+            await work
+        except Exception:
+            self.errors.append(f"has a fault of its own: {traceback.format_exc()}")
+
+    async def _stay_connected(self) -> None:
+        while not self.errors:
+            with suppress(OSError, websockets.WebSocketException):
+                site = self._places[self.process].site
+                async with self.person.connect(
+                    self.conversation, site, open_timeout=3, close_timeout=0.5, ping_interval=None
+                ) as connection:
+                    await self._receive(connection)
+            self.process = (self.process + 1) % len(self._places)
+            wait = self._reconnect_in if self._reconnect_in is not None else random.uniform(0.05, 0.4)
+            self._reconnect_in = None
+            await asyncio.sleep(wait)
 
     async def _receive(self, connection: websockets.ClientConnection) -> None:
         self._connection = connection
@@ -221,8 +232,12 @@ class Browser(Talker):
                 self._pinged = now
                 await self.send("ping")
             await self._send_due()
+            await self.work()
             for run in list(self.runs):
                 await self._check_progress(run, now)
+
+    async def work(self) -> None:
+        """What else its page does, several times a second."""
 
     async def _check_progress(self, run: str, now: float) -> None:
         seq = self.seqs.get(run, 0)

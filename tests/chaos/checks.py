@@ -5,12 +5,17 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+
+from chat.documents.changesets import ChangeSet
 
 from ..support.protocol_client import Frame
 from ..support.upstream import text
 from .browser import Browser
 from .cluster import Process
-from .trial import ACTIVE, CONVERGE_TIMEOUT, Trial, wait_until
+from .documents import read_document
+from .schedule import MARK
+from .trial import ACTIVE, CONVERGE_TIMEOUT, Trial, retry, wait_until
 
 CLEANUP_TIMEOUT = 30.0
 """Seconds, after all browsers have closed, for processes and connections to the provider to be cleaned up."""
@@ -18,7 +23,13 @@ CLEANUP_TIMEOUT = 30.0
 MAX_MEMORY_GROWTH = 32.0
 """MiB by which a process may grow after its first schedule."""
 
-IDLE_TASKS = {"Peers.listen", "Heartbeat.run", "Presence.run", "RedisSingleShardConnection._do_receiving"}
+IDLE_TASKS = {
+    "Peers.listen",
+    "Heartbeat.run",
+    "Presence.run",
+    "Reporter.run",
+    "RedisSingleShardConnection._do_receiving",
+}
 """The tasks of a process without sockets and runs, one of each."""
 
 
@@ -37,6 +48,7 @@ CHECKS = {
     "settles": "every run ends and every command is answered within 40 s after the last fault",
     "converges": "every browser shows exactly what is stored",
     "one end": "a run has one end, the same for everybody, and keeps it",
+    "documents": "everybody has the stored text, which the log gives, and each acknowledged change is in it once",
     "once": "every message is stored once, in the order in which its sender wrote",
     "exact": "an answer is what the provider sent, from its start and without a gap; all of it if it completed",
     "answered": "the last message has its answer, or a run that says why not",
@@ -55,7 +67,7 @@ async def find_violations(trial: Trial) -> list[Violation]:
         stored = await trial.stored(conversation)
         for number, browser in enumerate(browsers):
             if not await wait_until(
-                lambda b=browser, s=stored: _view(b.messages.values()) == _view(s), CONVERGE_TIMEOUT
+                lambda b=browser, s=stored: _view(b.messages.values()) == _view(s), CONVERGE_TIMEOUT * trial.patience
             ):
                 found.append(_differs(number, browser, stored))
         its_rows = [row for row in rows if row["conversation"] == conversation]
@@ -63,6 +75,7 @@ async def find_violations(trial: Trial) -> list[Violation]:
             found += check(browsers, its_rows, stored)
         if not trial.has_changes(conversation):  # else the stored messages no longer show what was asked
             found += [*_exact(stored), *_answered(its_rows, stored)]
+    found += [violation async for violation in _documents(trial)]
     if (again := await trial.runs()) != rows:
         found.append(Violation("one end", f"rows changed after their end: {rows}, then {again}"))
     await trial.close()
@@ -148,8 +161,45 @@ def _answered(rows: list[Frame], stored: list[Frame]) -> Iterator[Violation]:
         yield Violation("answered", f"message {last['seq']} of {last['conversation']}; runs: {rows}")
 
 
+async def _documents(trial: Trial) -> AsyncIterator[Violation]:
+    for document in dict.fromkeys(typist.document for typist in trial.typists):
+        typists = [typist for typist in trial.typists if typist.document == document]
+        person = typists[0].person
+        opened, log, waiting = await retry(partial(read_document, person, document))
+        trial.written += Counter("change by an agent" if update["run"] else "change by a person" for update in log)
+        for number, typist in enumerate(typists):
+            same = (opened["version"], opened["text"])
+            if not await wait_until(
+                lambda t=typist, s=same: (t.version, t.text) == s, CONVERGE_TIMEOUT * trial.patience
+            ):
+                has = f"has version {typist.version} {typist.text!r}, not {same}"
+                yield Violation("documents", f"browser {number} {has}")
+            around = (opened["title"], waiting)
+            lossy = any(trial.schedule.loss.values())  # only a new snapshot repairs what the layer lost by itself
+            if not lossy and not await wait_until(
+                lambda t=typist, a=around: (t.title, t.proposals.keys()) == a, CONVERGE_TIMEOUT * trial.patience
+            ):
+                has = f"{typist.title!r} with the proposals {list(typist.proposals)}"
+                yield Violation("documents", f"browser {number} shows {has}, not {around}")
+            times = Counter(update["client_id"] for update in log)
+            lost = [client_id for client_id in typist.acknowledged if times[client_id] != 1]
+            if lost:
+                yield Violation("documents", f"of browser {number}, the log has {[(c, times[c]) for c in lost]}")
+            if not typist.acknowledged:
+                yield Violation("documents", f"browser {number} has written nothing")
+        text = ""
+        for update in log:
+            text = ChangeSet.parse(update["changes"]).apply(text)
+        if text != opened["text"] or [update["version"] for update in log] != list(range(1, len(log) + 1)):
+            yield Violation("documents", f"the log gives {text!r}, but stored is {opened['text']!r}")
+        if opened["writing"] is not None:
+            yield Violation("documents", f"it still has an open range: {opened['writing']}")
+        if MARK not in text:
+            yield Violation("documents", f"the marked line is gone: {text!r}")
+
+
 async def _left_behind(trial: Trial) -> AsyncIterator[Violation]:
-    deadline = time.monotonic() + CLEANUP_TIMEOUT
+    deadline = time.monotonic() + CLEANUP_TIMEOUT * trial.patience
     while True:
         found = [*await _open_streams(trial)]
         for number, process in enumerate(trial.cluster.processes):
@@ -169,7 +219,8 @@ async def _open_streams(trial: Trial) -> list[Violation]:
 async def _leftovers(process: Process) -> list[tuple[str, str]]:
     state = await process.query("process")
     tasks = Counter(state["tasks"]) - Counter(IDLE_TASKS)
-    groups = [group for group in state["groups"] if ".echo." not in group]  # through which a process reaches itself
+    # Through these a process reaches itself, and is asked for what it measures.
+    groups = [group for group in state["groups"] if ".echo." not in group and not group.endswith(".processes")]
     found = [("nothing left", f"task {name} x {number}") for name, number in tasks.items()]
     if state["runs"] or state["sockets"] or state["channels"] > 1 or groups or state["presence"]:
         found.append(("nothing left", str({name: value for name, value in state.items() if name != "tasks"})))

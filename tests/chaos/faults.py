@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from .documents import TypingBrowser
 from .schedule import Step
 from .trial import Trial
 
@@ -113,6 +114,37 @@ async def switch_process(trial: Trial, step: Step) -> None:
     browser.disconnect()
 
 
+def _typist(trial: Trial, step: Step) -> TypingBrowser:
+    browser = trial.browser(step)
+    assert isinstance(browser, TypingBrowser)
+    return browser
+
+
+async def take_over(trial: Trial, step: Step) -> None:
+    await _typist(trial, step).send("document.take_over", document=_typist(trial, step).document)
+
+
+async def propose(trial: Trial, step: Step) -> None:
+    await _typist(trial, step).propose(step.text)
+
+
+async def resolve(trial: Trial, step: Step) -> None:
+    await _typist(trial, step).resolve()
+
+
+async def restore_version(trial: Trial, step: Step) -> None:
+    await _typist(trial, step).restore_version()
+
+
+async def rename(trial: Trial, step: Step) -> None:
+    await _typist(trial, step).rename()
+
+
+async def delete_document(trial: Trial, step: Step) -> None:
+    """Its creator deletes it for some seconds."""
+    await _typist(trial, step).delete_document(step.seconds)
+
+
 async def stall(trial: Trial, step: Step) -> None:
     """The browser stops reading for some seconds."""
     await trial.browser(step).stall(step.seconds)
@@ -123,6 +155,7 @@ FAULTS: dict[str, Callable[[Trial, Step], Awaitable[None]]] = {
     for fault in (
         kill, terminate, freeze, restart_redis, pause_redis, cut_redis, pause_database, cut_database, pause_provider,
         post, stop, retry, continue_answer, approve, edit, edit_and_resend, delete, restore, choose, load_history,
-        disconnect, reload, switch_process, stall,
+        disconnect, reload, switch_process, stall, take_over, propose, resolve,
+        restore_version, rename, delete_document,
     )
 }  # fmt: skip

@@ -44,14 +44,14 @@ class Report:
         return "\n".join(lines)
 
 
-async def carry_out(cluster: Cluster, schedule: Schedule) -> Outcome:
+async def carry_out(cluster: Cluster, schedule: Schedule, patience: float = 1.0) -> Outcome:
     """Carry out a schedule, and check what must hold."""
     started = time.monotonic()
-    trial = Trial(cluster, schedule)
+    trial = Trial(cluster, schedule, patience)
     try:
         await trial.open()
         faults = await trial.take_steps(FAULTS)
         violations = await checks.find_violations(trial)
     finally:
         await trial.close()
-    return Outcome(schedule.seed, faults, violations, time.monotonic() - started)
+    return Outcome(schedule.seed, faults + trial.written, violations, time.monotonic() - started)

@@ -1,11 +1,15 @@
 """Schedules: which users talk in which conversations, and what breaks when. Pure; a seed always gives the same one."""
 
+import json
 import random
 from dataclasses import dataclass, field
 
 from ..support.servers import PEOPLE
 
 PROCESSES = 2
+MARK = "--- the agent writes below this line ---"
+"""A line of the shared document that nobody changes."""
+
 LENGTH = 4.0
 """Seconds in which faults begin. They end some seconds later."""
 
@@ -38,6 +42,12 @@ ACTIONS = (
 CHANGES = ("edit", "edit and resend", "delete", "restore", "choose", "continue answer")
 """Actions of schedules in which the layer loses nothing by itself: only a new snapshot repairs a lost change."""
 
+WHOLE_DOCUMENT = (
+    "propose", "propose", "resolve", "resolve", "resolve", "restore version", "restore version", "rename",
+    "delete document",
+)  # fmt: skip
+"""Actions on a document in which people type."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -68,6 +78,8 @@ class Schedule:
     """The chances that the channel layer drops, doubles or delays a message."""
 
     steps: list[Step] = field(default_factory=list)
+    documents: bool = False
+    """Whether everybody types in a document of the conversation, in which the agent writes, too."""
 
 
 def make_schedule(seed: int) -> Schedule:
@@ -117,6 +129,40 @@ def make_rush(seed: int) -> Schedule:
         start = at + round(rng.uniform(0, 0.5), 3)
         steps.append(Step(start, fault, process=rng.randrange(PROCESSES), seconds=pause))
     return Schedule(seed, conversations, {}, sorted(steps, key=lambda step: step.at))
+
+
+def make_document_schedule(seed: int) -> Schedule:
+    """A conversation whose three people type in one document, while an agent writes in it, and something breaks."""
+    rng = random.Random(f"documents {seed}")
+    browsers = [(name, rng.randrange(PROCESSES)) for name in PEOPLE[:3]]
+    lossy = rng.random() < 0.5
+    loss = {kind: round(rng.uniform(0, 0.2), 2) if lossy else 0.0 for kind in ("drop", "double", "delay")}
+    steps = [Step(0.1, "post", 0, rng.randrange(3), text=_order(rng))]
+    for _ in range(rng.randint(1, 3)):
+        pause = round(rng.uniform(0.2, rng.choice((1.0, 2.5, MAX_PAUSE))), 1)
+        fault = rng.choice([fault for fault in SERVER_FAULTS if fault != "pause provider"])
+        steps.append(Step(_start_time(rng), fault, process=rng.randrange(PROCESSES), seconds=pause))
+    for _ in range(rng.randint(2, 6)):
+        action = rng.choice(("post", "disconnect", "disconnect", "switch process", "stall", "stop", "take over"))
+        where = rng.randrange(3), rng.randrange(PROCESSES)
+        seconds = round(rng.uniform(0.1, 3), 1)
+        steps.append(Step(_start_time(rng), action, 0, where[0], where[1], seconds, _order(rng)))
+    for _ in range(rng.randint(3, 7)):
+        action = rng.choice(WHOLE_DOCUMENT)
+        browser = 0 if action == "delete document" else rng.randrange(3)
+        steps.append(
+            Step(_start_time(rng), action, 0, browser, seconds=round(rng.uniform(0.1, 2), 1), text=_order(rng))
+        )
+    steps = sorted(steps, key=lambda step: step.at)
+    return Schedule(seed, [ConversationPlan(rng.choice(("interrupt", "queue")), browsers)], loss, steps, documents=True)
+
+
+def _order(rng: random.Random) -> str:
+    """A question for which the model `called` writes behind the line that nobody changes."""
+    words = " ".join(f"word{number} 😀" for number in range(rng.randint(5, 150)))
+    arguments = {"document": "Shared", "edits": [{"search": MARK, "replace": f"{MARK}\n{words}\nend."}]}
+    text = json.dumps(arguments, ensure_ascii=rng.random() < 0.5)
+    return f"edit_document {text} called@delay={rng.choice((2, 10, 20))}"
 
 
 def _start_time(rng: random.Random) -> float:

@@ -12,11 +12,12 @@ STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticF
 
 NOUS_CHAT = {
     "MODEL": "custom:told",
-    "AGENTS": {"told": {"tools": ["tests.chaos.tools.weather"]}},
+    "AGENTS": {"told": {"tools": ["tests.chaos.tools.weather"], "documents": True}},
     "DISCONNECT_GRACE": 1,
     "DRAIN_SECONDS": 2,
     "HOST_TIMEOUT": 4,
     "FIRST_TOKEN_TIMEOUT": 3,
     "IDLE_TIMEOUT": 2,
     "TOTAL_TIMEOUT": 30,
+    "BREAKER_SECONDS": 1,
 } | json.loads(os.environ.get("NOUS_CHAT", "{}"))

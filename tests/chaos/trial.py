@@ -4,14 +4,18 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from ..support.protocol_client import Frame
+from ..support.servers import PEOPLE
 from .browser import Browser
 from .cluster import Cluster
+from .documents import TypingBrowser, create_document
 from .schedule import CHANGES, Schedule, Step
+
+T = TypeVar("T")
 
 ACTIVE = ("queued", "running", "awaiting_approval")
 
@@ -23,11 +27,15 @@ CONVERGE_TIMEOUT = 30.0
 
 
 class Trial:
-    """`browsers_of` holds the browsers of each conversation by its id."""
+    """`browsers_of` holds the browsers of each conversation by its id. On a machine that does other work as well,
+    everything may take `patience` times as long.
+    """
 
-    def __init__(self, cluster: Cluster, schedule: Schedule) -> None:
-        self.cluster, self.schedule = cluster, schedule
+    def __init__(self, cluster: Cluster, schedule: Schedule, patience: float = 1.0) -> None:
+        self.cluster, self.schedule, self.patience = cluster, schedule, patience
         self.browsers_of: dict[str, list[Browser]] = {}
+        self.written = Counter[str]()
+        """How many changes of documents there were at the end."""
         self._running: list[asyncio.Task[None]] = []
 
     @property
@@ -51,11 +59,26 @@ class Trial:
             people = list(dict.fromkeys(name for name, _ in planned.browsers))
             created = await self.cluster.processes[0].query("conversations", {"people": people, "mode": planned.mode})
             self.browsers_of[created["id"]] = [
-                Browser(self.cluster.processes, self.cluster.people[name], created["id"], process)
-                for name, process in planned.browsers
+                self._make_browser(created["id"], number, name, process)
+                for number, (name, process) in enumerate(planned.browsers)
             ]
         self._running = [asyncio.create_task(browser.run()) for browser in self.browsers]
-        await wait_until(lambda: all(browser.snapshot for browser in self.browsers), 60)
+        await wait_until(lambda: all(browser.snapshot for browser in self.browsers), 60 * self.patience)
+        for conversation in self.browsers_of if self.schedule.documents else ():
+            document = await create_document(self.cluster.people[PEOPLE[0]], conversation, 20 * self.patience)
+            for typist in self.typists:
+                typist.open(document)
+
+    def _make_browser(self, conversation: str, number: int, name: str, process: int) -> Browser:
+        place = self.cluster.processes, self.cluster.people[name], conversation, process
+        if not self.schedule.documents:
+            return Browser(*place)
+        return TypingBrowser(*place, seed=f"{self.schedule.seed} {number}")
+
+    @property
+    def typists(self) -> list[TypingBrowser]:
+        """The browsers that have a document open."""
+        return [browser for browser in self.browsers if isinstance(browser, TypingBrowser)]
 
     async def take_steps(self, faults: dict[str, Callable[["Trial", Step], Any]]) -> Counter[str]:
         """Take every step at its time, and wait until all faults have ended. Returns how often each was injected."""
@@ -65,7 +88,12 @@ class Trial:
             await asyncio.sleep(step.at)
             await faults[step.fault](self, step)
 
+        for typist in self.typists:
+            typist.types = True
         await asyncio.gather(*(take(step) for step in self.schedule.steps))
+        await wait_until(lambda: all(typist.acknowledged for typist in self.typists), CONVERGE_TIMEOUT * self.patience)
+        for typist in self.typists:
+            typist.types = False
         for process in self.cluster.processes:
             losses = (await process.query("process"))["loss"]
             injected += Counter({f"layer message: {kind}": number for kind, number in losses.items()})
@@ -74,7 +102,7 @@ class Trial:
 
     async def settle(self) -> list[Frame]:
         """Wait until no run is active, approving tool calls meanwhile. Returns the rows of all runs."""
-        deadline = time.monotonic() + SETTLE_TIMEOUT
+        deadline = time.monotonic() + SETTLE_TIMEOUT * self.patience
         while True:
             unconfirmed = any(browser.unconfirmed for browser in self.browsers)  # before the rows, which they may add
             rows = await self.runs()
@@ -110,7 +138,7 @@ async def wait_until(condition: Callable[..., object], seconds: float) -> bool:
     return True
 
 
-async def retry(query: Callable[[], Awaitable[list[Frame]]]) -> list[Frame]:
+async def retry(query: Callable[[], Awaitable[T]]) -> T:
     """Try a query several times: after an outage of the database, pooled connections fail once each."""
     for _ in range(5):
         try:

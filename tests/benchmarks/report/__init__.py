@@ -1,7 +1,7 @@
 """The report: results to tables and verdicts, in Markdown that reads well in a terminal. Pure.
 
 answers.py  whole answers, arrivals, reconnects, startup   streams.py  streams, fan-out, stops, memory
-room.py, engine.py, page.py                                tables.py   what all of them use
+room.py, documents.py, engine.py, page.py                  tables.py   what all of them use
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +14,10 @@ from ..page import PageCosts
 from ..reconnects import Reconnects
 from ..room import Room
 from ..startup import Startup
+from ..typists import Typing
 from ..windows import Stops, Window
-from . import answers, engine, page, room, streams, tables
+from ..writing import Writing
+from . import answers, documents, engine, page, room, streams, tables
 from .streams import Memory
 
 
@@ -31,6 +33,8 @@ class Results:
     fan_out: list[Window] = field(default_factory=list)
     stops: list[Stops] = field(default_factory=list)
     rooms: list[Room] = field(default_factory=list)
+    typing: list[Typing] = field(default_factory=list)
+    writing: list[Writing] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     engine: EngineCosts | None = None
     page: PageCosts | None = None
@@ -59,6 +63,11 @@ def render(results: Results) -> str:
             "A conversation over two processes: ms from sending a message until everybody has it",
             results.rooms and room.rooms(results.rooms),
         ),
+        (
+            "A document in which many people type: ms from a change until everybody has it",
+            results.typing and documents.typing(results.typing),
+        ),
+        ("Documents that agents write", results.writing and documents.writing(results.writing)),
         ("Memory", results.memory and streams.memory(results.memory)),
         ("The engine alone", results.engine and engine.engine(results.engine)),
         ("A page", results.page and page.page(results.page)),
@@ -76,6 +85,7 @@ def _goals(results: Results, whole: list[answers.Merged], merged: list[streams.M
         *answers.goals(whole, results.arrivals, results.reconnects, results.startups),
         *streams.goals(merged),
         *room.goals(results.rooms),
+        *documents.goals(results.typing, results.writing),
         *(engine.goals(results.engine) if results.engine else []),
         *(page.goals(results.page) if results.page else []),
     ]
@@ -85,5 +95,6 @@ def _doubts(results: Results) -> list[str]:
     kinds = [
         *((f"{a.target}, {a.shape}", a.shares.doubts) for a in results.answers),
         *((f"{w.target}, {w.streams} x {w.viewers}", w.doubts) for w in [*results.windows, *results.fan_out]),
+        *((f"{w.target}, {w.documents} documents", w.doubts) for w in results.writing),
     ]
     return tables.doubts(kinds)
