@@ -61,6 +61,35 @@ def run_folder() -> Path:
     return Path(os.environ[RUN_FOLDER])
 
 
+@pytest.fixture(autouse=True)
+def cached_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not see what the process has kept of the rows of others, and none depends on how long it takes."""
+    from chat.store import cached, pricing, stored_budgets
+
+    monkeypatch.setattr(cached, "MAX_AGE", 3600.0)
+    for kept in (pricing.stored_prices, stored_budgets.stored_budgets, stored_budgets.groups_by_user):
+        kept.forget()
+
+
+@pytest.fixture(autouse=True)
+def _no_stored_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process knows of no agents in the database, and asks for them only if a test says so (`agents.refresh`):
+    statements are counted, and the rows of another test are gone. Whole sites, which are other processes, ask as ever.
+    """
+    from chat.agents import database as stored
+
+    monkeypatch.setattr(stored, "STALE_AFTER", float("inf"))
+    monkeypatch.setattr(stored, "_known", stored.Known(asked_at=0.0))
+
+
+@pytest.fixture(autouse=True)
+def _closed_breakers() -> None:
+    """No test depends on how often a model has failed in others of this process."""
+    from chat import agents
+
+    agents.breakers().forget()
+
+
 @pytest.fixture(scope="session")
 def redis() -> Iterator[str]:
     """The URL of a Redis: REDIS_URL, or one that is started for the session."""

@@ -87,7 +87,7 @@ def test_what_it_asks_waits_for_a_process_that_answers(people: Any, room: Conver
     assert (run.status, run.host, run.unattended, run.launched_by) == ("queued", "", True, people["ada"])
     waiting = chat.ask(room, "And?", people["bob"])
     assert waiting.run is None, "it follows the first answer"
-    assert store.adopt_runs("here", 10, set()) == [(run.pk, room.pk, True)], "though nobody reads it"
+    assert store.adopt_runs("here", 10, set()) == [(run.pk, room.pk, True, False)], "though nobody reads it"
 
 
 def test_a_run_of_a_page_is_not_adopted_where_nobody_reads_it(people: Any, room: Conversation) -> None:

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from chat import ratelimit, store
-from chat.logs import hide_tokens
+from chat.logs import hide_secrets
 from chat.models import ApiToken, Conversation
 
 URL = "/chat/api/conversations/"
@@ -255,6 +255,6 @@ def test_the_admin_shows_a_new_token_once(db: None, django_user_model: Any) -> N
 def test_no_log_contains_a_token(token: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     Client().get(f"{URL}?token={token}", headers=bearer(token))
-    assert hide_tokens(f"GET /?t={token} Authorization: Bearer {token}") == "GET /?t=nct_*** Authorization: Bearer ***"
-    assert hide_tokens("authorization: bearer abcdefghijklmnopqrstuvw") == "authorization: bearer ***"
-    assert token not in hide_tokens(caplog.text)
+    assert hide_secrets(f"GET /?t={token} Authorization: Bearer {token}") == "GET /?t=nct_*** Authorization: Bearer ***"
+    assert hide_secrets("authorization: bearer abcdefghijklmnopqrstuvw") == "authorization: bearer ***"
+    assert token not in hide_secrets(caplog.text)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
 
+from chat import turns
 from chat.concurrency import TaskSets
 from chat.node import http_turns
 from chat.store import executor
-from chat.turns import Line, Turns, client, give_up_turn
+from chat.turns import Line, Stranger, Turns, client, give_up_turn
 
 BODY = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
@@ -59,14 +61,17 @@ def line_of(turns: Turns) -> Line:
 
 
 class Request:
-    """A request of a client without a session, who goes when `hang_up` is called. `status` is that of the response."""
+    """A request, of nobody who is signed in if there is no `cookie`. The client goes when `hang_up` is called. `status`
+    is that of the response.
+    """
 
-    def __init__(self, application: Any, address: str, *body: dict[str, Any]) -> None:
+    def __init__(self, application: Any, address: str, *body: dict[str, Any], cookie: bytes = b"") -> None:
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         for message in body or (BODY,):
             self._messages.put_nowait(message)
         self.sent: list[dict[str, Any]] = []
-        scope = {"type": "http", "client": (address, 1), "headers": []}
+        headers = [(b"cookie", b"sessionid=" + cookie)] if cookie else []
+        scope = {"type": "http", "client": (address, 1), "headers": headers}
         self.task = asyncio.create_task(application(scope, self._messages.get, self._send))
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -91,11 +96,18 @@ def serve(scenario: Callable[[View, Ask], Awaitable[None]]) -> None:
         view = View()
         application = http_turns.take_turns(view)
         async with asyncio.timeout(60):
-            await scenario(view, lambda address, *body: Request(application, address, *body))
+            await scenario(view, partial(Request, application))
 
     asyncio.run(run())
 
 
+@pytest.fixture
+def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests of strangers as those of users: several begin at the same moment."""
+    monkeypatch.setattr(http_turns, "_strangers", Turns(http_turns.AT_ONCE, http_turns.PER_CLIENT))
+
+
+@pytest.mark.usefixtures("several_at_once")
 def test_a_client_has_few_requests_at_once_and_others_do_not_wait_behind_its_queue() -> None:
     async def scenario(view: View, ask: Ask) -> None:
         flood = [ask("eve") for _ in range(50)]
@@ -111,7 +123,7 @@ def test_a_client_has_few_requests_at_once_and_others_do_not_wait_behind_its_que
 
 
 def test_a_process_has_few_requests_at_once_and_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_turns, "_turns", Turns(1, 1))
+    monkeypatch.setattr(http_turns, "_strangers", Turns(1, 1))
 
     async def scenario(view: View, ask: Ask) -> None:
         asked = [ask(client) for client in ("eve", "eve", "eve", "eve", "ada", "bob", "ada")]
@@ -123,8 +135,60 @@ def test_a_process_has_few_requests_at_once_and_clients_take_turns(monkeypatch: 
     serve(scenario)
 
 
+def test_users_do_not_wait_for_strangers_however_many_addresses_these_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SHORT", 3600)
+    monkeypatch.setitem(http_turns._users, "known", 1)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        strangers = [ask(f"10.0.0.{number}") for number in range(9)]
+        await settle()
+        assert view.active == ["10.0.0.0"]
+        ada = ask("10.0.0.9", cookie=b"known")
+        await settle()
+        assert view.active == ["10.0.0.0", "10.0.0.9"]
+        await view.finish(10)
+        assert {await request.status() for request in (*strangers, ada)} == {200}
+        assert line_of(http_turns._strangers).short == line_of(http_turns._turns).short == 0
+
+    serve(scenario)
+
+
+def test_strangers_do_not_wait_long_for_one_whose_page_is_slow_but_few_are_slow_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "SHORT", 0)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        strangers = [ask(f"10.0.0.{number}") for number in range(9)]
+        while len(view.active) < http_turns.STRANGERS_AT_ONCE:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        assert len(view.active) == http_turns.STRANGERS_AT_ONCE
+        for _ in strangers:
+            while not view.active:
+                await asyncio.sleep(0.001)
+            await view.finish()
+        assert {await request.status() for request in strangers} == {200}
+        assert line_of(http_turns._strangers).short == 0
+
+    serve(scenario)
+
+
+def test_addresses_of_one_network_are_one_stranger() -> None:
+    """A visitor with IPv6 has 2^64 of them."""
+
+    async def scenario(view: View, ask: Ask) -> None:
+        asked = [ask(f"2001:db8::{number}") for number in range(3)]
+        await settle()
+        assert line_of(http_turns._strangers).waiting.keys() == {Stranger("2001:db8::/64")}
+        await view.finish(3)
+        assert {await request.status() for request in asked} == {200}
+
+    serve(scenario)
+
+
 def test_too_many_waiting_requests_of_one_client_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_turns, "_turns", Turns(4, 1, max_waiting=3))
+    monkeypatch.setattr(http_turns, "_strangers", Turns(4, 1, max_waiting=3))
 
     async def scenario(view: View, ask: Ask) -> None:
         kept = [ask("eve") for _ in range(1 + 3)]
@@ -152,7 +216,7 @@ def test_a_client_that_goes_while_it_waits_leaves_the_line() -> None:
         await view.finish(2)
         assert [await request.status() for request in (active, waiting[2])] == [200, 200]
         assert waiting[1].task.cancelled()
-        assert not line_of(http_turns._turns).active
+        assert not line_of(http_turns._strangers).active
 
     serve(scenario)
 
@@ -227,7 +291,7 @@ def test_an_application_that_fails_gives_its_turn_back() -> None:
         for _ in range(2):
             with pytest.raises(LookupError):
                 await Request(http_turns.take_turns(fail), "eve").status()
-        assert not line_of(http_turns._turns).active
+        assert not line_of(http_turns._strangers).active
 
     serve(scenario)
 
@@ -246,7 +310,7 @@ def test_only_so_many_sessions_are_remembered_and_unreadable_ones_are_nobodys(
             "client": ("10.0.0.1", 1),
             "headers": [(b"cookie", b"a=b"), (b"cookie", b"sessionid=" + cookie.encode())],
         }
-        return await http_turns._find_client(scope)
+        return await http_turns._find_user(scope)
 
     ada, bob, nobody = cookie_of("ada"), cookie_of("bob"), "invented"
     monkeypatch.setattr(http_turns, "_users", type(http_turns._users)())
@@ -254,7 +318,7 @@ def test_only_so_many_sessions_are_remembered_and_unreadable_ones_are_nobodys(
     for _ in range(2):
         assert async_to_sync(find)(ada) == people["ada"].pk
         assert async_to_sync(find)(bob) == people["bob"].pk
-        assert async_to_sync(find)(nobody) == async_to_sync(find)("") == "10.0.0.1"
+        assert async_to_sync(find)(nobody) is async_to_sync(find)("") is None
     assert list(http_turns._users) == [bob]
 
     def fail(cookie: str) -> Any:
@@ -262,24 +326,24 @@ def test_only_so_many_sessions_are_remembered_and_unreadable_ones_are_nobodys(
 
     monkeypatch.setattr("chat.node.sessions.find_user", fail)
     assert async_to_sync(find)(bob) == people["bob"].pk
-    assert async_to_sync(find)(ada) == "10.0.0.1"
+    assert async_to_sync(find)(ada) is None
 
 
 def test_a_turn_that_comes_as_its_client_goes_is_passed_on() -> None:
     async def scenario(view: View, ask: Ask) -> None:
-        turns = Turns(1, 1)
+        line = Turns(1, 1)
         client.set("eve")
-        async with turns.turn():
+        async with line.turn():
 
             async def wait() -> None:
-                async with turns.turn():
+                async with line.turn():
                     await asyncio.sleep(0)
 
             gone, other = asyncio.create_task(wait()), asyncio.create_task(wait())
             await settle()
         gone.cancel()  # its turn has come, and it does not know yet
         await asyncio.wait_for(other, 10)
-        assert not line_of(turns).active
+        assert not line_of(line).active
 
     serve(scenario)
 
@@ -288,9 +352,9 @@ def test_a_request_that_waits_for_something_else_gives_up_its_turn() -> None:
     """Also from the task that finishes its work if the client goes. The turn ends once, whatever follows."""
 
     async def scenario(view: View, ask: Ask) -> None:
-        turns = Turns(1, 1)
+        line = Turns(1, 1)
         client.set("eve")
-        async with turns.turn():
+        async with line.turn():
 
             async def work() -> None:
                 give_up_turn()
@@ -298,10 +362,10 @@ def test_a_request_that_waits_for_something_else_gives_up_its_turn() -> None:
 
             await TaskSets().run_to_completion(work())
             client.set("ada")
-            async with asyncio.timeout(10), turns.turn():
-                assert line_of(turns).active == {"ada": 1}
+            async with asyncio.timeout(10), line.turn():
+                assert line_of(line).active == {"ada": 1}
             client.set("eve")
-        assert not line_of(turns).active
+        assert not line_of(line).active
 
     serve(scenario)
 
@@ -315,21 +379,21 @@ def test_a_thread_can_give_up_the_turn_in_which_it_works() -> None:
         free.wait(60)
 
     async def scenario(view: View, ask: Ask) -> None:
-        turns = Turns(1, 1)
+        line = Turns(1, 1)
 
         async def work() -> None:
-            async with turns.turn():
+            async with line.turn():
                 await sync_to_async(wait)()
 
         working = asyncio.create_task(work())
         await settle()
         try:
-            async with turns.turn():
+            async with line.turn():
                 assert not working.done()
         finally:
             free.set()
         await working
-        assert not line_of(turns).active
+        assert not line_of(line).active
 
     serve(scenario)
 
@@ -339,18 +403,18 @@ def test_a_request_that_waits_for_the_storage_has_no_turn() -> None:
     free = threading.Event()
 
     async def scenario(view: View, ask: Ask) -> None:
-        turns = Turns(1, 1)
+        line = Turns(1, 1)
 
         async def read_file() -> None:
             client.set("eve")
-            async with turns.turn():
+            async with line.turn():
                 await executor.run_storage(free.wait, 60)
 
         reading = asyncio.create_task(read_file())
         await settle()
         client.set("ada")
         try:
-            async with asyncio.timeout(10), turns.turn():
+            async with asyncio.timeout(10), line.turn():
                 assert not reading.done()
         finally:
             free.set()
@@ -363,21 +427,66 @@ def test_a_turn_passes_those_who_have_just_gone() -> None:
     """They are cancelled in the same moment, and have not noticed it yet."""
 
     async def scenario(view: View, ask: Ask) -> None:
-        turns = Turns(1, 1)
+        line = Turns(1, 1)
 
         async def wait() -> None:
-            async with turns.turn():
+            async with line.turn():
                 await asyncio.sleep(0)
 
         client.set("eve")
-        async with turns.turn():
+        async with line.turn():
             gone, other = asyncio.create_task(wait()), asyncio.create_task(wait())
             await settle()
             gone.cancel()
         await asyncio.wait_for(other, 10)
         with pytest.raises(asyncio.CancelledError):
             await gone
-        assert not line_of(turns).active
-        assert not line_of(turns).waiting
+        assert not line_of(line).active
+        assert not line_of(line).waiting
+
+    serve(scenario)
+
+
+def test_a_crowd_of_strangers_is_served_as_often_as_all_who_are_signed_in() -> None:
+    """Else a user waits for a turn of each of a thousand addresses."""
+
+    async def scenario(view: View, ask: Ask) -> None:
+        line = Turns(1, 1)
+        served: list[Any] = []
+
+        async def work(who: Any) -> None:
+            client.set(who)
+            async with line.turn():
+                served.append(who)
+                await asyncio.sleep(0)
+
+        crowd = [Stranger(f"10.0.0.{number}") for number in range(5)]
+        order = [*crowd, "ada", "ada", "bob"]
+        await asyncio.gather(*(asyncio.create_task(work(who)) for who in order))
+        assert served == [crowd[0], "ada", crowd[1], "bob", crowd[2], "ada", crowd[3], crowd[4]]
+        assert not line_of(line).waiting
+
+    serve(scenario)
+
+
+def test_a_line_pauses_after_short_turns_but_not_for_a_page_with_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that computes all the time holds up each statement of all others."""
+    monkeypatch.setattr(turns, "BURST", 3.0)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        line = Turns(2, 1, short=1, pause=3.0)
+        turn = line.turn()
+        pauses = [line_of(line).pause_after(100.0, 99.9) for _ in range(12)]
+        assert pauses[:9] == [0.0] * 9, "3 seconds of pauses are left out"
+        assert pauses[11] == pytest.approx(0.6)
+        assert line_of(line).pause_after(200.0, 199.9) == 0.0, "and again after a quiet time"
+
+        monkeypatch.setattr(turns, "BURST", -0.05)
+        line_of(line)._paused_until = 0.0
+        await turn.begin()
+        turn.end()
+        assert (line_of(line).active.total(), line_of(line).short) == (0, 1), "its place is taken for 50 ms more"
+        async with asyncio.timeout(30), line.turn():
+            assert line_of(line).short == 1
 
     serve(scenario)

@@ -48,8 +48,10 @@ def browser() -> Iterator[Browser]:
 
 
 def _refused(said: ConsoleMessage) -> bool:
-    """Whether the page's security policy refused something. In the frame of diagrams it is meant to."""
-    return "Content Security" in said.text and not re.search("/diagram/|/mermaid", said.location["url"])
+    """Whether the page's security policy refused something. In the frames of diagrams and documents it is meant to."""
+    frame = "/diagram/|/mermaid|/preview/|/preview-frame|^about:srcdoc"
+    meant = re.search(frame, said.location["url"]) or "frame-src 'none'" in said.text  # without a place
+    return "Content Security" in said.text and not meant
 
 
 @pytest.fixture

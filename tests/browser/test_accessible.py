@@ -4,22 +4,21 @@ import re
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_document_versions import act
+from tests.browser.test_documents import field, new_document, open_document
+from tests.support.axe import RULES, find_faults
 from tests.support.page import SLOW, SignIn, StartSite, answer, begin, ends, live, made, open_list, posting, say
-from tests.support.servers import Upstream
+from tests.support.servers import Site, Upstream
 
 pytestmark = pytest.mark.browser
 
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 IN_SHADOW = "document.querySelector('nous-chat').shadowRoot"
 
 
 def faults(page: Page) -> list[str]:
-    """What axe-core finds, one line for each element."""
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+    return find_faults(page, rules=(*RULES, "best-practice"))
 
 
 def empty(page: Page) -> None:
@@ -115,6 +114,51 @@ def changing_password(page: Page) -> None:
     expect(page.get_by_role("button", name="Change password")).to_be_visible()
 
 
+def writing(page: Page) -> str:
+    """A conversation with a list of documents of its own."""
+    conversation = made(page, "Writing")
+    page.goto(f"/chat/{conversation}/")
+    live(page)
+    return conversation
+
+
+def document(page: Page) -> None:
+    """A document with a table, code, and somebody's list, open next to the conversation or in its place."""
+    conversation = writing(page)
+    new_document(
+        page, conversation, "Report", "# One\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = 1  # y\n```\n"
+    )
+    open_document(page, "Report")
+    expect(page.locator(".document-preview").get_by_role("heading", name="One")).to_be_visible()
+
+
+def document_source(page: Page) -> None:
+    conversation = writing(page)
+    new_document(
+        page, conversation, "main.py", "def main() -> None:\n    print('x', 1)  # y\n", "code", language="python"
+    )
+    pane = open_document(page, "main.py")
+    expect(pane.locator(".tok-keyword").first).to_be_visible()
+    field(pane).press("ControlOrMeta+a")
+    expect(pane.get_by_label("Ask the agent about the selection")).to_be_visible()
+
+
+def document_table(page: Page) -> None:
+    conversation = writing(page)
+    new_document(page, conversation, "Cities", "city,people\nRome,3\nOslo,1\n", "csv")
+    pane = open_document(page, "Cities")
+    expect(pane.get_by_role("columnheader", name="people")).to_be_visible()
+
+
+def document_history(page: Page) -> None:
+    document(page)
+    pane = page.get_by_role("region", name="Report", exact=True)
+    act(pane, "History")
+    expect(pane.locator(".comparison .cm-line").first).to_be_visible()
+    pane.get_by_role("button", name="Who wrote it").click()
+    expect(pane.get_by_role("cell").first).to_be_visible()
+
+
 def plain(page: Page) -> None:
     conversation = begin(page)
     say(page, "code")
@@ -133,6 +177,7 @@ def plain_list(page: Page) -> None:
 STATES = {
     "the conversation": [empty, answered, answering, touring, panel],
     "the list and dialogs": [menu, keys, switcher, found, versions],
+    "documents": [document, document_source, document_table, document_history],
     "pages without the chat": [invited, not_invited, wrong_link, changing_password, plain, plain_list],
 }
 
@@ -319,3 +364,24 @@ def test_nothing_runs_over_the_edge(
         assert side is not None
         assert stage is not None
         assert (side["x"] < stage["x"]) == (direction == "ltr")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_documents_without_javascript_fit_a_phone(parrot: Site, sign_in: SignIn, scheme: str) -> None:
+    """Who has no script reads and writes them, too: nothing lies outside of the window, and axe finds nothing."""
+    look = {"viewport": {"width": 320, "height": 640}, "color_scheme": scheme, "bypass_csp": True}
+    page = sign_in(parrot, "ada", **look)
+    conversation = made(page, "Writing")
+    title = "Quarterlyreport" * 6
+    document = new_document(page, conversation, title, "# One\n\n" + "word" * 200 + "\n\nend\n")
+    long = new_document(page, conversation, "Too long for a form", "a line of a long text\n" * 2500)
+    for path in ("", f"{document}/", f"{long}/", None):
+        if path is None:  # what could not be saved stays in the form, next to the document
+            page.goto(f"/chat/{conversation}/documents/{document}/")
+            page.locator("input[name=version]").evaluate("field => (field.value = 'x')")
+            page.get_by_role("button", name="Save").click()
+            expect(page.get_by_role("alert")).to_be_visible()
+        else:
+            page.goto(f"/chat/{conversation}/documents/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        assert faults(page) == []

@@ -1,5 +1,6 @@
 """What two people do inside one conversation, in real Chromiums against a real site."""
 
+import json
 import re
 from base64 import b64decode
 from typing import Any
@@ -214,6 +215,21 @@ def test_the_wait_for_a_busy_model_is_counted_down_and_told_once_when_it_fails(
     ends(page, "failed")
     sentence = re.compile(r"^The model is busy\. Try again in \d seconds?\.")
     expect(answer(page).locator('[data-part="outcome"]')).to_have_text(sentence)
+
+
+def test_readers_are_told_that_another_model_answers(start_site: StartSite, sign_in: SignIn) -> None:
+    agent = {"name": "Helper", "model": "custom:status@code=500", "fallback": ["custom:silent"]}
+    settings = json.dumps({"AGENTS": {"helper": agent}, "TITLE_MODEL": ""})
+    site = start_site(DJANGO_SETTINGS_MODULE="tests.sites.doctored", NOUS_CHAT=settings, NOUS_CHAT_MAX_RETRIES="0")
+    page = sign_in(site, "ada")
+    begin(page)
+    said = noted(page.locator(".activity"))
+    say(page, "Hello")
+    sentence = "Helper: its usual model does not answer, so another one does"
+    expect(page.locator("[aria-live]").filter(has_text=sentence).first).to_be_attached()
+    page.get_by_role("button", name="Stop").click()
+    ends(page, "stopped")
+    assert sentence in said()
 
 
 def test_what_the_agent_does_is_said_and_a_slow_model_too(start_site: StartSite, sign_in: SignIn) -> None:

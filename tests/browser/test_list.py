@@ -21,9 +21,11 @@ from tests.support.page import (
     open_list,
     panel,
     person,
+    posting,
     row,
     say,
     types,
+    until,
 )
 from tests.support.servers import Site
 
@@ -229,6 +231,29 @@ def test_the_search_finds_what_was_said_and_opens_there(site: Site, sign_in: Sig
     field.press("Escape")
     expect(field).to_have_value("")
     expect(row(page, "Zoo")).to_be_visible()
+
+
+def test_the_search_finds_documents_and_opens_them(site: Site, sign_in: SignIn) -> None:
+    page = sign_in(site, "ada", viewport={"width": 1400, "height": 900})
+    conversation, other = made(page, "Zoo"), made(page, "Elsewhere")
+    new = {"title": "Animals", "text": "# Here\n\nAn **elephant** came"}
+    path = f"/chat/api/conversations/{conversation}/documents/"
+    document = page.request.post(path, data=new, headers=posting(page)).json()["id"]
+    page.goto(f"/chat/{other}/")
+    live(page)
+    until(page, lambda: page.request.get("/chat/api/search/?q=eleph").json()["results"], "the document is indexed")
+    page.get_by_role("searchbox", name="Search").fill("eleph")
+    results = page.get_by_role("list", name="Search results").get_by_role("link")
+    expect(results).to_have_count(1)
+    expect(results).to_contain_text("Zoo")
+    expect(results).to_contain_text("Animals")
+    expect(results).to_contain_text("An elephant came")
+    results.click()
+    page.wait_for_url(f"**/{conversation}/#document-{document}")
+    pane = page.get_by_role("region", name="Animals", exact=True)
+    expect(pane.locator(".cm-content")).to_contain_text("An **elephant** came")
+    page.reload()
+    expect(pane.locator(".cm-content")).to_contain_text("An **elephant** came")
 
 
 def test_people_are_added_changed_and_removed(site: Site, sign_in: SignIn) -> None:

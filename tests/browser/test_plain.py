@@ -106,6 +106,38 @@ def test_a_refused_message_says_why_and_is_not_lost(site: Site, sign_in: SignIn)
     expect(reader.get_by_role("button", name="Send")).to_have_count(0)
 
 
+def test_a_document_is_read_and_changed_without_javascript(site: Site, sign_in: SignIn) -> None:
+    page = visit(sign_in, site, "ada")
+    conversation = begin(page)
+    new = {"title": "Plan <b>", "text": "\none\n  two 😀\n"}
+    path = f"/chat/api/conversations/{conversation}/documents/"
+    document = page.request.post(path, data=new, headers=posting(page)).json()["id"]
+
+    def stored_text() -> str:
+        return str(page.request.get(f"/chat/api/documents/{document}/").json()["text"])
+
+    page.get_by_role("link", name="Documents").click()
+    page.get_by_role("link", name="Plan <b>").click()
+    expect(page.get_by_role("heading", name="Plan <b>")).to_be_visible()
+    field = page.get_by_label("Text")
+    expect(field).to_have_value("\none\n  two 😀\n")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert stored_text() == new["text"], "sent as it was, it changes nothing"
+
+    change = {"version": 1, "changes": [1, [3, "1"], 10]}
+    assert page.request.post(f"{path}{document}/push/", data=change, headers=posting(page)).status == 200
+    field.fill("\none\n  two 😀!\n")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("together with what others have changed")).to_be_visible()
+    expect(field).to_have_value("\n1\n  two 😀!\n")
+    assert stored_text() == "\n1\n  two 😀!\n"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "Plan b.md"
+    assert download.value.path().read_text("utf-8") == "\n1\n  two 😀!\n"
+
+
 def test_older_pages_are_links_and_the_words_are_german(site: Site, sign_in: SignIn) -> None:
     page = visit(sign_in, site, "ada")
     conversation = begin(page)

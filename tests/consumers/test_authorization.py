@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from chat.consumers.base import UnknownConsumer
 from chat.consumers.conversation import ConversationConsumer
+from chat.consumers.dashboard import DashboardConsumer, LogConsumer
 from chat.consumers.inbox import InboxConsumer
 from chat.models import Conversation, Participant
 from chat.protocol import commands
@@ -44,7 +45,8 @@ def quiet(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_and_every_socket_has_its_rules_here() -> None:
     assert set(TABLE) == {command.__struct_config__.tag for command in commands.COMMANDS}
     served = {pattern.callback.consumer_class for pattern in websocket_urlpatterns}
-    assert served == {ConversationConsumer, InboxConsumer, UnknownConsumer}
+    # Those of the dashboard take no commands about conversations: test_dashboard.py tries their permissions.
+    assert served == {ConversationConsumer, InboxConsumer, UnknownConsumer, DashboardConsumer, LogConsumer}
 
 
 def withdraw_access(world: World, role: str) -> None:

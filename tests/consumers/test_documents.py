@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -15,11 +16,15 @@ from chat.engine.providers.provider import Request
 from chat.models import Conversation
 from chat.runs.document_tools import DocumentTools
 from chat.runs.document_tools import Edit as DocumentEdit
+from chat.store import executor
 
 from ..support.client import InProcess
+from ..support.protocol_client import Frame
 from ..support.store_helpers import HOST, begin, end
 
 Scenario = Callable[..., Any]
+
+CONTEXT = engine.ToolContext()
 
 
 def test_two_people_type_at_once_and_end_with_the_same_text(
@@ -56,6 +61,55 @@ def test_two_people_type_at_once_and_end_with_the_same_text(
                 assert (await first.answered(ref))["code"] == "invalid", changes
             opened = await sync_to_async(store.get_document)(bob.pk, document.id)
             assert (opened.version, opened.text) == (3, "zero one\n😀")
+
+    scenario(talk)
+
+
+def test_many_who_type_at_once_need_no_second_push(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = people["ada"], people["bob"]
+    document = store.create_document(ada.pk, room.pk, store.NewDocument("Plan", text="one"))
+    key = str(document.id)
+
+    async def talk() -> None:
+        sockets = [InProcess(ada, room.pk) for _ in range(8)]
+        async with InProcess(bob, room.pk) as reader, AsyncExitStack() as stack:
+            for socket in sockets:
+                await stack.enter_async_context(socket)
+            ids = [str(uuid.uuid4()) for _ in sockets]
+
+            async def type_a_word(number: int) -> Frame:
+                change = {"version": 1, "changes": [3, [0, f" {number}"]], "client_id": ids[number], "rebase": True}
+                await sockets[number].send("document.push", ref="push", document=key, **change)
+                return await sockets[number].answered("push")
+
+            run_together, arrived, all_are_there = executor.run_together, [], asyncio.Event()
+
+            async def wait_for_all(work: Any, item: Any, key: Any = None) -> Any:
+                """All pushes ask to be stored in the same moment."""
+                if work is store.push_together:
+                    arrived.append(item)
+                    if len(arrived) == len(sockets):
+                        all_are_there.set()
+                    await all_are_there.wait()
+                return await run_together(work, item, key)
+
+            monkeypatch.setattr(executor, "run_together", wait_for_all)
+            typing = asyncio.gather(*(type_a_word(number) for number in range(len(sockets))))
+            assert {answer["type"] for answer in await typing} == {"ack"}
+            frame = await reader.hear("document.updates")
+            assert (frame["document"], frame["more"], frame["ref"]) == (key, False, None)
+            assert reader.of_type("document.changed") == []
+            log = frame["updates"]
+            assert sorted(update["client_id"] for update in log) == sorted(ids)
+            text = "one"
+            for version, update in enumerate(log, 2):
+                assert update["version"] == version
+                text = ChangeSet.parse(update["changes"]).apply(text)
+            opened = await sync_to_async(store.get_document)(bob.pk, document.id)
+            assert (opened.version, opened.text) == (len(sockets) + 1, text)
+            assert sorted(text.split()) == ["0", "1", "2", "3", "4", "5", "6", "7", "one"]
 
     scenario(talk)
 
@@ -133,7 +187,7 @@ def test_an_agent_is_told_who_changed_what_it_has_read(scenario: Scenario, peopl
     started = begin(ada, room)
     run = started.message.run
     assert run is not None
-    tools = DocumentTools(run.id, HOST, room.pk)
+    tools = DocumentTools(run.id, HOST, room.pk, executor.run)
     edit = [DocumentEdit("two", "2")]
 
     async def push(version: int, changes: list[Any]) -> None:
@@ -144,20 +198,23 @@ def test_an_agent_is_told_who_changed_what_it_has_read(scenario: Scenario, peopl
         assert "lines 1 to 3 of 3" in await tools.read_document("Plan")
         assert "lines 2 to 2 of 3" in await tools.read_document(str(document.id), 2, 2)
         await push(1, [[0, "zero", ""], 13])  # elsewhere: the edit is made nevertheless
-        assert await tools.edit_document("Plan", edit) == "Made 1 of 1 edits."
+        assert await tools.edit_document(CONTEXT, "Plan", edit) == "Made 1 of 1 edits."
         with pytest.raises(engine.ToolError, match=r"matches nothing[^$]*ada changed it since you read it \(version 1"):
-            await tools.edit_document("Plan", edit)
+            await tools.edit_document(CONTEXT, "Plan", edit)
         with pytest.raises(engine.ToolError, match=r"ada changed it .* Read it again"):
-            await tools.rewrite_document("Plan", "mine")
+            await tools.rewrite_document(CONTEXT, "Plan", "mine")
         await tools.read_document("Plan")
-        assert await tools.rewrite_document("Plan", "mine") == "Rewrote 'Plan'."
+        assert await tools.rewrite_document(CONTEXT, "Plan", "mine") == "Rewrote 'Plan'."
         with pytest.raises(engine.ToolError, match="document can have up to"):
-            await tools.rewrite_document("Plan", "x" * 500_001)
+            await tools.rewrite_document(CONTEXT, "Plan", "x" * 500_001)
         with pytest.raises(engine.ToolError, match="title"):
-            await tools.create_document(" ", "text")
+            await tools.create_document(CONTEXT, title=" ", text="text")
 
         await sync_to_async(end)(started)  # a run that has ended writes nothing more
-        for work in (tools.edit_document("Plan", [DocumentEdit("mine", "yours")]), tools.create_document("B", "b")):
+        for work in (
+            tools.edit_document(CONTEXT, "Plan", [DocumentEdit("mine", "yours")]),
+            tools.create_document(CONTEXT, title="B", text="b"),
+        ):
             with pytest.raises(engine.ToolError, match="ended"):
                 await work
 
@@ -173,12 +230,12 @@ def test_what_a_deleted_account_has_written_is_not_overwritten_unread(
     document = store.create_document(bob.pk, room.pk, store.NewDocument("Plan", text="one"))
     run = begin(ada, room).message.run
     assert run is not None
-    tools = DocumentTools(run.id, HOST, room.pk)
+    tools = DocumentTools(run.id, HOST, room.pk, executor.run)
     bob.delete()
 
     async def talk() -> None:
         with pytest.raises(engine.ToolError, match=r"account was deleted changed it .* Read it again"):
-            await tools.rewrite_document("Plan", "two")
+            await tools.rewrite_document(CONTEXT, "Plan", "two")
 
     scenario(talk)
     assert store.get_document(ada.pk, document.id).text == "one"
@@ -192,7 +249,7 @@ def test_edits_of_an_agent_and_of_a_person_at_the_same_time_are_all_kept(
     document = store.create_document(ada.pk, room.pk, store.NewDocument("Plan", text=lines))
     run = begin(ada, room).message.run
     assert run is not None
-    tools = DocumentTools(run.id, HOST, room.pk)
+    tools = DocumentTools(run.id, HOST, room.pk, executor.run)
 
     async def type_a_word() -> None:
         async with InProcess(ada, room.pk) as socket:
@@ -212,7 +269,7 @@ def test_edits_of_an_agent_and_of_a_person_at_the_same_time_are_all_kept(
 
     async def talk() -> None:
         edits = [DocumentEdit(f"line {number}.", f"changed {number}.") for number in range(20)]
-        done, _ = await asyncio.gather(tools.edit_document("Plan", edits), type_a_word())
+        done, _ = await asyncio.gather(tools.edit_document(CONTEXT, "Plan", edits), type_a_word())
         assert done == "Made 20 of 20 edits."
 
     scenario(talk)

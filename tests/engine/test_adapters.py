@@ -28,12 +28,15 @@ from chat.engine import (
     TextDelta,
     ThinkingDelta,
     ToolCall,
+    ToolCallDelta,
     ToolContext,
+    ToolError,
     ToolResult,
     Usage,
     resume,
     run,
     run_stream,
+    tool,
 )  # fmt: skip
 from chat.engine.adapters.pydantic_ai import PydanticAIAgent
 
@@ -290,6 +293,40 @@ class TestPydanticAI:
         assert [(message.role, message.text) for message in result.messages] == [
             ("assistant", "Looking."), ("tool", '{"Oslo":"rain"}'), ("assistant", "It rains."),
         ]  # fmt: skip
+
+    def test_tools_of_the_context_are_offered_and_their_arguments_streamed(self, ai: Any) -> None:
+        from pydantic_ai.models.function import DeltaToolCall
+
+        offered: list[Any] = []
+        raw = '{"text": "Hi"}'
+
+        @tool(stream_arguments=True)
+        def write(context: ToolContext, text: str) -> str:
+            """Write a text."""
+            if text == "Hi":
+                raise ToolError("Longer, please.")
+            return f"{context.call_id} {context.deps}: {text}"
+
+        async def stream(messages: list[Any], info: Any) -> AsyncIterator[Any]:
+            offered[:] = [(each.name, each.description) for each in info.function_tools]
+            if len(messages) == 1:
+                yield {0: DeltaToolCall(name="write", json_args=raw[:6], tool_call_id="c1")}
+                yield {0: DeltaToolCall(json_args=raw[6:])}
+            elif len(messages) == 3:
+                yield {0: DeltaToolCall(name="write", json_args=raw.replace("Hi", "Hello"), tool_call_id="c2")}
+            else:
+                yield "Done."
+
+        context = ToolContext(deps="dep", tools=[write])
+        events = events_of(PydanticAIAgent(self.agent(ai, stream)), context=context)
+        assert offered == [("write", "Write a text.")]
+        deltas = [event for event in events if isinstance(event, ToolCallDelta)]
+        assert deltas[:2] == [ToolCallDelta("c1", "write", raw[:6]), ToolCallDelta("c1", "write", raw[6:])]
+        first, second = results(events)
+        assert (first.id, first.failed) == ("c1", True)
+        assert "Longer, please." in first.text
+        assert second == ToolResult("c2", "write", "c2 dep: Hello")
+        assert finished(events).text == "Done."
 
     def test_the_history_is_converted_in_both_directions(self, ai: Any) -> None:
         received: list[Any] = []

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.engine import Coalescer, TextDelta, ThinkingDelta
+from chat.engine import Coalescer, TextDelta, ThinkingDelta, ToolCall, ToolCallDelta
+from chat.engine.coalesce import merge_adjacent
 
 Delta = TextDelta | ThinkingDelta
 
@@ -86,6 +87,18 @@ def test_text_and_thinking_keep_their_order_and_adjacent_deltas_merge() -> None:
     assert coalescer.held == 5
     assert coalescer.take(0) == [ThinkingDelta("ab"), TextDelta("c"), ThinkingDelta("d"), TextDelta("e")]
     assert coalescer.held == 0
+
+
+def test_what_one_read_has_brought_keeps_its_order() -> None:
+    call = ToolCall("1", "pay", {})
+    read = [TextDelta("a"), TextDelta("b"), ThinkingDelta("c"), call, call, TextDelta("d"), TextDelta("e")]
+    assert merge_adjacent(read) == [TextDelta("ab"), ThinkingDelta("c"), call, call, TextDelta("de")]
+
+
+def test_the_arguments_of_each_call_are_merged_for_themselves() -> None:
+    first, second = (ToolCallDelta(number, "create_document", "ab") for number in "12")
+    merged = [ToolCallDelta(number, "create_document", "abab") for number in "12"]
+    assert merge_adjacent([first, first, second, second, TextDelta("c")]) == [*merged, TextDelta("c")]
 
 
 def test_fifty_deltas_a_second_make_twenty_five_frames() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -20,14 +21,16 @@ from chat.engine import (
     TextDelta,
     ThinkingDelta,
     ToolCall,
+    ToolCallDelta,
     Usage,
     resume,
     run,
     run_stream,
 )  # fmt: skip
 from chat.engine.providers.demo import Step
+from chat.engine.providers.demo_documents import DEMO_DOCUMENTS
 from chat.engine.providers.demo_script import demo_answer
-from chat.engine.providers.provider import Request
+from chat.engine.providers.provider import Request, ToolSpec
 
 from .scripted import events_of, finished
 
@@ -93,10 +96,39 @@ class TestDemoScript:
         assert len({words(answer_to(q)) for q in questions}) == len(questions)
 
     def test_the_starters_get_what_they_ask_for(self) -> None:
-        tour, explanation, poem = (words(answer_to(starter)) for starter in Conf().AGENTS["assistant"].starters)
+        tour, report, program, table = (words(answer_to(starter)) for starter in Conf().AGENTS["assistant"].starters)
         assert "Stop me" in tour
+        assert "\n# How a document is written\n" in report
+        assert "\n```python\n" in program
+        assert "\n```csv\nPlanet,Distance" in table
+
+    def test_it_still_explains_streaming_and_writes_a_poem(self) -> None:
+        explanation, poem = (words(answer_to(text)) for text in ("Explain how streaming works", "Write a short poem"))
         assert all(f"\n{step}. **" in explanation for step in range(1, 7)), "step by step"
         assert sum(line.startswith("> ") for line in poem.splitlines()) == 8
+
+    @pytest.mark.parametrize("asked", ["Write a report", "write me a program please", "Fill a table"])
+    def test_with_the_tool_it_writes_a_document_piece_by_piece(self, asked: str) -> None:
+        specs = [ToolSpec("create_document", "", {}, stream_arguments=True)]
+        steps = list(demo_answer(Request([Message("user", asked)], tools=specs)))
+        call = steps[-1]
+        assert isinstance(call, ToolCall)
+        pieces = [step.text for step in steps if isinstance(step, ToolCallDelta)]
+        assert len(pieces) > 30
+        assert "".join(pieces) == call.raw
+        assert json.loads(call.raw) == call.arguments
+        assert call.arguments is not None
+        assert list(call.arguments)[-1] == "text"
+        result = Message("tool", "Created.", name="create_document", call_id=call.id)
+        history = [Message("user", asked), Message("assistant", "", tool_calls=(call,)), result]
+        assert words(list(demo_answer(Request(history, tools=specs)))).startswith("You can write in it now")
+
+    def test_the_tables_and_the_program_are_what_they_seem(self) -> None:
+        rows = DEMO_DOCUMENTS["table"].text.splitlines()
+        assert {row.count(",") for row in rows} == {4}
+        found: dict[str, Any] = {}
+        exec(DEMO_DOCUMENTS["program"].text.partition("def main")[0], found)
+        assert found["primes"](30) == [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
 
     def test_the_tour_shows_each_kind_of_content(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(asyncio, "sleep", no_sleep)

@@ -120,6 +120,12 @@ def test_jsonl_prints_an_error_and_sets_the_exit_code(provider: Upstream) -> Non
     }
 
 
+def test_a_model_that_stays_busy_says_when_to_try_again(provider: Upstream) -> None:
+    code, _, err = ask(provider, "hello", "--model", "custom:status@code=429,retry_after=1")
+    assert code == 1
+    assert err.endswith("custom asks to wait: Refused with 429. Try again in 1 s.\n")
+
+
 def test_an_error_is_printed_after_the_text(provider: Upstream) -> None:
     code, out, err = ask(provider, "hello", "--model", "custom:cut@n=3")
     assert (code, out) == (1, text(3) + "\n")

@@ -32,7 +32,7 @@ from chat.engine import (
     run,
     run_stream,
 )  # fmt: skip
-from chat.engine.connections import read_pause
+from chat.engine.connections import read_pause, unread
 from chat.engine.providers.openai import OpenAIProvider
 from chat.engine.providers.recording import Recording, recording
 from chat.engine.providers.transport import MAX_READ
@@ -542,6 +542,35 @@ class TestConnections:
         assert any(less_often() for _ in range(5)), (
             "a stalled machine reads everything that arrived meanwhile in one chunk"
         )
+
+    def test_what_arrives_while_nothing_is_read_is_received_at_once_afterwards(self) -> None:
+        received: list[bytes] = []
+
+        class Protocol(asyncio.Protocol):
+            def data_received(self, data: bytes) -> None:
+                received.append(data)
+
+        async def scenario(port: int, provider: Callable[[], socket.socket]) -> None:
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_connection(Protocol, "127.0.0.1", port)
+            connection = provider()
+            with unread(transport):
+                for piece in (b"a", b"b", b"c"):
+                    connection.sendall(piece)
+                    await asyncio.sleep(0.01)
+                assert received == []
+            while not received:
+                await asyncio.sleep(0)
+            assert received == [b"abc"]
+            with unread(transport):
+                transport.abort()
+                await asyncio.sleep(0)
+            with unread(transport):  # closed by now
+                pass
+            connection.close()
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            asyncio.run(scenario(listener.getsockname()[1], lambda: listener.accept()[0]))
 
     def test_the_pause_between_reads_grows_with_the_number_of_streams(self) -> None:
         async def pauses(streams: int) -> float:

@@ -114,6 +114,7 @@ export function snapshot(messages = [], fields = {}) {
     messages,
     more: false,
     runs: [],
+    documents: [],
     ...fields,
   };
 }

@@ -1,4 +1,6 @@
-"""What daphne lacks: a crowd is let in a few at a time, and what browsers send waits for the chat in bounded memory."""
+"""What daphne lacks: a crowd is let in a few at a time, what browsers send waits for the chat in bounded memory, and
+what they get is written at once.
+"""
 
 import asyncio
 import gc
@@ -10,9 +12,20 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.tcp import Port
+from twisted.internet.tcp import Connection, Port
+from websockets.extensions.base import Extension
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
 
-from chat.node.daphne import ACCEPT_EVERY, ACCEPTED_AT_ONCE, MAX_WAITING, Inflow, pace_accepts
+from chat.node.daphne import (
+    ACCEPT_EVERY,
+    ACCEPTED_AT_ONCE,
+    MAX_WAITING,
+    Inflow,
+    encode_frame,
+    pace_accepts,
+    write_now,
+)
 
 from ..support.servers import PATIENCE
 
@@ -23,6 +36,7 @@ class Reactor(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.reading: set[object] = set()
+        self.writing: set[object] = set()
 
     def addReader(self, reader: object) -> None:
         self.reading.add(reader)
@@ -30,8 +44,11 @@ class Reactor(Clock):
     def removeReader(self, reader: object) -> None:
         self.reading.discard(reader)
 
+    def addWriter(self, writer: object) -> None:
+        self.writing.add(writer)
+
     def removeWriter(self, writer: object) -> None:
-        """It writes nothing."""
+        self.writing.discard(writer)
 
 
 class Listener:
@@ -134,3 +151,61 @@ def test_of_a_browser_that_is_gone_nothing_is_kept() -> None:
                 gc.collect()
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536])
+def test_a_browser_can_read_a_frame_of_any_length(size: int) -> None:
+    reader = StreamReader()
+    text = "é" + "x" * (size - 2) if size > 1 else "x"
+    reader.feed_data(encode_frame(text))
+    parsing = Frame.parse(reader.read_exact, mask=False, extensions=list[Extension]())
+    with pytest.raises(StopIteration) as parsed:
+        next(parsing)
+    assert parsed.value.value == Frame(Opcode.TEXT, text.encode())
+
+
+@pytest.fixture
+def connected() -> Iterator[tuple[Any, Reactor, socket.socket]]:
+    """A connection of Twisted to a browser, its reactor, and the browser's end."""
+    ours, browsers = socket.socketpair()
+    ours.setblocking(False)
+    reactor = Reactor()
+    transport = Connection(ours, Protocol(), reactor)  # type: ignore[arg-type]
+    transport.connected = 1
+    yield transport, reactor, browsers
+    ours.close()
+    browsers.close()
+
+
+def test_a_frame_is_written_without_a_turn_of_the_reactor(connected: tuple[Any, Reactor, socket.socket]) -> None:
+    transport, reactor, browser = connected
+    write_now(transport, b"one")
+    write_now(transport, b"two")
+    assert browser.recv(100) == b"onetwo"
+    assert not reactor.writing
+
+
+def test_what_the_system_does_not_take_is_written_later_and_in_order(
+    connected: tuple[Any, Reactor, socket.socket],
+) -> None:
+    transport, reactor, browser = connected
+    frames = [bytes([number]) * 100_000 for number in range(50)]
+    for frame in frames:
+        write_now(transport, frame)
+    assert reactor.writing == {transport}, "more than the system's buffers hold"
+    received = bytearray()
+    browser.settimeout(PATIENCE)
+    while len(received) < 5_000_000:
+        received += browser.recv(1 << 20)
+        transport.doWrite()
+    assert received == b"".join(frames)
+    assert not reactor.writing
+
+
+def test_a_connection_that_is_lost_is_left_to_the_reactor(
+    connected: tuple[Any, Reactor, socket.socket],
+) -> None:
+    transport, reactor, browser = connected
+    browser.close()
+    write_now(transport, b"one")
+    assert reactor.writing == {transport}

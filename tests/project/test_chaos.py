@@ -9,11 +9,12 @@ from ..chaos import checks
 from ..chaos.cluster import start_cluster
 from ..chaos.faults import FAULTS
 from ..chaos.runner import Report, carry_out
-from ..chaos.schedule import ConversationPlan, Schedule, Step, make_rush, make_schedule
+from ..chaos.schedule import ConversationPlan, Schedule, Step, make_document_schedule, make_rush, make_schedule
 from ..chaos.soak import soak
 from ..chaos.trial import Trial
 
-SEEDS = (6, 14, 16)
+SCHEDULES = [make_schedule(6), make_rush(1), make_document_schedule(1)]
+MORE = [make_schedule(14), make_schedule(16), make_document_schedule(3)]
 
 pytestmark = pytest.mark.chaos
 
@@ -23,14 +24,15 @@ def test_a_seed_always_gives_the_same_schedule() -> None:
     assert make_schedule(6) != make_schedule(7)
     assert make_rush(6) == make_rush(6)
     assert make_rush(6) != make_rush(7)
+    assert make_document_schedule(6) == make_document_schedule(6)
+    assert make_document_schedule(6) != make_document_schedule(7)
 
 
-def test_after_a_few_schedules_of_faults_everything_is_as_it_should_be() -> None:
+@pytest.mark.parametrize("schedules", [SCHEDULES, pytest.param(MORE, marks=pytest.mark.slow)], ids=["few", "more"])
+def test_after_some_schedules_of_faults_everything_is_as_it_should_be(schedules: list[Schedule]) -> None:
     async def run() -> Report:
         async with start_cluster() as cluster:
-            return Report(
-                [await carry_out(cluster, schedule) for schedule in (*map(make_schedule, SEEDS), make_rush(1))]
-            )
+            return Report([await carry_out(cluster, schedule) for schedule in schedules])
 
     report = asyncio.run(run())
     assert not report.failed, "\n".join(str(violation) for outcome in report.failed for violation in outcome.violations)

@@ -15,7 +15,7 @@ from chat import conf, rooms
 from ..support import servers
 
 CORE = "channels_redis.core.RedisChannelLayer"
-PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+PUBSUB = "chat.channel_layer.RedisLayer"
 MEMORY = "channels.layers.InMemoryChannelLayer"
 URL = "redis://localhost:6379/0"
 FILE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}

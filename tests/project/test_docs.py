@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from chat import conf, metrics, permissions
 from chat.engine.providers.vendors import VENDORS
+from chat.monitoring import prometheus
 from chat.protocol import commands, events, objects
 from chat.protocol.errors import ErrorCode
 from chat.realtime import outages
@@ -136,7 +137,12 @@ def test_every_setting_is_documented_and_says_what_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "name"),
-    [(conf.AgentConf, "docs/agents.md"), (conf.Budget, "docs/budgets.md"), (conf.Price, "docs/budgets.md")],
+    [
+        (conf.AgentConf, "docs/agents.md"),
+        (conf.Budget, "docs/budgets.md"),
+        (conf.Price, "docs/budgets.md"),
+        (conf.RetentionRule, "docs/admin.md"),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_every_field_of_a_structured_setting_is_documented(shape: type[Struct], name: str) -> None:
@@ -149,7 +155,7 @@ def test_the_default_of_every_setting_is_documented() -> None:
     for name, default in zip(conf.Conf.__struct_fields__, conf.Conf.__struct_defaults__, strict=True):
         if isinstance(default, str | int | float) and default != "" and name in rows:
             said = re.sub(r"^nous_chat\.", "chat.", rows[name].strip("`"))  # the package as it is installed, and here
-            assert float(said) == default if not isinstance(default, str) else said == default, name
+            assert said == str(default) if isinstance(default, str | bool) else float(said) == default, name
 
 
 def test_the_limits_of_the_security_page_are_the_defaults() -> None:
@@ -175,7 +181,7 @@ def test_the_variables_of_every_provider_are_documented() -> None:
 
 
 def test_every_permission_is_documented() -> None:
-    table = in_backticks(section("docs/embedding.md", "## Permissions"))
+    table = in_backticks(section("docs/permissions.md", "## Permissions"))
     assert {name for name in vars(permissions.Permissions) if not name.startswith("_")} <= table
 
 
@@ -197,8 +203,11 @@ def test_every_management_command_and_its_options_are_documented() -> None:
             assert option in everything, f"{file.stem} {option}"
 
 
-def test_every_counter_is_documented() -> None:
-    assert set(metrics.COUNTERS) <= in_backticks(section("docs/reliability.md", "## Counters"))
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", section("docs/monitoring.md", "## Metrics"), re.M)
+    described = {name: (metric.kind, *metric.labels) for name, metric in metrics.METRICS.items()}
+    described |= dict.fromkeys(prometheus.SITE, ("gauge",))
+    assert {name: (kind, *re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows} == described
 
 
 def test_every_system_check_is_documented() -> None:

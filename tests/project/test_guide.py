@@ -160,7 +160,20 @@ async def thinks(answer: Answer) -> None:
 
 PHOTO = b"\x89PNG\r\n\x1a\n and so on"
 
+
+async def publishes(answer: Answer) -> None:
+    if results := answer.results():
+        return await says(f"Done: {results[0]}")(answer)
+    await answer.begin()
+    function = {"name": "publish", "arguments": ""}
+    await answer.choice({"tool_calls": [{"index": 0, "id": "call_0", "type": "function", "function": function}]})
+    for piece in ('{"title": "Hours", ', '"text": "We are ', "open", '."}'):
+        await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+    return await answer.finish("tool_calls")
+
+
 KNOWN: dict[str, Behaviour] = {
+    "Publish our opening hours.": publishes,
     "How often do I oil the chain?": says("Every 200 kilometres, and after each ride in the rain."),
     "Which tyre fits a 622-28 rim?": says("One marked 28-622 to 47-622."),
     "My chain squeaks.": says("Clean it, then oil it."),

@@ -19,7 +19,11 @@ from ..support.servers import environment, manage
 MIGRATIONS = Path(chat.migrations.__path__[0])
 
 # Django writes the callable of a field's `storage` into the migration by its name, and compares it with the model's.
-ALLOWED_IMPORTS = {"0003_content.py": {"attachment_storage"}}
+ALLOWED_IMPORTS = {
+    "0003_content.py": {"attachment_storage"},
+    "0020_holds.py": {"protection"},
+    "0026_decided_proposals.py": {"protection"},
+}
 
 NOW = "2026-11-20 09:30:00"
 

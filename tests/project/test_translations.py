@@ -16,7 +16,7 @@ from chat import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDOR = ROOT / "chat/static/nous_chat/vendor"
-STRINGS = ROOT / "chat/static/nous_chat/i18n/strings.js"
+STRINGS = [VENDOR.parent / name for name in ("i18n/strings.js", "documents/strings.js")]
 MODULES = sorted(file for file in VENDOR.parent.rglob("*.js") if VENDOR not in file.parents)
 TEMPLATES = sorted([*(ROOT / "chat/templates").rglob("*.html"), *(ROOT / "templates").rglob("*.html")])
 CATALOGUES = {
@@ -37,7 +37,7 @@ def german(domain: str) -> dict[Any, str]:
 
 
 def strings_of_the_page() -> list[str]:
-    source = STRINGS.read_text("utf-8")
+    source = "".join(file.read_text("utf-8") for file in STRINGS)
     return [ast.literal_eval(f'"{text}"') for text in re.findall(rf"\b(?:_|ngettext)\(\s*{STRING}", source)]
 
 
@@ -97,6 +97,8 @@ PASSED_ON = {
     "str(rejected)",  # by the site
     "budget.failure.message",
     "exceeded.message",
+    "last.message",
+    "problems[0]",  # of an agent, marked where it was found
     "f'{error}.'",  # from msgspec, about a field
 }
 
@@ -151,8 +153,9 @@ def test_the_compiled_catalogues_match_their_sources(source: Path, tmp_path: Pat
 
 def test_no_key_of_the_strings_is_used_twice() -> None:
     """In a JavaScript object the later one would silently win."""
-    keys = re.findall(r"^  (\w+):", STRINGS.read_text("utf-8"), flags=re.MULTILINE)
-    assert sorted(keys) == sorted(set(keys))
+    for file in STRINGS:
+        keys = re.findall(r"^  (\w+):", file.read_text("utf-8"), flags=re.MULTILINE)
+        assert sorted(keys) == sorted(set(keys)), file
 
 
 def test_every_sentence_of_the_page_is_in_strings_js() -> None:

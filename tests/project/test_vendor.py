@@ -1,10 +1,11 @@
 """The vendored libraries match their manifest, byte for byte, and have their licenses."""
 
+import gzip
 import hashlib
 import json
 import re
 
-from requirements.vendor import MANIFEST, PACKAGES, VENDOR
+from requirements.vendor import EDITOR, EDITOR_EXPORTS, MANIFEST, PACKAGES, ROOT, VENDOR
 
 
 def test_the_files_are_exactly_those_of_the_manifest() -> None:
@@ -20,10 +21,23 @@ def test_the_files_are_exactly_those_of_the_manifest() -> None:
 
 def test_the_manifest_lists_the_packages_of_vendor_py() -> None:
     entries = json.loads(MANIFEST.read_text("utf-8"))
-    assert [(e["package"], e["version"], e["license"]) for e in entries] == [package[:3] for package in PACKAGES]
+    bundled = [entry for entry in entries if "codemirror/LICENSE" in entry["files"]]
+    downloaded = [entry for entry in entries if entry not in bundled]
+    assert [(e["package"], e["version"], e["license"]) for e in downloaded] == [package[:3] for package in PACKAGES]
+    lock = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    for entry in bundled:
+        locked = lock[f"node_modules/{entry['package']}"]
+        assert [entry[key] for key in ("version", "license", "integrity")] == [
+            locked[key] for key in ("version", "license", "integrity")
+        ], entry["package"]
+    assert {*EDITOR_EXPORTS, "@lezer/markdown", "@codemirror/legacy-modes"} <= {entry["package"] for entry in bundled}
     for entry in entries:
         assert any(name.endswith("LICENSE") for name in entry["files"]), entry["package"]
         assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", entry["integrity"])
+
+
+def test_the_editor_is_at_most_110_kilobytes() -> None:
+    assert len(gzip.compress((VENDOR / EDITOR).read_bytes(), 9)) <= 110_000
 
 
 def test_no_library_points_to_a_source_map() -> None:

@@ -51,6 +51,20 @@ def test_the_end_that_readers_get_is_what_is_stored(scenario: Scenario, people: 
     scenario(talk)
 
 
+def test_a_run_knows_when_its_first_token_came(scenario: Scenario, people: Any, clerk_room: Conversation) -> None:
+    async def talk() -> None:
+        async with InProcess(people["ada"], clerk_room.pk) as ada:
+            await ada.say("name")
+            await ada.hear("run.finished")
+
+    scenario(talk)
+    run = Run.objects.get()
+    assert run.started_at is not None
+    assert run.first_token_at is not None
+    assert run.finished_at is not None
+    assert run.started_at <= run.first_token_at <= run.finished_at
+
+
 def test_the_answer_runs_when_the_message_is_stored(people: Any, room: Conversation) -> None:
     key = uuid4()
     posted = post(people["ada"], room, run_id=key)

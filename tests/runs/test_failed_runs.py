@@ -261,7 +261,7 @@ def test_a_signal_handler_may_raise_whenever_the_answer_ends(ask: Any, agent: st
         (store, "save_calls", "calls"),
         (store, "await_approval", "waits"),
         (store, "finish_run", "finishes"),
-        (run_lifecycle, "compute_ending_cost", "finishes"),
+        (run_lifecycle, "compute_charge", "finishes"),
         (prompts, "encode_transcript", "waits"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -335,11 +335,11 @@ def test_a_frame_may_not_be_published(ask: Any, monkeypatch: pytest.MonkeyPatch,
     publish = groups.publish
     refused: list[bool] = []
 
-    async def refuse(group: str, published: Any) -> None:
+    async def refuse(group: str, published: Any, since: float | None = None) -> None:
         if type(published).__name__ == event and not refused:
             refused.append(True)
             raise TypeError("this cannot be encoded")
-        await publish(group, published)
+        await publish(group, published, since)
 
     monkeypatch.setattr(groups, "publish", refuse)
     finished = ask("calls")

@@ -90,3 +90,24 @@ def test_a_closed_queue_gives_no_slots() -> None:
         assert queue.places() == {}
 
     in_event_loop(check)
+
+
+def test_guests_have_few_of_the_slots_and_users_overtake_those_who_wait(settings: Any) -> None:
+    settings.NOUS_CHAT = {"MAX_RUNS": 2, "GUESTS": {"runs": 1}}
+
+    def check() -> None:
+        queue = RunQueue()
+        assert queue.claim(A, guest=True)
+        assert not queue.claim(B, guest=True)
+        waiting = queue.enter(B, guest=True)
+        assert queue.guests_waiting() == 1
+        assert queue.enter(C).result() is True, "a user's, though one of a guest came first"
+        assert not waiting.done()
+        queue.leave(C)
+        assert not waiting.done()
+        queue.leave(A)
+        assert waiting.result() is True
+        assert queue.guests_waiting() == 0
+        assert not queue.claim(D, guest=True)
+
+    in_event_loop(check)

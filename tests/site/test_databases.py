@@ -156,7 +156,7 @@ def test_a_site_with_several_databases_has_a_chat(
 
     async def administer() -> None:
         async with signed_in(site, "root", "/enter/") as root:
-            for address in ("conversation/", "run/", "message/"):
+            for address in ("conversation/", "run/", "document/"):
                 assert (await root.http.get(f"/admin/nous_chat/{address}")).status_code == 200
 
     with servers.running(site):

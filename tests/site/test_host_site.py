@@ -106,3 +106,37 @@ def test_a_websocket_of_the_site_works_next_to_those_of_the_chat(site: HostSite)
                 assert socket.closed == 4404
 
     asyncio.run(talk())
+
+
+ERASE = """
+from django.contrib.auth import get_user_model
+from django.test import Client
+from nous_chat import store
+from nous_chat.models import Erasure, Hold, Message, Run
+members = get_user_model().objects
+gone = members.create_user(email="gone@example.org")
+root = members.create_superuser(email="boss@example.org")
+room = store.create_conversation(gone)
+store.post_message(gone.pk, room.id, "My words", None, None, "")
+client = Client()
+client.force_login(root)
+admin = "/admin/nous_chat"
+client.post(f"{admin}/hold/add/", {"username": "gone@example.org", "reason": "Case"})
+hold = Hold.objects.get()
+assert hold.user == gone
+assert b"A hold keeps" in client.post(f"{admin}/erasure/add/", {"username": "gone@example.org"}).content
+client.post(f"{admin}/hold/{hold.pk}/release/", {"reason": "Over"})
+Run.objects.filter(launched_by=gone).update(status="completed")
+client.post(f"{admin}/erasure/add/", {"username": "gone@example.org", "confirmed": "yes"})
+receipt = Erasure.objects.get()
+while receipt.finished_at is None:
+    client.post(f"{admin}/erasure/{receipt.pk}/continue/")
+    receipt.refresh_from_db()
+assert not Message.objects.filter(text="My words").exists()
+print("left:", members.filter(email="gone@example.org").count(), receipt.counts["conversations"])
+"""
+
+
+def test_staff_hold_and_erase_members_who_cannot_be_deactivated(site: HostSite) -> None:
+    """The site's users have a UUID as key, an email address as name, and no field `is_active`."""
+    assert manage_host(site.env, "shell", "-v0", "--command", ERASE).strip().endswith("left: 0 1")

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,26 +19,19 @@ import httpx
 import pytest
 
 from ..chaos.browser import Browser
-from ..project.test_embedding import snippets
+from ..project.test_site_code import snippets
 from ..support import servers
 from ..support.client import Person, signed_in
+from ..support.nginx import IS_INSTALLED, Proxy, running_nginx
 from ..support.protocol_client import Frame
-from ..support.servers import PEOPLE, ROOT, Server, Site, free_port
+from ..support.servers import PEOPLE, ROOT, Site, free_port
 from ..support.upstream import text
 from .test_outages import tuned
 
 READERS = int(os.environ.get("ROLLOUT_READERS", "6"))
 WORDS = 40
 
-pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-
-
-class Proxy(Server):
-    """nginx in front of processes of one site."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+pytestmark = pytest.mark.skipif(not IS_INSTALLED, reason="nginx is not installed")
 
 
 @contextlib.contextmanager
@@ -64,17 +56,7 @@ def nginx(folder: Path, *ports: int, pages: int | None = None) -> Iterator[Proxy
         before, found = re.subn(r"(location [^{]*\{\s*proxy_pass http://)chat;", r"\1pages;", before)
         assert found == 2
         config = f"upstream pages {{ server 127.0.0.1:{pages}; }}\n{before}{streams}{around}{after}"
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    user = "user root; " if os.geteuid() == 0 else ""  # the folder is root's then
-    file = folder / "nginx.conf"
-    file.write_text(
-        f"{user}daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-        f"http {{ {temporary}\n{config} }}\n"
-    )
-    proxy = Proxy([str(shutil.which("nginx")), "-e", str(folder / "error.log"), "-c", str(file)], port)
-    with servers.running(proxy):
+    with running_nginx(folder, port, config) as proxy:
         yield proxy
 
 

@@ -96,6 +96,34 @@ def test_a_run_that_waits_can_be_stopped_and_the_next_moves_up(
     scenario(talk)
 
 
+def test_guests_wait_for_each_other_and_users_do_not_wait_for_guests(
+    scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
+) -> None:
+    """However many addresses they come from: they have few slots, and half of the places to wait."""
+    model("flowing", MAX_RUNS=2, MAX_QUEUED=2, GUESTS={"runs": 1})
+    guests = [store.begin_guest() for _ in range(3)]
+
+    async def talk() -> None:
+        async with AsyncExitStack() as stack:
+            visitors = [await stack.enter_async_context(InProcess(user, room)) for user, room in guests]
+            ada, again = await enter(stack, people["ada"], rooms[:2])
+            first, second, third = visitors
+            await first.say("Hello")
+            await first.hear("run.started")
+            await second.say("Hello")
+            assert (await second.hear("run.queued"))["place"] == 1
+            await third.say("Hello", ref="1")
+            assert (await third.answered("1"))["code"] == "busy"
+            await ada.say("Hello")
+            await ada.hear("run.started")
+            await again.say("Hello")
+            await again.hear("run.queued")
+            await first.send("run.stop", run=first.of_type("run.started")[0]["run"])
+            await second.hear("run.started")
+
+    scenario(talk)
+
+
 def test_a_full_queue_refuses_before_anything_is_stored_and_says_when_to_come_back(
     scenario: Scenario, people: Any, rooms: list[Conversation], model: Any
 ) -> None:

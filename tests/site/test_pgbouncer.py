@@ -85,7 +85,7 @@ def test_people_talk_and_no_session_keeps_anything(
         others = [ask(site, name) for site in (one, two) for name in ("ada", "bob", "eve")]
         await asyncio.gather(ask(one, "ada", long), *others)
         async with signed_in(two, "root") as root:
-            for page in ("conversation", "message", "run"):
+            for page in ("conversation", "document", "run"):
                 assert (await root.http.get(f"/admin/nous_chat/{page}/")).status_code == 200
 
     asyncio.run(talk())

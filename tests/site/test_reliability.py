@@ -208,16 +208,21 @@ def test_a_change_that_the_layer_did_not_take_is_made_good_when_it_is_back(
 
 
 @pytest.mark.parametrize("reading", [True, False], ids=["while it is read", "between two reads"])
-@pytest.mark.parametrize("backend", ["memory", "redis"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "channels.layers.InMemoryChannelLayer",
+        "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "chat.channel_layer.RedisLayer",
+    ],
+)
 def test_nothing_is_left_behind_by_a_mailbox(
     scenario: Scenario, settings: Any, request: pytest.FixtureRequest, backend: str, reading: bool
 ) -> None:
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-    if backend == "redis":
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
+    if "redis" in backend.lower():
         config = {"hosts": [request.getfixturevalue("redis")], "prefix": os.urandom(4).hex()}
-        settings.CHANNEL_LAYERS = {
-            "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": config}
-        }
+        settings.CHANNEL_LAYERS["default"]["CONFIG"] = config
 
     async def talk() -> None:
         layer = get_channel_layer()

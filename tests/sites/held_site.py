@@ -61,7 +61,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif scope.get("path") != "/state/":
         await site(scope, receive, send)
         return
-    lines = [line for turns in (http_turns._turns, sign_in._turns) for line in turns._lines.values()]
+    lines = [
+        line for turns in (http_turns._turns, http_turns._strangers, sign_in._turns) for line in turns._lines.values()
+    ]
     waiting = sum(len(queue) for line in lines for queue in line.waiting.values())
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": json.dumps(state | {"waiting": waiting}).encode()})

@@ -10,7 +10,7 @@ from nousproject.settings import *  # noqa: F403
 NOUS_CHAT = {
     "AGENTS": {
         "assistant": {
-            "starters": ["What can I try here?", "Explain how streaming works", "Write a short poem about patience"],
+            "starters": ["What can I try here?", "Write a report", "Fill a table"],
         },
         "clerk": {"name": "Clerk", "agent": "tests.sites.clerk.agent"},
     },

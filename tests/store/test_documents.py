@@ -14,7 +14,8 @@ from chat import store
 from chat.documents.changesets import ChangeSet
 from chat.models import Conversation, Document, DocumentUpdate
 from chat.protocol import objects
-from chat.store.documents import SNAPSHOT_EVERY, UPDATES_PER_PAGE
+from chat.store.document_log import SNAPSHOT_EVERY
+from chat.store.documents import UPDATES_PER_PAGE
 
 from ..support.store_helpers import begin, end, refused
 
@@ -162,7 +163,7 @@ def test_a_page_of_the_log_is_not_larger_than_its_limit(people: Any, room: Conve
         if not page.more:
             break
     assert pages == [[1, 2], [3], [4]]
-    assert store.list_updates(ada.pk, document.id, 4) == store.DocumentUpdates([], False)
+    assert store.list_updates(ada.pk, document.id, 4) == store.DocumentUpdates([], False, None)
 
 
 def test_a_fork_has_copies_of_the_documents(people: Any, room: Conversation) -> None:

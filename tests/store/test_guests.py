@@ -1,18 +1,23 @@
 """Guests: visitors without an account, whom the site lets chat within limits."""
 
+import asyncio
+import time
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from chat import ratelimit, store
+from chat import ratelimit, store, turns
 from chat.documents.changesets import ChangeSet
 from chat.models import Conversation, Guest, Message, Participant, Run, Spending
+from chat.node import node, visitors
 from chat.permissions import policy
 from chat.protocol.errors import Refused
 
@@ -82,8 +87,9 @@ def test_a_guest_whose_conversation_is_deleted_begins_again(client: Client) -> N
 
 
 def test_only_so_many_guests_begin_at_an_address_and_on_the_site(client: Client) -> None:
-    answers = [visit(Client(), REMOTE_ADDR=f"2001:db8::{number}").status_code for number in range(4)]
-    assert answers == [302, 302, 429, 429], "addresses of one network are one"
+    answers = [visit(Client(), REMOTE_ADDR=f"2001:db8::{number}") for number in range(4)]
+    assert [answer.status_code for answer in answers] == [302, 302, 429, 429], "addresses of one network are one"
+    assert 'href="/accounts/login/?next=/chat/guest/">Sign in<' in answers[2].content.decode()
     assert visit(Client(), REMOTE_ADDR="192.0.2.1").status_code == 302
     full = visit(Client(), REMOTE_ADDR="192.0.2.2")
     assert (full.status_code, "Sign in to chat" in full.content.decode()) == (403, True)
@@ -95,6 +101,50 @@ def test_trying_again_and_again_keeps_nobody_else_at_the_address_out() -> None:
     assert [bucket.take(0.0) for _ in range(3)] == [0, 0, 1800]
     assert all(bucket.take(float(now)) for now in range(60, 1800, 60))
     assert not bucket.take(1801.0)
+
+
+def test_guests_begin_one_after_another_and_addresses_take_turns(settings: Any) -> None:
+    """Each begins an answer: sixty at once took the process from everybody else for seconds."""
+    settings.NOUS_CHAT = {"GUESTS": GUESTS | {"per_second": 50}}
+    begun: list[str] = []
+
+    async def begin_at(address: str) -> None:
+        turns.client.set(turns.Stranger(address))
+        await visitors.wait_to_begin()
+        begun.append(address)
+
+    async def talk() -> None:
+        arrived_at = time.monotonic()
+        await asyncio.gather(*(begin_at(address) for address in ("one", "one", "one", "two")))
+        assert time.monotonic() - arrived_at >= 0.99 * 3 / 50, "each but the first waits for the time to pass"
+        assert begun == ["one", "one", "two", "one"] or begun == ["one", "two", "one", "one"]
+
+    asyncio.run(talk())
+
+
+def test_a_visitor_who_would_wait_too_long_is_refused_and_may_try_again(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.NOUS_CHAT = {"GUESTS": GUESTS | {"per_second": 1e-6}}
+    monkeypatch.setattr(visitors, "BEGIN_WITHIN", 0.01)
+
+    async def talk() -> None:
+        assert (await AsyncClient().post("/chat/guest/", {"text": "Hello"})).status_code == 302
+        for _ in range(3):
+            refused = await AsyncClient().post("/chat/guest/", {"text": "Hello"})
+            assert (refused.status_code, refused["Retry-After"]) == (429, "1")
+        assert await Guest.objects.acount() == 1
+        left = [ratelimit._guests.of("127.0.0.1").take(time.monotonic()) == 0 for _ in range(2)]
+        assert left == [True, False], "attempts that were refused do not count at the address"
+        await node.current().drain(5)
+
+    async_to_sync(talk)()
+
+
+def test_the_run_of_a_guest_is_known_as_such_when_another_process_takes_it(guest: Any, people: Any, room: Any) -> None:
+    ours = store.post_message(people["ada"].pk, room.pk, "Hello", None, None, "").start
+    theirs = store.post_message(guest[0].pk, guest[1], "Hello", None, None, "").start
+    assert {run.id: run.guest for run in store.adopt_runs("other", 10)} == {ours: False, theirs: True}
 
 
 def test_signing_in_leads_back_from_a_form_that_was_refused(client: Client, people: Any) -> None:
@@ -134,7 +184,7 @@ def test_a_guest_only_reads_documents(guest: Any) -> None:
     new = store.NewDocument("Plan", text="one")
     refused("Sign in to write", store.create_document, user, room, new)
     begin(guest[0], Conversation.objects.get(pk=room))
-    document = store.create_document_by_run(Run.objects.get().pk, HOST, new)
+    document = store.create_document_by_run(Run.objects.get().pk, HOST, uuid.uuid4(), new)
     change = ChangeSet.parse([[0, "zero "], 3])
     refused("Sign in to write", store.push_changes, user, room, document.id, 1, change, None)
     assert store.get_document(user, document.id).text == "one"
@@ -189,7 +239,7 @@ def test_retention_erases_guests_with_their_conversations(guest: Any, people: An
     handed_over, kept = store.begin_guest()
     store.hand_over_guest(str(handed_over.pk), people["ada"])
     Guest.objects.filter(pk=handed_over.pk).update(created_at=old)
-    assert store.erase_expired() == 2
+    assert store.erase_expired() == 4, "two guests and their conversations"
     assert not get_user_model().objects.filter(pk__in=[user.pk, handed_over.pk]).exists()
     assert list(Conversation.objects.values_list("pk", flat=True)) == [kept]
 

@@ -69,7 +69,7 @@ def test_waiting_messages_are_answered_after_a_run_is_reaped(people: dict[str, A
     (reaped,) = reap()
     following = run_row(reaped.next)
     assert (following.launched_by, following.host) == (people["bob"], "")
-    assert store.adopt_runs("other", 10) == [(following.pk, room.pk, False)]
+    assert store.adopt_runs("other", 10) == [(following.pk, room.pk, False, False)]
     assert store.start_run(following.pk, HOST) is None
     assert store.start_run(following.pk, "other") is not None
 
@@ -92,7 +92,7 @@ def test_a_queued_run_of_a_dead_process_can_be_adopted(people: dict[str, Any], r
     run = run_row(run_id)
     assert (run.status, run.host) == ("queued", "")
     assert reap() == [], "nobody's silence is meant"
-    assert store.adopt_runs("other", 10) == [(run_id, room.pk, False)]
+    assert store.adopt_runs("other", 10) == [(run_id, room.pk, False, False)]
 
 
 def test_a_run_is_adopted_once_by_a_host_with_capacity(people: dict[str, Any], room: Conversation) -> None:
@@ -100,12 +100,12 @@ def test_a_run_is_adopted_once_by_a_host_with_capacity(people: dict[str, Any], r
     assert run_id is not None
     assert store.adopt_runs("one", 10, {uuid.uuid4()}) == []
     assert store.adopt_runs("one", 0, {room.pk}) == []
-    assert store.adopt_runs("one", 1, {room.pk}) == [(run_id, room.pk, False)]
+    assert store.adopt_runs("one", 1, {room.pk}) == [(run_id, room.pk, False, False)]
     assert store.adopt_runs("two", 1, {room.pk}) == []
     store.release_runs("two", [run_id])
     assert Run.objects.get(pk=run_id).host == "one"
     store.release_runs("one", [run_id])
-    assert store.adopt_runs("two", 1, {room.pk}) == [(run_id, room.pk, False)]
+    assert store.adopt_runs("two", 1, {room.pk}) == [(run_id, room.pk, False, False)]
 
 
 def test_a_heartbeat_returns_its_hosts_runs_and_stores_their_places(people: dict[str, Any], room: Conversation) -> None:

@@ -136,25 +136,47 @@ def test_cleaning_a_picture_takes_no_more_memory_than_the_clean_one(name: str) -
     assert peak < 1.5 * len(cleaned)
 
 
+def photo(media_type: str, metadata: bytes) -> bytes:
+    """A picture with these fields of Exif; without any if there are none."""
+    match media_type:
+        case "jpeg":
+            return jpeg(8, 8, *([jpeg_segment(0xE1, b"Exif\x00\x00" + metadata)] if metadata else []))
+        case "png":
+            return png(8, 8, *([png_chunk(b"eXIf", metadata)] if metadata else []))
+    if not metadata:
+        return webp(webp_canvas(8, 8), webp_pixels(8, 8))
+    return webp(webp_canvas(8, 8, 0x08), webp_pixels(8, 8), webp_chunk(b"EXIF", metadata))
+
+
+FORMATS = pytest.mark.parametrize("media_type", ["jpeg", "png", "webp"])
+
+
+@FORMATS
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("turned", range(1, 9))
-def test_of_a_photo_only_its_orientation_is_kept(order: str, turned: int) -> None:
-    cleaned = clean(jpeg(8, 8, jpeg_segment(0xE1, exif(turned, order))))
+def test_of_a_photo_only_its_orientation_is_kept(media_type: str, order: str, turned: int) -> None:
+    cleaned = clean(photo(media_type, exif(turned, order)[6:]))
     assert SECRET not in cleaned
     if turned == 1:
-        assert cleaned == jpeg(8, 8)
+        assert cleaned == photo(media_type, b"")
     else:
-        segment = cleaned[2 : 2 + 36]
-        assert segment[:4] == b"\xff\xe1\x00\x22"
-        assert read_orientation(segment[10:]) == turned
-        assert cleaned == jpeg(8, 8, segment)
+        start = cleaned.index(b"MM\x00*")
+        kept = cleaned[start : start + 26]
+        assert read_orientation(kept) == turned
+        assert cleaned == photo(media_type, kept)
     assert clean(cleaned) == cleaned
 
 
+@FORMATS
 @pytest.mark.parametrize("turned", [0, 9, 65535, None])
-def test_a_photo_whose_orientation_makes_no_sense_is_upright(turned: int | None) -> None:
-    assert clean(jpeg(8, 8, jpeg_segment(0xE1, exif(turned)))) == jpeg(8, 8)
-    assert clean(jpeg(8, 8, jpeg_segment(0xE1, b"Exif\x00\x00II"))) == jpeg(8, 8)
+def test_a_photo_whose_orientation_makes_no_sense_is_upright(media_type: str, turned: int | None) -> None:
+    assert clean(photo(media_type, exif(turned)[6:])) == photo(media_type, b"")
+    assert clean(photo(media_type, b"II")) == photo(media_type, b"")
+
+
+def test_a_webp_may_hold_the_header_of_a_jpegs_exif_or_have_no_place_for_its_orientation() -> None:
+    assert clean(photo("webp", exif(6))) == clean(photo("webp", exif(6)[6:]))
+    assert clean(webp(webp_pixels(8, 8), webp_chunk(b"EXIF", exif(6)))) == webp(webp_pixels(8, 8))
 
 
 DAMAGED = {

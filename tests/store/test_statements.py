@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from chat import engine, store
 from chat.documents.changesets import ChangeSet
-from chat.models import Conversation, Message, Participant, Run, ToolCall
-from chat.protocol import commands
+from chat.models import Conversation, Message, Participant, Passage, Run, ToolCall
+from chat.protocol import commands, objects
+from chat.store import pricing, stored_budgets
 
 from ..support.store_helpers import HOST, begin, end, post
 
@@ -91,13 +92,79 @@ def sync(user: Any, room: Conversation) -> Callable[[], Any]:
 
 
 def push(user: Any, room: Conversation) -> Callable[[], Any]:
-    document = store.create_document(user.pk, room.pk, store.NewDocument("Plan", text="one"))
+    document = new_document(user, room)
     change = ChangeSet.of([(3, None), (0, "!")])
     return lambda: store.push_changes(user.pk, room.pk, document.id, 1, change, uuid.uuid4())
 
 
-def catch_up(user: Any, room: Conversation) -> Callable[[], Any]:
+def take_over(user: Any, room: Conversation) -> Callable[[], Any]:
     document = store.create_document(user.pk, room.pk, store.NewDocument("Plan", text="one"))
+    started = begin(user, room)
+    assert started.message.run is not None
+    store.begin_writing(started.message.run.id, HOST, document.id, 1, (0, 3), "t")
+    return lambda: store.take_over_document(user.pk, room.pk, document.id)
+
+
+def new_document(user: Any, room: Conversation) -> objects.Document:
+    return store.create_document(user.pk, room.pk, store.NewDocument("Plan", text="one"))
+
+
+def add_document(user: Any, room: Conversation) -> Callable[[], Any]:
+    new = store.NewDocument("Plan", text="one", client_id=uuid.uuid4())
+    return lambda: store.create_document(user.pk, room.pk, new)
+
+
+def rename(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+    return lambda: store.change_document(user.pk, room.pk, document.id, store.DocumentChanges("Idea"))
+
+
+def discard(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+    return lambda: store.delete_document(user.pk, room.pk, document.id)
+
+
+def bring_back(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+    store.delete_document(user.pk, room.pk, document.id)
+    return lambda: store.undelete_document(user.pk, room.pk, document.id)
+
+
+def give_name(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+    return lambda: store.name_version(user.pk, room.pk, document.id, 1, "First")
+
+
+def go_back(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+
+    def work() -> None:
+        version, text, _ = store.read_texts(user.pk, room.pk, document.id, 0)
+        store.push_changes(user.pk, room.pk, document.id, version, ChangeSet.of([(len(text), "")]), None)
+
+    return work
+
+
+def select(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+    return lambda: store.check_can_select(user.pk, room.pk, document.id)
+
+
+def resolve(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
+    run_id = begin_run(user, room)
+    proposal = store.propose_change(run_id, HOST, uuid.uuid4(), document.id, 1, ChangeSet.of([(3, None), (0, "!")]))
+    return lambda: store.resolve_proposal(user.pk, room.pk, document.id, proposal.id)
+
+
+def begin_run(user: Any, room: Conversation) -> uuid.UUID:
+    started = begin(user, room)
+    assert started.message.run is not None
+    return started.message.run.id
+
+
+def catch_up(user: Any, room: Conversation) -> Callable[[], Any]:
+    document = new_document(user, room)
     return lambda: store.sync_document(user.pk, room.pk, document.id, 0)
 
 
@@ -133,7 +200,16 @@ CASES = {
     "run.sync": Case(sync, 5, 0),
     "run.ack": Case(nothing, 0, 0),
     "tool.decide": Case(decide, 6),
+    "document.create": Case(add_document, 6),
+    "document.update": Case(rename, 4),
+    "document.delete": Case(discard, 3),
+    "document.undelete": Case(bring_back, 5),
     "document.push": Case(push, 5),
+    "document.take_over": Case(take_over, 5),
+    "document.name": Case(give_name, 3),
+    "document.restore": Case(go_back, 7),
+    "document.select": Case(select, 2, 0),
+    "document.resolve": Case(resolve, 3),
     "document.sync": Case(catch_up, 4, 0),
     "history.load": Case(load, 5, 0),
     "read": Case(read, 2),
@@ -148,6 +224,13 @@ def count(work: Callable[[], Any]) -> tuple[int, int]:
     found = [query["sql"] for query in captured.captured_queries]
     statements = [sql for sql in found if not sql.startswith(TRANSACTION)]
     return len(statements), sum(sql.startswith(("BEGIN", "SAVEPOINT")) for sql in found)
+
+
+@pytest.fixture(autouse=True)
+def kept_rows(db: None) -> None:
+    """The prices and budgets of the admin, which a process reads once every few seconds."""
+    pricing.stored_prices.get()
+    stored_budgets.stored_budgets.get()
 
 
 @pytest.fixture
@@ -174,4 +257,19 @@ def test_an_answer_takes_two_transactions(people: Any, answered: Conversation) -
     assert count(ask) == (8, 1)
     answer = started[0].message
     assert count(lambda: end(started[0], usage=USAGE, charged_usage=USAGE, answer=answer)) == (6, 1)
-    assert count(lambda: store.find_listings([answered.pk])) == (2, 0)
+    assert count(lambda: store.find_listings([answered.pk])) == (1, 0)
+
+
+def test_the_first_message_and_its_title_take_no_more(people: Any, answered: Conversation) -> None:
+    room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
+    Conversation.objects.filter(pk=room.pk).update(answers="always")
+    assert count(lambda: post(people["ada"], room, run_id=uuid.uuid4())) == (7, 1)
+    room.refresh_from_db()
+    assert room.title
+
+
+def test_a_title_that_a_sites_code_has_removed_is_no_obstacle(people: Any, room: Conversation) -> None:
+    post(people["ada"], room, "Apples")
+    Conversation.objects.update(title="", title_from="")
+    post(people["ada"], room, "Pears")
+    assert Passage.objects.get(conversation=room, message=None).text == "pears"

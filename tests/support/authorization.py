@@ -21,7 +21,19 @@ from django.db import connection, models
 from django.utils import timezone
 
 from chat import store
-from chat.models import ApiToken, Attachment, Conversation, Invitation, Message, Participant, Removal, Run, ToolCall
+from chat.models import (
+    ApiToken,
+    Attachment,
+    Conversation,
+    Document,
+    DocumentProposal,
+    Invitation,
+    Message,
+    Participant,
+    Removal,
+    Run,
+    ToolCall,
+)
 
 from .store_helpers import begin, end
 
@@ -43,6 +55,11 @@ conversation             GET     login     404      200    200    200   404     
 conversation             HEAD    login     404      200    200    200   404     404     login       404
 say                      GET     login     302      302    302    302   302     302     login       302
 say                      POST    login     404      403    302+   302+  404     404     login       404
+documents                GET     login     404      200    200    200   404     404     login       404
+documents                HEAD    login     404      200    200    200   404     404     login       404
+document                 GET     login     404      200    200    200   404     404     login       404
+document                 HEAD    login     404      200    200    200   404     404     login       404
+document                 POST    login     404      403    302+   302+  404     404     login       404
 plain                    GET     login     200      200    200    200   200     200     login       200
 begin                    POST    login     302+     302+   302+   302+  302+    302+    login       302+
 guest                    GET     302       302      302    302    302   302     302     302         302
@@ -60,12 +77,22 @@ attachment               DELETE  401       404      404    404    404   404     
 attachment:unsent        GET     401       404      404    404    200   404     404     401         404
 attachment:unsent        HEAD    401       404      404    404    200   404     404     401         404
 attachment:unsent        DELETE  401       404      404    404    204+  404     204+    401         404
+dashboard                GET     login     403      403    403    403   403     403     login       403
+dashboard                HEAD    login     403      403    403    403   403     403     login       403
+dashboard-log            GET     login     403      403    403    403   403     403     login       403
+dashboard-log            HEAD    login     403      403    403    403   403     403     login       403
+dashboard-status         GET     login     403      403    403    403   403     403     login       403
+dashboard-status         HEAD    login     403      403    403    403   403     403     login       403
 diagram                  GET     200       200      200    200    200   200     200     200         200
+preview                  GET     200       200      200    200    200   200     200     200         200
 healthz                  GET     200       200      200    200    200   200     200     200         200
 healthz                  HEAD    200       200      200    200    200   200     200     200         200
 readyz                   GET     200       200      200    200    200   200     200     200         200
 readyz                   HEAD    200       200      200    200    200   200     200     200         200
+metrics                  GET     401       403      403    403    403   403     403     401         200
+metrics                  HEAD    401       403      403    403    403   403     403     401         200
 diagram                  HEAD    200       200      200    200    200   200     200     200         200
+preview                  HEAD    200       200      200    200    200   200     200     200         200
 api-token                GET     401       200      200    200    200   200     200     401         200
 api-openapi              GET     200       200      200    200    200   200     200     200         200
 api-asyncapi             GET     200       200      200    200    200   200     200     200         200
@@ -109,12 +136,29 @@ api-read                 POST    401       404      200+   200+   200   404     
 api-runs                 POST    401       404      403    409    409   404     404     401         404
 api-run-stop             POST    401       404      403    403    200+  404     404     401         404
 api-decide               POST    401       404      403    403    200+  404     404     401         404
+api-feedback             GET     401       404      200      200    200   404     404     401         404
+api-feedback             PUT     401       404      409      409    409   404     404     401         404
+api-feedback             DELETE  401       404      409      409    409   404     404     401         404
+api-feedback:answer      GET     401       404      200      200    200   404     404     401         404
+api-feedback:answer      PUT     401       404      200+     200+   200+  404     404     401         404
+api-feedback:answer      DELETE  401       404      204      204    204   404     404     401         404
 api-edits                GET     401       404      200    200    200   404     404     401         404
 api-documents            GET     401       404      200    200    200   404     404     401         404
 api-documents            POST    401       404      403    201+   201+  404     404     401         404
+api-document-in          PATCH   401       404      403    200+   200+  404     404     401         404
+api-document-in          DELETE  401       404      403    403    200+  404     404     401         404
+api-document-undelete    POST    401       404      403    403    200   404     404     401         404
 api-document-push        POST    401       404      403    200+   200+  404     404     401         404
+api-document-take-over   POST    401       404      403    200    200   404     404     401         404
+api-document-name        POST    401       404      403    200+   200+  404     404     401         404
+api-document-restore     POST    401       404      403    200+   200+  404     404     401         404
+api-document-resolve     POST    401       404      403    200+   200+  404     404     401         404
 api-document             GET     401       404      200    200    200   404     404     401         404
 api-document-updates     GET     401       404      200    200    200   404     404     401         404
+api-document-versions    GET     401       404      200    200    200   404     404     401         404
+api-document-blame       GET     401       404      200    200    200   404     404     401         404
+api-document-download    GET     401       404      200    200    200   404     404     401         404
+api-document-proposals   GET     401       404      200    200    200   404     404     401         404
 api-attachments          POST    401       404      403    201+   201+  404     404     401         404
 """
 """Addresses by their names in chat/urls.py, some with a variant after a colon. Every other method is a 405. These are
@@ -132,7 +176,14 @@ message.choose   forbidden    forbidden    conflict     conflict     not_found n
 message.delete   forbidden    ack+         forbidden    ack+         not_found not_found not_found
 message.restore  forbidden    forbidden    ack          ack+         not_found not_found not_found
 run.start        forbidden    forbidden    conflict     conflict     not_found not_found not_found
+document.create  forbidden    forbidden    ack+         ack+         not_found not_found not_found
+document.update  forbidden    forbidden    ack+         ack+         not_found not_found not_found
 document.push    forbidden    forbidden    ack+         ack+         not_found not_found not_found
+document.take_over forbidden  forbidden    ack          ack          not_found not_found not_found
+document.name    forbidden    forbidden    ack+         ack+         not_found not_found not_found
+document.restore forbidden    forbidden    ack+         ack+         not_found not_found not_found
+document.select  forbidden    forbidden    ack          ack          not_found not_found not_found
+document.resolve forbidden    forbidden    ack+         ack+         not_found not_found not_found
 document.sync    document.updates document.updates document.updates document.updates not_found not_found not_found
 run.sync         run.state    run.state    run.state    run.state    not_found not_found not_found
 run.ack          ack          ack          ack          ack          ack       ack       ack
@@ -142,6 +193,8 @@ read             ack          ack          ack          ack          ack       a
 typing           forbidden    forbidden    ack          ack          not_found not_found not_found
 ping             pong         pong         pong         pong         pong      pong      pong
 run.stop         forbidden    ack+         forbidden    ack+         not_found not_found not_found
+document.delete  forbidden    ack+         forbidden    ack+         not_found not_found not_found
+document.undelete forbidden   ack+         forbidden    ack+         not_found not_found not_found
 """
 """Commands on a conversation's socket: the answering event, or the code of the error. `helper` is staff, and a viewer.
 The last three columns lose their access while they are connected, without any signal that would close the socket. The
@@ -174,6 +227,7 @@ class World:
     sent: Attachment
     unsent: Attachment
     document: UUID
+    proposal: UUID
     api_token: ApiToken
     """The owner's."""
 
@@ -211,6 +265,8 @@ def build_world(role: str) -> World:
     ]
     invitation = store.create_invitation(owner.pk, room.pk, "member", 3600, None)
     document = store.create_document(owner.pk, room.pk, store.NewDocument(SECRET, text=SECRET))
+    row = Document.objects.get()
+    proposal = DocumentProposal.objects.create(document=row, version=1, changes=[6, [0, SECRET]], run=run)
     files = [
         Attachment.objects.create(
             conversation=room,
@@ -225,10 +281,21 @@ def build_world(role: str) -> World:
     ]
     if role == "deleted":
         Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now())
-    row = Invitation.objects.get(conversation=room)
     store.create_token(owner.pk, "script")
-    api_token = ApiToken.objects.get()
-    return World(room, users, question, run, calls, row, invitation.token, files[0], files[1], document.id, api_token)
+    return World(
+        room=room,
+        users=users,
+        question=question,
+        run=run,
+        calls=calls,
+        invitation=Invitation.objects.get(conversation=room),
+        token=invitation.token,
+        sent=files[0],
+        unsent=files[1],
+        document=document.id,
+        proposal=proposal.pk,
+        api_token=ApiToken.objects.get(),
+    )
 
 
 Fields = Callable[[World, str], dict[str, Any]]
@@ -246,12 +313,14 @@ KWARGS: dict[str, Fields] = {
     "token_id": lambda world, role: {"token_id": world.api_token.pk},
     "attachment_id": lambda world, role: {"attachment_id": world.sent.pk},
     "document_id": lambda world, role: {"document_id": world.document},
+    "proposal_id": lambda world, role: {"proposal_id": world.proposal},
     "agent": lambda world, role: {"agent": "assistant"},
     "chat_id": lambda world, role: {"chat_id": "chat"},
 }
 """For each argument in the addresses, an id of the conversation."""
 
 VARIANTS: dict[str, Fields] = {
+    "api-feedback:answer": lambda world, role: {"message_id": world.run.message_id},
     "attachment:unsent": lambda world, role: {"attachment_id": world.unsent.pk},
     "api-participant:owner": lambda world, role: {"participant_id": world.participant("owner")},
     "api-participant:self": lambda world, role: {"participant_id": world.participant(role)},
@@ -261,6 +330,7 @@ VARIANTS: dict[str, Fields] = {
 BODIES: dict[tuple[str, str], Fields] = {
     ("tokens", "POST"): lambda world, role: {"form": {"name": "Mine", "scopes": "read", "days": "30"}},
     ("say", "POST"): lambda world, role: {"form": {"text": "Hello", "client_id": str(uuid.uuid4())}},
+    ("document", "POST"): lambda world, role: {"form": {"version": "1", "text": f"{SECRET}!"}},
     ("api-messages", "POST"): lambda world, role: {"text": "Hello", "client_id": str(uuid.uuid4())},
     ("api-message", "PATCH"): lambda world, role: {"text": "Changed"},
     ("api-read", "POST"): lambda world, role: {"seq": 1},
@@ -274,7 +344,12 @@ BODIES: dict[tuple[str, str], Fields] = {
     ("api-conversation:agents", "PATCH"): lambda world, role: {"agents": ["assistant"], "answers": "always"},
     ("api-conversation:own", "PATCH"): lambda world, role: {"pinned": True},
     ("api-documents", "POST"): lambda world, role: {"title": "Mine", "text": "one"},
+    ("api-document-in", "PATCH"): lambda world, role: {"title": "Ours"},
+    ("api-document-name", "POST"): lambda world, role: {"version": 1, "name": "First"},
+    ("api-document-restore", "POST"): lambda world, role: {"version": 0},
     ("api-document-push", "POST"): lambda world, role: {"version": 1, "changes": [6, [0, "!"]]},
+    ("api-feedback", "PUT"): lambda world, role: {"rating": "good"},
+    ("api-feedback:answer", "PUT"): lambda world, role: {"rating": "good", "comment": SECRET},
     ("api-fork", "POST"): lambda world, role: {"message": str(world.question.pk)},
 }
 """A valid body for each row that needs one, as JSON or as a `form`."""
@@ -282,7 +357,7 @@ BODIES: dict[tuple[str, str], Fields] = {
 
 def fields_of_commands(world: World) -> dict[str, dict[str, Any]]:
     """Valid fields for each command."""
-    asked, run = str(world.question.pk), str(world.run.pk)
+    asked, run, document = str(world.question.pk), str(world.run.pk), str(world.document)
     return {
         "message.send": {"client_id": str(uuid.uuid4()), "text": "Hello"},
         "message.edit": {"message": asked, "text": "Changed"},
@@ -294,8 +369,17 @@ def fields_of_commands(world: World) -> dict[str, dict[str, Any]]:
         "run.sync": {"run": run},
         "run.ack": {"run": run, "seq": 1},
         "tool.decide": {"call": str(world.calls[0].pk), "decision": "reject"},
-        "document.push": {"document": str(world.document), "version": 1, "changes": [6, [0, "!"]]},
-        "document.sync": {"document": str(world.document), "version": 0},
+        "document.take_over": {"document": str(world.document)},
+        "document.create": {"title": "Mine", "text": "one"},
+        "document.update": {"document": document, "title": "Ours"},
+        "document.delete": {"document": document},
+        "document.undelete": {"document": document},
+        "document.push": {"document": document, "version": 1, "changes": [6, [0, "!"]]},
+        "document.sync": {"document": document, "version": 0},
+        "document.name": {"document": document, "version": 1, "name": "First"},
+        "document.restore": {"document": document, "version": 0},
+        "document.select": {"document": document, "version": 1, "anchor": 0, "head": 3},
+        "document.resolve": {"document": document, "proposal": str(world.proposal)},
         "history.load": {"before": 100},
         "read": {"seq": 1},
         "typing": {"on": True},

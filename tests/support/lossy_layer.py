@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer
-from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from chat.channel_layer import RedisLayer
 
 Send = Callable[[str, dict[str, Any]], Awaitable[None]]
 
@@ -63,7 +64,7 @@ class LossyChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]  # channels
             await self._loss.carry(super().group_send, group, message)
 
 
-class LossyRedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
+class LossyRedisLayer(RedisLayer):
     """A Redis layer that harms all messages as `loss` says. By default it harms none."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -157,6 +157,27 @@ def thinking(window: Window) -> None:
 
 
 @state
+def document(window: Window) -> None:
+    conversation = window.make("Release")
+    text = (
+        "# Release notes\n\nWhat is *new*:\n\n| part | state |\n|---|---|\n| editor | done |\n\n```python\nx = 1\n```\n"
+    )
+    window.post(f"conversations/{conversation}/documents/", {"title": "Release notes", "text": text})
+    window.open(conversation)
+    window.panel()
+    window.page.get_by_role("button", name="Release notes").click()
+    expect(window.page.locator(".document-preview").get_by_role("heading", name="Release notes")).to_be_visible()
+
+
+@state
+def document_history(window: Window) -> None:
+    document(window)
+    window.page.get_by_role("button", name="Document actions").click()
+    window.page.get_by_role("menuitem", name="History").click()
+    expect(window.page.locator(".comparison .cm-line").first).to_be_visible()
+
+
+@state
 def tour(window: Window) -> None:
     window.begin()
     window.say("What can I try here?")

@@ -43,6 +43,12 @@ test("a wait for a busy model is counted down", () => {
   assert.equal(does({}, {}, 9000, 0), "Assistant: no response from the model for 9 seconds");
 });
 
+test("another model answers until it thinks or writes", () => {
+  const fellBack = (fields = {}) => activityOf(answer(2, "r", fields), 0, 0, false, true);
+  assert.equal(fellBack(), "Assistant: its usual model does not answer, so another one does");
+  assert.equal(fellBack({ text: "a", parts: [{ type: "text", length: 1 }] }), "Assistant is writing");
+});
+
 test("places in line are written as ordinals", () => {
   const place = (number) => does({}, { status: "queued", place: number }).split(", ")[1];
   assert.deepEqual([1, 2, 3, 4, 11, 12, 13, 21, 22].map(place), [
@@ -56,4 +62,9 @@ test("places in line are written as ordinals", () => {
     "21st in line",
     "22nd in line",
   ]);
+});
+
+test("an agent that writes in a document is neither silent nor using a tool", () => {
+  for (const calls of [[], [call("a", "running", { name: "create_document" })]])
+    assert.equal(activityOf(answer(2, "r", { calls }), 20_000, 0, true), "Assistant is writing");
 });

@@ -52,3 +52,20 @@ test("a tool call is described in plain words", () => {
   assert.equal(sentenceOf(call("x", "rejected", { decided_by: bob })), "send_email rejected by Bob.");
   assert.equal(sentenceOf(call("x", "failed")), "send_email failed.");
 });
+
+test("calls of the document tools are described in plain words", () => {
+  assert.match(sentenceOf(call("x", "running", { name: "create_document" })), /^Creating a document…/);
+  assert.equal(sentenceOf(call("x", "done", { name: "create_document" })), "Created a document.");
+  assert.equal(sentenceOf(call("x", "done", { name: "read_document" })), "Read a document.");
+  assert.equal(
+    sentenceOf(call("x", "done", { name: "rewrite_document", decided_by: bob })),
+    "Rewrote a document, approved by Bob.",
+  );
+  assert.equal(sentenceOf(call("x", "failed", { name: "edit_document" })), "Editing a document failed.");
+  assert.equal(sentenceOf(call("x", "stopped", { name: "edit_document" })), "Editing a document stopped.");
+  assert.equal(
+    sentenceOf(call("x", "rejected", { name: "edit_document", decided_by: bob })),
+    "Editing a document rejected by Bob.",
+  );
+  assert.equal(sentenceOf(call("x", "done", { name: "constructor" })), "Used constructor.");
+});

@@ -426,6 +426,8 @@ test("an outage is known until it ends", () => {
   const page = following({ type: "notice", code: "database_away", message: "The database is away." });
   apply(page, { type: "notice", code: "layer_away", message: "The layer is away." });
   apply(page, { type: "notice", code: "database_back", message: "" });
+  apply(page, { type: "notice", code: "model_away", message: "The model has problems." });
+  apply(page, { type: "notice", code: "model_back", message: "" });
   assert.deepEqual([...page.outages], [["layer", "The layer is away."]]);
   apply(page, snapshot([message(1)]));
   assert.equal(page.outages.size, 0);
@@ -474,6 +476,15 @@ test("a busy model is waited for until its answer comes", () => {
   apply(page, delta("r", 1, "a"));
   assert.equal(page.runs.get("r").retryAt, null);
   assert.equal(text(page), "a", "the frame has no number");
+});
+
+test("another model answers instead of a busy one", () => {
+  const page = following(started(answer(2, "r")));
+  apply(page, { type: "run.waiting", run: "r", retry_in: 20, at: 1000 });
+  assert.equal(page.runs.get("r").fellBack, false);
+  assert.deepEqual(apply(page, { type: "run.fallback", run: "r", model: "b:c" }), []);
+  assert.equal(page.runs.get("r").fellBack, true);
+  assert.equal(page.runs.get("r").retryAt, null, "nobody waits any longer");
 });
 
 test("a question can be asked again until somebody writes after it", () => {

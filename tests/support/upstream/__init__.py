@@ -14,6 +14,10 @@ It speaks the wires of OpenAI (base URL http://127.0.0.1:PORT/v1), Anthropic, Ge
     pieces       a word, then a call of `look_up` whose arguments come in n pieces of `chars` characters; only the word
                  if the question holds results of tools
     agent        a thought and a tool call; if the question holds results of tools, the results as its words
+    called       the call of a document's tool that the question asks for, such as `create_document {"title": ...}`,
+                 with its arguments word by word; a word if the question holds results of tools
+    written      a call of `create_document`, whose text is that of `documented`, in as many pieces; a word if the
+                 question holds results of tools
     echo         the last message's text, word by word
     whole        one JSON object, like a server that does not stream
     deaf         never answers the request

@@ -1,6 +1,8 @@
 """What a model does, by its name. The package's docstring describes each."""
 
 import asyncio
+import json
+import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable
@@ -96,6 +98,44 @@ async def agent(answer: Answer) -> None:
     call = {"index": 0, "id": "call_0", "type": "function", "function": {"name": "weather", "arguments": ""}}
     await answer.choice({"tool_calls": [call]})
     await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": '{"city": "Oslo"}'}}]})
+    await answer.finish("tool_calls")
+    return None
+
+
+async def called(answer: Answer) -> None:
+    await answer.begin()
+    asked = re.search(r"(\w+_document) (\{.*\})", answer.question(), re.DOTALL)
+    if answer.results() or asked is None:
+        await answer.say(["Done."])
+        return await answer.finish()
+    name, arguments = asked.groups()
+    call = {"index": 0, "id": "call_0", "type": "function", "function": {"name": name, "arguments": ""}}
+    await answer.choice({"tool_calls": [call]})
+    for piece in re.findall(r"\S+\s*", arguments):
+        if answer.words == answer.hold:
+            await answer.wait()
+        await answer.connection.pause(answer.delay)
+        await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        answer.words += 1
+    await answer.finish("tool_calls")
+    return None
+
+
+async def written(answer: Answer) -> None:
+    await answer.begin()
+    if answer.results():
+        await answer.say(["Done."])
+        return await answer.finish()
+    function = {"name": "create_document", "arguments": '{"title": "Waves", "text": "'}
+    await answer.choice({"tool_calls": [{"index": 0, "id": "call_0", "type": "function", "function": function}]})
+    text = document(answer.n * answer.chars)
+    begun = time.monotonic()
+    for i in range(answer.n):
+        await answer.connection.pause((begun - time.monotonic()) * 1000 + i * answer.delay)
+        piece = json.dumps(text[i * answer.chars : (i + 1) * answer.chars])[1:-1]
+        await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        answer.words += 1
+    await answer.choice({"tool_calls": [{"index": 0, "function": {"arguments": '"}'}}]})
     await answer.finish("tool_calls")
     return None
 
@@ -221,7 +261,7 @@ async def status(answer: Answer) -> None:
 BEHAVIOURS: dict[str, Callable[[Answer], Awaitable[None]]] = {
     behaviour.__name__: behaviour
     for behaviour in (
-        words, flowing, documented, thinking, tools, calls, pieces, agent, echo, whole, deaf,
+        words, flowing, documented, thinking, tools, calls, pieces, agent, called, written, echo, whole, deaf,
         silent, comments, stall, drone, cut, unfinished, garbage,
         page, line, endless, bomb, late, fails, status,
     )

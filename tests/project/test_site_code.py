@@ -1,4 +1,4 @@
-"""The snippets of docs/embedding.md about rooms, the site's code, signals, and hooks do what the page says."""
+"""The snippets of docs/site-code.md do what the page says."""
 
 import re
 from collections.abc import Iterator
@@ -19,21 +19,22 @@ from chat.models import Conversation, Participant
 
 from .test_guide import as_here
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "embedding.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = "".join((DOCS / name).read_text("utf-8") for name in ("embedding.md", "site-code.md", "permissions.md"))
 
 pytestmark = pytest.mark.django_db
 
 
 def snippets(heading: str, language: str = "python") -> list[str]:
-    """The code of a section, without its subsections."""
-    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^##+ \w)", PAGE, re.M | re.S)
+    """The code of a section of the pages for embedding, without its subsections."""
+    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^##+ \w|\Z)", PAGES, re.M | re.S)
     assert found, heading
     return re.findall(rf"```{language}\n(.*?)```", found[2], re.S)
 
 
 def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
     code = as_here(code).replace("nous_chat.", "chat.")
-    exec(compile(code, "docs/embedding.md", "exec"), names)
+    exec(compile(code, "docs/site-code.md", "exec"), names)
     return names
 
 

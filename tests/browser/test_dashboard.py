@@ -1,0 +1,184 @@
+"""The dashboard: what other processes do is seen, and stopped, from here."""
+
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.test_accessible import faults
+from tests.support.page import SLOW, SignIn, StartSite, answer, begin, ends, say
+from tests.support.servers import Site, Upstream, manage
+
+pytestmark = pytest.mark.browser
+
+
+def watch(page: Page) -> None:
+    page.goto("/chat/dashboard/")
+    expect(page.locator(".state")).to_have_text("Live")
+
+
+def table(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-table="{name}"] tbody tr')
+
+
+def figure(page: Page, name: str) -> Locator:
+    """A figure of the overview, by what stands above it."""
+    return page.locator(".tiles > div").filter(has=page.get_by_text(name, exact=True)).locator("dd")
+
+
+def test_a_run_of_another_process_is_watched_and_stopped(
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn
+) -> None:
+    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL=SLOW)
+    two = stop_after(one.second_process())
+    page = sign_in(one, "ada")
+    conversation = begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
+    staff = sign_in(two, "root")
+    errors: list[str] = []
+    staff.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    staff.goto("/admin/nous_chat/run/")
+    staff.get_by_role("link", name="Dashboard").click()
+    staff.wait_for_url("**/chat/dashboard/")
+    run = table(staff, "runs")
+    expect(run).to_have_count(1)
+    expect(run).to_contain_text(SLOW)
+    expect(run).to_contain_text("running")
+    expect(table(staff, "processes")).to_have_count(2)
+    expect(figure(staff, "Answers being made")).to_have_text("1")
+    expect(figure(staff, "Tokens per second").first).not_to_have_text("0")
+    expect(staff.locator("figure svg[role=img]").first).to_have_attribute("aria-label", re.compile("at most [1-9]"))
+    provider = table(staff, "providers")
+    expect(provider.get_by_role("rowheader")).to_have_text("custom")
+    expect(provider.locator("td").last).to_have_text("closed")
+    expect(staff.locator('[data-status="versions"]')).to_contain_text("Django")
+    expect(staff.locator('[data-status="migrations"]')).to_have_text("none")
+    expect(table(staff, "checks").first).to_be_visible()
+    staff.get_by_text("As a table").click()
+    expect(table(staff, "hour").first).to_be_visible()
+    with staff.context.expect_page() as opened:
+        run.get_by_role("link", name=conversation[:8]).click(modifiers=["Control"])
+    expect(opened.value.locator("article").last).to_contain_text("w5 ")
+    run.get_by_role("button", name="Stop").click()
+    ends(page, "stopped")
+    expect(run).to_have_count(0)
+    expect(staff.get_by_text("No answer is being made.")).to_be_visible()
+    expect(table(staff, "models").filter(has_text=SLOW).locator("td").nth(2)).to_have_text("1")
+    expect(figure(staff, "Answers ended")).to_have_text("1")
+    assert errors == []
+
+
+def test_a_stuck_run_and_a_process_that_hangs_are_seen_from_another(
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn
+) -> None:
+    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL=SLOW)
+    two = stop_after(one.second_process())
+    page = sign_in(one, "ada")
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
+    staff = sign_in(two, "root")
+    watch(staff)
+    run = table(staff, "runs")
+    expect(run).to_contain_text("running")
+    one.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(run).to_contain_text("its process does not answer")
+        expect(table(staff, "processes").filter(has_text="silent for")).to_have_count(1)
+        expect(staff.locator(".said")).to_contain_text("An answer is stuck: assistant")
+    finally:
+        one.process.send_signal(signal.SIGCONT)
+    expect(table(staff, "processes").filter(has_text="silent for")).to_have_count(0)
+
+
+def test_a_run_whose_model_says_nothing_is_stuck(start_site: StartSite, sign_in: SignIn, upstream: Upstream) -> None:
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=50,hold=0")
+    page = sign_in(site, "ada")
+    begin(page)
+    say(page, "Hello")
+    staff = sign_in(site, "root")
+    watch(staff)
+    expect(table(staff, "runs")).to_contain_text("nothing for")
+    upstream.release()
+    ends(page, "completed")
+    expect(table(staff, "runs")).to_have_count(0)
+
+
+def test_who_may_only_watch_has_no_stop_and_others_no_page(start_site: StartSite, sign_in: SignIn) -> None:
+    site = start_site(NOUS_CHAT_MODEL=SLOW)
+    page = sign_in(site, "ada")
+    assert (refused := page.goto("/chat/dashboard/")) is not None
+    assert refused.status == 403
+    page.goto("/chat/")
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    give = (
+        "from django.contrib.auth.models import Permission, User; bob = User.objects.get(username='bob');"
+        "bob.is_staff = True; bob.save();"
+        "bob.user_permissions.add(Permission.objects.get(codename='view_dashboard'))"
+    )
+    manage(site.env, "shell", "-v0", "-c", give)
+    staff = sign_in(site, "bob")
+    watch(staff)
+    expect(table(staff, "runs")).to_contain_text("running")
+    expect(staff.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(table(staff, "runs").get_by_role("link")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_axe_finds_nothing_and_nothing_runs_over_the_edge(start_site: StartSite, sign_in: SignIn, width: int) -> None:
+    site = start_site(NOUS_CHAT_MODEL=SLOW)
+    page = sign_in(site, "ada")
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w1 ")
+    look = {"viewport": {"width": width, "height": 900}, "reduced_motion": "reduce"}
+    staff = sign_in(site, "root", bypass_csp=True, **look)  # axe-core writes styles into the page
+    watch(staff)
+    expect(table(staff, "runs")).to_contain_text("running")
+    staff.get_by_text("As a table").click()
+    expect(table(staff, "hour").first).to_be_visible()
+    problems: list[str] = []
+    for theme in ("light", "dark"):
+        staff.emulate_media(color_scheme=theme)
+        problems += [f"{theme}: {fault}" for fault in faults(staff)]
+    assert not problems, "\n".join(problems)
+    assert staff.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_log_of_another_process_is_read_and_filtered(
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn
+) -> None:
+    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL="custom:fails@n=2")
+    two = stop_after(one.second_process())
+    page = sign_in(one, "ada")
+    begin(page)
+    say(page, "Hello")
+    ends(page, "failed")
+    staff = sign_in(two, "root", bypass_csp=True)
+    staff.goto("/chat/dashboard/")
+    staff.get_by_role("link", name="Log").click()
+    lines = staff.get_by_role("log").locator("li")
+    failed = lines.filter(has_text=re.compile(r"Run \S+ failed"))
+    expect(failed).to_have_count(1)  # from before the page was open
+    say(page, "Again")
+    expect(failed).to_have_count(2)  # and live
+    expect(failed.first.locator(".level")).to_have_text("WARNING")
+    staff.get_by_label("Level").select_option("WARNING")
+    expect(lines.filter(has_text="INFO")).to_have_count(0)
+    failed.first.get_by_role("button", name="Only lines with run").click()
+    expect(lines).to_have_count(1)
+    assert staff.get_by_label("Run ID").input_value() in (failed.first.text_content() or "")
+    staff.get_by_role("button", name="Clear").click()
+    expect(lines.filter(has_text="INFO").first).to_be_visible()
+    staff.get_by_label("Text").fill("no line says this")
+    expect(lines).to_have_count(0)
+    staff.get_by_label("Text").fill("")
+    expect(failed.last).to_be_visible()
+    for theme in ("light", "dark"):
+        staff.emulate_media(color_scheme=theme)
+        assert faults(staff) == []
