@@ -138,7 +138,7 @@ format: $(VENV)/dev.installed node_modules/.installed ## let the formatters lay 
 
 .PHONY: lock
 lock: $(VENV)/dev.installed ## resolve pyproject.toml and requirements/*.in into requirements/*.txt, with hashes, for every platform and Python
-	for set in base:server,redis prod:server,redis,postgres test:server,redis,postgres,pydantic-ai dev:server,redis,postgres,pydantic-ai; do \
+	for set in base:server,redis prod:server,redis,postgres test:server,redis,postgres,pydantic-ai,opentelemetry dev:server,redis,postgres,pydantic-ai,opentelemetry; do \
 	  name=$${set%%:*}; extras=$$(echo ,$${set#*:} | sed 's/,/ --extra /g'); \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $$extras \
 	    --output-file requirements/$$name.txt pyproject.toml requirements/$$name.in || exit 1; done
@@ -156,5 +156,9 @@ release: $(VENV)/dev.installed ## `make package`, then try the wheel in an empty
 	@$(BIN)/python .ci/release.py
 
 .PHONY: vendor
-vendor: ## the page's libraries from npm, as requirements/vendor.py names them; needs npm
+vendor: node_modules/.installed ## the page's libraries from npm, as requirements/vendor.py names them; needs npm
 	@$(PYTHON) requirements/vendor.py
+
+.PHONY: prices
+prices: $(VENV)/dev.installed ## the shipped prices of models, from the data of genai-prices; needs the network
+	@$(PYTHON) requirements/prices.py

@@ -1,8 +1,9 @@
 """Template tags that put the chat on any page of a site: `{% load nous_chat %}{% nous_chat conversation %}`.
 
-Also the filter that the page without JavaScript shows texts with.
+Also the filters of the page without JavaScript.
 """
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +13,13 @@ from django.template.context import RequestContext
 from django.utils.html import conditional_escape, format_html_join
 from django.utils.safestring import SafeString
 
-from .. import graphemes, models, store
+from .. import graphemes, i18n, models, store
 from ..actions import rooms
 from ..node.visitors import visitor_of
 from ..protocol import objects
 from ..protocol.errors import Refused
 from ..views.page import History, conversation_url, element_context, read_history
+from ..views.sentences import describe_call, describe_failure
 
 register = template.Library()
 
@@ -74,9 +76,25 @@ def _element(context: RequestContext, conversation_id: UUID, history: History) -
 
 
 @register.filter
+def cost(amount: Any, currency: str) -> str:
+    """An amount of money with as many digits as it needs. Nothing if it is not known."""
+    return "" if amount is None else i18n.format_cost(amount, currency)
+
+
+@register.filter
 def pieces(text: str) -> SafeString:
     """A text of any length and content, so that every browser can lay it out; short texts without elements."""
     shown = graphemes.limit_marks(text)
     if len(shown) <= graphemes.PIECE_CHARS:
         return conditional_escape(shown)
     return format_html_join("", '<span class="piece">{}</span>', ((piece,) for piece in graphemes.split_pieces(shown)))
+
+
+register.filter(describe_call)
+register.filter(describe_failure)
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
