@@ -8,6 +8,7 @@ import os
 import socket
 import uuid
 import weakref
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -36,6 +37,12 @@ ANNOUNCE_TIMEOUT = 3.0
 
 WRITE_TIMEOUT = 10.0
 """Seconds, at the end of a shutdown, for each kind of remaining work: ends of runs, titles, read markers."""
+
+AFTERWARDS = 20.0
+"""Seconds for all of it, after those that active runs get to finish."""
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds for each of the last steps: cancelling what only watches, goodbye to other processes, closing connections."""
 
 
 class Node:
@@ -114,31 +121,37 @@ class Node:
     async def drain(self, seconds: float) -> None:
         """End this process's work: send browsers elsewhere, leave runs that have not begun to other processes, give
         running answers `seconds` to finish, then cancel them and write their ends. Writes that the database does not
-        take within WRITE_TIMEOUT are lost.
+        take in time are lost. Takes at most `seconds`, AFTERWARDS, and a few of CLOSE_TIMEOUT, because who asked a
+        process to end kills it if it does not.
         """
-        tasks = self.tasks
+        tasks, end = self.tasks, now() + seconds + AFTERWARDS
         self.process.draining = True
         for task in tasks.optional:
             task.cancel()
         await self.announce_end()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.presence.close(), ANNOUNCE_TIMEOUT)
+        await _attempt(self.presence.close(), ANNOUNCE_TIMEOUT)
         self.supervisor.close_queue()
         await _wait(tasks.writing, seconds)
         self.supervisor.interrupt_all()
         await _wait(tasks.writing, WRITE_TIMEOUT)
         self.process.give_up()
-        await _wait(tasks.writing, WRITE_TIMEOUT)
-        await _wait(tasks.optional, WRITE_TIMEOUT)
-        await _wait(site_signals.sending, WRITE_TIMEOUT)
-        while tasks.watching:
+        for remaining in (tasks.writing, tasks.optional, site_signals.sending):
+            await _wait(remaining, min(WRITE_TIMEOUT, end - now()))
+        closing = now() + CLOSE_TIMEOUT
+        while tasks.watching and now() < closing:
             for task in tasks.watching:
                 task.cancel()
-            await _wait(tasks.watching, 1)
-        await self.reporter.close()
-        with suppress(DatabaseError, InterfaceError, TimeoutError):
-            await asyncio.wait_for(self.read_markers.write_all(), WRITE_TIMEOUT)
-        await self._resources.aclose()
+            await asyncio.wait(tasks.watching, timeout=CLOSE_TIMEOUT / 4)
+        await _attempt(self.reporter.close(), CLOSE_TIMEOUT)
+        with suppress(DatabaseError, InterfaceError):
+            await _attempt(self.read_markers.write_all(), max(CLOSE_TIMEOUT, end - now()))
+        await _attempt(self._resources.aclose(), CLOSE_TIMEOUT)
+
+
+async def _attempt(work: Awaitable[Any], seconds: float) -> None:
+    """Do the work, or give it up after so many seconds. Raises what it raises."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(work, seconds)
 
 
 async def _wait(tasks: set[asyncio.Task[Any]], seconds: float) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from chat import store
+from chat.concurrency import detached
 from chat.models import Conversation, Run
 from chat.node import node
+from chat.realtime import site_signals
 from chat.runs import run
 
 from ..support.client import InProcess
@@ -68,3 +71,35 @@ def test_the_next_run_in_the_queue_is_left_to_other_processes_during_a_drain(
     scenario(talk)
     queued = Run.objects.exclude(status="completed").get()
     assert (queued.status, queued.host) == ("queued", "")
+
+
+def test_a_drain_ends_even_if_nothing_else_does(
+    scenario: Scenario, people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Process managers kill a process that does not end: docs/operating.md says how long it may take."""
+    for name in ("ANNOUNCE_TIMEOUT", "WRITE_TIMEOUT", "AFTERWARDS", "CLOSE_TIMEOUT"):
+        monkeypatch.setattr(node, name, 0.05)
+    hanging = asyncio.Event()
+
+    async def hang() -> None:
+        while not hanging.is_set():
+            with suppress(asyncio.CancelledError):
+                await hanging.wait()
+
+    async def talk() -> None:
+        here = node.current()
+        async with InProcess(people["ada"], room.pk):
+            kinds = (here.tasks.writing, here.tasks.optional, here.tasks.watching, site_signals.sending)
+            tasks = [detached(hang(), kind) for kind in kinds]
+            await asyncio.sleep(0)  # a task that has not begun is simply cancelled
+            monkeypatch.setattr(here.presence, "close", hanging.wait)
+            monkeypatch.setattr(here.reporter, "close", hanging.wait)
+            monkeypatch.setattr(here.read_markers, "write_all", hanging.wait)
+            try:
+                async with asyncio.timeout(30):
+                    await here.drain(0)
+            finally:
+                hanging.set()
+                await asyncio.gather(*tasks)
+
+    scenario(talk)
