@@ -29,6 +29,11 @@ def is_strangers() -> bool:
     return isinstance(client.get(), Stranger)
 
 
+def _together(who: Hashable) -> Hashable:
+    """What a pause of this client concerns: itself, or all strangers."""
+    return Stranger if isinstance(who, Stranger) else who
+
+
 current: ContextVar["Turn | None"] = ContextVar("current", default=None)
 """The turn in which the current task, or the thread that it waits for, does its work."""
 
@@ -64,8 +69,8 @@ class Turns:
     """Admits `at_once` pieces of work, at most `per_client` of one client (the process itself has no such limit).
 
     `max_waiting` is how many more of one client may wait; None means any number. `short` is how many may be in the
-    first SHORT seconds of their turn; None means all. With a `pause`, the place of a turn that was shorter stays taken
-    for that many times as long as it was. Each event loop has turns of its own.
+    first SHORT seconds of their turn; None means all. With a `pause`, a client whose turn was shorter pauses for that
+    many times as long as it was; all Strangers pause together. Each event loop has turns of its own.
     """
 
     def __init__(
@@ -127,10 +132,9 @@ class Turn:
         """End the turn, if it has begun and not ended yet. On its event loop."""
         if self._is_active:
             self._is_active = False
-            pause = self._line.pause_after(self._loop.time(), self._begun_at) if self._is_short else 0.0
-            if pause:
-                self._loop.call_later(pause, self._line.lengthen)
-            self._line.leave(self._who, self._is_short and not pause)
+            if self._is_short and self._line.limits.pause:
+                self._line.pause(self._who, self._begun_at, self._loop)
+            self._line.leave(self._who, self._is_short)
 
     def give_up(self) -> None:
         """The same in any thread, such as a synchronous view's."""
@@ -148,20 +152,35 @@ class Line:
     """Who works and who waits, in one event loop."""
 
     def __init__(self, limits: Turns) -> None:
-        self._limits = limits
+        self.limits = limits
         self.active: Counter[Hashable] = Counter()
         self.short = 0
         """How many of the active ones are in the first SHORT seconds of their turn."""
         self.waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         """By client. The one whose last turn is longest ago comes first, except for strangers (`_next_clients`)."""
         self._stranger_was_last = False
-        self._paused_until = 0.0
-        """Time on the event loop's clock."""
+        self._pauses: dict[Hashable, float] = {}
+        """When the pause of a client ends or, in the last BURST seconds, ended, on the event loop's clock."""
+        self._pausing: set[Hashable] = set()
 
-    def pause_after(self, now: float, begun_at: float) -> float:
-        """Seconds for which the place of a turn that ends now stays taken."""
-        self._paused_until = max(self._paused_until, now - BURST) + self._limits.pause * (now - begun_at)
-        return max(0.0, self._paused_until - now) if self._limits.pause else 0.0
+    def pause(self, who: Hashable, begun_at: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the client, whose turn ends now, pause for as long as it should after it."""
+        who, now = _together(who), loop.time()
+        until = max(self._pauses.get(who, 0.0), now - BURST) + self.limits.pause * (now - begun_at)
+        self._pauses[who] = until
+        loop.call_at(until + BURST, self._forget_pause, who, until)
+        if until > now:
+            self._pausing.add(who)
+            loop.call_at(until, self._resume, who, until)
+
+    def _resume(self, who: Hashable, until: float) -> None:
+        if self._pauses.get(who) == until:  # else a later turn has made the pause longer
+            self._pausing.discard(who)
+            self._admit_next()
+
+    def _forget_pause(self, who: Hashable, until: float) -> None:
+        if self._pauses.get(who) == until:
+            del self._pauses[who]
 
     async def enter(self, who: Hashable) -> None:
         if self._may_begin(who):
@@ -171,7 +190,7 @@ class Line:
 
     @property
     def may_wait_for_short_ones(self) -> bool:
-        return self._limits.short < self._limits.at_once
+        return self.limits.short < self.limits.at_once
 
     def leave(self, who: Hashable, was_short: bool = True) -> None:
         """End a turn. The next client that may begin does."""
@@ -182,7 +201,7 @@ class Line:
         self._admit_next()
 
     def lengthen(self) -> None:
-        """A turn is not short any more, or the pause after it is over. The next client that may begin does."""
+        """A turn is not short any more. The next client that may begin does."""
         self.short -= 1
         self._admit_next()
 
@@ -208,12 +227,13 @@ class Line:
                 return
 
     def _may_begin(self, who: Hashable) -> bool:
-        limits = self._limits
+        limits = self.limits
         most = limits.at_once if who is None else limits.per_client
-        return self.active.total() < limits.at_once and self.short < limits.short and self.active[who] < most
+        has_place = self.active.total() < limits.at_once and self.short < limits.short and self.active[who] < most
+        return has_place and _together(who) not in self._pausing
 
     async def _wait(self, who: Hashable) -> None:
-        max_waiting = self._limits.max_waiting
+        max_waiting = self.limits.max_waiting
         if max_waiting is not None and len(self.waiting.get(who, ())) >= max_waiting:
             raise Crowded
         queue = self.waiting.setdefault(who, deque())

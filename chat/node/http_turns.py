@@ -42,6 +42,11 @@ same time end later than one after another, and whatever else the process does m
 slow page holds up the next request for no longer than that moment.
 """
 
+PAUSE = 1.0
+"""How long a client that is signed in pauses after a short turn, as a multiple of the turn: one who asks all the time
+has half of the time of one thread.
+"""
+
 MAX_WAITING = 200
 """How many more requests of one client may wait. A browser that loads the page without a cache asks for a hundred
 files.
@@ -53,7 +58,7 @@ LOOKUPS_AT_ONCE = 2
 MAX_SESSIONS = 10_000
 """How many tokens and sessions are remembered with their users: those that were seen last."""
 
-_turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING)
+_turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING, pause=PAUSE)
 _strangers = Turns(STRANGERS_AT_ONCE, PER_CLIENT, MAX_WAITING, STRANGERS_SHORT)
 _lookups = Turns(LOOKUPS_AT_ONCE, PER_CLIENT, MAX_WAITING)
 _users: OrderedDict[str, Hashable] = OrderedDict()

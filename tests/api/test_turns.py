@@ -469,24 +469,73 @@ def test_a_crowd_of_strangers_is_served_as_often_as_all_who_are_signed_in() -> N
     serve(scenario)
 
 
-def test_a_line_pauses_after_short_turns_but_not_for_a_page_with_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+class Clock:
+    """The time of an event loop, as a test sets it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._calls: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[..., None], *args: Any) -> None:
+        self._calls.append((when, partial(callback, *args)))
+
+    def advance(self, now: float) -> None:
+        while due := [call for call in self._calls if call[0] <= now]:
+            call = min(due, key=lambda call: call[0])
+            self._calls.remove(call)
+            self.now = call[0]
+            call[1]()
+        self.now = now
+
+
+EVE, ADA = Stranger("10.0.0.1"), Stranger("10.0.0.2")
+
+
+@pytest.mark.parametrize(("who", "paused", "free"), [(EVE, [EVE, ADA], ["ada"]), ("eve", ["eve"], ["ada", EVE])])
+def test_a_client_and_all_strangers_together_pause_after_short_turns_but_not_for_a_page_with_its_files(
+    who: Any, paused: list[Any], free: list[Any]
+) -> None:
     """A thread that computes all the time holds up each statement of all others."""
-    monkeypatch.setattr(turns, "BURST", 3.0)
+    clock, line = Clock(), Line(Turns(4, 1, pause=3.0))
+    loop: Any = clock
+
+    def work(seconds: float) -> None:
+        begun_at = clock.now
+        clock.advance(begun_at + seconds)
+        line.pause(who, begun_at, loop)
+
+    for _ in range(3):
+        work(turns.BURST / 10)
+        assert line._may_begin(who), "so much is left out after a quiet time"
+    work(turns.BURST / 2)
+    pause = max(line._pauses.values()) - clock.now
+    assert [line._may_begin(one) for one in (*paused, *free)] == [False] * len(paused) + [True] * len(free)
+    assert pause == pytest.approx((3 * 0.8 - 1 - 0.7) * turns.BURST), (
+        "three times the turns, less the burst and the time"
+    )
+    clock.advance(clock.now + 0.9 * pause)
+    assert not line._may_begin(who)
+    clock.advance(clock.now + 0.2 * pause)
+    assert line._may_begin(who)
+    assert line._pauses
+    clock.advance(clock.now + turns.BURST)
+    assert not line._pauses, "nothing is kept of a client that was quiet"
+
+
+def test_who_waits_begins_when_the_pause_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "BURST", 0.001)
 
     async def scenario(view: View, ask: Ask) -> None:
-        line = Turns(2, 1, short=1, pause=3.0)
-        turn = line.turn()
-        pauses = [line_of(line).pause_after(100.0, 99.9) for _ in range(12)]
-        assert pauses[:9] == [0.0] * 9, "3 seconds of pauses are left out"
-        assert pauses[11] == pytest.approx(0.6)
-        assert line_of(line).pause_after(200.0, 199.9) == 0.0, "and again after a quiet time"
-
-        monkeypatch.setattr(turns, "BURST", -0.05)
-        line_of(line)._paused_until = 0.0
-        await turn.begin()
-        turn.end()
-        assert (line_of(line).active.total(), line_of(line).short) == (0, 1), "its place is taken for 50 ms more"
-        async with asyncio.timeout(30), line.turn():
-            assert line_of(line).short == 1
+        line = Turns(2, 1, pause=3.0)
+        client.set("eve")
+        for _ in range(2):
+            async with asyncio.timeout(30), line.turn():
+                assert not line_of(line)._pausing
+                await asyncio.sleep(0.01)
+            assert line_of(line)._pausing == {"eve"}
+        assert not line_of(line).active
 
     serve(scenario)
