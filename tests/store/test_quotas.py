@@ -1,10 +1,8 @@
 """How much a user can store: counted with each upload and fork, freed by deletion, each file once."""
 
-from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -102,15 +100,11 @@ def test_counting_reads_one_index(people: Any, room: Conversation) -> None:
     with CaptureQueriesContext(connection) as queries:
         upload(people["ada"], room)
     (counting,) = [query["sql"] for query in queries if "SUM(" in query["sql"]]
-    others = [copy(Attachment.objects.get()) for _ in range(500)]
-    for other in others:
-        other.pk, other.uploaded_by = uuid4(), people["bob"]
-    Attachment.objects.bulk_create(others)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("ANALYZE nous_chat_attachment")  # in an empty table, all indexes cost the same
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute("SET LOCAL enable_bitmapscan = off")
+            # What a plan costs depends on statistics. Only a plan that reads an index and no row is left.
+            for scan in ("seqscan", "bitmapscan", "indexscan"):
+                cursor.execute(f"SET LOCAL enable_{scan} = off")
             cursor.execute(f"EXPLAIN {counting}")
         else:
             cursor.execute(f"EXPLAIN QUERY PLAN {counting}")
