@@ -10,7 +10,7 @@ is not allowed.
     conversations, conversation_settings, deletion, forks     a conversation as a whole
     rooms                                                     the conversations of the site's objects
     snapshots, pages                                          what a reader of it gets first, and its messages
-    participants, invitations, access, sessions, read_state   the people in it
+    participants, invitations, joining, access, sessions, read_state   the people in it
     guests                                                    visitors without an account
     tokens                                                    what scripts sign in with
     imports                                                   conversations that a client has kept itself
@@ -134,13 +134,12 @@ from .holds import held_among, place_hold, release_hold, user_is_held
 from .imports import import_conversation
 from .invitations import (
     InvitationPreview,
-    Joined,
     create_invitation,
-    join_conversation,
     list_invitations,
     preview_invitation,
     revoke_invitation,
 )
+from .joining import Join, Joined, join_together
 from .messages import Posted, check_text, post_message
 from .participants import (
     ParticipantChange,
@@ -226,6 +225,7 @@ __all__ = [
     "HeartbeatResult",
     "Imported",
     "InvitationPreview",
+    "Join",
     "Joined",
     "NewDocument",
     "NewFeedback",
@@ -338,7 +338,7 @@ __all__ = [
     "import_conversation",
     "import_lines",
     "is_active_guest",
-    "join_conversation",
+    "join_together",
     "leave_object",
     "list_changed_documents",
     "list_changers",

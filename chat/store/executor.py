@@ -168,16 +168,21 @@ class _Group(Generic[A, T]):
         return (await asyncio.shield(self._done))[place]
 
     async def _run(self, groups: "dict[Any, _Group[Any, Any]]") -> Sequence[T | Exception]:
-        async with _turn():
-            if groups.get((self._work, self._key)) is self:
-                del groups[self._work, self._key]  # further items belong to the next group
-            try:
-                return await _with_retries(_queue_thread.run, self._work, self.items)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception as error:
-                if len(self.items) == 1:
-                    return [error]
+        async def attempt(
+            work: Callable[[list[A]], Sequence[T | Exception]], items: list[A]
+        ) -> Sequence[T | Exception]:
+            async with _turn():
+                if groups.get((work, self._key)) is self:
+                    del groups[work, self._key]  # further items belong to the next group
+                return await _queue_thread.run(work, items)
+
+        try:
+            return await _with_retries(attempt, self._work, self.items)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(self.items) == 1:
+                return [error]
         return [await _Group(self._work).add(item, {}) for item in self.items]
 
 

@@ -1,4 +1,4 @@
-"""Invitation links: create, list, revoke and preview them, and join with one.
+"""Invitation links: create, list, revoke and preview them. `joining` lets people in.
 
 A link's token is the invitation's signed id, so it cannot be guessed and no table holds it. A link is valid until it
 expires, is revoked or is used up, and only as long as its creator may invite.
@@ -13,15 +13,13 @@ from django.core.signing import BadSignature, Signer
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from ..models import Invitation, Participant, Removal
 from ..permissions import policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import get_membership, lock_conversation, lock_membership
-from .participants import ParticipantChange, create_participant
+from .base import get_membership, lock_membership
 from .unit_of_work import unit_of_work
 
 MAX_VALID = 50
@@ -81,8 +79,8 @@ def preview_invitation(user_id: Any, token: str) -> InvitationPreview:
     row = _get_invitation(user_id, token)
     participants = Participant.objects.filter(conversation=row.conversation_id)
     inside = participants.filter(user=user_id).exists()
-    if not inside:
-        _refuse_removed(user_id, row.conversation_id)
+    if not inside and Removal.objects.filter(conversation=row.conversation_id, user=user_id).exists():
+        raise removed_before()
     return InvitationPreview(
         conversation=row.conversation_id,
         title=row.conversation.title,
@@ -93,42 +91,15 @@ def preview_invitation(user_id: Any, token: str) -> InvitationPreview:
     )
 
 
-class Joined(Struct, frozen=True):
-    """`change` is None if the user was in the conversation already, which does not use up the link."""
-
-    conversation: UUID
-    change: ParticipantChange | None
-
-
-@unit_of_work()
-def join_conversation(user: Any, token: str) -> Joined:
-    """Join with a link. Raises Refused as `preview_invitation` does, or if the conversation is full."""
-    # Nothing else is read before the lock: what a crowd does while it waits, it does again after each attempt.
-    invited = Invitation.objects.filter(pk=_read_token(token)).values_list("conversation", flat=True).first()
-    if invited is None:
-        raise _invalid_link()
-    conversation = lock_conversation(invited)
-    row = _get_invitation(user.pk, token)
-    if Participant.objects.filter(conversation=conversation, user=user).exists():
-        return Joined(conversation.id, None)
-    _refuse_removed(user.pk, conversation.id)
-    Invitation.objects.filter(pk=row.pk).update(uses=F("uses") + 1)
-    notice = gettext_noop("%(name)s joined, invited by %(by)s.")
-    return Joined(conversation.id, create_participant(conversation, user, row.role, notice, row.created_by))
-
-
 def _check_can_invite(participant: Participant) -> Participant:
     if not policy().can_invite(participant):
         raise Refused(ErrorCode.FORBIDDEN, _("You can't invite people to this conversation."))
     return participant
 
 
-def _refuse_removed(user_id: Any, conversation_id: UUID) -> None:
-    if Removal.objects.filter(conversation=conversation_id, user=user_id).exists():
-        raise Refused(
-            ErrorCode.FORBIDDEN,
-            _("You were removed from this conversation. Ask its owner to add you by name."),
-        )
+def removed_before() -> Refused:
+    """The refusal of who was removed from the conversation."""
+    return Refused(ErrorCode.FORBIDDEN, _("You were removed from this conversation. Ask its owner to add you by name."))
 
 
 def _is_valid() -> Q:
@@ -139,33 +110,47 @@ def _valid_invitations(conversation_id: UUID) -> QuerySet[Invitation]:
     return Invitation.objects.filter(_is_valid(), conversation=conversation_id)
 
 
+def find_valid_invitation(identity: UUID) -> Invitation | None:
+    """The invitation, with its conversation and creator, if newcomers can join with it."""
+    return _check_creator(_invitations().filter(_is_valid(), pk=identity).first())
+
+
 def _get_invitation(user_id: Any, token: str) -> Invitation:
     """The invitation that a link leads to. Raises Refused(NOT_FOUND) if the link is not valid.
 
     Participants find expired and used up ones as well: the last use may have been their own.
     """
-    identity = _read_token(token)
     inside = Q(conversation__in=Participant.objects.filter(user=user_id).values("conversation"))
-    rows = Invitation.objects.select_related("conversation", "created_by")
-    row = rows.filter(_is_valid() | inside, pk=identity).first()
+    row = _check_creator(_invitations().filter(_is_valid() | inside, pk=read_token(token)).first())
     if row is None:
-        raise _invalid_link()
-    try:
-        _check_can_invite(get_membership(row.created_by_id, row.conversation_id))
-    except Refused:
-        raise _invalid_link() from None
+        raise invalid_link()
     return row
 
 
-def _read_token(token: str) -> UUID:
+def _invitations() -> QuerySet[Invitation]:
+    return Invitation.objects.select_related("conversation", "created_by")
+
+
+def _check_creator(row: Invitation | None) -> Invitation | None:
+    """None also if who made the link may not invite any more."""
+    if row is None:
+        return None
+    try:
+        _check_can_invite(get_membership(row.created_by_id, row.conversation_id))
+    except Refused:
+        return None
+    return row
+
+
+def read_token(token: str) -> UUID:
     """The invitation's id. Raises Refused(NOT_FOUND)."""
     try:
         return UUID(bytes=urlsafe_b64decode(_signer().unsign(token) + "=="))
     except (BadSignature, ValueError):
-        raise _invalid_link() from None
+        raise invalid_link() from None
 
 
-def _invalid_link() -> Refused:
+def invalid_link() -> Refused:
     """One answer for all links that are not valid, so that nobody can probe which exist."""
     return Refused(ErrorCode.NOT_FOUND, _("This invitation has expired or is invalid."))
 

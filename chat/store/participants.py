@@ -1,5 +1,6 @@
 """Participants: list, add, change a role, transfer ownership, remove, leave. A system message records each change."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from ..models import Conversation, Invitation, Message, Participant, Removal
 from ..permissions import is_guest, policy
 from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
-from .base import append_message, check_can_post, get_membership, lock_membership
+from .base import append_message, check_can_post, get_membership, lock_membership, next_message, touch
+from .prepared import insert
 from .text import sanitize_text
 from .unit_of_work import unit_of_work
 
@@ -66,24 +68,46 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
         raise Refused(
             ErrorCode.CONFLICT, _("%(name)s is already in this conversation.") % {"name": objects.Person.of(user).name}
         )
-    return create_participant(conversation, user, role, gettext_noop("%(by)s added %(name)s."), mine.user)
+    if not count_free_places(conversation):
+        raise conversation_full()
+    (change,) = create_participants(conversation, [user], role, gettext_noop("%(by)s added %(name)s."), mine.user)
+    return change
 
 
-def create_participant(conversation: Conversation, user: Any, role: str, notice: str, by: Any) -> ParticipantChange:
-    """Create a participant of a locked conversation, inside the caller's transaction. Raises Refused if it is full."""
-    if Participant.objects.filter(conversation=conversation).count() >= conf.MAX_PARTICIPANTS:
-        raise Refused(
-            ErrorCode.CONFLICT, _("A conversation can have up to %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
+def count_free_places(conversation: Conversation) -> int:
+    """How many more people a locked conversation can have."""
+    return conf.MAX_PARTICIPANTS - Participant.objects.filter(conversation=conversation).count()
+
+
+def conversation_full() -> Refused:
+    """The refusal of who has no place in the conversation."""
+    return Refused(
+        ErrorCode.CONFLICT, _("A conversation can have up to %(most)s people.") % {"most": conf.MAX_PARTICIPANTS}
+    )
+
+
+def create_participants(
+    conversation: Conversation, users: Sequence[Any], role: str, notice: str, by: Any
+) -> list[ParticipantChange]:
+    """Create participants of a locked conversation that has places for them, inside the caller's transaction."""
+    notices = [
+        next_message(conversation, role=Message.Role.SYSTEM, text=_notice_text(notice, by, user)) for user in users
+    ]
+    rows = [
+        # A newcomer has read up to the notice, and has nothing unread.
+        Participant(conversation=conversation, user=user, role=role, last_read=row.seq)
+        for user, row in zip(users, notices, strict=True)
+    ]
+    for row in rows:
+        row.save(force_insert=True)
+    touch(conversation)
+    insert(notices)
+    return [
+        ParticipantChange(
+            notice=objects.Message.of(message, objects.Belongings()), joined=[objects.Participant.of(row)]
         )
-    row = Participant.objects.create(
-        conversation=conversation,
-        user=user,
-        role=role,
-        last_read=conversation.last_seq + 1,  # up to the notice: a newcomer has nothing unread
-    )
-    return ParticipantChange(
-        notice=_append_notice(conversation, notice, by, user), joined=[objects.Participant.of(row)]
-    )
+        for row, message in zip(rows, notices, strict=True)
+    ]
 
 
 @unit_of_work()
@@ -177,5 +201,9 @@ def _has_other_owner(row: Participant) -> bool:
 
 
 def _append_notice(conversation: Conversation, sentence: str, by: Any, user: Any) -> objects.Message:
-    text = in_site_language(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}
-    return objects.Message.of(append_message(conversation, role=Message.Role.SYSTEM, text=text))
+    text = _notice_text(sentence, by, user)
+    return objects.Message.of(append_message(conversation, role=Message.Role.SYSTEM, text=text), objects.Belongings())
+
+
+def _notice_text(sentence: str, by: Any, user: Any) -> str:
+    return in_site_language(sentence) % {"by": objects.Person.of(by).name, "name": objects.Person.of(user).name}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import OperationalError
 
 from chat.store import executor
 from chat.turns import client
@@ -53,6 +54,29 @@ def test_one_unit_of_work_serves_a_limited_number() -> None:
         numbers = range(2 * executor.MAX_TOGETHER + 1)
         assert await gather(reads, *[0 for _ in numbers]) == [0 for _ in numbers]
         assert [len(group) for group in reads.groups] == [executor.MAX_TOGETHER, executor.MAX_TOGETHER, 1]
+
+    in_event_loop(check)
+
+
+def test_others_pass_those_who_wait_together_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "is_lock_timeout", lambda error: True)
+    monkeypatch.setattr(executor, "LOCK_PAUSES", (3600,))
+    attempts: list[list[str]] = []
+
+    def find_locked(rows: list[str]) -> list[str | Exception]:
+        attempts.append(rows)
+        raise OperationalError("locked")
+
+    async def check() -> None:
+        waiting = [
+            asyncio.create_task(executor.run_together(find_locked, row, key=row))
+            for row in "abc"[: executor.IN_FLIGHT + 1]
+        ]
+        while len(attempts) < len(waiting):
+            await asyncio.sleep(0.001)
+        assert await asyncio.wait_for(executor.run(lambda: "served"), 60) == "served"
+        for one in waiting:
+            one.cancel()
 
     in_event_loop(check)
 

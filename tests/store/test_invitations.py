@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from chat import store
 from chat.actions import participants
-from chat.models import Conversation, Invitation, Message, Participant
+from chat.models import Conversation, Invitation, Message, Participant, Removal
+from chat.protocol.errors import Refused
 from chat.realtime import inbox
 
 from ..support.client import InProcess
-from ..support.store_helpers import refused
+from ..support.store_helpers import join, refused
 from .test_participants import ask, pk, roles
 
 
@@ -63,7 +64,7 @@ def test_joining_twice_neither_uses_up_the_link_nor_changes_the_role(people: Any
 def test_an_invitation_is_checked_once_while_people_wait_for_the_lock(people: Any, room: Conversation) -> None:
     token = link(people, room)["token"]
     with CaptureQueriesContext(connection) as queries:
-        store.join_conversation(people["eve"], token)
+        join(people["eve"], token)
     checks = [query["sql"] for query in queries if "nous_chat_invitation" in query["sql"] and "JOIN" in query["sql"]]
     assert len(checks) == 1
 
@@ -200,9 +201,9 @@ def test_a_token_cannot_be_forged(people: Any, room: Conversation, settings: Any
 
 def test_the_last_use_of_a_link_admits_one_user(people: Any, room: Conversation, django_user_model: Any) -> None:
     made = link(people, room, max_uses=1)
-    store.join_conversation(people["eve"], made["token"])
+    join(people["eve"], made["token"])
     with refused("not_found"):
-        store.join_conversation(django_user_model.objects.create_user("zoe"), made["token"])
+        join(django_user_model.objects.create_user("zoe"), made["token"])
     assert ask(people["ada"], "GET", f"{room.pk}/invitations/").json() == {"invitations": []}
 
 
@@ -233,3 +234,47 @@ def test_a_link_of_another_conversation_cannot_be_revoked(people: Any, room: Con
     for identity in (theirs.id, uuid.uuid4()):
         assert ask(people["ada"], "DELETE", f"{room.pk}/invitations/{identity}/").status_code == 404
     assert Invitation.objects.count() == 1
+
+
+def test_a_crowd_joins_in_one_transaction_and_each_is_judged_alone(
+    people: Any, room: Conversation, django_user_model: Any, settings: Any
+) -> None:
+    users = django_user_model.objects
+    removed, *crowd = (users.create_user(f"user{number}") for number in range(6))
+    Removal.objects.create(conversation=room, user=removed)
+    settings.NOUS_CHAT = {"MAX_PARTICIPANTS": room.participants.count() + 3}
+    token = link(people, room, max_uses=4)["token"]
+    joins = [store.Join(user, token, "en") for user in (people["bob"], crowd[0], removed, crowd[0], *crowd[1:])]
+    joins[-1] = store.Join(crowd[-1], token, "de")
+    last = Conversation.objects.get().last_seq
+    with CaptureQueriesContext(connection) as queries:
+        bob, first, refused_, again, *others, full = store.join_together(joins)
+    assert sum("BEGIN" in query["sql"] or "SAVEPOINT" in query["sql"][:9] for query in queries) == 1
+    assert bob == again == store.Joined(room.pk, None), "inside already"
+    assert isinstance(refused_, Refused)
+    assert refused_.code == "forbidden"
+    changes = [joined.change for joined in (first, *others) if isinstance(joined, store.Joined)]
+    assert [change and change.joined[0].user.name for change in changes] == ["user1", "user2", "user3"]
+    assert isinstance(full, Refused)
+    assert full.code == "conflict"
+    assert full.message.startswith("Ein Gespräch"), "in their own language"
+    assert Invitation.objects.get().uses == 3
+    notices = Message.objects.filter(role="system").order_by("seq")
+    assert [(row.seq, row.text.split()[0]) for row in notices] == [
+        (last + 1 + number, f"user{number + 1}") for number in range(3)
+    ]
+    newcomers = room.participants.filter(user__in=crowd).order_by("pk")
+    assert [row.last_read for row in newcomers] == [row.seq for row in notices]
+    assert Conversation.objects.get().last_seq == last + 3
+
+
+def test_the_last_uses_of_a_link_are_counted_in_a_crowd(
+    people: Any, room: Conversation, django_user_model: Any
+) -> None:
+    users = [django_user_model.objects.create_user(f"user{number}") for number in range(3)]
+    token = link(people, room, max_uses=2)["token"]
+    *joined, late = store.join_together([store.Join(user, token, "en") for user in users])
+    assert all(isinstance(one, store.Joined) and one.change for one in joined)
+    assert isinstance(late, Refused)
+    assert late.code == "not_found"
+    assert Invitation.objects.get().uses == 2

@@ -20,7 +20,7 @@ from chat.protocol import commands
 from chat.protocol.errors import Refused
 
 from ..support.client import InProcess
-from ..support.store_helpers import HOST, begin, post, refused, somebody_waits
+from ..support.store_helpers import HOST, begin, join, post, refused, somebody_waits
 
 Scenario = Callable[..., Any]
 
@@ -109,7 +109,7 @@ def test_a_removed_users_links_are_deleted(
     assert Message.objects.get(role="system").text == "ada removed bob."
     assert not Invitation.objects.exists()
     with refused("not_found"):
-        store.join_conversation(people["eve"], link.token)
+        join(people["eve"], link.token)
 
 
 class EverybodyInvites(permissions.Permissions):

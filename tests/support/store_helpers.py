@@ -23,6 +23,13 @@ def post(user: Any, room: Conversation, text: str = "Hello", **fields: Any) -> s
     return store.post_message(user.pk, room.pk, text, **given)
 
 
+def join(user: Any, token: str) -> store.Joined:
+    (outcome,) = store.join_together([store.Join(user, token, "en")])
+    if isinstance(outcome, Refused):
+        raise outcome
+    return outcome
+
+
 def begin(user: Any, room: Conversation, text: str = "Hello") -> store.StartedRun:
     run_id = post(user, room, text).start
     assert run_id is not None
