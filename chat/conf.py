@@ -242,6 +242,9 @@ class Conf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     TRACE_CONTENT: bool = False
     """Whether the spans of OpenTelemetry hold texts: instructions, messages, arguments and results of tools."""
 
+    INSPECTION_SECONDS: float = 7 * 24 * 60 * 60
+    """How long recordings of the run inspector are kept before they are erased."""
+
     COMMAND_RATE: float = 20.0
     """How many commands a second a user may send to one process, on average."""
 

@@ -12,7 +12,8 @@ from django.dispatch import receiver
 from . import database, rooms, store
 from .actions import guests
 from .actions import rooms as room_actions
-from .models import Attachment, Budget, Participant, Price
+from .models import Attachment, Budget, Inspection, Participant, Price
+from .store.inspections import inspections
 from .store.pricing import stored_prices
 from .store.stored_budgets import stored_budgets
 
@@ -30,15 +31,17 @@ def replace_owner(instance: Participant, **_: Any) -> None:
 
 @receiver([post_save, post_delete], sender=Price)
 @receiver([post_save, post_delete], sender=Budget)
-def forget_money(**_: Any) -> None:
-    """This process uses new prices and budgets at once, the others within seconds."""
-    _forget_money()
-    transaction.on_commit(_forget_money, using=database.alias())
+@receiver([post_save, post_delete], sender=Inspection)
+def forget_cached(**_: Any) -> None:
+    """This process uses new prices, budgets, and inspections at once, the others within seconds."""
+    _forget_cached()
+    transaction.on_commit(_forget_cached, using=database.alias())
 
 
-def _forget_money() -> None:
+def _forget_cached() -> None:
     stored_prices.forget()
     stored_budgets.forget()
+    inspections.forget()
 
 
 @receiver(rooms.object_deleted)

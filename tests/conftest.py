@@ -64,10 +64,11 @@ def run_folder() -> Path:
 @pytest.fixture(autouse=True)
 def cached_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not see what the process has kept of the rows of others, and none depends on how long it takes."""
-    from chat.store import cached, pricing, stored_budgets
+    from chat.store import cached, inspections, pricing, stored_budgets
 
     monkeypatch.setattr(cached, "MAX_AGE", 3600.0)
-    for kept in (pricing.stored_prices, stored_budgets.stored_budgets, stored_budgets.groups_by_user):
+    money = (pricing.stored_prices, stored_budgets.stored_budgets, stored_budgets.groups_by_user)
+    for kept in (*money, inspections.inspections):
         kept.forget()
 
 

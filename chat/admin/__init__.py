@@ -1,6 +1,5 @@
-"""Django's admin: conversations with transcripts, runs, circuit breakers, documents, money, API
-tokens, holds, erasures, retention.
-`store` writes the rows.
+"""Django's admin: conversations with transcripts, runs with what was recorded of them, circuit breakers, documents,
+money, API tokens, holds, erasures, retention. `store` writes the rows.
 """
 
 from django.contrib import admin
@@ -13,6 +12,7 @@ from ..models import (
     Document,
     Erasure,
     Hold,
+    Inspection,
     Price,
     Pruning,
     Run,
@@ -26,6 +26,7 @@ from .conversations import ConversationAdmin
 from .documents import DocumentAdmin
 from .erasures import ErasureAdmin
 from .holds import HoldAdmin
+from .inspections import InspectionAdmin
 from .prices import PriceAdmin
 from .retention import PruningAdmin
 from .rooms import RoomInline
@@ -44,6 +45,7 @@ def register(site: admin.AdminSite) -> None:
     site.register(Price, PriceAdmin)
     site.register(Breaker, BreakerAdmin)
     site.register(Run, RunAdmin)
+    site.register(Inspection, InspectionAdmin)
     site.register(Spending, SpendingAdmin)
     site.register(ApiToken, ApiTokenAdmin)
     site.register(Hold, HoldAdmin)

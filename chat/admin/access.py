@@ -34,6 +34,7 @@ VIEW = "nous_chat.view_transcript"
 EXPORT = "nous_chat.export_transcript"
 STOP = "nous_chat.stop_run"
 MANAGE_BUDGETS = "nous_chat.manage_budgets"
+INSPECT = "nous_chat.inspect_runs"
 MANAGE_BREAKERS = "nous_chat.manage_breakers"
 MANAGE_RETENTION = "nous_chat.manage_retention"
 
@@ -44,6 +45,9 @@ OPENED = gettext_noop("Opened a file.")
 READ_DOCUMENT = gettext_noop("Read the document.")
 EXPORTED = gettext_noop("Exported as %(format)s.")
 STOPPED = gettext_noop("Stopped an answer.")
+STARTED_INSPECTION = gettext_noop("Started the inspection.")
+INSPECTED = gettext_noop("Inspected the answer %(run)s.")
+DOWNLOADED = gettext_noop("Downloaded the recording of the answer %(run)s.")
 PLACED = gettext_noop("Placed the hold.")
 RELEASED = gettext_noop("Released the hold.")
 ERASED = gettext_noop("Erased a user.")
@@ -61,6 +65,11 @@ def may_export(request: HttpRequest) -> bool:
 
 def may_stop(request: HttpRequest) -> bool:
     return request.user.has_perm(STOP)
+
+
+def may_inspect(request: HttpRequest) -> bool:
+    """Whether this user may have runs recorded. To see what was recorded, they must be allowed to read it as well."""
+    return not conf.SEAL_TRANSCRIPTS and request.user.has_perm(INSPECT)
 
 
 def may_manage_budgets(request: HttpRequest) -> bool:

@@ -36,6 +36,7 @@ ERASE_SECONDS = 1.0
 
 STEPS = {
     "conversations": gettext_lazy("Conversations that nobody else is or has written in"),
+    "recordings": gettext_lazy("Recordings of answers in shared conversations"),
     "names": gettext_lazy("Notes and answers that name the person"),
     "titles": gettext_lazy("Shared conversations whose titles and summaries are checked"),
     "versions": gettext_lazy("Documents that name the person in their titles or versions"),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import agents
-from ..models import Feedback, Participant, Run
+from ..models import Feedback, Participant, Run, RunRecording
 from . import access
 
 
@@ -179,6 +179,19 @@ class FeedbackFilter(admin.SimpleListFilter):
         if queryset.model is Run:
             return queryset.filter(message__in=rated.values("message"))
         return queryset.filter(pk__in=rated.values("message__conversation"))
+
+
+class RecordedFilter(admin.SimpleListFilter):
+    """Those that the run inspector has recorded."""
+
+    title = _("recorded")
+    parameter_name = "recorded"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("yes"))] if access.may_inspect(request) else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(Exists(RunRecording.objects.filter(run=OuterRef("pk")))) if self.value() else queryset
 
 
 class ErrorFilter(InputFilter):

@@ -18,7 +18,17 @@ from ..i18n import format_cost
 from ..models import Run
 from . import access, figures
 from .base import ConversationColumn, Readable, ReadOnly
-from .filters import AgentFilter, ErrorFilter, FeedbackFilter, GroupFilter, LauncherFilter, ModelFilter, PeriodFilter
+from .filters import (
+    AgentFilter,
+    ErrorFilter,
+    FeedbackFilter,
+    GroupFilter,
+    LauncherFilter,
+    ModelFilter,
+    PeriodFilter,
+    RecordedFilter,
+)
+from .inspector import InspectorViews
 from .prices import describe_lines
 
 AGENT = ("agent", "agent_version", "model")
@@ -32,18 +42,21 @@ INTERNALS = (
 )
 
 
-class RunAdmin(ConversationColumn, ReadOnly, Readable):
+class RunAdmin(InspectorViews, ConversationColumn, ReadOnly, Readable):
     """Of deleted answers, too: what they cost stays, and nothing here tells what they said."""
 
     change_list_template = "admin/nous_chat/run/change_list.html"
-    content_fields = ("transcript", "error_message", "error_detail", "message", "replaces", "calls", "conversation")
+    content_fields = (
+        *("transcript", "error_message", "error_detail", "message", "replaces", "calls", "conversation", "recordings"),
+    )
     list_display = [
         *("created", "state", "agent", "model", "launched_by", "conversation_link"),
         *("first_token", "duration", "used_tokens", "cost_shown"),
     ]
     list_display_links = ["created"]
     list_filter = [
-        *(PeriodFilter, "status", AgentFilter, ModelFilter, ErrorFilter, LauncherFilter, FeedbackFilter, GroupFilter)
+        *(PeriodFilter, "status", AgentFilter, ModelFilter, ErrorFilter),
+        *(LauncherFilter, FeedbackFilter, RecordedFilter, GroupFilter),
     ]
     list_select_related = ["launched_by"]
     search_fields = ["=id"]
@@ -55,6 +68,7 @@ class RunAdmin(ConversationColumn, ReadOnly, Readable):
                 "fields": [
                     "conversation_link",
                     "answer_link",
+                    "inspect_link",
                     "agent",
                     "agent_version",
                     "model",
@@ -66,7 +80,7 @@ class RunAdmin(ConversationColumn, ReadOnly, Readable):
         (_("Figures"), {"fields": METADATA}),
         (_("Internals"), {"fields": INTERNALS, "classes": ["collapse"]}),
     ]
-    readonly_fields = ["id", "conversation_link", "answer_link", "duration", "price_lines"]
+    readonly_fields = ["id", "conversation_link", "answer_link", "inspect_link", "duration", "price_lines"]
 
     class Media:
         css: ClassVar = {"all": ["nous_chat/admin/admin.css"]}
@@ -129,13 +143,16 @@ class RunAdmin(ConversationColumn, ReadOnly, Readable):
         url = reverse(name, args=[row.conversation_id], current_app=self.admin_site.name)
         return format_html('<a href="{}?{}">{}</a>', url, urlencode({"run": row.pk}), _("Show in the transcript"))
 
+    @admin.display(description=_("timeline"))
+    def inspect_link(self, row: Run) -> str:
+        return format_html('<a href="{}">{}</a>', self.run_url("inspect", row), _("Inspect"))
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Without a link that would be refused."""
-        shown = super().get_fieldsets(request, obj)
-        if access.may_read(request):
-            return shown
-        (_name, first), *others = shown
-        return [(None, {"fields": [name for name in first["fields"] if name != "answer_link"]}), *others]
+        """Without links that would be refused."""
+        may_read = access.may_read(request)
+        allowed: dict[Any, bool] = {"answer_link": may_read, "inspect_link": may_read and access.may_inspect(request)}
+        (_name, first), *others = super().get_fieldsets(request, obj)
+        return [(None, {"fields": [name for name in first["fields"] if allowed.get(name, True)]}), *others]
 
 
 def _seconds(start: Any, end: Any) -> str:

@@ -62,7 +62,7 @@ class ConversationConsumer(Socket):
         await self.answer(snapshot)
         self.node.presence.enter(self.conversation_id, self, self.person)
         for run in snapshot.runs:
-            await self.node.supervisor.sync(run.id, self.conversation_id, self.mailbox.name)
+            await self.node.supervisor.sync(run.id, self.conversation_id, self.mailbox.name, why="opened")
         if any(run.status == "queued" for run in snapshot.runs):
             await self.node.supervisor.adopt()
 
@@ -163,7 +163,7 @@ class ConversationConsumer(Socket):
                     if self._flow.needs_snapshot:
                         self.resnapshot()
                     else:
-                        await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name)
+                        await self.node.supervisor.sync(run, self.conversation_id, self.mailbox.name, why="behind")
                 await self._acknowledge(ref)
             case commands.HistoryLoad(before=before, limit=limit, ref=ref):
                 page, more = await executor.run(store.list_messages, self.user_id, self.conversation_id, before, limit)

@@ -22,6 +22,7 @@ exceptions.py         EngineError and its subclasses
 i18n.py               translatable messages
 demo_tools.py         the tools of the built-in demo
 discover.py           the default model: from a key in the environment, or a local server
+replay.py             plays a recorded exchange with a provider
 telemetry.py          spans and metrics for OpenTelemetry
 connections.py        the HTTP client that all runs share
 sse.py                decoder of server-sent events
@@ -53,6 +54,7 @@ from .limits import Limits
 from .messages import CONTINUABLE_FINISH_REASONS, CONTINUE_PROMPT, LENGTH_FINISH_REASONS, Image, Message, Replay, Result
 from .providers.demo import DemoProvider
 from .providers.provider import Completion, Provider, Sampling
+from .replay import replay
 from .runner import resume, run, run_stream
 from .tools import Tool, ToolContext, ToolError, tool
 from .usage import Usage
@@ -102,6 +104,7 @@ __all__ = [
     "connections",
     "find_local_model",
     "model_from_environment",
+    "replay",
     "resume",
     "run",
     "run_stream",

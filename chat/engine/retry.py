@@ -30,6 +30,7 @@ from .limits import Limits
 from .providers import provider_for
 from .providers.parser import Delta
 from .providers.provider import Completion, Provider, Request
+from .providers.recording import note
 from .telemetry import NOTHING, Span, request_span
 
 logger = logging.getLogger("nous_chat.engine")
@@ -91,6 +92,11 @@ class ModelChain:
         self._deadline = deadline
         self._random = random
 
+    @property
+    def model(self) -> str:
+        """Of `provider`, as "provider:model"."""
+        return f"{self.provider.name}:{self.provider.model}"
+
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Completion | RetryWait | Fallback, None]:
         """The events of the first provider that answers. Raises EngineError if none does, or if it breaks off. The
         notes of that error list the failures before it."""
@@ -120,6 +126,7 @@ class ModelChain:
             except EngineError as error:
                 failure = self._deadline.error(self.provider.name) if error.code == "total_timeout" else error
                 failures.append(failure)
+                note("failed", model=self.model, code=failure.code, detail=failure.detail)
                 if started or self._is_final(failure):
                     raise _add_notes(failure, failures) from error.__cause__
             wait = self._retry_wait(failure, attempt)
@@ -128,6 +135,7 @@ class ModelChain:
                 logger.warning(
                     "%s Retrying in %.1f s, %d of %d.", failure.detail, wait, attempt, self._limits.max_retries
                 )
+                note("retry", seconds=round(wait, 3))
                 if wait >= ANNOUNCED_WAIT:
                     yield RetryWait(wait, failure.code)
                 await asyncio.sleep(wait)
@@ -138,7 +146,8 @@ class ModelChain:
                 said = [failure for failure in provider_errors if failure.code != PAUSED]
                 last = (said or provider_errors or failures)[-1]
                 raise _add_notes(last, failures)
-            yield Fallback(f"{self.provider.name}:{self.provider.model}", failure.code)
+            note("fallback", model=self.model)
+            yield Fallback(self.model, failure.code)
 
     def _adapt(self, request: Request) -> Request:
         """The request for the current model, with the remaining time."""

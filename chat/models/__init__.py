@@ -6,6 +6,7 @@ from .conversations import Conversation, Invitation, Participant, Removal
 from .documents import Document, DocumentProposal, DocumentSnapshot, DocumentUpdate
 from .guests import Guest
 from .holds import Erasure, Hold, Pruning
+from .inspections import Inspection, RunRecording
 from .messages import Attachment, Edit, Feedback, Message, attachment_storage
 from .money import Budget, Price
 from .protection import held
@@ -30,6 +31,7 @@ __all__ = [
     "Feedback",
     "Guest",
     "Hold",
+    "Inspection",
     "Invitation",
     "Message",
     "Participant",
@@ -38,6 +40,7 @@ __all__ = [
     "Pruning",
     "Removal",
     "Run",
+    "RunRecording",
     "Spending",
     "StoredAgent",
     "ToolCall",

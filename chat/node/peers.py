@@ -44,7 +44,8 @@ class Peers:
             case {"type": "stop", "run": run}:
                 self._supervisor.stop_here(UUID(run))
             case {"type": "sync", "run": run, "channel": channel, "ref": ref}:
-                self._supervisor.sync_here(UUID(run), channel, ref)
+                why = message.get("why", "gap")  # processes of the version before send none
+                self._supervisor.sync_here(UUID(run), channel, ref, why)
             case {"type": "reader_left", "conversation": conversation, "channel": channel}:
                 self._supervisor.reader_left_here(UUID(conversation), channel)
             case {"type": "reader_present", "conversation": conversation}:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import datetime
 from itertools import chain, repeat
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import InterfaceError, OperationalError
@@ -29,6 +29,7 @@ from ..protocol import events, objects
 from ..realtime import groups, run_ends
 from ..store import executor, prompts
 from .document_tools import DocumentTools, shorten_arguments
+from .inspection import RunInspection
 from .liveness import Process
 from .meter import Meter
 
@@ -40,6 +41,9 @@ Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engin
 """What one frame carries: a delta, a wait, another model, or the call with this key (`store.call_key`) as it is then.
 The frames of waits and of models have no number: a client that misses them misses no text.
 """
+
+SyncReason = Literal["opened", "gap", "behind"]
+"""Why a socket is sent the state of a run: it has just opened, it missed something, or it was behind and caught up."""
 
 MAX_HELD_CHARS = 64 * 1024
 """Backpressure: the provider is read no further while this much text waits to be published."""
@@ -130,6 +134,8 @@ class LiveRun:
         """Whether the site has changed the answer, so that models must not be sent the original either."""
         self._documents: DocumentTools | None = None
         """None if the agent has no tools for documents."""
+        self._inspection: RunInspection | None = None
+        """None if nobody wants it recorded."""
         self._stuck = False
         """The stream task was cancelled, but does not end."""
         self._over = False
@@ -212,6 +218,9 @@ class LiveRun:
     async def _begin(self, started: store.StartedRun) -> None:
         """Publish the start. A run that continues, after approvals or a cut-off answer, keeps what it had."""
         message = self._message = started.message
+        if started.inspected:
+            self._inspection = RunInspection(self.id, self.conversation_id)
+            self._inspection.note("began" if started.decisions is None else "resumed", host=self._process.host)
         if started.user is not None:
             logs.bind(user=started.user.pk)
         self.labels = agents.labels(started.agent)
@@ -272,14 +281,18 @@ class LiveRun:
             stream = engine.run_stream(agent, prompt, context=context, before=shown)
         else:
             stream = engine.resume(agent, prompt, started.decisions, context=context, before=shown)
-        meter = self._meter
+        meter, inspection = self._meter, self._inspection
         assert meter is not None
+        if inspection is not None:
+            inspection.record_engine()
         streamed: dict[str, int] = {}  # characters of arguments, by call
         checks_answers = hooks.checks_answers()  # once: each delta would look it up
         async with aclosing(stream):
             async for event in stream:
                 self._retry_at = None
                 self.heard_at = loop.time()
+                if inspection is not None:
+                    inspection.hear(event)
                 match event:
                     case engine.RetryWait():
                         self._retry_at = loop.time() + event.seconds
@@ -408,7 +421,10 @@ class LiveRun:
                 await self._persist(store.save_calls, self.id, self._process.host, calls)
             while self._publishing and not self._disowned:
                 item = self._publishing.popleft()
-                await groups.publish(self._group, self._frame(calls[item] if isinstance(item, str) else item), since)
+                frame = self._frame(calls[item] if isinstance(item, str) else item)
+                await groups.publish(self._group, frame, since)
+                if self._inspection is not None:
+                    self._inspection.published(frame)
         self._has_room.set()
 
     def _frame(
@@ -450,6 +466,7 @@ class LiveRun:
                 self._over = True
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
                 await groups.publish(self._group, state)
+                self._note("awaits_approval")
                 return
             # Somebody has asked to stop it, or another process owns it by now; then `finish_run` changes nothing.
             ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
@@ -464,6 +481,11 @@ class LiveRun:
         if finished is not None:  # else another process thought this one dead, and has ended the run
             self._next = finished.next
             await run_ends.publish(finished)
+        self._note("ended" if finished is not None else "ended_elsewhere", status=ending.status)
+
+    def _note(self, kind: str, **facts: Any) -> None:
+        if self._inspection is not None:
+            self._inspection.note(kind, **facts)
 
     def waits_for_model(self, at: float) -> float:
         """Seconds since the model was last heard. 0 if a tool runs, or the run has not begun."""
@@ -589,6 +611,7 @@ class LiveRun:
         if self._cancelled is not None:
             return
         self._cancelled, self._cancel_reason = status, reason
+        self._note("cancelled", status=status, code=reason.code if reason else "")
         if self._stream is not None:
             self._cancel_stream()
 
@@ -622,6 +645,15 @@ class LiveRun:
             self._message, text=written.text, thinking=written.thinking, calls=calls, parts=written.parts, run=run
         )
         return events.RunState(run=self.id, seq=written.seq, message=message)
+
+    def synced(self, why: SyncReason) -> None:
+        """A socket is sent its `state`."""
+        self._note(f"synced_{why}", seq=self._seq)
+
+    async def keep_recording(self) -> None:
+        """Write what the run inspector has recorded, if anything, when all else is done. Nothing escapes."""
+        if self._inspection is not None:
+            await self._inspection.keep(self._persist)
 
     def checkpoint(self) -> store.Checkpoint | None:
         """What the next heartbeat has to store. None if nothing has been published since the last checkpoint."""

@@ -27,7 +27,7 @@ from ..store import executor
 from . import postprocess
 from .abandonment import Abandonment
 from .liveness import TICK, Process
-from .run import LiveRun
+from .run import LiveRun, SyncReason
 from .run_queue import RunQueue
 
 logger = logging.getLogger("nous_chat.runs")
@@ -121,14 +121,16 @@ class Supervisor:
         if not self.stop_here(run_id):
             await layer.send_to_group(groups.owner(conversation_id), {"type": "stop", "run": run_id.hex})
 
-    async def sync(self, run_id: UUID, conversation_id: UUID, channel: str, ref: str | None = None) -> None:
+    async def sync(
+        self, run_id: UUID, conversation_id: UUID, channel: str, ref: str | None = None, why: SyncReason = "gap"
+    ) -> None:
         """Send one socket everything so far of a run: from its owner, or from its row if no process owns it.
 
         Raises Refused(NOT_FOUND).
         """
         live = self._runs.get(run_id)
         mine = live is not None and live.conversation_id == conversation_id  # a reader sees only their conversation
-        if mine and self.sync_here(run_id, channel, ref):
+        if mine and self.sync_here(run_id, channel, ref, why):
             return
         stored = await executor.run(store.get_run, conversation_id, run_id)
         if stored.run.status not in Run.ACTIVE:
@@ -137,7 +139,7 @@ class Supervisor:
             state = events.RunState(run=run_id, seq=stored.run.seq, message=stored.message, ref=ref)
             await self._hub.reply(channel, state)
         else:
-            request = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref}
+            request = {"type": "sync", "run": run_id.hex, "channel": channel, "ref": ref, "why": why}
             await layer.send_to_group(groups.owner(conversation_id), request)
 
     def reader_left(self, conversation_id: UUID, channel: str) -> None:
@@ -189,15 +191,16 @@ class Supervisor:
             self._cancel(live, Run.Status.STOPPED)
         return live is not None
 
-    def sync_here(self, run_id: UUID, channel: str, ref: str | None) -> bool:
+    def sync_here(self, run_id: UUID, channel: str, ref: str | None, why: SyncReason) -> bool:
         """Send one socket everything so far of a run of this process. Returns False if there is nothing to send yet.
 
         The reply is a task, cancelled by `Node.drain`; nothing escapes.
         """
         live = self._runs.get(run_id)
         state = live.state() if live else None
-        if state is not None:
+        if live is not None and state is not None:
             detached(self._hub.reply(channel, replace(state, ref=ref)), self._tasks.watching)
+            live.synced(why)
         elif live is not None and live.place is not None:
             queued = events.RunQueued(run=run_id, place=live.place)
             detached(self._hub.reply(channel, queued), self._tasks.watching)
@@ -337,6 +340,7 @@ class Supervisor:
             )
             detached(work, self._tasks.optional)
         self._inboxes.changed(live.conversation_id)
+        await live.keep_recording()
 
     async def _wait_and_run(self, live: LiveRun, turn: "asyncio.Future[bool]") -> UUID | None:
         """Wait for a run's turn and make it. Returns the id of the run queued after it, if any.

@@ -31,6 +31,7 @@ is not allowed.
     transfer                                                  what is exported and imported
     showcase                                                  a made-up site
     feedback                                                  what readers think of answers
+    inspections                                               what the run inspector records of answers
     transcripts                                               what staff read in the admin
     base, prepared, bulk, cached, text, images                helpers
     unit_of_work, executor                                    transactions and threads
@@ -132,6 +133,7 @@ from .heartbeats import (
 )
 from .holds import held_among, place_hold, release_hold, user_is_held
 from .imports import import_conversation
+from .inspections import MAX_HOURS, find_recordings, save_recording, start_inspection
 from .invitations import (
     InvitationPreview,
     create_invitation,
@@ -199,6 +201,7 @@ from .transfer.load import Imported, import_lines
 __all__ = [
     "EXPORT_FORMATS",
     "MAX_BLAMED_UPDATES",
+    "MAX_HOURS",
     "PAGE_SIZE",
     "SCOPES",
     "TITLE_CHARS",
@@ -310,6 +313,7 @@ __all__ = [
     "find_guest_conversation",
     "find_listing",
     "find_listings",
+    "find_recordings",
     "find_selection",
     "find_silent_runs",
     "find_staff_rights",
@@ -397,6 +401,7 @@ __all__ = [
     "sanitize_text",
     "save_calls",
     "save_field",
+    "save_recording",
     "save_summary",
     "save_title",
     "search_conversations",
@@ -405,6 +410,7 @@ __all__ = [
     "sessions_are_rows",
     "settle_document",
     "staff_rights",
+    "start_inspection",
     "start_run",
     "sync_document",
     "take_over_document",

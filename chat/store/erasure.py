@@ -39,6 +39,7 @@ from ..models import (
     Participant,
     Passage,
     Run,
+    RunRecording,
     ToolCall,
 )
 from ..models.conversations import MAX_TITLE_CHARS
@@ -216,8 +217,10 @@ class _Person:
         titled = self._naming("title") | self._naming("updates__name")
         named_versions = Document.objects.filter(titled, conversation__in=self._shared.values("pk")).distinct()
         proposals = DocumentProposal.objects.filter(~in_lone("document"), run__launched_by=user)
+        recordings = RunRecording.objects.filter(run__conversation__in=self._shared.values("pk"))
         return [
             Step("conversations", self._lone, self._erase_conversations),
+            Step("recordings", recordings, self._erase_recordings),
             Step("names", named_elsewhere, self._rename),
             Step("titles", self._shared, self._retitle),
             Step("versions", named_versions, self._rename_versions),
@@ -262,6 +265,13 @@ class _Person:
                     if complete := not row.exists():
                         self._count([key])
                 yield
+
+    def _erase_recordings(self, keys: list[int]) -> Iterator[None]:
+        """What was sent to models in conversations with them may hold anything of them."""
+        with self._transaction():
+            RunRecording.objects.filter(pk__in=keys).delete()
+            self._count(keys)
+        yield
 
     def _rename(self, keys: list[UUID]) -> Iterator[None]:
         """Replace the name in notes and answers."""

@@ -1,7 +1,7 @@
-"""Erase for good what was deleted or is too old, guests who are gone, and files that were never sent. Every process
-does it now and then, and `manage.py nous_prune` does all of it at once.
+"""Erase for good what was deleted or is too old, guests who are gone, files that were never sent, and what the run
+inspector has recorded. Every process does it now and then, and `manage.py nous_prune` does all of it at once.
 
-Four phases, each in batches of one short transaction, so that no other writer waits long. Nothing of what a hold or a
+Five phases, each in batches of one short transaction, so that no other writer waits long. Nothing of what a hold or a
 rule with a minimum keeps is erased.
 """
 
@@ -40,6 +40,7 @@ from ..times import today
 from .attachments import UNSENT_LIFETIME
 from .base import lock_rows
 from .guests import erase_guest, expired_guests, lone_conversations
+from .inspections import ended_inspections, old_recordings
 from .retention_rules import due_conversations, held_conversations, keeps_anything, kept_conversations
 from .unit_of_work import skip_if_locked, unit_of_work
 
@@ -101,8 +102,8 @@ _HAS_CONTENT = (
 
 def erase_expired() -> int:
     """Erase what was deleted more than UNDO_SECONDS ago, conversations that have expired (COMPLETION_SECONDS) or are
-    too old (RETENTION), guests who have not written for `keep` seconds, and files that nobody sent within
-    UNSENT_LIFETIME.
+    too old (RETENTION), guests who have not written for `keep` seconds, files that nobody sent within UNSENT_LIFETIME,
+    and recordings of runs (INSPECTION_SECONDS).
 
     Returns the number of erased rows. As long as it is not 0, there may be more.
     """
@@ -124,6 +125,7 @@ def prune(now: datetime) -> Generator[Erased, None, None]:
         _erase_conversations,
         _erase_documents,
         _erase_contents,
+        _erase_recordings,
     )
     unnoted, noted_at = Erased(), time.monotonic()
     try:
@@ -337,6 +339,19 @@ def _erase_some_contents(now: datetime) -> Erased:
     until = now - timedelta(seconds=conf.UNDO_SECONDS + 1)
     Message.objects.filter(pk__in=_find_continued(messages), deleted_at=None).update(deleted_at=until)
     return Erased(contents=len(messages), attachments=attachments, rows=rows)
+
+
+def _erase_recordings(now: datetime) -> Iterator[Erased]:
+    """Erase recordings of runs that are too old, or hold what was deleted, and inspections that ended long ago."""
+    while True:
+        with unit_of_work():
+            rows = old_recordings(now)
+            if keeps_anything():
+                rows = rows.exclude(run__conversation__in=kept_conversations(now).values("pk"))
+            erased = _erase_some(rows) + _erase_some(ended_inspections(now))
+        if not erased.total:
+            return
+        yield erased
 
 
 def _decided(now: datetime) -> QuerySet[Any, UUID]:

@@ -22,6 +22,7 @@ from .alternatives import create_answer
 from .approvals import call_key
 from .base import PAGE_SIZE, lock_conversation
 from .budgets import read_remaining
+from .inspections import is_inspected
 from .prepared import Param, Select, insert
 from .pricing import RemainingBudget, find_price
 from .prompt_files import read_files_for_prompt
@@ -61,6 +62,8 @@ class StartedRun(Struct, frozen=True):
     """What the agent gets of the object, if the conversation is the room of one."""
     remaining: list[RemainingBudget] = []
     price: Price | None = None
+    inspected: bool = False
+    """Whether the run inspector records it."""
 
 
 def create_running(
@@ -165,6 +168,7 @@ def describe_start(
         room=rooms.brief(conversation),
         remaining=remaining,
         price=find_price(run.model),
+        inspected=is_inspected(conversation.pk, run.agent),
     )
 
 

@@ -15,10 +15,12 @@ from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from chat import store
 from chat.conf import AgentConf
-from chat.models import Breaker, Budget, Message, Price, Pruning, Run, Spending, StoredAgent
+from chat.engine.providers import recording
+from chat.models import Breaker, Budget, Message, Price, Pruning, Run, RunRecording, Spending, StoredAgent
 
 from ..support.authorization import World, build_world, digest, read_table
 
@@ -125,6 +127,20 @@ TABLE = read_table(
     conversation_export     POST  login     login     403       403       403       200+      403
     conversation_stop       GET   login     login     405       405       405       405       405
     conversation_stop       POST  login     login     403       403       403       302+      302+
+    run_inspect             GET   login     login     403       403       403       200+      403
+    run_inspect             POST  login     login     403       403       403       200+      403
+    run_recording           GET   login     login     403       403       403       200+      403
+    run_recording           POST  login     login     403       403       403       200+      403
+    inspection_changelist   GET   login     login     403       200       200       200       200
+    inspection_changelist   POST  login     login     403       200       200       302+      200
+    inspection_add          GET   login     login     403       403       403       200       403
+    inspection_add          POST  login     login     403       403       403       302+      403
+    inspection_history      GET   login     login     403       200       200       200       200
+    inspection_history      POST  login     login     403       200       200       200       200
+    inspection_delete       GET   login     login     403       403       403       200       403
+    inspection_delete       POST  login     login     403       403       403       302+      403
+    inspection_change       GET   login     login     403       200       200       200       200
+    inspection_change       POST  login     login     403       403       403       403       403
     hold_changelist         GET   login     login     403       200       200       200       200
     hold_changelist         POST  login     login     403       200       200       200       200
     hold_add                GET   login     login     403       403       403       200       200
@@ -245,6 +261,14 @@ GRANTS = read_grants(
     apitoken_history        *     view_apitoken | change_apitoken
     apitoken_delete         *     delete_apitoken
     apitoken_change         GET   view_apitoken | change_apitoken
+    run_inspect             *     view_run view_transcript inspect_runs | change_run view_transcript inspect_runs
+    run_recording           *     view_run export_transcript inspect_runs | change_run export_transcript inspect_runs
+    inspection_changelist   GET   view_inspection | inspect_runs
+    inspection_changelist   POST  inspect_runs
+    inspection_add          *     inspect_runs
+    inspection_history      *     view_inspection | inspect_runs
+    inspection_delete       *     inspect_runs
+    inspection_change       GET   view_inspection | inspect_runs
     hold_changelist         *     view_hold | change_hold | manage_retention
     hold_add                *     manage_retention
     hold_history            *     view_hold | change_hold | manage_retention
@@ -317,6 +341,8 @@ def office(db: None, django_user_model: Any) -> Office:
     store.create_agent(None, "clerk", AgentConf(name="Clerk"))
     store.change_agent(None, "clerk", AgentConf(name="Changed"), enabled=True)
     spending = Spending.objects.create(day="2026-01-01", user=world.users["owner"], conversation=world.room)
+    began_at, content = timezone.now(), recording.encode(recording.RecordedRun([], []))
+    RunRecording.objects.create(run=world.run, began_at=began_at, content=content)
     people = {name: django_user_model.objects.create_user(name) for name in ("erin", "finn", "gail")}
     rows: dict[str, Any] = {
         "conversation": world.room.pk,
@@ -328,6 +354,7 @@ def office(db: None, django_user_model: Any) -> Office:
         "budget": Budget.objects.create(scope="user", tokens=1).pk,
         "price": Price.objects.create(model="a:b", valid_from="2026-01-01", input=1, output=2).pk,
         "breaker": Breaker.objects.create(model="a:b").pk,
+        "inspection": store.start_inspection(None, 1),
         "hold": store.place_hold(None, "Case", user=people["erin"].pk),
         "erasure": store.begin_erasure(people["finn"]).pk,
         "pruning": Pruning.objects.create(day="2026-01-01").pk,
@@ -412,6 +439,7 @@ def form(model: str, page: str, pk: Any) -> dict[str, str]:
         return {"scope": "site", "period": "day", "tokens": "7"}
     return {
         "title": "Mine",
+        "hours": "1",
         "mode": "queue",
         "participants-TOTAL_FORMS": "0",
         "participants-INITIAL_FORMS": "0",

@@ -534,7 +534,7 @@ class TestConnections:
                 for _ in range(others):
                     await stack.enter_async_context(connections())
                 assert (await run(agent("words@n=100,delay=8"), "x")).text == text(100)
-            return len(recorder.chunks)
+            return len(recorder.exchanges[-1].chunks)
 
         def less_often() -> bool:
             return asyncio.run(reads(100)) * 3 < asyncio.run(reads(0))

@@ -12,7 +12,7 @@ from django.utils import timezone
 from chat import store
 from chat.models import Conversation, Message, Participant, Run
 from chat.protocol.errors import Refused
-from chat.store import pricing, stored_budgets
+from chat.store import inspections, pricing, stored_budgets
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, post, refused
@@ -133,7 +133,8 @@ def test_a_conversation_of_10_000_messages_costs_as_many_queries_as_one_of_50(
         with django_assert_num_queries(5):
             store.list_messages(people["ada"].pk, room.pk, number // 2, 50)
         begun = Run.objects.create(conversation=room, agent="assistant", host=HOST)
-        for kept in (stored_budgets.stored_budgets, pricing.stored_prices):  # a process reads them every few seconds
+        # A process reads them every few seconds.
+        for kept in (stored_budgets.stored_budgets, pricing.stored_prices, inspections.inspections):
             kept.get()
         with django_assert_num_queries(12):
             started = store.start_run(begun.pk, HOST)

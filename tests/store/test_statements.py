@@ -16,7 +16,7 @@ from chat import engine, store
 from chat.documents.changesets import ChangeSet
 from chat.models import Conversation, Message, Participant, Passage, Run, ToolCall
 from chat.protocol import commands, objects
-from chat.store import pricing, stored_budgets
+from chat.store import inspections, pricing, stored_budgets
 
 from ..support.store_helpers import HOST, begin, end, post
 
@@ -228,9 +228,10 @@ def count(work: Callable[[], Any]) -> tuple[int, int]:
 
 @pytest.fixture(autouse=True)
 def kept_rows(db: None) -> None:
-    """The prices and budgets of the admin, which a process reads once every few seconds."""
+    """The prices, budgets, and inspections of the admin, which a process reads once every few seconds."""
     pricing.stored_prices.get()
     stored_budgets.stored_budgets.get()
+    inspections.inspections.get()
 
 
 @pytest.fixture

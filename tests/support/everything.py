@@ -9,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
+from chat.engine.providers import recording
 from chat.models import (
     Attachment,
     Conversation,
@@ -23,6 +24,7 @@ from chat.models import (
     Participant,
     Removal,
     Run,
+    RunRecording,
     Spending,
     ToolCall,
     attachment_storage,
@@ -88,6 +90,7 @@ def make_everything(author: Any, other: Any) -> Conversation:
     run = _run(room, answer, author)
     run.replaces = first
     run.save()
+    _record(run)
     ToolCall.objects.create(
         pk=call,
         run=run,
@@ -175,6 +178,14 @@ def _run(room: Conversation, answer: Message, user: Any) -> Run:
         first_token_at=now,
         finished_at=now,
     )
+
+
+def _record(run: Run) -> None:
+    request = {"messages": [{"role": "user", "content": f"{WORDS} asked"}]}
+    exchange = recording.RecordedExchange({"request": request, "status": 200}, f"{WORDS} answered")
+    moment = recording.Moment(0.1, "text", until=0.2, count=1, size=8, pieces=[(0.1, WORDS)])
+    content = recording.encode(recording.RecordedRun([moment], [exchange]))
+    RunRecording.objects.create(run=run, began_at=timezone.now() + timedelta(seconds=1), content=content)
 
 
 def _document(room: Conversation, user: Any, run: Run) -> None:

@@ -60,7 +60,7 @@ class DemoProvider:
 def demo_provider(model: str) -> Provider:
     """The provider of "demo" and "demo:tour", or of "demo:FILE.sse" for a recording."""
     if model.endswith((".sse", ".json")):
-        return ReplayProvider(model)
+        return ReplayProvider.read(model)
     if model not in ("", "tour"):
         raise ConfigurationError(f'The demo has no model {model!r}. Write "demo:tour", or "demo:FILE.sse".')
     return DemoProvider("tour", script=demo_answer)

@@ -19,7 +19,7 @@ from .errors import ProviderErrors
 from .key_filter import KeyFilter
 from .parser import Delta, Parser
 from .provider import Completion, Request
-from .recording import recording
+from .recording import note, recording
 from .response_decoder import ResponseDecoder
 from .transport import Deadlines, Exchange, reach
 
@@ -67,6 +67,7 @@ class HTTPProvider(ABC):
                 return
             except _FieldRefusedError as refused:
                 logger.info("%s; asking again without it", refused)
+                note("asked_again", detail=str(refused))
 
     async def reach(self) -> None:
         """Connect to the server, whatever it answers. Raises EngineError."""
@@ -79,9 +80,10 @@ class HTTPProvider(ABC):
         parser = self.parser()
         parser.limits = request.limits
         parser.streamed_tools = {tool.name for tool in request.tools if tool.stream_arguments}
-        url, content, record = self.url(), _encode(body), recording.get()
-        if record:
-            record.add_request(self.name, self.model, self.wire, url, content, self._key)
+        url, content, tape = self.url(), _encode(body), recording.get()
+        record = None
+        if tape is not None:
+            record = tape.begin_exchange(self.name, self.model, self.wire, url, content, self._key)
         async with connections() as client, Exchange(client, deadlines, self._errors) as exchange:
             response = await exchange.post(url, self.headers(), content)
             if record:

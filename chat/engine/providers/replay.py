@@ -2,9 +2,9 @@
 provider sent, and for building a page without a key."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -27,19 +27,26 @@ PARSERS: dict[str, type[Parser[Any]]] = {
 
 
 class ReplayProvider:
-    """Answers every request with FILE.sse, line by line and without pauses. FILE.json has the metadata
-    (recording.py)."""
+    """Answers every request with a recorded body, line by line and without pauses. `metadata` is that of recording.py,
+    `model` the name of the recording."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, model: str, metadata: Mapping[str, Any], body: bytes) -> None:
         self.name = "demo"
-        self.model = file
+        self.model = model
+        self._metadata = metadata
+        self._body = body
+        self._errors = ProviderErrors(self.name, model, model, "the key", "")
+
+    @classmethod
+    def read(cls, file: str) -> Self:
+        """Of FILE.sse, and FILE.json next to it. Raises ConfigurationError."""
         path = Path(file).with_suffix(".sse")
         try:
-            self._body = path.read_bytes()
-            self._metadata: dict[str, Any] = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=dict)
+            body = path.read_bytes()
+            metadata: dict[str, Any] = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=dict)
         except (OSError, msgspec.DecodeError) as error:
             raise ConfigurationError(f"{file} is not a recording (a .sse file next to its .json): {error}.") from None
-        self._errors = ProviderErrors(self.name, self.model, file, "the key", "")
+        return cls(file, metadata, body)
 
     async def stream(self, _: Request) -> AsyncGenerator[Delta | Completion, None]:
         status = self._metadata.get("status")

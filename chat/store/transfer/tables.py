@@ -27,6 +27,7 @@ from ...models import (
     Feedback,
     Guest,
     Hold,
+    Inspection,
     Invitation,
     Message,
     Participant,
@@ -35,6 +36,7 @@ from ...models import (
     Pruning,
     Removal,
     Run,
+    RunRecording,
     Spending,
     StoredAgent,
     ToolCall,
@@ -52,9 +54,11 @@ LEFT_OUT: dict[type[Model], str] = {
     Erasure: "receipts of one site",
     Guest: "participants say since when they are guests",
     Hold: "a decision of one site: place it there again",
+    Inspection: "a decision of one site",
     Passage: "the import indexes the texts again",
     Price: "a decision of one site; runs keep the price that counted",
     Pruning: "figures of one site",
+    RunRecording: "kept for a few days, to find the cause of a problem",
     StoredAgent: "configuration of one site, as its settings are",
 }
 """Models that have no lines of their own, and why."""
