@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from .. import agents, engine, store
 from ..engine.providers import recording
 from ..models import Run, ToolCall
 from ..permissions import policy
+from ..times import to_row
 from . import access
 from .moments import Described, describe
 from .pages import show
@@ -89,7 +90,7 @@ class InspectorViews(admin.ModelAdmin):
         if question := access.ask_reason(self, request, row.conversation):
             return question
         access.note(self, request, row.conversation, access.INSPECTED, run=row.pk)
-        recordings = [(each.began_at, recording.decode(each.content)) for each in store.find_recordings(row.pk)]
+        recordings = [recording.decode(each.content) for each in store.find_recordings(row.pk)]
         lines = _with_pauses(row.created_at, [*_lines_of_row(row), *_lines_of_recordings(recordings)])
         return show(
             self,
@@ -101,9 +102,9 @@ class InspectorViews(admin.ModelAdmin):
             lines=lines,
             is_recorded=bool(recordings),
             is_active=row.status in Run.ACTIVE,
-            left_out=sum(each.left_out for _at, each in recordings),
+            left_out=sum(each.left_out for each in recordings),
             slowest=max(lines, key=lambda line: line.pause),
-            can_be_replayed=any(each.can_be_replayed for _at, run in recordings for each in run.exchanges),
+            can_be_replayed=any(each.can_be_replayed for run in recordings for each in run.exchanges),
             may_export=access.may_export(request),
         )
 
@@ -137,7 +138,8 @@ def _zip(row: Run, recordings: Iterable[recording.RecordedRun]) -> bytes:
     file, number = io.BytesIO(), 0
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for part, recorded in enumerate(recordings, 1):
-            archive.writestr(f"timeline-{part}.json", msgspec.json.format(msgspec.json.encode(recorded.moments)))
+            timeline = msgspec.json.encode(replace(recorded, exchanges=[]))
+            archive.writestr(f"timeline-{part}.json", msgspec.json.format(timeline))
             for exchange in recorded.exchanges:
                 number += 1
                 if not exchange.can_be_replayed:
@@ -171,8 +173,9 @@ def _lines_of_row(row: Run) -> Iterator[Line]:
         yield Line(at=row.finished_at, what=Described(said, row.error_detail, is_problem=bool(row.error_code)))
 
 
-def _lines_of_recordings(recordings: Iterable[tuple[datetime, recording.RecordedRun]]) -> Iterator[Line]:
-    for began_at, recorded in recordings:
+def _lines_of_recordings(recordings: Iterable[recording.RecordedRun]) -> Iterator[Line]:
+    for recorded in recordings:
+        began_at = to_row(datetime.fromtimestamp(recorded.began_at, UTC))
         for moment in recorded.moments:
             what = describe(moment, recorded.exchanges)
             yield Line(

@@ -39,15 +39,15 @@ class RunRecording(models.Model):
     """
 
     run = models.ForeignKey(Run, models.CASCADE, verbose_name=_("run"), related_name="recordings")
-    began_at = models.DateTimeField(_("began"))
+    since = models.DateTimeField(_("since"), help_text=_("What was deleted before is not in it."))
     content = models.TextField(_("content"), help_text=_("As JSON."))
 
     class Meta:
         verbose_name = _("recording of a run")
         verbose_name_plural = _("recordings of runs")
-        ordering = ["began_at", "pk"]
+        ordering = ["since", "pk"]
         default_permissions = ()
-        indexes = [models.Index(fields=["began_at"], name="nous_chat_recording_began")]
+        indexes = [models.Index(fields=["since"], name="nous_chat_recording_since")]
 
     def __str__(self) -> str:
-        return f"{self.began_at:%Y-%m-%d %H:%M}"
+        return f"{self.since:%Y-%m-%d %H:%M}"

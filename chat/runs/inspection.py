@@ -7,6 +7,7 @@ killed loses it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,12 +31,14 @@ _PRESENCE = '{"type":"presence"'
 
 
 class RunInspection:
-    """The recording of a run, or of its part up to an approval. It begins when it is made."""
+    """The recording of a run, or of its part up to an approval. It begins when it is made; `read_at` is when the prompt
+    was read.
+    """
 
-    def __init__(self, run_id: UUID, conversation_id: UUID) -> None:
+    def __init__(self, run_id: UUID, conversation_id: UUID, read_at: datetime | None) -> None:
         self._run_id = run_id
         self._conversation_id = conversation_id
-        self._began_at = timezone.now()
+        self._read_at = read_at or timezone.now()
         self._tape = recording.Recording(bounded=True)
         self._following = asyncio.create_task(self._follow_readers(), name=f"readers of {run_id}")
 
@@ -82,7 +85,7 @@ class RunInspection:
             # In a thread, because masking takes milliseconds.
             content = await asyncio.to_thread(lambda: recording.encode(self._tape.freeze()))
             if not await persist(
-                store.save_recording, self._run_id, self._conversation_id, self._began_at, content, own=False
+                store.save_recording, self._run_id, self._conversation_id, self._read_at, content, own=False
             ):
                 logger.info("What was recorded of run %s is not kept: something of it was deleted", self._run_id)
         except Exception:

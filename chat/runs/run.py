@@ -219,7 +219,7 @@ class LiveRun:
         """Publish the start. A run that continues, after approvals or a cut-off answer, keeps what it had."""
         message = self._message = started.message
         if started.inspected:
-            self._inspection = RunInspection(self.id, self.conversation_id)
+            self._inspection = RunInspection(self.id, self.conversation_id, started.read_at)
             self._inspection.note("began" if started.decisions is None else "resumed", host=self._process.host)
         if started.user is not None:
             logs.bind(user=started.user.pk)

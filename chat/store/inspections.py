@@ -62,17 +62,21 @@ def is_inspected(conversation_id: UUID, agent: str) -> bool:
     )
 
 
+CLOCK_SKEW = 5.0
+"""Seconds by which the clocks of the site's servers may differ: what was deleted so long before a run may be in it."""
+
+
 @unit_of_work()
-def save_recording(run_id: UUID, conversation_id: UUID, began_at: datetime, content: str) -> bool:
-    """Keep what was recorded of a run, or of a part of it. Returns False if it is not kept, because what it may hold
-    has been deleted or erased since it began.
+def save_recording(run_id: UUID, conversation_id: UUID, read_at: datetime, content: str) -> bool:
+    """Keep what was recorded of a run, or of a part of it, whose prompt was read at `read_at`. Returns False if it is
+    not kept, because something that it may hold has been deleted or erased since.
     """
     # Under the lock, because deletions and erasures take it as well: they find the recording, or this finds them.
     if lock_if_exists(conversation_id) is None:
         return False
-    row = RunRecording(run_id=run_id, began_at=began_at, content=content)
-    being_erased = Erasure.objects.filter(Q(finished_at=None) | Q(finished_at__gte=began_at))
-    deleted = Message.objects.filter(conversation=conversation_id, deleted_at__gte=began_at)
+    row = RunRecording(run_id=run_id, since=read_at - timedelta(seconds=CLOCK_SKEW), content=content)
+    being_erased = Erasure.objects.filter(Q(finished_at=None) | Q(finished_at__gte=row.since))
+    deleted = Message.objects.filter(conversation=conversation_id, deleted_at__gte=row.since)
     if being_erased.exists() or deleted.exists() or not Run.objects.filter(pk=run_id).exists():
         return False
     row.save()
@@ -82,15 +86,13 @@ def save_recording(run_id: UUID, conversation_id: UUID, began_at: datetime, cont
 def find_recordings(run_id: UUID) -> QuerySet[RunRecording]:
     """The recordings of a run, in order. None if what they may hold is deleted."""
     rows = RunRecording.objects.filter(~holds_deleted(), run=run_id, run__conversation__deleted_at=None)
-    return rows.order_by("began_at", "pk")
+    return rows.order_by("since", "pk")
 
 
 def holds_deleted(**deleted: Any) -> Exists:
-    """Recordings that may hold a message that was deleted after they began, or one that fits `deleted`."""
+    """Recordings that may hold a message that was deleted later, or one that also fits `deleted`."""
     return Exists(
-        Message.objects.filter(
-            conversation=OuterRef("run__conversation"), deleted_at__gte=OuterRef("began_at"), **deleted
-        )
+        Message.objects.filter(conversation=OuterRef("run__conversation"), deleted_at__gte=OuterRef("since"), **deleted)
     )
 
 
@@ -98,7 +100,7 @@ def old_recordings(now: datetime) -> QuerySet[RunRecording]:
     """Recordings to erase: older than INSPECTION_SECONDS, or of messages that were deleted UNDO_SECONDS ago."""
     until = now - timedelta(seconds=conf.INSPECTION_SECONDS)
     erased = holds_deleted(deleted_at__lt=now - timedelta(seconds=conf.UNDO_SECONDS))
-    return RunRecording.objects.filter(Q(began_at__lt=until) | Q(erased)).order_by()
+    return RunRecording.objects.filter(Q(since__lt=until) | Q(erased)).order_by()
 
 
 def ended_inspections(now: datetime) -> QuerySet[Inspection]:

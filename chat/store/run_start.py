@@ -1,6 +1,7 @@
 """Claim a queued run: create its answer, and build everything that the process needs to make it."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +65,8 @@ class StartedRun(Struct, frozen=True):
     price: Price | None = None
     inspected: bool = False
     """Whether the run inspector records it."""
+    read_at: datetime | None = None
+    """When the prompt was read, under the lock of the conversation."""
 
 
 def create_running(
@@ -134,7 +137,7 @@ def describe_start(
     """What the process of a claimed run needs. `question` is the message before a new answer, if the caller has it;
     `has_files` is false if no message of the conversation has attachments.
     """
-    answer = run.message
+    answer, read_at = run.message, timezone.now()
     assert answer is not None
     transcript = prompts.decode_transcript(run)
     if run.continues and run.replaces is not None and not transcript:
@@ -168,6 +171,7 @@ def describe_start(
         room=rooms.brief(conversation),
         remaining=remaining,
         price=find_price(run.model),
+        read_at=read_at,
         inspected=is_inspected(conversation.pk, run.agent),
     )
 

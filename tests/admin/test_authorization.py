@@ -341,8 +341,8 @@ def office(db: None, django_user_model: Any) -> Office:
     store.create_agent(None, "clerk", AgentConf(name="Clerk"))
     store.change_agent(None, "clerk", AgentConf(name="Changed"), enabled=True)
     spending = Spending.objects.create(day="2026-01-01", user=world.users["owner"], conversation=world.room)
-    began_at, content = timezone.now(), recording.encode(recording.RecordedRun([], []))
-    RunRecording.objects.create(run=world.run, began_at=began_at, content=content)
+    since, content = timezone.now(), recording.encode(recording.RecordedRun(0, [], []))
+    RunRecording.objects.create(run=world.run, since=since, content=content)
     people = {name: django_user_model.objects.create_user(name) for name in ("erin", "finn", "gail")}
     rows: dict[str, Any] = {
         "conversation": world.room.pk,

@@ -42,8 +42,8 @@ def address(run: Run, page: str = "inspect") -> str:
 
 
 def record(run: Run, *moments: Moment, exchanges: tuple[RecordedExchange, ...] = (), left_out: int = 0) -> None:
-    content = encode(RecordedRun(list(moments), list(exchanges), left_out))
-    RunRecording.objects.create(run=run, began_at=timezone.now(), content=content)
+    content = encode(RecordedRun(run.created_at.timestamp() + 3, list(moments), list(exchanges), left_out))
+    RunRecording.objects.create(run=run, since=timezone.now(), content=content)
 
 
 def exchange(body: str = "data: {}", **fields: Any) -> RecordedExchange:
@@ -67,7 +67,12 @@ def test_every_kind_of_moment_is_said_in_words_and_nothing_in_it_is_taken_for_ht
     found = []
     for number, kind in enumerate(moments.SENTENCES):
         facts = FACTS | {"status": 200} if kind == "response" else FACTS
-        many = {"until": number + 0.5, "count": 2, "size": 1234, "pieces": [(float(number), HOSTILE)] * 2}
+        many: dict[str, Any] = {
+            "until": number + 0.5,
+            "count": 2,
+            "size": 1234,
+            "pieces": [(float(number), HOSTILE)] * 2,
+        }
         found.append(Moment(number, kind, facts, **(many if kind in moments.FOLDED else {})))
     found.append(Moment(99, "of a later release", {}))
     record(answered, *found, exchanges=(exchange(),), left_out=7)
@@ -106,8 +111,8 @@ def test_the_timeline_is_in_order_and_says_where_the_time_went(
     )
     decided = {"status": "rejected", "decided_by": people["bob"], "decided_at": asked + timedelta(seconds=7)}
     ToolCall.objects.create(run=answered, call_id="1", name="pay", reason="Too much", **decided)
+    answered.refresh_from_db()
     record(answered, Moment(0.0, "text", until=2, count=2, size=8, pieces=[(0.0, "one"), (2.0, "two")]))
-    RunRecording.objects.update(began_at=asked + timedelta(seconds=3))
     page = admin_client.get(address(answered))
     lines = page.context["lines"]
     assert [line.what.sentence for line in lines] == [
@@ -234,7 +239,7 @@ def test_a_recording_is_downloaded_and_replayed(
     assert (metadata["expected"]["error"] or {}).get("code") == code
     assert metadata["request"]["messages"][-1]["content"] == "Hello"
     assert {"began", "request", "ended"} <= {
-        each["kind"] for each in json.loads((tmp_path / "timeline-1.json").read_text())
+        each["kind"] for each in json.loads((tmp_path / "timeline-1.json").read_text())["moments"]
     }
 
     async def replay() -> list[engine.Event]:

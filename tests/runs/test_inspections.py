@@ -80,8 +80,7 @@ def test_nothing_is_recorded_unless_it_is_switched_on(
     ask: Callable[..., str], people: Any, room: Conversation, model: Any, settings: Any, scope: str
 ) -> None:
     model("words@n=3")
-    agents = {"assistant": {}, "other": {}}
-    settings.NOUS_CHAT = {**settings.NOUS_CHAT, "AGENTS": agents}
+    settings.NOUS_CHAT = {**settings.NOUS_CHAT, "AGENTS": {"assistant": {}, "other": {}}}
     if scope == "another conversation":
         store.start_inspection(None, 1, conversation=store.create_conversation(people["ada"]).id)
     elif scope == "another agent":
@@ -195,7 +194,7 @@ def test_a_run_with_an_approval_has_two_recordings(
             await ada.hear("run.finished")
 
     scenario(talk)
-    first, second = (recording.decode(row.content) for row in RunRecording.objects.order_by("began_at"))
+    first, second = (recording.decode(row.content) for row in RunRecording.objects.order_by("since"))
     assert kinds(first)[-1] == "awaits_approval"
     assert kinds(second)[0] == "resumed"
     assert find(first, "call").facts["tool"] == find(second, "result").facts["tool"]

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chat import store
-from chat.models import Conversation, Inspection, Message, Run, RunRecording
+from chat.models import Conversation, Erasure, Inspection, Message, Run, RunRecording
 from chat.store.inspections import is_inspected
 
 from ..support.store_helpers import begin, end, post, refused
@@ -32,7 +32,7 @@ def answered(people: Any, room: Conversation) -> Run:
 
 
 def keep(run: Run, **ago: float) -> bool:
-    """Keep a recording that began so long ago."""
+    """Keep a recording of a run whose prompt was read so long ago."""
     return store.save_recording(run.pk, run.conversation_id, timezone.now() - timedelta(**ago), "{}")
 
 
@@ -124,7 +124,7 @@ def test_it_is_hidden_with_a_message_that_it_may_hold_and_erased_with_it(
     assert RunRecording.objects.exists(), "the deletion can be undone"
     earlier.update(deleted_at=None)
     assert store.find_recordings(answered.pk).exists()
-    RunRecording.objects.update(began_at=timezone.now() - timedelta(hours=2))
+    RunRecording.objects.update(since=timezone.now() - timedelta(hours=2))
     delete(earlier, hours=1)
     prune()
     assert not RunRecording.objects.exists()
@@ -158,7 +158,8 @@ def test_it_is_not_kept_while_somebody_is_erased(django_user_model: Any, room: C
     for receipt in store.erase_user(django_user_model.objects.get(username="gone")):
         assert receipt
     assert not keep(answered, seconds=30), "it began before the end of the erasure"
-    assert keep(answered)
+    Erasure.objects.update(finished_at=timezone.now() - timedelta(minutes=1))
+    assert keep(answered, seconds=30)
 
 
 def test_it_is_not_kept_of_what_is_erased(room: Conversation, answered: Run) -> None:

@@ -184,8 +184,8 @@ def _record(run: Run) -> None:
     request = {"messages": [{"role": "user", "content": f"{WORDS} asked"}]}
     exchange = recording.RecordedExchange({"request": request, "status": 200}, f"{WORDS} answered")
     moment = recording.Moment(0.1, "text", until=0.2, count=1, size=8, pieces=[(0.1, WORDS)])
-    content = recording.encode(recording.RecordedRun([moment], [exchange]))
-    RunRecording.objects.create(run=run, began_at=timezone.now() + timedelta(seconds=1), content=content)
+    content = recording.encode(recording.RecordedRun(0, [moment], [exchange]))
+    RunRecording.objects.create(run=run, since=timezone.now() + timedelta(seconds=1), content=content)
 
 
 def _document(room: Conversation, user: Any, run: Run) -> None:

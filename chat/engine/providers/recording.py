@@ -97,8 +97,9 @@ class RecordedExchange(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A recording to keep. `left_out` is how many moments it lacks."""
+    """A recording to keep. `began_at` is Unix time, `left_out` how many moments it lacks."""
 
+    began_at: float
     moments: list[Moment]
     exchanges: list[RecordedExchange]
     left_out: int = 0
@@ -175,7 +176,7 @@ class Recording:
         """The moments that further pieces of their kinds belong to."""
         self._bounded = bounded
         self._left_out = self._pieces = self._piece_chars = 0
-        self._start = time.perf_counter()
+        self._began_at, self._start = time.time(), time.perf_counter()
 
     def note(self, kind: str, **facts: Any) -> None:
         """Something happens. What follows in pieces begins new moments, so that the order can be seen."""
@@ -242,7 +243,8 @@ class Recording:
         """As it is to be kept, without keys. Takes milliseconds if there is much."""
         for moment in self._moments:
             moment.facts = _masked(moment.facts, "")
-        return RecordedRun(self._moments, [exchange.freeze() for exchange in self.exchanges], self._left_out)
+        exchanges = [exchange.freeze() for exchange in self.exchanges]
+        return RecordedRun(self._began_at, self._moments, exchanges, self._left_out)
 
     def write(self, path: Path, result: Result, error: EngineError | None = None) -> Path:
         """Write both files of the last exchange, named after `path`. Returns the path of the body. Raises OSError, and
