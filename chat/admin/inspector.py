@@ -155,18 +155,19 @@ def _zip(row: Run, recordings: Iterable[recording.RecordedRun]) -> bytes:
 def _lines_of_row(row: Run) -> Iterator[Line]:
     """What the rows of the run and its tool calls say."""
     asked_by = None if row.launched_by is None else policy().name(row.launched_by)
-    asked = _("%(name)s asks for the answer.") % {"name": asked_by} if asked_by else _("The answer is asked for.")
+    asked = _("%(name)s asks for the answer.") % {"name": asked_by} if asked_by else _("The answer is requested.")
     yield Line(at=row.created_at, what=Described(asked))
     if row.started_at is not None:
         yield Line(at=row.started_at, what=Described(_("A process takes it up.")))
     calls = ToolCall.objects.filter(run=row, decided_at__isnull=False).select_related("decided_by")
     for call in calls:
-        name = _("Nobody in time") if call.decided_by is None else policy().name(call.decided_by)
+        name = "" if call.decided_by is None else policy().name(call.decided_by)
         said = _("%(name)s rejects %(tool)s.") if call.status == "rejected" else _("%(name)s approves %(tool)s.")
+        said = said if name else _("A decision about %(tool)s is made.")
         yield Line(at=call.decided_at, what=Described(said % {"name": name, "tool": call.name}, call.reason))  # type: ignore[arg-type]
     if row.stop_requested_at is not None:
         stopped_by = None if row.stopped_by is None else policy().name(row.stopped_by)
-        said = _("%(name)s stops it.") % {"name": stopped_by} if stopped_by else _("It is to be stopped.")
+        said = _("%(name)s stops it.") % {"name": stopped_by} if stopped_by else _("A stop is requested.")
         yield Line(at=row.stop_requested_at, what=Described(said))
     if row.finished_at is not None:
         said = _("It has ended: %(status)s.") % {"status": row.get_status_display()}

@@ -79,7 +79,7 @@ def test_every_kind_of_moment_is_said_in_words_and_nothing_in_it_is_taken_for_ht
     page = admin_client.get(address(answered)).content.decode()
     for expected in (
         *("Request 1 to", "1.2\xa0KB", "2 pieces of text, 1,234 characters, in 0.50 s", "2 frames sent to readers"),
-        *("The answer is ended from outside: stopped (overloaded).", "up to frame 57", "of a later release"),
+        *("The run is cancelled: stopped (overloaded).", "up to frame 57", "of a later release"),
         *("7 more events were not kept.", "Readers are told the end: stopped."),
     ):
         assert expected in page, expected
