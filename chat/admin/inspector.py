@@ -158,7 +158,8 @@ def _lines_of_row(row: Run) -> Iterator[Line]:
     asked = _("%(name)s asks for the answer.") % {"name": asked_by} if asked_by else _("The answer is requested.")
     yield Line(at=row.created_at, what=Described(asked))
     if row.started_at is not None:
-        yield Line(at=row.started_at, what=Described(_("A process takes it up.")))
+        begun = max(row.started_at, row.created_at)  # a run that begins at once reads the clock for its start first
+        yield Line(at=begun, what=Described(_("A process takes it up.")))
     calls = ToolCall.objects.filter(run=row, decided_at__isnull=False).select_related("decided_by")
     for call in calls:
         name = "" if call.decided_by is None else policy().name(call.decided_by)

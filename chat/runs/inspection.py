@@ -15,7 +15,7 @@ import msgspec
 from django.utils import timezone
 
 from .. import engine, store
-from ..concurrency import cancel_and_wait
+from ..concurrency import cancel_and_wait, now
 from ..engine.providers import recording
 from ..protocol import events
 from ..realtime import groups, layer
@@ -25,6 +25,9 @@ logger = logging.getLogger("nous_chat.runs")
 
 MAX_ARGUMENT_CHARS = 10_000
 """How much is kept of the arguments, and of the result, of a tool call. The transcript has all of both."""
+
+ANSWERED_WITHIN = 1.0
+"""Seconds in which every process says who reads there (realtime/presence.py). A shorter run is recorded for as long."""
 
 _PRESENCE = '{"type":"presence"'
 """How a frame begins that says who is at the sockets of a process."""
@@ -40,6 +43,7 @@ class RunInspection:
         self._conversation_id = conversation_id
         self._read_at = read_at or timezone.now()
         self._tape = recording.Recording(bounded=True)
+        self._asked_at = now()
         self._following = asyncio.create_task(self._follow_readers(), name=f"readers of {run_id}")
 
     def record_engine(self) -> None:
@@ -49,6 +53,10 @@ class RunInspection:
     def note(self, kind: str, **facts: Any) -> None:
         """Something happens to the run."""
         self._tape.note(kind, **facts)
+
+    def synced(self, why: str, seq: int) -> None:
+        """A socket is sent everything up to this frame (`run.SyncReason`)."""
+        self._tape.note_aside(f"synced_{why}", seq=seq)
 
     def hear(self, event: engine.Event) -> None:
         """The agent's stream yields an event."""
@@ -81,6 +89,7 @@ class RunInspection:
         escapes: a recording that cannot be kept is no failure of the run.
         """
         try:
+            await asyncio.sleep(self._asked_at + ANSWERED_WITHIN - now())
             await cancel_and_wait(self._following)
             # In a thread, because masking takes milliseconds.
             content = await asyncio.to_thread(lambda: recording.encode(self._tape.freeze()))
@@ -108,15 +117,15 @@ class RunInspection:
                         here[presence.host] = {person.id: person.name for person in presence.people}
                         self._note_readers(before, _names(here))
         except Away:
-            self._tape.note("readers_unknown")
+            self._tape.note_aside("readers_unknown")
         except Exception:
             logger.exception("The readers of run %s could not be followed", self._run_id)
 
     def _note_readers(self, before: dict[str, str], after: dict[str, str]) -> None:
         for key in after.keys() - before.keys():
-            self._tape.note("reads", name=after[key])
+            self._tape.note_aside("reads", name=after[key])
         for key in before.keys() - after.keys():
-            self._tape.note("left", name=before[key])
+            self._tape.note_aside("left", name=before[key])
 
 
 def _names(here: dict[str, dict[str, str]]) -> dict[str, str]:

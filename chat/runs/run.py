@@ -648,7 +648,8 @@ class LiveRun:
 
     def synced(self, why: SyncReason) -> None:
         """A socket is sent its `state`."""
-        self._note(f"synced_{why}", seq=self._seq)
+        if self._inspection is not None:
+            self._inspection.synced(why, self._seq)
 
     async def keep_recording(self) -> None:
         """Write what the run inspector has recorded, if anything, when all else is done. Nothing escapes."""

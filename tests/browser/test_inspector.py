@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.page import SignIn, StartSite, begin, ends, say
-from tests.support.servers import manage
+from tests.support.servers import manage, wait_for
 
 from .test_admin import faults
 
@@ -19,6 +19,17 @@ pytestmark = pytest.mark.browser
 def timeline(page: Page) -> list[str]:
     """The sentences, in order."""
     return page.locator(".nous-timeline tbody p").all_inner_texts()
+
+
+def open_recorded(page: Page) -> None:
+    """Open the page of the only run that was recorded. The recording is written a second after the end at most."""
+
+    def is_listed() -> bool:
+        page.goto("/admin/nous_chat/run/?recorded=yes")
+        return page.locator("#result_list tbody a").count() > 0
+
+    wait_for(is_listed)
+    page.locator("#result_list tbody a").first.click()
 
 
 def test_staff_record_an_answer_read_its_timeline_and_replay_it(
@@ -38,9 +49,8 @@ def test_staff_record_an_answer_read_its_timeline_and_replay_it(
     say(ada, 'My api_key="sk-abcdefghijklmnop", keep it.')
     ends(ada, "completed")
 
-    staff.goto("/admin/nous_chat/run/?recorded=yes")
-    staff.locator("#result_list tbody a").first.click()
-    staff.get_by_role("link", name="Inspect").click()
+    open_recorded(staff)
+    staff.get_by_role("link", name="Inspect", exact=True).click()
     expect(staff.get_by_text("200 pieces of text")).to_be_visible()
     said = " | ".join(timeline(staff))
     order = ("ada asks for the answer.", "Request 1 to custom:words@n=200,delay=1", "status 200", "pieces of text")
@@ -72,9 +82,8 @@ def test_the_timeline_opens_and_closes_without_scripts(start_site: StartSite, si
     begin(staff)
     say(staff, "Hello")
     ends(staff, "completed")
-    staff.goto("/admin/nous_chat/run/?recorded=yes")
-    staff.locator("#result_list tbody a").first.click()
-    address = staff.get_by_role("link", name="Inspect").get_attribute("href")
+    open_recorded(staff)
+    address = staff.get_by_role("link", name="Inspect", exact=True).get_attribute("href")
     cookies = staff.context.cookies()
     plain = staff.context.browser
     assert plain is not None

@@ -181,6 +181,10 @@ class Recording:
     def note(self, kind: str, **facts: Any) -> None:
         """Something happens. What follows in pieces begins new moments, so that the order can be seen."""
         self._open.clear()
+        self.note_aside(kind, **facts)
+
+    def note_aside(self, kind: str, **facts: Any) -> None:
+        """Something happens that has nothing to do with what comes in pieces."""
         self._append(Moment(self._now(), kind, facts))
 
     def add(self, kind: str, text: str, size: int | None = None) -> None:
