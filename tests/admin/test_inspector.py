@@ -90,7 +90,7 @@ def test_every_kind_of_moment_is_said_in_words_and_nothing_in_it_is_taken_for_ht
 def test_every_kind_that_is_recorded_has_its_words() -> None:
     root = Path(chat.__file__).parent
     code = "\n".join(file.read_text() for part in ("engine", "runs") for file in (root / part).rglob("*.py"))
-    kinds = set(re.findall(r'\b_?(?:note|add)\(\s*"(\w+)"', code))
+    kinds = set(re.findall(r'\b_?(?:note|note_aside|add)\(\s*"(\w+)"', code))
     kinds |= {f"synced_{why}" for why in ("opened", "gap", "behind")}
     kinds |= {"began", "resumed", "result", "result_failed", "ended", "ended_elsewhere", "text", "thinking"}
     assert kinds == moments.SENTENCES.keys()
