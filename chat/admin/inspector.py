@@ -37,6 +37,9 @@ LONG_PAUSE = 1.0
 """Seconds without anything after which a line of the timeline is marked."""
 
 
+REPLAY_COMMAND = 'python manage.py nous_ask "..." --model demo:1.sse'
+
+
 class Piece(Struct, frozen=True):
     """One of many things of a kind, or several that share a row."""
 
@@ -105,6 +108,7 @@ class InspectorViews(admin.ModelAdmin):
             left_out=sum(each.left_out for each in recordings),
             slowest=max(lines, key=lambda line: line.pause),
             can_be_replayed=any(each.can_be_replayed for run in recordings for each in run.exchanges),
+            replay_command=REPLAY_COMMAND,
             may_export=access.may_export(request),
         )
 

@@ -58,7 +58,7 @@ def templatized(file: Path) -> str:
 
 def is_marked(node: ast.AST) -> TypeGuard[ast.Call]:
     """True for a call that marks a string for translation."""
-    marks = ("_", "gettext", "gettext_lazy", "gettext_noop", "ngettext")
+    marks = ("_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy")
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in marks
 
 
