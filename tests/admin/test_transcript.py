@@ -99,6 +99,22 @@ def test_hidden_answers_are_shown_and_deleted_texts_are_not(
     assert "Deleted by ada" in page
 
 
+def test_a_deleted_answer_keeps_its_run_and_its_feedback_to_itself(room: Conversation, people: Any) -> None:
+    end(begin(people["ada"], room))
+    answer = Message.objects.get(role="assistant")
+    Run.objects.update(error_detail="Sesame", first_token_at=timezone.now(), agent_version=3)
+    store.give_feedback(people["ada"].pk, room.pk, answer.pk, store.NewFeedback("bad", "Sesame"))
+
+    def read() -> tuple[Any, ...]:
+        entry = store.read_transcript(room.pk).entries[-1]
+        return entry.error_detail, entry.agent_version, [each.feedback.comment for each in entry.feedback]
+
+    assert read() == ("Sesame", 3, ["Sesame"])
+    store.delete_message(people["ada"].pk, room.pk, answer.pk)
+    assert read() == ("", None, [])
+    assert store.read_transcript(room.pk).entries[-1].first_token_at is None
+
+
 def test_pages_follow_each_other_without_gaps(admin_client: Client, room: Conversation) -> None:
     fill(room, 120)
     newest = admin_client.get(address(room))
