@@ -20,6 +20,8 @@ nous_chat.W018  attached files in a folder that the site probably serves to ever
 nous_chat.W019  the channel layer forgets groups too soon
 nous_chat.E018  GUESTS is set, but the user model has no password
 nous_chat.E020  django-tenants keeps the chat, the users, or their sessions in the schemas of tenants
+nous_chat.W021  METRICS_TOKEN is short
+nous_chat.E022  an agent is for groups, but the user model has none
 """
 
 import math
@@ -40,6 +42,7 @@ from . import conf, database, engine, rooms
 from .agents import build, environ, model_of
 from .engine.exceptions import MissingKeyError
 from .engine.providers import provider_for
+from .models.groups import has_groups
 from .permissions import Permissions
 from .store.pricing import has_price
 
@@ -92,6 +95,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             )
     problems += _check_paths(chat)
     problems += _check_guests(chat)
+    problems += _check_groups(chat)
     if chat.HOST_TIMEOUT < 5:
         problems.append(
             Warning(
@@ -232,6 +236,16 @@ def _check_guests(chat: conf.Conf) -> Iterator[CheckMessage]:
             "GUESTS is set, but the user model has no field `password`, which marks guests.",
             hint="Remove GUESTS, or let the user model inherit from AbstractBaseUser.",
             id="nous_chat.E018",
+        )
+
+
+def _check_groups(chat: conf.Conf) -> Iterator[CheckMessage]:
+    limited = [slug for slug, agent in chat.AGENTS.items() if agent.groups]
+    if limited and not has_groups():
+        yield Error(
+            f"The user model has no groups, so nobody can use the agents that are for `groups`: {', '.join(limited)}.",
+            hint="Decide in `can_use_agent` of PERMISSIONS, or let the user model inherit from PermissionsMixin.",
+            id="nous_chat.E022",
         )
 
 

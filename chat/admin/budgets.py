@@ -17,8 +17,9 @@ from msgspec.structs import asdict
 from ..conf import conf
 from ..i18n import format_cost
 from ..models import Budget, Conversation
+from ..models.groups import has_groups
 from ..store.budgets import Used, read_used
-from ..store.stored_budgets import Limit, has_groups, limit_of
+from ..store.stored_budgets import Limit, limit_of
 from .base import ConversationColumn, ManagesMoney
 
 OF_ONE = (Budget.Scope.PERSON, Budget.Scope.GROUP, Budget.Scope.ONE_CONVERSATION, Budget.Scope.SITE)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from msgspec import Struct
 
 from ..conf import conf
+from ..models.groups import has_groups
 from ..store.spending_sums import (
     By,
     SpendingFilter,
@@ -27,7 +28,6 @@ from ..store.spending_sums import (
     spending_over_time,
     sum_spending,
 )
-from ..store.stored_budgets import has_groups
 from ..times import today
 from .charts import COLOURS, Chart, Series
 from .filters import find_users

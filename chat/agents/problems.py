@@ -9,6 +9,7 @@ from ..engine.exceptions import MissingKeyError
 from ..engine.providers import provider_for
 from ..engine.providers.replay import ReplayProvider
 from ..engine.providers.vendors import VENDORS
+from ..models.groups import has_groups
 from . import factory
 
 
@@ -21,10 +22,18 @@ def find_problems(settings: AgentConf) -> dict[str, str]:
         found["fallback"] = problems[0]
     if problem := _problem_of_tools(settings.tools):
         found["tools"] = problem
-    missing = set(settings.groups) - set(Group.objects.values_list("name", flat=True))
-    if missing:
-        found["groups"] = _("There is no group %(names)s.") % {"names": ", ".join(sorted(missing))}
+    if problem := _problem_of_groups(settings.groups):
+        found["groups"] = problem
     return found
+
+
+def _problem_of_groups(names: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    if not has_groups():
+        return _("The site's users have no groups, so nobody could use this agent.")
+    missing = set(names) - set(Group.objects.values_list("name", flat=True))
+    return _("There is no group %(names)s.") % {"names": ", ".join(sorted(missing))} if missing else ""
 
 
 def _problem_of_model(model: str) -> str:

@@ -14,7 +14,8 @@ from django.db.models.functions import TruncMonth
 from msgspec import Struct
 
 from ..models import Spending
-from .stored_budgets import has_groups, members
+from ..models.groups import has_groups
+from .stored_budgets import members
 
 By = Literal["person", "group", "agent", "model", "day"]
 COLUMNS: dict[By, str] = {"person": "user", "agent": "agent", "model": "model", "day": "day"}

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
-from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
 
 from ..conf import Budget
 from ..models import Budget as BudgetRow
+from ..models.groups import has_groups
 from .cached import Cached, CachedByKey
 from .prepared import Select
 
@@ -71,15 +70,6 @@ def limit_of(row: BudgetRow) -> Limit:
         cost=row.cost,
         group=row.group_id if row.scope == Scope.GROUP else None,
     )
-
-
-def has_groups() -> bool:
-    """Whether the site's user model has Django's groups."""
-    try:
-        field = get_user_model()._meta.get_field("groups")
-    except FieldDoesNotExist:
-        return False
-    return field.related_model is Group
 
 
 def members(group: int) -> QuerySet[Any]:

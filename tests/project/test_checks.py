@@ -11,6 +11,7 @@ from django.core.checks import run_checks
 from django.db import connection
 
 from chat import conf, rooms
+from chat.models import groups
 
 from ..support import servers
 
@@ -71,6 +72,14 @@ def test_a_module_that_cannot_be_loaded_is_reported_and_stops_no_command(setting
     finally:
         sys.path.remove(str(tmp_path))
     assert found.msg == "PERMISSIONS is 'broken_rules.Rules'. KeyError: 'no such table'"
+
+
+def test_agents_for_groups_need_users_with_groups(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.NOUS_CHAT = {"AGENTS": {"a": {"model": "demo:tour"}, "b": {"model": "demo:tour", "groups": ["Staff"]}}}
+    assert "nous_chat.E022" not in reported()
+    monkeypatch.setattr(groups, "get_user_model", lambda: Group)  # a model without groups
+    (found,) = [problem for problem in run_checks(tags=["nous_chat"]) if problem.id == "nous_chat.E022"]
+    assert found.msg.endswith("for `groups`: b.")
 
 
 @pytest.mark.parametrize("wrong", [{"agent": "{}.it"}, {"tools": ["{}.it"]}], ids=["agent", "tools"])

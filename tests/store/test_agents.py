@@ -11,7 +11,7 @@ from chat import agents, engine, store
 from chat.conf import AgentConf
 from chat.engine.providers import provider_for
 from chat.engine.providers.provider import Request, Sampling
-from chat.models import AgentVersion, Conversation, Run, Spending, StoredAgent
+from chat.models import AgentVersion, Conversation, Run, Spending, StoredAgent, groups
 from chat.permissions import usable_agents
 from chat.protocol.errors import Refused
 from chat.store.agents import (
@@ -152,6 +152,14 @@ def test_what_the_site_does_not_have_is_refused(
     with pytest.raises(Refused, match=problem):
         change(brief(**changes))
     assert AgentVersion.objects.count() == 1
+
+
+def test_groups_are_refused_if_the_users_have_none(clerk: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    Group.objects.create(name="Staff")
+    monkeypatch.setattr(groups, "get_user_model", lambda: Group)  # a model without groups
+    assert agents.find_problems(brief()) == {}
+    with pytest.raises(Refused, match="users have no groups"):
+        change(brief(groups=("Staff",)))
 
 
 def test_a_problem_tells_no_key(clerk: None, settings: Any) -> None:
