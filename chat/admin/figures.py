@@ -3,11 +3,12 @@ that the page's filters select.
 """
 
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, TruncDate, TruncHour
+from django.db.models import Avg, Case, Count, FloatField, Func, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -18,6 +19,9 @@ from ..models import Feedback, Run
 from .charts import COLOURS, Chart, Series
 from .filters import GroupFilter, PeriodFilter
 
+HOURS = 24
+"""How many buckets the charts of one day have. Those of more days have one for each."""
+
 FAILED = Q(status__in=(Run.Status.FAILED, Run.Status.INTERRUPTED))
 MAX_CODES = 20
 OTHERS = "\0"
@@ -26,8 +30,17 @@ OTHERS = "\0"
 _TOKENS = Coalesce("total_tokens", "tokens", 0)
 
 
-def _between(start: str, end: str) -> Any:
-    return Avg(ExpressionWrapper(F(end) - F(start), output_field=DurationField()))
+class _Seconds(Func):
+    """From the second time to the first. Django's own subtraction runs in Python on SQLite, row by row."""
+
+    arity = 2
+    output_field = FloatField()
+    template = "EXTRACT(EPOCH FROM %(expressions)s)::float"
+    arg_joiner = " - "
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        context |= {"template": "(julianday(%(expressions)s)) * 86400", "arg_joiner": ") - julianday("}
+        return self.as_sql(compiler, connection, **context)
 
 
 MEASURES = {
@@ -35,8 +48,8 @@ MEASURES = {
     "failed": Count("pk", filter=FAILED),
     "tokens": Sum(_TOKENS),
     "cost": Sum("cost"),
-    "seconds": _between("started_at", "finished_at"),
-    "first": _between("started_at", "first_token_at"),
+    "seconds": Avg(_Seconds("finished_at", "started_at")),
+    "first": Avg(_Seconds("first_token_at", "started_at")),
 }
 
 
@@ -45,14 +58,18 @@ def describe(changelist: Any) -> dict[str, Any]:
     period = next(spec for spec in changelist.filter_specs if isinstance(spec, PeriodFilter))
     by = "agent" if changelist.params.get(GroupFilter.parameter_name) == "agent" else "model"
     rows: QuerySet[Run] = changelist.queryset.order_by()
-    groups = _read_groups(rows, period.days, by)
+    starts = _starts(period.days)
+    groups = _read_groups(rows, starts, by)
     codes = _count_codes(groups)
+    labels = [
+        date_format(each, "SHORT_DATETIME_FORMAT" if period.days == 1 else "SHORT_DATE_FORMAT") for each in starts
+    ]
     return {
         "totals": _add_up(groups),
         "currency": conf.CURRENCY,
         "failures": [(code, count, changelist.get_query_string({"error": code})) for code, count in codes],
-        **_draw(groups, _buckets(period.days), by),
-        "feedback": _draw_feedback(rows, period.days),
+        **_draw(groups, labels, by),
+        "feedback": _draw_feedback(rows, starts, labels),
     }
 
 
@@ -71,39 +88,44 @@ def _add_up(groups: list[dict[str, Any]]) -> dict[str, Any]:
     return sums | {name: _average(name)(groups) for name in ("seconds", "first")}
 
 
-def _buckets(days: int) -> list[Any]:
-    """The times that a chart has, oldest first, as the database truncates them: hours of one day, else days."""
-    now = timezone.localtime() if timezone.is_aware(timezone.now()) else datetime.now()
+def _starts(days: int) -> list[datetime]:
+    """When the buckets of a chart begin, the oldest first: hours of one day, else days."""
+    aware = timezone.is_aware(timezone.now())
+    now = timezone.localtime() if aware else datetime.now()
     if days == 1:
         hour = now.replace(minute=0, second=0, microsecond=0)
-        return [hour - timedelta(hours=back) for back in range(24, -1, -1)]
-    return [now.date() - timedelta(days=back) for back in range(days, -1, -1)]
+        return [hour - timedelta(hours=back) for back in range(HOURS, -1, -1)]
+    midnights = [datetime.combine(now.date() - timedelta(days=back), time()) for back in range(days, -1, -1)]
+    return [timezone.make_aware(each) for each in midnights] if aware else midnights
 
 
-def _truncated(days: int) -> Any:
-    return TruncHour("created_at") if days == 1 else TruncDate("created_at")
+def _bucket(starts: Sequence[datetime], number: int = 0) -> Any:
+    """The number of the bucket that a row is in, found by halves. Django's functions for dates run in Python on SQLite,
+    row by row.
+    """
+    if len(starts) == 1:
+        return Value(number)
+    half = len(starts) // 2
+    earlier = When(created_at__lt=starts[half], then=_bucket(starts[:half], number))
+    return Case(earlier, default=_bucket(starts[half:], number + half), output_field=IntegerField())
 
 
-def _read_groups(rows: QuerySet[Run], days: int, by: str) -> list[dict[str, Any]]:
+def _read_groups(rows: QuerySet[Run], starts: list[datetime], by: str) -> list[dict[str, Any]]:
     """By error code, too, so that the rows are read once for all figures."""
-    return list(rows.annotate(bucket=_truncated(days)).values("bucket", by, "error_code").annotate(**MEASURES))
+    return list(rows.annotate(bucket=_bucket(starts)).values("bucket", by, "error_code").annotate(**MEASURES))
 
 
-def _draw(groups: list[dict[str, Any]], buckets: list[Any], by: str) -> dict[str, Any]:
+def _draw(groups: list[dict[str, Any]], labels: list[str], by: str) -> dict[str, Any]:
     """The charts. The series with the most runs have a colour each; the others are one."""
     runs: dict[str, int] = defaultdict(int)
     for group in groups:
         runs[group[by]] += group["runs"]
     names = sorted(runs, key=lambda name: -runs[name])
     shown = names if len(names) <= COLOURS else names[: COLOURS - 1]
-    places = {bucket: place for place, bucket in enumerate(buckets)}
-    sums: dict[str, list[list[dict[str, Any]]]] = defaultdict(lambda: [[] for _ in buckets])
+    sums: dict[str, list[list[dict[str, Any]]]] = defaultdict(lambda: [[] for _ in labels])
     for group in groups:
-        place = places.get(group["bucket"])
-        if place is not None:
-            sums[group[by] if group[by] in shown else OTHERS][place].append(group)
+        sums[group[by] if group[by] in shown else OTHERS][group["bucket"]].append(group)
     keys = [*shown, *[OTHERS] * (len(names) > len(shown))]
-    labels = [_label(bucket) for bucket in buckets]
     titles = {name: (agents.find(name).name if by == "agent" else name) or _("none") for name in shown}
     titles[OTHERS] = _("others")
 
@@ -122,19 +144,18 @@ def _draw(groups: list[dict[str, Any]], buckets: list[Any], by: str) -> dict[str
     return {"charts": charts, "legend": legend}
 
 
-def _draw_feedback(rows: QuerySet[Run], days: int) -> str:
+def _draw_feedback(rows: QuerySet[Run], starts: list[datetime], labels: list[str]) -> str:
     """What readers think of these answers; nothing if nobody has said so."""
-    rated = rows.filter(message__feedback__isnull=False).annotate(bucket=_truncated(days))
+    rated = rows.filter(message__feedback__isnull=False).annotate(bucket=_bucket(starts))
     counts = rated.values_list("bucket", "message__feedback__rating").annotate(count=Count("pk"))
     found = {(bucket, rating): count for bucket, rating, count in counts}
     if not found:
         return ""
-    buckets = _buckets(days)
     series = [
-        Series(str(rating.label), [float(found.get((bucket, rating.value), 0)) for bucket in buckets])
+        Series(str(rating.label), [float(found.get((bucket, rating.value), 0)) for bucket in range(len(starts))])
         for rating in Feedback.Rating
     ]
-    return Chart(_("Feedback"), [_label(bucket) for bucket in buckets], series, named=True).stacked()
+    return Chart(_("Feedback"), labels, series, named=True).stacked()
 
 
 def _sum(name: str) -> Any:
@@ -145,12 +166,8 @@ def _average(name: str) -> Any:
     """The average of averages, each with the weight of its runs, in seconds."""
 
     def average(cell: list[dict[str, Any]]) -> float | None:
-        known = [(group[name].total_seconds(), group["runs"]) for group in cell if group[name] is not None]
+        known = [(group[name], group["runs"]) for group in cell if group[name] is not None]
         weight = sum(runs for _, runs in known)
         return sum(seconds * runs for seconds, runs in known) / weight if weight else None
 
     return average
-
-
-def _label(bucket: Any) -> str:
-    return date_format(bucket, "SHORT_DATETIME_FORMAT" if isinstance(bucket, datetime) else "SHORT_DATE_FORMAT")

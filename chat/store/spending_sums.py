@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from django.contrib.auth import get_user_model
-from django.db.models import F, Max, Min, Q, QuerySet, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Max, Min, Q, QuerySet, Sum
 from msgspec import Struct
 
 from ..models import Spending
@@ -89,9 +88,13 @@ def _sum_by_group(chosen: SpendingFilter) -> list[Spent]:
     by_user: Any = chosen.rows().values("user").annotate(**_SUMS)
     for row in by_user:
         for group in groups.get(row["user"], _NO_GROUP):
-            sums[group] = [before + row[name] for before, name in zip(sums[group], _SUMS, strict=True)]
+            _add(sums, group, row)
     found = [Spent(group, *figures) for group, figures in sums.items()]
     return sorted(found, key=lambda spent: (-spent.cost, -spent.tokens))
+
+
+def _add(sums: dict[Any, list[Any]], key: Any, row: Any) -> None:
+    sums[key] = [before + row[name] for before, name in zip(sums[key], _SUMS, strict=True)]
 
 
 def spending_over_time(chosen: SpendingFilter, by: By, months: bool) -> list[tuple[date, Spent]]:
@@ -99,13 +102,12 @@ def spending_over_time(chosen: SpendingFilter, by: By, months: bool) -> list[tup
     is asked for; the keys of others are None. Together they are the total.
     """
     split = by if by in ("agent", "model") else None
-    rows: Any = chosen.rows().annotate(bucket=TruncMonth("day") if months else F("day"))
-    rows = rows.values("bucket", *([split] if split else [])).annotate(**_SUMS)
-    return [
-        # The first month may begin before the first day.
-        (max(row["bucket"], chosen.first), Spent(row.get(split), row["runs"], row["tokens"], row["cost"]))
-        for row in rows
-    ]
+    rows: Any = chosen.rows().values("day", *([split] if split else [])).annotate(**_SUMS)
+    sums: dict[Any, list[Any]] = defaultdict(lambda: [0, 0, Decimal(0)])
+    for row in rows:  # SQLite has no function for months but Django's, which runs in Python for each row
+        bucket = max(row["day"].replace(day=1), chosen.first) if months else row["day"]
+        _add(sums, (bucket, row.get(split)), row)
+    return [(bucket, Spent(key, *figures)) for (bucket, key), figures in sums.items()]
 
 
 def spending_details(chosen: SpendingFilter) -> Iterator[list[tuple[Any, ...]]]:

@@ -1,0 +1,39 @@
+"""The figures of runs: which bucket of a chart a run is in, and how long runs take."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from chat.admin import figures
+from chat.models import Conversation, Run
+
+DAY, HOUR, MOMENT = timedelta(days=1), timedelta(hours=1), timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(("days", "length"), [(1, HOUR), (7, DAY), (90, DAY)])
+@pytest.mark.parametrize("aware", [True, False])
+def test_a_run_is_in_the_hour_or_day_of_the_time_zone(
+    room: Conversation, settings: Any, days: int, length: timedelta, aware: bool
+) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = aware, "Asia/Kolkata"  # half an hour from others, and without summer time
+    starts = figures._starts(days)
+    assert len(starts) == (25 if days == 1 else days + 1)
+    for start in (starts[0], starts[1], starts[-1]):
+        for at in (start, start + length - MOMENT):
+            Run.objects.create(conversation=room, status="completed", created_at=at, agent="a")
+    groups = figures._read_groups(Run.objects.all(), starts, "agent")
+    assert {group["bucket"]: group["runs"] for group in groups} == {0: 2, 1: 2, len(starts) - 1: 2}
+
+
+def test_averages_are_in_seconds(room: Conversation) -> None:
+    now = timezone.now()
+    for seconds in (1.5, 3):
+        times = {"started_at": now, "first_token_at": now + MOMENT * 1_000, "finished_at": now + DAY * seconds}
+        Run.objects.create(conversation=room, status="completed", agent="a", **times)
+    Run.objects.create(conversation=room, status="failed", agent="a")
+    (group,) = figures._read_groups(Run.objects.all(), figures._starts(7), "agent")
+    assert group["seconds"] == pytest.approx(2.25 * 86400)
+    assert group["first"] == pytest.approx(0.001, abs=0.0005)
+    assert (group["runs"], group["failed"]) == (3, 1)
