@@ -5,8 +5,9 @@ What is in progress is exported as a crash would leave it: interrupted. So an im
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, Q
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ... import database
 from ...models import (
@@ -37,8 +38,9 @@ from ...protocol import objects
 from ...times import to_wire
 from ..base import REACHABLE
 from ..run_lifecycle import UNFINISHED
-from .reading import GUEST_SINCE, Children, Row, read_rows
-from .tables import CONVERSATIONS, PAGE, SPENDINGS, Table
+from .lines import AttachmentData, End, Header
+from .reading import GUEST_SINCE, Children, Page, read_rows
+from .tables import CONVERSATIONS, NO_DEFAULT, PAGE, SPENDINGS, Table
 
 FORMAT = 1
 """The version of the format. An import refuses others."""
@@ -74,8 +76,8 @@ UNDELETED: dict[type[Model], Q] = {
 }
 """Which rows an export without what is deleted contains."""
 
-Line = dict[str, Any]
-Reader = Callable[[Any], Iterator[Line]]
+Item = Struct | Callable[[], Iterator[Struct]]
+"""A line, or what reads lines: too many, or too long, to hold them."""
 
 
 class Scope(Struct, frozen=True):
@@ -92,8 +94,8 @@ class Scope(Struct, frozen=True):
     """Whether to contain what is deleted but not erased yet."""
 
 
-def export_lines(scope: Scope) -> Iterator[Line]:
-    """The lines as dictionaries. Nothing is read before the first one is asked for."""
+def export_lines(scope: Scope) -> Iterator[Struct]:
+    """The lines. Nothing is read before the first one is asked for."""
     yield from Export(scope).lines()
 
 
@@ -102,23 +104,20 @@ class Export:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._names: dict[Any, Any] = {}
-        self._statements: dict[tuple[Table, str], Children] = {}
+        self._names: dict[str, Any] = {}
+        self._children: dict[Table, Children] = {}
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[Struct]:
         number = 0
-        yield {"type": "export", "format": FORMAT}
+        yield Header(FORMAT)
         if self._scope == Scope():
-            for page in self._pages(SPENDINGS, SPENDINGS.where):
-                yield from self._emit(SPENDINGS, page)
+            yield from self._read(SPENDINGS, SPENDINGS.where)
         for batch in self._conversations():
-            number += len(batch)
-            emit = self._prepare(CONVERSATIONS, batch, [row["id"] for row in batch])
-            for row in batch:
-                yield from emit(row)
-        yield {"type": "end", "conversations": number}
+            number += len(batch["id"])
+            yield from _read_items(self._gather(CONVERSATIONS, batch))
+        yield End(number)
 
-    def _conversations(self) -> Iterator[list[Row]]:
+    def _conversations(self) -> Iterator[Page]:
         """Conversations, so many that their messages are about a page."""
         where = Q() if self._scope.conversation is None else Q(pk=self._scope.conversation)
         if self._scope.conversations is not None:
@@ -127,153 +126,168 @@ class Export:
             inside = Participant.objects.filter(visible_to(self._scope.user), user=self._scope.user)
             where &= Q(deleted_at=None, pk__in=inside.values("conversation"))
         for page in self._pages(CONVERSATIONS, where):
-            batch: list[Row] = []
+            batch: list[int] = []
             messages = 0
-            for row in self._allowed(page):
-                if batch and messages + row["last_seq"] > PAGE:
-                    yield batch
+            for place in self._allowed(page):
+                if batch and messages + page["last_seq"][place] > PAGE:
+                    yield _choose(page, batch)
                     batch, messages = [], 0
-                batch.append(row)
-                messages += row["last_seq"]
+                batch.append(place)
+                messages += page["last_seq"][place]
             if batch:
-                yield batch
+                yield _choose(page, batch)
 
-    def _allowed(self, page: list[Row]) -> list[Row]:
-        """Those that the user may see by the site's rules."""
+    def _allowed(self, page: Page) -> list[int]:
+        """The places of those that the user may see by the site's rules."""
+        places = range(len(page["id"]))
         if self._scope.user is None:
-            return page
+            return list(places)
         rows = Participant.objects.select_related("user", "conversation")
-        inside = rows.filter(user=self._scope.user, conversation__in=[row["id"] for row in page])
+        inside = rows.filter(user=self._scope.user, conversation__in=page["id"])
         allowed = {str(each.conversation_id) for each in inside if is_listed(each)}
-        return [row for row in page if str(row["id"]) in allowed]
+        return [place for place in places if page["id"][place] in allowed]
 
-    def _emit(self, table: Table, page: Sequence[Row]) -> Iterator[Line]:
-        """The lines of a page of rows, each followed by those of what belongs to it."""
-        emit = self._prepare(table, page)
-        for row in page:
-            yield from emit(row)
+    def _read(self, table: Table, where: Q) -> Iterator[Struct]:
+        """The lines of these rows, and of what belongs to them, a page at a time."""
+        for page in self._pages(table, where):
+            yield from _read_items(self._gather(table, page))
 
-    def _prepare(self, table: Table, page: Sequence[Row], conversations: list[Any] | None = None) -> Reader:
-        """Read what belongs to a page of rows, in one query for each table. Returns what makes lines of a row. The page
-        has all rows of these `conversations`, which are few keys where the rows have many.
+    def _gather(self, table: Table, page: Page) -> list[list[Item]]:
+        """For each row of a page its line, followed by those of what belongs to it, which takes one query for each
+        table.
         """
         self._complete(table, page)
-        readers = [self._read_children(child, page, conversations) for child in table.children if page]
+        children = [self._gather_children(child, page["id"]) for child in table.children if page["id"]]
+        children = [each for each in children if each]
+        found: list[list[Item]] = []
+        for key, line in zip(page["id"], _make_lines(table, page), strict=True):
+            items: list[Item] = [partial(_with_file, key, line) if table.model is Attachment else line]
+            for each in children:
+                items += each.get(key, ())
+            found.append(items)
+        return found
 
-        def emit(row: Row) -> Iterator[Line]:
-            if table.model is Attachment:
-                yield from _with_file(table, row)
-            else:
-                yield _make_line(table, row)
-            for read in readers:
-                yield from read(row["id"])
-
-        return emit
-
-    def _read_children(self, table: Table, page: Sequence[Row], conversations: list[Any] | None) -> Reader:
-        if conversations is None:
-            rows = self._children(table, table.parent).read([row["id"] for row in page])
-        else:
-            rows = self._children(table, table.conversation).read(conversations)
-        if len(rows) > table.page:  # too many to hold: read those of one parent after the other
-
-            def read_pages(key: Any) -> Iterator[Line]:
-                for page in self._pages(table, self._where(table) & Q((table.parent, key))):
-                    yield from self._emit(table, page)
-
-            return read_pages
-        emit = self._prepare(table, rows, conversations)
-        groups: dict[Any, list[Row]] = defaultdict(list)
-        for row in rows:
-            groups[row[table.parent]].append(row)
-
-        def read(key: Any) -> Iterator[Line]:
-            for row in groups.pop(key, ()):
-                yield from emit(row)
-
-        return read
-
-    def _children(self, table: Table, lookup: str) -> Children:
-        key = (table, lookup)
-        if key not in self._statements:
-            where = self._where(table) & Q((f"{table.parent}__isnull", False))
-            self._statements[key] = Children(table, lookup, where, table.page + 1)
-        return self._statements[key]
+    def _gather_children(self, table: Table, parents: list[str]) -> dict[str, list[Item]]:
+        """The same of the rows that belong to others, by the keys of these."""
+        if table not in self._children:
+            self._children[table] = Children(table, self._where(table), table.page + 1)
+        rows = self._children[table].read(parents)
+        if len(rows["id"]) > table.page:  # too many to hold: read those of one parent after the other
+            where = self._where(table)
+            return {key: [partial(self._read, table, where & Q((table.parent, key)))] for key in parents}
+        groups: dict[str, list[Item]] = defaultdict(list)
+        for key, items in zip(rows[table.parent], self._gather(table, rows), strict=True):
+            groups[key] += items
+        return groups
 
     def _where(self, table: Table) -> Q:
         if self._scope.user is None:
             return table.where & (Q() if self._scope.deleted else UNDELETED.get(table.model, Q()))
         return table.where & FOR_USER.get(table.model, lambda user: Q())(self._scope.user)
 
-    def _pages(self, table: Table, where: Q) -> Iterator[list[Row]]:
+    def _pages(self, table: Table, where: Q) -> Iterator[Page]:
         """Rows in order, a page at a time, each after the last key of the one before."""
         page = read_rows(table, where, table.page)
-        while page:
-            complete, later = len(page) < table.page, _after(table, page[-1])
+        while page["id"]:
+            complete, later = len(page["id"]) < table.page, _after(table, page)
             yield page
             if complete:
                 return
             page = read_rows(table, where & later, table.page)
 
-    def _complete(self, table: Table, page: Iterable[Row]) -> None:
-        """Put names in the place of users' keys, and leave out what is not for the user of the scope."""
+    def _complete(self, table: Table, page: Page) -> None:
+        """Put names in the place of keys, and leave out what is not for the user of the scope, or in progress."""
         if self._scope.user is not None:
-            for row in page:
-                if table.model is not Participant or row["user"] != self._scope.user:
-                    row.update({name: table.defaults[name] for name in PRIVATE_FIELDS.get(table.model, ())})
-        wanted = {row[name] for row in page for name in table.users} - {None}
+            _leave_out_private(table, page, str(self._scope.user))
+        for name in table.users:
+            keys = [None if key is None else str(key) for key in page[name]]
+            self._read_names({key for key in keys if key is not None})
+            page[name] = [None if key is None else self._names.get(key) for key in keys]  # None: deleted at this moment
+        if not settings.USE_TZ:
+            for name, values in page.items():
+                page[name] = [to_wire(value) if isinstance(value, datetime) else value for value in values]
+        if table.model is Conversation:
+            page["content_type"] = [None if key is None else _name_type(key) for key in page["content_type"]]
+        elif table.model is Run:
+            _interrupt(page)
+        elif table.model is ToolCall:
+            stopped = ToolCall.Status.STOPPED.value
+            page["status"] = [stopped if status in UNFINISHED else status for status in page["status"]]
+
+    def _read_names(self, keys: set[str]) -> None:
         if len(self._names) > MAX_NAMES:
             self._names.clear()
-        if missing := wanted - self._names.keys():
+        if missing := keys - self._names.keys():
             users = get_user_model()
             rows = users._base_manager.using(database.alias()).filter(pk__in=missing)
-            self._names.update(rows.values_list("pk", users.USERNAME_FIELD))
-        if not settings.USE_TZ:
-            for row in page:
-                row.update({name: to_wire(value) for name, value in row.items() if isinstance(value, datetime)})
-        for row in page:
-            for name in table.users:
-                if row[name] is not None:
-                    row[name] = self._names.get(row[name])  # None if the account was deleted at this moment
+            self._names.update((str(key), name) for key, name in rows.values_list("pk", users.USERNAME_FIELD))
 
 
-def _make_line(table: Table, row: Row) -> Line:
-    if table.model is Run and row["status"] in Run.ACTIVE:
-        failure = objects.Failure.from_code("host_lost")
-        row |= {"status": Run.Status.INTERRUPTED.value, "finished_at": row["heartbeat_at"]}
-        row |= {"error_code": failure.code, "error_message": failure.message}
-    elif table.model is ToolCall and row["status"] in UNFINISHED:
-        row["status"] = ToolCall.Status.STOPPED.value
-    line: Line = dict(type=table.type)  # noqa: C408  not a frame of the channel layer, whose types are constants
-    line |= {
-        key: value
-        for (key, default), value in zip(table.lines, row.values(), strict=False)
-        if (value is not None if default is None else value != default)
-    }
-    if table.model is Participant and row[GUEST_SINCE] is not None:
-        line["guest_since"] = row[GUEST_SINCE]
-    elif table.model is Conversation and row["content_type"] is not None:
-        line["content_type"] = ".".join(ContentType.objects.get_for_id(row["content_type"]).natural_key())
-    return line
+def _read_items(found: list[list[Item]]) -> Iterator[Struct]:
+    for items in found:
+        for item in items:
+            if isinstance(item, Struct):
+                yield item
+            else:
+                yield from item()
 
 
-def _after(table: Table, row: Row) -> Q:
-    """What follows a row, in a form for which databases use an index."""
+def _choose(page: Page, places: list[int]) -> Page:
+    return {name: [values[place] for place in places] for name, values in page.items()}
+
+
+def _leave_out_private(table: Table, page: Page, user: str) -> None:
+    for name in PRIVATE_FIELDS.get(table.model, ()):
+        default, values = table.defaults[name], page[name]
+        if table.model is Participant:
+            people = map(str, page["user"])
+            page[name] = [value if each == user else default for each, value in zip(people, values, strict=True)]
+        else:
+            page[name] = [default] * len(values)
+
+
+def _name_type(key: Any) -> str:
+    return ".".join(ContentType.objects.get_for_id(key).natural_key())
+
+
+def _interrupt(page: Page) -> None:
+    """Runs in progress, as a crash would leave them."""
+    for place, status in enumerate(page["status"]):
+        if status in Run.ACTIVE:
+            failure = objects.Failure.from_code("host_lost")
+            page["status"][place] = Run.Status.INTERRUPTED.value
+            page["finished_at"][place] = page["heartbeat_at"][place]
+            page["error_code"][place], page["error_message"][place] = failure.code, failure.message
+
+
+def _make_lines(table: Table, page: Page) -> Iterable[Struct]:
+    columns = [
+        page[name] if default is NO_DEFAULT else [UNSET if value == default else value for value in page[name]]
+        for name, default in table.line_fields
+    ]
+    if table.model is Participant:
+        columns.append([UNSET if since is None else since for since in page[GUEST_SINCE]])
+    return map(table.line, *columns)
+
+
+def _after(table: Table, page: Page) -> Q:
+    """What follows the last row, in a form for which databases use an index."""
+    last = {name: page[name][-1] for name in table.order}
     first = table.order[0]
     if len(table.order) == 1:
-        return Q((f"{first}__gt", row[first]))
+        return Q((f"{first}__gt", last[first]))
     second = table.order[1]
-    return Q((f"{first}__gte", row[first])) & (Q((f"{first}__gt", row[first])) | Q((f"{second}__gt", row[second])))
+    return Q((f"{first}__gte", last[first])) & (Q((f"{first}__gt", last[first])) | Q((f"{second}__gt", last[second])))
 
 
-def _with_file(table: Table, row: Row) -> Iterator[Line]:
+def _with_file(key: str, line: Any) -> Iterator[Struct]:
     """An attachment and its contents; without contents if the file is lost. One at a time: the texts are long."""
-    file, text = Attachment.objects.filter(pk=row["id"]).values_list("file", "text").first() or ("", "")
-    line = _make_line(table, row)
-    yield line | {"text": text} if text else line
+    file, text = Attachment.objects.filter(pk=key).values_list("file", "text").first() or ("", "")
+    line.text = text or UNSET
+    yield line
     try:
         with attachment_storage().open(file) as opened:
             while piece := opened.read(PIECE):
-                yield {"type": "attachment_data", "attachment": row["id"], "data": piece}
+                yield AttachmentData(UUID(key), piece)
     except FileNotFoundError:
         return

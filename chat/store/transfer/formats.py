@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 from django.contrib.auth import get_user_model
 from django.utils.html import escape
+from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 
 from ... import agents, database
 from ...models import Document, DocumentProposal
@@ -22,7 +24,9 @@ from ...permissions import policy
 from ..document_log import read_text
 from ..document_proposals import describe_proposal
 from ..text import one_line
-from .export import Line, Scope, export_lines
+from .export import Scope, export_lines
+
+Line = dict[str, Any]
 
 MAX_DIFF_CHARS = 100_000
 """How much of a proposed change is written. The JSON Lines have all of it."""
@@ -36,6 +40,11 @@ def export(scope: Scope, file_format: str) -> Iterator[bytes]:
     return _in_pieces(FORMATS[file_format](export_lines(scope)))
 
 
+def _as_dict(line: Struct) -> Line:
+    given = {key: value for key, value in asdict(line).items() if value is not UNSET}
+    return {"type": line.__struct_config__.tag} | given
+
+
 def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     buffer = bytearray()
     for part in parts:
@@ -47,7 +56,7 @@ def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _to_jsonl(lines: Iterable[Line]) -> Iterator[bytes]:
+def _to_jsonl(lines: Iterable[Struct]) -> Iterator[bytes]:
     encode = msgspec.json.Encoder().encode
     for line in lines:
         yield encode(line) + b"\n"
@@ -107,8 +116,8 @@ class _Readable(ABC):
     def __init__(self) -> None:
         self.names = _Names()
 
-    def write(self, lines: Iterable[Line]) -> Iterator[bytes]:
-        for text in self._write(lines):
+    def write(self, lines: Iterable[Struct]) -> Iterator[bytes]:
+        for text in self._write(map(_as_dict, lines)):
             yield text.encode("utf-8", "replace") if isinstance(text, str) else text
 
     def _write(self, lines: Iterable[Line]) -> Iterator[str | bytes]:
@@ -325,7 +334,7 @@ def _fence(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-FORMATS: dict[str, Callable[[Iterable[Line]], Iterator[bytes]]] = {
+FORMATS: dict[str, Callable[[Iterable[Struct]], Iterator[bytes]]] = {
     "jsonl": _to_jsonl,
     "markdown": lambda lines: _Markdown().write(lines),
     "html": lambda lines: _Html().write(lines),

@@ -1,10 +1,9 @@
-"""Read rows as the values of their lines, with less work than Django's converters: SQLite has no type for keys, and an
-export would only make texts of the objects again.
+"""Read rows as the values of their lines, with less work than Django's converters: an export would only make texts of
+the objects again. A page is kept by columns, which Python goes through faster than through rows.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -17,20 +16,15 @@ from ... import database
 from ...models import Participant
 from .tables import Table, is_user
 
-Row = dict[str, Any]
+Page = dict[str, list[Any]]
+"""Rows, as the values of each column. Keys are texts."""
 
 GUEST_SINCE = "user__nous_guest__created_at"
 
 
-def read_rows(table: Table, where: Q, size: int) -> list[Row]:
-    """The first rows in order, those of one parent together: values by field. Keys are UUIDs, or the same as texts."""
-    compiler = _compile(table, where, size)
-    found = [list(row) for row in chain.from_iterable(compiler.execute_sql())]
-    return _convert(table, found, _converters(compiler))
-
-
 try:
     from psycopg.adapt import Loader
+    from psycopg.types.string import TextLoader
 except ImportError:  # another database, or psycopg2
     Timestamps = None
 else:
@@ -42,14 +36,24 @@ else:
             return datetime.fromisoformat(bytes(data).decode())
 
 
+def read_rows(table: Table, where: Q, size: int) -> Page:
+    """The first rows in order, those of one parent together."""
+    compiler = _compile(table, where, size)
+    try:
+        sql, params = compiler.as_sql()
+    except EmptyResultSet:
+        return _make_page(table, [], [])
+    return _fetch(table, sql, params, _converters(compiler))
+
+
 class Children:
-    """The rows of a table whose `lookup` is one of some keys, up to `size`. Compiled once: that takes Django longer
+    """The rows of a table that belong to some others, up to `size`. Compiled once, because that takes Django longer
     than reading takes the database.
     """
 
-    def __init__(self, table: Table, lookup: str, where: Q, size: int) -> None:
+    def __init__(self, table: Table, where: Q, size: int) -> None:
         keys = [uuid4(), uuid4()]
-        compiler = _compile(table, where & Q((f"{lookup}__in", keys)), size)
+        compiler = _compile(table, where & Q((f"{table.parent}__in", keys)), size)
         self._table = table
         try:
             sql, params = compiler.as_sql()
@@ -58,29 +62,30 @@ class Children:
             return
         self._converters = _converters(compiler)
         self._sql = sql.split(" IN (%s, %s)")
-        at = params.index(_prepare_key(keys[0], compiler.connection))
+        at = params.index(UUIDField().get_db_prep_value(keys[0], compiler.connection))
         self._params = params[:at], params[at + 2 :]
         assert len(self._sql) == 2
 
-    def read(self, keys: Sequence[Any]) -> list[Row]:
+    def read(self, keys: Sequence[str]) -> Page:
         if not self._sql:
-            return []
-        db = database.connection()
+            return _make_page(self._table, [], [])
         before, after = self._params
+        if database.connection().vendor == "postgresql":  # many parameters take psycopg as long as the rows
+            return _fetch(self._table, " = ANY(%s::uuid[])".join(self._sql), (*before, keys, *after), self._converters)
         sql = f" IN ({', '.join(['%s'] * len(keys))})".join(self._sql)
-        with db.cursor() as cursor:
-            if Timestamps is not None and db.vendor == "postgresql" and db.timezone_name == "UTC":
+        keys = [key.replace("-", "") for key in keys]
+        return _fetch(self._table, sql, (*before, *keys, *after), self._converters)
+
+
+def _fetch(table: Table, sql: str, params: Any, converters: list[tuple[int, Callable[[Any], Any]]]) -> Page:
+    db = database.connection()
+    with db.cursor() as cursor:
+        if Timestamps is not None and db.vendor == "postgresql":
+            cursor.adapters.register_loader("uuid", TextLoader)
+            if db.timezone_name == "UTC":
                 cursor.adapters.register_loader("timestamptz", Timestamps)
-            cursor.execute(sql, (*before, *(_prepare_key(key, db) for key in keys), *after))
-            found = [list(row) for row in cursor.fetchall()]
-        return _convert(self._table, found, self._converters)
-
-
-_KEY = UUIDField()
-
-
-def _prepare_key(key: Any, db: Any) -> Any:
-    return str(key).replace("-", "") if db.vendor == "sqlite" else _KEY.get_db_prep_value(key, db)
+        cursor.execute(sql, params)
+        return _make_page(table, cursor.fetchall(), converters)
 
 
 def _compile(table: Table, where: Q, size: int) -> Any:
@@ -93,13 +98,13 @@ def _names(table: Table) -> list[str]:
     return [*table.columns, GUEST_SINCE] if table.model is Participant else table.columns
 
 
-def _convert(table: Table, rows: list[list[Any]], converters: list[tuple[int, Callable[[Any], Any]]]) -> list[Row]:
-    for column, convert in converters:
-        for row in rows:
-            if row[column] is not None:
-                row[column] = convert(row[column])
+def _make_page(table: Table, rows: Sequence[Sequence[Any]], converters: list[tuple[int, Callable[[Any], Any]]]) -> Page:
     names = _names(table)
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+    if rows:
+        for place, convert in converters:
+            columns[place] = [None if value is None else convert(value) for value in columns[place]]
+    return dict(zip(names, columns, strict=True))
 
 
 def _converters(compiler: Any) -> list[tuple[int, Callable[[Any], Any]]]:

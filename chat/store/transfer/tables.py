@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import NOT_PROVIDED, AutoField, Field, ForeignKey, Model, Q
+from msgspec import UNSET, Struct, defstruct
 
 from ...models import (
     AgentVersion,
@@ -77,7 +78,7 @@ LEFT_OUT_FIELDS: dict[type[Model], dict[str, str]] = {
 LATER: dict[type[Model], set[str]] = {Attachment: {"text"}}
 """Fields that are read a row at a time, because they are long."""
 
-_ANYTHING = object()
+NO_DEFAULT = object()
 
 
 class Table:
@@ -133,15 +134,18 @@ class Table:
         return [name for name in self.fields if name not in LATER.get(self.model, set())]
 
     @cached_property
-    def conversation(self) -> str:
-        """The lookup that leads to the conversation of a row."""
-        names = {field.name for field in self.model._meta.get_fields()}
-        return "conversation" if "conversation" in names else f"{self.parent}__conversation"
+    def line_fields(self) -> list[tuple[str, Any]]:
+        """The fields of a line but those of LATER, with their defaults, or NO_DEFAULT."""
+        return [(name, self.defaults.get(name, NO_DEFAULT)) for name in self._line_fields]
 
     @cached_property
-    def lines(self) -> list[tuple[str, Any]]:
-        """For each of the first columns, its key in the line, and its default."""
-        return [(self.keys[name], self.defaults.get(name, _ANYTHING)) for name in self._line_fields]
+    def line(self) -> type[Struct]:
+        """A line as it is written: the values of `line_fields` in their order, and then the others. What is UNSET is
+        left out.
+        """
+        later = ["guest_since"] if self.type == "participant" else sorted(LATER.get(self.model, ()))
+        keys = [*(self.keys[name] for name in self._line_fields), *later]
+        return defstruct(self.type, [(key, Any, UNSET) for key in keys], tag_field="type", tag=self.type, gc=False)
 
     @cached_property
     def keys(self) -> dict[str, str]:
