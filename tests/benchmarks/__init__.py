@@ -8,6 +8,7 @@ arrivals.py  starts at a steady rate             startup.py   from the command t
 windows.py   streams, stops                      room.py      one conversation of many people, over two processes
 engine.py    the engine without a site           page.py      a page in Chromium
 options.py   sections, options, sizes            measure.py   clocks, percentiles, machine load
+admin.py     a made-up site's admin, export, import, pruning; administrator.py works inside the site
 peer/        Chainlit, under the same load       openings.py  what opening a socket takes, without a server
 reconnects.py, storm.py                          sockets after a restart, memory of an idle one
 report/                                          results to tables and verdicts

@@ -17,12 +17,14 @@ import uvloop
 
 from ..support.servers import ROOT
 from . import report
+from .admin import administration
 from .answers import answers, count_statements
 from .arrivals import climb
 from .engine import EngineCosts
 from .measure import describe_machine, wait_until_quiet
 from .options import SECTIONS, WARMING_UP, Plan, parse_options
 from .page import PageCosts, Streamed, Tenth
+from .people import Sizes
 from .reconnects import reconnects
 from .report.streams import Memory
 from .room import room
@@ -66,6 +68,14 @@ async def measure(bench: Bench, plan: Plan) -> report.Results:
         _progress("the engine alone")
         results.engine = await _measure_engine(bench, plan)
     return results
+
+
+async def administrate(bench: Bench, plan: Plan, results: report.Results) -> None:
+    """On sites of their own: the other measurements should not depend on how many rows there are."""
+    results.missing |= bench.missing
+    for target in bench.sites:
+        _progress(f"administration of {plan.showcase[1]:,} messages", target)
+        results.administration.append(await administration(bench, target, plan.beside, plan.showcase))
 
 
 async def _measure_answers(bench: Bench, plan: Plan, results: report.Results) -> None:
@@ -148,6 +158,10 @@ def main() -> None:
     else:
         busy = uvloop.run(wait_until_quiet([], 2.0 if plan.patience else 0.0))
         results = report.Results(machine=describe_machine(), busy=busy)
+    if plan.has("admin"):
+        _progress(f"making up {plan.showcase[1]:,} messages")
+        with Bench(plan.administrated, Sizes(alone={0: plan.beside}), showcase=plan.showcase) as bench:
+            uvloop.run(administrate(bench, plan, results))
     if plan.has("page"):
         _progress("a page")
         results.page = _measure_page(plan)

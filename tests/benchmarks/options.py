@@ -19,6 +19,7 @@ SECTIONS = {
     "room": "one conversation of many people over two processes",
     "documents": "many people type in one document: how late a change is; agents write documents: CPU, lag",
     "engine": "the engine without a site",
+    "admin": "a made-up site: pages of the admin, export, import, and pruning with streams next to it",
     "page": "a page in Chromium reads a long answer and a document, and opens a long conversation",
 }
 WARMING_UP = 4
@@ -61,6 +62,8 @@ class Plan:
     page: tuple[int, int] = (5000, 1000)
     engine: tuple[int, float, float] = (50, 4, 1)
     starts: int = 3
+    showcase: tuple[int, int] = (2_000, 20_000)
+    """Conversations and messages of the site that is administrated."""
 
     @property
     def shapes(self) -> list[Shape]:
@@ -71,7 +74,12 @@ class Plan:
 
     @property
     def needs_servers(self) -> bool:
-        return self.sections != ["page"]
+        return bool(set(self.sections) - {"page", "admin"})
+
+    @property
+    def administrated(self) -> list[Kind]:
+        """One site for each database, of one process."""
+        return list({kind.database: kind for kind in self.kinds if kind.processes == 1}.values())
 
     @property
     def sizes(self) -> Sizes:
@@ -111,6 +119,7 @@ def parse_options(arguments: list[str] | None = None) -> Plan | None:
     parser.add_argument("--deltas", type=_numbers, help="lengths of answers (1,200; full: 1,20,200,1000)")
     parser.add_argument("--history", type=_numbers, help="numbers of earlier messages (0; full: 0,50,1000)")
     parser.add_argument("--rates", type=_numbers, help="starts a second (20,40,70; full: 5,10,20,...,70)")
+    parser.add_argument("--messages", type=int, help="of the site that is administrated (20000; full: 1000000)")
     parser.add_argument("--sockets", type=int, help="that come back after a restart (2000)")
     parser.add_argument("--streams", type=_numbers, help="numbers of streams (50; full: 1,10,50)")
     chosen = parser.parse_args(arguments)
@@ -141,6 +150,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         pool=200,
         sockets=2000,
         streams=[1, 10, 50] if full else [50],
+        showcase=_showcase(chosen.messages or (1_000_000 if full else 400 if quick else 20_000)),
     )
     if quick:
         plan.seconds, plan.patience, plan.climb, plan.starts = 0.6, 0, 1, 1
@@ -152,6 +162,10 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         if (given := getattr(chosen, name)) is not None:
             setattr(plan, name, given)
     return plan
+
+
+def _showcase(messages: int) -> tuple[int, int]:
+    return max(1, messages // 10), messages
 
 
 def _kinds(chosen: argparse.Namespace) -> list[Kind]:

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -134,8 +135,11 @@ def _post(url: str) -> Any:
 class Bench:
     """All servers. A context manager."""
 
-    def __init__(self, kinds: list[Kind], sizes: Sizes, peer: bool = False) -> None:
-        self._kinds, self._sizes, self._with_peer = kinds, sizes, peer
+    def __init__(
+        self, kinds: list[Kind], sizes: Sizes, peer: bool = False, showcase: tuple[int, int] | None = None
+    ) -> None:
+        """With `showcase`, the sites also have so many conversations and messages that `nous_showcase` makes up."""
+        self._kinds, self._sizes, self._with_peer, self._showcase = kinds, sizes, peer, showcase
         self.targets: list[Target] = []
         self.patience = 0.0
         """Seconds to wait for a quiet machine before each measurement."""
@@ -148,8 +152,8 @@ class Bench:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nous-bench-")))
-            self._folder.chmod(0o755)
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nous-bench-")))
+            self.folder.chmod(0o755)
             self.upstream = stack.enter_context(_serving("upstream"))
             self.targets.append(Target(RELAY, [stack.enter_context(_serving("relay", self.upstream_url))]))
             for kind in self._kinds:
@@ -178,6 +182,16 @@ class Bench:
         with urllib.request.urlopen(f"{self.upstream_url}/streams", timeout=10) as answer:
             report: dict[str, Any] = json.load(answer)
             return report
+
+    def administrate(self, env: dict[str, str]) -> dict[str, str]:
+        """The environment of a program that administrates the site of this one."""
+        return env | {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.admin_settings", "FOLDER": str(self.folder)}
+
+    def empty_database(self, name: str) -> str:
+        """The URL of a migrated database of this kind, which has only the accounts of the tests."""
+        database = Database(self.folder, self._postgres_url(self._stack) if name == "PostgreSQL" else None)
+        self._stack.callback(database.drop)
+        return database.copy()
 
     def _start_site(self, kind: Kind, stack: ExitStack) -> SiteTarget:
         aux: list[int] = []
@@ -211,7 +225,7 @@ class Bench:
         if reason := chainlit.install():
             self.missing[PEER] = reason
         else:
-            server = chainlit.start(self.upstream_url, self._folder)
+            server = chainlit.start(self.upstream_url, self.folder)
             stack.enter_context(running(server))
             self.targets.append(PeerTarget(PEER, [server]))
 
@@ -222,9 +236,11 @@ class Bench:
             printed = []
 
             def fill(env: dict[str, str]) -> None:
+                if self._showcase is not None:
+                    _make_up(self.administrate(env), *self._showcase)
                 printed.append(servers.run(["-m", "tests.benchmarks.people", self._sizes.dump()], env))
 
-            database = Database(self._folder, url, fill=fill)
+            database = Database(self.folder, url, fill=fill)
             stack.callback(database.drop)
             self._databases[name] = database, Cast.load(printed[0])
         return self._databases[name]
@@ -233,10 +249,19 @@ class Bench:
         given = os.environ.get("DATABASE_URL", "")
         if given.startswith("postgres"):
             return given
+        if self._postgres is not None:
+            return self._postgres[0]
         programs = servers.postgres_programs()
         assert programs is not None
-        self._postgres = stack.enter_context(servers.postgres(programs, self._folder / "postgres"))
+        self._postgres = stack.enter_context(servers.postgres(programs, self.folder / "postgres"))
         return self._postgres[0]
+
+
+def _make_up(env: dict[str, str], conversations: int, messages: int) -> None:
+    """Takes minutes if there are many."""
+    numbers = ["--conversations", str(conversations), "--messages", str(messages)]
+    command = [sys.executable, "manage.py", "nous_showcase", *numbers, "--verbosity", "0"]
+    subprocess.run(command, env=env, cwd=servers.ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def _lacking(kind: Kind) -> str:

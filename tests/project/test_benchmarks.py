@@ -7,6 +7,7 @@ from django.db import transaction
 
 from chat.models import Conversation
 
+from ..benchmarks.administrator import Transactions
 from ..benchmarks.arrivals import Arrivals
 from ..benchmarks.load import Shares
 from ..benchmarks.options import SECTIONS, parse_options
@@ -26,6 +27,29 @@ def test_users_suffice_for_all_askers() -> None:
     new, used = plan.sizes.alone[0], plan.sizes.alone[50]
     assert new >= 2 * (2 * 2 * 7 + 7)  # both lengths: two passes in each of two rounds, and one that counts
     assert used >= 7 + 10  # the askers of a pass, and those who are counted one after another
+
+
+def test_one_site_of_each_database_is_administrated() -> None:
+    plan = parse_options(["admin", "--messages", "500"])
+    assert plan is not None
+    assert [kind.database for kind in plan.administrated] == ["SQLite", "PostgreSQL"]
+    assert plan.showcase == (50, 500)
+    assert not plan.needs_servers, "it has servers of its own"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_transaction_is_timed() -> None:
+    with Transactions() as transactions:
+        Conversation.objects.count()
+        for _ in range(2):
+            with transaction.atomic():
+                Conversation.objects.count()
+                with transaction.atomic():
+                    Conversation.objects.count()
+    assert len(transactions.took) == 2
+    with transaction.atomic():
+        Conversation.objects.count()
+    assert len(transactions.took) == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,11 +1,12 @@
 """The report: results to tables and verdicts, in Markdown that reads well in a terminal. Pure.
 
 answers.py  whole answers, arrivals, reconnects, startup   streams.py  streams, fan-out, stops, memory
-room.py, documents.py, engine.py, page.py                  tables.py   what all of them use
+room.py, documents.py, engine.py, admin.py, page.py        tables.py   what all of them use
 """
 
 from dataclasses import dataclass, field
 
+from ..admin import Administration
 from ..answers import Answers, Counts
 from ..arrivals import Arrivals
 from ..engine import EngineCosts
@@ -17,7 +18,7 @@ from ..startup import Startup
 from ..typists import Typing
 from ..windows import Stops, Window
 from ..writing import Writing
-from . import answers, documents, engine, page, room, streams, tables
+from . import admin, answers, documents, engine, page, room, streams, tables
 from .streams import Memory
 
 
@@ -36,6 +37,7 @@ class Results:
     typing: list[Typing] = field(default_factory=list)
     writing: list[Writing] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
+    administration: list[Administration] = field(default_factory=list)
     engine: EngineCosts | None = None
     page: PageCosts | None = None
     missing: dict[str, str] = field(default_factory=dict)
@@ -70,6 +72,9 @@ def render(results: Results) -> str:
         ("Documents that agents write", results.writing and documents.writing(results.writing)),
         ("Memory", results.memory and streams.memory(results.memory)),
         ("The engine alone", results.engine and engine.engine(results.engine)),
+        ("Pages of the admin", results.administration and admin.pages(results.administration)),
+        ("Export and import", results.administration and admin.transfers(results.administration)),
+        ("Pruning, with streams next to it", results.administration and admin.prunings(results.administration)),
         ("A page", results.page and page.page(results.page)),
         ("Not available", "\n".join(f"- {name}: {why}" for name, why in results.missing.items())),
         ("Goals", "\n".join(_goals(results, whole, merged))),
@@ -87,6 +92,7 @@ def _goals(results: Results, whole: list[answers.Merged], merged: list[streams.M
         *room.goals(results.rooms),
         *documents.goals(results.typing, results.writing),
         *(engine.goals(results.engine) if results.engine else []),
+        *admin.goals(results.administration),
         *(page.goals(results.page) if results.page else []),
     ]
 
