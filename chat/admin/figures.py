@@ -146,7 +146,7 @@ def _draw(groups: list[dict[str, Any]], labels: list[str], by: str) -> dict[str,
 
 def _draw_feedback(rows: QuerySet[Run], starts: list[datetime], labels: list[str]) -> str:
     """What readers think of these answers; nothing if nobody has said so."""
-    rated = rows.filter(message__feedback__isnull=False).annotate(bucket=_bucket(starts))
+    rated = rows.filter(message__in=Feedback.objects.values("message")).annotate(bucket=_bucket(starts))
     counts = rated.values_list("bucket", "message__feedback__rating").annotate(count=Count("pk"))
     found = {(bucket, rating): count for bucket, rating, count in counts}
     if not found:

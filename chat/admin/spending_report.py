@@ -128,9 +128,9 @@ class SpendingForm(forms.Form):
 def describe(report: Report) -> dict[str, Any]:
     """What the template shows: the `rows` of the table, their `total`, a `chart`, and parameters of links."""
     months = (report.chosen.last - report.chosen.first).days >= MAX_DAYS
-    over_time = spending_over_time(report.chosen, report.by, months)
-    total = _add_up(None, (spent for _bucket, spent in over_time))
-    sums = _add_up_keys(over_time) if report.by in ("agent", "model") else sum_spending(report.chosen, report.by)
+    over_time = spending_over_time(report.chosen, report.by)
+    total = _add_up(None, (spent for _day, spent in over_time))
+    sums = _find_sums(report, over_time)
     names = _read_names(report.by, [each.key for each in sums[:MAX_SHOWN]])
     whole = float(total.cost or total.tokens or 1)
     rows = [
@@ -164,12 +164,19 @@ def _add_up(key: Any, sums: Iterable[Spent]) -> Spent:
     return Spent(key, runs, tokens, cost)
 
 
-def _add_up_keys(over_time: Iterable[tuple[date, Spent]]) -> list[Spent]:
-    """The sums of agents or models, the largest first, instead of reading the rows once more."""
+def _find_sums(report: Report, over_time: list[tuple[date, Spent]]) -> list[Spent]:
+    """What `sum_spending` finds. Sums of days, agents, and models are those over time, added up: the rows are not read
+    once more.
+    """
+    if report.by not in ("day", "agent", "model"):
+        return sum_spending(report.chosen, report.by)
     found: dict[Any, list[Spent]] = defaultdict(list)
-    for _bucket, spent in over_time:
-        found[spent.key].append(spent)
-    return sorted((_add_up(key, sums) for key, sums in found.items()), key=lambda each: (-each.cost, -each.tokens))
+    for day, spent in over_time:
+        found[day if report.by == "day" else spent.key].append(spent)
+    sums = [_add_up(key, each) for key, each in found.items()]
+    if report.by == "day":
+        return sorted(sums, key=lambda each: each.key, reverse=True)
+    return sorted(sums, key=lambda each: (-each.cost, -each.tokens))
 
 
 def _agent_name(slug: str) -> str:
@@ -200,13 +207,18 @@ def _link(report: Report, key: Any, name: str) -> str:
 
 
 def make_chart(report: Report, over_time: list[tuple[date, Spent]], total: Spent, months: bool) -> Chart:
-    """Cost over time, or tokens if nothing has a cost; by agent or model, if the table is."""
+    """Cost over time, or tokens if nothing has a cost; by agent or model, if the table is. Months are added up here:
+    Django's function for them runs in Python on SQLite, row by row.
+    """
     by = report.by if report.by in ("agent", "model") else None
-    found: dict[Any, dict[Any, float]] = defaultdict(dict)
+    found: dict[date, dict[Any, float]] = defaultdict(lambda: defaultdict(float))
     sums: dict[Any, float] = defaultdict(float)
-    for bucket, spent in over_time:
-        found[bucket][spent.key] = float(spent.cost if total.cost else spent.tokens)
-        sums[spent.key] += found[bucket][spent.key]
+    for day, spent in over_time:
+        # The first month may begin before the first day.
+        bucket = max(day.replace(day=1), report.chosen.first) if months else day
+        value = float(spent.cost if total.cost else spent.tokens)
+        found[bucket][spent.key] += value
+        sums[spent.key] += value
     keys = sorted(sums, key=lambda key: -sums[key])
     shown = keys if len(keys) <= COLOURS else keys[: COLOURS - 1]
     buckets = _buckets(report.chosen, months)

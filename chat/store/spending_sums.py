@@ -88,26 +88,18 @@ def _sum_by_group(chosen: SpendingFilter) -> list[Spent]:
     by_user: Any = chosen.rows().values("user").annotate(**_SUMS)
     for row in by_user:
         for group in groups.get(row["user"], _NO_GROUP):
-            _add(sums, group, row)
+            sums[group] = [before + row[name] for before, name in zip(sums[group], _SUMS, strict=True)]
     found = [Spent(group, *figures) for group, figures in sums.items()]
     return sorted(found, key=lambda spent: (-spent.cost, -spent.tokens))
 
 
-def _add(sums: dict[Any, list[Any]], key: Any, row: Any) -> None:
-    sums[key] = [before + row[name] for before, name in zip(sums[key], _SUMS, strict=True)]
-
-
-def spending_over_time(chosen: SpendingFilter, by: By, months: bool) -> list[tuple[date, Spent]]:
-    """The sums of each day or, with `months`, of each month, which its first day stands for. By agent or model, if that
-    is asked for; the keys of others are None. Together they are the total.
+def spending_over_time(chosen: SpendingFilter, by: By) -> list[tuple[date, Spent]]:
+    """The sums of each day. By agent or model, if that is asked for; the keys of others are None. Together they are the
+    total.
     """
     split = by if by in ("agent", "model") else None
     rows: Any = chosen.rows().values("day", *([split] if split else [])).annotate(**_SUMS)
-    sums: dict[Any, list[Any]] = defaultdict(lambda: [0, 0, Decimal(0)])
-    for row in rows:  # SQLite has no function for months but Django's, which runs in Python for each row
-        bucket = max(row["day"].replace(day=1), chosen.first) if months else row["day"]
-        _add(sums, (bucket, row.get(split)), row)
-    return [(bucket, Spent(key, *figures)) for (bucket, key), figures in sums.items()]
+    return [(row["day"], Spent(row.get(split), row["runs"], row["tokens"], row["cost"])) for row in rows]
 
 
 def spending_details(chosen: SpendingFilter) -> Iterator[list[tuple[Any, ...]]]:

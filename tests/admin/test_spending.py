@@ -154,7 +154,7 @@ def test_the_chart_adds_up_to_the_total(admin_client: Client, spent: None) -> No
         assert "<svg" in context["chart"]
         report = spending_report.SpendingForm(given).report()
         months = "first" in given
-        over_time = spending_over_time(report.chosen, report.by, months)
+        over_time = spending_over_time(report.chosen, report.by)
         chart = spending_report.make_chart(report, over_time, context["total"], months)
         drawn = sum(value or 0 for series in chart.series for value in series.values)
         assert drawn == pytest.approx(float(context["total"].cost)), given
