@@ -47,6 +47,9 @@ class DocumentAdmin(ReadOnly, Undeleted):
     ]
     readonly_fields = ["id", "newest_text", "history", "proposals"]
 
+    class Media:
+        css: ClassVar = {"all": ["nous_chat/admin/admin.css"]}
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """All of it is content."""
         return access.may_read(request) and super().has_view_permission(request, obj)

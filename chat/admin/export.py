@@ -34,7 +34,7 @@ class ExportForm(forms.Form):
     file_format = forms.ChoiceField(
         label=gettext_lazy("Format"),
         choices=[(name, label) for name, (_type, _ending, label) in FORMATS.items()],
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs={"class": "radiolist"}),  # as the admin styles them
         initial="jsonl",
     )
     reason = forms.CharField(

@@ -19,6 +19,9 @@ class ApiTokenAdmin(admin.ModelAdmin):
     fields: ClassVar = ["user", "name", "scopes", "expires_at"]
     raw_id_fields = ["user"]  # unlike autocomplete, works for sites without a user admin
 
+    class Media:
+        css: ClassVar = {"all": ["nous_chat/admin/admin.css"]}
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A token reads what its user may read, so a person who adds one can read that, too."""
         return access.may_read(request) and super().has_add_permission(request)

@@ -102,12 +102,15 @@ class Message(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         ordering = ["conversation", "seq"]
-        indexes = [  # over the messages that count as unread (store/read_state.py)
-            models.Index(
+        indexes = [
+            models.Index(  # over the messages that count as unread (store/read_state.py)
                 fields=["conversation", "seq"],
                 condition=Q(shown=True, deleted_at=None) & ~Q(role="system"),
                 name="nous_chat_message_counts",
-            )
+            ),
+            models.Index(  # over those whose contents are to be erased (store/retention.py)
+                fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="nous_chat_message_deleted"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="nous_chat_message_order"),

@@ -42,7 +42,7 @@ def export(scope: Scope, file_format: str) -> Iterator[bytes]:
 
 def _as_dict(line: Struct) -> Line:
     given = {key: value for key, value in asdict(line).items() if value is not UNSET}
-    return {"type": line.__struct_config__.tag} | given
+    return dict(type=line.__struct_config__.tag) | given  # noqa: C408  not a frame of the layer, whose types are constants
 
 
 def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
