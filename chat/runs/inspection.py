@@ -84,12 +84,13 @@ class RunInspection:
         if isinstance(event, events.RunDelta | events.RunTool):
             self._tape.add("frames", str(event.seq), 1)
 
-    async def keep(self, persist: Callable[..., Awaitable[bool]]) -> None:
-        """Write the recording, when everything else of the run is done. `persist` is `LiveRun._persist`. Nothing
-        escapes: a recording that cannot be kept is no failure of the run.
+    async def keep(self, persist: Callable[..., Awaitable[bool]], *, at_once: bool) -> None:
+        """Write the recording, when everything else of the run is done; `at_once` if the process is about to end.
+        `persist` is `LiveRun._persist`. Nothing escapes: a recording that cannot be kept is no failure of the run.
         """
         try:
-            await asyncio.sleep(self._asked_at + ANSWERED_WITHIN - now())
+            if not at_once:
+                await asyncio.sleep(self._asked_at + ANSWERED_WITHIN - now())
             await cancel_and_wait(self._following)
             # In a thread, because masking takes milliseconds.
             content = await asyncio.to_thread(lambda: recording.encode(self._tape.freeze()))

@@ -654,7 +654,7 @@ class LiveRun:
     async def keep_recording(self) -> None:
         """Write what the run inspector has recorded, if anything, when all else is done. Nothing escapes."""
         if self._inspection is not None:
-            await self._inspection.keep(self._persist)
+            await self._inspection.keep(self._persist, at_once=self._process.draining)
 
     def checkpoint(self) -> store.Checkpoint | None:
         """What the next heartbeat has to store. None if nothing has been published since the last checkpoint."""

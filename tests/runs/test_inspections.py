@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from chat import store
+from chat import agents, store
 from chat.engine.providers import recording
-from chat.models import Conversation, Inspection, Run, RunRecording
+from chat.models import Breaker, Conversation, Inspection, Run, RunRecording
 
 from ..support.client import InProcess
 from ..support.upstream import text
@@ -129,15 +129,15 @@ def test_retries_and_fallbacks_are_recorded_with_their_reasons(
 
 
 def test_an_open_breaker_is_recorded(ask: Callable[..., str], model: Any, settings: Any) -> None:
-    from chat import agents
-
     model("words@n=3")
-    agents.breakers().settings = {"custom:words@n=3": "open"}
+    row = Breaker.objects.create(model="custom:words@n=3", setting="open")
+    agents.refresh_breakers()
     store.start_inspection(None, 1)
     try:
         ask()
     finally:
-        agents.breakers().settings = {}
+        row.delete()
+        agents.refresh_breakers()
     run = recorded()
     assert run.exchanges == []
     assert find(run, "failed").facts["code"] == find(run, "error").facts["code"] == "model_paused"
