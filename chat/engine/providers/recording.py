@@ -147,7 +147,7 @@ class Exchange:
         self.drop_body()
 
     def freeze(self) -> RecordedExchange:
-        """As it is to be kept. Takes milliseconds if the request is long."""
+        """As it is kept. Takes milliseconds if the request is long."""
         metadata = self._metadata | {"request": _masked(self._metadata["request"], self._key)}
         if self.key_in_pieces or not self._is_whole:
             return RecordedExchange(metadata, left_out="key" if self.key_in_pieces else "size")
@@ -179,7 +179,7 @@ class Recording:
         self._began_at, self._start = time.time(), time.perf_counter()
 
     def note(self, kind: str, **facts: Any) -> None:
-        """Something happens. What follows in pieces begins new moments, so that the order can be seen."""
+        """Something happens. Later pieces begin new moments, so that the order can be seen."""
         self._open.clear()
         self.note_aside(kind, **facts)
 
@@ -244,7 +244,7 @@ class Recording:
         return False
 
     def freeze(self) -> RecordedRun:
-        """As it is to be kept, without keys. Takes milliseconds if there is much."""
+        """As it is kept, without keys. Takes milliseconds if there is much."""
         for moment in self._moments:
             moment.facts = _masked(moment.facts, "")
         exchanges = [exchange.freeze() for exchange in self.exchanges]
