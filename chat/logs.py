@@ -3,7 +3,6 @@ line belongs (`bind`).
 """
 
 import copy
-import json
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from django.core.exceptions import SuspiciousOperation
 
 from .engine.printable import printable
@@ -24,18 +24,22 @@ from .engine.printable import printable
 TOKEN_PREFIX = "nct_"  # noqa: S105  no secret
 """How API tokens begin, so that people and scanners recognise them."""
 
-_SECRETS = re.compile(
-    "|".join(
-        [
-            r"(/join/)[^\s/?\"']+",
-            rf"\b({TOKEN_PREFIX})[\w-]{{20,}}",
-            r"(?i:\b(bearer\s+))[^\s\"',;]{16,}",
-            r"\b(sk-|gsk_|xai-|AIza)[\w-]{16,}",  # keys of providers
-            r"(?i:\b((?:api[_-]?key|token|secret|password|sessionid|csrftoken)[\"']?\s*[=:]\s*[\"']?))[^\s\"',;&]{6,}",
-            r"(://[^\s:/@]*:)[^\s/@]+(?=@)",  # a password in an address
-        ]
-    )
-)
+_SECRETS: dict[str, str] = {
+    "/join/": r"(/join/)[^\s/?\"']+",
+    "bearer": r"\b(bearer\s+)[^\s\"',;]{16,}",
+    TOKEN_PREFIX: rf"\b({TOKEN_PREFIX})[\w-]{{20,}}",
+    **{key: rf"\b({key})[\w-]{{16,}}" for key in ("sk-", "gsk_", "xai-", "aiza")},  # keys of providers
+    **{
+        name: rf"\b({name}[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{{6,}}"
+        for name in ("apikey", "api_key", "api-key", "token", "secret", "password", "sessionid", "csrftoken")
+    },
+    "://": r"(://[^\s:/@]*:)[^\s/@]+(?=@)",  # a password in an address
+}
+"""What is hidden, except for its group, by a word that it contains, in lower case. Most lines contain none of these
+words, and a search for a word costs much less than one for a pattern.
+"""
+
+_COMPILED = {word: re.compile(pattern, re.IGNORECASE) for word, pattern in _SECRETS.items()}
 
 _DETAILS = re.compile(r"\n(DETAIL|CONTEXT):.*", re.S)
 """What PostgreSQL adds to an error: the row, with what people wrote."""
@@ -51,7 +55,11 @@ MAX_CHARS = 16_000
 
 def hide_secrets(text: str) -> str:
     """The text without the tokens of invitation links (`nous_chat:join`), API tokens, keys, and passwords."""
-    return _SECRETS.sub(lambda found: "".join(filter(None, found.groups())) + "***", text)
+    lower = text.lower()
+    for word, pattern in _COMPILED.items():
+        if word in lower:
+            text = pattern.sub(rf"\1{MASK}", text)
+    return text
 
 
 def loggable_path(path: str) -> str:
@@ -176,7 +184,7 @@ class JSONFormatter(_Formatter):
     """
 
     def write(self, record: logging.LogRecord) -> str:
-        return json.dumps(self.fields(record), ensure_ascii=False)
+        return msgspec.json.encode(self.fields(record)).decode()
 
     def fields(self, record: logging.LogRecord) -> dict[str, object]:
         """What the line holds. Call it in the thread and task that log, because these know the ids."""

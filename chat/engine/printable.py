@@ -5,6 +5,7 @@ _CONTROLS = {
     *range(0x7F, 0xA0),  # DEL and C1: 0x9B and 0x9D begin such sequences in one character
     *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # bidirectional text, reordered
     *(0x2028, 0x2029),  # line breaks to some programs that read logs
+    *range(0xD800, 0xE000),  # lone surrogates, which UTF-8 cannot hold
 } - {ord("\n"), ord("\t")}
 _ESCAPES = {code: f"\\u{code:04x}" for code in _CONTROLS}
 

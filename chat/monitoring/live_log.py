@@ -75,24 +75,18 @@ class LiveLog(logging.Handler):
         if self._taken[important] > PER_SECOND:
             self._dropped += 1
             return
+        number = self._number + 1
         try:
-            content, metadata = self._formatter.fields(record), self._formatter.metadata(record)
+            content = _encode(number, self._formatter.fields(record))
+            line = Line(number, content, _encode(number, self._formatter.metadata(record)))
         except Exception:
             self.handleError(record)
             return
-        self._number += 1
-        line = Line(self._number, self._encode(content), self._encode(metadata))
+        self._number = number
         self._lines.append(line)
         self._chars += line.size
         while len(self._lines) > MAX_LINES or self._chars > MAX_CHARS:
             self._chars -= self._lines.popleft().size
-
-    def _encode(self, fields: dict[str, object]) -> bytes:
-        fields["number"] = self._number
-        fields["message"] = str(fields["message"])[:MAX_LINE_CHARS]
-        if "exception" in fields:
-            fields["exception"] = str(fields["exception"])[-MAX_LINE_CHARS:]
-        return msgspec.json.encode(fields)
 
     def position(self) -> tuple[int, int]:
         """The number of the newest line, and how many records were left out so far."""
@@ -110,6 +104,14 @@ class LiveLog(logging.Handler):
             self.release()
         frame = LogFrame(self._host, list(_raw(lines, content)), left_out)
         return msgspec.json.encode(frame).decode(), len(lines)
+
+
+def _encode(number: int, fields: dict[str, object]) -> bytes:
+    fields["number"] = number
+    fields["message"] = str(fields["message"])[:MAX_LINE_CHARS]
+    if "exception" in fields:
+        fields["exception"] = str(fields["exception"])[-MAX_LINE_CHARS:]
+    return msgspec.json.encode(fields)
 
 
 def _raw(lines: Iterable[Line], content: bool) -> Iterable[Raw]:

@@ -1,7 +1,10 @@
 """The log that is kept in memory: bounded whatever is logged, and exact about what it left out."""
 
+import gc
 import json
 import logging
+import threading
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +89,40 @@ def test_lines_and_characters_are_bounded(log: LiveLog, clock: Clock) -> None:
     assert log._chars == sum(line.size for line in log._lines)
 
 
+def test_the_memory_of_a_flood_is_bounded(log: LiveLog, clock: Clock) -> None:
+    """From several threads, with long texts and tracebacks, in both forms of each line."""
+
+    def flood() -> None:
+        for number in range(150):
+            try:
+                raise ValueError("é" * 5000)
+            except ValueError:
+                logger.exception("%d: %s", number, "\x1b" * 5000)
+
+    def flood_for_a_while() -> int:
+        for _ in range(3):
+            threads = [threading.Thread(target=flood) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            clock.at += 1
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    logger.propagate = False
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        once, again = flood_for_a_while(), flood_for_a_while()
+    finally:
+        tracemalloc.stop()
+        logger.propagate = True
+    assert log.position()[1] > 0
+    assert once - before < 4 * MAX_CHARS
+    assert again - once < MAX_CHARS / 4, "a longer flood takes no more"
+
+
 def test_what_was_kept_too_short_counts_as_left_out(log: LiveLog, clock: Clock) -> None:
     start = log.position()
     for number in range(MAX_LINES + 5):
@@ -138,6 +175,8 @@ def test_secrets_are_masked_for_everybody(log: LiveLog) -> None:
 
 def test_a_record_that_cannot_be_written_harms_nobody(log: LiveLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
+    monkeypatch.setattr(logger, "propagate", False)  # pytest's workers cannot report a lone surrogate
     logger.warning("Broken %d", "x")
+    logger.warning("No text: %s", "\udc80")
     logger.warning("Fine")
-    assert [line["message"] for line in read(log)[0]] == ["Fine"]
+    assert [line["message"] for line in read(log)[0]] == ["No text: \\udc80", "Fine"]

@@ -151,6 +151,12 @@ def test_the_id_of_a_request_is_the_proxys_if_that_is_harmless(given: str, kept:
         ('{"api_key": "0123456789abcdef"}', '{"api_key": "***"}'),
         ("Cookie: sessionid=abcdef0123456789; csrftoken=zyxwv98765", "Cookie: sessionid=***; csrftoken=***"),
         ("Authorization: Bearer abcdefghijklmnopqrst", "Authorization: Bearer ***"),
+        ("AUTHORIZATION: BEARER ABCDEFGHIJKLMNOPQRST", "AUTHORIZATION: BEARER ***"),
+        ("GET /chat/join/Xy7/?next=1", "GET /chat/join/***/?next=1"),
+        ("made nct_0123456789012345678901234567890", "made nct_***"),
+        ("gsk_0123456789abcdef xai-0123456789abcdef AIza0123456789abcdef", "gsk_*** xai-*** AIza***"),
+        ("apiKey=0123456789 'api-key': '0123456789'", "apiKey=*** 'api-key': '***'"),
+        ("token=0123456789&secret = 0123456789, Password: 0123456789", "token=***&secret = ***, Password: ***"),
         ("max_tokens: 123456", "max_tokens: 123456"),
     ],
 )
@@ -188,6 +194,7 @@ def test_control_characters_are_written_out() -> None:
     )
     assert printable("é 中 👩‍👧 ️שלום") == "é 中 👩‍👧 ️שלום", "letters, and what joins them, stay"
     assert one_line("a\r\nb\x0bc\x85d") == "a b c d"
+    assert printable("\udc80").encode() == b"\\udc80", "what no UTF-8 can hold"
 
 
 def test_an_error_of_a_provider_is_one_line() -> None:
