@@ -70,6 +70,8 @@ class Node:
         self._resources = AsyncExitStack()
         self._mailbox: Mailbox | None = None
         self._opening = asyncio.Lock()
+        self.waits_for_layer = False
+        """Whether `open` has failed because the channel layer could not be reached. Means nothing once `serving`."""
 
     @property
     def draining(self) -> bool:
@@ -101,7 +103,11 @@ class Node:
                 return
             async with AsyncExitStack() as resources:
                 await resources.enter_async_context(engine.connections())
-                self._mailbox = await resources.enter_async_context(mailbox())
+                try:
+                    self._mailbox = await resources.enter_async_context(mailbox())
+                except Away:
+                    self.waits_for_layer = True
+                    raise
                 self._resources = resources.pop_all()
             self.process.liveness = Liveness(now())
             logs.name_process(self.host)

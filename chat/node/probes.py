@@ -48,10 +48,8 @@ def _find_problem(here: node.Node) -> str:
     """Why this process should get no sockets; "" if it may."""
     if here.draining:
         return "draining"
-    if not here.serving:
-        return "starting"
     if here.outages.database_away:
         return "the database does not answer"
-    if len(here.outages.servers_away) == servers.count():
+    if (not here.serving and here.waits_for_layer) or len(here.outages.servers_away) == servers.count():
         return "the channel layer does not answer"
-    return ""
+    return "" if here.serving else "starting"

@@ -346,6 +346,29 @@ def test_while_redis_hangs_acks_come_at_once_answers_go_on_and_all_converge_afte
     asyncio.run(talk())
 
 
+def test_a_process_that_starts_without_redis_says_so_and_serves_when_it_is_there(
+    start_site: StartSite, own_redis: Server
+) -> None:
+    own_redis.kill()
+    site = start_site(NOUS_CHAT_MODEL="custom:words@n=5", REDIS_URL=address(own_redis))
+
+    async def talk() -> None:
+        async with asyncio.timeout(60):
+            while (said := (await probes(site))["readyz"]) == (503, "starting"):
+                await asyncio.sleep(0.05)
+            assert said == (503, LAYER_AWAY)
+            assert (await probes(site))["healthz"] == (200, "ok")
+            with servers.running(servers.start_redis(own_redis.port)):
+                while (said := (await probes(site))["readyz"]) != (200, "ok"):
+                    assert said == (503, LAYER_AWAY)
+                    await asyncio.sleep(0.05)
+                async with signed_in(site, "ada") as ada, ada.socket(await ada.new_conversation()) as socket:
+                    await socket.say("Hello")
+                    assert (await socket.hear("run.finished"))["status"] == "completed"
+
+    asyncio.run(talk())
+
+
 def test_redis_restarts_in_the_middle_of_answers_and_everybody_ends_with_the_stored_text(
     start_site: StartSite, stop_after: Callable[[Any], Any], own_redis: Server, upstream: Upstream
 ) -> None:
