@@ -87,8 +87,11 @@ def _no_stored_agents(monkeypatch: pytest.MonkeyPatch) -> None:
 def _closed_breakers() -> None:
     """No test depends on how often a model has failed in others of this process."""
     from chat import agents
+    from chat.realtime import run_ends
 
     agents.breakers().forget()
+    agents.breakers().settings = {}
+    run_ends.forget()
 
 
 @pytest.fixture(scope="session")

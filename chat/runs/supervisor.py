@@ -167,13 +167,13 @@ class Supervisor:
             self.start(run.id, run.conversation, NO_SOCKET if run.unattended else None, guest=run.guest)
 
     def find_troubled_models(self) -> frozenset[str]:
-        """Models that this process does not ask because their breaker is open, or from which one of its runs has heard
-        nothing for SLOW_AFTER.
+        """Models that this process does not ask because their breaker is open, whose last answers here have failed, or
+        from which one of its runs has heard nothing for SLOW_AFTER.
         """
         at = now()
         paused = {breaker.model for breaker in agents.breakers().states() if breaker.state != "closed"}
         slow = {live.labels[0] for live in self._runs.values() if live.waits_for_model(at) > SLOW_AFTER}
-        return frozenset(paused | slow)
+        return run_ends.failing_models() | paused | slow
 
     # --- Called by monitoring
 

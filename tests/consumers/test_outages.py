@@ -10,6 +10,7 @@ from channels.layers import InMemoryChannelLayer
 from chat import agents, store
 from chat.consumers import base
 from chat.engine import ProviderError
+from chat.realtime import run_ends
 
 from ..support.client import InProcess
 from ..support.servers import Upstream
@@ -77,5 +78,31 @@ def test_readers_are_told_while_the_model_of_their_agent_has_problems(
             await bob.until(lambda: heard(bob)[2:] == ["model_away"])
             breakers.forget()
             await bob.until(lambda: heard(bob)[3:] == ["model_back"])
+
+    scenario(talk)
+
+
+@pytest.mark.parametrize("failure", ["status@code=500", "status@code=401"])
+def test_readers_are_told_while_answers_fail_although_no_breaker_opens(
+    scenario: Scenario, people: Any, room: Any, model: Any, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    monkeypatch.setenv("NOUS_CHAT_MAX_RETRIES", "0")
+    model("told", BREAKER_FAILURES=0)
+    other = store.create_conversation(people["bob"]).id
+
+    def heard(peer: InProcess) -> list[str]:
+        return [notice["code"] for notice in peer.of_type("notice")]
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada, InProcess(people["bob"], other) as bob:
+            await ada.say(failure)
+            assert (await ada.hear("run.finished"))["status"] == "failed"
+            assert run_ends.failing_models() == frozenset(), "one failure may be bad luck"
+            await ada.say(failure)
+            assert (await ada.hear("run.finished", 2))["status"] == "failed"
+            await bob.until(lambda: heard(bob) == ["model_away"])
+            await ada.say("words@n=3")
+            assert (await ada.hear("run.finished", 3))["status"] == "completed"
+            await bob.until(lambda: heard(bob) == ["model_away", "model_back"])
 
     scenario(talk)
