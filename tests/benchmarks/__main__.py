@@ -22,6 +22,7 @@ from .answers import answers, count_statements
 from .arrivals import climb
 from .engine import EngineCosts
 from .measure import describe_machine, wait_until_quiet
+from .monitoring import flood, trace, watch
 from .options import SECTIONS, WARMING_UP, Plan, parse_options
 from .page import PageCosts, Streamed, Tenth
 from .people import Sizes
@@ -54,6 +55,8 @@ async def measure(bench: Bench, plan: Plan) -> report.Results:
                 results.rooms.append(await room(target, *plan.room))
     if plan.has("documents"):
         await _measure_documents(bench, plan, results)
+    if plan.has("monitoring"):
+        await _measure_monitoring(bench, plan, results)
     results.memory = [Memory(target.name, target.resident, target.resident_mib()) for target in bench.targets]
     if plan.has("reconnects"):  # restarts the sites
         for target in bench.sites:
@@ -119,6 +122,17 @@ async def _measure_documents(bench: Bench, plan: Plan, results: report.Results) 
         results.typing.append(await typing(target, *plan.typists))
         _progress(f"{plan.writing[0]} agents write a document each", target)
         results.writing.append(await writing(bench, target, *plan.writing))
+
+
+async def _measure_monitoring(bench: Bench, plan: Plan, results: report.Results) -> None:
+    for target in bench.sites:
+        for streams in (0, plan.monitoring.streams):
+            _progress(f"monitoring next to {streams} streams", target)
+            results.watching.append(await watch(bench, target, plan.monitoring, streams))
+        _progress("a flood of log lines", target)
+        results.floods.append(await flood(bench, target, plan.monitoring))
+        _progress("traces", target)
+        results.tracing.append(await trace(bench, target, plan.monitoring))
 
 
 async def _measure_engine(bench: Bench, plan: Plan) -> EngineCosts:

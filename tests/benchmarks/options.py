@@ -1,9 +1,10 @@
 """The options of `make bench`, and the sizes of all measurements that follow from them. Pure."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .answers import ALONE, Shape
+from .monitoring import Effort
 from .people import Sizes
 from .reconnects import TABS
 from .targets import KINDS, Kind
@@ -18,6 +19,7 @@ SECTIONS = {
     "stop": "from the command to the provider's closed connection",
     "room": "one conversation of many people over two processes",
     "documents": "many people type in one document: how late a change is; agents write documents: CPU, lag",
+    "monitoring": "nobody watches, somebody does, a flood of log lines, traces: CPU, and lag of streams",
     "engine": "the engine without a site",
     "admin": "a made-up site: pages of the admin, export, import, and pruning with streams next to it",
     "page": "a page in Chromium reads a long answer and a document, and opens a long conversation",
@@ -59,6 +61,7 @@ class Plan:
     room: tuple[int, int] = (200, 40)
     typists: tuple[int, int, float] = (50, 50, 0.2)
     writing: tuple[int, int, int, int] = (4, 4000, 200, 50)
+    monitoring: Effort = field(default_factory=Effort)
     page: tuple[int, int] = (5000, 1000)
     engine: tuple[int, float, float] = (50, 4, 1)
     starts: int = 3
@@ -92,11 +95,14 @@ class Plan:
         fresh += self.pool * self.has("arrivals") + self.beside * self.has("reconnects")
         fresh += self.rounds * (sum(self.streams) * self.has("streams") + self.fan_out[0] * self.has("fan-out"))
         fresh += self.stops * self.has("stop")
+        effort = self.monitoring
+        fresh += (effort.streams + effort.flooded + effort.askers) * self.has("monitoring")
         return Sizes(
             alone={0: fresh, **used},
             returning=-(-self.sockets // TABS) if self.has("reconnects") else 0,
             together=max(self.room[0] * self.has("room"), self.typists[0] * self.has("documents")),
             writing=self.writing[0] * self.has("documents"),
+            staff=self.has("monitoring"),
         )
 
 
@@ -158,6 +164,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         plan.rates, plan.pool, plan.sockets, plan.streams = [5, 10], 20, 40, [1, 4]
         plan.fan_out, plan.stops, plan.room, plan.page, plan.engine = (2, 3), 3, (6, 2), (500, 60), (5, 0.5, 0.05)
         plan.typists, plan.writing = (5, 5, 0.2), (2, 100, 200, 50)
+        plan.monitoring = Effort(rounds=1, seconds=1, streams=2, flooded=2, askers=2)
     for name in ("rounds", "askers", "deltas", "history", "rates", "sockets", "streams"):
         if (given := getattr(chosen, name)) is not None:
             setattr(plan, name, given)

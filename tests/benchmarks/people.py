@@ -43,6 +43,9 @@ class Sizes(msgspec.Struct):
     writing: int = 0
     """With a conversation of their own with WRITER."""
 
+    staff: bool = False
+    """Whether there is somebody who may see the dashboard."""
+
     def dump(self) -> str:
         return msgspec.json.encode(self).decode()
 
@@ -61,6 +64,8 @@ class Cast(msgspec.Struct):
     returning: list[Seat]
     together: list[Seat]
     writing: list[Seat]
+    staff: str
+    """The cookie of somebody who may see the dashboard; "" if there is nobody."""
 
     @classmethod
     def load(cls, printed: str) -> "Cast":
@@ -160,7 +165,8 @@ def create_cast(sizes: Sizes) -> Cast:
             together.append(Seat(session_cookie(user), together[0].conversation))
         writing = [create_seat(f"person-writing{i}") for i in range(sizes.writing)]
         Conversation.objects.filter(pk__in=[seat.conversation for seat in writing]).update(agent=WRITER)
-    return Cast(alone, returning, together, writing)
+        root = get_user_model().objects.create_superuser("person-staff") if sizes.staff else None
+    return Cast(alone, returning, together, writing, session_cookie(root) if root else "")
 
 
 def main(sizes: str) -> None:

@@ -6,6 +6,8 @@
 /probe/counts  stops counting; answers {"statements", "transactions", "checks"}
 /probe/objects answers {"ignored", "collected"}: how many objects garbage collections leave out, and look at
 /probe/loop    answers {"loop"}: the module of the event loop's class
+/probe/see, blind, hear, deafen, flood, stop-flood, trace-runs, trace-nothing   turn on and off what
+               monitoring_switches.py says
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from typing import Any
 
 from nousproject.asgi import application as site
 
+from . import monitoring_switches as switches
 from .statements import Statements
 
 _statements = Statements()
@@ -42,6 +45,14 @@ ENDPOINTS = {
     "/probe/counts": _statements.stop,
     "/probe/objects": _count_objects,
     "/probe/loop": _name_loop,
+    "/probe/see": switches.see,
+    "/probe/blind": switches.blind,
+    "/probe/hear": switches.hear,
+    "/probe/deafen": switches.deafen,
+    "/probe/flood": switches.flood,
+    "/probe/stop-flood": switches.stop_flood,
+    "/probe/trace-runs": switches.trace_runs,
+    "/probe/trace-nothing": switches.trace_nothing,
 }
 
 

@@ -1,7 +1,8 @@
 """The report: results to tables and verdicts, in Markdown that reads well in a terminal. Pure.
 
 answers.py  whole answers, arrivals, reconnects, startup   streams.py  streams, fan-out, stops, memory
-room.py, documents.py, engine.py, admin.py, page.py        tables.py   what all of them use
+room.py, documents.py, monitoring.py, engine.py            admin.py, page.py
+tables.py   what all of them use
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from ..answers import Answers, Counts
 from ..arrivals import Arrivals
 from ..engine import EngineCosts
 from ..measure import median
+from ..monitoring import Flood, Tracing, Watching
 from ..page import PageCosts
 from ..reconnects import Reconnects
 from ..room import Room
@@ -18,7 +20,7 @@ from ..startup import Startup
 from ..typists import Typing
 from ..windows import Stops, Window
 from ..writing import Writing
-from . import admin, answers, documents, engine, page, room, streams, tables
+from . import admin, answers, documents, engine, monitoring, page, room, streams, tables
 from .streams import Memory
 
 
@@ -36,6 +38,9 @@ class Results:
     rooms: list[Room] = field(default_factory=list)
     typing: list[Typing] = field(default_factory=list)
     writing: list[Writing] = field(default_factory=list)
+    watching: list[Watching] = field(default_factory=list)
+    floods: list[Flood] = field(default_factory=list)
+    tracing: list[Tracing] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     administration: list[Administration] = field(default_factory=list)
     engine: EngineCosts | None = None
@@ -70,6 +75,12 @@ def render(results: Results) -> str:
             results.typing and documents.typing(results.typing),
         ),
         ("Documents that agents write", results.writing and documents.writing(results.writing)),
+        (
+            "Monitoring: shares of a core per process, more than without it",
+            results.watching and monitoring.watching(results.watching),
+        ),
+        ("A flood of log lines next to streams", results.floods and monitoring.floods(results.floods)),
+        ("Traces", results.tracing and monitoring.tracing(results.tracing)),
         ("Memory", results.memory and streams.memory(results.memory)),
         ("The engine alone", results.engine and engine.engine(results.engine)),
         ("Pages of the admin", results.administration and admin.pages(results.administration)),
@@ -91,6 +102,7 @@ def _goals(results: Results, whole: list[answers.Merged], merged: list[streams.M
         *streams.goals(merged),
         *room.goals(results.rooms),
         *documents.goals(results.typing, results.writing),
+        *monitoring.goals(results.watching, results.floods),
         *(engine.goals(results.engine) if results.engine else []),
         *admin.goals(results.administration),
         *(page.goals(results.page) if results.page else []),
@@ -102,5 +114,8 @@ def _doubts(results: Results) -> list[str]:
         *((f"{a.target}, {a.shape}", a.shares.doubts) for a in results.answers),
         *((f"{w.target}, {w.streams} x {w.viewers}", w.doubts) for w in [*results.windows, *results.fan_out]),
         *((f"{w.target}, {w.documents} documents", w.doubts) for w in results.writing),
+        *((f"{w.target}, monitoring next to {w.streams}", w.shares.doubts) for w in results.watching),
+        *((f"{f.target}, a flood of log lines", f.shares.doubts) for f in results.floods),
+        *((f"{t.target}, traces", t.shares.doubts) for t in results.tracing),
     ]
     return tables.doubts(kinds)
