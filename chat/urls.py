@@ -38,6 +38,7 @@ urlpatterns = [
     path("dashboard/", dashboard.dashboard, name="dashboard"),
     path("dashboard/log/", dashboard.log, name="dashboard-log"),
     path("dashboard/status/", dashboard.status, name="dashboard-status"),
+    path("dashboard/breaker/", dashboard.breaker, name="dashboard-breaker"),
     path("diagram/", diagram.diagram, name="diagram"),
     path("preview/", preview.preview, name="preview"),
     path("healthz", probes.probe, name="healthz"),

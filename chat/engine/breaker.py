@@ -163,7 +163,7 @@ class Breakers:
 
 
 def _paused(model: str, provider: str, seconds: float | None, error: str) -> ProviderError:
-    until = "until somebody closes it in the admin" if seconds is None else f"for {seconds:.0f} more seconds"
+    until = "until staff close it" if seconds is None else f"for {seconds:.0f} more seconds"
     last = f" It failed with {error}." if error else ""
     return ProviderError(
         _("The model does not answer at the moment. Try again later."),

@@ -1,5 +1,6 @@
 """Circuit breakers of models, as far as people set them."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -26,3 +27,8 @@ class Breaker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model}: {self.get_setting_display()}"
+
+    def clean(self) -> None:
+        provider, _colon, name = self.model.partition(":")
+        if not (provider and name):
+            raise ValidationError({"model": _("Write the model as provider:model.")})

@@ -32,6 +32,7 @@ is not allowed.
     showcase                                                  a made-up site
     feedback                                                  what readers think of answers
     inspections                                               what the run inspector records of answers
+    breakers, staff_log                                       what staff set, and the record of it
     transcripts                                               what staff read in the admin
     base, prepared, bulk, cached, text, images                helpers
     unit_of_work, executor                                    transactions and threads
@@ -52,6 +53,7 @@ from .alternatives import choose_alternative
 from .approvals import CallDecision, await_approval, call_key, decide_call, expire_approvals, sanitize_call, save_calls
 from .attachments import AttachmentFile, delete_unsent_attachment, delete_unused_file, get_attachment, upload_attachment
 from .base import PAGE_SIZE, check_can_create
+from .breakers import set_breaker
 from .budgets import charge_run, check_run_budgets
 from .conversation_settings import ConversationChanges, change_conversation
 from .conversations import (
@@ -408,6 +410,7 @@ __all__ = [
     "search_transcript",
     "session_store",
     "sessions_are_rows",
+    "set_breaker",
     "settle_document",
     "staff_rights",
     "start_inspection",

@@ -49,16 +49,27 @@ class StaffRights(Struct, frozen=True):
     """See it."""
     stop: bool = False
     """Stop runs of all conversations."""
+    breakers: bool = False
+    """Open and close circuit breakers."""
     read: bool = False
     """Read what was written in all conversations."""
 
 
 def staff_rights(user: Any) -> StaffRights:
     """Nothing without `view_dashboard`. Django keeps the permissions with the user's row."""
-    if not (getattr(user, "is_staff", False) and user.is_active and user.has_perm("nous_chat.view_dashboard")):
+    if not is_staff_with(user, "nous_chat.view_dashboard"):
         return StaffRights()
-    may_read = not conf.SEAL_TRANSCRIPTS and user.has_perm("nous_chat.view_transcript")
-    return StaffRights(watch=True, stop=user.has_perm("nous_chat.stop_run"), read=may_read)
+    return StaffRights(
+        watch=True,
+        stop=user.has_perm("nous_chat.stop_run"),
+        breakers=user.has_perm("nous_chat.manage_breakers"),
+        read=not conf.SEAL_TRANSCRIPTS and user.has_perm("nous_chat.view_transcript"),
+    )
+
+
+def is_staff_with(user: Any, permission: str) -> bool:
+    """Whether this is an active user of the staff, and has this permission."""
+    return bool(getattr(user, "is_staff", False) and user.is_active and user.has_perm(permission))
 
 
 def find_staff_rights(user_id: Any) -> StaffRights:

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.apps import apps
-from django.contrib.contenttypes.models import ContentType
 from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -15,7 +13,6 @@ from django.utils.translation import gettext_noop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..i18n import in_site_language
 from ..models import Conversation, Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
@@ -55,6 +52,7 @@ from .run_lifecycle import (
     stop_run,
 )
 from .search import index_message
+from .staff_log import note
 from .unit_of_work import locking, unit_of_work
 
 logger = logging.getLogger("nous_chat.store")
@@ -235,15 +233,7 @@ def request_stop_from_dashboard(user_id: Any, run_id: UUID) -> tuple[UUID, Finis
     if conversation is None or conversation.deleted_at is not None:
         raise _run_not_found()
     ended = _stop(conversation, _find_active(conversation.pk, run_id), user_id, host="")
-    if apps.is_installed("django.contrib.admin"):
-        apps.get_model("admin", "LogEntry")._base_manager.create(
-            user_id=user_id,
-            content_type=ContentType.objects.get_for_model(Conversation),
-            object_id=str(conversation.pk),
-            object_repr=str(conversation.pk),
-            action_flag=2,  # a change
-            change_message=in_site_language(gettext_noop("Stopped an answer.")),
-        )
+    note(user_id, conversation, str(conversation.pk), gettext_noop("Stopped an answer."))
     return conversation.pk, ended
 
 

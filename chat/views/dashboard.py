@@ -7,14 +7,18 @@ import msgspec
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from .. import __version__, addresses, store
+from ..actions.breakers import set_breaker
 from ..metrics import METRICS
+from ..models import Breaker
 from ..monitoring.status import read_status
+from ..protocol.errors import Refusal, Refused
+from .dashboard_words import columns, connection_words, log_words, words
 from .page import admin_url, csp_nonce
 from .rate_limit import rate_limited
 
@@ -24,7 +28,6 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 def for_watchers(view: Callable[[HttpRequest, store.StaffRights], HttpResponse]) -> Callable[..., HttpResponse]:
     """Decorator of a view for users with the permission `view_dashboard`. Django logs refusals."""
 
-    @require_safe
     @never_cache
     @login_required
     @rate_limited
@@ -38,6 +41,7 @@ def for_watchers(view: Callable[[HttpRequest, store.StaffRights], HttpResponse])
     return wrapped
 
 
+@require_safe
 @for_watchers
 def dashboard(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
     """Figures and runs."""
@@ -46,13 +50,18 @@ def dashboard(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
         "status": addresses.page("dashboard-status"),
         "conversation": admin_url(request.user),
         "stop": rights.stop,
+        "breaker": addresses.page("dashboard-breaker") if rights.breakers else None,
+        "csrf": get_token(request),
+        "settings": {setting.value: str(setting.label) for setting in Breaker.Setting},
         "labels": {name: metric.labels for name, metric in METRICS.items()},
         "buckets": {name: metric.buckets for name, metric in METRICS.items() if metric.buckets},
         "words": words(),
     }
-    return render(request, "nous_chat/dashboard.html", {"setup": setup, "nonce": csp_nonce(request)})
+    context = {"setup": setup, "nonce": csp_nonce(request), "columns": columns(rights.stop)}
+    return render(request, "nous_chat/dashboard.html", context)
 
 
+@require_safe
 @for_watchers
 def log(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
     """The log of all processes."""
@@ -61,6 +70,7 @@ def log(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
     return render(request, "nous_chat/log.html", context)
 
 
+@require_safe
 @for_watchers
 def status(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
     """The state of the system around the chat, as JSON."""
@@ -68,72 +78,13 @@ def status(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(found), content_type="application/json")
 
 
-def connection_words() -> dict[str, str]:
-    """What both pages say of their socket."""
-    return {
-        "connecting": _("Connecting."),
-        "live": _("Live"),
-        "reconnecting": _("The connection was lost. Trying again."),
-        "closed": _("You can't see this any more. Reload the page to sign in again."),
-    }
-
-
-def log_words() -> dict[str, str]:
-    return {
-        "shown": _("{shown} of {kept} lines"),
-        "dropped": _("{count} lines were left out, because there were too many."),
-        "only": _("Only lines with {name} {value}"),
-        "traceback": _("Traceback"),
-        "conversation": _("conversation"),
-        "run": _("run"),
-        "user": _("user"),
-    }
-
-
-def words() -> dict[str, str]:
-    """The sentences that the page's script writes. `{name}` stands for a value."""
-    return {
-        **connection_words(),
-        "stop": _("Stop"),
-        "stopOf": _("Stop the answer of {agent} in {conversation}"),
-        "stopping": _("Stopping"),
-        "stopped": _("The answer is stopped."),
-        "queued": _("waiting"),
-        "running": _("running"),
-        "stuck": _("nothing for {seconds} s"),
-        "hangs": _("its process does not answer"),
-        "isStuck": _("An answer is stuck: {agent}, {conversation}."),
-        "answers": _("up"),
-        "silent": _("silent for {seconds} s"),
-        "draining": _("about to end"),
-        "up": _("in touch"),
-        "away": _("away"),
-        "seconds": _("{value} s"),
-        "milliseconds": _("{value} ms"),
-        "none": _("none"),
-        "never": _("never"),
-        "lastFailure": _("{time} ({code})"),
-        "breakerClosed": _("closed"),
-        "breakerOpen": _("{model}: open in {count} of {all} processes"),
-        "breakerHalfOpen": _("{model}: half open in {count} of {all} processes"),
-        "statusFailed": _("The state of the system could not be loaded."),
-        "answersIn": _("{what}, answers in {time}"),
-        "fails": _("{what}, does not answer"),
-        "elsewhere": _("not on this server"),
-        "free": _("{free} of {total} free"),
-        "noMigrations": _("none"),
-        "highest": _("{title}: now {now}, at most {most} in the last hour"),
-        "median": _("median"),
-        "p95": _("95th percentile"),
-        "active": _("being made"),
-        "waiting": _("waiting"),
-        "tokensChart": _("Tokens per second"),
-        "runsChart": _("Answers at a time"),
-        "firstChart": _("Time to the first token"),
-        "lagChart": _("Delay of deltas"),
-        "errorsChart": _("Errors per minute"),
-        "socketsChart": _("Open sockets"),
-        "gapsChart": _("Gaps healed per minute"),
-        "slowChart": _("Slow readers per minute"),
-        "databaseChart": _("Waiting for the database"),
-    }
+@require_POST
+@for_watchers
+def breaker(request: HttpRequest, rights: store.StaffRights) -> HttpResponse:
+    """Open or close the circuit breaker of a model. Django logs refusals."""
+    try:
+        set_breaker(request.user.pk, request.POST.get("model", ""), request.POST.get("setting", ""))
+    except Refused as refused:
+        body = msgspec.json.encode(Refusal(refused.code, refused.message))
+        return HttpResponse(body, status=refused.code.http_status, content_type="application/json")
+    return HttpResponse(status=204)

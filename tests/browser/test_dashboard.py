@@ -1,15 +1,17 @@
 """The dashboard: what other processes do is seen, and stopped, from here."""
 
+import json
 import re
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.test_accessible import faults
 from tests.support.page import SLOW, SignIn, StartSite, answer, begin, ends, say
-from tests.support.servers import Site, Upstream, manage
+from tests.support.servers import Site, Upstream, manage, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -53,7 +55,7 @@ def test_a_run_of_another_process_is_watched_and_stopped(
     expect(staff.locator("figure svg[role=img]").first).to_have_attribute("aria-label", re.compile("at most [1-9]"))
     provider = table(staff, "providers")
     expect(provider.get_by_role("rowheader")).to_have_text("custom")
-    expect(provider.locator("td").last).to_have_text("closed")
+    expect(provider.locator("td").last).to_have_text("none")
     expect(staff.locator('[data-status="versions"]')).to_contain_text("Django")
     expect(staff.locator('[data-status="migrations"]')).to_have_text("none")
     expect(table(staff, "checks").first).to_be_visible()
@@ -92,6 +94,72 @@ def test_a_stuck_run_and_a_process_that_hangs_are_seen_from_another(
     finally:
         one.process.send_signal(signal.SIGCONT)
     expect(table(staff, "processes").filter(has_text="silent for")).to_have_count(0)
+
+
+def test_a_process_that_hangs_is_seen_within_three_seconds(
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn
+) -> None:
+    """Three seconds of the page's clock, which the test holds: a busy machine changes nothing."""
+    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL=SLOW)
+    two = stop_after(one.second_process())
+    page = sign_in(one, "ada")
+    begin(page)
+    say(page, "Hello")
+    expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
+    staff = sign_in(two, "root")
+    staff.clock.install()
+    with staff.expect_websocket() as opened:
+        watch(staff)
+    run = table(staff, "runs")
+    expect(run).to_contain_text("running")
+    staff.clock.pause_at(staff.evaluate("Date.now()") / 1000 + 1)
+    reports: list[Any] = []
+    opened.value.on("framereceived", lambda text: reports.append(json.loads(text)))
+
+    def hear_until(enough: Callable[[], bool]) -> None:
+        del reports[:]
+        wait_for(lambda: staff.evaluate("true") and enough())  # which takes in what has come
+
+    # Both were heard at the time at which the clock stands.
+    hear_until(lambda: len({report.get("host") for report in reports} - {None}) == 2)
+    one.process.send_signal(signal.SIGSTOP)
+    try:
+        hear_until(lambda: len(reports) >= 3)  # what the process sent before has come by now
+        staff.clock.run_for(1000)
+        expect(run).to_contain_text("running")
+        staff.clock.run_for(2000)
+        assert "its process does not answer" in (run.text_content() or "")
+    finally:
+        one.process.send_signal(signal.SIGCONT)
+
+
+def test_staff_opens_the_breaker_of_a_model_for_all_processes(
+    start_site: StartSite, stop_after: Callable[[Site], Site], redis: str, sign_in: SignIn
+) -> None:
+    model = "custom:words@n=5"
+    one = start_site(REDIS_URL=redis, NOUS_CHAT_MODEL=model)
+    two = stop_after(one.second_process())
+    page = sign_in(one, "ada")
+    begin(page)
+    staff = sign_in(two, "root")
+    watch(staff)
+    breaker = table(staff, "breakers").filter(has_text=model)
+    expect(breaker.locator("td").first).to_have_text("closed")
+    breaker.get_by_label(f"Circuit breaker of {model}", exact=True).select_option("open")
+    expect(breaker.locator("td").first).to_have_text("closed")
+    breaker.get_by_role("button", name=f"Set the circuit breaker of {model}").click()
+    expect(staff.locator(".said")).to_contain_text(f"The circuit breaker of {model} is set.")
+    expect(breaker.locator("td").first).to_have_text("open in 2 of 2 processes")
+    expect(table(staff, "providers")).to_contain_text(model)
+    say(page, "Hello")
+    ends(page, "failed")
+    expect(answer(page)).to_contain_text("The model does not answer at the moment.")
+    breaker.get_by_role("combobox").select_option("automatic")
+    breaker.get_by_role("button").click()
+    expect(breaker.locator("td").first).to_have_text("closed")
+    staff.goto("/admin/nous_chat/breaker/1/history/")
+    expect(staff.get_by_text("Opened the circuit breaker.")).to_be_visible()
+    expect(staff.get_by_text("Left the circuit breaker to each process.")).to_be_visible()
 
 
 def test_a_run_whose_model_says_nothing_is_stuck(start_site: StartSite, sign_in: SignIn, upstream: Upstream) -> None:

@@ -177,7 +177,7 @@ def test_people_open_and_close_it(breakers: Breakers, clock: Clock) -> None:
     clock.now += 1000
     error = failed(ask(away, breakers)).error
     assert (error.code, error.retry_after) == ("model_paused", None)  # type: ignore[attr-defined]
-    assert "until somebody closes it in the admin" in error.detail
+    assert "until staff close it" in error.detail
     assert state(breakers) == ("open", 3, 0)
     breakers.settings = {}
     assert finished(ask(away, breakers)).text == "Hi"

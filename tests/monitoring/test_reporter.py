@@ -1,10 +1,12 @@
 """Processes report to each other: a process that asks waits for all, and for nobody else."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from chat.concurrency import TaskSets, detached, now
@@ -112,7 +114,8 @@ def test_a_process_that_ends_says_so(scenario: Scenario, monkeypatch: pytest.Mon
 
 
 def test_processes_report_only_while_somebody_watches(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "WATCHED_FOR", 2.0)
+    monkeypatch.setattr(reporting, "WATCH_EVERY", 0.0)
+    monkeypatch.setattr(reporting, "WATCHED_FOR", 2.5)
 
     async def receive(box: Mailbox) -> Report:
         message: LayerMessage = await box.receive()
@@ -132,6 +135,49 @@ def test_processes_report_only_while_somebody_watches(scenario: Scenario, monkey
                 with pytest.raises(TimeoutError):
                     while True:
                         await asyncio.wait_for(receive(box), 4)
+
+    scenario(talk)
+
+
+def test_log_lines_travel_only_while_somebody_reads_and_only_as_they_read(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "WATCH_EVERY", 0.0)
+    monkeypatch.setattr(reporting, "WATCHED_FOR", 2.5)
+    log = logging.getLogger("nous_chat.test")
+
+    async def receive(box: Mailbox) -> str:
+        message: LayerMessage = await box.receive()
+        assert message["type"] == "log"
+        assert "this line" not in message["text"]
+        return str(msgspec.json.decode(message["text"])["host"])
+
+    async def keep_logging() -> None:
+        while True:
+            log.warning("Somebody may read %s", "this line")
+            await asyncio.sleep(0.1)
+
+    async def talk() -> None:
+        here = node.current()
+        logging_on = asyncio.create_task(keep_logging())
+        async with (
+            peers("two"),
+            mailbox(groups.log_readers(content=False)) as masked,
+            mailbox(groups.log_readers(content=True)) as whole,
+        ):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(receive(masked), 1.5)
+            async with asyncio.timeout(PATIENCE):
+                with here.reporter.reading_log(content=False):
+                    heard: set[str] = set()
+                    while heard != {here.host, "two"}:
+                        heard.add(await receive(masked))
+            with pytest.raises(TimeoutError):
+                while True:  # what is under way may still come
+                    await asyncio.wait_for(receive(masked), 4)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(receive(whole), 0.1)
+        logging_on.cancel()
 
     scenario(talk)
 

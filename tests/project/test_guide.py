@@ -254,7 +254,14 @@ def some_runs(need: Callable[[str], Any]) -> dict[str, Any]:
             started_at=began,
             finished_at=None if seconds is None else began + timedelta(seconds=seconds),
         )
-    return {}
+    request = RequestFactory().get("/")
+    people["eve"].is_staff = True
+
+    async def find_user() -> Any:
+        return people["eve"]
+
+    request.auser = find_user
+    return {"request": request}
 
 
 def a_long_conversation(need: Callable[[str], Any]) -> dict[str, Any]:

@@ -98,6 +98,7 @@ PASSED_ON = {
     "budget.failure.message",
     "exceeded.message",
     "last.message",
+    "problem.messages[0]",  # of a row, marked at its table
     "problems[0]",  # of an agent, marked where it was found
     "f'{error}.'",  # from msgspec, about a field
 }

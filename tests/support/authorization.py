@@ -83,6 +83,7 @@ dashboard-log            GET     login     403      403    403    403   403     
 dashboard-log            HEAD    login     403      403    403    403   403     403     login       403
 dashboard-status         GET     login     403      403    403    403   403     403     login       403
 dashboard-status         HEAD    login     403      403    403    403   403     403     login       403
+dashboard-breaker        POST    login     403      403    403    403   403     403     login       403
 diagram                  GET     200       200      200    200    200   200     200     200         200
 preview                  GET     200       200      200    200    200   200     200     200         200
 healthz                  GET     200       200      200    200    200   200     200     200         200

@@ -123,7 +123,7 @@ test("the last hour comes from the minutes of all processes, and a minute is kep
   assert.equal(found.totals((NOON + 64 * 60) * 1000).errors, 0);
 });
 
-test("a provider has the figures of its models, and the breakers that are not closed in some process", () => {
+test("a provider has the figures of its models, and those that some process does not ask", () => {
   const found = figures();
   const ended = ["runs_total", ["failed", "openai:a", "x"], 3, []];
   const failed = ["run_errors_total", ["overloaded", "openai:b", "x"], 2, []];
@@ -134,25 +134,41 @@ test("a provider has the figures of its models, and the breakers that are not cl
     { at: NOON + 60, seconds: 60, series: [later] },
   ];
   const breakers = [
-    { model: "openai:b", state: "open" },
-    { model: "openai:a", state: "closed" },
+    { model: "openai:b", state: "open", setting: "automatic", failures: 5, error: "overloaded" },
+    { model: "openai:a", state: "closed", setting: "automatic", failures: 0, error: "" },
   ];
   found.apply(report("one", NOON, [], { minutes, breakers }), 0);
   found.apply(report("two", NOON, [], { breakers: [] }), 0);
   found.apply(report("of a version before", NOON), 0);
   assert.deepEqual(
-    found.providers().map(({ name, ended, errors, failure, open }) => ({ name, ended, errors, failure, open })),
+    found.providers().map(({ name, ended, errors, failure, notAsked }) => ({ name, ended, errors, failure, notAsked })),
     [
       {
         name: "openai",
         ended: 3,
         errors: 3,
         failure: { at: NOON + 60, code: "rate_limited" },
-        open: [{ model: "openai:b", state: "open", count: 1, all: 2 }],
+        notAsked: ["openai:b"],
       },
-      { name: "xai", ended: 1, errors: 0, failure: null, open: [] },
+      { name: "xai", ended: 1, errors: 0, failure: null, notAsked: [] },
     ],
   );
+});
+
+test("a breaker is that of all processes, also of a model that nobody has asked", () => {
+  const found = figures();
+  const breaker = (state, setting, failures, error) => ({ model: "openai:b", state, setting, failures, error });
+  const asked = ["runs_total", ["completed", "openai:a", "x"], 0, []];
+  const others = ["demo:tour", "other"].map((model) => ["runs_total", ["completed", model, "x"], 1, []]);
+  found.apply(report("one", NOON, [asked, ...others], { breakers: [breaker("half_open", "automatic", 5, "")] }), 0);
+  found.apply(report("two", NOON, [], { breakers: [breaker("closed", "automatic", 1, "overloaded")] }), 0);
+  const shared = { open: 0, all: 2, setting: "automatic" };
+  assert.deepEqual(found.breakers(), [
+    { ...shared, model: "openai:a", halfOpen: 0, failures: 0, error: "" },
+    { ...shared, model: "openai:b", halfOpen: 1, failures: 5, error: "overloaded" },
+  ]);
+  found.apply(report("two", NOON + 1, [], { breakers: [breaker("open", "open", 1, "overloaded")] }), 1000);
+  assert.deepEqual([found.breakers()[1].open, found.breakers()[1].setting], [1, "open"]);
 });
 
 test("a quantile lies within its bucket", () => {

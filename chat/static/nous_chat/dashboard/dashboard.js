@@ -1,37 +1,17 @@
 // The dashboard of staff (docs/monitoring.md): what all processes report, and Stop. Loaded by nous_chat/dashboard.html.
 
+import { breakerTable } from "./breakers.js";
 import { Chart } from "./chart.js";
-import { connect, fill, language, root, setup, words } from "./connection.js";
+import { connect, fill, root, setup, words } from "./connection.js";
 import { Figures } from "./figures.js";
+import { age, brief, clock, gigabytes, number, percent, span, whole } from "./format.js";
 import { Table } from "./table.js";
 
-const DRAW_EVERY = 1000; // ms
-const DRAW_CHARTS_EVERY = 5; // of these
+const DRAW_EVERY = 500; // ms; with figures.js' SILENT_AFTER, a process that hangs is seen within 3 s
+const DRAW_CHARTS_EVERY = 10; // of these
 
 const said = /** @type {HTMLElement} */ (root.querySelector(".said"));
 
-const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat(language, { maximumFractionDigits: 1, notation: "compact" });
-const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
-const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-
-/** @param {number|null} value */
-const number = (value) => (value === null ? "" : short.format(value));
-/** @param {number} value seconds */
-const seconds = (value) => fill(words.seconds, { value: decimal.format(value) });
-/** A time, in ms below a second. @param {number|null} value seconds */
-const span = (value) =>
-  value === null ? "" : value < 1 ? fill(words.milliseconds, { value: whole.format(value * 1000) }) : seconds(value);
-/** @param {number} value seconds since the beginning */
-function age(value) {
-  const [minutes, rest] = [Math.floor(value / 60), Math.floor(value % 60)];
-  const [hours, left] = [Math.floor(minutes / 60), minutes % 60];
-  const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
-  return hours ? `${hours}:${two(left)}:${two(rest)}` : `${left}:${two(rest)}`;
-}
-/** @param {string} id */
-const brief = (id) => id.slice(0, 8);
 /** @param {string} text */
 function say(text) {
   said.textContent = text;
@@ -164,18 +144,12 @@ const providers = new Table("providers", (/** @type {Provider} */ { name }) => n
   { text: ({ first }) => span(first), number: true },
   { text: ({ slowFirst }) => span(slowFirst), number: true },
   {
-    text: ({ open }) => open.map(breaker).join(", ") || words.breakerClosed,
-    mark: ({ open }) => (open.length ? "bad" : ""),
+    text: ({ notAsked }) => notAsked.join(", ") || words.none,
+    mark: ({ notAsked }) => (notAsked.length ? "bad" : ""),
   },
 ]);
 
-/** @param {Provider["open"][number]} found */
-const breaker = ({ model, state, count, all }) =>
-  fill(state === "open" ? words.breakerOpen : words.breakerHalfOpen, {
-    model,
-    count: whole.format(count),
-    all: whole.format(all),
-  });
+const breakers = breakerTable(say);
 
 const errors = new Table(
   "errors",
@@ -301,6 +275,7 @@ function draw() {
   runs.update(current);
   processes.update(figures.processes(now));
   providers.update(figures.providers());
+  breakers.update(figures.breakers());
   models.update(figures.by("model"));
   agents.update(figures.by("agent"));
   errors.update(figures.errors());
@@ -319,7 +294,6 @@ const checks = new Table("checks", (/** @type {Check} */ { id, message }) => `${
   { text: ({ id }) => id, mark: ({ level }) => (level >= 40 ? "bad" : "") },
   { text: ({ message, hint }) => (hint ? `${message} ${hint}` : message) },
 ]);
-const gigabytes = new Intl.NumberFormat(language, { style: "unit", unit: "gigabyte", maximumFractionDigits: 1 });
 
 /** @param {any} status */
 function showStatus(status) {

@@ -12,11 +12,16 @@
  * @typedef {object} Report
  * @property {string} host  @property {number} at  @property {boolean} draining
  * @property {Series[]} series  @property {Run[]} runs  @property {Minute[]} minutes
- * @property {{model: string, state: string}[]} [breakers]
+ * @property {Breaker[]} [breakers]
+ */
+/**
+ * @typedef {object} Breaker
+ * @property {string} model  @property {string} state  @property {string} setting  @property {number} failures
+ * @property {string} error
  */
 /** @typedef {{host: string, report: Report|null, heardAt: number, window: Report[]}} Process */
 
-const SILENT_AFTER = 2500; // ms without a report: processes send one a second
+const SILENT_AFTER = 2400; // ms without a report: processes send one a second
 const GONE_AFTER = 60_000;
 const ENDED_AFTER = 3000; // the same for a process that has said that it is about to end
 const STUCK_AFTER = 15; // s in which neither the model nor a tool was heard
@@ -113,14 +118,7 @@ export class Figures {
   by(label) {
     const past = this.#past();
     const windows = [...this.#processes.values()].map(({ window }) => window);
-    /** @type {Set<string>} */
-    const names = new Set();
-    for (const { series } of [...past, ...windows.flatMap((window) => window.slice(-1))])
-      for (const [name, labels] of series) {
-        const place = this.#labels[name]?.indexOf(label) ?? -1;
-        if (place >= 0 && labels.length > place) names.add(labels[place]);
-      }
-    return [...names].sort().map((name) => {
+    return this.#names(label).map((name) => {
       const only = { [label]: name };
       const sums = windows.map((window) => this.#sum(window.at(-1) ?? null, "runs_active", only));
       const rates = windows.map((window) => this.#rate(window, "streamed_characters_total", only));
@@ -136,13 +134,52 @@ export class Figures {
     });
   }
 
-  /** Each provider in the last hour, with the breakers of its models that are not closed. */
+  /** The values of a label in the last hour. @param {"model"|"agent"} label */
+  #names(label) {
+    /** @type {Set<string>} */
+    const names = new Set();
+    const newest = [...this.#processes.values()].flatMap(({ window }) => window.slice(-1));
+    for (const { series } of [...this.#past(), ...newest])
+      for (const [name, labels] of series) {
+        const place = this.#labels[name]?.indexOf(label) ?? -1;
+        if (place >= 0 && labels.length > place) names.add(labels[place]);
+      }
+    return [...names].sort();
+  }
+
+  /** The circuit breaker of each model that was asked or set, in all processes together. */
+  breakers() {
+    const reports = [...this.#processes.values()].flatMap(({ report }) => (report?.breakers ? [report] : []));
+    /** @type {Map<string, Breaker[]>} */
+    const found = new Map(this.#askable().map((model) => [model, []]));
+    for (const { breakers = [] } of reports)
+      for (const breaker of breakers) found.set(breaker.model, [...(found.get(breaker.model) ?? []), breaker]);
+    return [...found.keys()].sort().map((model) => {
+      const each = found.get(model) ?? [];
+      const last = each.find(({ error }) => error);
+      return {
+        model,
+        open: each.filter(({ state }) => state === "open").length,
+        halfOpen: each.filter(({ state }) => state === "half_open").length,
+        all: reports.length,
+        setting: each.find(({ setting }) => setting !== "automatic")?.setting ?? "automatic",
+        failures: Math.max(0, ...each.map(({ failures }) => failures)),
+        error: last?.error ?? "",
+      };
+    });
+  }
+
+  /** The models of the site that are asked over the network. */
+  #askable() {
+    return this.#names("model").filter((model) => model.includes(":") && providerOf(model) !== "demo");
+  }
+
+  /** Each provider in the last hour, and which of its models some process does not ask. */
   providers() {
     const past = this.#past();
-    const reports = [...this.#processes.values()].flatMap(({ report }) => report ?? []);
-    const all = reports.filter(({ breakers }) => breakers).length;
-    const breakers = reports.flatMap((report) => report.breakers ?? []);
-    const models = new Set([...this.by("model").map(({ name }) => name), ...breakers.map(({ model }) => model)]);
+    const breakers = this.breakers();
+    const notAsked = breakers.filter(({ open, halfOpen }) => open + halfOpen > 0).map(({ model }) => model);
+    const models = new Set([...this.#names("model"), ...breakers.map(({ model }) => model)]);
     const names = new Set([...models].map(providerOf));
     return [...names].sort().map((name) => {
       const only = past.map((minute) => {
@@ -157,13 +194,6 @@ export class Figures {
       for (const { at, series } of only)
         for (const [metric, [code]] of series)
           if (metric === "run_errors_total" && at >= (failure?.at ?? 0)) failure = { at, code };
-      /** @type {Map<string, {model: string, state: string, count: number, all: number}>} */
-      const open = new Map();
-      for (const { model, state } of breakers) {
-        if (providerOf(model) !== name || state === "closed") continue;
-        const key = `${model} ${state}`;
-        open.set(key, { model, state, count: (open.get(key)?.count ?? 0) + 1, all });
-      }
       return {
         name,
         ended: this.#added(only, "runs_total"),
@@ -171,7 +201,7 @@ export class Figures {
         failure: /** @type {{at: number, code: string}|null} */ (failure),
         first: this.#quantile(only, "first_token_seconds", 0.5),
         slowFirst: this.#quantile(only, "first_token_seconds", 0.95),
-        open: [...open.values()],
+        notAsked: notAsked.filter((model) => providerOf(model) === name),
       };
     });
   }
