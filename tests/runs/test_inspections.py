@@ -195,7 +195,7 @@ def test_a_run_with_an_approval_has_two_recordings(
 
     scenario(talk)
     first, second = (recording.decode(row.content) for row in RunRecording.objects.order_by("since"))
-    assert kinds(first)[-1] == "awaits_approval"
+    assert [kind for kind in kinds(first) if kind not in ("reads", "left")][-1] == "awaits_approval"
     assert kinds(second)[0] == "resumed"
     assert find(first, "call").facts["tool"] == find(second, "result").facts["tool"]
 
