@@ -7,14 +7,12 @@ It publishes what the Coalescer yields and then writes the end that fits.
 
 import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import datetime
 from itertools import chain, repeat
 from typing import Any, Literal, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
@@ -28,6 +26,7 @@ from ..models import Run
 from ..protocol import events, objects
 from ..realtime import groups, run_ends
 from ..store import executor, prompts
+from .broadcast import Broadcast
 from .document_tools import DocumentTools, shorten_arguments
 from .inspection import RunInspection
 from .liveness import Process
@@ -37,19 +36,8 @@ logger = logging.getLogger("nous_chat.runs")
 
 T = TypeVar("T")
 
-Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engine.Fallback | str
-"""What one frame carries: a delta, a wait, another model, or the call with this key (`store.call_key`) as it is then.
-The frames of waits and of models have no number: a client that misses them misses no text.
-"""
-
 SyncReason = Literal["opened", "gap", "behind"]
 """Why a socket is sent the state of a run: it has just opened, it missed something, or it was behind and caught up."""
-
-MAX_HELD_CHARS = 64 * 1024
-"""Backpressure: the provider is read no further while this much text waits to be published."""
-
-MAX_HELD_CALLS = 32
-"""The same for calls. It is also how many calls one unit of work stores."""
 
 MAX_REFUSAL_CHARS = 10_000
 """The longest refusal that is stored and shown. It is an error, and not part of the text."""
@@ -92,37 +80,17 @@ class LiveRun:
         """On the loop's clock: when it began. None before that."""
         self.heard_at = 0.0
         """On the loop's clock: when its model or one of its tools was last heard."""
+        self.broadcast = Broadcast(run_id, conversation_id, process, self._persist)
+        """What readers get of it."""
 
         self._process = process
         self._started = started
         """None if it is queued, and `run` has to claim it first."""
-        self._group = groups.conversation(conversation_id)
-        self._message: objects.Message | None = None
-        self._seq = 0
-        self._text: list[str] = []
-        self._thinking: list[str] = []
-        self._parts: list[objects.Part] = []
-        self._calls: dict[str, objects.Call] = {}
-        """The tool calls, by their keys (`store.call_key`)."""
-        self._published_calls: set[UUID] = set()
-        self._ready: deque[Publishable] = deque()
-        """Calls and waits, and the deltas before them, that have left the Coalescer but are not published yet."""
-        self._publishing: deque[Publishable] = deque()
-        """What `_flush` has taken of them."""
         self._retry_at: float | None = None
         """On the loop's clock: when the model is asked again, if the run waits for that."""
-        self._stored_seq = 0
         self._first_token_at: datetime | None = None
-        self._unsent_since: float | None = None
-        """Unix time of the oldest delta that is not published."""
         self._meter: Meter | None = None
-        self._coalescer = engine.Coalescer()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = float("inf")
-        self._wake = asyncio.Event()
-        self._has_room = asyncio.Event()
         self._stream: asyncio.Task[engine.Finish | engine.Error] | None = None
-        self._disowned = False
         self._cancelled: str | None = None
         self._cancel_reason: objects.Failure | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -156,15 +124,15 @@ class LiveRun:
         self.agent, self.omitted_seq = started.agent, started.omitted_seq
         await self._begin(started)
         self._stream = asyncio.create_task(self._read(started), name=f"stream {self.id}")
-        self._stream.add_done_callback(lambda _: self._wake.set())
+        self._stream.add_done_callback(lambda _: self.broadcast.wake.set())
         if self._cancelled is not None:  # stopped while it was starting
             self._cancel_stream()
         try:
             while not (self._stream.done() or self._stuck):
-                await self._wake.wait()
-                self._wake.clear()
-                await self._flush()
-            await self._flush()
+                await self.broadcast.wake.wait()
+                self.broadcast.wake.clear()
+                await self.broadcast.flush()
+            await self.broadcast.flush()
             if self._documents is not None:
                 await self._documents.close()
             await self._end(started)
@@ -197,7 +165,7 @@ class LiveRun:
                 await self._documents.close()
             ending = store.Ending(
                 status=Run.Status.FAILED,
-                written=self._received(),
+                written=self.broadcast.received(),
                 error=objects.Failure.from_code("internal"),
                 charged_usage=None if self._meter is None else self._meter.usage,
                 estimated=True,
@@ -216,8 +184,8 @@ class LiveRun:
         return store.start_run(self.id, self._process.host)
 
     async def _begin(self, started: store.StartedRun) -> None:
-        """Publish the start. A run that continues, after approvals or a cut-off answer, keeps what it had."""
-        message = self._message = started.message
+        """Prepare what counts and records the run, and publish its start."""
+        message = started.message
         if started.inspected:
             self._inspection = RunInspection(self.id, self.conversation_id, started.read_at)
             self._inspection.note("began" if started.decisions is None else "resumed", host=self._process.host)
@@ -225,20 +193,12 @@ class LiveRun:
             logs.bind(user=started.user.pk)
         self.labels = agents.labels(started.agent)
         self.begun_at = self.heard_at = now()
-        self._text, self._thinking, self._parts = [message.text], [message.thinking], list(message.parts)
         self._meter = Meter(started.prompt, started.remaining, started.price)
         self._enforce_budgets()
-        by_id = {call.id: call for call in message.calls}
-        self._calls = {key: by_id[pk] for key, pk in started.call_keys.items()}
-        self._published_calls = set(by_id)
         if message.run is not None and message.run.started_at is not None and started.decisions is None:
             queued = message.run.started_at - message.run.created_at
             metrics.observe("queue_seconds", max(0.0, queued.total_seconds()))
-        if message.run is None or message.run.seq == 0:
-            await groups.publish(self._group, events.RunStarted(run=self.id, message=message))
-            return
-        self._seq = self._stored_seq = message.run.seq
-        await groups.publish(self._group, events.RunState(run=self.id, seq=self._seq, message=message))
+        await self.broadcast.begin(started, self.labels, self._inspection)
 
     async def _read(self, started: store.StartedRun) -> engine.Finish | engine.Error:
         """The stream task. Started by `run`, cancelled at most once, by `cancel`. What escapes ends the run with the
@@ -281,7 +241,7 @@ class LiveRun:
             stream = engine.run_stream(agent, prompt, context=context, before=shown)
         else:
             stream = engine.resume(agent, prompt, started.decisions, context=context, before=shown)
-        meter, inspection = self._meter, self._inspection
+        broadcast, meter, inspection = self.broadcast, self._meter, self._inspection
         assert meter is not None
         if inspection is not None:
             inspection.record_engine()
@@ -296,9 +256,9 @@ class LiveRun:
                 match event:
                     case engine.RetryWait():
                         self._retry_at = loop.time() + event.seconds
-                        self._announce(event)
+                        broadcast.add_notice(event)
                     case engine.Fallback():
-                        self._announce(event)
+                        broadcast.add_notice(event)
                     case engine.TextDelta() | engine.ThinkingDelta() if checks_answers:
                         self._note_first_token()
                         meter.add_output(len(event.text))
@@ -307,13 +267,7 @@ class LiveRun:
                     case engine.TextDelta() | engine.ThinkingDelta():
                         self._note_first_token()
                         meter.add_output(len(event.text))
-                        if self._unsent_since is None:
-                            self._unsent_since = time.time()
-                        self._coalescer.add(event, loop.time())
-                        self._schedule(loop)
-                        if self._coalescer.held > MAX_HELD_CHARS:
-                            self._has_room.clear()
-                            await self._has_room.wait()
+                        broadcast.add_delta(event)
                     case engine.ToolCallDelta():
                         self._note_first_token()
                         streamed[event.id] = streamed.get(event.id, 0) + len(event.text)
@@ -326,20 +280,17 @@ class LiveRun:
                         arguments = event.arguments
                         if self._documents is not None:
                             arguments = shorten_arguments(event.name, arguments)
-                        self._publish_call(event.id, name=event.name, arguments=arguments)
+                        broadcast.add_call(event.id, name=event.name, arguments=arguments)
                     case engine.ToolResult():
                         meter.add_tool_result(len(event.text))
-                        before = self._calls.get(store.call_key(event.id))
-                        rejected = before is not None and before.status == "rejected"
-                        status = "rejected" if rejected else "failed" if event.failed else "done"
-                        self._publish_call(event.id, name=event.name, status=status, result=event.text)
+                        is_rejected = broadcast.is_rejected(event.id)
+                        status = "rejected" if is_rejected else "failed" if event.failed else "done"
+                        broadcast.add_call(event.id, name=event.name, status=status, result=event.text)
                     case engine.Finish() if checks_answers:
                         return await self._check(event, started)
                     case engine.Finish() | engine.Error():
                         return event
-                if len(self._ready) > MAX_HELD_CALLS:
-                    self._has_room.clear()
-                    await self._has_room.wait()
+                await broadcast.wait_for_room()
                 self._enforce_budgets()
                 if self._cancelled is not None:
                     # Let the cancellation happen here: buffered events come without a pause in which it could.
@@ -360,102 +311,12 @@ class LiveRun:
             return engine.Finish(replace(end.result, refusal=checked))
         else:
             self._changed = checked != text
-            self._coalescer.add(engine.TextDelta(checked), asyncio.get_running_loop().time())
+            self.broadcast.add_text(checked)
         return end
 
     def _enforce_budgets(self) -> None:
         if self._meter is not None and (exceeded := self._meter.exceeded()):
             self.cancel(Run.Status.FAILED, exceeded)
-
-    def _announce(self, event: engine.RetryWait | engine.Fallback) -> None:
-        self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), event]
-        self._wake.set()
-
-    def _publish_call(self, call_id: str, **changes: Any) -> None:
-        """Publish a new or changed tool call in a frame of its own, after the text before it. If an earlier change is
-        not published yet, one frame carries both.
-        """
-        key = store.call_key(call_id)
-        call = self._calls.get(key)
-        if call is None:
-            call = objects.Call(id=uuid4(), name="", arguments=None, status="running", result=None)
-        self._calls[key] = store.sanitize_call(replace(call, **changes))
-        if key not in self._ready:
-            self._ready += [*self._coalescer.take(asyncio.get_running_loop().time()), key]
-        self._wake.set()
-
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        due = self._coalescer.due(now)
-        if due is None:
-            return
-        if due <= 0:
-            self._wake.set()
-        elif now + due < self._timer_at:  # uvloop's handles do not always know their time
-            self._disarm()
-            self._timer, self._timer_at = loop.call_later(due, self._wake.set), now + due
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._timer_at = None, float("inf")
-
-    async def _flush(self) -> None:
-        """Publish what is gathered. A frame that has its number counts as published, even if the layer loses it.
-
-        Calls are stored before they are published, so that a reload shows them and a person can decide about them.
-        """
-        self._disarm()
-        loop = asyncio.get_running_loop()
-        if self._process.liveness.frozen(loop.time()):  # another process may have ended this run meanwhile
-            self._process.unfrozen.clear()
-            await self._process.unfrozen.wait()
-        self._ready += self._coalescer.take(loop.time())
-        since, self._unsent_since = self._unsent_since, None
-        while self._ready and not self._disowned:
-            while self._ready and len(self._publishing) < MAX_HELD_CALLS:
-                self._publishing.append(self._ready.popleft())
-            # A copy: a call that changes from here on is published again.
-            calls = {key: self._calls[key] for key in self._publishing if isinstance(key, str)}
-            if calls:
-                await self._persist(store.save_calls, self.id, self._process.host, calls)
-            while self._publishing and not self._disowned:
-                item = self._publishing.popleft()
-                frame = self._frame(calls[item] if isinstance(item, str) else item)
-                await groups.publish(self._group, frame, since)
-                if self._inspection is not None:
-                    self._inspection.published(frame)
-        self._has_room.set()
-
-    def _frame(
-        self, item: engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engine.Fallback | objects.Call
-    ) -> events.RunDelta | events.RunTool | events.RunWaiting | events.RunFallback:
-        if not isinstance(item, engine.RetryWait | engine.Fallback):
-            self._seq += 1
-        match item:
-            case engine.RetryWait(seconds):
-                return events.RunWaiting(run=self.id, retry_in=round(seconds, 1))
-            case engine.Fallback(model):
-                return events.RunFallback(run=self.id, model=model)
-            case engine.TextDelta(text):
-                metrics.count("streamed_characters_total", len(text), *self.labels)
-                self._text.append(text := store.sanitize_text(text))
-                self._add_part(objects.TextPart(len(text)))
-                return events.RunDelta(run=self.id, seq=self._seq, text=text)
-            case engine.ThinkingDelta(text):
-                metrics.count("streamed_characters_total", len(text), *self.labels)
-                self._thinking.append(text := store.sanitize_text(text))
-                self._add_part(objects.ThinkingPart(len(text)))
-                return events.RunDelta(run=self.id, seq=self._seq, thinking=text)
-            case objects.Call() as call:
-                if call.id not in self._published_calls:
-                    self._published_calls.add(call.id)
-                    self._add_part(objects.CallPart(call.id))
-                return events.RunTool(run=self.id, seq=self._seq, call=call)
-
-    def _add_part(self, part: objects.Part) -> None:
-        assert self._message is not None
-        objects.add_part(self._parts, part, continues=self._message.continues)
 
     async def _end(self, started: store.StartedRun) -> None:
         """Write and publish the end that fits, or that the run waits for approvals."""
@@ -465,7 +326,7 @@ class LiveRun:
             if waiting is not None and waiting.message is not None:
                 self._over = True
                 state = events.RunState(run=self.id, seq=waiting.run.seq, message=waiting.message)
-                await groups.publish(self._group, state)
+                await groups.publish(groups.conversation(self.conversation_id), state)
                 self._note("awaits_approval")
                 return
             # Somebody has asked to stop it, or another process owns it by now; then `finish_run` changes nothing.
@@ -489,7 +350,7 @@ class LiveRun:
 
     def waits_for_model(self, at: float) -> float:
         """Seconds since the model was last heard. 0 if a tool runs, or the run has not begun."""
-        works = any(call.status == "running" for call in self._calls.values())
+        works = self.broadcast.has_running_call()
         return 0.0 if self.begun_at is None or works else at - self.heard_at
 
     @property
@@ -570,20 +431,6 @@ class LiveRun:
             leave_next_to_others=leave_next,
         )
 
-    def _written(self) -> store.Written:
-        self._text = ["".join(self._text)]
-        self._thinking = ["".join(self._thinking)]
-        return store.Written(self._seq, self._text[0], self._thinking[0], tuple(self._parts))
-
-    def _received(self) -> store.Written:
-        """What was published, and what still waits to be."""
-        for item in [*self._publishing, *self._ready, *self._coalescer.take(asyncio.get_running_loop().time())]:
-            if not isinstance(item, str):  # calls that were not published are not shown
-                self._frame(item)
-        self._publishing.clear()
-        self._ready.clear()
-        return self._written()
-
     async def _persist(self, write: Callable[..., T], *args: Any, own: bool = True) -> T:
         """Run a unit of work, with retries while the database is away; meanwhile, unwritten text stays in memory.
 
@@ -624,47 +471,29 @@ class LiveRun:
         """The stream task ignores its cancellation, as an agent or a tool of the site may. Go on without it."""
         assert self._stream is not None
         self._stuck = not self._stream.done()
-        self._wake.set()
+        self.broadcast.wake.set()
 
     def disown(self) -> None:
         """Another process has ended this run. Publish nothing more, and stop reading the provider."""
-        self._disowned = True
+        self.broadcast.muted = True
         self.cancel(Run.Status.INTERRUPTED)
 
     def state(self) -> events.RunState | None:
         """Everything published so far. None before the run has begun."""
-        if self._message is None or self._message.run is None:
-            return None
-        written = self._written()
         retry_in = None
         if self._retry_at is not None:
             retry_in = round(max(0.0, self._retry_at - asyncio.get_running_loop().time()), 1)
-        run = replace(self._message.run, seq=written.seq, retry_in=retry_in)
-        calls = tuple(self._calls.values())
-        message = replace(
-            self._message, text=written.text, thinking=written.thinking, calls=calls, parts=written.parts, run=run
-        )
-        return events.RunState(run=self.id, seq=written.seq, message=message)
+        return self.broadcast.state(retry_in)
 
     def synced(self, why: SyncReason) -> None:
         """A socket is sent its `state`."""
         if self._inspection is not None:
-            self._inspection.synced(why, self._seq)
+            self._inspection.synced(why, self.broadcast.seq)
 
     async def keep_recording(self) -> None:
         """Write what the run inspector has recorded, if anything, when all else is done. Nothing escapes."""
         if self._inspection is not None:
             await self._inspection.keep(self._persist, at_once=self._process.draining)
-
-    def checkpoint(self) -> store.Checkpoint | None:
-        """What the next heartbeat has to store. None if nothing has been published since the last checkpoint."""
-        if self._message is None or self._seq == self._stored_seq:
-            return None
-        return store.Checkpoint(self.id, self._message.id, self._written())
-
-    def stored(self, checkpoint: store.Checkpoint) -> None:
-        """The database has taken a checkpoint."""
-        self._stored_seq = checkpoint.written.seq
 
 
 async def _index(ending: store.Ending) -> store.Ending:

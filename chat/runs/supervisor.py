@@ -234,7 +234,7 @@ class Supervisor:
             await executor.run_urgent(store.ping_database)
             return
         run_ids = list(self._runs)
-        written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.checkpoint())]
+        written = [(live, checkpoint) for live in self._runs.values() if (checkpoint := live.broadcast.checkpoint())]
         places = {live.id: live.place for live in self._runs.values() if live.place is not None}
         checkpoints = [checkpoint for _, checkpoint in written]
         try:
@@ -248,7 +248,7 @@ class Supervisor:
         for run_id in set(run_ids) - beat.mine:
             self._disown(run_id)
         for live, checkpoint in written:
-            live.stored(checkpoint)
+            live.broadcast.stored(checkpoint)
 
     async def update_queue(self) -> None:
         """Let blocked runs try again, and publish the places that have changed."""

@@ -15,7 +15,7 @@ from chat.engine import ToolCall as EngineCall
 from chat.engine.providers.provider import Request
 from chat.models import Conversation, Message, Participant, Run, ToolCall
 from chat.node import node
-from chat.runs.run import MAX_HELD_CALLS
+from chat.runs.broadcast import MAX_HELD_CALLS
 
 from ..sites import clerk
 from ..support.client import InProcess

@@ -8,8 +8,9 @@ import pytest
 
 from chat.engine import TextDelta
 from chat.models import Run
+from chat.runs.broadcast import Broadcast
 from chat.runs.liveness import Liveness, Process
-from chat.runs.run import LiveRun
+from chat.store import executor
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not made for Windows")
@@ -19,15 +20,16 @@ def test_a_frame_due_within_a_millisecond_is_scheduled_on_uvloop() -> None:
 
     async def scenario() -> bool:
         loop = asyncio.get_running_loop()
-        live = LiveRun(uuid.uuid4(), uuid.uuid4(), Process("here", Liveness(loop.time())), None)
+        process = Process("here", Liveness(loop.time()))
+        broadcast = Broadcast(uuid.uuid4(), uuid.uuid4(), process, executor.run)
         almost = loop.time() - 0.040 + 0.0004
-        live._coalescer.add(TextDelta("a"), almost)
-        live._coalescer.take(almost)
+        broadcast._coalescer.add(TextDelta("a"), almost)
+        broadcast._coalescer.take(almost)
         for _ in range(2):
-            live._coalescer.add(TextDelta("b"), loop.time())
-            live._schedule(loop)
+            broadcast._coalescer.add(TextDelta("b"), loop.time())
+            broadcast._schedule(loop)
         async with asyncio.timeout(10):
-            return await live._wake.wait()
+            return await broadcast.wake.wait()
 
     assert uvloop.run(scenario())
 
