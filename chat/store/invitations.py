@@ -110,9 +110,11 @@ def _valid_invitations(conversation_id: UUID) -> QuerySet[Invitation]:
     return Invitation.objects.filter(_is_valid(), conversation=conversation_id)
 
 
-def find_valid_invitation(identity: UUID) -> Invitation | None:
-    """The invitation, with its conversation and creator, if newcomers can join with it."""
-    return _check_creator(_invitations().filter(_is_valid(), pk=identity).first())
+def find_invitation(identity: UUID) -> Invitation | None:
+    """The invitation, with its conversation and creator, unless who made it may not invite any more. It may have
+    expired, or be used up.
+    """
+    return _check_creator(_invitations().filter(pk=identity).first())
 
 
 def _get_invitation(user_id: Any, token: str) -> Invitation:

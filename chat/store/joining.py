@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext_noop, override
 from msgspec import Struct
 
 from ..models import Conversation, Invitation, Participant, Removal
 from ..protocol.errors import Refused
 from .base import lock_if_exists
-from .invitations import find_valid_invitation, invalid_link, read_token, removed_before
+from .invitations import find_invitation, invalid_link, read_token, removed_before
 from .participants import ParticipantChange, conversation_full, count_free_places, create_participants
 from .unit_of_work import unit_of_work
 
@@ -66,18 +67,20 @@ class _Door:
 
     def __init__(self, conversation: Conversation, identity: UUID, user_ids: Sequence[Any]) -> None:
         self._conversation = conversation
-        self._link = find_valid_invitation(identity)
+        self._link = find_invitation(identity)
         self._inside = _users(Participant, conversation, user_ids)
         self._removed = _users(Removal, conversation, user_ids)
         self._places = count_free_places(conversation)
         self._newcomers: list[Any] = []
 
     def admit(self, user: Any) -> None:
-        """Note a newcomer. Who is inside already may be even if the link has expired. Raises Refused."""
+        """Note a newcomer. Who is inside already may use a link that has expired. Raises Refused."""
+        link, coming = self._link, len(self._newcomers)
+        if link is None:
+            raise invalid_link()
         if user.pk in self._inside:
             return
-        link, coming = self._link, len(self._newcomers)
-        if link is None or (link.max_uses is not None and link.uses + coming >= link.max_uses):
+        if link.expires_at <= timezone.now() or (link.max_uses is not None and link.uses + coming >= link.max_uses):
             raise invalid_link()
         if user.pk in self._removed:
             raise removed_before()

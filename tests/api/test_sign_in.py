@@ -17,6 +17,7 @@ from nousproject.sign_in import ATTEMPT_EVERY, ATTEMPTS, Attempts
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_in, "_attempts", Attempts())
+    monkeypatch.setattr(sign_in, "monotonic", lambda: 100.0)  # time gives attempts back
 
 
 def test_passwords_are_checked_one_at_a_time_and_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,10 +49,7 @@ def test_passwords_are_checked_one_at_a_time_and_clients_take_turns(monkeypatch:
     asyncio.run(run())
 
 
-def test_guesses_at_ones_own_password_count_by_session(
-    client: Client, people: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sign_in, "monotonic", lambda: 100.0)  # time gives attempts back
+def test_guesses_at_ones_own_password_count_by_session(client: Client, people: Any) -> None:
     client.force_login(people["ada"])
     guess = {"old_password": "wrong", "new_password1": "a-Long-one-1", "new_password2": "a-Long-one-1"}
     answers = [client.post("/accounts/password_change/", guess).status_code for _ in range(ATTEMPTS + 1)]
