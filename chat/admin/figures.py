@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from .. import agents
+from .. import agents, database
 from ..conf import conf
 from ..models import Feedback, Run
 from .charts import COLOURS, Chart, Series
@@ -35,7 +35,7 @@ class _Seconds(Func):
 
     arity = 2
     output_field = FloatField()
-    template = "EXTRACT(EPOCH FROM %(expressions)s)::float"
+    template = "DATE_PART('epoch', %(expressions)s)"
     arg_joiner = " - "
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
@@ -99,15 +99,19 @@ def _starts(days: int) -> list[datetime]:
     return [timezone.make_aware(each) for each in midnights] if aware else midnights
 
 
-def _bucket(starts: Sequence[datetime], number: int = 0) -> Any:
-    """The number of the bucket that a row is in, found by halves. Django's functions for dates run in Python on SQLite,
-    row by row.
-    """
+def _bucket(starts: list[datetime]) -> Any:
+    """The number of the bucket that a row is in. Django's functions for dates run in Python on SQLite, row by row."""
+    if database.connection().vendor == "postgresql":
+        return Func("created_at", Value(starts), function="WIDTH_BUCKET", output_field=IntegerField()) - 1
+    return _bucket_by_halves(starts)
+
+
+def _bucket_by_halves(starts: Sequence[datetime], number: int = 0) -> Any:
     if len(starts) == 1:
         return Value(number)
     half = len(starts) // 2
-    earlier = When(created_at__lt=starts[half], then=_bucket(starts[:half], number))
-    return Case(earlier, default=_bucket(starts[half:], number + half), output_field=IntegerField())
+    earlier = When(created_at__lt=starts[half], then=_bucket_by_halves(starts[:half], number))
+    return Case(earlier, default=_bucket_by_halves(starts[half:], number + half), output_field=IntegerField())
 
 
 def _read_groups(rows: QuerySet[Run], starts: list[datetime], by: str) -> list[dict[str, Any]]:
