@@ -14,7 +14,6 @@ from ..node import node
 from ..protocol import events, objects
 from ..realtime import groups
 from ..store import executor
-from ..turns import give_up_turn
 
 
 async def add(user_id: Any, conversation_id: UUID, username: str, role: str) -> objects.Participant:
@@ -39,7 +38,6 @@ async def remove(user_id: Any, conversation_id: UUID, participant_id: int) -> No
 
 async def join(user: Any, token: str) -> UUID:
     """Join with an invitation link. Returns the id of the conversation, even if the user is in it already."""
-    give_up_turn()  # so that those who join at the same moment wait here, and share a transaction
     join = store.Join(user, token, get_language() or "")
     joined = await executor.run_together(store.join_together, join, token)
     if joined.change is not None:

@@ -22,7 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import metrics
 from ..database import primaries
-from ..turns import Turns, give_up_turn
+from ..turns import SHORT, Turns, current, give_up_turn
 from .unit_of_work import is_lock_timeout
 
 P = ParamSpec("P")
@@ -165,6 +165,10 @@ class _Group(Generic[A, T]):
             # A task of its own, in nobody's name, because the first to wait may be cancelled. Never cancelled; what
             # the database raises escapes, to all who wait.
             self._done = asyncio.create_task(self._run(groups), context=Context())
+        if current.get() is not None:  # an HTTP request's turn, which others wait for
+            await asyncio.wait([self._done], timeout=SHORT)
+            if not self._done.done():
+                give_up_turn()
         return (await asyncio.shield(self._done))[place]
 
     async def _run(self, groups: "dict[Any, _Group[Any, Any]]") -> Sequence[T | Exception]:

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from django.db import OperationalError
 
 from chat.store import executor
-from chat.turns import client
+from chat.turns import Turns, client
 
 Scenario = Callable[..., Any]
 
@@ -77,6 +77,32 @@ def test_others_pass_those_who_wait_together_for_a_lock(monkeypatch: pytest.Monk
         assert await asyncio.wait_for(executor.run(lambda: "served"), 60) == "served"
         for one in waiting:
             one.cancel()
+
+    in_event_loop(check)
+
+
+def test_a_request_that_waits_for_others_gives_up_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "SHORT", 0.01)
+    free = threading.Event()
+
+    def hang(rows: list[str]) -> list[str | Exception]:
+        free.wait(60)
+        return list(rows)
+
+    async def check() -> None:
+        line = Turns(1, 1)
+
+        async def ask(who: str) -> None:
+            client.set(who)
+            async with line.turn():
+                assert await executor.run_together(hang, who) == who
+
+        waiting = [asyncio.create_task(ask("ada"))]
+        await asyncio.sleep(0)
+        client.set("bob")
+        async with asyncio.timeout(60), line.turn():
+            free.set()
+        await asyncio.gather(*waiting)
 
     in_event_loop(check)
 
