@@ -11,6 +11,9 @@ import msgspec
 
 Frame = dict[str, Any]
 
+ACKNOWLEDGE_EVERY = 1.0
+"""Seconds."""
+
 
 class Listener:
     """Reads frames until the connection ends. Subclasses have the connection."""
@@ -60,13 +63,18 @@ class Listener:
         try:
             async for text in self._texts():
                 with contextlib.suppress(msgspec.MsgspecError):
-                    self.heard.append((time.monotonic(), msgspec.json.decode(text, type=Frame)))
+                    frame = msgspec.json.decode(text, type=Frame)
+                    self.heard.append((time.monotonic(), frame))
                     self._changed.set()
+                    await self._acknowledge(frame)
         except (aiohttp.ClientError, OSError, TimeoutError):
             pass
         finally:
             self.ended_at = time.monotonic()
             self._changed.set()
+
+    async def _acknowledge(self, frame: Frame) -> None:
+        """Tell the site that this was read, if it wants to know."""
 
     def _texts(self) -> AsyncIterator[str | bytes]:
         raise NotImplementedError
@@ -78,6 +86,7 @@ class SocketListener(Listener):
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         super().__init__()
         self.socket = socket
+        self._acknowledged_at = 0.0
 
     async def send(self, **command: Any) -> None:
         """Send a command. Nothing happens if the socket is closed."""
@@ -90,6 +99,12 @@ class SocketListener(Listener):
         await self.send(type="ping", ref=ref)
         found = await self.hear(seconds, type="pong", ref=ref)
         return found[0] - at if found else None
+
+    async def _acknowledge(self, frame: Frame) -> None:
+        """Once a second, or the site takes this reader for one that is too slow (docs/protocol.md, flow control)."""
+        if frame.get("type") == "run.delta" and time.monotonic() - self._acknowledged_at >= ACKNOWLEDGE_EVERY:
+            self._acknowledged_at = time.monotonic()
+            await self.send(type="run.ack", run=frame["run"], seq=frame["seq"])
 
     async def close(self) -> None:
         await super().close()
