@@ -271,12 +271,12 @@ class LiveRun:
                     case engine.ToolCallDelta():
                         self._note_first_token()
                         streamed[event.id] = streamed.get(event.id, 0) + len(event.text)
-                        meter.add_output(len(event.text))
+                        self._count_arguments(len(event.text))
                         if self._documents is not None:
                             self._documents.follow(event)
                     case engine.ToolCall():
                         self._note_first_token()
-                        meter.add_output(max(0, len(event.raw) - streamed.pop(event.id, 0)))
+                        self._count_arguments(max(0, len(event.raw) - streamed.pop(event.id, 0)))
                         arguments = event.arguments
                         if self._documents is not None:
                             arguments = shorten_arguments(event.name, arguments)
@@ -363,6 +363,12 @@ class LiveRun:
             self._first_token_at = timezone.now()
             assert self.begun_at is not None
             metrics.observe("first_token_seconds", now() - self.begun_at, *self.labels)
+
+    def _count_arguments(self, chars: int) -> None:
+        """The model has written so much of the arguments of a call."""
+        assert self._meter is not None
+        self._meter.add_output(chars)
+        metrics.count("streamed_characters_total", chars, *self.labels)
 
     def _ending(self, started: store.StartedRun) -> store.Ending:
         """Derive the run's end from the stream task's. A run that completed before a stop reached it is completed.

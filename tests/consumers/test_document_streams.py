@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from chat import engine, store
+from chat import engine, metrics, store
 from chat.documents.changesets import ChangeSet
 from chat.engine.providers.provider import Request
 from chat.models import Conversation, DocumentUpdate
@@ -129,6 +129,7 @@ def test_a_text_travels_once_and_the_model_remembers_it_whole(
         yield from script(request)
 
     model.script = remember  # type: ignore[method-assign]
+    before = metrics.read()["streamed_characters_total"]
 
     async def talk() -> None:
         async with InProcess(people["ada"], room.pk) as ada:
@@ -142,6 +143,8 @@ def test_a_text_travels_once_and_the_model_remembers_it_whole(
 
     scenario(talk)
     assert histories == [created, edited]
+    written = len(json.dumps(created)) + len(json.dumps(edited)) + len("Done.")
+    assert metrics.read()["streamed_characters_total"] - before == written
 
 
 def test_a_document_appears_with_its_first_letter_and_grows(
