@@ -132,7 +132,7 @@ class Turn:
         """End the turn, if it has begun and not ended yet. On its event loop."""
         if self._is_active:
             self._is_active = False
-            if self._is_short and self._line.limits.pause:
+            if self._line.limits.pause and self._loop.time() - self._begun_at < SHORT:
                 self._line.pause(self._who, self._begun_at, self._loop)
             self._line.leave(self._who, self._is_short)
 

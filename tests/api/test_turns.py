@@ -539,3 +539,20 @@ def test_who_waits_begins_when_the_pause_ends(monkeypatch: pytest.MonkeyPatch) -
         assert not line_of(line).active
 
     serve(scenario)
+
+
+def test_nobody_pauses_after_a_long_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who opens one slow page waits as long for the next one."""
+    monkeypatch.setattr(turns, "BURST", 0.001)
+    monkeypatch.setattr(turns, "SHORT", 0.005)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        line = Turns(2, 1, pause=3600.0)
+        client.set("eve")
+        async with line.turn():
+            await asyncio.sleep(0.01)
+        assert not line_of(line)._pausing
+        async with asyncio.timeout(30), line.turn():
+            pass
+
+    serve(scenario)
