@@ -1,4 +1,4 @@
-"""The difference of two texts as a change set that replaces few lines, and of these no more than differs."""
+"""The difference of two texts as a change set that replaces few lines, and of these only what differs."""
 
 from collections.abc import Iterator
 

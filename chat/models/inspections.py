@@ -1,4 +1,4 @@
-"""The run inspector: what is to be recorded, and what was."""
+"""The run inspector: what people want recorded, and what was."""
 
 from django.conf import settings
 from django.db import models

@@ -6,7 +6,7 @@ The stream task of a run adds; its run task flushes (`run`).
 import asyncio
 import time
 from collections import deque
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 from msgspec.structs import replace
@@ -17,8 +17,6 @@ from ..realtime import groups
 from .document_writer import Persist
 from .inspection import RunInspection
 from .liveness import Process
-
-T = TypeVar("T")
 
 Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engine.Fallback | str
 """What one frame carries: a delta, a wait, another model, or the call with this key (`store.call_key`) as it is then.

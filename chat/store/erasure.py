@@ -149,7 +149,7 @@ class _Person:
         self._shared = Conversation.objects.filter(own).filter(others).order_by()
 
     def quiet(self) -> None:
-        """Let them write no more, and stop what they have asked for. Raises Refused while something goes on."""
+        """Keep them from writing, and stop what they have asked for. Raises Refused while something goes on."""
         users = get_user_model()
         if any(field.name == "is_active" for field in users._meta.concrete_fields):
             users._base_manager.using(database.alias()).filter(pk=self._user.pk).update(is_active=False)

@@ -274,7 +274,7 @@ def _decomposed(text: str) -> str:
 
 
 def _one_word_off(text: str) -> str:
-    """The same with a longer word: the model quotes a version that is no more."""
+    """The same with a longer word: the model quotes a version that no longer exists."""
     words = text.split(" ")
     at = max(range(len(words)), key=lambda number: sum(map(str.isalnum, words[number])))
     words[at] = words[at].rstrip("\n") + "XY" + ("\n" if words[at].endswith("\n") else "")

@@ -122,7 +122,7 @@ def test_the_memory_of_a_flood_is_bounded(log: LiveLog, clock: Clock) -> None:
         logger.propagate = True
     assert log.position()[1] > 0
     assert once - before < 4 * MAX_CHARS
-    assert again - once < MAX_CHARS / 4, "a longer flood takes no more"
+    assert again - once < MAX_CHARS / 4, "a longer flood takes nothing in addition"
 
 
 def test_what_was_kept_too_short_counts_as_left_out(log: LiveLog, clock: Clock) -> None:

@@ -2,7 +2,7 @@
 
 import { Socket } from "../protocol/socket.js";
 
-const ACKNOWLEDGE_EVERY = 2000; // ms: the server sends no more than a reader takes
+const ACKNOWLEDGE_EVERY = 2000; // ms: the server sends only as much as a reader takes
 
 /** @type {Record<string, any> & {socket: string, words: Record<string, string>}} */
 export const setup = JSON.parse(document.getElementById("nous-chat-dashboard-setup")?.textContent ?? "{}");

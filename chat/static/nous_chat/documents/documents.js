@@ -13,7 +13,7 @@ export class Documents {
   #options;
   /** @type {import("./pane.js").DocumentPane|null} */
   #pane = null;
-  /** @type {string|null} id of the document that is to be open */
+  /** @type {string|null} id of the document that should be open */
   #wanted = null;
   /** @type {HTMLElement|null} what had the focus before */
   #opener = null;
