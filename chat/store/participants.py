@@ -76,7 +76,7 @@ def add_participant(user_id: Any, conversation_id: UUID, username: str, role: st
 
 def count_free_places(conversation: Conversation) -> int:
     """How many more people a locked conversation can have."""
-    return conf.MAX_PARTICIPANTS - Participant.objects.filter(conversation=conversation).count()
+    return max(0, conf.MAX_PARTICIPANTS - Participant.objects.filter(conversation=conversation).count())
 
 
 def conversation_full() -> Refused:

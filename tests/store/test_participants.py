@@ -86,8 +86,10 @@ def test_a_deactivated_user_cannot_be_added(people: Any, room: Conversation) -> 
         store.add_participant(people["ada"].pk, room.pk, "eve", "member")
 
 
-def test_the_number_of_participants_is_limited(people: Any, room: Conversation, settings: Any) -> None:
-    settings.NOUS_CHAT = {"MAX_PARTICIPANTS": 2}
+@pytest.mark.parametrize("most", [2, 1])
+def test_the_number_of_participants_is_limited(people: Any, room: Conversation, settings: Any, most: int) -> None:
+    """Also if the limit is lower now than when they came."""
+    settings.NOUS_CHAT = {"MAX_PARTICIPANTS": most}
     with refused("conflict"):
         store.add_participant(people["ada"].pk, room.pk, "eve", "member")
 
