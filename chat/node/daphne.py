@@ -38,6 +38,11 @@ a process can give their snapshots. The frames of streams wait for handshakes: f
 The others wait in the backlog, so the first ones are served while they wait.
 """
 
+TOO_SLOW = 4408
+CLOSE_WITHIN = 5
+"""Seconds in which a client that is too slow may answer the close frame, which follows all that it has not read yet.
+Autobahn resets the connection after one second; then a client that sends something before it reads learns no code.
+"""
 
 _ports: list[Any] = []
 """Where this process listens."""
@@ -164,6 +169,9 @@ def _server_class(started: Callable[[], None]) -> type:
                     await self._send_frame(protocol, message)
                 case "http.response.body":
                     await self._send_body(protocol, message)
+                case "websocket.close" if message.get("code") == TOO_SLOW:
+                    protocol.closeHandshakeTimeout = CLOSE_WITHIN
+                    await super().handle_reply(protocol, message)
                 case _:
                     await super().handle_reply(protocol, message)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from tests.site.test_metrics import TOKEN
 from tests.site.test_outages import address, frozen, locked
-from tests.site.test_site import add_participant
 from tests.support import servers
 from tests.support.page import (
     SignIn,
@@ -18,14 +18,12 @@ from tests.support.page import (
     live,
     made,
     noted,
-    posting,
     row,
     say,
     shown,
     stored,
 )
-from tests.support.servers import Server
-from tests.support.upstream import text
+from tests.support.servers import Server, Upstream
 
 pytestmark = pytest.mark.browser
 
@@ -91,23 +89,36 @@ def test_until_a_conversation_is_loaded_its_layout_stands_there(start_site: Star
     expect(page.get_by_role("heading", level=1)).to_have_text("Another")
 
 
-def test_a_page_that_cannot_keep_up_is_told_and_loses_nothing(start_site: StartSite, sign_in: SignIn) -> None:
-    """Its only thread is held up, so it acknowledges nothing, and the server sends it away."""
+def test_a_page_that_cannot_keep_up_is_told_and_loses_nothing(
+    start_site: StartSite, sign_in: SignIn, upstream: Upstream
+) -> None:
+    """Its only thread is held up until the server has sent it away, because it acknowledges nothing."""
     site = start_site(
-        DJANGO_SETTINGS_MODULE="tests.sites.office", NOUS_CHAT_MODEL="custom:words@n=900,delay=20", PATIENCE="3"
+        DJANGO_SETTINGS_MODULE="tests.sites.office",
+        NOUS_CHAT_MODEL="custom:flowing",
+        NOUS_CHAT_METRICS_TOKEN=TOKEN,
+        PATIENCE="1",
+        DISCONNECT_GRACE="300",
     )
-    page, other = sign_in(site, "ada"), sign_in(site, "bob")
+    page = sign_in(site, "ada")
     conversation = begin(page)
-    add_participant(site, conversation, "bob")
-    page.request.patch(f"/chat/api/conversations/{conversation}/", data={"answers": "always"}, headers=posting(page))
-    other.goto(f"/chat/{conversation}/")
-    live(other)
     told = noted(page.locator(BAR))
     say(page, "Hello")
     expect(answer(page).locator('[data-part="text"]')).to_contain_text("w5 ")
-    page.evaluate("() => { for (const until = Date.now() + 12000; Date.now() < until; ); }")
-    for each in (page, other):
-        ends(each, "completed")
-        assert shown(each) == text(900) == stored(page, conversation)[-1]["text"]
+    page.evaluate(
+        """token => {
+            const request = new XMLHttpRequest();
+            do {
+                request.open("GET", "/chat/metrics", false);
+                request.setRequestHeader("Authorization", `Bearer ${token}`);
+                request.send();
+            } while (!/^nous_chat_sockets_too_slow_total\\S* 1/m.test(request.responseText));
+        }""",
+        TOKEN,
+    )
+    live(page)
+    upstream.release()
+    ends(page, "completed")
+    assert shown(page) == stored(page, conversation)[-1]["text"]
     assert "This page fell behind. Reconnecting; nothing is lost." in "".join(told())
     expect(page.locator(BAR)).to_be_hidden()

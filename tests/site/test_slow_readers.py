@@ -14,7 +14,7 @@ import pytest
 from chat.consumers.flow_control import LIMIT
 
 from ..support.client import Person, signed_in
-from ..support.servers import Site, Uvicorn
+from ..support.servers import PATIENCE, Site, Uvicorn
 from .test_outages import tuned
 
 StartSite = Callable[..., Site]
@@ -50,6 +50,20 @@ class Raw:
 
     def command(self, name: str, **fields: Any) -> None:
         self.send(json.dumps({"type": name, **fields}).encode())
+
+    def closed(self) -> int:
+        """Read until the close frame; returns its code."""
+        self.connection.settimeout(PATIENCE)
+        found = self.connection.makefile("rb")
+        while found.readline() != b"\r\n":  # the rest of the handshake
+            pass
+        while True:
+            kind, size = found.read(2)
+            if size > 125:
+                size = int.from_bytes(found.read(2 if size == 126 else 8), "big")
+            payload = found.read(size)
+            if kind == 0x88:
+                return int.from_bytes(payload[:2], "big")
 
     def rest(self, seconds: float = 10) -> bytes:
         """Read what there is, until the server ends it."""
@@ -112,6 +126,29 @@ def test_a_reader_who_stopped_reading_costs_nothing_holds_up_nobody_and_is_sent_
                 assert grown < 25 * MIB, f"{grown / MIB:.0f} MiB for ten who do not read"
                 for peer in stalled:
                     peer.connection.close()
+
+    asyncio.run(talk())
+
+
+def test_a_slow_reader_has_time_to_see_why_it_is_sent_away(start_site: StartSite) -> None:
+    """If the connection were reset as soon as autobahn does that, a client that sends something first would not see the
+    code.
+    """
+    site = start_site(NOUS_CHAT_MODEL="custom:flowing", PATIENCE="1", **tuned())
+
+    async def talk() -> None:
+        async with signed_in(site, "ada") as ada:
+            slow = Raw(ada, conversation := await ada.new_conversation())
+            async with ada.socket(conversation) as reader:
+                await reader.hear("snapshot")
+                await reader.say("Hello")
+                assert await asyncio.to_thread(slow.closed) == 4408
+                await asyncio.sleep(2)
+                slow.command("ping")
+                slow.connection.settimeout(0.5)
+                with pytest.raises(TimeoutError):
+                    slow.connection.recv(1)
+                slow.connection.close()
 
     asyncio.run(talk())
 
