@@ -6,8 +6,10 @@ is expensive (a migrated database, collected static files) is made once, in a fo
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _remove_run_folder() -> None:
     folder = Path(os.environ.pop(RUN_FOLDER))
     for file in folder.glob("database-*"):
-        if (url := file.read_text()).startswith("postgres"):
-            servers.drop_database(url)
+        servers.drop_database(file.read_text())
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -124,6 +125,41 @@ def replay() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
+def migrated(run_folder: Path) -> str:
+    """The URL of a database with all tables and without people. Made once for a run, and copied: to migrate takes
+    seconds.
+    """
+    return servers.once(
+        run_folder / "database-migrated", lambda: servers.create_migrated(run_folder, os.environ.get("DATABASE_URL"))
+    )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """pytest-django's fixture. If there are several test processes, their databases begin as copies of `migrated`."""
+    from django.db import connection
+    from django.db.backends.signals import connection_created
+
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    migrated: str = request.getfixturevalue("migrated")
+    if connection.vendor == "postgresql":
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated.rpartition("/")[2]
+
+    def fill(connection: Any, **_: Any) -> None:
+        """Fill the new database before Django migrates it."""
+        if connection.vendor == "sqlite" and connection.is_in_memory_db():
+            connection_created.disconnect(fill)
+            with closing(sqlite3.connect(migrated.removeprefix("sqlite:///"))) as source:
+                source.backup(connection.connection)
+
+    connection_created.connect(fill)
+    yield
+    connection_created.disconnect(fill)
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """pytest-django's fixture. At the end, close the connections that threads of the chat keep open by design:
     PostgreSQL would not drop the database.
@@ -138,8 +174,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Iterator[Database]:
-    made = Database(tmp_path_factory.mktemp("databases"), os.environ.get("DATABASE_URL"), shared=run_folder)
+def database(tmp_path_factory: pytest.TempPathFactory, run_folder: Path, migrated: str) -> Iterator[Database]:
+    folder = tmp_path_factory.mktemp("databases")
+    made = Database(folder, os.environ.get("DATABASE_URL"), shared=run_folder, migrated=migrated)
     yield made
     made.drop()
 

@@ -205,8 +205,9 @@ def start_replay() -> Upstream:
 class Database:
     """A migrated database with PEOPLE in it, made once and copied for each site: a file, or one on `DATABASE_URL`.
 
-    Processes that give the same `shared` folder use one template, made by the first of them. `fill` puts more into the
-    template; it gets the environment of a program that opens it.
+    Processes that give the same `shared` folder use one template, made by the first of them. It begins as a copy of the
+    database `migrated`, if that is given. `fill` puts more into the template; it gets the environment of a program that
+    opens it.
     """
 
     def __init__(
@@ -216,16 +217,17 @@ class Database:
         settings: str = "nousproject.settings",
         shared: Path | None = None,
         fill: Callable[[dict[str, str]], None] | None = None,
+        migrated: str | None = None,
     ) -> None:
         self._folder, self._template_folder = folder, shared or folder
-        self._server = server_url if server_url and server_url.startswith("postgres") else None
-        self._settings, self._fill = settings, fill
+        self._server = server_url
+        self._settings, self._fill, self._migrated = settings, fill, migrated
         self._copies: list[str] = []
         self._owns_template = shared is None
         self._template = self._prepare() if shared is None else once(shared / f"database-{settings}", self._prepare)
 
     def _prepare(self) -> str:
-        template = self._new(self._template_folder)
+        template = create_database(self._template_folder, self._server, self._migrated)
         env = environment(DATABASE_URL=template, DJANGO_SETTINGS_MODULE=self._settings)
         run(["-m", "tests.support.prepare"], env)
         if self._fill is not None:
@@ -234,30 +236,35 @@ class Database:
 
     def copy(self) -> str:
         """The URL of a fresh copy."""
-        if self._server:
-            url = self._new(self._folder, template=self._template.rsplit("/", 1)[1])
-        else:
-            url = self._new(self._folder)
-            shutil.copy(self._template.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
-        self._copies.append(url)
-        return url
+        self._copies.append(create_database(self._folder, self._server, self._template))
+        return self._copies[-1]
 
     def drop(self) -> None:
         """Drop the copies, and the template unless it is shared. Files go with their folder."""
-        if self._server:
-            for url in [*self._copies, self._template] if self._owns_template else self._copies:
-                drop_database(url)
+        for url in [*self._copies, self._template] if self._owns_template else self._copies:
+            drop_database(url)
 
-    def _new(self, folder: Path, template: str | None = None) -> str:
-        name = f"nous_{uuid.uuid4().hex[:12]}"
-        if not self._server:
-            return f"sqlite:///{folder / name}.sqlite3"
-        self._execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
-        return f"{self._server.rsplit('/', 1)[0]}/{name}"
 
-    def _execute(self, sql: str) -> None:
-        assert self._server is not None
-        execute(self._server, sql)
+def create_database(folder: Path, server_url: str | None, template: str | None = None) -> str:
+    """Create a database on a PostgreSQL server, else a file in `folder`; empty, or a copy of the database `template`.
+    Returns its URL.
+    """
+    name = f"nous_{uuid.uuid4().hex[:12]}"
+    if server_url and server_url.startswith("postgres"):
+        source = f' TEMPLATE "{template.rpartition("/")[2]}"' if template else ""
+        execute(server_url, f'CREATE DATABASE "{name}"{source}')
+        return f"{server_url.rpartition('/')[0]}/{name}"
+    file = folder / f"{name}.sqlite3"
+    if template:
+        shutil.copy(template.removeprefix("sqlite:///"), file)
+    return f"sqlite:///{file}"
+
+
+def create_migrated(folder: Path, server_url: str | None) -> str:
+    """Create a database with all tables and without people; returns its URL."""
+    url = create_database(folder, server_url)
+    manage(environment(DATABASE_URL=url), "migrate", "--verbosity", "0")
+    return url
 
 
 def execute(server_url: str, sql: str) -> None:
@@ -268,6 +275,9 @@ def execute(server_url: str, sql: str) -> None:
 
 
 def drop_database(url: str) -> None:
+    """Drop it if it is on PostgreSQL. A file goes with its folder."""
+    if not url.startswith("postgres"):
+        return
     server_url, _, name = url.rpartition("/")
     execute(f"{server_url}/postgres", f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
