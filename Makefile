@@ -37,7 +37,7 @@ FAST := -m "not site and not browser and not chaos"
 # What a database or a channel layer can change. The rest of the suite never reaches either, or is about the page: it
 # runs once, on SQLite.
 BACKEND_TESTS := tests/store tests/realtime tests/runs tests/consumers tests/api tests/admin tests/site \
-  tests/project/test_checks.py tests/project/test_migrations.py tests/project/test_chaos.py
+  tests/project/test_checks.py tests/project/test_chaos.py
 
 .PHONY: test
 test: $(VENV)/test.installed ## the whole suite; SQLite unless DATABASE_URL says otherwise
@@ -88,9 +88,12 @@ lint: $(VENV)/dev.installed node_modules/.installed ## linters, formatters, type
 	$(BIN)/djade --target-version 5.2 --check $(TEMPLATES)
 	$(BIN)/djlint --lint --quiet $(TEMPLATES)
 
-.PHONY: quality
-quality: lint ## every gate but the tests: lint, types, Django's checks, migrations
+.PHONY: types
+types: $(VENV)/dev.installed ## types of Python
 	$(BIN)/mypy
+
+.PHONY: quality
+quality: lint types ## every gate but the tests: lint, types, Django's checks, migrations
 	DEBUG= SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	  ALLOWED_HOSTS=example.org REDIS_URL=redis://127.0.0.1:6379/0 \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING

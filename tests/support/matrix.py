@@ -1,8 +1,10 @@
-"""`python -m tests.support.matrix [--ends] -- PYTEST ARGUMENTS`: run tests with each supported Django and Python.
+"""`python -m tests.support.matrix [--ends] [--list] -- PYTEST ARGUMENTS`: run tests with each supported Django and
+Python.
 
 uv makes an environment for each pair in `var/matrix/`, from the Pythons that this machine has; it downloads none. What
 is not here is named and skipped. `--ends` runs two pairs only, the oldest Python with the oldest Django and the newest
 with the newest, and leaves out the pair that this interpreter itself is: `make test` has run everything with it.
+`--list` prints the pairs, and runs nothing.
 """
 
 import argparse
@@ -87,16 +89,20 @@ def run(pair: Pair, executable: str, arguments: list[str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.matrix")
     parser.add_argument("--ends", action="store_true")
+    parser.add_argument("--list", action="store_true")
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     executables = {python: interpreter(python) for python in PYTHONS}
-    for python, executable in executables.items():
-        if executable is None:
-            print(f"skipped: there is no Python {python} here")
     pairs = [Pair(django, python) for django, pythons in DJANGOS.items() for python in pythons if executables[python]]
     if options.ends and pairs:
         own = Pair(".".join(map(str, django.VERSION[:2])), ".".join(map(str, sys.version_info[:2])))
         pairs = [pair for pair in dict.fromkeys((pairs[0], pairs[-1])) if pair != own]
+    if options.list:
+        print(*pairs, sep="\n", end="")
+        return 0
+    for python, executable in executables.items():
+        if executable is None:
+            print(f"skipped: there is no Python {python} here")
     outcomes: dict[Pair, str] = {}
     for pair in pairs:
         print(f"== {pair}", flush=True)
