@@ -35,7 +35,7 @@ def test_what_waited_when_a_process_ended_is_answered_by_another(
                     await two.say("Two", mode="queue", ref="2")
                     assert (await two.answered("2"))["type"] == "ack"
                     site.process.send_signal(how)
-                    ended = await two.hear("run.finished", seconds=60)
+                    ended = await two.hear("run.finished")
                     assert ended["status"] == "interrupted"
                     assert ended["error"]["code"] == ("shutdown" if how == signal.SIGTERM else "host_lost")
                     started = await two.hear("run.started", 2)

@@ -283,7 +283,7 @@ def test_a_process_that_stood_still_and_was_declared_dead_publishes_nothing_more
                     await one.say("Hello")
                     await two.hear("run.delta", 5)
                     with frozen(site):
-                        finished = await two.hear("run.finished", seconds=60)
+                        finished = await two.hear("run.finished")
                         assert (finished["status"], finished["error"]["code"]) == ("interrupted", "host_lost")
                         heard = len(two.events)
                     async with asyncio.timeout(30):

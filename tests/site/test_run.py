@@ -55,7 +55,7 @@ def test_it_prints_the_url_the_login_and_the_model_and_then_works(run: Run) -> N
             conversation = await demo.new_conversation()
             async with demo.socket(conversation) as socket:
                 await socket.say("usage")
-                finished = await socket.hear("run.finished", seconds=60)
+                finished = await socket.hear("run.finished")
                 assert finished["status"] == "completed"
                 assert "demo" in finished["message"]["text"]
                 assert finished["usage"]["total_tokens"] > 0

@@ -60,7 +60,7 @@ def test_a_recorded_answer_is_shown_and_stored_exactly(
             conversation = await ada.new_conversation(agent=slug + pieces)
             async with ada.socket(conversation) as socket:
                 await socket.say("Hello")
-                finished = await socket.hear("run.finished", seconds=60)
+                finished = await socket.hear("run.finished")
                 shown = "".join(d.get("text", "") for d in socket.of_type("run.delta"))
             stored = (await ada.messages(conversation))[-1]
             assert shown == stored["text"] == finished["message"]["text"] == expected["text"]
@@ -227,7 +227,7 @@ def test_what_a_killed_process_was_writing_is_kept_and_marked(start_site: StartS
         async def look() -> None:
             async with signed_in(again, "ada") as ada, ada.socket(conversation) as socket:
                 assert socket.snapshot is None or socket.snapshot["runs"]
-                finished = await socket.hear("run.finished", seconds=60)
+                finished = await socket.hear("run.finished")
                 assert (finished["status"], finished["error"]["code"]) == ("interrupted", "host_lost")
                 stored = (await ada.messages(conversation))[-1]
                 assert stored["text"] == finished["message"]["text"]

@@ -15,6 +15,9 @@ from .protocol_client import Frame, Reader
 from .servers import PASSWORD, Server, Site, running
 from .upstream import text
 
+WITHIN = 240.0
+"""Seconds in which an event comes even on a busy machine. Less than pytest's limit, which would end the process."""
+
 
 def all_said(finished: Frame) -> str:
     """The whole text that the provider sent to a completed run, by the provider's own count of words."""
@@ -51,7 +54,7 @@ class Talker(Reader):
         await self.send("message.send", client_id=client_id, text=text, **fields)
         return client_id
 
-    async def until(self, condition: Callable[..., Any], seconds: float = 60) -> Any:
+    async def until(self, condition: Callable[..., Any], seconds: float = WITHIN) -> Any:
         """Wait until `condition` is true of the events received; returns its value."""
         async with asyncio.timeout(seconds):
             while not (value := condition()):
@@ -61,12 +64,12 @@ class Talker(Reader):
                 await self._changed.wait()
             return value
 
-    async def hear(self, name: str, number: int = 1, seconds: float = 60) -> Frame:
+    async def hear(self, name: str, number: int = 1, seconds: float = WITHIN) -> Frame:
         """Wait for the `number`th event of that type."""
         await self.until(lambda: len(self.of_type(name)) >= number, seconds)
         return self.of_type(name)[number - 1]
 
-    async def ended_answer(self, seconds: float = 60) -> Frame:
+    async def ended_answer(self, seconds: float = WITHIN) -> Frame:
         """Wait until the run of the newest answer has ended; returns the answer. After an outage the server sends a new
         snapshot, which may hold the end of the run in place of its `run.finished`.
         """
@@ -80,12 +83,12 @@ class Talker(Reader):
         answer: Frame = await self.until(ended, seconds)
         return answer
 
-    async def answered(self, ref: str, seconds: float = 60) -> Frame:
+    async def answered(self, ref: str, seconds: float = WITHIN) -> Frame:
         """Wait for the event that answers the command with that ref."""
         frame: Frame = await self.until(lambda: next((e for e in self.events if e.get("ref") == ref), None), seconds)
         return frame
 
-    async def wait_closed(self, seconds: float = 60) -> int:
+    async def wait_closed(self, seconds: float = WITHIN) -> int:
         """Wait until the server closes; returns the close code."""
         async with asyncio.timeout(seconds):
             while self.closed is None:
