@@ -111,6 +111,11 @@ class Broadcast:
         else:
             self._add(key)
 
+    def begin_call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        """Publish a call that the model is still writing, with what is known of its arguments."""
+        if store.call_key(call_id) not in self._calls:
+            self.add_call(call_id, name=name, arguments=arguments)
+
     def is_rejected(self, call_id: str) -> bool:
         """Whether a person has decided that the call is not made."""
         call = self._calls.get(store.call_key(call_id))

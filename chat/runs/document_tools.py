@@ -59,6 +59,9 @@ MAX_SHOWN_TEXT = 1_000
 UNDECIDED = "People decide on it; until then, the document is unchanged."
 """What a model is told of a proposal."""
 
+BeginCall = Callable[[str, str, dict[str, Any]], None]
+"""`Broadcast.begin_call`: shows a call by its id, its tool, and the arguments that are known."""
+
 Name = Annotated[str, "The title or the id of the document."]
 Kind = Literal["markdown", "code", "csv", "html", "svg", "mermaid"]
 
@@ -89,8 +92,9 @@ def _shorten(value: Any) -> Any:
 class DocumentTools:
     """The tools of one run, which also remember which version of each document its model knows."""
 
-    def __init__(self, run_id: UUID, host: str, conversation_id: UUID, persist: Persist) -> None:
+    def __init__(self, run_id: UUID, host: str, conversation_id: UUID, persist: Persist, begin_call: BeginCall) -> None:
         self._writer = DocumentWriter(run_id, host, conversation_id, persist)
+        self._begin_call = begin_call
         self._calls: dict[str, _Call] = {}
         self._tasks: set[asyncio.Task[str]] = set()
         self._turn = asyncio.Lock()
@@ -132,7 +136,7 @@ class DocumentTools:
             }.get(delta.name)
             if write is None:
                 return
-            call = self._calls[delta.id] = self._start(write, StreamedArguments())
+            call = self._calls[delta.id] = self._start(write, StreamedArguments(), delta)
         call.arguments.feed(delta.text)
 
     async def close(self) -> None:
@@ -189,15 +193,26 @@ class DocumentTools:
         """Replace the whole text of a document. To change parts of it, use edit_document."""
         return await self._finish(context, self._rewrite, {"document": document, "text": text})
 
-    def _start(self, write: "_Write", arguments: StreamedArguments) -> "_Call":
-        return _Call(arguments, detached(self._in_turn(write, arguments), self._tasks))
+    def _start(
+        self, write: "_Write", arguments: StreamedArguments, begun: engine.ToolCallDelta | None = None
+    ) -> "_Call":
+        return _Call(arguments, detached(self._in_turn(write, arguments, begun), self._tasks))
 
-    async def _in_turn(self, write: "_Write", arguments: StreamedArguments) -> str:
+    async def _in_turn(self, write: "_Write", arguments: StreamedArguments, begun: engine.ToolCallDelta | None) -> str:
         """The task of one call. Started by its first argument, or by the call; nobody cancels it, and `close` ends it.
         What escapes is the failure of the call.
         """
         async with self._turn:
+            if begun is not None:
+                await self._show_proposal(begun, arguments)
             return await write(arguments)
+
+    async def _show_proposal(self, begun: engine.ToolCallDelta, arguments: StreamedArguments) -> None:
+        """Show a call that only proposes while the model writes it. What another one writes shows in its document."""
+        if begun.name != "create_document" and await self._writer.only_proposes():
+            document = await arguments.whole("document")
+            if not arguments.is_over:
+                self._begin_call(begun.id, begun.name, {"document": document})
 
     async def _finish(self, context: engine.ToolContext, write: "_Write", given: dict[str, Any]) -> str:
         """What a call has done, when it has done it."""

@@ -75,6 +75,11 @@ class StreamedArguments:
         self._over = True
         self._news.set()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self._over
+
     def is_whole(self, *path: str | int) -> bool:
         return path in self._whole
 

@@ -10,6 +10,7 @@ from tests.browser.test_document_agents import site_that_writes
 from tests.browser.test_document_versions import offline, online
 from tests.browser.test_documents import field, new_document, open_document, reads, room, saved, stored_text, write
 from tests.support.page import SignIn, StartSite, answer, ends, until
+from tests.support.servers import Upstream
 
 pytestmark = pytest.mark.browser
 
@@ -53,6 +54,36 @@ def test_a_selection_is_sent_and_the_proposal_accepted_by_part(start_site: Start
     until(ada, lambda: stored_text(ada, document) == text, "the accepted part")
     proposals = ada.request.get(f"/chat/api/documents/{document}/proposals/").json()["proposals"]
     assert proposals == []
+
+
+def test_people_see_that_the_agent_writes_a_proposal(
+    start_site: StartSite, sign_in: SignIn, upstream: Upstream
+) -> None:
+    conversation, (ada, bob) = room(site_that_writes(start_site, hold=6), sign_in, "bob")
+    new_document(ada, conversation, "Poem", LINES)
+    bob.set_extra_http_headers({"Accept-Language": "de"})
+    bob.reload()
+    mine = open_document(ada, "Poem")
+    expect(field(mine)).to_have_attribute("contenteditable", "true")
+    field(mine).focus()
+    field(mine).press("ControlOrMeta+a")
+    edits = [{"search": "second line", "replace": "2nd line"}]
+    asked = f"edit_document {json.dumps({'document': 'Poem', 'edits': edits})}"
+    mine.get_by_label("Ask the agent about the selection").fill(asked)
+    mine.get_by_role("button", name="Ask", exact=True).click()
+    for page, running, writes in (
+        (ada, "Editing a document…", "Assistant is writing"),
+        (bob, "Dokument wird bearbeitet …", "Assistant schreibt"),
+    ):
+        expect(answer(page).get_by_text(running)).to_be_visible()
+        expect(answer(page).get_by_role("button", name="Poem")).to_be_visible()
+        expect(page.locator(".activity")).to_have_text(writes)
+    assert not mine.get_by_role("group", name="Proposed change").count()
+    upstream.release()
+    ends(ada, "completed")
+    expect(answer(ada).get_by_text("Proposed changes to a document")).to_be_visible()
+    expect(answer(bob).get_by_text("Änderungen an einem Dokument vorgeschlagen")).to_be_visible()
+    expect(mine.get_by_role("group", name="Proposed change")).to_have_count(1)
 
 
 def test_a_page_that_was_offline_shows_the_proposals_that_wait_now(start_site: StartSite, sign_in: SignIn) -> None:

@@ -1,5 +1,6 @@
 """An agent that is asked about a selected part of a document proposes its changes, and people decide."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from chat.documents.changesets import ChangeSet
 from chat.models import Conversation
 
 from ..support.client import InProcess
-from .test_document_streams import Model, call, letter_by_letter, make_document
+from .test_document_streams import Model, call, deltas, letter_by_letter, make_document
 
 Scenario = Callable[..., Any]
 
@@ -110,6 +111,51 @@ def test_a_new_text_is_proposed_as_what_differs(
         "Proposed another text. People decide on it; until then, the document is unchanged.",
         "Made 1 of 1 edits.",
     ]
+
+
+@pytest.mark.parametrize("tool", ["edit_document", "rewrite_document"])
+@pytest.mark.parametrize("end", ["proposed", "stopped"])
+def test_a_proposal_shows_as_a_call_while_the_model_writes_it(
+    scenario: Scenario, people: Any, room: Conversation, answer_with: Callable[[Model], None], tool: str, end: str
+) -> None:
+    ada, bob = people["ada"], people["bob"]
+    document = make_document(ada, room, "one\ntwo\n")
+    given = {"edits": [{"search": "one", "replace": "1"}]} if tool == "edit_document" else {"text": "1\ntwo\n"}
+    raw = json.dumps({"document": "Plan", **given})
+    gate = asyncio.Event()
+    first, rest = deltas(tool, raw, raw.index("1"))
+    answer_with(Model([engine.TextDelta("Well."), first, gate.wait, rest, call(tool, raw)]))
+
+    async def talk() -> None:
+        async with InProcess(ada, room.pk) as first, InProcess(bob, room.pk) as second:
+            selection = {"document": document, "version": 1, "from": 0, "to": 3}
+            await first.say("@assistant count", selection=selection)
+            begun = (await second.hear("run.tool"))["call"]
+            assert (begun["name"], begun["arguments"], begun["status"]) == (tool, {"document": "Plan"}, "running")
+            async with InProcess(bob, room.pk) as late:  # somebody who comes now sees it, too
+                assert late.snapshot is not None
+                (message,) = [each for each in late.snapshot["messages"] if each["role"] == "assistant"]
+                assert [each["id"] for each in message["calls"]] == [begun["id"]]
+            if end == "stopped":
+                await first.send("run.stop", ref="s", run=begun_by(second))
+            else:
+                gate.set()
+            finished = await second.hear("run.finished")
+            (made,) = finished["message"]["calls"]
+            assert made["id"] == begun["id"]
+            assert [part["type"] for part in finished["message"]["parts"]][:2] == ["text", "call"]
+            if end == "stopped":
+                assert (made["status"], made["arguments"]) == ("stopped", {"document": "Plan"})
+                assert not second.of_type("document.proposed")
+            else:
+                assert (made["status"], made["arguments"]) == ("done", {"document": "Plan", **given})
+                assert [frame["call"]["id"] for frame in second.of_type("run.tool")] == [begun["id"]] * 3
+
+    def begun_by(socket: InProcess) -> str:
+        run: str = socket.of_type("run.tool")[0]["run"]
+        return run
+
+    scenario(talk)
 
 
 def test_arguments_that_break_off_propose_nothing(

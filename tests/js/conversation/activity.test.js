@@ -20,6 +20,11 @@ test("the activity follows the stages of an answer", () => {
     does({ parts: [thinking], calls: [call("a", "done"), call("b", "running", { name: "search_orders" })] }),
     "Assistant is using search_orders",
   );
+  assert.equal(
+    does({ calls: [call("c", "running", { name: "edit_document" })] }),
+    "Assistant is writing",
+    "a proposal",
+  );
   assert.equal(does({ parts: [thinking, text] }), "Assistant is writing");
   const calls = [call("a", "done")];
   assert.equal(does({ parts: [thinking, text, called], calls }), "Assistant is about to answer", "the model goes on");

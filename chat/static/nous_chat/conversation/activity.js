@@ -2,6 +2,7 @@
 // after each change.
 
 import { strings } from "../i18n/strings.js";
+import { isDocumentCall } from "../protocol/documents.js";
 import { activeRuns } from "../protocol/reducer.js";
 import { el } from "../ui/dom.js";
 
@@ -61,6 +62,7 @@ export function activityOf(message, silence, wait, writing = false, fellBack = f
   if (run.status === "awaiting_approval") return strings.doing.asks(agent);
   if (writing) return strings.doing.writes(agent);
   const call = calls.findLast(({ status }) => status === "running");
+  if (call && isDocumentCall(call)) return strings.doing.writes(agent);
   if (call) return strings.doing.uses(agent, call.name);
   if (wait > 0) return strings.doing.waits(agent, Math.ceil(wait / 1000));
   if (silence >= SLOW) return strings.doing.slow(agent, Math.floor(silence / 1000));
