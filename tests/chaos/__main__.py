@@ -6,8 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .cluster import start_cluster
-from .runner import Report, carry_out
+from .runner import Report, Terms, play, play_side_by_side
 from .schedule import make_document_schedule, make_rush, make_schedule
 from .soak import soak
 
@@ -19,24 +18,19 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rush", action="store_true", help="schedules in which everybody asks at the same moment")
     parser.add_argument("--documents", action="store_true", help="schedules in which three people and an agent type")
     parser.add_argument("--soak", type=float, default=0, help="instead: seconds of answers for a stalled reader")
+    parser.add_argument("--jobs", type=int, default=1, help="schedules at once, each on its own servers (%(default)s)")
     parser.add_argument("--patience", type=float, default=1, help="times as long as on a quiet machine (%(default)s)")
     parser.add_argument("--sqlite", action="store_true", help="use SQLite even if there is a PostgreSQL")
     parser.add_argument("--log", type=Path, metavar="FILE", help="write the servers' log to this file")
     return parser.parse_args()
 
 
-async def run_seeds(options: argparse.Namespace) -> bool:
+def run_seeds(options: argparse.Namespace) -> bool:
     """Run the seeds and print the table. Returns whether there was no violation."""
-    report = Report()
     make = make_document_schedule if options.documents else make_rush if options.rush else make_schedule
-    async with start_cluster(options.sqlite, options.log) as cluster:
-        for seed in range(options.seed, options.seed + options.seeds):
-            outcome = await carry_out(cluster, make(seed), options.patience)
-            report.outcomes.append(outcome)
-            verdict = "ok" if not outcome.violations else "VIOLATED"
-            print(f"seed {seed}: {verdict}, {outcome.seconds:.1f} s", file=sys.stderr, flush=True)
-            for violation in outcome.violations:
-                print(f"    {violation}", file=sys.stderr, flush=True)
+    terms = Terms(make, options.patience, options.sqlite, options.log)
+    seeds = range(options.seed, options.seed + options.seeds)
+    report = Report(play_side_by_side(terms, seeds, options.jobs) if options.jobs > 1 else play(terms, seeds))
     print(report)
     for outcome in report.failed:
         rush = " ARGS=--rush" if options.rush else " ARGS=--documents" if options.documents else ""
@@ -47,7 +41,7 @@ async def run_seeds(options: argparse.Namespace) -> bool:
 def main() -> None:
     options = parse_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended
-    passed = asyncio.run(soak(options.soak, options.log)) if options.soak else asyncio.run(run_seeds(options))
+    passed = asyncio.run(soak(options.soak, options.log)) if options.soak else run_seeds(options)
     sys.exit(not passed)
 
 

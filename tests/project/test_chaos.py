@@ -1,14 +1,19 @@
 """A sample of `make chaos` in every run of the suite: a few seeds, a short soak, and a rolling restart."""
 
 import asyncio
+import contextlib
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from ..chaos import checks
+from ..chaos import checks, runner
 from ..chaos.cluster import start_cluster
 from ..chaos.faults import FAULTS
-from ..chaos.runner import Report, carry_out
+from ..chaos.runner import Outcome, Report, Terms, carry_out, play, play_side_by_side
 from ..chaos.schedule import ConversationPlan, Schedule, Step, make_document_schedule, make_rush, make_schedule
 from ..chaos.soak import soak
 from ..chaos.trial import Trial
@@ -36,6 +41,41 @@ def test_after_some_schedules_of_faults_everything_is_as_it_should_be(schedules:
 
     report = asyncio.run(run())
     assert not report.failed, "\n".join(str(violation) for outcome in report.failed for violation in outcome.violations)
+
+
+@pytest.fixture
+def signal_handlers() -> Iterator[None]:
+    """Gives this process its handlers of signals back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("signal_handlers")
+def test_schedules_can_be_carried_out_side_by_side() -> None:
+    report = Report(play_side_by_side(Terms(make_document_schedule, 1, False, None), range(4, 6), jobs=2))
+    assert not report.failed, "\n".join(map(str, report.failed))
+    assert {outcome.seed for outcome in report.outcomes} == {4, 5}
+
+
+@pytest.mark.usefixtures("signal_handlers")
+def test_after_a_signal_no_other_schedule_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.asynccontextmanager
+    async def start_nothing(*_: object) -> AsyncIterator[None]:
+        yield
+
+    async def carry_out_nothing(_: None, schedule: Schedule, __: float) -> Outcome:
+        if schedule.seed == 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            await asyncio.sleep(0)
+        return Outcome(schedule.seed, Counter(), [], 0)
+
+    monkeypatch.setattr(runner, "start_cluster", start_nothing)
+    monkeypatch.setattr(runner, "carry_out", carry_out_nothing)
+    outcomes = play(Terms(make_document_schedule, 1, False, None), range(1, 6))
+    assert [outcome.seed for outcome in outcomes] == [1, 2]
 
 
 def test_memory_stays_flat_before_a_reader_that_has_stopped_reading() -> None:
