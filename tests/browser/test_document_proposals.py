@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_document_agents import site_that_writes
-from tests.browser.test_document_versions import offline, online
+from tests.browser.test_document_versions import act, offline, online
 from tests.browser.test_documents import field, new_document, open_document, reads, room, saved, stored_text, write
 from tests.support.page import SignIn, StartSite, answer, ends, until
 from tests.support.servers import Upstream
@@ -84,6 +84,16 @@ def test_people_see_that_the_agent_writes_a_proposal(
     expect(answer(ada).get_by_text("Proposed changes to a document")).to_be_visible()
     expect(answer(bob).get_by_text("Änderungen an einem Dokument vorgeschlagen")).to_be_visible()
     expect(mine.get_by_role("group", name="Proposed change")).to_have_count(1)
+
+    # What is about the text goes while the history is open.
+    about = mine.get_by_text("1 proposed change", exact=True), mine.get_by_label("Ask the agent about the selection")
+    for each in about:
+        expect(each).to_be_visible()
+    act(mine, "History")
+    for each in about:
+        expect(each).to_be_hidden()
+    mine.get_by_role("button", name="Back to the text").click()
+    expect(about[0]).to_be_visible()
 
 
 def test_a_page_that_was_offline_shows_the_proposals_that_wait_now(start_site: StartSite, sign_in: SignIn) -> None:
