@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .conversations import MAX_TITLE_CHARS, Conversation
+from .indexes import index_if_set
 from .protection import set_null_unless_held
 from .runs import Run
 
@@ -67,7 +68,13 @@ class Document(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now)
     writing_run = models.ForeignKey(
-        Run, models.SET_NULL, verbose_name=_("written by the run"), null=True, blank=True, related_name="+"
+        Run,
+        models.SET_NULL,
+        verbose_name=_("written by the run"),
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
     )
     """The run that has the open range (`documents.open_range`), or had it last. The range is open while it runs."""
     writing_version = models.PositiveIntegerField(null=True, blank=True, editable=False)
@@ -95,7 +102,8 @@ class Document(models.Model):
                 fields=["updated_at"],
                 condition=Q(settled_version__lt=F("version")),
                 name="nous_chat_document_unsettled",
-            )
+            ),
+            index_if_set("writing_run", "nous_chat_document_writing"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -124,7 +132,9 @@ class DocumentUpdate(models.Model):
         blank=True,
         related_name="+",
     )
-    run = models.ForeignKey(Run, models.SET_NULL, verbose_name=_("run"), null=True, blank=True, related_name="+")
+    run = models.ForeignKey(
+        Run, models.SET_NULL, verbose_name=_("run"), null=True, blank=True, related_name="+", db_index=False
+    )
     client_id = models.UUIDField(_("client ID"), null=True, blank=True, editable=False)
     name = models.CharField(
         _("name"), max_length=MAX_VERSION_NAME_CHARS, blank=True, default="", db_default="",
@@ -136,6 +146,7 @@ class DocumentUpdate(models.Model):
         verbose_name = _("document update")
         verbose_name_plural = _("document updates")
         ordering = ["document", "version"]
+        indexes = [index_if_set("run", "nous_chat_document_update_run")]
         constraints = [
             models.UniqueConstraint(fields=["document", "version"], name="nous_chat_document_order"),
             models.UniqueConstraint(fields=["document", "author", "client_id"], name="nous_chat_document_changed_once"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import conf
 from ..graphemes import cut
 from .conversations import Conversation
+from .indexes import index_if_set
 from .protection import cascade_unless_held, set_null_unless_held
 
 
@@ -55,7 +56,7 @@ class Message(models.Model):
         help_text=_("The part of a document that the message is about, with its text."),
     )
     reply_to = models.ForeignKey(
-        "self", models.SET_NULL, verbose_name=_("reply to"), null=True, blank=True, related_name="+"
+        "self", models.SET_NULL, verbose_name=_("reply to"), null=True, blank=True, related_name="+", db_index=False
     )
     replaces = models.OneToOneField(
         "self",
@@ -75,6 +76,7 @@ class Message(models.Model):
         blank=True,
         related_name="alternatives",
         editable=False,
+        db_index=False,
         help_text=_("The first of the alternative answers to the same question."),
     )
     shown = models.BooleanField(
@@ -111,6 +113,9 @@ class Message(models.Model):
             models.Index(  # over those whose contents are to be erased (store/retention.py)
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="nous_chat_message_deleted"
             ),
+            index_if_set("reply_to", "nous_chat_message_replies"),
+            index_if_set("replaces", "nous_chat_message_replaces"),
+            index_if_set("alternative_of", "nous_chat_message_alternatives"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="nous_chat_message_order"),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..engine import CONTINUABLE_FINISH_REASONS
 from .conversations import Conversation
+from .indexes import index_if_set
 from .messages import Message
 
 
@@ -45,6 +46,7 @@ class Run(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,
         help_text=_("The answer that this run regenerates or continues."),
     )
     continues = models.BooleanField(
@@ -133,6 +135,16 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["created_at"], name="nous_chat_run_created"),
             models.Index(fields=["conversation", "created_at"], name="nous_chat_run_here"),
+            models.Index(  # all that the admin's figures read of ended runs, which are written once
+                fields=[
+                    *("created_at", "agent", "model", "status", "error_code", "total_tokens", "tokens", "cost"),
+                    *("started_at", "first_token_at", "finished_at"),
+                ],
+                condition=Q(finished_at__isnull=False),
+                name="nous_chat_run_figures",
+            ),
+            models.Index(fields=["created_at"], condition=Q(finished_at=None), name="nous_chat_run_unfinished"),
+            index_if_set("replaces", "nous_chat_run_replaces"),
             models.Index(
                 fields=["heartbeat_at"],
                 condition=Q(status__in=["queued", "running"]),

@@ -34,6 +34,9 @@ class Spending(models.Model):
         indexes = [
             models.Index(fields=["user", "day"], name="nous_chat_spent_by_user"),
             models.Index(fields=["conversation", "day"], name="nous_chat_spent_here"),
+            models.Index(  # all that the sums in the admin read
+                fields=["day", "user", "agent", "model", "tokens", "cost", "runs"], name="nous_chat_spent_figures"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -90,10 +90,11 @@ def find_recordings(run_id: UUID) -> QuerySet[RunRecording]:
 
 
 def holds_deleted(**deleted: Any) -> Exists:
-    """Recordings that may hold a message that was deleted later, or one that also fits `deleted`."""
-    return Exists(
-        Message.objects.filter(conversation=OuterRef("run__conversation"), deleted_at__gte=OuterRef("since"), **deleted)
-    )
+    """Recordings that may hold a message that was deleted later, or one that also fits `deleted`. Without a join of
+    recordings and runs: while there are no recordings, SQLite would read all runs for it.
+    """
+    here = Run.objects.filter(pk=OuterRef(OuterRef("run"))).values("conversation")
+    return Exists(Message.objects.filter(conversation__in=here, deleted_at__gte=OuterRef("since"), **deleted))
 
 
 def old_recordings(now: datetime) -> QuerySet[RunRecording]:

@@ -368,7 +368,7 @@ def _find_continued(messages: Collection[UUID]) -> list[UUID]:
     """The answers that these messages continue. A list, because PostgreSQL can plan a join of a table with itself badly
     before it has statistics.
     """
-    continuing = Message.objects.filter(pk__in=messages, replaces__isnull=False)
+    continuing = Message.objects.filter(pk__in=messages, replaces__isnull=False).order_by()
     return list(continuing.values_list("replaces_id", flat=True))
 
 

@@ -1,9 +1,11 @@
 """The figures of runs: which bucket of a chart a run is in, and how long runs take."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from chat.admin import figures
@@ -32,8 +34,21 @@ def test_averages_are_in_seconds(room: Conversation) -> None:
     for seconds in (1.5, 3):
         times = {"started_at": now, "first_token_at": now + MOMENT * 1_000, "finished_at": now + DAY * seconds}
         Run.objects.create(conversation=room, status="completed", agent="a", **times)
-    Run.objects.create(conversation=room, status="failed", agent="a")
+    Run.objects.create(conversation=room, status="failed", agent="a", finished_at=now)
     (group,) = figures._read_groups(Run.objects.all(), figures._starts(7), "agent")
     assert group["seconds"] == pytest.approx(2.25 * 86400)
     assert group["first"] == pytest.approx(0.001, abs=0.0005)
     assert (group["runs"], group["failed"]) == (3, 1)
+
+
+def test_figures_of_ended_runs_are_read_from_an_index_alone(room: Conversation) -> None:
+    """And those of the others from one that holds nothing else."""
+    rows = Run.objects.filter(created_at__gte=timezone.now() - 90 * DAY).order_by()
+    groups = figures.group_runs(rows, figures._starts(90), "model")
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            cursor.execute("DROP INDEX nous_chat_run_created")  # which is as good for an empty table
+    ended, others = (groups.filter(finished_at__isnull=unfinished).explain() for unfinished in (False, True))
+    assert re.search("COVERING INDEX nous_chat_run_figures|Index Only Scan using nous_chat_run_figures", ended)
+    assert "nous_chat_run_unfinished" in others
