@@ -70,8 +70,9 @@ class Children:
         if not self._sql:
             return _make_page(self._table, [], [])
         before, after = self._params
-        if database.connection().vendor == "postgresql":  # many parameters take psycopg as long as the rows
-            return _fetch(self._table, " = ANY(%s::uuid[])".join(self._sql), (*before, keys, *after), self._converters)
+        if database.connection().vendor == "postgresql":  # many parameters, and lists, take psycopg as long as the rows
+            array = f"{{{','.join(keys)}}}"
+            return _fetch(self._table, " = ANY(%s::uuid[])".join(self._sql), (*before, array, *after), self._converters)
         sql = f" IN ({', '.join(['%s'] * len(keys))})".join(self._sql)
         keys = [key.replace("-", "") for key in keys]
         return _fetch(self._table, sql, (*before, *keys, *after), self._converters)
