@@ -199,6 +199,7 @@ from .transfer.formats import FORMATS as EXPORT_FORMATS
 from .transfer.formats import export
 from .transfer.lines import BadLine
 from .transfer.load import Imported, import_lines
+from .unit_of_work import give_way
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -338,6 +339,7 @@ __all__ = [
     "get_run",
     "give_feedback",
     "give_secret",
+    "give_way",
     "hand_over_guest",
     "heartbeat",
     "held_among",

@@ -5,9 +5,9 @@ Whoever locks a row, an open transaction in a shell or a process that is frozen,
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import OperationalError
@@ -20,6 +20,8 @@ except ImportError:  # another database, or psycopg2
     ClientCursor = None  # type: ignore[assignment,misc]
 
 logger = logging.getLogger("nous_chat.store")
+
+T = TypeVar("T")
 
 LOCK_TIMEOUT = 50
 """Milliseconds that a statement waits for a lock: longer than a transaction of another process takes, and so short that
@@ -39,6 +41,9 @@ the database.
 
 UNATTENDED_TIMEOUT = 600_000
 """The same for a command whose transactions nobody waits for."""
+
+LONGEST_PAUSE = 0.1
+"""Seconds between two transactions of a command that gives way."""
 
 _POSTGRESQL_LIMITS = (
     f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}; SET LOCAL statement_timeout = {{statement_timeout}}; "
@@ -90,6 +95,20 @@ class _LimitsFirst:
         for _ in range(self._limits.count("SET LOCAL")):
             cursor.nextset()
         return result
+
+
+def give_way(steps: Iterable[T]) -> Iterator[T]:
+    """The same steps, each a transaction or a few, for commands that take many. On SQLite, a pause follows each, as
+    long as the step took: all writers share one lock, and those that wait only look now and then whether it is free.
+    """
+    pauses = database.connection().vendor == "sqlite"
+    began = time.monotonic()
+    for step in steps:
+        took = time.monotonic() - began
+        yield step
+        if pauses:
+            time.sleep(min(took, LONGEST_PAUSE))
+        began = time.monotonic()
 
 
 def is_lock_timeout(error: OperationalError) -> bool:

@@ -94,7 +94,7 @@ def export(file: str) -> dict[str, Any]:
     memory, written = _Memory(), 0
     began = time.perf_counter()
     with Path(file).open("wb") as output:
-        for piece in store.export(store.Scope(), "jsonl"):
+        for piece in store.export(store.Scope(), "jsonl", ahead=True):
             written += output.write(piece)
             memory.sample(written)
     return {"seconds": time.perf_counter() - began, **memory.figures()}
@@ -139,7 +139,7 @@ def prune(seconds: str) -> dict[str, Any]:
 
     erased, began, complete = store.Erased(), time.perf_counter(), True
     with Transactions() as transactions:
-        for step in store.prune(timezone.now()):
+        for step in store.give_way(store.prune(timezone.now())):
             erased += step
             if time.perf_counter() - began > float(seconds):
                 complete = False

@@ -1,6 +1,7 @@
 """Rules of retention, and `nous_prune`: what is erased, and that the dry run equals the outcome."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from chat import store
 from chat.conf import conf
 from chat.models import Attachment, Conversation, Guest, Message, Participant
+from chat.store import unit_of_work
 
 from ..support.everything import make_everything, make_guest
 from ..support.store_helpers import post
@@ -159,6 +161,54 @@ def test_the_dry_run_equals_the_outcome_on_a_site(people: Any, settings: Any) ->
     assert erased.guests > 0
     assert before - Conversation.objects.count() == erased.conversations
     assert Conversation.objects.filter(holds__isnull=False).count() == 5
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's planner believes its statistics")
+def test_no_batch_reads_a_whole_table_of_messages_or_runs_after_analyze(people: Any, settings: Any) -> None:
+    """Nearly all rows of some foreign keys have the same value, NULL."""
+    settings.NOUS_CHAT = {"RETENTION": [{"max_days": 1}]}
+    call_command("nous_showcase", conversations=40, messages=300, verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        pretend_to_be_large(cursor)
+    plans: dict[str, list[str]] = {}
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(("SELECT", "UPDATE", "DELETE")):
+            steps = connection.connection.execute("EXPLAIN QUERY PLAN " + sql.replace("%s", "?"), params or ())
+            plans[sql] = [step[3] for step in steps.fetchall()]
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        list(store.prune(timezone.now()))
+    assert not Message.objects.exists()
+    assert any("nous_chat_message_replies" in step for steps in plans.values() for step in steps)
+    large = re.compile(r"SCAN (nous_chat_(message|run|passage|documentupdate))\b")
+    assert [(sql, steps) for sql, steps in plans.items() if any(map(large.match, steps))] == []
+
+
+def pretend_to_be_large(cursor: Any) -> None:
+    """Multiply the rows in the statistics, and those of each value if they are all the same."""
+    cursor.execute("SELECT rowid, stat FROM sqlite_stat1 WHERE tbl LIKE 'nous_chat_%%'")
+    for key, stat in cursor.fetchall():
+        rows, *each = stat.split()
+        larger = [f"{rows}000", *(f"{value}000" if value == rows else value for value in each)]
+        cursor.execute("UPDATE sqlite_stat1 SET stat = %s WHERE rowid = %s", [" ".join(larger), key])
+    cursor.execute("ANALYZE sqlite_schema")  # reads them
+
+
+def test_commands_give_way_to_other_writers_on_sqlite(
+    people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.NOUS_CHAT = {"RETENTION": [{"max_days": 1}]}
+    make_old(room, 2)
+    pauses: list[float] = []
+    monkeypatch.setattr("chat.store.unit_of_work.time.sleep", pauses.append)
+    for command in (["nous_prune", "--json"], ["nous_clean"], ["nous_erase", "ada", "--json"]):
+        before = len(pauses)
+        call_command(*command)
+        assert (len(pauses) > before) == (connection.vendor == "sqlite" and command != ["nous_clean"]), command
+    assert all(0 < pause <= unit_of_work.LONGEST_PAUSE for pause in pauses)
 
 
 def test_it_can_be_stopped_and_continued(people: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

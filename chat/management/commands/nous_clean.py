@@ -14,7 +14,5 @@ class Command(BaseCommand):
     help = "Erase deleted messages and conversations that can no longer be restored, and uploaded files never sent."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        total = 0
-        while done := store.erase_expired():
-            total += done
+        total = sum(store.give_way(iter(store.erase_expired, 0)))
         self.stdout.write(f"Erased {total} rows.")

@@ -43,7 +43,7 @@ def _erase(user: Any) -> dict[str, int]:
     until = time.monotonic() + STOPPED_WITHIN
     while True:
         try:
-            *_, numbers = store.erase_user(user)
+            *_, numbers = store.give_way(store.erase_user(user))
             return numbers
         except Refused:
             active = Run.objects.filter(launched_by=user, status__in=Run.ACTIVE)

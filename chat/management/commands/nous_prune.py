@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def _prune(self, now: Any, quiet: bool) -> store.Erased:
         total, reported = store.Erased(), 0
-        for erased in store.prune(now):
+        for erased in store.give_way(store.prune(now)):
             total += erased
             if not quiet and total.conversations >= reported + REPORT_EVERY:
                 reported = total.conversations
