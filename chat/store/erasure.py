@@ -352,6 +352,7 @@ class _Person:
             while not complete:
                 with self._transaction():
                     if complete := erase_log(key).total < BATCH_SIZE:
+                        _forget_selections(key)
                         Document.objects.filter(pk=key).delete()
                         self._count([key])
                 yield
@@ -372,6 +373,7 @@ class _Person:
                 own = updates.filter(Q(author=self._user) | Q(run__launched_by=self._user))
                 own.update(author=None, client_id=None, name="")
                 DocumentSnapshot.objects.filter(document=row).delete()
+                _forget_selections(key)
                 Passage.objects.filter(document=row).delete()
                 self._count([key])
             yield
@@ -453,6 +455,13 @@ class _Person:
         receipt = self._receipt
         receipt.user, receipt.step, receipt.after, receipt.finished_at = None, "", "", timezone.now()
         receipt.save(update_fields=["user", "finished_at"])
+
+
+def _forget_selections(document: UUID) -> None:
+    """Others may have asked about a part of the document: their messages hold its text as it was."""
+    conversation = Document.objects.filter(pk=document).values("conversation")
+    messages = Message.objects.filter(conversation__in=conversation, selection__document=str(document))
+    messages.update(selection=None)
 
 
 def _delete_account(user: Any) -> None:

@@ -121,6 +121,12 @@ def test_nothing_of_the_words_and_the_name_is_left(
     for launched_by, changes in ((user, [7, [0, WORDS]]), (bob, [[0, "more", ""], 7])):
         asked = Run.objects.filter(conversation=theirs, launched_by=launched_by).first()
         DocumentProposal.objects.create(document=document, version=2, changes=changes, run=asked)
+    own = store.create_document(user.pk, theirs.pk, store.NewDocument("Notes", text=WORDS))
+    for number in (document.pk, own.id):
+        selection = {"document": str(number), "version": 1, "from": 0, "to": 8, "title": "Plan", "text": WORDS}
+        asked_about = post(bob, theirs, "What does this mean?").message
+        Run.objects.filter(status__in=Run.ACTIVE).update(status="completed")
+        Message.objects.filter(pk=asked_about.id).update(selection=selection)
     store.create_agent(None, "clerk", AgentConf(name="Clerk"))
     AgentVersion.objects.update(saved_by=user)
     store.list_participants(bob.pk, theirs.pk)
