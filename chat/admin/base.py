@@ -1,6 +1,7 @@
 """Base classes of the admins: without what is deleted or not for editing, and without counting whole tables."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -10,8 +11,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,7 +23,7 @@ from ..graphemes import limit_marks
 from . import access
 from .dates import link_dates
 
-MAX_COUNT = 10_000
+MAX_COUNT = 5_000
 """How many rows a list counts and pages through. A filter, a date, or a search leads to the others."""
 
 
@@ -79,6 +82,11 @@ class Readable(admin.ModelAdmin):
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         return super().log_deletions(request, [ById(row.pk, row._meta) for row in queryset])  # type: ignore[arg-type]
+
+
+def short_time(at: datetime) -> str:
+    """For a column, in which it may take two lines. Django's own format for lists is longer, and takes one."""
+    return date_format(localtime(at) if is_aware(at) else at, "SHORT_DATETIME_FORMAT")
 
 
 def with_few_marks(response: HttpResponseBase) -> HttpResponseBase:

@@ -20,7 +20,7 @@ from ..models import Conversation, Message, Participant, Run, Spending
 from ..permissions import policy
 from ..store.search import set_title
 from . import access
-from .base import ById, Undeleted
+from .base import ById, Undeleted, short_time
 from .filters import AgentFilter, FeedbackFilter, LiveFilter, PersonFilter, SearchFilter, SharedFilter
 from .transcript import TranscriptViews
 
@@ -101,7 +101,7 @@ class ConversationAdmin(TranscriptViews, MessageColumns, Undeleted):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         name = "title_link" if access.may_read(request) else "number"
-        figures = ["message_count", "tokens", "cost", "state", "updated_at"]
+        figures = ["message_count", "tokens", "cost", "state", "updated"]
         return [name, "people_names", "agent_names", *figures]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
@@ -186,6 +186,10 @@ class ConversationAdmin(TranscriptViews, MessageColumns, Undeleted):
     @admin.display(description=_("cost"))
     def cost(self, row: Any) -> str:
         return format_cost(row.total_cost, conf.CURRENCY) if row.total_cost else ""
+
+    @admin.display(description=_("updated"), ordering="updated_at")
+    def updated(self, row: Conversation) -> str:
+        return short_time(row.updated_at)
 
     @admin.display(description=_("state"))
     def state(self, row: Any) -> str:

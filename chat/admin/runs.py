@@ -7,9 +7,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 
 from .. import addresses, store
@@ -17,7 +16,7 @@ from ..conf import conf
 from ..i18n import format_cost
 from ..models import Run
 from . import access, figures
-from .base import ConversationColumn, Readable, ReadOnly
+from .base import ConversationColumn, Readable, ReadOnly, short_time
 from .filters import (
     AgentFilter,
     ErrorFilter,
@@ -107,8 +106,7 @@ class RunAdmin(InspectorViews, ConversationColumn, ReadOnly, Readable):
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: Run) -> str:
-        at = localtime(row.created_at) if is_aware(row.created_at) else row.created_at
-        return date_format(at, "SHORT_DATETIME_FORMAT")
+        return short_time(row.created_at)
 
     @admin.display(description=_("state"))
     def state(self, row: Run) -> str:

@@ -62,11 +62,22 @@ PAGES = {
     "erase": "nous_chat/erasure/add/?username=ada",
     "receipt": f"nous_chat/erasure/ > {FIRST}",
     "retention": "nous_chat/pruning/",
+    "inspections": "nous_chat/inspection/",
+    "inspection-add": "nous_chat/inspection/add/",
+    "inspect": f"nous_chat/run/ > {FIRST} > .field-inspect_link a",
+    "delete": "nous_chat/conversation/?shared=no > #result_list tbody a > a[href$='/change/'] > .deletelink",
+    "history": "nous_chat/conversation/?shared=yes > #result_list tbody a > a[href$='/change/'] > .historylink",
 }
 """The address of each page; after `>`, what leads from there to it, one link after the other."""
 FEW_PAGES = {f"few-{name}": PAGES[name] for name in ("index", "conversations", "runs", "run", "spending")} | {
     "few-conversation": f"nous_chat/conversation/ > {FIRST}"
 }
+
+
+def fill(env: dict[str, str]) -> None:
+    """Make the site up."""
+    servers.manage(env, "nous_showcase", "--conversations", "400", "--messages", "4000")
+    servers.manage(env, "shell", "-v0", "-c", PREPARE)
 
 
 def open_page(page: Page, address: str) -> None:
@@ -97,8 +108,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         env = servers.environment(DATABASE_URL=Database(Path(folder)).copy())
-        servers.manage(env, "nous_showcase", "--conversations", "400", "--messages", "4000")
-        servers.manage(env, "shell", "-v0", "-c", PREPARE)
+        fill(env)
         site = Site(env)
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         with servers.running(site):
