@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ... import database
 from ...models import Conversation, Spending
+from ..prepared import Param, Select
 from ..unit_of_work import UNATTENDED_TIMEOUT, unit_of_work
 from .export import FORMAT
 from .lines import MAX_LINE, AttachmentData, BadLine, End, Header, decode_line
@@ -24,6 +25,8 @@ GROUP_MESSAGES = 500
 """How many messages one transaction has, at most: those of several conversations, or of one that is longer."""
 
 _START = b'{"type":"conversation",'
+
+_CONVERSATION = Select(lambda: Conversation.objects.only("pk").filter(pk=Param("id", Conversation, "id")).order_by())
 
 
 class Imported(Struct, frozen=True):
@@ -143,7 +146,7 @@ def _read_conversation(lines: _Lines, users: Users) -> tuple[Imported, Rows | No
     if isinstance(line, BadLine):
         lines.skip()
         return Imported("failed", line.number, error=str(line)), None
-    if Conversation.objects.filter(pk=line.id).exists():
+    if _CONVERSATION.first(id=line.id) is not None:
         lines.skip()
         return Imported("skipped", number, line.id), None
     outcome = Imported("imported", number, line.id)

@@ -5,6 +5,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -51,29 +52,47 @@ MEMORY = 1024 * 1024
 def make_row(table: Table, line: Struct, users: Users, known: dict[type[Model], set[UUID]]) -> Model:
     """A row of a line. `known` are the keys that it may refer to. Raises ValueError."""
     values: dict[str, Any] = {}
-    for name, field in table.fields.items():
-        value = getattr(line, table.keys[name])
+    for key, field, kind in _columns(table):
+        value = getattr(line, key)
         if value is UNSET:
             continue
-        if is_user(field):
-            value = users.find(value, getattr(line, "guest_since", None) or None)
-        elif is_content_type(field):
-            value = _find_type(value)
-        elif isinstance(field, ForeignKey):
-            if value not in known[field.related_model] and value != getattr(line, "id", None):
-                if not field.null:
-                    raise ValueError(f"`{table.keys[name]}` is not in this conversation")
-                value = None  # it was deleted while the site was exported
-        elif isinstance(field, DateTimeField):
-            value = _row_time(value)
-        elif isinstance(field, DecimalField):
-            _validate(field, value)
-        elif name == "parts":
-            value = encode_parts(value)
-        else:
-            check_value(value)
+        match kind:
+            case "user":
+                value = users.find(value, getattr(line, "guest_since", None) or None)
+            case "type":
+                value = _find_type(value)
+            case "key":
+                if value not in known[field.related_model] and value != getattr(line, "id", None):
+                    if not field.null:
+                        raise ValueError(f"`{key}` is not in this conversation")
+                    value = None  # it was deleted while the site was exported
+            case "time":
+                value = _row_time(value)
+            case "decimal":
+                _validate(field, value)
+            case "parts":
+                value = encode_parts(value)
+            case _:
+                check_value(value)
         values[field.attname] = value
     return table.model(**values)
+
+
+@lru_cache
+def _columns(table: Table) -> list[tuple[str, Any, str]]:
+    """The keys of a line with their fields, and how their values become those of a row: looked up once, not per row."""
+    return [(table.keys[name], field, _kind(name, field)) for name, field in table.fields.items()]
+
+
+def _kind(name: str, field: Any) -> str:
+    if is_user(field):
+        return "user"
+    if is_content_type(field):
+        return "type"
+    if name == "parts":
+        return name
+    kinds = {ForeignKey: "key", DateTimeField: "time", DecimalField: "decimal"}
+    return next((kind for of, kind in kinds.items() if isinstance(field, of)), "")
 
 
 def _find_type(label: str) -> Any:
