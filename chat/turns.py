@@ -4,7 +4,8 @@ all of them together, and those who are signed in, all of them together.
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -43,6 +44,21 @@ def give_up_turn() -> None:
     turn = current.get()
     if turn is not None:
         turn.give_up()
+
+
+@asynccontextmanager
+async def out_of_turn() -> AsyncIterator[None]:
+    """Wait for something without the current turn, and for a turn again afterwards: those who were let go at the same
+    moment go on one after another, as they came.
+    """
+    turn = current.get()
+    if turn is None or not turn.is_of_this_loop() or not turn.end():
+        yield
+        return
+    try:
+        yield
+    finally:
+        await turn.resume()
 
 
 def inherit() -> Context:
@@ -106,6 +122,8 @@ class Turn:
         self._line, self._who, self._loop = line, who, loop
         self._is_active = False
         self._is_short = True
+        self._is_closed = False
+        self._lengthening: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
         await self.begin()
@@ -113,39 +131,58 @@ class Turn:
 
     async def __aexit__(self, *_: object) -> None:
         current.reset(self._token)
+        self.close()
+
+    def close(self) -> None:
+        """End the turn for good. Work of it that goes on, out of turn, has none afterwards."""
+        self._is_closed = True
         self.end()
 
     async def begin(self) -> None:
         """Wait for the turn. Raises Crowded."""
+        self._line.refuse_crowd(self._who)
+        await self.resume()
+
+    async def resume(self) -> None:
+        """The same after `end`, however many wait."""
         await self._line.enter(self._who)
-        self._is_active = True
+        if self._is_closed:
+            self._line.leave(self._who)
+            return
+        self._is_active = self._is_short = True
         self._begun_at = self._loop.time()
         if self._line.may_wait_for_short_ones:
-            self._loop.call_later(SHORT, self._become_long)
+            self._lengthening = self._loop.call_later(SHORT, self._become_long)
 
     def _become_long(self) -> None:
-        if self._is_active:
-            self._is_short = False
-            self._line.lengthen()
+        self._is_short = False
+        self._line.lengthen()
 
-    def end(self) -> None:
-        """End the turn, if it has begun and not ended yet. On its event loop."""
-        if self._is_active:
-            self._is_active = False
-            if self._line.limits.pause and self._loop.time() - self._begun_at < SHORT:
-                self._line.pause(self._who, self._begun_at, self._loop)
-            self._line.leave(self._who, self._is_short)
+    def end(self) -> bool:
+        """End the turn, on its event loop. Returns whether it had begun and not ended yet."""
+        if not self._is_active:
+            return False
+        self._is_active = False
+        if self._lengthening is not None:
+            self._lengthening.cancel()
+        if self._line.limits.pause and self._loop.time() - self._begun_at < SHORT:
+            self._line.pause(self._who, self._begun_at, self._loop)
+        self._line.leave(self._who, self._is_short)
+        return True
 
     def give_up(self) -> None:
         """The same in any thread, such as a synchronous view's."""
-        try:
-            is_on_loop = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            is_on_loop = False
-        if is_on_loop:
+        if self.is_of_this_loop():
             self.end()
         else:
             self._loop.call_soon_threadsafe(self.end)
+
+    def is_of_this_loop(self) -> bool:
+        """Whether the turn's event loop is the one that runs here."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
 
 class Line:
@@ -181,6 +218,12 @@ class Line:
     def _forget_pause(self, who: Hashable, until: float) -> None:
         if self._pauses.get(who) == until:
             del self._pauses[who]
+
+    def refuse_crowd(self, who: Hashable) -> None:
+        """Raises Crowded if this client would have to wait, and has as many waiting as it may."""
+        max_waiting = self.limits.max_waiting
+        if max_waiting is not None and not self._may_begin(who) and len(self.waiting.get(who, ())) >= max_waiting:
+            raise Crowded
 
     async def enter(self, who: Hashable) -> None:
         if self._may_begin(who):
@@ -233,9 +276,6 @@ class Line:
         return has_place and _together(who) not in self._pausing
 
     async def _wait(self, who: Hashable) -> None:
-        max_waiting = self.limits.max_waiting
-        if max_waiting is not None and len(self.waiting.get(who, ())) >= max_waiting:
-            raise Crowded
         queue = self.waiting.setdefault(who, deque())
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(begun)

@@ -22,8 +22,13 @@ from . import bearer, sessions
 from .http import ASGIApplication, Receive, Send, find_user
 
 AT_ONCE = 4
-"""How many requests a process answers at the same time. Those that wait for a lock, a file, or a password do not count:
-they give up their turn.
+"""How many requests a process answers at the same time. Those that wait for a lock, a file, a password, or others that
+do the same work do not count: they give up their turn.
+"""
+
+SHORT = 2
+"""How many of them may be in the first moment of their turn (`turns.SHORT`): of two threads that compute, the event
+loop gets the interpreter back sooner than of four.
 """
 
 PER_CLIENT = 1
@@ -58,7 +63,7 @@ LOOKUPS_AT_ONCE = 2
 MAX_SESSIONS = 10_000
 """How many tokens and sessions are remembered with their users: those that were seen last."""
 
-_turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING, pause=PAUSE)
+_turns = Turns(AT_ONCE, PER_CLIENT, MAX_WAITING, SHORT, PAUSE)
 _strangers = Turns(STRANGERS_AT_ONCE, PER_CLIENT, MAX_WAITING, STRANGERS_SHORT)
 _lookups = Turns(LOOKUPS_AT_ONCE, PER_CLIENT, MAX_WAITING)
 _users: OrderedDict[str, Hashable] = OrderedDict()
@@ -146,7 +151,7 @@ class Exchange:
                         task.cancel()
             task.result()
         finally:
-            self._turn.end()
+            self._turn.close()
             if self._after_body is not None:
                 self._after_body.cancel()
 
@@ -178,7 +183,7 @@ class Exchange:
     async def _send_out_of_turn(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self._has_started = True
-            self._turn.end()
+            self._turn.close()
             self._may_end_early.set()
         await self._send(message)
 

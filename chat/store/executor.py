@@ -22,7 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import metrics
 from ..database import primaries
-from ..turns import SHORT, Turns, current, give_up_turn
+from ..turns import Turns, give_up_turn, out_of_turn
 from .unit_of_work import is_lock_timeout
 
 P = ParamSpec("P")
@@ -165,11 +165,9 @@ class _Group(Generic[A, T]):
             # A task of its own, in nobody's name, because the first to wait may be cancelled. Never cancelled; what
             # the database raises escapes, to all who wait.
             self._done = asyncio.create_task(self._run(groups), context=Context())
-        if current.get() is not None:  # an HTTP request's turn, which others wait for
-            await asyncio.wait([self._done], timeout=SHORT)
-            if not self._done.done():
-                give_up_turn()
-        return (await asyncio.shield(self._done))[place]
+        async with out_of_turn():
+            outcomes = await asyncio.shield(self._done)
+        return outcomes[place]
 
     async def _run(self, groups: "dict[Any, _Group[Any, Any]]") -> Sequence[T | Exception]:
         async def attempt(
@@ -261,8 +259,8 @@ async def _with_retries(
         except OperationalError as error:
             if not is_lock_timeout(error):
                 raise
-        give_up_turn()
-        await asyncio.sleep(pause)
+        async with out_of_turn():
+            await asyncio.sleep(pause)
     return await run_once(work, *args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from chat import turns
 from chat.concurrency import TaskSets
 from chat.node import http_turns
 from chat.store import executor
-from chat.turns import Line, Stranger, Turns, client, give_up_turn
+from chat.turns import Line, Stranger, Turns, client, give_up_turn, out_of_turn
 
 BODY = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
@@ -365,6 +366,63 @@ def test_a_request_that_waits_for_something_else_gives_up_its_turn() -> None:
             async with asyncio.timeout(10), line.turn():
                 assert line_of(line).active == {"ada": 1}
             client.set("eve")
+        assert not line_of(line).active
+
+    serve(scenario)
+
+
+def test_those_who_waited_together_go_on_one_after_another() -> None:
+    """Else a crowd that has joined by one transaction computes all its responses at the same time."""
+
+    async def scenario(view: View, ask: Ask) -> None:
+        line, let_go = Turns(1, 1, max_waiting=0), asyncio.Event()
+        working = Counter[str]()
+
+        async def join(name: str) -> None:
+            client.set(name)
+            async with line.turn():
+                async with out_of_turn():
+                    await let_go.wait()
+                working["now"] += 1
+                working["most"] = max(working["now"], working["most"])
+                await settle()
+                working["now"] -= 1
+
+        crowd = []
+        for number in range(5):  # each gets the only turn, although the ones before it are not finished
+            crowd.append(asyncio.create_task(join(f"person {number}")))
+            await settle()
+            assert not line_of(line).active
+        let_go.set()
+        await asyncio.gather(*crowd)
+        assert working["most"] == 1
+        assert not line_of(line).active
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_what_goes_on_after_its_turn_has_none(is_busy: bool) -> None:
+    """A site's view that answers before its work is done. Else the turn would never end."""
+
+    async def scenario(view: View, ask: Ask) -> None:
+        line, let_go = Turns(1, 1), asyncio.Event()
+
+        async def work() -> None:
+            async with out_of_turn():
+                await let_go.wait()
+
+        client.set("eve")
+        async with line.turn():
+            working = asyncio.create_task(work())
+            await settle()
+            if is_busy:
+                let_go.set()
+                client.set("ada")
+                async with line.turn():
+                    await settle()  # the work waits in the line while its turn is closed
+        let_go.set()
+        await working
         assert not line_of(line).active
 
     serve(scenario)

@@ -81,8 +81,7 @@ def test_others_pass_those_who_wait_together_for_a_lock(monkeypatch: pytest.Monk
     in_event_loop(check)
 
 
-def test_a_request_that_waits_for_others_gives_up_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "SHORT", 0.01)
+def test_a_request_that_waits_for_others_gives_up_its_turn() -> None:
     free = threading.Event()
 
     def hang(rows: list[str]) -> list[str | Exception]:
