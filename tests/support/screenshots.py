@@ -309,6 +309,30 @@ def approval(window: Window) -> None:
 
 
 @state
+def rating(window: Window) -> None:
+    answered(window)
+    window.answer.hover()
+    window.answer.get_by_role("button", name="Rate").click()
+    window.page.get_by_role("radio", name="Bad answer").check()
+    window.page.get_by_role("textbox", name="Comment").fill("The second function is missing.")
+
+
+@state
+def tokens(window: Window) -> None:
+    window.page.goto("/chat/tokens/")
+    window.page.get_by_label("What is the token for?").fill("Backup script")
+    window.page.get_by_role("button", name="Create token").click()
+
+
+@state
+def dashboard(window: Window) -> None:
+    answering(window)
+    window.sign_in("root")
+    window.page.goto("/chat/dashboard/")
+    expect(window.page.get_by_role("button", name="Stop")).to_be_visible()
+
+
+@state
 def list_of_conversations(window: Window) -> None:
     window.several()
     window.list()
@@ -488,6 +512,14 @@ def without_javascript(window: Window) -> None:
     window.page.route("**/nous-chat*.js", lambda route: route.abort())
     window.page.goto(f"/chat/{conversation}/")
     expect(window.page.get_by_role("button", name="Send")).to_be_visible()
+
+
+@state
+def document_without_javascript(window: Window) -> None:
+    conversation = window.make("Release")
+    text = "# Release notes\n\n| part | state |\n|---|---|\n| editor | done |\n"
+    made = window.post(f"conversations/{conversation}/documents/", {"title": "Release notes", "text": text})
+    window.page.goto(f"/chat/{conversation}/documents/{made['id']}/")
 
 
 @state

@@ -3,7 +3,7 @@
 import { fill, language, words } from "./connection.js";
 
 export const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat(language, { maximumFractionDigits: 1, notation: "compact" });
+const short = new Intl.NumberFormat(language, { notation: "compact" });
 const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 export const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
 export const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
