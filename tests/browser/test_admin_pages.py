@@ -21,7 +21,7 @@ DJANGOS = (
 )
 """Parts of the pages that Django makes, as it does for every app."""
 
-CUT_OFF = """[...document.querySelectorAll("#content, #content .results, #content table")]
+CUT_OFF = """[...document.querySelectorAll("#content .results, #content table")]
   .filter((each) => each.scrollWidth > each.clientWidth + 1 && each.clientWidth)
   .map((each) => `${each.id || each.className || each.tagName}: ${each.scrollWidth} of ${each.clientWidth} px`)"""
 
