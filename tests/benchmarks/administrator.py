@@ -94,7 +94,7 @@ def export(file: str) -> dict[str, Any]:
     memory, written = _Memory(), 0
     began = time.perf_counter()
     with Path(file).open("wb") as output:
-        for piece in store.export(store.Scope(), "jsonl", ahead=True):
+        for piece in store.export(store.Scope(), "jsonl"):
             written += output.write(piece)
             memory.sample(written)
     return {"seconds": time.perf_counter() - began, **memory.figures()}

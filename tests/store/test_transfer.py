@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -121,21 +120,6 @@ def test_the_order_of_the_lines_is_that_of_the_rows_however_many_fit_into_a_page
             monkeypatch.setattr(table, "page", size)
         monkeypatch.setattr(export_module, "PAGE", size)
         assert exported() == whole, f"pages of {size} rows"
-        ahead = b"".join(store.export(store.Scope(), "jsonl", ahead=True))
-        assert ahead == whole, "the same if a thread reads the next page"
-
-
-def test_an_export_that_reads_ahead_can_be_left_at_any_time(people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(4):
-        make_everything(people["ada"], people["bob"])
-    monkeypatch.setattr(tables.CONVERSATIONS, "page", 1)
-    lines = export_module.export_lines(store.Scope(), ahead=True)
-    while not isinstance(next(lines), tables.CONVERSATIONS.line):
-        pass
-    assert [each.name for each in threading.enumerate() if each.name.startswith("export")]
-    lines.close()  # type: ignore[attr-defined]
-    assert not [each.name for each in threading.enumerate() if each.name.startswith("export")]
-    assert Conversation.objects.count() == 4, "the connection of the caller is as it was"
 
 
 def test_times_have_an_offset_on_a_site_without_time_zones(

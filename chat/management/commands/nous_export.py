@@ -26,7 +26,7 @@ class Command(BaseCommand):
         scope = store.Scope(options["conversation"], find_user(options["user"]))
         if scope.conversation is not None and not Conversation.objects.filter(pk=scope.conversation).exists():
             raise CommandError(f"There is no conversation {scope.conversation}.")
-        pieces = store.export(scope, options["format"], ahead=True)
+        pieces = store.export(scope, options["format"])
         if options["output"] == "-":
             _write(sys.stdout.buffer, pieces)
             return

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
-from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +38,6 @@ from ...protocol import objects
 from ...times import to_wire
 from ..base import REACHABLE
 from ..run_lifecycle import UNFINISHED
-from .ahead import read_ahead
 from .lines import AttachmentData, End, Header
 from .reading import GUEST_SINCE, Children, Page, read_rows
 from .tables import CONVERSATIONS, NO_DEFAULT, PAGE, SPENDINGS, Table
@@ -96,27 +94,17 @@ class Scope(Struct, frozen=True):
     """Whether to contain what is deleted but not erased yet."""
 
 
-class Batch(Struct, gc=False):
-    """Rows of a table, and what belongs to them. `page` is None if these are too many to hold."""
-
-    table: Table
-    page: Page | None
-    children: list["Batch"]
-
-
-def export_lines(scope: Scope, ahead: bool = False) -> Iterator[Struct]:
-    """The lines. Nothing is read before the first one is asked for. With `ahead`, a thread reads the next rows."""
-    yield from Export(scope, ahead).lines()
+def export_lines(scope: Scope) -> Iterator[Struct]:
+    """The lines. Nothing is read before the first one is asked for."""
+    yield from Export(scope).lines()
 
 
 class Export:
     """One export: its scope, and the names of users that it has read."""
 
-    def __init__(self, scope: Scope, ahead: bool) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._ahead = ahead
         self._names: dict[str, Any] = {}
-        self._names_lock = Lock()  # with `ahead`, two threads read names
         self._children: dict[Table, Children] = {}
 
     def lines(self) -> Iterator[Struct]:
@@ -124,11 +112,9 @@ class Export:
         yield Header(FORMAT)
         if self._scope == Scope():
             yield from self._read(SPENDINGS, SPENDINGS.where)
-        batches = (self._load(CONVERSATIONS, page) for page in self._conversations())
-        for batch in read_ahead(batches) if self._ahead else batches:
-            lines = self._arrange(batch)
-            number += len(lines)
-            yield from _read_items(lines)
+        for batch in self._conversations():
+            number += len(batch["id"])
+            yield from _read_items(self._gather(CONVERSATIONS, batch))
         yield End(number)
 
     def _conversations(self) -> Iterator[Page]:
@@ -164,40 +150,33 @@ class Export:
     def _read(self, table: Table, where: Q) -> Iterator[Struct]:
         """The lines of these rows, and of what belongs to them, a page at a time."""
         for page in self._pages(table, where):
-            yield from _read_items(self._arrange(self._load(table, page)))
+            yield from _read_items(self._gather(table, page))
 
-    def _load(self, table: Table, page: Page) -> Batch:
-        """The rows of a page, and what belongs to them, which takes one query for each table."""
+    def _gather(self, table: Table, page: Page) -> list[list[Item]]:
+        """For each row of a page its line, followed by those of what belongs to it, which takes one query for each
+        table.
+        """
         self._complete(table, page)
-        return Batch(table, page, [self._load_children(child, page["id"]) for child in table.children if page["id"]])
-
-    def _load_children(self, table: Table, parents: list[str]) -> Batch:
-        if table not in self._children:
-            self._children[table] = Children(table, self._where(table), table.page + 1)
-        page = self._children[table].read(parents)
-        return Batch(table, None, []) if len(page["id"]) > table.page else self._load(table, page)
-
-    def _arrange(self, batch: Batch) -> list[list[Item]]:
-        """For each row its line, followed by those of what belongs to it."""
-        page = batch.page
-        assert page is not None
-        children = [each for each in (self._group(child, page["id"]) for child in batch.children) if each]
+        children = [self._gather_children(child, page["id"]) for child in table.children if page["id"]]
+        children = [each for each in children if each]
         found: list[list[Item]] = []
-        for key, line in zip(page["id"], _make_lines(batch.table, page), strict=True):
-            items: list[Item] = [partial(_with_file, key, line) if batch.table.model is Attachment else line]
+        for key, line in zip(page["id"], _make_lines(table, page), strict=True):
+            items: list[Item] = [partial(_with_file, key, line) if table.model is Attachment else line]
             for each in children:
                 items += each.get(key, ())
             found.append(items)
         return found
 
-    def _group(self, batch: Batch, parents: list[str]) -> dict[str, list[Item]]:
-        """The same of rows that belong to others, by the keys of these."""
-        table, page = batch.table, batch.page
-        if page is None:  # too many to hold: read those of one parent after the other
+    def _gather_children(self, table: Table, parents: list[str]) -> dict[str, list[Item]]:
+        """The same of the rows that belong to others, by the keys of these."""
+        if table not in self._children:
+            self._children[table] = Children(table, self._where(table), table.page + 1)
+        rows = self._children[table].read(parents)
+        if len(rows["id"]) > table.page:  # too many to hold: read those of one parent after the other
             where = self._where(table)
             return {key: [partial(self._read, table, where & Q((table.parent, key)))] for key in parents}
         groups: dict[str, list[Item]] = defaultdict(list)
-        for key, items in zip(page[table.parent], self._arrange(batch), strict=True):
+        for key, items in zip(rows[table.parent], self._gather(table, rows), strict=True):
             groups[key] += items
         return groups
 
@@ -222,8 +201,8 @@ class Export:
             _leave_out_private(table, page, str(self._scope.user))
         for name in table.users:
             keys = [None if key is None else str(key) for key in page[name]]
-            names = self._find_names({key for key in keys if key is not None})
-            page[name] = [None if key is None else names.get(key) for key in keys]  # None: deleted at this moment
+            self._read_names({key for key in keys if key is not None})
+            page[name] = [None if key is None else self._names.get(key) for key in keys]  # None: deleted at this moment
         if not settings.USE_TZ:
             for name, values in page.items():
                 page[name] = [to_wire(value) if isinstance(value, datetime) else value for value in values]
@@ -235,15 +214,13 @@ class Export:
             stopped = ToolCall.Status.STOPPED.value
             page["status"] = [stopped if status in UNFINISHED else status for status in page["status"]]
 
-    def _find_names(self, keys: set[str]) -> dict[str, Any]:
-        with self._names_lock:
-            if len(self._names) > MAX_NAMES:
-                self._names.clear()
-            if missing := keys - self._names.keys():
-                users = get_user_model()
-                rows = users._base_manager.using(database.alias()).filter(pk__in=missing)
-                self._names.update((str(key), name) for key, name in rows.values_list("pk", users.USERNAME_FIELD))
-            return {key: self._names[key] for key in keys & self._names.keys()}
+    def _read_names(self, keys: set[str]) -> None:
+        if len(self._names) > MAX_NAMES:
+            self._names.clear()
+        if missing := keys - self._names.keys():
+            users = get_user_model()
+            rows = users._base_manager.using(database.alias()).filter(pk__in=missing)
+            self._names.update((str(key), name) for key, name in rows.values_list("pk", users.USERNAME_FIELD))
 
 
 def _read_items(found: list[list[Item]]) -> Iterator[Struct]:

@@ -35,11 +35,9 @@ _FLUSH = 64 * 1024
 """Bytes that are given out together."""
 
 
-def export(scope: Scope, file_format: str, ahead: bool = False) -> Iterator[bytes]:
-    """The bytes of an export, in pieces: "jsonl", "markdown", or "html". Reads while it is read; with `ahead`, in a
-    thread of its own, for commands: a request may be left alone by its client for long.
-    """
-    return _in_pieces(FORMATS[file_format](export_lines(scope, ahead)))
+def export(scope: Scope, file_format: str) -> Iterator[bytes]:
+    """The bytes of an export, in pieces: "jsonl", "markdown", or "html". Reads while it is read."""
+    return _in_pieces(FORMATS[file_format](export_lines(scope)))
 
 
 def _as_dict(line: Struct) -> Line:
