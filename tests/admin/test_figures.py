@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from chat.admin import figures
+from chat.admin.charts import Chart, Series
 from chat.models import Conversation, Run
 
 DAY, HOUR, MOMENT = timedelta(days=1), timedelta(hours=1), timedelta(microseconds=1)
@@ -52,3 +53,11 @@ def test_figures_of_ended_runs_are_read_from_an_index_alone(room: Conversation) 
     ended, others = (groups.filter(finished_at__isnull=unfinished).explain() for unfinished in (False, True))
     assert re.search("COVERING INDEX nous_chat_run_figures|Index Only Scan using nous_chat_run_figures", ended)
     assert "nous_chat_run_unfinished" in others
+
+
+def test_names_in_charts_are_text() -> None:
+    """A site's agents and models may have any name."""
+    chart = Chart("<i>Tokens</i>", ["<u>today</u>"], [Series("<b>model</b>", [1.5])], " <s>", 1, named=True)
+    for drawn in (chart.stacked(), chart.lines()):
+        assert not re.search("<[ibus]>", drawn)
+        assert "<title>&lt;u&gt;today&lt;/u&gt;, &lt;b&gt;model&lt;/b&gt;: 1.50 &lt;s&gt;</title>" in drawn

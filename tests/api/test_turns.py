@@ -154,6 +154,24 @@ def test_users_do_not_wait_for_strangers_however_many_addresses_these_have(monke
     serve(scenario)
 
 
+def test_two_requests_of_users_begin_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While more of them compute, each statement of the chat waits for the interpreter."""
+    monkeypatch.setattr(turns, "SHORT", 3600)
+    for number in range(5):
+        monkeypatch.setitem(http_turns._users, f"known {number}", number)
+
+    async def scenario(view: View, ask: Ask) -> None:
+        asked = [ask(f"10.0.0.{number}", cookie=f"known {number}".encode()) for number in range(5)]
+        for served in range(4):
+            await settle()
+            assert view.active == [f"10.0.0.{number}" for number in (served, served + 1)]
+            await view.finish()
+        await view.finish()
+        assert {await request.status() for request in asked} == {200}
+
+    serve(scenario)
+
+
 def test_strangers_do_not_wait_long_for_one_whose_page_is_slow_but_few_are_slow_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
