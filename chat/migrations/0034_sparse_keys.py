@@ -1,3 +1,5 @@
+"""Index foreign keys that few rows have where they are set (`models.indexes`), and drop Django's indexes of them."""
+
 import django.db.models.deletion
 from django.db import migrations, models
 

@@ -221,8 +221,9 @@ class LiveRun:
         if settings.deps:  # only then, because it costs a job in the ORM's thread, for which many runs may wait
             deps = await self._persist(agents.deps, settings, started.user, started.conversation, own=False)
         if agents.writes_documents(settings):
-            where = self.id, self._process.host, self.conversation_id
-            self._documents = DocumentTools(*where, self._persist, self.broadcast.begin_call)
+            self._documents = DocumentTools(
+                self.id, self._process.host, self.conversation_id, self._persist, self.broadcast.begin_call
+            )
         context = engine.ToolContext(
             user=started.user,
             deps=deps,

@@ -156,13 +156,19 @@ def thinking(window: Window) -> None:
     window.answer.locator('[data-part="thinking"] summary').click()
 
 
-@state
-def document(window: Window) -> None:
+def release_notes(window: Window) -> tuple[str, str]:
+    """A conversation with a document; the ids of both."""
     conversation = window.make("Release")
     text = (
         "# Release notes\n\nWhat is *new*:\n\n| part | state |\n|---|---|\n| editor | done |\n\n```python\nx = 1\n```\n"
     )
-    window.post(f"conversations/{conversation}/documents/", {"title": "Release notes", "text": text})
+    made = window.post(f"conversations/{conversation}/documents/", {"title": "Release notes", "text": text})
+    return conversation, made["id"]
+
+
+@state
+def document(window: Window) -> None:
+    conversation, _ = release_notes(window)
     window.open(conversation)
     window.panel()
     window.page.get_by_role("button", name="Release notes").click()
@@ -516,10 +522,8 @@ def without_javascript(window: Window) -> None:
 
 @state
 def document_without_javascript(window: Window) -> None:
-    conversation = window.make("Release")
-    text = "# Release notes\n\n| part | state |\n|---|---|\n| editor | done |\n"
-    made = window.post(f"conversations/{conversation}/documents/", {"title": "Release notes", "text": text})
-    window.page.goto(f"/chat/{conversation}/documents/{made['id']}/")
+    conversation, made = release_notes(window)
+    window.page.goto(f"/chat/{conversation}/documents/{made}/")
 
 
 @state
