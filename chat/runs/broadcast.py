@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from .. import engine, metrics, store
 from ..protocol import events, objects
 from ..realtime import groups
-from .document_writer import Persist
 from .inspection import RunInspection
 from .liveness import Process
+from .persistence import Persistence
 
 Publishable = engine.TextDelta | engine.ThinkingDelta | engine.RetryWait | engine.Fallback | str
 """What one frame carries: a delta, a wait, another model, or the call with this key (`store.call_key`) as it is then.
@@ -33,14 +33,14 @@ MAX_HELD_CALLS = 32
 class Broadcast:
     """The frames of one run, and what they have carried so far."""
 
-    def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, persist: Persist) -> None:
+    def __init__(self, run_id: UUID, conversation_id: UUID, process: Process, persistence: Persistence) -> None:
         self.wake = asyncio.Event()
         """Set when the run task has something to do."""
         self.muted = False
         """Nothing more is published: another process has ended the run."""
         self._run_id = run_id
         self._group = groups.conversation(conversation_id)
-        self._process, self._persist = process, persist
+        self._process, self._persist = process, persistence.run
         self._inspection: RunInspection | None = None
         self._labels = metrics.OTHER, metrics.OTHER
         self._message: objects.Message | None = None

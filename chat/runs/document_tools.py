@@ -30,7 +30,7 @@ from ..documents.unified_diff import make_unified_diff
 from ..protocol import objects
 from ..store import prompts
 from ..store.documents import normalize_document
-from .document_writer import DocumentWriter, Persist, Stale
+from .document_writer import DocumentWriter, Executor, Stale
 from .streamed_arguments import BrokenOff, Piece, StreamedArguments
 
 logger = logging.getLogger("nous_chat.runs")
@@ -48,7 +48,9 @@ MAX_NOTE_CHARS = 8_000
 """How much of what others have changed an agent is told before it answers. It can read the rest."""
 
 PAUSE = 0.1
-"""Seconds from one write of a growing text to the next one. The first is written at once."""
+"""Seconds from one write of a growing text to the next one. The first is written at once. All that grow in a process
+are written at the same moments, so that one transaction stores them.
+"""
 
 PROPOSED = "Proposed"
 """How the result of a call begins that has proposed a change. The page tells by it, too (message/tool-call.js)."""
@@ -92,8 +94,10 @@ def _shorten(value: Any) -> Any:
 class DocumentTools:
     """The tools of one run, which also remember which version of each document its model knows."""
 
-    def __init__(self, run_id: UUID, host: str, conversation_id: UUID, persist: Persist, begin_call: BeginCall) -> None:
-        self._writer = DocumentWriter(run_id, host, conversation_id, persist)
+    def __init__(
+        self, run_id: UUID, host: str, conversation_id: UUID, executor: Executor, begin_call: BeginCall
+    ) -> None:
+        self._writer = DocumentWriter(run_id, host, conversation_id, executor)
         self._begin_call = begin_call
         self._calls: dict[str, _Call] = {}
         self._tasks: set[asyncio.Task[str]] = set()

@@ -1,8 +1,9 @@
 """Writes in the documents of a run's conversation: stores each change, publishes it, and knows what the model knows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
@@ -17,12 +18,17 @@ from ..realtime import groups
 from .streamed_arguments import BrokenOff, Piece
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 
-class Persist(Protocol):
-    """`LiveRun._persist`, or `executor.run`: runs a unit of work in the database's thread."""
+class Executor(Protocol):
+    """Runs units of work in the database's thread: `Persistence`, or the module `store.executor`."""
 
-    def __call__(self, work: Callable[..., T], /, *args: Any) -> Coroutine[Any, Any, T]: ...
+    def run(self, work: Callable[..., T], /, *args: Any) -> Coroutine[Any, Any, T]: ...
+
+    def run_together(
+        self, work: Callable[[list[A]], Sequence[T | Exception]], item: A, /
+    ) -> Coroutine[Any, Any, T]: ...
 
 
 class Stale(Exception):
@@ -32,8 +38,9 @@ class Stale(Exception):
 class DocumentWriter:
     """What one run does with documents. Raises ToolError for what is refused."""
 
-    def __init__(self, run_id: UUID, host: str, conversation_id: UUID, persist: Persist) -> None:
-        self._run_id, self._host, self._persist = run_id, host, persist
+    def __init__(self, run_id: UUID, host: str, conversation_id: UUID, executor: Executor) -> None:
+        self._run_id, self._host = run_id, host
+        self._persist, self._persist_together = executor.run, executor.run_together
         self._group = groups.conversation(conversation_id)
         self._known: dict[UUID, int] = {}
         self._writing: set[asyncio.Task[Any]] = set()
@@ -109,8 +116,8 @@ class DocumentWriter:
         """Change a document as it was found. Raises Stale."""
         changes = await asyncio.to_thread(_make_changes, found.text, replacement)
         if not changes.is_empty:
-            push = store.push_changes_by_run
-            await self._change(found.id, push, self._run_id, self._host, found.id, found.version, changes)
+            where = self._run_id, self._host, found.id, found.version
+            await self._change(found.id, partial(self._persist, store.push_changes_by_run, *where, changes))
 
     async def only_proposes(self) -> bool:
         """Whether the run answers a message about a selected part of a document: its people decide then."""
@@ -152,8 +159,9 @@ class DocumentWriter:
             if kept < len(text):
                 at = units(found.text[: replacement.start + same])
                 place = at, at + units(old[same:])
-                begin, text = store.begin_writing, text[kept:]
-                await self._change(found.id, begin, self._run_id, self._host, found.id, found.version, place, text)
+                where = self._run_id, self._host, found.id, found.version
+                text = text[kept:]
+                await self._change(found.id, partial(self._persist, store.begin_writing, *where, place, text))
                 await self.extend(found.id, units(text), pieces)
                 return
 
@@ -161,12 +169,12 @@ class DocumentWriter:
         """Go on in the open range, which has `written` units, up to the end of the text. Returns the version after it.
         Raises BrokenOff as above.
         """
-        where = self._run_id, self._host, document_id
         version = 0
         try:
             async for text, ends in pieces:
-                work = store.finish_writing if ends else store.extend_writing
-                version = await self._change(document_id, work, *where, written, text)
+                more = store.Extension(self._run_id, self._host, document_id, written, text)
+                write = partial(self._persist, store.finish_writing) if ends else self._extend
+                version = await self._change(document_id, partial(write, more))
                 written += units(text)
         except BrokenOff:
             await self._close(document_id)
@@ -177,6 +185,11 @@ class DocumentWriter:
             raise engine.ToolError(f"{error.message} What you have written so far stays in the document.") from None
         return version
 
+    async def _extend(self, extension: store.Extension) -> store.PushedChange:
+        """Store it with what other runs write at the same time."""
+        made = await self._persist_together(store.extend_together, extension)
+        return await self._persist(store.extend_writing, extension) if made is None else made
+
     async def _close(self, document_id: UUID) -> None:
         async def write() -> None:
             closed = await self._persist(store.close_writing, self._run_id, self._host, document_id)
@@ -186,10 +199,12 @@ class DocumentWriter:
         await self._complete(write)
 
     async def _change(
-        self, document_id: UUID, work: Callable[..., store.PushedChange | objects.Document], *args: Any
+        self, document_id: UUID, store_it: Callable[[], Awaitable[store.PushedChange | objects.Document]]
     ) -> int:
+        """Store a change, and publish it. Returns the version after it."""
+
         async def write() -> int:
-            made = await self._persist(work, *args)
+            made = await store_it()
             if isinstance(made, objects.Document):
                 await groups.publish(self._group, events.DocumentUpdated(document=made))
                 return made.version

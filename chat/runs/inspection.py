@@ -86,7 +86,7 @@ class RunInspection:
 
     async def keep(self, persist: Callable[..., Awaitable[bool]], *, at_once: bool) -> None:
         """Write the recording, when everything else of the run is done; `at_once` if the process is about to end.
-        `persist` is `LiveRun._persist`. Nothing escapes: a recording that cannot be kept is no failure of the run.
+        `persist` is `Persistence.run`. Nothing escapes: a recording that cannot be kept is no failure of the run.
         """
         try:
             if not at_once:

@@ -8,13 +8,11 @@ It publishes what the Coalescer yields and then writes the end that fits.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import datetime
-from itertools import chain, repeat
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from msgspec.structs import replace
 
@@ -25,12 +23,13 @@ from ..graphemes import cut
 from ..models import Run
 from ..protocol import events, objects
 from ..realtime import groups, run_ends
-from ..store import executor, prompts
+from ..store import prompts
 from .broadcast import Broadcast
 from .document_tools import DocumentTools, shorten_arguments
 from .inspection import RunInspection
 from .liveness import Process
 from .meter import Meter
+from .persistence import Persistence
 
 logger = logging.getLogger("nous_chat.runs")
 
@@ -44,11 +43,6 @@ MAX_REFUSAL_CHARS = 10_000
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a cancelled stream task may take to close its connection and its tools. Then the run ends without it."""
-
-PAUSES = (0.1, 0.3, 1.0, 2.0)
-"""Seconds before each retry of a unit of work; the last one repeats. For a locked SQLite, a full disk, or a database
-that restarts.
-"""
 
 
 class LiveRun:
@@ -80,7 +74,9 @@ class LiveRun:
         """On the loop's clock: when it began. None before that."""
         self.heard_at = 0.0
         """On the loop's clock: when its model or one of its tools was last heard."""
-        self.broadcast = Broadcast(run_id, conversation_id, process, self._persist)
+        self._persistence = Persistence(process)
+        self._persist = self._persistence.run
+        self.broadcast = Broadcast(run_id, conversation_id, process, self._persistence)
         """What readers get of it."""
 
         self._process = process
@@ -222,7 +218,7 @@ class LiveRun:
             deps = await self._persist(agents.deps, settings, started.user, started.conversation, own=False)
         if agents.writes_documents(settings):
             self._documents = DocumentTools(
-                self.id, self._process.host, self.conversation_id, self._persist, self.broadcast.begin_call
+                self.id, self._process.host, self.conversation_id, self._persistence, self.broadcast.begin_call
             )
         context = engine.ToolContext(
             user=started.user,
@@ -438,26 +434,6 @@ class LiveRun:
             awaits_approval=error is None and bool(result.pending),
             leave_next_to_others=leave_next,
         )
-
-    async def _persist(self, write: Callable[..., T], *args: Any, own: bool = True) -> T:
-        """Run a unit of work, with retries while the database is away; meanwhile, unwritten text stays in memory.
-
-        `own` is false for a site's function, which may use databases of its own: it is retried for longer only while
-        the chat's database is away. Raises what the database raised if the process ends before it is back, or if trying
-        again is of no use.
-        """
-        for number, pause in enumerate(chain(PAUSES, repeat(PAUSES[-1]))):
-            try:
-                return await executor.run(write, *args)
-            except (OperationalError, InterfaceError) as error:
-                tried = number >= len(PAUSES) and not self._process.liveness.database_away(now())
-                if not executor.may_recover(error) or (tried and not own):
-                    raise
-                logger.warning("%s: %s; trying again in %s s", write.__name__, error, pause)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._process.given_up.wait(), pause)
-                    raise  # the process ends
-        raise AssertionError("unreachable")
 
     # --- Called by the supervisor
 

@@ -100,15 +100,16 @@ class StreamedArguments:
         return path in self._begun
 
     async def pieces(self, *path: str | int, pause: float) -> AsyncGenerator[Piece, None]:
-        """A text as it grows: what there is at once, then what has come in `pause` seconds or, if the caller takes
-        longer, meanwhile. Raises BrokenOff after all that came.
+        """A text as it grows: what there is at once, then what has come about every `pause` seconds or, if the caller
+        takes longer, meanwhile. They are multiples on the loop's clock, the same for all texts. Raises BrokenOff after
+        all that came.
         """
         loop = asyncio.get_running_loop()
         taken, not_before = 0, loop.time()
         while True:
             await self._until(partial(self._has_more, path, taken))
-            await self._until(lambda: path in self._whole, not_before - loop.time())
-            not_before = loop.time() + pause
+            await self._until(lambda: path in self._whole, not_before)
+            not_before = (round(loop.time() / pause) + 1) * pause
             texts = self._texts.get(path, [])
             text, taken = "".join(texts[taken:]), len(texts)
             ends, is_over = path in self._whole, self._over  # before the caller takes its time
@@ -122,14 +123,14 @@ class StreamedArguments:
     def _has_more(self, path: Path, taken: int) -> bool:
         return len(self._texts.get(path, ())) > taken
 
-    async def _until(self, condition: Callable[[], bool], seconds: float | None = None) -> None:
-        """Wait until the condition holds, nothing more will come, or the time is over."""
+    async def _until(self, condition: Callable[[], bool], latest: float | None = None) -> None:
+        """Wait until the condition holds, nothing more will come, or it is later on the loop's clock."""
         if self._over or condition():
             return
         self._news.clear()
         self._awaited = condition
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(latest):
                 await self._news.wait()
         except TimeoutError:
             pass

@@ -99,9 +99,11 @@ from .document_versions import (
     read_texts,
 )
 from .document_writing import (
+    Extension,
     TakenOver,
     begin_writing,
     close_writing,
+    extend_together,
     extend_writing,
     finish_writing,
     take_over_document,
@@ -226,6 +228,7 @@ __all__ = [
     "Edited",
     "Ending",
     "Erased",
+    "Extension",
     "FinishedRun",
     "GivenFeedback",
     "HeartbeatResult",
@@ -302,6 +305,7 @@ __all__ = [
     "erase_user",
     "expire_approvals",
     "export",
+    "extend_together",
     "extend_writing",
     "extract_words",
     "fail_run",

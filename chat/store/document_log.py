@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from msgspec import Struct
 
 from ..conf import conf
-from ..documents.changesets import ChangeSet, InvalidChange
+from ..documents.changesets import ChangeSet, InvalidChange, units
 from ..documents.open_range import OpenRange
 from ..i18n import format_number
 from ..models import Document, DocumentUpdate, Participant, Run
@@ -74,17 +74,23 @@ class LogWriter:
     """Appends changes to the log of a locked document. `save` stores all of them, with one statement of each kind."""
 
     def __init__(self, row: Document) -> None:
-        self._row = row
-        self._updates: list[DocumentUpdate] = []
+        self.row = row
+        self.updates: list[DocumentUpdate] = []
+        """What is not stored yet."""
         self._known: CachedText | None = None
+
+    @property
+    def length(self) -> int:
+        """Of the text, in UTF-16 units."""
+        return units(self.read().text)
 
     def push(self, version: int, changes: ChangeSet, by: dict[str, Any], rebase: bool = False) -> PushedChange:
         """Append a change of the version `version`. If there is a newer one, `rebase` maps the change over what came
         after `version`, as far as this process knows it. Raises Refused, and then changes nothing.
         """
-        row = self._row
+        row = self.row
         if version != row.version:
-            later = self._read().changes_since(version) if rebase else None
+            later = self.read().changes_since(version) if rebase else None
             if later is None:
                 raise Refused(
                     ErrorCode.STALE, _("Somebody else has changed this document at the same time. Try again.")
@@ -104,10 +110,10 @@ class LogWriter:
         """Append a change of the newest version, after which `opened` is the open range. Raises Refused, and then
         changes nothing.
         """
-        row = self._row
+        row = self.row
         if row.version >= conf.MAX_DOCUMENT_UPDATES:
             raise Refused(ErrorCode.CONFLICT, _("This document has been changed too often. Continue in a copy of it."))
-        before, at = self._read(), timezone.now()
+        before, at = self.read(), timezone.now()
         try:
             after = before.after(changes, at)
         except InvalidChange as error:
@@ -117,29 +123,39 @@ class LogWriter:
         self._known = after
         row.version, row.updated_at = after.version, at
         update = DocumentUpdate(document=row, version=row.version, changes=changes.to_json(), created_at=at, **by)
-        self._updates.append(update)
+        self.updates.append(update)
         set_open_range(row, opened)
         keep_snapshot(row, after.text)
         return PushedChange(objects.DocumentUpdate.of(update), objects.find_writing(row))
 
-    def _read(self) -> CachedText:
+    def read(self) -> CachedText:
+        """The text with what was appended."""
         if self._known is None:
-            self._known = read_known(self._row)
+            self._known = read_known(self.row)
         return self._known
 
     def save(self) -> None:
-        """Store what was appended."""
-        if not self._updates:
-            return
-        row, known = self._row, self._read()
-        insert(self._updates)
-        fields: tuple[str, ...] = _UPDATED_FIELDS
-        if row.version - row.text_version >= SNAPSHOT_EVERY:
-            row.text, row.text_version = known.text, row.version
-            fields = _UPDATED_WITH_TEXT
-        _UPDATES[fields].execute(id=row.pk, **{name: getattr(row, name) for name in fields})
-        keep_text(row.pk, known)
-        self._updates = []
+        save_logs([self])
+
+
+def save_logs(logs: Sequence[LogWriter]) -> None:
+    """Store what was appended to the logs of several documents."""
+    logs = [log for log in logs if log.updates]
+    if logs:
+        insert([update for log in logs for update in log.updates])
+    for log in logs:
+        _save_document(log)
+
+
+def _save_document(log: LogWriter) -> None:
+    row, known = log.row, log.read()
+    fields: tuple[str, ...] = _UPDATED_FIELDS
+    if row.version - row.text_version >= SNAPSHOT_EVERY:
+        row.text, row.text_version = known.text, row.version
+        fields = _UPDATED_WITH_TEXT
+    _UPDATES[fields].execute(id=row.pk, **{name: getattr(row, name) for name in fields})
+    keep_text(row.pk, known)
+    log.updates = []
 
 
 def _rebase(changes: ChangeSet, later: Sequence[ChangeSet]) -> ChangeSet:

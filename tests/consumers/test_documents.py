@@ -187,7 +187,7 @@ def test_an_agent_is_told_who_changed_what_it_has_read(scenario: Scenario, peopl
     started = begin(ada, room)
     run = started.message.run
     assert run is not None
-    tools = DocumentTools(run.id, HOST, room.pk, executor.run, lambda *_: None)
+    tools = DocumentTools(run.id, HOST, room.pk, executor, lambda *_: None)
     edit = [DocumentEdit("two", "2")]
 
     async def push(version: int, changes: list[Any]) -> None:
@@ -230,7 +230,7 @@ def test_what_a_deleted_account_has_written_is_not_overwritten_unread(
     document = store.create_document(bob.pk, room.pk, store.NewDocument("Plan", text="one"))
     run = begin(ada, room).message.run
     assert run is not None
-    tools = DocumentTools(run.id, HOST, room.pk, executor.run, lambda *_: None)
+    tools = DocumentTools(run.id, HOST, room.pk, executor, lambda *_: None)
     bob.delete()
 
     async def talk() -> None:
@@ -249,7 +249,7 @@ def test_edits_of_an_agent_and_of_a_person_at_the_same_time_are_all_kept(
     document = store.create_document(ada.pk, room.pk, store.NewDocument("Plan", text=lines))
     run = begin(ada, room).message.run
     assert run is not None
-    tools = DocumentTools(run.id, HOST, room.pk, executor.run, lambda *_: None)
+    tools = DocumentTools(run.id, HOST, room.pk, executor, lambda *_: None)
 
     async def type_a_word() -> None:
         async with InProcess(ada, room.pk) as socket:

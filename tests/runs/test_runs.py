@@ -10,7 +10,7 @@ from chat.engine import TextDelta
 from chat.models import Run
 from chat.runs.broadcast import Broadcast
 from chat.runs.liveness import Liveness, Process
-from chat.store import executor
+from chat.runs.persistence import Persistence
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not made for Windows")
@@ -21,7 +21,7 @@ def test_a_frame_due_within_a_millisecond_is_scheduled_on_uvloop() -> None:
     async def scenario() -> bool:
         loop = asyncio.get_running_loop()
         process = Process("here", Liveness(loop.time()))
-        broadcast = Broadcast(uuid.uuid4(), uuid.uuid4(), process, executor.run)
+        broadcast = Broadcast(uuid.uuid4(), uuid.uuid4(), process, Persistence(process))
         almost = loop.time() - 0.040 + 0.0004
         broadcast._coalescer.add(TextDelta("a"), almost)
         broadcast._coalescer.take(almost)

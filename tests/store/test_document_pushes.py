@@ -143,8 +143,8 @@ def test_a_mapped_change_does_not_reach_into_what_an_agent_is_writing(shared: Sh
     assert isinstance(pushed, store.PushedChange)
     assert pushed.writing is not None
     assert (pushed.writing.start, pushed.writing.at, pushed.writing.end) == (9, 10, 13)
-    store.extend_writing(run.id, HOST, shared.id, 1, "o")
-    store.finish_writing(run.id, HOST, shared.id, 2, "")
+    store.extend_writing(store.Extension(run.id, HOST, shared.id, 1, "o"))
+    store.finish_writing(store.Extension(run.id, HOST, shared.id, 2, ""))
     assert shared.text == "zero one to three"
 
 

@@ -4,6 +4,8 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from chat import store
 from chat.documents.changesets import ChangeSet
@@ -34,10 +36,10 @@ class Writer:
         return store.begin_writing(self.run, host, self.document.id, version, PLACE, text)
 
     def extend(self, written: int, text: str) -> store.PushedChange:
-        return store.extend_writing(self.run, HOST, self.document.id, written, text)
+        return store.extend_writing(store.Extension(self.run, HOST, self.document.id, written, text))
 
     def finish(self, written: int, text: str = "") -> store.PushedChange | objects.Document:
-        return store.finish_writing(self.run, HOST, self.document.id, written, text)
+        return store.finish_writing(store.Extension(self.run, HOST, self.document.id, written, text))
 
     def push(self, version: int, changes: list[Any]) -> store.PushedChange:
         parsed = ChangeSet.parse(changes)
@@ -143,7 +145,7 @@ def test_what_is_repeated_after_a_lost_commit_is_written_once(writer: Writer) ->
     assert created[0] == created[1]
     assert places(created[0].writing) == (0, 1, 1)
     assert Document.objects.count() == 2
-    closed = store.finish_writing(writer.run, HOST, key, 1, "")
+    closed = store.finish_writing(store.Extension(writer.run, HOST, key, 1, ""))
     assert isinstance(closed, objects.Document)  # nothing was left to write
     assert (closed.writing, closed.version) == (None, 1)
 
@@ -178,3 +180,74 @@ def test_a_change_of_the_release_before_moves_the_range_as_well(writer: Writer) 
     assert writer.opened.writing is None  # its positions are those of version 2
     assert places(writer.extend(4, "x").writing) == (9, 14, 20)
     assert writer.text == "zero\none\nnew xold 😀\nthree"
+
+
+def more(writer: Writer, written: int, text: str, **fields: Any) -> store.Extension:
+    given: dict[str, Any] = {"host": HOST, "document_id": writer.document.id} | fields
+    return store.Extension(writer.run, given["host"], given["document_id"], written, text)
+
+
+@pytest.fixture
+def writers(people: Any) -> list[Writer]:
+    """Four runs, each in a conversation of its own."""
+    ada = people["ada"]
+    rooms = [Conversation.objects.get(pk=store.create_conversation(ada).id) for _ in range(4)]
+    Conversation.objects.update(answers="always")
+    return [Writer(ada, room, f"one\nold 😀\n{place}") for place, room in enumerate(rooms)]
+
+
+def test_what_several_runs_write_at_the_same_time_is_stored_together(writers: list[Writer]) -> None:
+    for writer in writers:
+        writer.begin("n")
+    extensions = [more(writer, 1, f"ew {place} ") for place, writer in enumerate(writers)]
+    with CaptureQueriesContext(connection) as captured:
+        pushed = store.extend_together(extensions)
+    changes = [query["sql"] for query in captured.captured_queries if query["sql"].startswith(("INSERT", "UPDATE"))]
+    assert len(changes) == 1 + len(writers)
+    for place, (writer, each) in enumerate(zip(writers, pushed, strict=True)):
+        assert each is not None
+        assert (each.update.version, each.update.run, places(each.writing)) == (3, writer.run, (4, 10, 16))
+        assert writer.text == f"one\nnew {place} old 😀\n{place}"
+
+
+def test_what_cannot_be_written_is_left_out_and_the_others_are_stored(writers: list[Writer], settings: Any) -> None:
+    settings.NOUS_CHAT = {"MAX_DOCUMENT_CHARS": 100}
+    for writer in writers:
+        writer.begin("n")
+    first, taken, ended, last = writers
+    taken.take_over()
+    end(ended.started)
+    left_out = [
+        more(taken, 1, "x"),
+        more(ended, 1, "x"),
+        more(first, 1, "x" * 200),
+        more(first, 0, "n"),  # it was written before
+        more(first, 1, "x", host="another"),
+        more(first, 1, "x", document_id=last.document.id),
+        more(first, 1, "x", document_id=uuid.uuid4()),
+    ]
+    for extension in left_out:
+        assert store.extend_together([extension, more(last, 1, "")])[0] is None
+    assert store.extend_together([left_out[0], more(last, 1, "ew")])[1] is not None
+    assert last.text.startswith("one\nnew")
+    for writer in (first, taken, ended):
+        assert writer.text.startswith("one\nnold")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock")
+def test_a_document_that_somebody_locks_holds_up_no_other(writers: list[Writer]) -> None:
+    first, last = writers[0], writers[-1]
+    for writer in (first, last):
+        writer.begin("n")
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM nous_chat_document WHERE id = %s FOR UPDATE", [first.document.id])
+        left_out, pushed = store.extend_together([more(first, 1, "ew"), more(last, 1, "ew")])
+    finally:
+        other.close()
+    assert left_out is None
+    assert pushed is not None
+    assert first.extend(1, "ew").update.version == 3

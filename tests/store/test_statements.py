@@ -261,6 +261,15 @@ def test_an_answer_takes_two_transactions(people: Any, answered: Conversation) -
     assert count(lambda: store.find_listings([answered.pk])) == (1, 0)
 
 
+def test_more_of_a_text_that_an_agent_writes_takes_few_statements(people: Any, answered: Conversation) -> None:
+    document = new_document(people["ada"], answered)
+    run_id = begin_run(people["ada"], answered)
+    store.begin_writing(run_id, HOST, document.id, 1, (0, 3), "t")
+    more = store.Extension(run_id, HOST, document.id, 1, "w")
+    # One of them reads the text, which a process knows otherwise: this test's transaction is never committed.
+    assert count(lambda: store.extend_together([more])) == (4, 1)
+
+
 def test_the_first_message_and_its_title_take_no_more(people: Any, answered: Conversation) -> None:
     room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
     Conversation.objects.filter(pk=room.pk).update(answers="always")
