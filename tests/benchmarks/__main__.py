@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 
 import uvloop
 
@@ -120,8 +121,10 @@ async def _measure_documents(bench: Bench, plan: Plan, results: report.Results) 
     for target in bench.sites:
         _progress(f"{plan.typists[0]} people type in a document", target)
         results.typing.append(await typing(target, *plan.typists))
-        _progress(f"{plan.writing[0]} agents write a document each", target)
-        results.writing.append(await writing(bench, target, *plan.writing))
+        seats = iter(target.cast.writing)
+        for documents in plan.documents:
+            _progress(f"agents write {documents} documents at the same time", target)
+            results.writing.append(await writing(bench, target, list(islice(seats, documents)), *plan.writing))
 
 
 async def _measure_monitoring(bench: Bench, plan: Plan, results: report.Results) -> None:

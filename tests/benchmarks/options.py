@@ -60,7 +60,8 @@ class Plan:
     stops: int = 20
     room: tuple[int, int] = (200, 40)
     typists: tuple[int, int, float] = (50, 50, 0.2)
-    writing: tuple[int, int, int, int] = (4, 4000, 200, 50)
+    documents: list[int] = field(default_factory=lambda: [1, 4])
+    writing: tuple[int, int, int] = (4000, 200, 50)
     monitoring: Effort = field(default_factory=Effort)
     page: tuple[int, int] = (5000, 1000)
     engine: tuple[int, float, float] = (50, 4, 1)
@@ -101,7 +102,7 @@ class Plan:
             alone={0: fresh, **used},
             returning=-(-self.sockets // TABS) if self.has("reconnects") else 0,
             together=max(self.room[0] * self.has("room"), self.typists[0] * self.has("documents")),
-            writing=self.writing[0] * self.has("documents"),
+            writing=sum(self.documents) * self.has("documents"),
             staff=self.has("monitoring"),
         )
 
@@ -163,7 +164,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
         plan.askers, plan.deltas, plan.history, plan.beside = 4, [1, 20], [0, 50], 2
         plan.rates, plan.pool, plan.sockets, plan.streams = [5, 10], 20, 40, [1, 4]
         plan.fan_out, plan.stops, plan.room, plan.page, plan.engine = (2, 3), 3, (6, 2), (500, 60), (5, 0.5, 0.05)
-        plan.typists, plan.writing = (5, 5, 0.2), (2, 100, 200, 50)
+        plan.typists, plan.documents, plan.writing = (5, 5, 0.2), [1, 2], (100, 200, 50)
         plan.monitoring = Effort(rounds=1, seconds=1, streams=2, flooded=2, askers=2)
     for name in ("rounds", "askers", "deltas", "history", "rates", "sockets", "streams"):
         if (given := getattr(chosen, name)) is not None:

@@ -10,6 +10,7 @@ import json
 import re
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -154,12 +155,15 @@ class Reader:
         self._text.append(text)
 
 
-async def writing(bench: Bench, target: SiteTarget, documents: int, deltas: int, rate: int, chars: int) -> Writing:
-    """Measure it: so many documents of so many deltas with `chars` characters each, `rate` of them a second."""
-    prefix = uuid.uuid4().hex[:8]
+async def writing(
+    bench: Bench, target: SiteTarget, seats: Sequence[Seat], deltas: int, rate: int, chars: int
+) -> Writing:
+    """Measure it: a document for each seat, of so many deltas with `chars` characters each, `rate` of them a second."""
+    prefix, documents = uuid.uuid4().hex[:8], len(seats)
     orders = [Order(f"{prefix}-{place}", deltas, rate, chars, True) for place in range(documents)]
-    seats = zip(orders, target.cast.writing, strict=True)
-    readers = [Reader(target, seat, place, order) for place, (order, seat) in enumerate(seats)]
+    readers = [
+        Reader(target, seat, place, order) for place, (order, seat) in enumerate(zip(orders, seats, strict=True))
+    ]
     await asyncio.gather(*(reader.open() for reader in readers))
     await wait_for_all(reader.ready.wait() for reader in readers)
     acknowledging = asyncio.create_task(acknowledge(readers))
