@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -177,6 +178,56 @@ def test_a_document_appears_with_its_first_letter_and_grows(
             assert await text_of(people["ada"], document["id"]) == reader.text
 
     scenario(talk)
+
+
+outside: Any = None
+"""An agent that a test gives the site."""
+
+
+def test_an_agent_of_pydantic_ai_writes_a_document_that_grows_and_reads_it(
+    scenario: Scenario, people: Any, room: Conversation, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ai = pytest.importorskip("pydantic_ai", reason="pydantic_ai is not installed")
+    from pydantic_ai.models.function import DeltaToolCall, FunctionModel
+
+    from chat.engine.adapters.pydantic_ai import PydanticAIAgent
+
+    raw = json.dumps({"title": "Plan", "text": "one two"})
+    gate = asyncio.Event()
+    heard: list[str] = []
+
+    async def stream(messages: list[Any], info: Any) -> AsyncIterator[Any]:
+        heard[:] = [part.content for each in messages for part in each.parts if part.part_kind == "tool-return"]
+        if not heard:
+            yield {0: DeltaToolCall(name="create_document", json_args=raw[: raw.index("two")], tool_call_id="c1")}
+            await gate.wait()
+            yield {0: DeltaToolCall(json_args=raw[raw.index("two") :])}
+        elif len(heard) == 1:
+            yield {0: DeltaToolCall(name="read_document", json_args='{"document": "Plan"}', tool_call_id="c2")}
+        else:
+            yield "Done."
+
+    monkeypatch.setattr(
+        sys.modules[__name__], "outside", PydanticAIAgent(ai.Agent(FunctionModel(stream_function=stream)))
+    )
+    settings.NOUS_CHAT = {"AGENTS": {"assistant": {"documents": True, "agent": f"{__name__}.outside"}}}
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk) as ada:
+            await ada.say("@assistant write a plan")
+            reader = Reader(ada)
+            document = await reader.created()
+            assert (reader.text, reader.places) == ("one ", (0, 4, 4))
+            gate.set()
+            await reader.changed()
+            assert (reader.text, reader.writing) == ("one two", None)
+            finished = await ada.hear("run.finished")
+            assert finished["message"]["text"] == "Done."
+            assert await text_of(people["ada"], document["id"]) == reader.text
+
+    scenario(talk)
+    assert heard[0].startswith("Created the document 'Plan', version 2.")
+    assert heard[1].endswith("one two")
 
 
 def test_what_comes_late_is_set_when_it_comes(
