@@ -1,6 +1,7 @@
 // An SVG or Mermaid document as a picture: an image with a `data:` URL, in which nothing runs and which loads nothing. Used
 // by preview.js.
 
+import { strings } from "../i18n/strings.js";
 import { draw, isDark } from "../markdown/diagram.js";
 import { site } from "../markdown/site.js";
 import { el } from "../ui/dom.js";
@@ -10,13 +11,13 @@ export class Drawing {
   #document;
   #latest = 0;
   #image;
-  #problem = el("p", { class: "blank", role: "status", hidden: true }, texts.noPreview);
+  #status = el("p", { class: "blank", role: "status" }, strings.drawing);
 
   /** @param {import("../protocol/types.d.ts").Document} document */
   constructor(document) {
     this.#document = document;
     this.#image = el("img", { alt: document.title, hidden: true, onerror: () => this.#fail() });
-    this.element = el("div", { class: "document-drawing" }, this.#image, this.#problem);
+    this.element = el("div", { class: "document-drawing" }, this.#image, this.#status);
   }
 
   /** @param {string} text */
@@ -41,12 +42,13 @@ export class Drawing {
   #place(svg) {
     this.#image.src = `data:image/svg+xml,${encodeURIComponent(svg.toWellFormed?.() ?? svg)}`;
     this.#image.hidden = false;
-    this.#problem.hidden = true;
+    this.#status.hidden = true;
   }
 
   /** What was drawn last stays visible, because most sources are incomplete for a moment while they are written. */
   #fail() {
-    this.#problem.hidden = false;
+    this.#status.textContent = texts.noPreview;
+    this.#status.hidden = false;
     if (this.#document.kind === "svg") this.#image.hidden = true;
   }
 }
