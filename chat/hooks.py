@@ -3,7 +3,6 @@
 They fail closed: if a hook raises, the message is not stored, or the answer not shown.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from uuid import UUID
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from .concurrency import own_connections
+from .concurrency import in_daemon_thread, own_connections
 from .conf import conf
 from .protocol import objects
 from .protocol.errors import ErrorCode, Refused
@@ -83,4 +82,4 @@ async def _in_thread(function: Callable[..., str], *args: Any) -> str:
         with own_connections():
             return function(*args)
 
-    return await asyncio.to_thread(work)
+    return await in_daemon_thread(work)

@@ -61,7 +61,9 @@ def _server_class(started: Callable[[], None]) -> type:
     from daphne import server  # importing it installs Twisted's reactor
     from daphne.http_protocol import HTTPFactory, WebRequest
     from twisted.internet import reactor
+    from twisted.internet.defer import DeferredList
     from twisted.internet.interfaces import ISSLTransport
+    from twisted.internet.task import deferLater
     from twisted.web.http import HTTPChannel
 
     class Request(WebRequest):  # type: ignore[misc]
@@ -157,6 +159,11 @@ def _server_class(started: Callable[[], None]) -> type:
             protocol.outflow = Outflow()
             protocol.transport.registerProducer(protocol.outflow, True)
             return Inflow(queue, protocol.transport)
+
+        def kill_all_applications(self) -> Any:
+            """A view of the site that hangs does not keep the process from ending. Others have the time of answers."""
+            later = deferLater(reactor, conf.DRAIN_SECONDS, lambda: None)
+            return DeferredList([super().kill_all_applications(), later], fireOnOneCallback=True)
 
         def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
             if "path" in details:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError
 
 from .. import agents, store
-from ..concurrency import TaskSets, detached, now, own_connections
+from ..concurrency import TaskSets, detached, in_daemon_thread, now, own_connections
 from ..protocol import events
 from ..protocol.errors import Refused
 from ..realtime import groups, servers
@@ -145,7 +145,7 @@ class Heartbeat:
         what the database raises is logged.
         """
         try:
-            while await asyncio.to_thread(_clean_batch):  # noqa: ASYNC110  it polls nothing; the storage may be slow
+            while await in_daemon_thread(_clean_batch):  # noqa: ASYNC110  it polls nothing; the storage may be slow
                 await asyncio.sleep(TICK)
         except Exception:
             logger.exception("Deleted rows could not be erased; the next round tries again")

@@ -6,12 +6,15 @@ request, and another one to end it, and the event loop waits until they run: on 
 does for a page. Here, a request gets a thread that no other request uses at the moment.
 """
 
+import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
+from ..concurrency import DaemonThreads
 from .http import ASGIApplication, Receive, Send
 
 P = ParamSpec("P")
@@ -20,10 +23,13 @@ T = TypeVar("T")
 MAX_IDLE = 8
 """How many threads are kept while no request uses them, with their database connections if those are persistent."""
 
+_working: set[Future[Any]] = set()
+"""What threads of requests do now."""
+
 
 def reuse_threads(application: ASGIApplication) -> ASGIApplication:
     """The application, with threads that were started for earlier requests."""
-    idle: list[ThreadPoolExecutor] = []
+    idle: list[DaemonThreads] = []
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         # asgiref finds a request's thread by its context. Django's own context, inside this one, has no effect.
@@ -40,18 +46,29 @@ def reuse_threads(application: ASGIApplication) -> ASGIApplication:
     return wrapped
 
 
+async def finish_requests(seconds: float) -> None:
+    """Wait at most `seconds` until no thread works for a request. daphne cancels requests when it is asked to end, but
+    not what their threads do: a view that has committed something still has to announce it, by this event loop.
+    """
+    working = [asyncio.wrap_future(future) for future in list(_working)]
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*working, return_exceptions=True), seconds)
+
+
 class RequestThread(Executor):
     """One thread, which is taken from the `idle` ones, or started, as soon as there is work for it."""
 
-    def __init__(self, idle: list[ThreadPoolExecutor]) -> None:
+    def __init__(self, idle: list[DaemonThreads]) -> None:
         self._idle = idle
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: DaemonThreads | None = None
         self._newest: Future[Any] | None = None
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         if self._thread is None:
-            self._thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "nous-chat-http")
+            self._thread = self._idle.pop() if self._idle else DaemonThreads(1, "nous-chat-http")
         self._newest = future = self._thread.submit(work, *args, **kwargs)
+        _working.add(future)
+        future.add_done_callback(_working.discard)
         return future
 
     def give_back(self) -> None:
@@ -61,4 +78,4 @@ class RequestThread(Executor):
         if self._newest.done() and len(self._idle) < MAX_IDLE:
             self._idle.append(self._thread)
         else:
-            self._thread.shutdown(wait=False)
+            self._thread.shutdown()

@@ -29,6 +29,7 @@ from ..runs.liveness import TICK, Liveness, Process
 from ..runs.supervisor import Supervisor
 from . import daphne
 from .heartbeat import Heartbeat
+from .http_threads import finish_requests
 from .peers import Peers
 from .snapshots import Snapshots
 
@@ -143,6 +144,7 @@ class Node:
         self.process.give_up()
         for remaining in (tasks.writing, tasks.optional, site_signals.sending):
             await _wait(remaining, min(WRITE_TIMEOUT, end - now()))
+        await finish_requests(min(WRITE_TIMEOUT, end - now()))
         closing = now() + CLOSE_TIMEOUT
         while tasks.watching and now() < closing:
             for task in tasks.watching:

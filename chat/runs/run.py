@@ -17,7 +17,7 @@ from django.utils import timezone
 from msgspec.structs import replace
 
 from .. import agents, engine, hooks, i18n, logs, metrics, store
-from ..concurrency import now, own_connections
+from ..concurrency import in_daemon_thread, now, own_connections
 from ..engine import telemetry
 from ..graphemes import cut
 from ..models import Run
@@ -230,7 +230,7 @@ class LiveRun:
         )
         prompt = started.prompt
         if any(message.images for message in prompt):
-            prompt = await asyncio.to_thread(prompts.load_images, prompt)
+            prompt = await in_daemon_thread(prompts.load_images, prompt)
         if self._documents is not None and started.decisions is None:
             note = await self._documents.describe_changes()
             prompt = [*prompt[:-1], *([engine.Message("user", note)] if note else []), *prompt[-1:]]

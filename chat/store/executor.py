@@ -10,10 +10,9 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import AsyncToSync, sync_to_async
@@ -21,6 +20,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import metrics
+from ..concurrency import DaemonThreads
 from ..database import primaries
 from ..turns import Turns, give_up_turn, out_of_turn
 from .unit_of_work import is_lock_timeout
@@ -73,7 +73,7 @@ class Threads:
     """Threads that keep their own database connections. They start with the first job."""
 
     def __init__(self, name: str, number: int) -> None:
-        self._pool = ThreadPoolExecutor(number, f"nous-chat-{name}", _open_own_connections)
+        self._pool = DaemonThreads(number, f"nous-chat-{name}", _open_own_connections)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` here. Raises what `work` raises; see `_contain`.
@@ -84,7 +84,7 @@ class Threads:
         if _inside_job.get() or has_synchronous_caller():
             call = sync_to_async(_contain)
         else:
-            call = sync_to_async(_contain_here, thread_sensitive=False, executor=self._pool)
+            call = sync_to_async(_contain_here, thread_sensitive=False, executor=cast(Any, self._pool))
         token = _inside_job.set(True)
         try:
             return await call(work, *args, **kwargs)

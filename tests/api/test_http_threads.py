@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from chat.node import http_threads
-from chat.node.http_threads import reuse_threads
+from chat.node.http_threads import finish_requests, reuse_threads
 
 
 async def application(scope: dict[str, Any], *_: object) -> None:
@@ -98,5 +98,37 @@ def test_what_outlives_its_request_keeps_working(monkeypatch: pytest.MonkeyPatch
         await site({}, None, None)
         ended.set()
         assert (await left[0]).is_alive()
+
+    asyncio.run(ask())
+
+
+def test_a_process_that_ends_waits_for_what_a_cancelled_request_still_announces() -> None:
+    """daphne cancels requests when it ends; a thread that then finds no event loop would wait for ever."""
+
+    async def ask() -> None:
+        site = Site()
+        began, may_announce = threading.Event(), threading.Event()
+        announced: list[str] = []
+
+        async def announce() -> None:
+            announced.append("it")
+
+        def commit() -> None:
+            began.set()
+            assert may_announce.wait(30)
+            async_to_sync(announce)()
+
+        request = asyncio.create_task(site.ask(commit))
+        await asyncio.to_thread(began.wait, 30)
+        request.cancel()
+        await asyncio.wait([request])
+        await finish_requests(0.01)
+        assert not announced
+        finishing = asyncio.create_task(finish_requests(30))
+        await asyncio.sleep(0)
+        may_announce.set()
+        await finishing
+        assert announced == ["it"]
+        await finish_requests(-1)
 
     asyncio.run(ask())

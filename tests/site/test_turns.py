@@ -4,7 +4,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -167,3 +167,23 @@ def test_a_client_with_too_many_waiting_requests_is_refused(site: Site) -> None:
             assert (await stranger.ask("/accounts/login/")).status_code == 200
 
     asyncio.run(talk())
+
+
+def test_daphne_ends_although_a_view_of_the_site_hangs(
+    start_site: Callable[..., Site], stop_after: Callable[[Any], Any]
+) -> None:
+    """Python waits for the threads of a ThreadPoolExecutor before it ends a process."""
+    started = start_site(DJANGO_SETTINGS_MODULE="tests.sites.held", DEBUG="", PLAIN_HTTP="1", ALLOWED_HOSTS="127.0.0.1")
+    started.stop()
+    site = stop_after(Site(started.env, command=("daphne", APPLICATION)))
+
+    async def talk() -> None:
+        async with stranger_to(site) as stranger:
+            hanging = stranger.ask("/hang/")
+            await stranger.until(active=1)
+            await asyncio.to_thread(site.stop)
+            with suppress(httpx.HTTPError):
+                await hanging
+
+    asyncio.run(talk())
+    assert site.process.returncode == 0

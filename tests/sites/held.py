@@ -4,3 +4,4 @@ from nousproject.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.sites.held_site"
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
+NOUS_CHAT |= {"DRAIN_SECONDS": 1}  # noqa: F405

@@ -1,5 +1,5 @@
 """The site with pages that hold a thread until `/release/` is asked for: `/hold/` in its turn, `/hold/password/` in a
-turn of passwords, `/wait/` without any.
+turn of passwords, `/wait/` without any. `/hang/` holds one for ever.
 
 `/state/` tells how many requests the first two answer, how many at once at most, how many `/wait/` answers, and how
 many requests wait for a turn. These two paths are outside of Django, so they take no turn.
@@ -47,8 +47,15 @@ def wait(request: HttpRequest) -> HttpResponse:
     return HttpResponse("waited")
 
 
+def hang(request: HttpRequest) -> HttpResponse:
+    count(+1)
+    threading.Event().wait()
+    raise AssertionError("unreachable")
+
+
 urlpatterns = [
     path("hold/", hold),
+    path("hang/", hang),
     path("hold/password/", csrf_exempt(sign_in.throttled(hold))),
     path("wait/", wait),
     *site_urlpatterns,
