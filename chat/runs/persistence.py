@@ -40,8 +40,9 @@ class Persistence:
         return await self._retry(work.__name__, partial(executor.run, work, *args), own)
 
     async def run_together(self, work: Callable[[list[A]], Sequence[T | Exception]], item: A) -> T:
-        """`executor.run_together`."""
-        return await self._retry(work.__name__, partial(executor.run_together, work, item))
+        """`executor.run_together`. Later attempts are for this item alone: together, they could fail for ever."""
+        attempts = chain([executor.run_together], repeat(executor.run_alone))
+        return await self._retry(work.__name__, lambda: next(attempts)(work, item))
 
     async def _retry(self, name: str, attempt: Callable[[], Awaitable[T]], own: bool = True) -> T:
         for number, pause in enumerate(chain(PAUSES, repeat(PAUSES[-1]))):

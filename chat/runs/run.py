@@ -7,7 +7,6 @@ It publishes what the Coalescer yields and then writes the end that fits.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -167,7 +166,9 @@ class LiveRun:
                 estimated=True,
                 leave_next_to_others=self._process.draining,
             )
-            await self._finish(store.fail_run, await _index(ending))
+            ending = replace(await _index(ending), first_token_at=self._first_token_at)
+            finished = await self._persist(store.fail_run, self.id, self._process.host, ending)
+            await self._publish_end(ending, finished)
         except Exception:
             logger.exception("The end of run %s could not be written; it will be reaped", self.id)
         return self._next
@@ -329,13 +330,11 @@ class LiveRun:
                 return
             # Somebody has asked to stop it, or another process owns it by now; then `finish_run` changes nothing.
             ending = replace(ending, status=Run.Status.STOPPED, awaits_approval=False)
-        await self._finish(store.finish_run, ending)
-
-    async def _finish(
-        self, write: Callable[[UUID, str, store.Ending], store.FinishedRun | None], ending: store.Ending
-    ) -> None:
         ending = replace(ending, first_token_at=self._first_token_at)
-        finished = await self._persist(write, self.id, self._process.host, ending)
+        finish = store.Finish(self.id, self._process.host, ending)
+        await self._publish_end(ending, await self._persistence.run_together(store.finish_runs, finish))
+
+    async def _publish_end(self, ending: store.Ending, finished: store.FinishedRun | None) -> None:
         self._over = True
         if finished is not None:  # else another process thought this one dead, and has ended the run
             self._next = finished.next

@@ -162,10 +162,12 @@ from .rooms import OpenedRoom, enter_room, leave_object, make_room, recheck_room
 from .run_lifecycle import Ending, FinishedRun, Written
 from .run_start import StartedRun, TooManyRuns, start_run
 from .runs import (
+    Finish,
     StoredRun,
     fail_run,
     find_asked_runs,
     finish_run,
+    finish_runs,
     get_calling_run,
     get_run,
     request_run,
@@ -229,6 +231,7 @@ __all__ = [
     "Ending",
     "Erased",
     "Extension",
+    "Finish",
     "FinishedRun",
     "GivenFeedback",
     "HeartbeatResult",
@@ -332,6 +335,7 @@ __all__ = [
     "find_users",
     "find_written_version",
     "finish_run",
+    "finish_runs",
     "finish_writing",
     "fork_conversation",
     "get_agent_version",

@@ -154,8 +154,15 @@ def next_message(conversation: Conversation, **fields: Any) -> Message:
 
 def touch(conversation: Conversation) -> None:
     """Save a locked conversation as just changed, so that it moves to the top of lists."""
-    conversation.updated_at = timezone.now()
-    _TOUCH.execute(id=conversation.pk, **{name: getattr(conversation, name) for name in _TOUCHED})
+    touch_all([conversation])
+
+
+def touch_all(conversations: Sequence[Conversation]) -> None:
+    """The same for several."""
+    now = timezone.now()
+    for conversation in conversations:
+        conversation.updated_at = now
+    _TOUCH.execute_many([{"id": row.pk} | {name: getattr(row, name) for name in _TOUCHED} for row in conversations])
 
 
 _TOUCHED = ("title", "title_from", "last_seq", "waiting", "updated_at")

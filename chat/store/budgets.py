@@ -181,7 +181,12 @@ def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, model: 
     Two writers could both create the row: the caller holds the conversation's lock, or is the only one to write for
     this run.
     """
-    spent = Spending(
+    add_spendings([make_spending(run, usage, cost, model, ended=ended)])
+
+
+def make_spending(run: Run, usage: engine.Usage, cost: Decimal | None, model: str, *, ended: bool) -> Spending:
+    """What `add_spendings` adds."""
+    return Spending(
         day=today(),
         user_id=run.launched_by_id,
         conversation_id=run.conversation_id,
@@ -191,19 +196,34 @@ def record_spending(run: Run, usage: engine.Usage, cost: Decimal | None, model: 
         cost=cost or Decimal(0),
         runs=int(ended),
     )
-    key = {
-        "day": spent.day,
-        "user": spent.user_id,
-        "conversation": spent.conversation_id,
-        "agent": spent.agent,
-        "model": spent.model,
-    }
+
+
+def add_spendings(spendings: Sequence[Spending]) -> None:
+    """Add what was spent today, in a conversation each, to the stored sums. The caller is as in `record_spending`."""
+    added = _ADD_SPENDING.execute_many(
+        [
+            dict(zip(_KEY, _key_of(spent), strict=True))
+            | {"added_tokens": spent.tokens, "added_cost": spent.cost, "added_runs": spent.runs}
+            for spent in spendings
+        ]
+    )
+    if added == len(spendings):
+        return
+    stored: set[tuple[Any, ...]] = set()
+    if added:
+        days, conversations = ({getattr(spent, name) for spent in spendings} for name in ("day", "conversation_id"))
+        rows = Spending.objects.filter(day__in=days, conversation__in=conversations, user__isnull=False)
+        stored.update(rows.values_list(*_COLUMNS))
     # If the user's account is gone, no row matches, and each usage gets one of its own.
-    if not _ADD_SPENDING.execute(**key, added_tokens=spent.tokens, added_cost=spent.cost, added_runs=spent.runs):
-        insert([spent])
+    insert([spent for spent in spendings if _key_of(spent) not in stored])
+
+
+def _key_of(spent: Spending) -> tuple[Any, ...]:
+    return tuple(getattr(spent, column) for column in _COLUMNS)
 
 
 _KEY = ("day", "user", "conversation", "agent", "model")
+_COLUMNS = ("day", "user_id", "conversation_id", "agent", "model")
 _ADD_SPENDING = Update(
     lambda: Spending.objects.filter(**{name: Param(name, Spending, name) for name in _KEY}),
     tokens=F("tokens") + Param("added_tokens", Spending, "tokens"),

@@ -135,7 +135,9 @@ async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item: A, key: Hashable = None) -> T:
     """Run `work` for this item and for all others that wait for the same work with the same key, at most MAX_TOGETHER:
     a crowd then costs little more than one. `work` returns the outcome of each item, in order; one that is an exception
-    is raised here. If `work` raises, it must have changed nothing: then each item is tried alone.
+    is raised here. But an item that only needs a lock which somebody else holds is tried alone.
+
+    If `work` raises, it must have changed nothing: then each item is tried alone, unless the database is away.
     """
     outcome: T | Exception
     if _inside_job.get():
@@ -145,6 +147,16 @@ async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item:
         if (work, key) not in groups or len(groups[work, key].items) >= MAX_TOGETHER:
             groups[work, key] = _Group(work, key)
         outcome = await groups[work, key].add(item, groups)
+    if isinstance(outcome, OperationalError) and is_lock_timeout(outcome):
+        return await run_alone(work, item)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def run_alone(work: Callable[[list[A]], Sequence[T | Exception]], item: A) -> T:
+    """Run the `work` of `run_together` for this item only, as `run` does."""
+    (outcome,) = await run(work, [item])
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -180,12 +192,17 @@ class _Group(Generic[A, T]):
 
         try:
             return await _with_retries(attempt, self._work, self.items)
-        except (OperationalError, InterfaceError):
-            raise
+        except (OperationalError, InterfaceError) as error:
+            if may_recover(error):
+                raise
+            failed: Exception = error
         except Exception as error:
-            if len(self.items) == 1:
-                return [error]
-        return [await _Group(self._work).add(item, {}) for item in self.items]
+            failed = error
+        if len(self.items) == 1:
+            return [failed]
+        alone = [_Group(self._work).add(item, {}) for item in self.items]
+        outcomes: list[Any] = await asyncio.gather(*alone, return_exceptions=True)
+        return outcomes
 
 
 _groups: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, _Group[Any, Any]]] = WeakKeyDictionary()

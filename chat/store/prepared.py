@@ -177,10 +177,18 @@ class Update:
 
     def execute(self, **values: Any) -> int:
         """Returns how many rows there were."""
+        return self.execute_many([values])
+
+    def execute_many(self, values: Sequence[dict[str, Any]]) -> int:
+        """The same for each of these values, in one round trip if the database can."""
         sql, params = self._compiled
         db = connection()
+        filled = [_fill(params, each, db) for each in values]
         with db.cursor() as cursor:
-            cursor.execute(sql, _fill(params, values, db))
+            if len(filled) == 1:
+                cursor.execute(sql, filled[0])
+            else:
+                cursor.executemany(sql, filled)
             return int(cursor.rowcount)
 
 

@@ -3,6 +3,7 @@
 Each function runs inside its caller's transaction.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -22,7 +23,7 @@ from ..protocol import objects
 from ..protocol.errors import ErrorCode, Refused
 from . import pricing, prompts
 from .base import shown_messages
-from .budgets import record_spending
+from .budgets import add_spendings, make_spending
 from .prepared import Param, Update
 from .responders import pop_waiting
 from .text import sanitize_text
@@ -172,7 +173,41 @@ def end_run(run: Run, ending: Ending, update: Update, **where: Any) -> bool:
     Fields that the ending leaves unchanged are written as `run` has them, so nobody may have changed them since it was
     read.
     """
-    error, charge = ending.error, compute_charge(run, ending)
+    return end_runs([(run, ending)], update, [where])
+
+
+def end_runs(endings: Sequence[tuple[Run, Ending]], update: Update, wheres: Sequence[Mapping[str, Any]]) -> bool:
+    """The same for several, with the values of each. False if not all of them have ended here: then the caller rolls
+    back.
+    """
+    charges = [compute_charge(run, ending) for run, ending in endings]
+    fields = [_ended_fields(run, ending, charge) for (run, ending), charge in zip(endings, charges, strict=True)]
+    written = [
+        {"run": run.pk, **{name: each.get(name, getattr(run, name)) for name in _END_FIELDS}, **where}
+        for (run, _), each, where in zip(endings, fields, wheres, strict=True)
+    ]
+    if update.execute_many(written) < len(endings):
+        return False
+    spendings = []
+    for (run, ending), each, charge in zip(endings, fields, charges, strict=True):
+        for name, value in each.items():
+            setattr(run, name, value)
+        if ending.status != Run.Status.STOPPED:
+            run.stopped_by = None
+        if ending.charged_usage is not None:
+            spendings.append(make_spending(run, ending.charged_usage, charge.cost, charge.model, ended=True))
+    if spendings:
+        add_spendings(spendings)
+    calling = [run.pk for run, ending in endings if ending.answer is None or ending.answer.calls]
+    if calling:
+        unfinished = ToolCall.objects.filter(run__in=calling, status__in=UNFINISHED)
+        unfinished.update(status=ToolCall.Status.STOPPED)
+    return True
+
+
+def _ended_fields(run: Run, ending: Ending, charge: Charge) -> dict[str, Any]:
+    """The fields that an ending changes."""
+    error = ending.error
     fields: dict[str, Any] = {
         "status": ending.status,
         "finished_at": timezone.now(),
@@ -191,18 +226,7 @@ def end_run(run: Run, ending: Ending, update: Update, **where: Any) -> bool:
         }
     if ending.transcript and prompts.has_all_results(ending.transcript):
         fields["transcript"] = prompts.encode_transcript(ending.transcript)
-    if not update.execute(run=run.pk, **{name: fields.get(name, getattr(run, name)) for name in _END_FIELDS}, **where):
-        return False
-    for name, value in fields.items():
-        setattr(run, name, value)
-    if ending.status != Run.Status.STOPPED:
-        run.stopped_by = None
-    if ending.charged_usage is not None:
-        record_spending(run, ending.charged_usage, charge.cost, charge.model, ended=True)
-    if ending.answer is None or ending.answer.calls:
-        unfinished = ToolCall.objects.filter(run=run.pk, status__in=UNFINISHED)
-        unfinished.update(status=ToolCall.Status.STOPPED)
-    return True
+    return fields
 
 
 def compute_charge(run: Run, ending: Ending) -> Charge:

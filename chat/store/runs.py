@@ -1,11 +1,12 @@
 """Runs: request one, finish it, stop it, look it up. `run_start` claims it in between."""
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_noop
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .. import database
 from ..models import Conversation, Message, Run, ToolCall
 from ..permissions import policy
 from ..protocol import objects
@@ -29,11 +31,11 @@ from .base import (
     message_not_found,
     run_in_progress,
     shown_messages,
-    touch,
+    touch_all,
 )
 from .executor import may_recover
 from .guests import check_guest
-from .prepared import Param, Select, Update
+from .prepared import Param, Select, SelectIn, Update
 from .responders import check_responder
 from .run_lifecycle import (
     HOSTED,
@@ -43,6 +45,7 @@ from .run_lifecycle import (
     active_runs,
     describe_finished,
     end_run,
+    end_runs,
     ends,
     queue_next_run,
     queue_run,
@@ -51,9 +54,9 @@ from .run_lifecycle import (
     select_runs,
     stop_run,
 )
-from .search import index_message
+from .search import index_messages
 from .staff_log import note
-from .unit_of_work import locking, unit_of_work
+from .unit_of_work import ConversationLocked, is_lock_timeout, locking, unit_of_work
 
 logger = logging.getLogger("nous_chat.store")
 
@@ -104,42 +107,91 @@ def request_run(
     return queue_run(conversation, slug, participant.user_id, host, replaces, continues, unattended).id
 
 
-@unit_of_work()
+class Finish(Struct, frozen=True):
+    """The end of a run of `host`."""
+
+    run: UUID
+    host: str
+    ending: Ending
+
+
 def finish_run(run_id: UUID, host: str, ending: Ending) -> FinishedRun | None:
     """Write the end of a run and its final text. None if the run no longer belongs to `host`: another process has
     written its end.
     """
-    run = _lock_run(run_id, ending.answer)
-    if run is None or not end_run(run, ending, _UPDATE_OWN, host=host):
-        return None
-    conversation = run.conversation
-    if run.message_id is not None:  # else it failed before it began
-        _WRITE_ANSWER.execute(id=run.message_id, **ending.written.fields)
-        answer = Message(pk=run.message_id, conversation=conversation, text=ending.written.text)
-        index_message(answer, ending.words)
-    touch(conversation)
-    next_run = queue_next_run(conversation, "" if ending.leave_next_to_others else host)
-    return describe_finished(run, ending.answer, next_run)
+    (finished,) = finish_runs([Finish(run_id, host, ending)])
+    if isinstance(finished, Exception):
+        raise finished
+    return finished
 
 
-def _lock_run(run_id: UUID, answer: objects.Message | None) -> Run | None:
-    """The run, after locking its conversation."""
-    if answer is None:
-        conversation_id = Run.objects.filter(pk=run_id).values_list("conversation", flat=True).first()
+def finish_runs(finishes: Sequence[Finish]) -> list[FinishedRun | OperationalError | None]:
+    """The same for several runs, 50 at most, in one transaction. Those that have to be tried alone get a
+    ConversationLocked, or what the database raised; nothing of them is written.
+    """
+    try:
+        return _finish_runs(finishes)
+    except OperationalError as error:
+        if len(finishes) == 1 or not is_lock_timeout(error) or not database.connection().features.has_select_for_update:
+            raise
+        # Somebody has locked a row of one of them.
+        return [error] * len(finishes)
+
+
+@unit_of_work()
+def _finish_runs(finishes: Sequence[Finish]) -> list[FinishedRun | OperationalError | None]:
+    runs = _lock_runs(finishes)
+    found = [finish for finish in finishes if finish.run in runs]
+    endings = [(runs[finish.run], finish.ending) for finish in found]
+    if found and not end_runs(endings, _UPDATE_OWN, [{"host": finish.host} for finish in found]):
+        if len(found) > 1:
+            transaction.set_rollback(True, using=database.alias())
+        found, endings = [], []
+    written = [(run, ending) for run, ending in endings if run.message_id is not None]  # else it failed before it began
+    if written:
+        _WRITE_ANSWER.execute_many([{"id": run.message_id, **ending.written.fields} for run, ending in written])
+        index_messages(
+            [
+                (Message(pk=run.message_id, conversation=run.conversation, text=ending.written.text), ending.words)
+                for run, ending in written
+            ]
+        )
+    if found:
+        touch_all([run.conversation for run, _ in endings])
+    finished: dict[UUID, FinishedRun] = {}
+    for finish in found:
+        run, ending = runs[finish.run], finish.ending
+        next_run = queue_next_run(run.conversation, "" if ending.leave_next_to_others else finish.host)
+        finished[run.pk] = describe_finished(run, ending.answer, next_run)
+    # Of several, it may be another host's by now, or its conversation is locked: alone, it finds out which.
+    missing = None if len(finishes) == 1 else ConversationLocked("The end of this run has to be written alone.")
+    return [finished.get(finish.run, missing) for finish in finishes]
+
+
+def _lock_runs(finishes: Sequence[Finish]) -> dict[UUID, Run]:
+    """The runs by their ids, after locking their conversations. Of several, those that somebody else has locked are
+    left out, so that they hold up nobody.
+    """
+    if len(finishes) > 1:
+        return {run.pk: run for run in _LOCKED_RUNS.all([finish.run for finish in finishes])}
+    (finish,) = finishes
+    if finish.ending.answer is None:
+        conversation_id = Run.objects.filter(pk=finish.run).values_list("conversation", flat=True).first()
     else:
-        conversation_id = answer.conversation
+        conversation_id = finish.ending.answer.conversation
     if conversation_id is None:
-        return None
+        return {}
     with locking(conversation_id):
-        return _LOCKED_RUN.first(run=run_id)
+        return {run.pk: run for run in _LOCKED_RUN.all(run=finish.run)}
 
 
-def _with_lock() -> QuerySet[Run]:
-    rows = select_runs().select_related("conversation").filter(pk=Param("run", Run, "id")).order_by()
-    return rows.select_for_update(of=("conversation",))
+def _with_lock(skip_locked: bool = False) -> QuerySet[Run]:
+    rows = select_runs().select_related("conversation").order_by("conversation_id")
+    return rows.select_for_update(of=("conversation",), skip_locked=skip_locked)
 
 
-_LOCKED_RUN = Select(_with_lock)
+_LOCKED_RUN = Select(lambda: _with_lock().filter(pk=Param("run", Run, "id")))
+_LOCKED_RUNS = SelectIn(Run, "id", lambda is_one: _with_lock(skip_locked=True).filter(is_one))
 _UPDATE_OWN = ends(host=Param("host", Run, "host"), status__in=HOSTED)
 _WRITE_ANSWER = Update(lambda: Message.objects.filter(pk=Param("id", Message, "id")), ("text", "thinking", "parts"))
 

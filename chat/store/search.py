@@ -43,13 +43,22 @@ def index_message(row: Message, words: str | None = None, new_title: str = "") -
     they are found here, which is for short texts. `new_title` is indexed by the same statement: the title of a
     conversation that has none in the index.
     """
-    text = fulltext.make_index_text(row.text) if words is None else words
+    index_messages([(row, words)], new_title)
+
+
+def index_messages(rows: Sequence[tuple[Message, str | None]], new_title: str = "") -> None:
+    """The same for several, with their words. `new_title` is of the first one's conversation."""
     title = fulltext.make_index_text(new_title)
-    passages = [Passage(conversation_id=row.conversation_id, text=title)] if title else []
-    if text:
-        passages.append(Passage(conversation_id=row.conversation_id, message=row, text=text))
-    else:
-        Passage.objects.filter(message=row).delete()
+    passages = [Passage(conversation_id=rows[0][0].conversation_id, text=title)] if title else []
+    empty = []
+    for row, words in rows:
+        text = fulltext.make_index_text(row.text) if words is None else words
+        if text:
+            passages.append(Passage(conversation_id=row.conversation_id, message=row, text=text))
+        else:
+            empty.append(row)
+    if empty:
+        Passage.objects.filter(message__in=empty).delete()
     if passages:
         insert(passages, replace=["text"], unique=["message"])
 

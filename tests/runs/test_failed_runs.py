@@ -260,7 +260,7 @@ def test_a_signal_handler_may_raise_whenever_the_answer_ends(ask: Any, agent: st
     [
         (store, "save_calls", "calls"),
         (store, "await_approval", "waits"),
-        (store, "finish_run", "finishes"),
+        (store, "finish_runs", "finishes"),
         (run_lifecycle, "compute_charge", "finishes"),
         (prompts, "encode_transcript", "waits"),
     ],

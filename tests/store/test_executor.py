@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.db import OperationalError
 
 from chat.store import executor
+from chat.store.unit_of_work import ConversationLocked
 from chat.turns import Turns, client
 
 Scenario = Callable[..., Any]
@@ -28,7 +29,7 @@ class Reads:
         return [LookupError(number) if number == 13 else 2 * number for number in numbers]
 
 
-async def gather(work: Any, *numbers: int) -> list[Any]:
+async def gather(work: Any, *numbers: Any) -> list[Any]:
     waiting = [executor.run_together(work, number) for number in numbers]
     return await asyncio.gather(*waiting, return_exceptions=True)
 
@@ -117,6 +118,41 @@ def test_one_that_is_refused_or_fails_does_so_alone() -> None:
         assert isinstance(second, ValueError)
 
     in_event_loop(check)
+
+
+def test_one_that_needs_what_is_locked_is_tried_alone() -> None:
+    """As by `run`: until the lock is free, and without holding up the others."""
+    attempts: list[list[str]] = []
+
+    def end(names: list[str]) -> list[str | Exception]:
+        attempts.append(names)
+        return [ConversationLocked(name) if len(names) > 1 and name == "b" else name for name in names]
+
+    async def check() -> None:
+        assert await gather(end, *"abc") == ["a", "b", "c"]
+        assert attempts == [["a", "b", "c"], ["b"]]
+
+    in_event_loop(check)
+
+
+def test_one_that_the_database_refuses_fails_alone() -> None:
+    """Such as a row that is too long for an index, which is an OperationalError, too."""
+
+    def refuse(names: list[str]) -> list[str | Exception]:
+        if "b" in names:
+            raise OperationalError("too long") from TooLong()
+        return list(names)
+
+    async def check() -> None:
+        first, second, third = await gather(refuse, *"abc")
+        assert (first, third) == ("a", "c")
+        assert isinstance(second, OperationalError)
+
+    in_event_loop(check)
+
+
+class TooLong(Exception):
+    sqlstate = "54000"
 
 
 def test_who_leaves_takes_nobody_along() -> None:

@@ -270,6 +270,23 @@ def test_more_of_a_text_that_an_agent_writes_takes_few_statements(people: Any, a
     assert count(lambda: store.extend_together([more])) == (4, 1)
 
 
+def test_answers_that_end_together_take_no_more_than_one(people: Any, answered: Conversation) -> None:
+    def finish_together(number: int) -> tuple[int, int]:
+        finishes = []
+        for _ in range(number):
+            room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
+            Conversation.objects.filter(pk=room.pk).update(answers="always")
+            started = post(people["ada"], room, run_id=uuid.uuid4()).started
+            assert started is not None
+            assert started.message.run is not None
+            written = store.Written(1, "Hi")
+            ending = store.Ending(status="completed", written=written, charged_usage=USAGE, answer=started.message)
+            finishes.append(store.Finish(started.message.run.id, HOST, ending))
+        return count(lambda: store.finish_runs(finishes))
+
+    assert finish_together(1) == finish_together(3) == (7, 1)
+
+
 def test_the_first_message_and_its_title_take_no_more(people: Any, answered: Conversation) -> None:
     room = Conversation.objects.get(pk=store.create_conversation(people["ada"]).id)
     Conversation.objects.filter(pk=room.pk).update(answers="always")
