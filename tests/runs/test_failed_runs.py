@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, connection
+from django.db import DataError, IntegrityError, OperationalError, connection
 from django.db.models.signals import post_save
 
 from chat import engine, store
@@ -15,7 +15,7 @@ from chat.models import Conversation, Message, Participant, Run, Spending, ToolC
 from chat.realtime import groups
 from chat.runs import run as live_runs
 from chat.runs.meter import Meter
-from chat.store import prompts, run_lifecycle
+from chat.store import executor, prompts, run_lifecycle
 
 from ..support.client import InProcess
 
@@ -282,6 +282,28 @@ def test_the_database_may_refuse_a_row(
     monkeypatch.setattr(where, name, refuse)
     check(ask(agent))
     assert refused
+
+
+def test_an_end_that_meets_an_outage_is_tried_again_alone(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it is too much for the database together with others, it would be so for ever."""
+    finish_runs, run_together = store.finish_runs, executor.run_together
+    together: list[Any] = []
+    attempts: list[Any] = []
+
+    def fail_once(finishes: Any) -> Any:
+        attempts.append(finishes)
+        if len(attempts) == 1:
+            raise OperationalError("canceling statement due to statement timeout")
+        return finish_runs(finishes)
+
+    async def spy(work: Any, item: Any, key: Any = None) -> Any:
+        together.append(work)
+        return await run_together(work, item, key)
+
+    monkeypatch.setattr(store, "finish_runs", fail_once)
+    monkeypatch.setattr(executor, "run_together", spy)
+    assert ask("finishes")["status"] == "completed"
+    assert (together.count(fail_once), len(attempts)) == (2, 3)  # of this answer, and of the next one
 
 
 def test_the_database_may_refuse_a_text(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
