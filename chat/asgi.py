@@ -74,7 +74,7 @@ def with_streams(http: ASGIApplication) -> ASGIApplication:
     """The application, with the chat's event streams and the answers to foreign clients: not as views, because a stream
     is open for hours, and what Django puts around a view would hold it up.
     """
-    uvicorn.install()
+    uvicorn.announce_shutdowns()
     conversation = SameOrigin(ConversationConsumer.as_asgi())
     consumers = {"api-stream": conversation, "api-inbox-stream": SameOrigin(InboxConsumer.as_asgi())}
 
@@ -190,6 +190,7 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             await node.current().drain(conf.DRAIN_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
+        uvicorn.let_several_wait()
         ignore_loaded()
         open_node()
         await send({"type": "lifespan.startup.complete"})

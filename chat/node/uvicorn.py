@@ -9,14 +9,8 @@ from typing import Any
 from . import node
 
 
-def install() -> None:
-    """Add it. Has no effect under other servers."""
-    _announce_shutdowns()
-    _let_several_wait()
-
-
-def _announce_shutdowns() -> None:
-    """Make uvicorn's server tell the sockets and streams of this process first."""
+def announce_shutdowns() -> None:
+    """Make uvicorn's server tell the sockets and streams of this process first. Has no effect under other servers."""
     module = sys.modules.get("uvicorn.server")
     if module is None or getattr(module.Server.shutdown, "announces", False):
         return
@@ -30,10 +24,10 @@ def _announce_shutdowns() -> None:
     module.Server.shutdown = announced
 
 
-def _let_several_wait() -> None:
+def let_several_wait() -> None:
     """Let several tasks wait for a slow reader: the one that forwards, those that answer, and the library's own pongs.
     The protocol of `--ws websockets` raises an AssertionError for the second one, as asyncio once did
-    (https://github.com/python/cpython/issues/74116).
+    (https://github.com/python/cpython/issues/74116). uvicorn loads it after the application, and before the lifespan.
     """
     module = sys.modules.get("websockets.legacy.protocol")
     if module is None:

@@ -12,7 +12,7 @@ from chat.node import uvicorn
 def test_several_tasks_wait_for_a_slow_reader_and_each_may_give_up() -> None:
     from websockets.legacy.protocol import WebSocketCommonProtocol
 
-    uvicorn.install()
+    uvicorn.let_several_wait()
 
     async def scenario() -> None:
         protocol = WebSocketCommonProtocol()
