@@ -145,7 +145,7 @@ def test_server_processes_erase_periodically(
     monkeypatch.setattr(heartbeat, "CLEAN_EVERY", 0.2)
     # Not in a thread, which would not see this test's transaction.
     monkeypatch.setattr(heartbeat, "_clean_batch", store.erase_expired)
-    monkeypatch.setattr("asyncio.to_thread", _here)
+    monkeypatch.setattr(heartbeat, "in_daemon_thread", _here)
     store.delete_conversation(people["ada"].pk, room.pk)
     Conversation.objects.filter(pk=room.pk).update(deleted_at=timezone.now() - timedelta(hours=1))
 
