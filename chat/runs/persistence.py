@@ -25,6 +25,12 @@ that restarts.
 """
 
 
+MOST_TOGETHER = 10
+"""Of how many runs one transaction stores something. More save little, and hold up streams: their Python keeps the
+interpreter for half a millisecond each.
+"""
+
+
 class Persistence:
     """`executor` for the runs of a process. Its methods raise what the database raised if the process ends before it is
     back, or if trying again is of no use.
@@ -41,8 +47,9 @@ class Persistence:
 
     async def run_together(self, work: Callable[[list[A]], Sequence[T | Exception]], item: A) -> T:
         """`executor.run_together`. Later attempts are for this item alone: together, they could fail for ever."""
-        attempts = chain([executor.run_together], repeat(executor.run_alone))
-        return await self._retry(work.__name__, lambda: next(attempts)(work, item))
+        alone = repeat(partial(executor.run_alone, work, item))
+        attempts = chain([partial(executor.run_together, work, item, most=MOST_TOGETHER)], alone)
+        return await self._retry(work.__name__, lambda: next(attempts)())
 
     async def _retry(self, name: str, attempt: Callable[[], Awaitable[T]], own: bool = True) -> T:
         for number, pause in enumerate(chain(PAUSES, repeat(PAUSES[-1]))):

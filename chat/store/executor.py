@@ -46,7 +46,7 @@ receivers of signals, requests, and uploads.
 """
 
 MAX_TOGETHER = 50
-"""How many items one unit of work of `run_together` has."""
+"""How many items one unit of work of `run_together` has, unless the caller says less."""
 
 SQLITE_TIMEOUT = 0.5
 """Seconds that work in the queue waits for SQLite's one write lock before it lets others pass, and tries again."""
@@ -132,9 +132,11 @@ async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _with_retries(_run_queued, work, *args, **kwargs)
 
 
-async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item: A, key: Hashable = None) -> T:
-    """Run `work` for this item and for all others that wait for the same work with the same key, at most MAX_TOGETHER:
-    a crowd then costs little more than one. `work` returns the outcome of each item, in order; one that is an exception
+async def run_together(
+    work: Callable[[list[A]], Sequence[T | Exception]], item: A, key: Hashable = None, most: int = MAX_TOGETHER
+) -> T:
+    """Run `work` for this item and for all others that wait for the same work with the same key, at most `most`: a
+    crowd then costs little more than one. `work` returns the outcome of each item, in order; one that is an exception
     is raised here. But an item that only needs a lock which somebody else holds is tried alone.
 
     If `work` raises, it must have changed nothing: then each item is tried alone, unless the database is away.
@@ -144,7 +146,7 @@ async def run_together(work: Callable[[list[A]], Sequence[T | Exception]], item:
         (outcome,) = await _queue_thread.run(work, [item])
     else:
         groups = _groups.setdefault(asyncio.get_running_loop(), {})
-        if (work, key) not in groups or len(groups[work, key].items) >= MAX_TOGETHER:
+        if (work, key) not in groups or len(groups[work, key].items) >= most:
             groups[work, key] = _Group(work, key)
         outcome = await groups[work, key].add(item, groups)
     if isinstance(outcome, OperationalError) and is_lock_timeout(outcome):

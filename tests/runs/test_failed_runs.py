@@ -296,9 +296,9 @@ def test_an_end_that_meets_an_outage_is_tried_again_alone(ask: Any, monkeypatch:
             raise OperationalError("canceling statement due to statement timeout")
         return finish_runs(finishes)
 
-    async def spy(work: Any, item: Any, key: Any = None) -> Any:
+    async def spy(work: Any, item: Any, **options: Any) -> Any:
         together.append(work)
-        return await run_together(work, item, key)
+        return await run_together(work, item, **options)
 
     monkeypatch.setattr(store, "finish_runs", fail_once)
     monkeypatch.setattr(executor, "run_together", spy)

@@ -55,6 +55,9 @@ def test_one_unit_of_work_serves_a_limited_number() -> None:
         numbers = range(2 * executor.MAX_TOGETHER + 1)
         assert await gather(reads, *[0 for _ in numbers]) == [0 for _ in numbers]
         assert [len(group) for group in reads.groups] == [executor.MAX_TOGETHER, executor.MAX_TOGETHER, 1]
+        reads.groups.clear()
+        await asyncio.gather(*(executor.run_together(reads, number, most=2) for number in range(5)))
+        assert reads.groups == [[0, 1], [2, 3], [4]]
 
     in_event_loop(check)
 
