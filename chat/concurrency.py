@@ -3,13 +3,10 @@
 import asyncio
 import contextvars
 import logging
-import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -21,7 +18,6 @@ from .protocol.errors import Refused
 
 logger = logging.getLogger("nous_chat.node")
 
-P = ParamSpec("P")
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., HttpResponseBase | Coroutine[Any, Any, HttpResponseBase]])
 
@@ -165,61 +161,6 @@ class fair_timeout:  # noqa: N801  named like asyncio.timeout
 def now() -> float:
     """The running loop's clock, in seconds."""
     return asyncio.get_running_loop().time()
-
-
-class DaemonThreads(Executor):
-    """Up to `number` threads, each of which calls `begin` first. They start when there is work.
-
-    A process that ends does not wait for them, as it does for those of ThreadPoolExecutor: one may wait for ever, for a
-    storage that hangs, or for an event loop that has ended.
-    """
-
-    def __init__(self, number: int, name: str, begin: Callable[[], object] = lambda: None) -> None:
-        self._number, self._name, self._begin = number, name, begin
-        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._started = self._unfinished = 0
-
-    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        with self._lock:
-            self._unfinished += 1
-            if self._started < min(self._unfinished, self._number):
-                name = f"{self._name}_{self._started}"
-                self._started += 1
-                threading.Thread(target=self._serve, name=name, daemon=True).start()
-        self._work.put((future, partial(work, *args, **kwargs)))
-        return future
-
-    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
-        """End the threads after what they were given. Nothing can be waited for, or cancelled."""
-        assert not wait
-        assert not cancel_futures
-        for _ in range(self._started):
-            self._work.put(None)
-
-    def _serve(self) -> None:
-        self._begin()
-        while (given := self._work.get()) is not None:
-            future, work = given
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(work())
-                except BaseException as error:
-                    future.set_exception(error)
-            with self._lock:
-                self._unfinished -= 1
-            del given, future, work  # they may hold much, and the next may take long to come
-
-
-async def in_daemon_thread(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Like `asyncio.to_thread`, for what waits for something outside: a process that ends does not wait for it."""
-    thread = DaemonThreads(1, "nous-chat-outside")
-    try:
-        call = partial(contextvars.copy_context().run, work, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(thread, call)
-    finally:
-        thread.shutdown()
 
 
 @contextmanager

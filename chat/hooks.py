@@ -12,8 +12,9 @@ from uuid import UUID
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from .concurrency import in_daemon_thread, own_connections
+from .concurrency import own_connections
 from .conf import conf
+from .engine.daemon_threads import in_daemon_thread
 from .protocol import objects
 from .protocol.errors import ErrorCode, Refused
 

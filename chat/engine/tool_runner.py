@@ -6,16 +6,16 @@ behind. Nothing but a cancellation escapes from a task.
 """
 
 import asyncio
-import contextvars
 import logging
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
 
+from .daemon_threads import in_daemon_thread
 from .events import ToolResult
 from .messages import ToolCall
 from .telemetry import NOTHING, Span, result_of, tool_span
@@ -133,7 +133,7 @@ async def _call_tool(tool: Tool[..., Any], arguments: dict[str, Any], context: T
     args = (context,) if tool.takes_context else ()
     try:
         if not tool.is_async:
-            return await _run_in_thread(lambda: _call_synchronously(tool, args, arguments, context))
+            return await in_daemon_thread(_call_synchronously, tool, args, arguments, context)
         return _Outcome(_to_text(await tool.function(*args, **arguments), tool.max_chars))
     except (Exception, SystemExit, GeneratorExit) as error:
         return _failure(tool, error)
@@ -155,25 +155,6 @@ def _call_synchronously(
             return _Outcome(_to_text(tool.function(*args, **arguments), tool.max_chars))
     except BaseException as error:
         return _failure(tool, error)
-
-
-async def _run_in_thread(function: Callable[[], _Outcome]) -> _Outcome:
-    """Each call gets a daemon thread of its own. In a pool, a tool that never returns would block a worker forever,
-    and would keep the process from exiting."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_Outcome] = loop.create_future()
-
-    def set_outcome(outcome: _Outcome) -> None:
-        if not future.done():
-            future.set_result(outcome)
-
-    def work() -> None:
-        outcome = function()
-        with suppress(RuntimeError):  # the event loop was closed meanwhile
-            loop.call_soon_threadsafe(set_outcome, outcome)
-
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), name="tool", daemon=True).start()
-    return await future
 
 
 def _outcome_of(task: asyncio.Task[_Outcome]) -> _Outcome:

@@ -10,7 +10,8 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError
 
 from .. import agents, store
-from ..concurrency import TaskSets, detached, in_daemon_thread, now, own_connections
+from ..concurrency import TaskSets, detached, now, own_connections
+from ..engine.daemon_threads import in_daemon_thread
 from ..protocol import events
 from ..protocol.errors import Refused
 from ..realtime import groups, servers

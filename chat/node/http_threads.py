@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
-from ..concurrency import DaemonThreads
+from ..engine.daemon_threads import DaemonThreads
 from .http import ASGIApplication, Receive, Send
 
 P = ParamSpec("P")

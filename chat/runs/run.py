@@ -9,15 +9,16 @@ import asyncio
 import logging
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from uuid import UUID
 
 from django.utils import timezone
 from msgspec.structs import replace
 
 from .. import agents, engine, hooks, i18n, logs, metrics, store
-from ..concurrency import in_daemon_thread, now, own_connections
+from ..concurrency import now, own_connections
 from ..engine import telemetry
+from ..engine.daemon_threads import in_daemon_thread
 from ..graphemes import cut
 from ..models import Run
 from ..protocol import events, objects
@@ -31,8 +32,6 @@ from .meter import Meter
 from .persistence import Persistence
 
 logger = logging.getLogger("nous_chat.runs")
-
-T = TypeVar("T")
 
 SyncReason = Literal["opened", "gap", "behind"]
 """Why a socket is sent the state of a run: it has just opened, it missed something, or it was behind and caught up."""

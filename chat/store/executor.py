@@ -20,8 +20,8 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import metrics
-from ..concurrency import DaemonThreads
 from ..database import primaries
+from ..engine.daemon_threads import DaemonThreads
 from ..turns import Turns, give_up_turn, out_of_turn
 from .unit_of_work import is_lock_timeout
 

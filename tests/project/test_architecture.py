@@ -103,13 +103,21 @@ def test_the_chat_imports_itself_relatively_and_no_site() -> None:
             assert not {name.split(".")[0] for name in named} & {"chat", "nousproject"}, f"{file}: {named}"
 
 
+TO_COMPUTE = [
+    "actions/documents.py", "api/documents.py", "runs/document_tools.py", "runs/document_writer.py",
+    "runs/inspection.py", "store/search.py",
+]  # fmt: skip
+"""Modules that compute something bounded in a thread."""
+
+
 @pytest.mark.parametrize(
     ("word", "place"),
     [
         (r"\bgroup_(send|add|discard)\b", ["realtime/layer.py", "realtime/mailbox.py"]),
         (r"\bget_channel_layer\b", ["realtime/servers.py"]),
         (r"\bThreadPoolExecutor\b", []),  # a process that ends waits for its threads
-        (r"\bDaemonThreads\(", ["concurrency.py", "node/http_threads.py", "store/executor.py"]),
+        (r"\bto_thread\b", TO_COMPUTE),  # the same: not for what waits for something outside
+        (r"\bDaemonThreads\(", ["engine/daemon_threads.py", "node/http_threads.py", "store/executor.py"]),
         (r"settings\.NOUS_CHAT|'NOUS_CHAT'", ["conf.py"]),
         (r"\bengine\.run_stream\b", ["runs/postprocess.py", "runs/run.py", "runs/trial.py"]),
     ],

@@ -8,11 +8,11 @@ from contextvars import ContextVar
 
 import pytest
 
-from chat.concurrency import DaemonThreads, in_daemon_thread
+from chat.engine.daemon_threads import DaemonThreads, in_daemon_thread
 
 ENDS = """
 import threading
-from chat.concurrency import DaemonThreads
+from chat.engine.daemon_threads import DaemonThreads
 began = threading.Event()
 
 def hang():
