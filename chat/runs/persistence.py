@@ -1,8 +1,11 @@
-"""The units of work of a run: tried again while the database is away. Unwritten text stays in memory meanwhile."""
+"""The units of work of a run: tried again while the database is away. Unwritten text stays in memory meanwhile.
+
+`LiveRun` makes a Persistence for itself, its frames (`broadcast`), and its documents (`document_writer`).
+"""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain, repeat
@@ -24,7 +27,6 @@ PAUSES = (0.1, 0.3, 1.0, 2.0)
 that restarts.
 """
 
-
 MOST_TOGETHER = 10
 """Of how many runs one transaction stores something. More save little, and hold up streams: their Python keeps the
 interpreter for half a millisecond each.
@@ -43,16 +45,17 @@ class Persistence:
         """`executor.run`. `own` is false for a site's function, which may use databases of its own: it is retried for
         longer only while the chat's database is away.
         """
-        return await self._retry(work.__name__, partial(executor.run, work, *args), own)
+        return await self._retry(work.__name__, repeat(partial(executor.run, work, *args)), own)
 
     async def run_together(self, work: Callable[[list[A]], Sequence[T | Exception]], item: A) -> T:
         """`executor.run_together`. Later attempts are for this item alone: together, they could fail for ever."""
-        alone = repeat(partial(executor.run_alone, work, item))
-        attempts = chain([partial(executor.run_together, work, item, most=MOST_TOGETHER)], alone)
-        return await self._retry(work.__name__, lambda: next(attempts)())
+        together = partial(executor.run_together, work, item, most=MOST_TOGETHER)
+        alone = partial(executor.run_alone, work, item)
+        return await self._retry(work.__name__, chain([together], repeat(alone)))
 
-    async def _retry(self, name: str, attempt: Callable[[], Awaitable[T]], own: bool = True) -> T:
-        for number, pause in enumerate(chain(PAUSES, repeat(PAUSES[-1]))):
+    async def _retry(self, name: str, attempts: Iterable[Callable[[], Awaitable[T]]], own: bool = True) -> T:
+        pauses = chain(PAUSES, repeat(PAUSES[-1]))
+        for number, (attempt, pause) in enumerate(zip(attempts, pauses, strict=False)):
             try:
                 return await attempt()
             except (OperationalError, InterfaceError) as error:

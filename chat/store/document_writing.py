@@ -70,10 +70,7 @@ def begin_writing(
     if row.version != version:
         raise Refused(ErrorCode.STALE, _("Somebody else has changed this document at the same time. Try again."))
     row.writing_run, row.taken_over_by = run, None
-    log = LogWriter(row)
-    pushed = _write(log, run, OpenRange(place[0], place[0], place[1]), text)
-    log.save()
-    return pushed
+    return _write_alone(row, run, OpenRange(place[0], place[0], place[1]), text)
 
 
 @unit_of_work()
@@ -129,10 +126,7 @@ def extend_writing(extension: Extension) -> PushedChange:
     opened = _own_range(row, run.pk)
     if opened.written == extension.written + units(extension.text):
         return _repeated(row)
-    log = LogWriter(row)
-    pushed = _write(log, run, opened, extension.text)
-    log.save()
-    return pushed
+    return _write_alone(row, run, opened, extension.text)
 
 
 @unit_of_work()
@@ -197,6 +191,13 @@ def _own_range(row: Document, run_id: UUID) -> OpenRange:
     if opened is None or row.writing_run_id != run_id:
         raise Refused(ErrorCode.CONFLICT, _("Somebody has taken over."))
     return opened
+
+
+def _write_alone(row: Document, run: Run, opened: OpenRange, text: str) -> PushedChange:
+    log = LogWriter(row)
+    pushed = _write(log, run, opened, text)
+    log.save()
+    return pushed
 
 
 def _write(log: LogWriter, run: Run, opened: OpenRange, text: str) -> PushedChange:
