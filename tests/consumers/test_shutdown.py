@@ -1,6 +1,7 @@
 """The drain of a process that is about to end: its sockets, its runs, and the run queued next."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ from chat import store
 from chat.concurrency import detached
 from chat.models import Conversation, Run
 from chat.node import node
+from chat.node.http_threads import RequestThread
 from chat.realtime import site_signals
 from chat.runs import run
 
@@ -103,3 +105,22 @@ def test_a_drain_ends_even_if_nothing_else_does(
                 await asyncio.gather(*tasks)
 
     scenario(talk)
+
+
+def test_a_drain_waits_for_views_that_daphne_has_cancelled(scenario: Scenario, people: Any, room: Conversation) -> None:
+    ended: list[str] = []
+    may_end = threading.Event()
+
+    def view() -> None:
+        assert may_end.wait(30)
+        ended.append("view")
+
+    async def talk() -> None:
+        async with InProcess(people["ada"], room.pk):
+            RequestThread([]).submit(view)
+            asyncio.get_running_loop().call_later(0.5, may_end.set)
+            await node.current().drain(0)
+            ended.append("drain")
+
+    scenario(talk)
+    assert ended == ["view", "drain"]

@@ -1,11 +1,40 @@
-"""What the chat adds to uvicorn. tests/site has it under a real server."""
+"""What the chat adds to uvicorn."""
 
 import asyncio
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from chat.node import uvicorn
+
+from ..support.servers import ROOT, environment
+
+STARTS_AND_ENDS = """
+import asyncio
+from uvicorn import Config
+from uvicorn.lifespan.on import LifespanOn
+
+async def serve():
+    lifespan = LifespanOn(config)
+    await lifespan.startup()
+    await lifespan.shutdown()
+
+config = Config("nousproject.asgi:application", ws="websockets")
+config.load_app()  # as uvicorn's command does, before it loads the protocols
+config.load()
+asyncio.run(serve())
+print(config.ws_protocol_class._drain_helper.__module__)
+"""
+
+
+def test_uvicorns_command_loads_it(tmp_path: Path) -> None:
+    env = environment(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3", REDIS_URL=None)
+    run = [sys.executable, "-W", "ignore", "-c", STARTS_AND_ENDS]
+    ended = subprocess.run(run, cwd=ROOT, env=env, timeout=120, check=True, capture_output=True, text=True)
+    assert ended.stdout == "chat.node.uvicorn\n"
 
 
 @pytest.mark.filterwarnings("ignore:websockets.legacy is deprecated")
