@@ -48,22 +48,23 @@ class DaemonThreads(Executor):
     def _serve(self) -> None:
         self._begin()
         while (given := self._work.get()) is not None:
-            future, work = given
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(work())
-                except BaseException as error:
-                    future.set_exception(error)
+            _fulfil(*given)
             with self._lock:
                 self._unfinished -= 1
-            del given, future, work  # they may hold much, and the next may take long to come
+            del given  # it may hold much, and the next may take long to come
 
 
 async def in_daemon_thread(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Like `asyncio.to_thread`, but in a thread of its own: in a pool, what never returns would keep others waiting."""
-    thread = DaemonThreads(1, "nous-chat-outside")
-    try:
-        call = partial(contextvars.copy_context().run, work, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(thread, call)
-    finally:
-        thread.shutdown()
+    future: Future[T] = Future()
+    call = partial(contextvars.copy_context().run, work, *args, **kwargs)
+    threading.Thread(target=_fulfil, args=(future, call), name="nous-chat-outside", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def _fulfil(future: Future[Any], work: Callable[[], Any]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)

@@ -79,4 +79,4 @@ def test_a_call_in_a_thread_of_its_own_keeps_its_context() -> None:
         language.set("de")
         return await in_daemon_thread(lambda: (language.get(), threading.current_thread().name))
 
-    assert asyncio.run(ask()) == ("de", "nous-chat-outside_0")
+    assert asyncio.run(ask()) == ("de", "nous-chat-outside")
