@@ -3,6 +3,7 @@
 import doctest
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(sh|python|js|text)\n(.*?)^```", PAGE, re.M | re.S)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_snippets_of_the_page_print_what_it_says(
     start_site: Callable[..., Site], upstream: Upstream, tmp_path: Path
 ) -> None:
