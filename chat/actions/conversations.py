@@ -50,6 +50,6 @@ async def restore(user_id: Any, conversation_id: UUID) -> objects.Conversation:
 
 async def fork(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """Copy everything up to a message into a new conversation that this user owns alone."""
-    copy = await executor.run_request(store.fork_conversation, user_id, conversation_id, message_id)
+    copy = await executor.run_long_request(store.fork_conversation, user_id, conversation_id, message_id)
     await inbox.announce(copy.id)
     return copy

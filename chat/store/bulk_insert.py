@@ -4,6 +4,7 @@ Takes values instead of objects of models, because making these takes longer tha
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,10 +16,12 @@ from django.db.models import (
     Field,
     FileField,
     FloatField,
+    ForeignKey,
     IntegerField,
     JSONField,
     Model,
     TextField,
+    UUIDField,
 )
 from msgspec import Struct
 
@@ -70,13 +73,17 @@ def _column(field: "Field[Any, Any]", db: BaseDatabaseWrapper) -> _Column:
         field.attname,
         None if varies else field.get_default(),
         field.get_default if varies else None,
-        _find_prepare(field, db),
+        find_prepare(field, db),
     )
 
 
-def _find_prepare(field: "Field[Any, Any]", db: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+def find_prepare(field: "Field[Any, Any]", db: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
+    """What makes the database's values of this field, except NULL. None if they are the same."""
     if isinstance(field, FileField):
         return str
+    target = field.target_field if isinstance(field, ForeignKey) else field
+    if isinstance(target, UUIDField):
+        return None if db.features.has_native_uuid_field else attrgetter("hex")
     if isinstance(field, _PLAIN) or (db.vendor == "postgresql" and not isinstance(field, JSONField)):
         return None
     return lambda value: field.get_db_prep_save(value, db)

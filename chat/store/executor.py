@@ -121,6 +121,7 @@ _storage_threads = Threads("storage", STORAGE_THREADS)
 
 _queue = Turns(IN_FLIGHT, per_client=1)
 _storage = Turns(STORAGE_THREADS, per_client=1)
+_long_requests = Turns(1, per_client=1)
 
 
 async def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -220,8 +221,19 @@ async def run_urgent(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work` for an HTTP request, apart from the queue: lists, searches, and forks take their time."""
+    """Run `work` for an HTTP request, apart from the queue: lists and searches take their time."""
     return await _with_retries(_request_threads.run, work, *args, **kwargs)
+
+
+async def run_long_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for work of many transactions, one at a time, so that others' find SQLite's one write lock free between
+    two of them. Clients take turns.
+    """
+    if _inside_job.get():
+        return await run_request(work, *args, **kwargs)
+    give_up_turn()
+    async with _long_requests.turn():
+        return await run_request(work, *args, **kwargs)
 
 
 async def run_receivers(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,49 +1,63 @@
 """Fork a conversation: copy everything up to a message into a new conversation of one user."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
+from django.utils import timezone
+from msgspec import Struct
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
 from .alternatives import copy_parts
 from .base import REACHABLE, check_can_create, check_can_post, get_membership, message_not_found, run_in_progress
+from .copied_rows import copy_rows
 from .documents import copy_documents
+from .prepared import Param, Update
 from .quotas import check_copied_files
 from .search import copy_index, set_title
-from .unit_of_work import unit_of_work
+from .unit_of_work import give_way, unit_of_work
 
 MAX_MESSAGES = 2000
-"""How many messages a fork copies, the newest: on SQLite, the copying blocks every other writer."""
+"""How many messages a copy has, the newest."""
 
-BATCH_SIZE = 500
-
-FILES_AT_ONCE = 10
-"""How many files' rows are in memory at a time: each can hold TEXT_BYTES, and a conversation thousands of them."""
+MESSAGES_AT_ONCE = 250
+"""How many messages one transaction of a fork copies: on SQLite, it blocks every other writer."""
 
 
-@unit_of_work()
 def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
     """A new conversation that the user owns alone, with the shown messages up to this one, at most MAX_MESSAGES.
 
     The message itself is included even if another alternative is shown. Copied attachments share the original's file,
     and count for this user as well (STORAGE_BYTES_PER_USER), because the copy keeps the file. Raises Refused.
+
+    Takes several transactions. Until the last one, the new conversation counts as deleted: if that is never reached,
+    what was copied is erased like all that is deleted (`retention`).
     """
-    participant = get_membership(user_id, conversation_id)
-    check_can_post(participant)
-    check_can_create(participant.user)
-    source = participant.conversation
-    copy = _copy_shown(
-        participant,
-        Q(pk=message_id),
-        {"agent": source.agent, "other_agents": source.other_agents, "mode": source.mode},
-    )
-    copy_documents(source, copy, participant.user)
-    if source.title:
-        set_title(copy, source.title, source.title_from)
-        copy.save(update_fields=["title", "title_from"])
+    with unit_of_work():
+        participant = get_membership(user_id, conversation_id)
+        check_can_post(participant)
+        check_can_create(participant.user)
+        source = participant.conversation
+        shown = _read_shown(participant, Q(pk=message_id))
+        copy = Conversation.objects.create(
+            agent=source.agent,
+            other_agents=source.other_agents,
+            mode=source.mode,
+            last_seq=len(shown.messages),
+            deleted_at=timezone.now(),
+        )
+    for _ in give_way(_copy_in_parts(shown, copy)):
+        pass
+    with unit_of_work():
+        _copy_files(shown, copy, participant.user)
+        copy_documents(source, copy, participant.user)
+        if source.title:
+            set_title(copy, source.title, source.title_from)
+        copy.deleted_at = None
+        copy.save(update_fields=["title", "title_from", "deleted_at"])
+        _make_owner(participant.user, copy)
     state = objects.Yours(Participant.Role.OWNER, 0, copy.last_seq, False, False)
     return objects.Conversation.of(copy, run=None, responder=None, writers=1, yours=state)
 
@@ -58,11 +72,33 @@ def copy_answer(user_id: Any, run_id: UUID, fields: Mapping[str, Any]) -> Conver
         raise message_not_found()
     participant = get_membership(user_id, conversation_id)
     check_can_post(participant)
-    return _copy_shown(participant, Q(run=run_id), fields)
+    shown = _read_shown(participant, Q(run=run_id))
+    copy = Conversation.objects.create(last_seq=len(shown.messages), **fields)
+    _copy_messages(shown, 0, len(shown.messages), copy)
+    _copy_files(shown, copy, participant.user)
+    _make_owner(participant.user, copy)
+    return copy
 
 
-def _copy_shown(participant: Participant, last_is: Q, fields: Mapping[str, Any]) -> Conversation:
-    """The shown messages up to one, in a new conversation of the participant's user."""
+def _make_owner(user: Any, copy: Conversation) -> None:
+    Participant.objects.create(conversation=copy, user=user, role=Participant.Role.OWNER, last_read=copy.last_seq)
+
+
+_OF_MESSAGE = ("pk", "seq", "reply_to", "run", "run__status")
+
+
+class _Shown(Struct):
+    """The shown messages up to one, in their order, by their _OF_MESSAGE; and by their ids, those of their copies. The
+    run of each tool call, and the message of each attachment.
+    """
+
+    messages: list[tuple[Any, ...]]
+    ids: dict[UUID, UUID]
+    calls: dict[UUID, UUID]
+    files: dict[UUID, UUID]
+
+
+def _read_shown(participant: Participant, last_is: Q) -> _Shown:
     source = participant.conversation
     last = Message.objects.filter(REACHABLE, last_is, conversation=source, deleted_at=None).first()
     if last is None:
@@ -71,74 +107,85 @@ def _copy_shown(participant: Participant, last_is: Q, fields: Mapping[str, Any])
     earlier = shown.filter(seq__lt=last.seq).exclude(role=Message.Role.SYSTEM)
     if last.alternative_of_id is not None:
         earlier = earlier.exclude(alternative_of=last.alternative_of_id)
-    newest = list(earlier.select_related("run").order_by("-seq")[: MAX_MESSAGES - 1])
-    rows = [*reversed(newest), Message.objects.select_related("run").get(pk=last.pk)]
-    if any(row.run.status in Run.ACTIVE for row in rows if hasattr(row, "run")):
+    newest = list(earlier.order_by("-seq").values_list(*_OF_MESSAGE)[: MAX_MESSAGES - 1])
+    messages = [*reversed(newest), Message.objects.values_list(*_OF_MESSAGE).get(pk=last.pk)]
+    if any(status in Run.ACTIVE for *_, status in messages):
         # Of any message, not only the last: the owner of a copy could decide on another user's tool calls.
         raise run_in_progress()
-    files = Attachment.objects.filter(message__in=[row.pk for row in rows])
-    check_copied_files(participant.user_id, files)
-    copy = Conversation.objects.create(last_seq=len(rows), **fields)
-    ids = _copy_messages(rows, copy)
-    _copy_attachments(files, ids, copy, participant.user)
-    Participant.objects.create(
-        conversation=copy, user=participant.user, role=Participant.Role.OWNER, last_read=len(rows)
+    ids = {key: uuid4() for key, *_ in messages}
+    seqs = messages[0][1], last.seq
+    attached = Attachment.objects.filter(conversation=source, message__seq__range=seqs).values_list("pk", "message")
+    files = {file: message for file, message in attached if message in ids}
+    _check_files(files, participant.user_id)
+    calls = ToolCall.objects.filter(run__conversation=source, run__message__seq__range=seqs).values_list("pk", "run")
+    return _Shown(messages, ids, dict(calls), files)
+
+
+def _check_files(files: Mapping[UUID, UUID], user_id: Any) -> None:
+    check_copied_files(user_id, Attachment.objects.filter(pk__in=list(files)))
+
+
+def _copy_in_parts(shown: _Shown, into: Conversation) -> Iterator[None]:
+    """Copy the messages. Yields after each transaction."""
+    for start in range(0, len(shown.messages), MESSAGES_AT_ONCE):
+        with unit_of_work():
+            _copy_messages(shown, start, start + MESSAGES_AT_ONCE, into)
+        yield
+
+
+def _copy_messages(shown: _Shown, start: int, end: int, into: Conversation) -> None:
+    """Copy these messages with their runs, inside the caller's transaction."""
+    rows = shown.messages[start:end]
+    ids = {key: shown.ids[key] for key, *_ in rows}
+    copy_rows(
+        Message,
+        {
+            key: {"id": ids[key], "seq": number, "reply_to_id": shown.ids.get(reply_to)}
+            for number, (key, _, reply_to, *_) in enumerate(rows, start + 1)
+        },
+        {"conversation_id": into.pk},
+        ("role", "author_id", "text", "thinking", "parts", "selection", "created_at", "edited_at"),
     )
-    return copy
+    copy_index(into, ids)
+    runs = {run: ids[key] for key, _, _, run, _ in rows if run is not None}
+    _copy_runs(runs, {call: run for call, run in shown.calls.items() if run in runs}, into)
 
 
-def _copy_messages(rows: list[Message], into: Conversation) -> dict[UUID, UUID]:
-    """Returns the ids of the copies by those of the originals."""
-    ids = {row.pk: uuid4() for row in rows}
-    run_ids = {row.run.pk: uuid4() for row in rows if hasattr(row, "run")}
-    in_source = ToolCall.objects.filter(run__message__conversation=rows[0].conversation_id)
-    calls = list(in_source.filter(run__in=list(run_ids)))
-    call_ids = {call.pk: uuid4() for call in calls}
-    copies = [
-        Message(
-            pk=ids[row.pk],
-            conversation=into,
-            seq=seq,
-            role=row.role,
-            author_id=row.author_id,
-            text=row.text,
-            thinking=row.thinking,
-            parts=copy_parts(row, call_ids),
-            reply_to_id=ids.get(row.reply_to_id) if row.reply_to_id else None,
-            selection=row.selection,
-            created_at=row.created_at,
-            edited_at=row.edited_at,
-        )
-        for seq, row in enumerate(rows, 1)
-    ]
-    Message.objects.bulk_create(copies, batch_size=BATCH_SIZE)
-    copy_index(into, ids, BATCH_SIZE)
-    runs = (_copy_run(row.run, run_ids[row.run.pk], ids[row.pk], into) for row in rows if hasattr(row, "run"))
-    Run.objects.bulk_create(runs, batch_size=BATCH_SIZE)
-    for call in calls:
-        call.pk, call.run_id = call_ids[call.pk], run_ids[call.run_id]
-    ToolCall.objects.bulk_create(calls, batch_size=BATCH_SIZE)
-    return ids
+def _copy_runs(messages: Mapping[UUID, UUID], calls: Mapping[UUID, UUID], into: Conversation) -> None:
+    """Copy runs with their tool calls, but without their usage, which was spent once. `messages` are the copies of
+    their answers, by the ids of the runs; `calls` the runs, by the ids of their calls.
+    """
+    run_ids = {run: uuid4() for run in messages}
+    call_ids = {call: uuid4() for call in calls}
+    copy_rows(
+        Run,
+        {run: {"id": run_ids[run], "message_id": message} for run, message in messages.items()},
+        {"conversation_id": into.pk},
+        ("status", "seq", "agent", "agent_version", "model", "launched_by_id", "stopped_by_id", "host", "finish_reason",
+         "error_code", "error_message", "error_detail", "retry_after", "transcript", "created_at", "started_at",
+         "finished_at"),
+    )  # fmt: skip
+    copy_rows(
+        ToolCall,
+        {call: {"id": call_ids[call], "run_id": run_ids[run]} for call, run in calls.items()},
+        {},
+        ("call_id", "name", "arguments", "status", "result", "decided_by_id", "decided_at", "reason", "changed",
+         "expires_at", "created_at"),
+    )  # fmt: skip
+    answers = Message.objects.filter(pk__in={messages[run] for run in calls.values()}, parts__isnull=False)
+    if changed := [{"key": row.pk, "parts": copy_parts(row, call_ids)} for row in answers.only("parts")]:
+        _SET_PARTS.execute_many(changed)
 
 
-def _copy_run(run: Run, key: UUID, message: UUID, into: Conversation) -> Run:
-    """A copy of a run, without its usage, which was spent once."""
-    kept = ("status", "seq", "agent", "agent_version", "model", "launched_by_id", "stopped_by_id", "host",
-            "finish_reason", "error_code", "error_message", "error_detail", "retry_after", "transcript", "created_at",
-            "started_at", "finished_at")  # fmt: skip
-    return Run(pk=key, conversation=into, message_id=message, **{name: getattr(run, name) for name in kept})
+_SET_PARTS = Update(lambda: Message.objects.filter(pk=Param("key", Message, "id")), ("parts",))
 
 
-def _copy_attachments(
-    originals: QuerySet[Attachment], message_ids: dict[UUID, UUID], into: Conversation, user: Any
-) -> None:
-    keys = list(originals.values_list("pk", flat=True))
-    for start in range(0, len(keys), FILES_AT_ONCE):
-        files = list(Attachment.objects.filter(pk__in=keys[start : start + FILES_AT_ONCE]))
-        for file in files:
-            assert file.message_id is not None
-            file.pk, file.conversation, file.message_id = uuid4(), into, message_ids[file.message_id]
-            file.uploaded_by = user
-        Attachment.objects.bulk_create(files)
-        for file in files:
-            file.text = ""  # a row and its file refer to each other: without this, the texts stay until a gc pass
+def _copy_files(shown: _Shown, into: Conversation, user: Any) -> None:
+    """Copy the attachments of messages that are copied. Raises Refused, if others took the place meanwhile."""
+    _check_files(shown.files, user.pk)
+    copy_rows(
+        Attachment,
+        {file: {"id": uuid4(), "message_id": shown.ids[message]} for file, message in shown.files.items()},
+        {"conversation_id": into.pk, "uploaded_by_id": user.pk},
+        ("file", "name", "type", "size", "text", "created_at"),
+    )

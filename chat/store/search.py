@@ -16,6 +16,7 @@ from ..database import connection
 from ..models import Conversation, Message, Participant, Passage
 from ..permissions import is_listed, visible_to
 from ..protocol import objects
+from .copied_rows import copy_rows
 from .prepared import insert
 
 PAGE_SIZE = 20
@@ -63,13 +64,10 @@ def index_messages(rows: Sequence[tuple[Message, str | None]], new_title: str = 
         insert(passages, replace=["text"], unique=["message"])
 
 
-def copy_index(into: Conversation, ids: Mapping[UUID, UUID], batch_size: int) -> None:
+def copy_index(into: Conversation, ids: Mapping[UUID, UUID]) -> None:
     """Index copies of messages like the originals. `ids` are those of the copies, by those of the originals."""
-    indexed = Passage.objects.filter(message__in=list(ids)).values_list("message", "text")
-    Passage.objects.bulk_create(
-        (Passage(conversation=into, message_id=ids[key], text=text) for key, text in indexed if key is not None),
-        batch_size=batch_size,
-    )
+    copies = {original: {"message_id": copy} for original, copy in ids.items()}
+    copy_rows(Passage, copies, {"conversation_id": into.pk}, ("text",), by="message_id")
 
 
 def set_title(conversation: Conversation, title: str, source: str) -> None:

@@ -2,15 +2,18 @@
 
 import tracemalloc
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from chat import store
 from chat.models import Attachment, Conversation, Message, Run
 from chat.protocol import objects
+from chat.store import forks
 
 from ..support.store_helpers import HOST, begin, end, post, refused
 
@@ -19,9 +22,17 @@ def fork(user: Any, room: Conversation, message_id: Any) -> Conversation:
     return Conversation.objects.get(pk=store.fork_conversation(user.pk, room.pk, message_id).id)
 
 
+@pytest.mark.parametrize("at_once", [1, 250])
 def test_a_fork_copies_a_conversation_up_to_a_message_for_one_owner(
-    people: Any, room: Conversation, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Any
+    people: Any,
+    room: Conversation,
+    settings: Any,
+    tmp_path: Path,
+    django_capture_on_commit_callbacks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
 ) -> None:
+    monkeypatch.setattr(forks, "MESSAGES_AT_ONCE", at_once)
     settings.MEDIA_ROOT = tmp_path
     file = store.upload_attachment(people["ada"], room.pk, "notes.txt", b"notes")
     question = post(people["ada"], room, "Tea?", attachments=[file.id]).message
@@ -128,6 +139,35 @@ def test_a_long_conversation_is_forked_in_few_queries_and_in_part(
     copies = made.messages.order_by("seq")
     assert [(copies[n].seq, copies[n].text) for n in (0, 1499)] == [(1, "Message 501"), (1500, "Message 2000")]
     assert (copies.count(), made.last_seq) == (1500, 1500)
+
+
+def test_a_fork_that_breaks_off_leaves_a_deleted_conversation(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        message = post(people["ada"], room, str(number), mode="queue").message
+    for run in Run.objects.all():
+        end(started) if (started := store.start_run(run.pk, HOST)) else run.delete()
+    monkeypatch.setattr(forks, "MESSAGES_AT_ONCE", 1)
+    copied: list[Any] = []
+
+    def break_off(into: Any, ids: Any) -> None:
+        copied.append(ids)
+        if len(copied) == 2:
+            raise OperationalError
+
+    monkeypatch.setattr(forks, "copy_index", break_off)
+    with pytest.raises(OperationalError):
+        store.fork_conversation(people["ada"].pk, room.pk, message.id)
+    left = Conversation.objects.exclude(pk=room.pk).get()
+    assert left.deleted_at is not None
+    assert [row.id for row in store.list_conversations(people["ada"].pk)[0]] == [room.pk]
+    assert Message.objects.filter(conversation=left).count() == 1
+    left.deleted_at -= timedelta(days=365)
+    left.save()
+    while store.erase_expired():
+        pass
+    assert not Conversation.objects.filter(pk=left.pk).exists()
 
 
 def test_a_fork_keeps_few_texts_of_files_in_memory(people: Any, room: Conversation) -> None:
