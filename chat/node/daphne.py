@@ -8,7 +8,9 @@ the application reads it. uvicorn bounds both by itself, and has the ASGI lifesp
 import asyncio
 import struct
 import sys
-from collections.abc import Callable, Coroutine
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Hashable
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -27,15 +29,25 @@ MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
 MAX_WAITING = 32
 """Frames of one browser that may wait for the chat. If there are more, daphne stops reading from this browser."""
 
+PIECE = 1024
+"""Bytes of a socket that are parsed in one go: up to 170 frames."""
+
+PARSE_FOR = 0.002
+"""Seconds in which one socket's frames are parsed before all others have as much time."""
+
 BACKLOG = 2048
 """Connections that may wait until daphne accepts them: all browsers after a restart. Twisted's 50 would have the others
 try again after one, three, and seven seconds.
 """
 
-ACCEPTED_AT_ONCE, ACCEPT_EVERY = 4, 0.016
-"""Connections that are accepted at once, and the seconds until the next ones: 250 a second, somewhat more than sockets
-a process can give their snapshots. The frames of streams wait for handshakes: for those of 2,000 sockets, two seconds.
-The others wait in the backlog, so the first ones are served while they wait.
+ACCEPTED_AT_ONCE, ACCEPT_EVERY = 4, 0.004
+"""Connections that are accepted at once, and the seconds until the next ones. The frames of streams wait for no more
+than these. The others wait in the backlog.
+"""
+
+HANDSHAKES_AT_ONCE, HANDSHAKES_EVERY = 4, 0.016
+"""Handshakes of sockets that begin at once, and the seconds until the next ones: 250 a second, somewhat more than
+sockets a process can give their snapshots. The frames of streams would wait two seconds for those of 2,000 sockets.
 """
 
 TOO_SLOW = 4408
@@ -60,11 +72,14 @@ def install(started: Callable[[], None]) -> None:
 def _server_class(started: Callable[[], None]) -> type:
     from daphne import server  # importing it installs Twisted's reactor
     from daphne.http_protocol import HTTPFactory, WebRequest
+    from daphne.ws_protocol import WebSocketProtocol
     from twisted.internet import reactor
     from twisted.internet.defer import DeferredList
     from twisted.internet.interfaces import ISSLTransport
     from twisted.internet.task import deferLater
     from twisted.web.http import HTTPChannel
+
+    handshakes = Handshakes()
 
     class Request(WebRequest):  # type: ignore[misc]
         """A request. If its body is long and its URL has a limit, the application starts with the headers and gets the
@@ -105,6 +120,21 @@ def _server_class(started: Callable[[], None]) -> type:
             elif self.streams and not self.finished and self.application_queue is not None:
                 self.application_queue.put_nowait({"type": "http.request", "body": data, "more_body": True})
 
+        def process(self) -> None:
+            if self.drops_body:  # its body is empty then
+                handshakes.enter((getattr(self.client, "host", ""), *self._secrets()), self._shake_hands)
+            else:
+                super().process()
+
+        def _secrets(self) -> list[bytes]:
+            return [
+                value for name in (b"cookie", b"authorization") for value in self.requestHeaders.getRawHeaders(name, ())
+            ]
+
+        def _shake_hands(self) -> None:
+            if self.channel is not None:  # else the client is gone
+                super().process()
+
         def requestReceived(self, *line: bytes) -> None:  # noqa: N802
             """The body is complete."""
             if not self.streams:
@@ -131,6 +161,9 @@ def _server_class(started: Callable[[], None]) -> type:
             protocol.requestFactory = Request
             return protocol
 
+    class Socket(Parsing, WebSocketProtocol):  # type: ignore[misc]
+        pass
+
     class BoundedServer(server.Server):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             for name in ("websocket_max_message_size", "websocket_max_frame_size"):
@@ -144,7 +177,8 @@ def _server_class(started: Callable[[], None]) -> type:
             super().listen_success(port)
 
         def run(self) -> None:
-            server.HTTPFactory = Factory  # daphne has no other way to choose it
+            server.HTTPFactory = Factory  # daphne has no other way to choose it, and the next
+            server.WebSocketFactory.protocol = Socket
             ignore_loaded()
             reactor.callWhenRunning(reactor.callLater, 0, started)  # the event loop runs a moment after the reactor
             super().run()
@@ -158,7 +192,7 @@ def _server_class(started: Callable[[], None]) -> type:
             protocol.transport.unregisterProducer()  # the one of the HTTP request that became this socket
             protocol.outflow = Outflow()
             protocol.transport.registerProducer(protocol.outflow, True)
-            return Inflow(queue, protocol.transport)
+            return Inflow(queue, protocol)
 
         def kill_all_applications(self) -> Any:
             """A view of the site that hangs does not keep the process from ending. Others have the time of answers."""
@@ -232,6 +266,39 @@ def pace_accepts(port: Any) -> None:
     port.doRead = do_read
 
 
+class Handshakes:
+    """Lets HANDSHAKES_AT_ONCE handshakes begin, then none for HANDSHAKES_EVERY seconds. Clients take turns, so that
+    nobody waits for all the sockets that somebody else opens.
+    """
+
+    def __init__(self) -> None:
+        self._left = HANDSHAKES_AT_ONCE
+        self._waiting: OrderedDict[Hashable, deque[Callable[[], None]]] = OrderedDict()
+        """By client. The one whose last turn is longest ago comes first."""
+        self._is_counting = False
+
+    def enter(self, who: Hashable, handshake: Callable[[], None]) -> None:
+        """Call `handshake`, now or when its turn comes."""
+        self._waiting.setdefault(who, deque()).append(handshake)
+        self._begin_some()
+
+    def _begin_some(self) -> None:
+        while self._left and self._waiting:
+            if not self._is_counting:
+                self._is_counting = True
+                asyncio.get_running_loop().call_later(HANDSHAKES_EVERY, self._count_anew)
+            self._left -= 1
+            who, queue = self._waiting.popitem(last=False)
+            handshake = queue.popleft()
+            if queue:
+                self._waiting[who] = queue
+            handshake()
+
+    def _count_anew(self) -> None:
+        self._left, self._is_counting = HANDSHAKES_AT_ONCE, False
+        self._begin_some()
+
+
 def may_write_frame(protocol: Any) -> bool:
     """Whether a frame can be written to the transport of autobahn's socket: it is open, frames are not compressed, and
     none is being sent in pieces. Autobahn takes four times as long, most of it for log lines that nobody reads.
@@ -303,22 +370,90 @@ class Outflow:
         self.resumeProducing()
 
 
+class Parsing:
+    """Makes autobahn parse what a socket has received in pieces: all that one read brings, 64 KiB, can be 9,000 frames,
+    for which nobody else would have a turn. A producer in Twisted's terms.
+
+    Until the socket is accepted, nothing is parsed but its request, or autobahn would keep all that follows in memory.
+    """
+
+    transport: Any
+    state: int
+    STATE_CONNECTING: int
+    _unread = b""
+    _paused = False
+    """While the application has enough."""
+    _stopped = False
+    """While nothing is read."""
+    _next: asyncio.Handle | None = None
+    """While the socket waits for its turn."""
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's names
+        self._unread += data
+        if self._next is None:
+            self._parse()
+
+    def _parse(self) -> None:
+        self._next = None
+        began = time.monotonic()
+        while self._unread and not self._paused and not self._awaits_answer():
+            piece, self._unread = self._unread[:PIECE], self._unread[PIECE:]
+            super().dataReceived(piece)  # type: ignore[misc]  # autobahn's
+            if self._unread and time.monotonic() - began > PARSE_FOR:
+                self._next = asyncio.get_running_loop().call_later(PARSE_FOR, self._parse)
+                break
+        self._read_if(not self._unread and not self._paused)
+
+    def _read_if(self, wanted: bool) -> None:
+        if wanted == self._stopped:
+            self._stopped = not wanted
+            (self.transport.resumeProducing if wanted else self.transport.pauseProducing)()
+
+    def _awaits_answer(self) -> bool:
+        """Whether its request has come, and the application has not decided on it."""
+        return self.state == self.STATE_CONNECTING and hasattr(self, "request")
+
+    def onOpen(self) -> None:  # noqa: N802
+        super().onOpen()  # type: ignore[misc]  # daphne's
+        self._go_on()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._paused = True
+        self._read_if(False)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._paused = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._next is None:
+            self._next = asyncio.get_running_loop().call_soon(self._parse)
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        self._unread = b""
+        super().connectionLost(reason)  # type: ignore[misc]  # autobahn's
+
+
 class Inflow:
-    """Read backpressure. Wraps the application's queue, and stops reading from the browser while the queue is long."""
+    """Read backpressure. Wraps the application's queue, and stops reading from the browser while the queue is long.
+    `producer` is what reads, in Twisted's terms.
+    """
 
     most = MAX_WAITING
 
-    def __init__(self, queue: "asyncio.Queue[Any]", transport: Any) -> None:
-        self._queue, self._transport, self._paused = queue, transport, False
+    def __init__(self, queue: "asyncio.Queue[Any]", producer: Any) -> None:
+        self._queue, self._producer, self._paused = queue, producer, False
         self._gone = False
 
     def put_nowait(self, message: Any) -> None:
         self._queue.put_nowait(message)
         if message["type"].endswith(".disconnect"):
             self._gone = True  # and an application that has ended empties no queue
+            if self._paused:  # a client that has its answer may still be sending its body, which is dropped then
+                self._producer.resumeProducing()
         elif self._queue.qsize() > self.most and not self._paused:
             self._paused = True
-            self._transport.pauseProducing()
+            self._producer.pauseProducing()
             self._resume_when_short()
 
     def _resume_when_short(self) -> None:
@@ -328,7 +463,7 @@ class Inflow:
             asyncio.get_running_loop().call_later(0.05, self._resume_when_short)
         else:
             self._paused = False
-            self._transport.resumeProducing()
+            self._producer.resumeProducing()
 
 
 class Upload(Inflow):

@@ -4,9 +4,12 @@ what they get is written at once.
 
 import asyncio
 import gc
+import itertools
 import socket
 import weakref
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,8 +23,13 @@ from websockets.streams import StreamReader
 from chat.node.daphne import (
     ACCEPT_EVERY,
     ACCEPTED_AT_ONCE,
+    HANDSHAKES_AT_ONCE,
     MAX_WAITING,
+    PIECE,
+    Handshakes,
     Inflow,
+    Parsing,
+    Upload,
     encode_frame,
     pace_accepts,
     write_now,
@@ -131,6 +139,148 @@ def test_a_browser_that_sends_too_much_waits_until_the_chat_has_read_it() -> Non
         async with asyncio.timeout(PATIENCE):
             while transport.paused:
                 await asyncio.sleep(0.01)
+
+    asyncio.run(talk())
+
+
+def test_handshakes_begin_a_few_at_a_time_and_clients_take_turns() -> None:
+    async def talk() -> None:
+        handshakes = Handshakes()
+        begun: list[str] = []
+        for number in range(3 * HANDSHAKES_AT_ONCE):
+            handshakes.enter("many", partial(begun.append, f"many {number}"))
+        handshakes.enter("one", partial(begun.append, "one"))
+        assert begun == [f"many {number}" for number in range(HANDSHAKES_AT_ONCE)]
+        async with asyncio.timeout(PATIENCE):
+            while len(begun) < 3 * HANDSHAKES_AT_ONCE + 1:
+                await asyncio.sleep(0.001)
+        assert begun.index("one") <= HANDSHAKES_AT_ONCE + 1
+        assert begun[-1] == f"many {3 * HANDSHAKES_AT_ONCE - 1}"
+
+    asyncio.run(talk())
+
+
+def test_after_a_handshake_that_fails_the_others_begin() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async def talk() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        handshakes = Handshakes()
+        begun: list[int] = []
+        for number in range(HANDSHAKES_AT_ONCE):
+            handshakes.enter(None, partial(begun.append, number))
+        handshakes.enter(None, fail)
+        handshakes.enter(None, partial(begun.append, HANDSHAKES_AT_ONCE))
+        async with asyncio.timeout(PATIENCE):
+            while HANDSHAKES_AT_ONCE not in begun:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(talk())
+
+
+class Autobahn:
+    """A socket of autobahn, as far as Parsing knows it: it notes what it is to parse."""
+
+    STATE_CONNECTING, STATE_OPEN = 1, 3
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+        self.state = self.STATE_OPEN
+        self.parsed: list[bytes] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.parsed.append(data)
+
+    def onOpen(self) -> None:
+        self.state = self.STATE_OPEN
+
+    def connectionLost(self, reason: object) -> None:
+        pass
+
+
+class SlowSocket(Parsing, Autobahn):
+    """Parsing a piece takes it longer than a turn may last."""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("chat.node.daphne.time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+
+
+@pytest.mark.usefixtures("slow")
+def test_between_two_pieces_of_a_flood_others_have_their_turn() -> None:
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        flood = bytes(range(256)) * 20
+        peer = SlowSocket()
+        peer.dataReceived(flood)
+        turns = 0
+
+        def count() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(count)
+
+        loop.call_soon(count)
+        async with asyncio.timeout(PATIENCE):
+            for pieces in range(1, len(flood) // PIECE + 1):
+                while len(peer.parsed) < pieces:
+                    assert peer.transport.paused
+                    await asyncio.sleep(0)
+                assert turns >= pieces - 1
+        assert b"".join(peer.parsed) == flood
+        assert not peer.transport.paused
+
+    asyncio.run(talk())
+
+
+def test_a_socket_that_the_chat_has_enough_of_parses_nothing_more() -> None:
+    async def talk() -> None:
+        peer = SlowSocket()
+        peer.pauseProducing()
+        peer.dataReceived(b"held")
+        assert peer.transport.paused
+        assert peer.parsed == []
+        peer.resumeProducing()
+        await asyncio.sleep(0)
+        assert peer.parsed == [b"held"]
+        assert not peer.transport.paused
+
+    asyncio.run(talk())
+
+
+def test_until_a_socket_is_accepted_what_it_sends_is_neither_parsed_nor_read() -> None:
+    async def talk() -> None:
+        peer: Any = SlowSocket()
+        peer.state = peer.STATE_CONNECTING
+        peer.dataReceived(b"the request")
+        peer.request = object()
+        peer.dataReceived(b"early frames")
+        assert peer.parsed == [b"the request"]
+        assert peer.transport.paused
+        peer.onOpen()
+        await asyncio.sleep(0)
+        assert peer.parsed == [b"the request", b"early frames"]
+        assert not peer.transport.paused
+
+    asyncio.run(talk())
+
+
+def test_the_rest_of_a_body_is_read_after_the_answer() -> None:
+    """Or a client that sends all of it before it reads the answer would wait for ever."""
+
+    async def talk() -> None:
+        transport = Transport()
+        upload = Upload(asyncio.Queue(), transport)
+        for _ in range(Upload.most + 2):
+            upload.put_nowait({"type": "http.request"})
+        assert transport.paused
+        upload.put_nowait({"type": "http.disconnect"})  # daphne's, when the answer is complete
+        assert not transport.paused
+        await asyncio.sleep(0.1)
+        assert not transport.paused
 
     asyncio.run(talk())
 
