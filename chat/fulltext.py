@@ -64,8 +64,8 @@ def fold(text: str) -> str:
 
 def split_words(text: str) -> list[str]:
     """The folded words of a text, each once."""
-    words = (word for run in _WORD.findall(fold(text)) for word, _ in _words_of(run))
-    return list(dict.fromkeys(words))
+    runs = dict.fromkeys(_WORD.findall(fold(text)))
+    return list(dict.fromkeys(word for run in runs for word, _ in _words_of(run)))
 
 
 def _words_of(run: str) -> Iterator[tuple[str, tuple[int, int]]]:

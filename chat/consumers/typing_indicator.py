@@ -66,5 +66,4 @@ class TypingIndicator:
     async def _publish(self, on: bool) -> None:
         event = events.Typing(conversation=self._conversation_id, user=self._person, on=on)
         await groups.publish(groups.conversation(self._conversation_id), event)
-        for user_id in self._audience:
-            await groups.publish(groups.inbox(user_id), event)
+        await groups.publish_all(groups.publish(groups.inbox(user_id), event) for user_id in self._audience)

@@ -31,14 +31,19 @@ A layer loses messages by design, so nothing that must arrive depends on it
                             new lines of a process's log: an encoded `monitoring.live_log.LogFrame`, and how many
 """
 
+import asyncio
 import hashlib
-from itertools import count
+from collections.abc import Coroutine, Iterable
+from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
 from ..protocol import events
 from . import layer, servers, site_signals
 from .layer import LayerMessage
+
+PUBLISHED_TOGETHER = 50
+"""How many groups `publish_all` sends to at a time."""
 
 
 def conversation(conversation_id: UUID) -> str:
@@ -98,6 +103,13 @@ async def publish(group: str, event: events.Event, since: float | None = None) -
         message["over"] = event.run.hex
     await layer.send_to_group(group, message)
     await site_signals.send(event)
+
+
+async def publish_all(publications: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await many `publish`, a few at a time: these share a round trip to Redis, and streams do not wait for all."""
+    waiting = iter(publications)
+    while together := list(islice(waiting, PUBLISHED_TOGETHER)):
+        await asyncio.gather(*together)
 
 
 async def reply(channel: str, event: events.Event) -> None:

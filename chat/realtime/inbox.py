@@ -11,18 +11,15 @@ from msgspec.structs import replace
 
 from .. import store
 from ..concurrency import detached
-from ..protocol import events
+from ..protocol import events, objects
 from ..store import executor
 from . import groups, layer
 
 DELAY = 0.2
 """Seconds for which changes of one conversation are gathered: a message, its run and a short answer are one update."""
 
-CROWD = 50
-"""Participants beyond which a conversation's inboxes are updated less often."""
-
 CROWD_DELAY = 1.0
-"""Seconds for which changes are gathered in such a conversation."""
+"""Seconds for which changes are gathered in a conversation with more than `store.CROWD` participants."""
 
 
 class Inboxes:
@@ -32,7 +29,7 @@ class Inboxes:
         self.due: set[UUID] = set()
         """Conversations whose update is about to be published."""
         self._crowded: set[UUID] = set()
-        """Conversations that had more than CROWD participants at their last update."""
+        """Conversations that had more than `store.CROWD` participants at their last update."""
         self._tasks = tasks
 
     def changed(self, conversation_id: UUID) -> None:
@@ -47,7 +44,7 @@ class Inboxes:
         """
         await asyncio.sleep(CROWD_DELAY if conversation_id in self._crowded else DELAY)
         self.due.discard(conversation_id)
-        if await announce(conversation_id) > CROWD:
+        if await announce(conversation_id) > store.CROWD:
             self._crowded.add(conversation_id)
         else:
             self._crowded.discard(conversation_id)
@@ -84,15 +81,17 @@ def _unless_away() -> "suppress":
 
 
 async def _publish_to_inboxes(listing: store.ConversationListing) -> None:
-    for user_id, yours in listing.audience.items():
+    async def publish(user_id: Any, yours: objects.Yours) -> None:
         theirs = events.ConversationUpdated(conversation=replace(listing.conversation, yours=yours))
         await groups.publish(groups.inbox(user_id), theirs)
+
+    await groups.publish_all(publish(user_id, yours) for user_id, yours in listing.audience.items())
 
 
 async def announce_deletion(conversation_id: UUID, deleted: store.DeletedConversation) -> None:
     """Publish `conversation.removed` to the participants, stop the run, and have the sockets re-check their access."""
     if deleted.stop is not None:
         await layer.send_to_group(groups.owner(conversation_id), {"type": "stop", "run": deleted.stop.hex})
-    for user_id in deleted.audience:
-        await groups.publish(groups.inbox(user_id), events.ConversationRemoved(conversation=conversation_id))
+    removed = events.ConversationRemoved(conversation=conversation_id)
+    await groups.publish_all(groups.publish(groups.inbox(user_id), removed) for user_id in deleted.audience)
     await layer.send_to_group(groups.conversation(conversation_id), {"type": "check_access"})

@@ -34,7 +34,8 @@ is not allowed.
     inspections                                               what the run inspector records of answers
     breakers, staff_log                                       what staff set, and the record of it
     transcripts                                               what staff read in the admin
-    base, prepared, bulk, cached, text, images                helpers
+    base, prepared, bulk, bulk_insert, copied_rows, cached,   helpers
+    text, images
     unit_of_work, executor                                    transactions and threads
 """
 
@@ -156,7 +157,7 @@ from .participants import (
     list_typing_audience,
     remove_participant,
 )
-from .read_state import mark_read
+from .read_state import CROWD, mark_read
 from .retention import Erased, count_held, erase_expired, plan_pruning, prune
 from .rooms import OpenedRoom, enter_room, leave_object, make_room, recheck_rooms, reenter_room
 from .run_lifecycle import Ending, FinishedRun, Written
@@ -206,6 +207,7 @@ from .transfer.load import Imported, import_lines
 from .unit_of_work import give_way
 
 __all__ = [
+    "CROWD",
     "EXPORT_FORMATS",
     "MAX_BLAMED_UPDATES",
     "MAX_HOURS",

@@ -1,5 +1,6 @@
 """Conversations: create one, list them, and read what a socket shows of one."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ from ..times import to_row
 from .base import conversation_not_found, count, get_membership, writers_of
 from .pages import read_page
 from .prepared import SelectIn
-from .read_state import list_states, make_states, with_state, with_unread
+from .read_state import count_for_crowds, list_states, make_states, with_state_unless_crowd, with_unread
 from .search import set_title
 from .text import normalize_title
 from .unit_of_work import unit_of_work
@@ -73,11 +74,16 @@ class ConversationListing(Struct, frozen=True):
 
 
 def find_listings(conversation_ids: Sequence[UUID]) -> list[ConversationListing | None]:
-    """Conversations, 50 at most, as lists show them; None for one that is gone. One query, if all have participants."""
-    participants = _AUDIENCE.all(conversation_ids)
+    """Conversations, 50 at most, as lists show them; None for one that is gone. One query if all have participants, and
+    none of them has a crowd.
+    """
+    participants: list[Any] = _AUDIENCE.all(conversation_ids)
+    count_for_crowds(participants)
+    writers = Counter(row.conversation_id for row in participants if row.role != Participant.Role.VIEWER)
     found: dict[UUID, objects.Conversation] = {}
     for row in participants:
         if row.conversation_id not in found:
+            row.writers = writers[row.conversation_id]
             found[row.conversation_id] = _make_object(row.conversation, row)
     if deserted := [key for key in conversation_ids if key not in found]:
         found |= {row.pk: _make_object(row, row) for row in _LISTED.all(deserted)}
@@ -119,18 +125,18 @@ def _with_list_fields() -> QuerySet[Conversation]:
 
 def _list_fields(conversation: OuterRef) -> dict[str, Subquery]:
     """What `_make_object` reads, as annotations."""
+    return _run_fields(conversation) | {"writers": count(writers_of(conversation))}
+
+
+def _run_fields(conversation: OuterRef) -> dict[str, Subquery]:
     active = Run.objects.filter(conversation=conversation, status__in=Run.ACTIVE)
-    return {
-        "run_status": Subquery(active.values("status")),
-        "run_agent": Subquery(active.values("agent")),
-        "writers": count(writers_of(conversation)),
-    }
+    return {"run_status": Subquery(active.values("status")), "run_agent": Subquery(active.values("agent"))}
 
 
 def _audience() -> QuerySet[Participant]:
-    """Participants, each with the list fields of the conversation. Of a crowd, only the first row's are used."""
-    rows = with_state(Participant.objects.filter(conversation__deleted_at=None).order_by())
-    return rows.annotate(**_list_fields(OuterRef("conversation")))
+    """Participants, each with the list fields of the conversation but `writers`. Only the first row's are used."""
+    rows = with_state_unless_crowd(Participant.objects.filter(conversation__deleted_at=None).order_by())
+    return rows.annotate(**_run_fields(OuterRef("conversation")))
 
 
 _LISTED = SelectIn(Conversation, "id", lambda is_one: _with_list_fields().filter(is_one).order_by())

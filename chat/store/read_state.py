@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
 from ..models import Message, Participant
 from ..permissions import can_see
 from ..protocol import objects
 from .unit_of_work import unit_of_work
+
+CROWD = 50
+"""Participants beyond which changes of a conversation cost so much that they are gathered."""
 
 # The partial index `nous_chat_message_counts` has the same condition.
 _UNREAD = (
@@ -45,6 +48,27 @@ def list_states(participants: QuerySet[Participant]) -> dict[tuple[UUID, Any], o
 def with_state(participants: QuerySet[Participant]) -> QuerySet[Participant]:
     """The participants with what `make_states` reads of them."""
     return with_unread(participants.select_related("user", "conversation"))
+
+
+def with_state_unless_crowd(participants: QuerySet[Participant]) -> QuerySet[Participant]:
+    """The same, but those of a conversation with more than CROWD people need `count_for_crowds`, too."""
+    others = Participant.objects.filter(conversation=OuterRef("conversation")).order_by()
+    unread = Case(When(Exists(others[CROWD : CROWD + 1]), then=None), default=Coalesce(Subquery(_UNREAD), 0))
+    return participants.select_related("user", "conversation").annotate(unread=unread)
+
+
+def count_for_crowds(rows: Iterable[Any]) -> None:
+    """Set `unread` of those who are in a crowd, by one query: once for all who have read up to the same message."""
+    crowd = [row for row in rows if row.unread is None]
+    if not crowd:
+        return
+    alike: dict[tuple[UUID, int], int] = {}
+    for row in crowd:
+        alike.setdefault((row.conversation_id, row.last_read), row.pk)
+    counted: Iterable[Any] = with_unread(Participant.objects.filter(pk__in=list(alike.values())))
+    unread = {row.pk: row.unread for row in counted}
+    for row in crowd:
+        row.unread = unread.get(alike[row.conversation_id, row.last_read], 0)  # 0: they have just left
 
 
 def make_states(rows: Iterable[Any]) -> dict[tuple[UUID, Any], objects.Yours]:

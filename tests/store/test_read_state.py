@@ -13,7 +13,7 @@ from chat.realtime import read_markers
 from chat.store import executor
 
 from ..support.client import InProcess
-from ..support.store_helpers import HOST, begin, end, post, state_of
+from ..support.store_helpers import HOST, begin, end, invite_crowd, post, state_of
 
 Scenario = Callable[..., Any]
 
@@ -126,3 +126,14 @@ def test_at_shutdown_all_markers_are_written(
 
     scenario(talk)
     assert [state_of(people[name], room).unread for name in ("bob", "eve")] == [0, 0]
+
+
+@pytest.mark.parametrize("number", [store.CROWD - 1, store.CROWD + 1])
+def test_what_is_unread_is_counted_for_each_of_a_crowd(people: Any, room: Conversation, number: int) -> None:
+    crowd = invite_crowd(room, number)
+    for _ in range(3):
+        post(people["ada"], room)
+    (listing,) = store.find_listings([room.pk])
+    assert listing is not None
+    assert [listing.audience[row.user_id].unread for row in crowd] == [2, 2, *[3] * (number - 2)]
+    assert listing.audience[people["ada"].pk].unread == 0

@@ -18,7 +18,7 @@ from chat.models import Conversation, Message, Participant, Passage, Run, ToolCa
 from chat.protocol import commands, objects
 from chat.store import inspections, pricing, stored_budgets
 
-from ..support.store_helpers import HOST, begin, end, post
+from ..support.store_helpers import HOST, begin, end, invite_crowd, post
 
 TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "SET LOCAL")
 USAGE = engine.Usage(10, 5, 15)
@@ -259,6 +259,11 @@ def test_an_answer_takes_two_transactions(people: Any, answered: Conversation) -
     answer = started[0].message
     assert count(lambda: end(started[0], usage=USAGE, charged_usage=USAGE, answer=answer)) == (6, 1)
     assert count(lambda: store.find_listings([answered.pk])) == (1, 0)
+
+
+def test_the_list_entry_of_a_crowd_takes_one_statement_more_however_many_they_are(answered: Conversation) -> None:
+    invite_crowd(answered, store.CROWD + 1)
+    assert count(lambda: store.find_listings([answered.pk])) == (2, 0)
 
 
 def test_more_of_a_text_that_an_agent_writes_takes_few_statements(people: Any, answered: Conversation) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth import get_user_model
 from django.core.signals import request_finished
 from django.db import close_old_connections, connection
 
 from chat import store
-from chat.models import Conversation, Message, Run
+from chat.models import Conversation, Message, Participant, Run
 from chat.protocol import objects
 from chat.protocol.errors import Refused
 from chat.store.search import index_message
@@ -109,3 +110,11 @@ def refused(code: str) -> Any:
 def reap() -> list[store.FinishedRun]:
     """End every run of a silent process, at once."""
     return store.reap_runs(store.find_silent_runs())
+
+
+def invite_crowd(room: Conversation, number: int) -> list[Participant]:
+    """Make a conversation one of `number` more people, the first of whom have read its first message."""
+    User = get_user_model()
+    users = User._default_manager.bulk_create(User(username=f"crowd-{index}") for index in range(number))
+    crowd = [Participant(conversation=room, user=user, last_read=index < 2) for index, user in enumerate(users)]
+    return Participant.objects.bulk_create(crowd)
