@@ -13,7 +13,6 @@ import msgspec
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.utils.functional import SimpleLazyObject, empty
 
 from .engine.discover import model_from_environment
 from .engine.providers.provider import ReasoningEffort
@@ -348,13 +347,27 @@ def read() -> Conf:
     return checked
 
 
-conf: Conf = SimpleLazyObject(read)  # type: ignore[assignment]  # reads them on first use
+class _ReadOnFirstUse:
+    """The settings as attributes of its own: some are read several times for each frame, and Django's SimpleLazyObject
+    takes fifty times as long for each.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there yet."""
+        if name not in Conf.__struct_fields__:
+            raise AttributeError(f"There is no setting {name!r} in NOUS_CHAT.")
+        values = read()
+        vars(self).update({field: getattr(values, field) for field in Conf.__struct_fields__})
+        return vars(self)[name]
+
+
+conf: Conf = _ReadOnFirstUse()  # type: ignore[assignment]
 
 
 def _reset(*, setting: str, **_: Any) -> None:
     """Tests override settings; read them again on the next use."""
     if setting == "NOUS_CHAT":
-        conf._wrapped = empty  # type: ignore[attr-defined]
+        vars(conf).clear()
 
 
 setting_changed.connect(_reset)
