@@ -23,7 +23,7 @@ from .consumers.inbox import InboxConsumer
 from .consumers.run_response import RunResponse
 from .node import daphne, node, uvicorn
 from .node.bearer import read_bearer, request_of
-from .node.garbage import ignore_loaded
+from .node.garbage import tune_collector
 from .node.http import ASGIApplication, Receive, Send, find_address, limit_bodies
 from .node.http_origins import allow_origins
 from .node.http_threads import reuse_threads
@@ -191,6 +191,6 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             await send({"type": "lifespan.shutdown.complete"})
             return
         uvicorn.let_several_wait()
-        ignore_loaded()
+        tune_collector()
         open_node()
         await send({"type": "lifespan.startup.complete"})

@@ -20,7 +20,7 @@ from ..conf import conf
 from ..logs import loggable_path
 from ..protocol.commands import MAX_FRAME_CHARS
 from ..runs.liveness import Process
-from .garbage import ignore_loaded
+from .garbage import tune_collector
 from .http import find_limit, may_be_long
 
 MAX_FRAME_BYTES = 4 * MAX_FRAME_CHARS
@@ -179,7 +179,7 @@ def _server_class(started: Callable[[], None]) -> type:
         def run(self) -> None:
             server.HTTPFactory = Factory  # daphne has no other way to choose it, and the next
             server.WebSocketFactory.protocol = Socket
-            ignore_loaded()
+            tune_collector()
             reactor.callWhenRunning(reactor.callLater, 0, started)  # the event loop runs a moment after the reactor
             super().run()
 

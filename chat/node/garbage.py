@@ -1,13 +1,23 @@
 """Garbage collection of this process, by Python's collector of reference cycles.
 
-It stops all threads while it looks through every object, and a site has a hundred thousand before its first request:
-60 to 90 ms each time, about once for 27,000 objects that work has made. What was loaded at the start is never garbage.
+It stops all threads while it looks through every object: 30 to 50 ms for those of 200 sockets, and a site has a hundred
+thousand more before its first request. What was loaded at the start is never garbage, and young objects, which most
+garbage is, are looked through apart from the others.
 """
 
 import gc
 
+YOUNG_COLLECTIONS = 100
+"""How many collections of young objects precede one of all: it then follows on 700,000 new objects that stay, instead
+of 70,000.
+"""
 
-def ignore_loaded() -> None:
-    """Leave out of garbage collections what is loaded now. For the start of a server, when the site is loaded."""
+
+def tune_collector() -> None:
+    """Leave out of garbage collections what is loaded now, and look through everything else less often. For the start
+    of a server, when the site is loaded.
+    """
     gc.collect()
     gc.freeze()
+    youngest, young, old = gc.get_threshold()
+    gc.set_threshold(youngest, young, max(old, YOUNG_COLLECTIONS))

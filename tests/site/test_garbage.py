@@ -1,4 +1,6 @@
-"""A server leaves what it has loaded out of garbage collections, which stop all its threads."""
+"""A server leaves what it has loaded out of garbage collections, which stop all its threads, and makes those of all
+other objects rare.
+"""
 
 import json
 import urllib.request
@@ -7,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from chat.node.garbage import YOUNG_COLLECTIONS
+
 from ..support.servers import Site, Uvicorn
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_what_a_server_has_loaded_is_left_out_of_garbage_collections(
+def test_a_server_seldom_looks_for_garbage_in_what_it_keeps(
     start_site: Callable[..., Site], stop_after: Callable[[Any], Any], server: str
 ) -> None:
     started = start_site()
@@ -24,3 +28,4 @@ def test_what_a_server_has_loaded_is_left_out_of_garbage_collections(
     with urllib.request.urlopen(request, timeout=10) as response:
         found = json.load(response)
     assert found["ignored"] > 5 * found["collected"], found
+    assert found["young"] == YOUNG_COLLECTIONS

@@ -4,7 +4,8 @@
                needed, and a leak could not be told from that
 /probe/count   starts counting statements (statements.py)
 /probe/counts  stops counting; answers {"statements", "transactions", "checks"}
-/probe/objects answers {"ignored", "collected"}: how many objects garbage collections leave out, and look at
+/probe/objects answers {"ignored", "collected", "young"}: how many objects garbage collections leave out, and look at,
+               and how many collections of young objects precede one of all
 /probe/loop    answers {"loop"}: the module of the event loop's class
 /probe/see, blind, hear, deafen, flood, stop-flood, trace-runs, trace-nothing   turn on and off what
                monitoring_switches.py says
@@ -32,7 +33,7 @@ def _trim() -> None:
 
 
 def _count_objects() -> dict[str, int]:
-    return {"ignored": gc.get_freeze_count(), "collected": len(gc.get_objects())}
+    return {"ignored": gc.get_freeze_count(), "collected": len(gc.get_objects()), "young": gc.get_threshold()[2]}
 
 
 def _name_loop() -> dict[str, str]:
