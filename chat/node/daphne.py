@@ -86,6 +86,7 @@ def _server_class(started: Callable[[], None]) -> type:
         body as it comes, so that `node/http.py` decides what is read. daphne receives all others whole first.
         """
 
+        channel: Any
         outflow: Outflow
         streams = False
         drops_body = False
@@ -134,6 +135,15 @@ def _server_class(started: Callable[[], None]) -> type:
         def _shake_hands(self) -> None:
             if self.channel is not None:  # else the client is gone
                 super().process()
+                asyncio.get_running_loop().call_soon(self._let_go)
+
+        def _let_go(self) -> None:
+            """The socket has the connection. Request and channel know each other, so only a garbage collection would
+            free them.
+            """
+            if self.transport is None and self.channel is not None:
+                self.channel.requests.clear()
+                self.channel = None
 
         def requestReceived(self, *line: bytes) -> None:  # noqa: N802
             """The body is complete."""
@@ -377,16 +387,21 @@ class Parsing:
     Until the socket is accepted, nothing is parsed but its request, or autobahn would keep all that follows in memory.
     """
 
+    __slots__ = ("_next", "_paused", "_stopped", "_unread")  # autobahn's dict would grow by half
+
     transport: Any
     state: int
     STATE_CONNECTING: int
-    _unread = b""
-    _paused = False
-    """While the application has enough."""
-    _stopped = False
-    """While nothing is read."""
-    _next: asyncio.Handle | None = None
-    """While the socket waits for its turn."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._unread = b""
+        self._paused = False
+        """While the application has enough."""
+        self._stopped = False
+        """While nothing is read."""
+        self._next: asyncio.Handle | None = None
+        """While the socket waits for its turn."""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  Twisted's names
         self._unread += data
