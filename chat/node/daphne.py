@@ -132,10 +132,12 @@ def _server_class(started: Callable[[], None]) -> type:
                 value for name in (b"cookie", b"authorization") for value in self.requestHeaders.getRawHeaders(name, ())
             ]
 
-        def _shake_hands(self) -> None:
-            if self.channel is not None:  # else the client is gone
-                super().process()
-                asyncio.get_running_loop().call_soon(self._let_go)
+        def _shake_hands(self) -> bool:
+            if self.channel is None:  # the client is gone
+                return False
+            super().process()
+            asyncio.get_running_loop().call_soon(self._let_go)
+            return True
 
         def _let_go(self) -> None:
             """The socket has the connection. Request and channel know each other, so only a garbage collection would
@@ -283,12 +285,12 @@ class Handshakes:
 
     def __init__(self) -> None:
         self._left = HANDSHAKES_AT_ONCE
-        self._waiting: OrderedDict[Hashable, deque[Callable[[], None]]] = OrderedDict()
+        self._waiting: OrderedDict[Hashable, deque[Callable[[], bool]]] = OrderedDict()
         """By client. The one whose last turn is longest ago comes first."""
         self._is_counting = False
 
-    def enter(self, who: Hashable, handshake: Callable[[], None]) -> None:
-        """Call `handshake`, now or when its turn comes."""
+    def enter(self, who: Hashable, handshake: Callable[[], bool]) -> None:
+        """Call `handshake`, now or when its turn comes. It returns False if it did nothing: that takes nobody's turn."""
         self._waiting.setdefault(who, deque()).append(handshake)
         self._begin_some()
 
@@ -302,7 +304,8 @@ class Handshakes:
             handshake = queue.popleft()
             if queue:
                 self._waiting[who] = queue
-            handshake()
+            if not handshake():
+                self._left += 1
 
     def _count_anew(self) -> None:
         self._left, self._is_counting = HANDSHAKES_AT_ONCE, False

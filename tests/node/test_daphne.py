@@ -8,7 +8,6 @@ import itertools
 import socket
 import weakref
 from collections.abc import Iterator
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -143,38 +142,63 @@ def test_a_browser_that_sends_too_much_waits_until_the_chat_has_read_it() -> Non
     asyncio.run(talk())
 
 
+class Shaken:
+    """Handshakes, and which have begun."""
+
+    def __init__(self) -> None:
+        self.handshakes = Handshakes()
+        self.begun: list[Any] = []
+
+    def enter(self, who: str, what: Any, done: bool = True) -> None:
+        def begin() -> bool:
+            self.begun.append(what)
+            return done
+
+        self.handshakes.enter(who, begin)
+
+    async def wait_for(self, number: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while len(self.begun) < number:
+                await asyncio.sleep(0.001)
+
+
 def test_handshakes_begin_a_few_at_a_time_and_clients_take_turns() -> None:
     async def talk() -> None:
-        handshakes = Handshakes()
-        begun: list[str] = []
+        shaken = Shaken()
         for number in range(3 * HANDSHAKES_AT_ONCE):
-            handshakes.enter("many", partial(begun.append, f"many {number}"))
-        handshakes.enter("one", partial(begun.append, "one"))
-        assert begun == [f"many {number}" for number in range(HANDSHAKES_AT_ONCE)]
-        async with asyncio.timeout(PATIENCE):
-            while len(begun) < 3 * HANDSHAKES_AT_ONCE + 1:
-                await asyncio.sleep(0.001)
-        assert begun.index("one") <= HANDSHAKES_AT_ONCE + 1
-        assert begun[-1] == f"many {3 * HANDSHAKES_AT_ONCE - 1}"
+            shaken.enter("many", number)
+        shaken.enter("one", "one")
+        assert shaken.begun == list(range(HANDSHAKES_AT_ONCE))
+        await shaken.wait_for(3 * HANDSHAKES_AT_ONCE + 1)
+        assert shaken.begun.index("one") <= HANDSHAKES_AT_ONCE + 1
+        assert shaken.begun[-1] == 3 * HANDSHAKES_AT_ONCE - 1
+
+    asyncio.run(talk())
+
+
+def test_clients_that_are_gone_take_no_turn() -> None:
+    async def talk() -> None:
+        shaken = Shaken()
+        for number in range(3 * HANDSHAKES_AT_ONCE):
+            shaken.enter("gone", number, done=False)
+        shaken.enter("here", "here")
+        assert shaken.begun[-1] == "here"
 
     asyncio.run(talk())
 
 
 def test_after_a_handshake_that_fails_the_others_begin() -> None:
-    def fail() -> None:
+    def fail() -> bool:
         raise ZeroDivisionError
 
     async def talk() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        handshakes = Handshakes()
-        begun: list[int] = []
+        shaken = Shaken()
         for number in range(HANDSHAKES_AT_ONCE):
-            handshakes.enter(None, partial(begun.append, number))
-        handshakes.enter(None, fail)
-        handshakes.enter(None, partial(begun.append, HANDSHAKES_AT_ONCE))
-        async with asyncio.timeout(PATIENCE):
-            while HANDSHAKES_AT_ONCE not in begun:
-                await asyncio.sleep(0.001)
+            shaken.enter("", number)
+        shaken.handshakes.enter("", fail)
+        shaken.enter("", "after it")
+        await shaken.wait_for(HANDSHAKES_AT_ONCE + 1)
 
     asyncio.run(talk())
 
