@@ -290,7 +290,7 @@ class Handshakes:
         self._is_counting = False
 
     def enter(self, who: Hashable, handshake: Callable[[], bool]) -> None:
-        """Call `handshake`, now or when its turn comes. It returns False if it did nothing: that takes nobody's turn."""
+        """Call `handshake`, now or when its turn comes. It returns False if it did nothing, which takes no turn."""
         self._waiting.setdefault(who, deque()).append(handshake)
         self._begin_some()
 
