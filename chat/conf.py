@@ -358,7 +358,7 @@ class _ReadOnFirstUse:
             raise AttributeError(f"There is no setting {name!r} in NOUS_CHAT.")
         values = read()
         vars(self).update({field: getattr(values, field) for field in Conf.__struct_fields__})
-        return vars(self)[name]
+        return getattr(values, name)
 
 
 conf: Conf = _ReadOnFirstUse()  # type: ignore[assignment]

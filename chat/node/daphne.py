@@ -42,8 +42,10 @@ try again after one, three, and seven seconds.
 
 ACCEPTED_AT_ONCE, ACCEPT_EVERY = 4, 0.004
 """Connections that are accepted at once, and the seconds until the next ones. The frames of streams wait for no more
-than these. The others wait in the backlog.
+than these. The others wait in the backlog, as all do while MAX_HANDSHAKES wait for their turn.
 """
+
+MAX_HANDSHAKES = 500
 
 HANDSHAKES_AT_ONCE, HANDSHAKES_EVERY = 4, 0.016
 """Handshakes of sockets that begin at once, and the seconds until the next ones: 250 a second, somewhat more than
@@ -185,7 +187,7 @@ def _server_class(started: Callable[[], None]) -> type:
 
         def listen_success(self, port: Any) -> None:
             _ports.append(port)
-            pace_accepts(port)
+            pace_accepts(port, handshakes.are_many)
             super().listen_success(port)
 
         def run(self) -> None:
@@ -208,6 +210,8 @@ def _server_class(started: Callable[[], None]) -> type:
 
         def kill_all_applications(self) -> Any:
             """A view of the site that hangs does not keep the process from ending. Others have the time of answers."""
+            for protocol in [each for each, found in self.connections.items() if "application_instance" not in found]:
+                del self.connections[protocol]  # a request without an application yet, for which daphne would fail
             later = deferLater(reactor, conf.DRAIN_SECONDS, lambda: None)
             return DeferredList([super().kill_all_applications(), later], fireOnOneCallback=True)
 
@@ -261,8 +265,10 @@ def with_backlog(endpoint: str) -> str:
     return f"{endpoint}:backlog={BACKLOG}" if endpoint.startswith("tcp") and ":backlog=" not in endpoint else endpoint
 
 
-def pace_accepts(port: Any) -> None:
-    """Make a port of Twisted accept ACCEPTED_AT_ONCE connections, then none for ACCEPT_EVERY seconds."""
+def pace_accepts(port: Any, is_crowded: Callable[[], bool]) -> None:
+    """Make a port of Twisted accept ACCEPTED_AT_ONCE connections, then none for ACCEPT_EVERY seconds, and while it
+    `is_crowded`.
+    """
     accept = port.doRead
 
     def do_read() -> None:
@@ -272,7 +278,11 @@ def pace_accepts(port: Any) -> None:
         port.reactor.callLater(ACCEPT_EVERY, resume)
 
     def resume() -> None:
-        if port.connected and not port.disconnecting:
+        if not port.connected or port.disconnecting:
+            return
+        if is_crowded():
+            port.reactor.callLater(ACCEPT_EVERY, resume)
+        else:
             port.startReading()
 
     port.doRead = do_read
@@ -286,12 +296,18 @@ class Handshakes:
     def __init__(self) -> None:
         self._left = HANDSHAKES_AT_ONCE
         self._waiting: OrderedDict[Hashable, deque[Callable[[], bool]]] = OrderedDict()
-        """By client. The one whose last turn is longest ago comes first."""
+        """By client. Those who had a turn go to the end."""
+        self._number = 0
         self._is_counting = False
+
+    def are_many(self) -> bool:
+        """Whether MAX_HANDSHAKES wait."""
+        return self._number >= MAX_HANDSHAKES
 
     def enter(self, who: Hashable, handshake: Callable[[], bool]) -> None:
         """Call `handshake`, now or when its turn comes. It returns False if it did nothing, which takes no turn."""
         self._waiting.setdefault(who, deque()).append(handshake)
+        self._number += 1
         self._begin_some()
 
     def _begin_some(self) -> None:
@@ -300,6 +316,7 @@ class Handshakes:
                 self._is_counting = True
                 asyncio.get_running_loop().call_later(HANDSHAKES_EVERY, self._count_anew)
             self._left -= 1
+            self._number -= 1
             who, queue = self._waiting.popitem(last=False)
             handshake = queue.popleft()
             if queue:
@@ -418,9 +435,17 @@ class Parsing:
             piece, self._unread = self._unread[:PIECE], self._unread[PIECE:]
             super().dataReceived(piece)  # type: ignore[misc]  # autobahn's
             if self._unread and time.monotonic() - began > PARSE_FOR:
-                self._next = asyncio.get_running_loop().call_later(PARSE_FOR, self._parse)
+                self._next = self._next or asyncio.get_running_loop().call_later(PARSE_FOR, self._parse_or_abort)
                 break
         self._read_if(not self._unread and not self._paused)
+
+    def _parse_or_abort(self) -> None:
+        """The same outside of `dataReceived`, where Twisted would end the connection after an exception."""
+        try:
+            self._parse()
+        except Exception:
+            self.transport.abortConnection()
+            raise
 
     def _read_if(self, wanted: bool) -> None:
         if wanted == self._stopped:
@@ -445,10 +470,12 @@ class Parsing:
 
     def _go_on(self) -> None:
         if self._next is None:
-            self._next = asyncio.get_running_loop().call_soon(self._parse)
+            self._next = asyncio.get_running_loop().call_soon(self._parse_or_abort)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
-        self._unread = b""
+        rest, self._unread = self._unread, b""
+        if rest and not self._paused and not self._awaits_answer():
+            super().dataReceived(rest)  # type: ignore[misc]  # perhaps with why the client has left
         super().connectionLost(reason)  # type: ignore[misc]  # autobahn's
 
 

@@ -23,7 +23,7 @@ from .. import metrics
 from ..database import primaries
 from ..engine.daemon_threads import DaemonThreads
 from ..turns import Turns, give_up_turn, out_of_turn
-from .unit_of_work import is_lock_timeout
+from .unit_of_work import LOCK_PAUSES, is_lock_timeout
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,11 +54,6 @@ SQLITE_TIMEOUT = 0.5
 CHECK_EVERY = 1.0
 """Seconds between two checks of a thread's connections. Each takes a statement. When the database has restarted in
 between, one unit of work fails like any that meets an outage.
-"""
-
-LOCK_PAUSES = (0.05, 0.1, 0.2, 0.4, *[0.5] * 6)
-"""Seconds between two attempts at a unit of work that needs a row which somebody else has locked. Less in all than
-`COMMAND_TIMEOUT` of the sockets.
 """
 
 _connections = threading.local()
@@ -226,14 +221,14 @@ async def run_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def run_long_request(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The same for work of many transactions, one at a time, so that others' find SQLite's one write lock free between
-    two of them. Clients take turns.
+    """Run `work` of several transactions, which outlasts locks by itself (`unit_of_work.outlast_locks`): one such work
+    at a time, so that others find SQLite's one write lock free between two transactions. Clients take turns.
     """
     if _inside_job.get():
-        return await run_request(work, *args, **kwargs)
+        return await _request_threads.run(work, *args, **kwargs)
     give_up_turn()
     async with _long_requests.turn():
-        return await run_request(work, *args, **kwargs)
+        return await _request_threads.run(work, *args, **kwargs)
 
 
 async def run_receivers(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,15 +1,19 @@
 """Fork a conversation: copy everything up to a message into a new conversation of one user."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from msgspec import Struct
 
 from ..models import Attachment, Conversation, Message, Participant, Run, ToolCall
 from ..protocol import objects
+from ..protocol.errors import ErrorCode, Refused
 from .alternatives import copy_parts
 from .base import REACHABLE, check_can_create, check_can_post, get_membership, message_not_found, run_in_progress
 from .copied_rows import copy_rows
@@ -17,13 +21,15 @@ from .documents import copy_documents
 from .prepared import Param, Update
 from .quotas import check_copied_files
 from .search import copy_index, set_title
-from .unit_of_work import give_way, unit_of_work
+from .unit_of_work import give_way, outlast_locks, unit_of_work
 
 MAX_MESSAGES = 2000
 """How many messages a copy has, the newest."""
 
 MESSAGES_AT_ONCE = 250
 """How many messages one transaction of a fork copies: on SQLite, it blocks every other writer."""
+
+LONGEST_FORK = timedelta(hours=1)
 
 
 def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> objects.Conversation:
@@ -35,31 +41,47 @@ def fork_conversation(user_id: Any, conversation_id: UUID, message_id: UUID) -> 
     Takes several transactions. Until the last one, the new conversation counts as deleted: if that is never reached,
     what was copied is erased like all that is deleted (`retention`).
     """
-    with unit_of_work():
-        participant = get_membership(user_id, conversation_id)
-        check_can_post(participant)
-        check_can_create(participant.user)
-        source = participant.conversation
-        shown = _read_shown(participant, Q(pk=message_id))
-        copy = Conversation.objects.create(
-            agent=source.agent,
-            other_agents=source.other_agents,
-            mode=source.mode,
-            last_seq=len(shown.messages),
-            deleted_at=timezone.now(),
-        )
-    for _ in give_way(_copy_in_parts(shown, copy)):
+    shown, copy = outlast_locks(partial(_begin_copy, user_id, conversation_id, message_id))
+    for _part in give_way(_copy_in_parts(shown, copy)):
         pass
-    with unit_of_work():
-        _copy_files(shown, copy, participant.user)
-        copy_documents(source, copy, participant.user)
-        if source.title:
-            set_title(copy, source.title, source.title_from)
-        copy.deleted_at = None
-        copy.save(update_fields=["title", "title_from", "deleted_at"])
-        _make_owner(participant.user, copy)
+    outlast_locks(partial(_complete_copy, user_id, conversation_id, shown, copy))
     state = objects.Yours(Participant.Role.OWNER, 0, copy.last_seq, False, False)
     return objects.Conversation.of(copy, run=None, responder=None, writers=1, yours=state)
+
+
+@unit_of_work()
+def _begin_copy(user_id: Any, conversation_id: UUID, message_id: UUID) -> tuple["_Shown", Conversation]:
+    participant = _check_can_fork(user_id, conversation_id)
+    source = participant.conversation
+    shown = _read_shown(participant, Q(pk=message_id))
+    copy = Conversation.objects.create(
+        agent=source.agent,
+        other_agents=source.other_agents,
+        mode=source.mode,
+        last_seq=len(shown.messages),
+        deleted_at=timezone.now() + LONGEST_FORK,  # and not erased before, however short UNDO_SECONDS is
+    )
+    return shown, copy
+
+
+@unit_of_work()
+def _complete_copy(user_id: Any, conversation_id: UUID, shown: "_Shown", copy: Conversation) -> None:
+    participant = _check_can_fork(user_id, conversation_id)
+    source = participant.conversation
+    _copy_files(shown, copy, participant.user)
+    copy_documents(source, copy, participant.user)
+    if source.title:
+        set_title(copy, source.title, source.title_from)
+    copy.deleted_at = None
+    copy.save(update_fields=["title", "title_from", "deleted_at"])
+    _make_owner(participant.user, copy)
+
+
+def _check_can_fork(user_id: Any, conversation_id: UUID) -> Participant:
+    participant = get_membership(user_id, conversation_id)
+    check_can_post(participant)
+    check_can_create(participant.user)
+    return participant
 
 
 def copy_answer(user_id: Any, run_id: UUID, fields: Mapping[str, Any]) -> Conversation:
@@ -128,15 +150,18 @@ def _check_files(files: Mapping[UUID, UUID], user_id: Any) -> None:
 def _copy_in_parts(shown: _Shown, into: Conversation) -> Iterator[None]:
     """Copy the messages. Yields after each transaction."""
     for start in range(0, len(shown.messages), MESSAGES_AT_ONCE):
-        with unit_of_work():
-            _copy_messages(shown, start, start + MESSAGES_AT_ONCE, into)
+        outlast_locks(partial(unit_of_work()(_copy_messages), shown, start, start + MESSAGES_AT_ONCE, into))
         yield
 
 
 def _copy_messages(shown: _Shown, start: int, end: int, into: Conversation) -> None:
-    """Copy these messages with their runs, inside the caller's transaction."""
+    """Copy these messages with their runs, inside the caller's transaction. Raises Refused, if some of them have been
+    deleted since they were read.
+    """
     rows = shown.messages[start:end]
     ids = {key: shown.ids[key] for key, *_ in rows}
+    if Message.objects.filter(pk__in=list(ids), deleted_at=None).count() < len(ids):
+        raise Refused(ErrorCode.CONFLICT, _("A message was deleted while you copied the conversation. Try again."))
     copy_rows(
         Message,
         {

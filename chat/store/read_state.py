@@ -58,7 +58,9 @@ def with_state_unless_crowd(participants: QuerySet[Participant]) -> QuerySet[Par
 
 
 def count_for_crowds(rows: Iterable[Any]) -> None:
-    """Set `unread` of those who are in a crowd, by one query: once for all who have read up to the same message."""
+    """Set `unread` of those who are in a crowd, as a rule by one query: once for all who have read up to the same
+    message.
+    """
     crowd = [row for row in rows if row.unread is None]
     if not crowd:
         return
@@ -66,9 +68,17 @@ def count_for_crowds(rows: Iterable[Any]) -> None:
     for row in crowd:
         alike.setdefault((row.conversation_id, row.last_read), row.pk)
     counted: Iterable[Any] = with_unread(Participant.objects.filter(pk__in=list(alike.values())))
-    unread = {row.pk: row.unread for row in counted}
+    unread = {(row.conversation_id, row.last_read): row.unread for row in counted}
+    for place in alike.keys() - unread.keys():  # the one who stood for all others there has read on, or left
+        unread[place] = count_unread(*place)
     for row in crowd:
-        row.unread = unread.get(alike[row.conversation_id, row.last_read], 0)  # 0: they have just left
+        row.unread = unread[row.conversation_id, row.last_read]
+
+
+def count_unread(conversation_id: UUID, last_read: int) -> int:
+    """How many messages after `last_read` count."""
+    later = Message.objects.filter(conversation=conversation_id, seq__gt=last_read, shown=True, deleted_at=None)
+    return later.exclude(role=Message.Role.SYSTEM).count()
 
 
 def make_states(rows: Iterable[Any]) -> dict[tuple[UUID, Any], objects.Yours]:

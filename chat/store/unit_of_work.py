@@ -28,6 +28,11 @@ LOCK_TIMEOUT = 50
 the queue hardly notices. `executor` then lets others pass, and tries again.
 """
 
+LOCK_PAUSES = (0.05, 0.1, 0.2, 0.4, *[0.5] * 6)
+"""Seconds between two attempts at a unit of work that needs a row which somebody else has locked. Less in all than
+`COMMAND_TIMEOUT` of the sockets.
+"""
+
 STATEMENT_TIMEOUT = 5_000
 """Milliseconds that a statement may take in all."""
 
@@ -119,6 +124,20 @@ def is_lock_timeout(error: OperationalError) -> bool:
     if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return True
     return getattr(cause, "sqlstate", None) in _LOCK_STATES
+
+
+def outlast_locks(work: Callable[[], T]) -> T:
+    """Do a unit of work, and again, for some seconds, if somebody else holds a lock that it needs. For one of several
+    that belong together; if there is only one, `executor` does this without keeping the thread.
+    """
+    for pause in LOCK_PAUSES:
+        try:
+            return work()
+        except OperationalError as error:
+            if not is_lock_timeout(error):
+                raise
+        time.sleep(pause)
+    return work()
 
 
 @contextmanager

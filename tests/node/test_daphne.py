@@ -23,6 +23,7 @@ from chat.node.daphne import (
     ACCEPT_EVERY,
     ACCEPTED_AT_ONCE,
     HANDSHAKES_AT_ONCE,
+    MAX_HANDSHAKES,
     MAX_WAITING,
     PIECE,
     Handshakes,
@@ -63,11 +64,12 @@ class Listener:
 
     def __init__(self) -> None:
         self.accepted: list[Any] = []
+        self.crowded = False
         self.reactor: Any = Reactor()
         factory: Any = Factory.forProtocol(self._protocol)
         self.port: Any = Port(0, factory, interface="127.0.0.1", reactor=self.reactor)
         self.port.startListening()
-        pace_accepts(self.port)
+        pace_accepts(self.port, lambda: self.crowded)
         address = self.port.socket.getsockname()
         self.browsers = [socket.create_connection(address) for _ in range(2 * ACCEPTED_AT_ONCE + 1)]
 
@@ -172,6 +174,34 @@ def test_handshakes_begin_a_few_at_a_time_and_clients_take_turns() -> None:
         await shaken.wait_for(3 * HANDSHAKES_AT_ONCE + 1)
         assert shaken.begun.index("one") <= HANDSHAKES_AT_ONCE + 1
         assert shaken.begun[-1] == 3 * HANDSHAKES_AT_ONCE - 1
+
+    asyncio.run(talk())
+
+
+def test_while_many_handshakes_wait_no_connection_is_accepted(listener: Listener) -> None:
+    async def talk() -> None:
+        shaken = Shaken()
+        for number in range(HANDSHAKES_AT_ONCE + MAX_HANDSHAKES):
+            assert not shaken.handshakes.are_many()
+            shaken.enter("many", number)
+        assert shaken.handshakes.are_many()
+
+    asyncio.run(talk())
+    listener.crowded = True
+    listener.port.doRead()
+    listener.reactor.advance(ACCEPT_EVERY)
+    assert not listener.is_reading()
+    listener.crowded = False
+    listener.reactor.advance(ACCEPT_EVERY)
+    assert listener.is_reading()
+
+
+def test_what_came_before_a_client_left_is_parsed() -> None:
+    async def talk() -> None:
+        peer = SlowSocket()
+        peer.dataReceived(bytes(2 * PIECE))
+        peer.connectionLost(None)
+        assert b"".join(peer.parsed) == bytes(2 * PIECE)
 
     asyncio.run(talk())
 

@@ -3,6 +3,7 @@ other objects rare.
 """
 
 import json
+import sys
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -28,4 +29,5 @@ def test_a_server_seldom_looks_for_garbage_in_what_it_keeps(
     with urllib.request.urlopen(request, timeout=10) as response:
         found = json.load(response)
     assert found["ignored"] > 5 * found["collected"], found
-    assert found["young"] == YOUNG_COLLECTIONS
+    if sys.version_info < (3, 14):  # which collects in small steps, and has no such number
+        assert found["young"] == YOUNG_COLLECTIONS

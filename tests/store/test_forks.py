@@ -11,9 +11,10 @@ from django.db import OperationalError
 from django.test import Client
 
 from chat import store
-from chat.models import Attachment, Conversation, Message, Run
+from chat.models import Attachment, Conversation, Message, Participant, Run
 from chat.protocol import objects
-from chat.store import forks
+from chat.store import documents, forks, search
+from chat.store.unit_of_work import ConversationLocked
 
 from ..support.store_helpers import HOST, begin, end, post, refused
 
@@ -168,6 +169,47 @@ def test_a_fork_that_breaks_off_leaves_a_deleted_conversation(
     while store.erase_expired():
         pass
     assert not Conversation.objects.filter(pk=left.pk).exists()
+
+
+@pytest.mark.parametrize("change", ["deleted", "role"])
+def test_a_fork_of_what_changes_meanwhile_is_refused(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(forks, "MESSAGES_AT_ONCE", 1)
+    ended = end(begin(people["bob"], room))
+    assert ended is not None
+    assert ended.message is not None
+    answer = ended.message.id
+
+    def copy_and_change(into: Any, ids: Any) -> None:
+        search.copy_index(into, ids)
+        if change == "role":
+            Participant.objects.filter(conversation=room, user=people["bob"]).update(role="viewer")
+        elif answer not in ids:
+            store.delete_message(people["ada"].pk, room.pk, answer)
+
+    monkeypatch.setattr(forks, "copy_index", copy_and_change)
+    with refused({"deleted": "conflict", "role": "forbidden"}[change]):
+        store.fork_conversation(people["bob"].pk, room.pk, answer)
+    assert [row.id for row in store.list_conversations(people["bob"].pk)[0]] == [room.pk]
+
+
+def test_a_fork_outlasts_a_lock_without_beginning_again(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = post(people["ada"], room).message
+    Run.objects.all().delete()
+    locks = [ConversationLocked(), ConversationLocked()]
+
+    def lock(*args: Any) -> None:
+        if locks:
+            raise locks.pop()
+        documents.copy_documents(*args)
+
+    monkeypatch.setattr(forks, "copy_documents", lock)
+    made = fork(people["ada"], room, message.id)
+    assert Conversation.objects.exclude(pk=room.pk).get() == made
+    assert made.deleted_at is None
 
 
 def test_a_fork_keeps_few_texts_of_files_in_memory(people: Any, room: Conversation) -> None:

@@ -10,7 +10,7 @@ from chat import store
 from chat.models import Conversation, Message, Participant
 from chat.protocol import objects
 from chat.realtime import read_markers
-from chat.store import executor
+from chat.store import executor, read_state
 
 from ..support.client import InProcess
 from ..support.store_helpers import HOST, begin, end, invite_crowd, post, state_of
@@ -137,3 +137,21 @@ def test_what_is_unread_is_counted_for_each_of_a_crowd(people: Any, room: Conver
     assert listing is not None
     assert [listing.audience[row.user_id].unread for row in crowd] == [2, 2, *[3] * (number - 2)]
     assert listing.audience[people["ada"].pk].unread == 0
+
+
+def test_whoever_stands_for_others_of_a_crowd_may_read_on_meanwhile(
+    people: Any, room: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = invite_crowd(room, store.CROWD + 1)
+    for _ in range(3):
+        post(people["ada"], room)
+    with_unread = read_state.with_unread
+
+    def read_on(rows: Any) -> Any:
+        Participant.objects.filter(pk=crowd[2].pk).update(last_read=3)
+        return with_unread(rows)
+
+    monkeypatch.setattr(read_state, "with_unread", read_on)
+    (listing,) = store.find_listings([room.pk])
+    assert listing is not None
+    assert {listing.audience[row.user_id].unread for row in crowd[2:]} == {3}
